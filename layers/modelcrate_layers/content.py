@@ -1,0 +1,245 @@
+"""Bytes and their names: digests, descriptors, media types, and streams that are held to their descriptor.
+
+Section numbers refer to the OCI image specification 1.1 (descriptor.md). Nothing here opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from modelcrate_layers.errors import IntegrityError, UserError
+
+CHUNK = 1 << 20
+"""How many bytes a stream hands over at a time: large enough for OpenSSL and sockets, small enough to stay flat."""
+
+MAX_JSON = 8 << 20
+"""The largest manifest, index or config that is read (distribution-spec asks registries for 4 MiB at least)."""
+
+_HEX = {"sha256": 64, "sha512": 128}
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+class MediaType:
+    """The media types of section media-types.md, and Docker's equivalents."""
+
+    INDEX = "application/vnd.oci.image.index.v1+json"
+    MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+    CONFIG = "application/vnd.oci.image.config.v1+json"
+    LAYER = "application/vnd.oci.image.layer.v1.tar"
+    LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+    LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+    EMPTY = "application/vnd.oci.empty.v1+json"
+    DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+    DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+    DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+    DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+    DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+    MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})
+    INDEXES = frozenset({INDEX, DOCKER_INDEX})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """The name of some bytes: an algorithm and lower-case hex. Safe in paths and URLs once it exists (`Digest.parse` checks)."""
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        if len(self.hex) != _HEX.get(self.algorithm, -1) or not re.fullmatch(r"[0-9a-f]+", self.hex):
+            raise IntegrityError(
+                f"not a digest: {f'{self.algorithm}:{self.hex}'[:100]!r}",
+                hint="expected sha256: and 64 lower-case hex digits",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+    @property
+    def short(self) -> str:
+        """The first twelve hex digits, as engines list image ids."""
+        return self.hex[:12]
+
+    @classmethod
+    def parse(cls, text: object) -> Digest:
+        """`sha256:` or `sha512:` and hex; anything else is an IntegrityError, whoever sent it."""
+        algorithm, _, digits = text.partition(":") if isinstance(text, str) else ("", "", repr(text))
+        return cls(algorithm, digits)
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        """The SHA-256 of these bytes."""
+        return cls("sha256", hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A promise about bytes: what they are, their digest and their size in bytes (descriptor.md).
+
+    `annotations` and `platform` are carried as they came; `rest` keeps members that we do not know.
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: Mapping[str, str] = field(default=_EMPTY, hash=False)
+    platform: Mapping[str, Any] | None = field(default=None, hash=False)
+    rest: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+
+    def json(self) -> dict[str, Any]:
+        """The descriptor as a JSON object, members in no particular order."""
+        out: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size, **self.rest}
+        if self.annotations:
+            out["annotations"] = dict(self.annotations)
+        if self.platform is not None:
+            out["platform"] = dict(self.platform)
+        return out
+
+    @classmethod
+    def parse(cls, value: object) -> Descriptor:
+        """A descriptor out of foreign JSON; anything malformed is an IntegrityError that names the member."""
+        if not isinstance(value, dict):
+            raise IntegrityError(f"not a descriptor: {value!r:.80}")
+        media_type, size = value.get("mediaType"), value.get("size")
+        if not isinstance(media_type, str) or not media_type:
+            raise IntegrityError("a descriptor has no mediaType")
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+            raise IntegrityError(f"a descriptor's size is not a size: {size!r:.80}")
+        notes, platform = value.get("annotations") or {}, value.get("platform")
+        if not isinstance(notes, dict) or not all(isinstance(v, str) for v in notes.values()):
+            raise IntegrityError("a descriptor's annotations are not a map of strings")
+        if platform is not None and not isinstance(platform, dict):
+            raise IntegrityError("a descriptor's platform is not an object")
+        rest = {k: v for k, v in value.items() if k not in {"mediaType", "digest", "size", "annotations", "platform"}}
+        return cls(media_type, Digest.parse(value.get("digest")), size, notes, platform, rest)
+
+    @classmethod
+    def of(cls, data: bytes, media_type: str) -> Descriptor:
+        """The descriptor of these bytes."""
+        return cls(media_type, Digest.of(data), len(data))
+
+
+class Blob(Protocol):
+    """Bytes with a descriptor that can be streamed as often as one likes, from any offset."""
+
+    @property
+    def descriptor(self) -> Descriptor: ...
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """The bytes from `start` to the end, in pieces of about CHUNK.
+
+        A stream from 0 is verified: it raises IntegrityError (or SourceError, naming the file that changed) instead of
+        ending, where the bytes are not what the descriptor says.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A blob whose bytes are at hand: configs, manifests, indexes."""
+
+    data: bytes
+    media_type: str
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor.of(self.data, self.media_type)
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        if start < len(self.data):
+            yield self.data[start:]
+
+
+def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -> Iterator[bytes]:
+    """The same chunks, but the stream ends in an IntegrityError where size or digest are not the descriptor's.
+
+    It stops as soon as there is one byte too many, so that a lying source can't fill a disk.
+    """
+    hashed, size = hashlib.new(descriptor.digest.algorithm), 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > descriptor.size:
+            break
+        hashed.update(chunk)
+        yield chunk
+    if size != descriptor.size:
+        more = "more than" if size > descriptor.size else f"{size} of"
+        raise IntegrityError(
+            f"{descriptor.digest} has the wrong size: got {more} {descriptor.size} bytes", where=where
+        )
+    if hashed.hexdigest() != descriptor.digest.hex:
+        raise IntegrityError(
+            f"bytes are not what their digest says: claimed {descriptor.digest}, "
+            f"computed {descriptor.digest.algorithm}:{hashed.hexdigest()}",
+            where=where,
+        )
+
+
+def canonical_json(value: object) -> bytes:
+    """The one way a document with an identity is serialised: sorted keys, no spaces, UTF-8. Do it once; keep the bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def parse_json(data: bytes, where: str = "") -> Any:
+    """Foreign JSON: at most MAX_JSON bytes, no duplicate keys, no NaN; anything else is an IntegrityError."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    if len(data) > MAX_JSON:
+        raise IntegrityError(f"a document of {len(data)} bytes; the limit is {MAX_JSON}", where=where)
+    try:
+        return json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as fault:
+        raise IntegrityError(f"not valid JSON: {fault}", where=where) from None
+
+
+def parse_object(data: bytes, where: str = "") -> dict[str, Any]:
+    """Foreign JSON that has to be an object."""
+    value = parse_json(data, where)
+    if not isinstance(value, dict):
+        raise IntegrityError("not a JSON object", where=where)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where an image runs, in Go's names (image-index.md)."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    def json(self) -> dict[str, str]:
+        out = {"architecture": self.architecture, "os": self.os}
+        return {**out, "variant": self.variant} if self.variant else out
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        parts = text.split("/")
+        if len(parts) not in (2, 3) or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
+            raise UserError(f"not a platform: {text!r}", hint="expected for instance linux/amd64 or linux/arm64")
+        return cls(*parts)
+
+    def matches(self, other: Mapping[str, Any] | None) -> bool:
+        """Whether a descriptor's platform object means this platform; arm64 without a variant is v8."""
+        if other is None or other.get("os") != self.os or other.get("architecture") != self.architecture:
+            return False
+        fill = "v8" if self.architecture == "arm64" else ""
+        return not self.variant or (self.variant or fill) == (other.get("variant") or fill)

@@ -1,0 +1,66 @@
+"""What can go wrong, by whose fault it is. The class decides the exit code; the words decide whether one can act.
+
+Every error says what happened, where, why, and what to do about it. Messages begin in lower case, have no period at the end
+and never contain a secret. Errors that were found together are raised together (`also`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CrateError(Exception):
+    """The root of all errors that a user may meet. Raised itself, it is our own fault."""
+
+    exit_code = 1
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", hint: str = "", also: Sequence[CrateError] = ()
+    ) -> None:
+        super().__init__(what)
+        self.what, self.where, self.why, self.hint = what, where, why, hint
+        self.also = tuple(also)
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return "\n".join([head, *(f"      {line}" for part in (self.why, self.hint) for line in part.splitlines())])
+
+
+class UserError(CrateError):
+    """The project file, the command line or an argument is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(CrateError):
+    """A file that goes into the image, or that was given as input, is missing, changed, or of a kind that can't be packed."""
+
+    exit_code = 3
+
+
+class RegistryError(CrateError):
+    """A server (a registry, an index, a mirror) refused, vanished, or answered nonsense."""
+
+    exit_code = 4
+
+
+class IntegrityError(CrateError):
+    """Bytes are not what their digest, size or signature says."""
+
+    exit_code = 5
+
+
+class MachineError(CrateError):
+    """This machine can't do it: a full disk, a missing right, a missing program."""
+
+    exit_code = 6
+
+
+class LockedError(CrateError):
+    """What was pinned can't be had, or differs from what the project now asks for."""
+
+    exit_code = 7
+
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
