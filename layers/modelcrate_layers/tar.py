@@ -19,6 +19,7 @@ POLICY is part of every layer key: who changes a byte here raises it, moves the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.tree import Entry, Kind, Tree
@@ -27,6 +28,10 @@ POLICY = 1
 MTIME = 315532801
 BLOCK = 512
 END = bytes(2 * BLOCK)
+_ZEROS = bytes(BLOCK)
+
+_NAMELESS = bytes(64) + b"0000000\0" * 2
+"""The owner's and the group's name, and the device's numbers."""
 
 _OCTAL_LIMIT = 8 << 30
 """Eleven octal digits: the first size that a ustar header can't hold."""
@@ -34,7 +39,7 @@ _OCTAL_LIMIT = 8 << 30
 
 def size(tree: Tree) -> int:
     """The length of the tree's tar in bytes, from the entries alone."""
-    return sum(len(header(entry)) + _padded(entry.size) for entry in tree.entries) + len(END)
+    return sum(_span(entry) for entry in tree.entries) + len(END)
 
 
 def stream(tree: Tree, start: int = 0) -> Iterator[bytes]:
@@ -70,24 +75,30 @@ def _pieces(entries: Iterable[Entry], start: int) -> Iterator[bytes]:
     """Headers, contents and padding; the first piece begins at byte `start` of the tar."""
     skip = start
     for entry in entries:
-        head = header(entry)
-        span = len(head) + _padded(entry.size)
-        if skip >= span:
-            skip -= span
+        if not skip:
+            yield from _entry(entry)
             continue
-        pieces = _entry(entry, head)
-        yield from pieces if not skip else _drop(pieces, skip)
-        skip = 0
+        span = _span(entry)
+        if skip < span:
+            yield from _drop(_entry(entry), skip)
+        skip = max(0, skip - span)
     if skip < len(END):
         yield END[skip:]
 
 
-def _entry(entry: Entry, head: bytes) -> Iterator[bytes]:
-    yield head
+def _entry(entry: Entry) -> Iterator[bytes]:
+    yield header(entry)
     if entry.source is not None:
         yield from entry.source.chunks()
-        if rest := -entry.size % BLOCK:
-            yield bytes(rest)
+        yield _ZEROS[: -entry.size % BLOCK]
+
+
+def _span(entry: Entry) -> int:
+    """How many bytes an entry takes, header and padding included."""
+    length, plain = entry.size, len(entry.path) < 100 and len(entry.link) <= 100
+    if plain and length < _OCTAL_LIMIT and entry.path.isascii() and entry.link.isascii():
+        return BLOCK + _padded(length)
+    return len(header(entry)) + _padded(length)
 
 
 def _drop(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
@@ -137,10 +148,15 @@ def _block(name: bytes, prefix: bytes, mode: int, uid: int, gid: int, length: in
         MTIME,
         kind,
         link.ljust(100, b"\0"),
-        b"".ljust(64, b"\0") + b"0000000\0000000000\0",
+        _NAMELESS,
         prefix.ljust(167, b"\0"),
     )
-    return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])
+    return b"%b%06o\0 %b" % (block[:148], _sum(block), block[156:])
+
+
+def _sum(block: bytes) -> int:
+    """The sum of a header's bytes. Adler-32's low half is one more than the sum as long as it stays below 65521: half a block does."""
+    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
 
 
 def _record(key: bytes, value: bytes) -> bytes:
