@@ -17,7 +17,7 @@ from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange, Source
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tree import Entry, Tree
 
 SAMPLE = 1 << 18
 """Bytes looked at, at each of the places that are sampled: two zstd blocks."""
@@ -28,10 +28,14 @@ WORTH = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored."""
+    """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored.
+
+    `tar_size` is the length of the uncompressed tar in bytes.
+    """
 
     descriptor: Descriptor
     diff_id: Digest
+    tar_size: int
     codec: Codec
 
     def json(self) -> dict[str, Any]:
@@ -39,6 +43,7 @@ class Layer:
             "codec": {"name": self.codec.name, "version": self.codec.version, "level": self.codec.level},
             "descriptor": self.descriptor.json(),
             "diff_id": str(self.diff_id),
+            "tar_size": self.tar_size,
         }
 
     @classmethod
@@ -46,7 +51,8 @@ class Layer:
         """A layer out of JSON that may be damaged: anything malformed is an IntegrityError."""
         try:
             codec = Codec(str(value["codec"]["name"]), str(value["codec"]["version"]), int(value["codec"]["level"]))
-            return cls(Descriptor.parse(value["descriptor"]), Digest.parse(value["diff_id"]), codec)
+            diff_id, tar_size = Digest.parse(value["diff_id"]), int(value["tar_size"])
+            return cls(Descriptor.parse(value["descriptor"]), diff_id, tar_size, codec)
         except (KeyError, TypeError, ValueError) as fault:
             raise IntegrityError(f"not the record of a layer: {fault!r}") from None
 
@@ -61,12 +67,12 @@ class Recipe:
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
         if self.codec.name == "none":
-            return tar.stream(self.tree, start)
-        return _after(self.codec.encode(tar.stream(self.tree), tar.size(self.tree)), start)
+            return tar.stream(self.tree.entries, start)
+        return _after(self.codec.encode(tar.stream(self.tree.entries), tar.size(self.tree.entries)), start)
 
-    def listing(self) -> bytes:
-        """What decides the bytes, without reading them: every entry, files by their stamp. For the memo's keys."""
-        return canonical_json([_line(entry) for entry in self.tree.entries])
+    def stored(self, codec: Codec) -> Recipe:
+        """The same tree, stored in another way."""
+        return Recipe(self.tree, codec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Measuring:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.tar_size = tar.size(recipe.tree)
+        self.tar_size = tar.size(recipe.tree.entries)
         self._layer: Layer | None = None
 
     @property
@@ -115,13 +121,13 @@ class Measuring:
         plain = hashlib.sha256()
         stored = plain if codec.name == "none" else hashlib.sha256()
         size = 0
-        for chunk in codec.encode(_hashing(tar.stream(self.recipe.tree), plain), self.tar_size):
+        for chunk in codec.encode(_hashing(tar.stream(self.recipe.tree.entries), plain), self.tar_size):
             if stored is not plain:
                 stored.update(chunk)
             size += len(chunk)
             yield chunk
         descriptor = Descriptor(codec.media_type, Digest("sha256", stored.hexdigest()), size)
-        self._layer = Layer(descriptor, Digest("sha256", plain.hexdigest()), codec)
+        self._layer = Layer(descriptor, Digest("sha256", plain.hexdigest()), self.tar_size, codec)
 
 
 def measure(recipe: Recipe) -> Layer:
@@ -169,7 +175,12 @@ def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
-def _line(entry: Any) -> list[Any]:
+def listing(tree: Tree) -> list[Any]:
+    """What decides a tree's bytes, without reading files: every entry, files by their stamp. For the memo's keys."""
+    return [_line(entry) for entry in tree.entries]
+
+
+def _line(entry: Entry) -> list[Any]:
     line: list[Any] = [entry.path.hex(), entry.kind.name, entry.mode, entry.uid, entry.gid, entry.link.hex()]
     source = entry.source
     if isinstance(source, FileRange):

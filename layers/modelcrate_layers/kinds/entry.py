@@ -10,12 +10,13 @@ from modelcrate_layers.listing import Listing
 from modelcrate_layers.sources import Bytes
 from modelcrate_layers.tree import Tree, file
 
-SERVER = b"opt/modelcrate/server"
+PREFIX = b"opt/modelcrate"
+"""The folder that is ours in an image: the environment and the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryLayer:
-    """`script` for people, the files of the user's below `ROOT`, and the files that the contract adds, by their paths."""
+    """`script` for people, the files of the user's below `ROOT`, and the server's, by their paths below the image's root."""
 
     script: str
     sources: Listing = field(repr=False)
@@ -32,5 +33,5 @@ class EntryLayer:
         return None
 
     def tree(self) -> Tree:
-        server = [file(SERVER + b"/" + path.encode(), Bytes(data)) for path, data in self.server]
-        return Tree.of([*self.sources.entries, *server], [ROOT, SERVER.rpartition(b"/")[0]])
+        server = [file(path.encode(), Bytes(data)) for path, data in self.server]
+        return Tree.of([*self.sources.entries, *server], [ROOT, PREFIX])
