@@ -171,9 +171,7 @@ def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -
         yield chunk
     if size != descriptor.size:
         more = "more than" if size > descriptor.size else f"{size} of"
-        raise IntegrityError(
-            f"{descriptor.digest} has the wrong size: got {more} {descriptor.size} bytes", where=where
-        )
+        raise IntegrityError(f"{descriptor.digest} has the wrong size: got {more} {descriptor.size} bytes", where=where)
     if hashed.hexdigest() != descriptor.digest.hex:
         raise IntegrityError(
             f"bytes are not what their digest says: claimed {descriptor.digest}, "
