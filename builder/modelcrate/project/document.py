@@ -34,7 +34,7 @@ _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 Plain = str | None | list["Plain"] | dict[str, "Plain"]
 """The tree without its places."""
 
-Path = tuple[str | int, ...]
+Steps = tuple[str | int, ...]
 """The way to a value: keys and positions."""
 
 
@@ -96,17 +96,17 @@ class Document:
         """The tree as lists, dicts, texts and None."""
         return _plain(self.root)
 
-    def spot_of(self, path: Path) -> Spot:
+    def spot_of(self, path: Steps) -> Spot:
         """Where the value at this path stands, or the nearest thing around it; steps that a short form left out are skipped."""
         return self._walk(path).spot
 
-    def key_spot(self, path: Path) -> Spot:
+    def key_spot(self, path: Steps) -> Spot:
         """Where the key at the end of this path stands, or the nearest thing around it."""
         node = self._walk(path[:-1])
         found = _child(node, path[-1]) if path else None
         return found[0] if found else node.spot
 
-    def _walk(self, path: Path) -> Node:
+    def _walk(self, path: Steps) -> Node:
         node = self.root
         for step in path:
             found = _child(node, step)
@@ -128,7 +128,7 @@ class Document:
 
     def _excerpt(self, spot: Spot) -> str:
         """The line and an underline; a long line is cut around the place, and what a terminal might act on is a question mark."""
-        if not 1 <= spot.line <= len(self.lines):
+        if not self.lines[spot.line - 1].strip():
             return ""
         line, column = _masked(self.lines[spot.line - 1]), spot.column - 1
         start = max(0, column - _EXCERPT // 2) if len(line) > _EXCERPT else 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.project.document import MAX_BYTES, Document, Fault, Path, Table, parse, quoted
+from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, Table, parse, quoted
 from modelcrate.project.values import FILE_NAME, Project
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import SourceError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -21,10 +21,11 @@ _SHAPES = {
     "union_tag_not_found": "a text or a list",
 }
 _KINDS = {str: "a text", list: "a list", dict: "a mapping", type(None): "empty"}
-_PLACEHOLDER = {"name": "x"}
+_STAND_IN = {"name": "x", "base": "scratch"}
+"""What stands in for a key that is wrong while the rules between keys are checked; scratch is under no rule."""
 
 
-def read_project(path: FilePath) -> Project:
+def read_project(path: Path) -> Project:
     """The project in this file; paths in it are also held to the file's folder through links.
 
     Raises SourceError where there is no such file, UserError with all faults of the file (the others in `also`).
@@ -38,7 +39,7 @@ def read_project(path: FilePath) -> Project:
     return parse_project(data, str(path), folder=path.parent)
 
 
-def parse_project(data: bytes, name: str = FILE_NAME, folder: FilePath | None = None) -> Project:
+def parse_project(data: bytes, name: str = FILE_NAME, folder: Path | None = None) -> Project:
     """The project in these bytes. `name` is what faults call the file; without a `folder`, links are not looked at.
 
     Raises UserError with all faults (the others in `also`).
@@ -54,7 +55,7 @@ def parse_project(data: bytes, name: str = FILE_NAME, folder: FilePath | None = 
     return project
 
 
-def _validated(document: Document, folder: FilePath | None) -> tuple[Project | None, list[Fault]]:
+def _validated(document: Document, folder: Path | None) -> tuple[Project | None, list[Fault]]:
     """What the document means, where it means something, and what is wrong with it.
 
     Rules between keys are checked over the keys that are right by themselves, so that one fault doesn't hide another.
@@ -72,7 +73,8 @@ def _validated(document: Document, folder: FilePath | None) -> tuple[Project | N
         errors = fault.errors(include_url=False)
         wrong = {error["loc"][0] for error in errors if error["loc"]}
         right = {key: value for key, value in plain.items() if key not in wrong}
-        whole = form.ProjectForm.model_validate({**_PLACEHOLDER, **right}, context=folder)
+        stand_in = {key: value for key, value in _STAND_IN.items() if key in wrong}
+        whole = form.ProjectForm.model_validate({**stand_in, **right}, context=folder)
     guesses = {loc: guess for loc in map(_loc, _of_type("extra_forbidden", errors)) if (guess := _guess(loc))}
     meant = {(*loc[:-1], guess) for loc, guess in guesses.items()}
     faults = [
@@ -87,7 +89,7 @@ def _of_type(kind: str, errors: list[ErrorDetails]) -> list[ErrorDetails]:
     return [error for error in errors if error["type"] == kind]
 
 
-def _loc(error: ErrorDetails) -> Path:
+def _loc(error: ErrorDetails) -> Steps:
     """Where an error is, in the file's own keys."""
     from modelcrate.project.form import TAGS
 
@@ -98,7 +100,7 @@ def _loc(error: ErrorDetails) -> Path:
     )
 
 
-def _fault(document: Document, error: ErrorDetails, guesses: dict[Path, str]) -> Fault:
+def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -> Fault:
     """A validation error in our words, at its place."""
     kind, loc, context = error["type"], _loc(error), error.get("ctx", {})
     if kind == "extra_forbidden":
@@ -114,7 +116,7 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Path, str]) ->
     return Fault(spot, *_shape_fault(error, loc))
 
 
-def _shape_fault(error: ErrorDetails, loc: Path) -> tuple[str, str]:
+def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
     """What to say where a list stands for a text, and the like."""
     label = f"an item of {loc[-2]!r}" if isinstance(loc[-1], int) and len(loc) > 1 else repr(loc[-1])
     if error["input"] is None:
@@ -127,7 +129,7 @@ def _shape_fault(error: ErrorDetails, loc: Path) -> tuple[str, str]:
     return f"{label} has to be {wanted}, not {_KINDS[type(error['input'])]}", ""
 
 
-def _form_at(loc: Path) -> tuple[str, tuple[str, ...]]:
+def _form_at(loc: Steps) -> tuple[str, tuple[str, ...]]:
     """What the mapping at this place is called, and the keys it may have."""
     from modelcrate.project import form
 
@@ -135,7 +137,7 @@ def _form_at(loc: Path) -> tuple[str, tuple[str, ...]]:
     return place, form.keys(found)
 
 
-def _guess(loc: Path) -> str:
+def _guess(loc: Steps) -> str:
     """The key that was probably meant by an unknown one, or nothing."""
     known = _form_at(loc[:-1])[1]
     return next(iter(difflib.get_close_matches(str(loc[-1])[:100].lower(), known, 1, 0.6)), "")
