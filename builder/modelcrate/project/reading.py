@@ -102,6 +102,8 @@ def _loc(error: ErrorDetails) -> Steps:
 
 def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -> Fault:
     """A validation error in our words, at its place."""
+    from modelcrate.project.grammar import OURS
+
     kind, loc, context = error["type"], _loc(error), error.get("ctx", {})
     if kind == "extra_forbidden":
         place, known = _form_at(loc[:-1])
@@ -111,7 +113,7 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -
     if kind == "missing":
         return Fault(document.spot_of(loc[:-1]), f"'{loc[-1]}' is missing in {_form_at(loc[:-1])[0]}")
     spot = document.key_spot(loc[:-1]) if loc[-1] == "[key]" else document.spot_of(loc)
-    if kind == "modelcrate":
+    if kind == OURS and error["input"] is not None:
         return Fault(spot, context["what"], context["hint"])
     return Fault(spot, *_shape_fault(error, loc))
 

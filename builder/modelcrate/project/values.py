@@ -69,7 +69,8 @@ class LayoutBase:
     interpreter: PurePosixPath | None = None
 
     def __str__(self) -> str:
-        return f"oci:{self.path}:{self.tag}" if self.tag else f"oci:{self.path}"
+        slash = "/" if ":" in self.path.name else ""  # what follows the last colon is no tag then
+        return f"oci:{self.path}:{self.tag}" if self.tag else f"oci:{self.path}{slash}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +206,8 @@ def model_name(path: Path) -> str:
     """
     stem = re.sub(r"\.[A-Za-z][A-Za-z0-9]{0,11}$", "", path.name) or path.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:255]
+
+
+def is_pylock(path: str) -> bool:
+    """Whether a file is a lock by its name (PEP 751): pylock.toml or pylock.NAME.toml."""
+    return re.fullmatch(r"(.*/)?pylock(\.[^/.]+)?\.toml", path) is not None
