@@ -22,7 +22,7 @@ _UNSEEN = re.compile("[\x7f-\x9f\xad\u2028\u2029\ufeff\ufffe\uffff]")
 _NOTES_AT = 46
 
 _HEAD = """\
-# What goes into the image. Every key is explained in docs/reference/modelcrate.schema.json; paths start at this file's folder.
+# What goes into the image; paths start at the folder of this file. Every key is explained in the reference of modelcrate.
 """
 
 
