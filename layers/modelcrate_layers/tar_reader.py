@@ -82,7 +82,7 @@ class Member:
     mtime: int
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
-    xattrs: Mapping[str, bytes] = field(default=_NONE, hash=False)
+    xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
     body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
 
 

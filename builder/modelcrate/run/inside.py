@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -210,3 +211,16 @@ def _joined(folder: Parts, target: bytes) -> Parts:
 
 def _shown(parts: Parts) -> str:
     return b"/".join(parts).decode("utf-8", "backslashreplace")
+
+
+def remove_path(path: Path) -> None:
+    """Removes a file or folder of our own with all below it; nothing happens where there is none."""
+    try:
+        fd = os.open(path.parent, _FOLDER)
+    except FileNotFoundError:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            remove_tree(fd, os.fsencode(path.name))
+    finally:
+        os.close(fd)
