@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelcrate.events import Advanced, Emit, Finished, Started
+from modelcrate.events import Emit, silent, watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.settings import Settings
@@ -84,7 +84,9 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, emit: Emit, mod
     tree = planned.tree or planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
     sink: Sink = settings.store if planned.role in KEPT else models
-    layer = sink.take(_Watched(recipe, f"{planned.role}: {planned.name}", emit))
+    measuring = _Watched.of(recipe)
+    measuring.label, measuring.emit = f"{planned.role}: {planned.name}", emit
+    layer = sink.take(measuring)
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     return _placed(planned, layer, _stored(layer, settings) or RecipeBlob(recipe, layer))
@@ -101,15 +103,10 @@ def _placed(planned: Planned, layer: Layer, blob: Blob) -> ImageLayer:
 
 
 class _Watched(Measuring):
-    """A pass that is told of, in bytes of the tar."""
+    """A pass that is told of."""
 
-    def __init__(self, recipe: Recipe, label: str, emit: Emit) -> None:
-        super().__init__(recipe)
-        self._label, self._emit = label, emit
+    label = ""
+    emit: Emit = staticmethod(silent)
 
     def __iter__(self) -> Iterator[bytes]:
-        self._emit(Started(self._label, self.length))
-        for chunk in super().__iter__():
-            self._emit(Advanced(self._label, len(chunk)))
-            yield chunk
-        self._emit(Finished(self._label))
+        return watched(super().__iter__(), self.label, self.length, self.emit)

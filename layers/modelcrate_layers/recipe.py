@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import tar
@@ -92,20 +92,24 @@ class RecipeBlob:
 
 
 class Measuring:
-    """One pass over a recipe. Iterate it once; when it has ended, `layer` and `descriptor` are there.
+    """One pass over a tar on its way into a codec. Iterate it once; when it has ended, `layer` and `descriptor` are there.
 
     Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.tar_size = tar.size(recipe.tree.entries)
+    def __init__(self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None) -> None:
+        self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
         self._layer: Layer | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """The pass over a recipe, whose tar size is known beforehand."""
+        return cls(tar.stream(recipe.tree.entries), recipe.codec, tar.size(recipe.tree.entries))
 
     @property
     def length(self) -> int | None:
         """How many bytes will come, where that can be known beforehand."""
-        return self.tar_size if self.recipe.codec.name == "none" else None
+        return self.tar_size if self.codec.name == "none" else None
 
     @property
     def layer(self) -> Layer:
@@ -117,22 +121,19 @@ class Measuring:
         return self.layer.descriptor
 
     def __iter__(self) -> Iterator[bytes]:
-        codec = self.recipe.codec
-        plain = hashlib.sha256()
-        stored = plain if codec.name == "none" else hashlib.sha256()
-        size = 0
-        for chunk in codec.encode(_hashing(tar.stream(self.recipe.tree.entries), plain), self.tar_size):
+        plain = Tally()
+        stored = plain if self.codec.name == "none" else Tally()
+        for chunk in self.codec.encode(plain.passing(self._chunks), self.tar_size):
             if stored is not plain:
-                stored.update(chunk)
-            size += len(chunk)
+                stored.add(chunk)
             yield chunk
-        descriptor = Descriptor(codec.media_type, Digest("sha256", stored.hexdigest()), size)
-        self._layer = Layer(descriptor, Digest("sha256", plain.hexdigest()), self.tar_size, codec)
+        descriptor = Descriptor(self.codec.media_type, stored.digest, stored.size)
+        self._layer = Layer(descriptor, plain.digest, plain.size, self.codec)
 
 
 def measure(recipe: Recipe) -> Layer:
     """The facts of a recipe, by one pass whose bytes go nowhere."""
-    measuring = Measuring(recipe)
+    measuring = Measuring.of(recipe)
     for _ in measuring:
         pass
     return measuring.layer
@@ -162,10 +163,24 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return head[:SAMPLE]
 
 
-def _hashing(chunks: Iterable[bytes], hashed: Any) -> Iterator[bytes]:
-    for chunk in chunks:
-        hashed.update(chunk)
-        yield chunk
+class Tally:
+    """Digest and length of what passes."""
+
+    def __init__(self) -> None:
+        self._hashed, self.size = hashlib.sha256(), 0
+
+    def add(self, chunk: bytes) -> None:
+        self._hashed.update(chunk)
+        self.size += len(chunk)
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.add(chunk)
+            yield chunk
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self._hashed.hexdigest())
 
 
 def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:

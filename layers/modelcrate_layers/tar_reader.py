@@ -10,11 +10,13 @@ A member's name is what the archive says, byte for byte: whether it may be trust
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
@@ -104,6 +106,34 @@ def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS) -> Iterator[Membe
             pass
         source.skip(-length % BLOCK)
     source.drain(limits.trailer)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a file are in an archive."""
+
+    offset: int
+    size: int
+
+
+def index_tar(archive: BinaryIO, limits: Limits = LIMITS) -> dict[bytes, Place]:
+    """The regular files of an uncompressed tar by name, `./` in front taken off. Bodies are passed over, not read.
+
+    Of two files with one name the later counts, as it would if the archive were unpacked.
+    """
+    source = _Seekable(archive)
+    shared: dict[bytes, bytes] = {}
+    found: dict[bytes, Place] = {}
+    count = 0
+    while (nearest := _next(source, shared, limits)) is not None:
+        count += 1
+        if count > limits.members:
+            raise IntegrityError(f"a tar of more than {limits.members} members")
+        member, length = nearest
+        if member.kind is MemberKind.FILE:
+            found[member.name.removeprefix(b"./")] = Place(source.position, length)
+        source.skip(length + -length % BLOCK)
+    return found
 
 
 def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[Member, int] | None:
@@ -303,3 +333,25 @@ class _Source:
                 self._held, self._at = chunk, 0
                 return
         raise IntegrityError("a tar is cut short")
+
+
+class _Seekable(_Source):
+    """The same over a file, in which passing over costs nothing."""
+
+    def __init__(self, archive: BinaryIO) -> None:
+        super().__init__(())
+        self._archive = archive
+        self._end = archive.seek(0, io.SEEK_END)
+        self.position = archive.seek(0)
+
+    def take(self, size: int) -> bytes:
+        data = self._archive.read(size)
+        if len(data) != size:
+            raise IntegrityError("a tar is cut short")
+        self.position += size
+        return data
+
+    def skip(self, size: int) -> None:
+        if self.position + size > self._end:
+            raise IntegrityError("a tar is cut short")
+        self.position = self._archive.seek(size, io.SEEK_CUR)
