@@ -21,6 +21,7 @@ A file of a package is never replaced by one of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,7 @@ USER, UID = b"modelcrate", 10001
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_UNPACKERS = 4
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32", b"libo32")
 _LEFT_OUT = tuple(
     b"usr/share/" + name + b"/"
@@ -49,6 +51,7 @@ _DOC = b"usr/share/doc/"
 _CERTIFICATES = b"usr/share/ca-certificates/mozilla/"
 _BUNDLE = b"etc/ssl/certs/ca-certificates.crt"
 _STATUS = b"var/lib/dpkg/status.d/"
+_RUN = {b"var/run": b"/run", b"var/lock": b"/run/lock"}
 _STICKY = (b"tmp", b"var/tmp")
 _FOLDERS = (
     *(b"dev", b"etc", b"etc/ssl", b"etc/ssl/certs", b"home", b"proc", b"run", b"run/lock", b"sys", b"usr", b"usr/bin"),
@@ -130,8 +133,11 @@ def environment() -> dict[str, str]:
 def _packages(wanted: Sequence[Deb]) -> dict[bytes, _Owned]:
     """The entries of all packages, in the order of their names, so that the first to bring a directory decides its mode."""
     found: dict[bytes, _Owned] = {}
-    for deb in sorted(wanted, key=lambda each: each.package):
-        for entry in _entries(debs.unpack(deb.path, deb.sha256)):
+    ordered = sorted(wanted, key=lambda each: each.package)
+    with ThreadPoolExecutor(_UNPACKERS) as pool:  # xz releases the GIL
+        tars = list(pool.map(lambda deb: debs.unpack(deb.path, deb.sha256), ordered))
+    for deb, tar in zip(ordered, tars, strict=True):
+        for entry in _entries(tar):
             new = _Owned(entry, deb.package)
             old = found.setdefault(entry.path, new)
             if old is not new and not _agree(old.entry, entry):
@@ -164,11 +170,14 @@ def _entries(tar: Path) -> Iterator[Entry]:
 
 
 def _placed(path: bytes) -> bytes | None:
-    """Where a path of a package is in a merged /usr; None for the links themselves, which are made here."""
+    """Where a path of a package is, behind the links that are made here; None for what becomes such a link."""
     top, _, rest = path.partition(b"/")
-    if top not in _MERGED:
-        return path
-    return b"usr/" + path if rest else None
+    if top in _MERGED:
+        return b"usr/" + path if rest else None
+    for link, target in _RUN.items():
+        if path == link or path.startswith(link + b"/"):
+            return target[1:] + path[len(link) :] if path != link else None
+    return path
 
 
 def _kept(path: bytes, kind: MemberKind) -> bool:
@@ -212,8 +221,7 @@ def _made(found: dict[bytes, Entry], python: str) -> Iterator[Entry]:
     yield from (directory(path, 0o755) for path in _FOLDERS)
     yield directory(b"root", 0o700)
     yield replace(directory(b"home/" + USER, 0o770), uid=UID)
-    yield symlink(b"var/run", b"/run")
-    yield symlink(b"var/lock", b"/run/lock")
+    yield from (symlink(path, target) for path, target in _RUN.items())
     yield file(b"etc/passwd", Bytes(_PASSWD), 0o644)
     yield file(b"etc/group", Bytes(_GROUP), 0o644)
     yield file(b"etc/nsswitch.conf", Bytes(_NSSWITCH), 0o644)
