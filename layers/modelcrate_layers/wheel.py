@@ -42,7 +42,10 @@ _HASHES = {"sha256": 43, "sha384": 64, "sha512": 86}
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A pinned wheel file: what it is, and where it lies or will lie once it is fetched. The place is no part of what it is."""
+    """A pinned wheel file: what it is, and where it lies or will lie once it is fetched. The place is no part of what it is.
+
+    `name` is normalised, as in `scikit-learn`. All of it is safe in paths and requirement lines once it exists.
+    """
 
     name: str
     version: str
@@ -53,7 +56,11 @@ class Wheel:
 
     def __post_init__(self) -> None:
         Digest("sha256", self.sha256)
-        if not re.fullmatch(r"[^/\\\0]+-[^/\\\0]+-[^/\\\0]+-[^/\\\0]+-[^/\\\0]+\.whl", self.filename):
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or not re.fullmatch(
+            r"[0-9A-Za-z.!+_-]+", self.version
+        ):
+            raise IntegrityError(f"not a package and its version: {self.name[:100]!r} {self.version[:100]!r}")
+        if not re.fullmatch(r"[^/\\\s\0-]+(-[^/\\\s\0-]+){4,5}\.whl", self.filename):
             raise IntegrityError(f"not the file name of a wheel: {self.filename[:200]!r}")
 
     def __str__(self) -> str:
