@@ -19,7 +19,7 @@ from modelcrate.project.model_files import HEAD_BYTES, LFS_POINTER, Recognised, 
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
 
-MAX_FILES = 20_000
+MAX_FILES = 10_000
 """How many files a folder may have before we give up guessing."""
 
 MAX_DEPTH = 6
@@ -120,7 +120,9 @@ def _regular(path: Path, inside: str) -> bool:
         status = path.stat()
     except OSError:  # a link to nothing
         return False
-    return stat.S_ISREG(status.st_mode) and Path(os.path.realpath(path)).is_relative_to(inside)
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(inside)
 
 
 def _read(path: Path, limit: int) -> bytes:
