@@ -45,6 +45,6 @@ class Origins:
 
     def _allowed(self, origin: str | None) -> list[str]:
         if not origin:
-            return ["*"] if self._any else self._names
+            return ["*"] if self._any else self._names[:1]
         named = any(origin.lower() == name.lower() for name in self._names)
         return [origin] if named or any(pattern.match(origin) for pattern in self._patterns) else []

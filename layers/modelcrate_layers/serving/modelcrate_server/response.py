@@ -53,7 +53,8 @@ class Response:
         fields = Headers(self.headers)
         bodiless = self.status_code < 200 or self.status_code in {204, 304}
         if bodiless:
-            fields.remove("Content-Length")
+            for name in _OF_A_BODY if self.status_code == 304 else ("Content-Length",):
+                fields.remove(name)
         elif self.length is not None:
             fields["Content-Length"] = self.length
         start_response(f"{self.status_code} {_reason(self.status_code)}", fields.items())
@@ -110,6 +111,11 @@ def adopted(result: object) -> Response | None:
     return response
 
 
+_OF_A_BODY = (
+    *("Allow", "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Range"),
+    *("Content-Type", "Last-Modified"),
+)
+"""What an answer without news (304) does not repeat."""
 _WHOLE = (str, bytes, bytearray)
 
 

@@ -71,6 +71,7 @@ def openapi_3(version: str, service: Service, given: Any, answered: Any) -> dict
     health = _operation("ServiceHealthCheck", "Tells whether the service is up")
     health["responses"] = answers(_ALIVE, "text/plain", {"type": "string", "example": "Healthy"})
     score = _operation("RunMLService", "Asks the model")
+    score["security"] = [{"Bearer": []}]
     asked = content("application/json", {"$ref": "#/components/schemas/ServiceInput"})
     score["requestBody"] = {"description": "What the model is asked", **asked}
     score["responses"] = answers(_SCORED, "application/json", {"$ref": "#/components/schemas/ServiceOutput"})
