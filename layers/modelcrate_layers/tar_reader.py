@@ -72,7 +72,7 @@ class Member:
     """One member of an archive.
 
     `body` gives the bytes of a file once, in order, and only until the next member is asked for; what is left is skipped.
-    `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
+    `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits. `offset` is where the body begins in the tar.
     """
 
     name: bytes
@@ -85,6 +85,7 @@ class Member:
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
+    offset: int = 0
     body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
 
 
@@ -198,6 +199,7 @@ def _member(
         link=link if kind in (MemberKind.HARD_LINK, MemberKind.SYMLINK) else b"",
         device=_device(block) if kind in (MemberKind.CHARACTER, MemberKind.BLOCK) else (0, 0),
         xattrs=_xattrs(pax),
+        offset=source.position,
         body=source.pieces(length) if length else iter(()),
     )
     return member, length
@@ -295,7 +297,12 @@ class _Source:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._held = b""
-        self._at = 0
+        self._at = self._before = 0
+
+    @property
+    def position(self) -> int:
+        """How many bytes have been taken."""
+        return self._before + self._at
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes."""
@@ -330,6 +337,7 @@ class _Source:
     def _fill(self) -> None:
         for chunk in self._chunks:
             if chunk:
+                self._before += len(self._held)
                 self._held, self._at = chunk, 0
                 return
         raise IntegrityError("a tar is cut short")
@@ -342,16 +350,20 @@ class _Seekable(_Source):
         super().__init__(())
         self._archive = archive
         self._end = archive.seek(0, io.SEEK_END)
-        self.position = archive.seek(0)
+        archive.seek(0)
+
+    @property
+    def position(self) -> int:
+        return self._before
 
     def take(self, size: int) -> bytes:
         data = self._archive.read(size)
         if len(data) != size:
             raise IntegrityError("a tar is cut short")
-        self.position += size
+        self._before += size
         return data
 
     def skip(self, size: int) -> None:
-        if self.position + size > self._end:
+        if self._before + size > self._end:
             raise IntegrityError("a tar is cut short")
-        self.position = self._archive.seek(size, io.SEEK_CUR)
+        self._before = self._archive.seek(size, io.SEEK_CUR)
