@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -53,3 +53,12 @@ Emit = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """An Emit for those who don't listen."""
+
+
+def watched(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) -> Iterator[bytes]:
+    """The same chunks, told of as they pass."""
+    emit(Started(label, total))
+    for chunk in chunks:
+        emit(Advanced(label, len(chunk)))
+        yield chunk
+    emit(Finished(label))

@@ -43,8 +43,8 @@ class Codec:
     def media_type(self) -> str:
         return {"none": MediaType.LAYER, "gzip": MediaType.LAYER_GZIP, "zstd": MediaType.LAYER_ZSTD}[self.name]
 
-    def encode(self, chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-        """`size` bytes of tar as they are stored."""
+    def encode(self, chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
+        """A tar as it is stored; `size` is its length in bytes, where that is known: it goes into zstd's frame header."""
         if self.name == "zstd":
             return _zstd(chunks, size, self.level)
         return _gzip(chunks, self.level) if self.name == "gzip" else iter(chunks)
@@ -115,11 +115,13 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _zstd(chunks: Iterable[bytes], size: int, level: int) -> Iterator[bytes]:
+def _zstd(chunks: Iterable[bytes], size: int | None, level: int) -> Iterator[bytes]:
     from zstandard import ZstdCompressor
 
     workers = max(1, min(4, os.cpu_count() or 1))
-    pack = ZstdCompressor(level=level, threads=workers, write_checksum=True, write_content_size=True).compressobj(size)
+    pack = ZstdCompressor(level=level, threads=workers, write_checksum=True, write_content_size=True).compressobj(
+        -1 if size is None else size
+    )
     for chunk in chunks:
         if part := pack.compress(chunk):
             yield part

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import tar
@@ -17,7 +17,7 @@ from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange, Source
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tree import Entry, Tree
 
 SAMPLE = 1 << 18
 """Bytes looked at, at each of the places that are sampled: two zstd blocks."""
@@ -28,10 +28,14 @@ WORTH = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored."""
+    """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored.
+
+    `tar_size` is the length of the uncompressed tar in bytes.
+    """
 
     descriptor: Descriptor
     diff_id: Digest
+    tar_size: int
     codec: Codec
 
     def json(self) -> dict[str, Any]:
@@ -39,6 +43,7 @@ class Layer:
             "codec": {"name": self.codec.name, "version": self.codec.version, "level": self.codec.level},
             "descriptor": self.descriptor.json(),
             "diff_id": str(self.diff_id),
+            "tar_size": self.tar_size,
         }
 
     @classmethod
@@ -46,7 +51,8 @@ class Layer:
         """A layer out of JSON that may be damaged: anything malformed is an IntegrityError."""
         try:
             codec = Codec(str(value["codec"]["name"]), str(value["codec"]["version"]), int(value["codec"]["level"]))
-            return cls(Descriptor.parse(value["descriptor"]), Digest.parse(value["diff_id"]), codec)
+            diff_id, tar_size = Digest.parse(value["diff_id"]), int(value["tar_size"])
+            return cls(Descriptor.parse(value["descriptor"]), diff_id, tar_size, codec)
         except (KeyError, TypeError, ValueError) as fault:
             raise IntegrityError(f"not the record of a layer: {fault!r}") from None
 
@@ -61,12 +67,12 @@ class Recipe:
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
         if self.codec.name == "none":
-            return tar.stream(self.tree, start)
-        return _after(self.codec.encode(tar.stream(self.tree), tar.size(self.tree)), start)
+            return tar.stream(self.tree.entries, start)
+        return _after(self.codec.encode(tar.stream(self.tree.entries), tar.size(self.tree.entries)), start)
 
-    def listing(self) -> bytes:
-        """What decides the bytes, without reading them: every entry, files by their stamp. For the memo's keys."""
-        return canonical_json([_line(entry) for entry in self.tree.entries])
+    def stored(self, codec: Codec) -> Recipe:
+        """The same tree, stored in another way."""
+        return Recipe(self.tree, codec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +92,24 @@ class RecipeBlob:
 
 
 class Measuring:
-    """One pass over a recipe. Iterate it once; when it has ended, `layer` and `descriptor` are there.
+    """One pass over a tar on its way into a codec. Iterate it once; when it has ended, `layer` and `descriptor` are there.
 
     Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.tar_size = tar.size(recipe.tree)
+    def __init__(self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None) -> None:
+        self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
         self._layer: Layer | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """The pass over a recipe, whose tar size is known beforehand."""
+        return cls(tar.stream(recipe.tree.entries), recipe.codec, tar.size(recipe.tree.entries))
 
     @property
     def length(self) -> int | None:
         """How many bytes will come, where that can be known beforehand."""
-        return self.tar_size if self.recipe.codec.name == "none" else None
+        return self.tar_size if self.codec.name == "none" else None
 
     @property
     def layer(self) -> Layer:
@@ -111,22 +121,19 @@ class Measuring:
         return self.layer.descriptor
 
     def __iter__(self) -> Iterator[bytes]:
-        codec = self.recipe.codec
-        plain = hashlib.sha256()
-        stored = plain if codec.name == "none" else hashlib.sha256()
-        size = 0
-        for chunk in codec.encode(_hashing(tar.stream(self.recipe.tree), plain), self.tar_size):
+        plain = Tally()
+        stored = plain if self.codec.name == "none" else Tally()
+        for chunk in self.codec.encode(plain.passing(self._chunks), self.tar_size):
             if stored is not plain:
-                stored.update(chunk)
-            size += len(chunk)
+                stored.add(chunk)
             yield chunk
-        descriptor = Descriptor(codec.media_type, Digest("sha256", stored.hexdigest()), size)
-        self._layer = Layer(descriptor, Digest("sha256", plain.hexdigest()), codec)
+        descriptor = Descriptor(self.codec.media_type, stored.digest, stored.size)
+        self._layer = Layer(descriptor, plain.digest, plain.size, self.codec)
 
 
 def measure(recipe: Recipe) -> Layer:
     """The facts of a recipe, by one pass whose bytes go nowhere."""
-    measuring = Measuring(recipe)
+    measuring = Measuring.of(recipe)
     for _ in measuring:
         pass
     return measuring.layer
@@ -156,10 +163,24 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return head[:SAMPLE]
 
 
-def _hashing(chunks: Iterable[bytes], hashed: Any) -> Iterator[bytes]:
-    for chunk in chunks:
-        hashed.update(chunk)
-        yield chunk
+class Tally:
+    """Digest and length of what passes."""
+
+    def __init__(self) -> None:
+        self._hashed, self.size = hashlib.sha256(), 0
+
+    def add(self, chunk: bytes) -> None:
+        self._hashed.update(chunk)
+        self.size += len(chunk)
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.add(chunk)
+            yield chunk
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self._hashed.hexdigest())
 
 
 def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
@@ -169,7 +190,12 @@ def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
-def _line(entry: Any) -> list[Any]:
+def listing(tree: Tree) -> list[Any]:
+    """What decides a tree's bytes, without reading files: every entry, files by their stamp. For the memo's keys."""
+    return [_line(entry) for entry in tree.entries]
+
+
+def _line(entry: Entry) -> list[Any]:
     line: list[Any] = [entry.path.hex(), entry.kind.name, entry.mode, entry.uid, entry.gid, entry.link.hex()]
     source = entry.source
     if isinstance(source, FileRange):

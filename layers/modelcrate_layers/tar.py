@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.tree import Entry, Kind, Tree
+from modelcrate_layers.tree import Entry, Kind
 
 POLICY = 1
 MTIME = 315532801
@@ -37,14 +37,14 @@ _OCTAL_LIMIT = 8 << 30
 """Eleven octal digits: the first size that a ustar header can't hold."""
 
 
-def size(tree: Tree) -> int:
-    """The length of the tree's tar in bytes, from the entries alone."""
-    return sum(_span(entry) for entry in tree.entries) + len(END)
+def size(entries: Iterable[Entry]) -> int:
+    """The length in bytes of a tar of these entries, from the entries alone."""
+    return sum(_span(entry) for entry in entries) + len(END)
 
 
-def stream(tree: Tree, start: int = 0) -> Iterator[bytes]:
-    """The tree's tar from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
-    return _gather(_pieces(tree.entries, start))
+def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
+    """A tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
+    return _gather(_pieces(entries, start))
 
 
 def header(entry: Entry) -> bytes:
@@ -72,7 +72,7 @@ def header(entry: Entry) -> bytes:
 
 
 def _pieces(entries: Iterable[Entry], start: int) -> Iterator[bytes]:
-    """Headers, contents and padding; the first piece begins at byte `start` of the tar."""
+    """Headers, contents, padding and the end; the first piece begins at byte `start` of the tar."""
     skip = start
     for entry in entries:
         if not skip:

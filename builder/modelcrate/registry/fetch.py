@@ -30,6 +30,7 @@ CONNECT_SECONDS, IDLE_SECONDS = 10.0, 60.0
 ATTEMPTS = 4
 WORKERS = 8
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_GONE = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Network:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     offline: bool = False
+
+
+class NotFoundError(RegistryError):
+    """The server answered, and does not have it (404, 410)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Fetcher:
     def __init__(self, network: Network, emit: Emit = silent, sleep: Callable[[float], None] = time.sleep) -> None:
         self._network, self._emit, self._sleep = network, emit, sleep
         self._session: requests.Session | None = None
+
+    @property
+    def offline(self) -> bool:
+        """Whether the network may not be used."""
+        return self._network.offline
 
     def __enter__(self) -> Fetcher:
         return self
@@ -92,11 +102,9 @@ class Fetcher:
                 faults.append(fault)
         if not faults:
             raise RegistryError(f"nobody was named who has {wanted.label}")
-        raise (
-            faults[0]
-            if len(faults) == 1
-            else type(faults[-1])(f"{wanted.label} can't be had from any of {len(faults)} places", also=faults)
-        )
+        if len(faults) == 1:
+            raise faults[0]
+        raise _worst(faults)(f"{wanted.label} can't be had from any of {len(faults)} places", also=faults)
 
     def download_all(self, wanted: Sequence[Download]) -> list[Path]:
         """All of them, several at a time, in the order of the argument; the first fault ends the rest."""
@@ -149,6 +157,8 @@ class Fetcher:
             try:
                 with open(unquote(parts.path), "rb") as body:
                     yield body
+            except FileNotFoundError:
+                raise NotFoundError("is not there", where=unquote(parts.path)) from None
             except OSError as fault:
                 raise SourceError(f"can't be read: {fault.strerror}", where=unquote(parts.path)) from None
             return
@@ -177,7 +187,8 @@ class Fetcher:
             self._sleep(0.5 * 2**attempt)
         with answer:
             if answer.status_code != 200:
-                raise RegistryError(f"answered {answer.status_code} {answer.reason or ''}".strip(), where=_safe(url))
+                error = NotFoundError if answer.status_code in _GONE else RegistryError
+                raise error(f"answered {answer.status_code} {answer.reason or ''}".strip(), where=_safe(url))
             try:
                 yield answer.raw
             except (urllib3.exceptions.HTTPError, OSError) as fault:
@@ -209,6 +220,14 @@ class Fetcher:
             proxies=proxies,
             verify=verify,
         )
+
+
+def _worst(faults: Sequence[CrateError]) -> type[CrateError]:
+    """The class of several faults: theirs, where it is one; else that of wrong bytes, if there were any."""
+    kinds = {type(fault) for fault in faults}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return IntegrityError if IntegrityError in kinds else RegistryError
 
 
 def _safe(url: str) -> str:
