@@ -29,7 +29,9 @@ while (1) {
 """
 
 
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **rest: object) -> tuple[tarfile.TarInfo, bytes]:
+def member(
+    name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **rest: object
+) -> tuple[tarfile.TarInfo, bytes]:
     """A tar member as a value, for `layer`."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.mode = len(data), kind, 0o755 if kind == tarfile.DIRTYPE else 0o644
