@@ -124,7 +124,7 @@ class Container:
             state.main.wait(_CLEANING)
         with suppress(OSError, ValueError, KeyError):
             spec = Spec.load(self.folder)
-            for name in spec.programs:
+            for name in spec.engines:
                 engine(name).clear(spec)
         clear_running(self.folder, state.keep)
         replace(state, status="ended").save(self.folder)
