@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -25,7 +26,7 @@ BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""
 
 _ZEROS = bytes(BLOCK)
-_OCTAL = re.compile(rb"[ ]*([0-7]*)[ \0]*")
+_OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
 _DECIMAL = re.compile(rb"[0-9]{1,19}")
 _SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
@@ -235,8 +236,8 @@ def _number(raw: bytes, what: str) -> int:
         if not -(1 << 63) <= value < 1 << 63:
             raise IntegrityError(f"a tar header's {what} doesn't fit into 64 bits")
         return value
-    octal = _OCTAL.match(raw)
-    if octal is None or (octal.end() != len(raw) and raw[octal.end() - 1] not in b" \0"):
+    octal = _OCTAL.fullmatch(raw)
+    if octal is None:
         raise IntegrityError(f"a tar header's {what} is not a number: {raw!r}")
     return int(octal[1] or b"0", 8)
 
@@ -328,8 +329,8 @@ class _Source:
 
     def drain(self, limit: int) -> None:
         """Reads the stream to its end, so that whoever verifies it gets to the last byte."""
-        left = limit - (len(self._held) - self._at)
-        for chunk in self._chunks:
+        left = limit
+        for chunk in chain((self._held[self._at :],), self._chunks):
             left -= len(chunk)
             if left < 0:
                 raise IntegrityError(f"more than {limit} bytes follow the end of a tar")
