@@ -73,7 +73,8 @@ class Member:
     """One member of an archive.
 
     `body` gives the bytes of a file once, in order, and only until the next member is asked for; what is left is skipped.
-    `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits. `offset` is where the body begins in the tar.
+    `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
+    `offset` is where the body begins in the tar.
     """
 
     name: bytes
@@ -298,17 +299,14 @@ class _Source:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._held = b""
-        self._at = self._before = 0
-
-    @property
-    def position(self) -> int:
-        """How many bytes have been taken."""
-        return self._before + self._at
+        self._at = 0
+        self.position = 0
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes."""
         if len(self._held) - self._at >= size:
             self._at += size
+            self.position += size
             return self._held[self._at - size : self._at]
         return b"".join(self.pieces(size))
 
@@ -324,6 +322,7 @@ class _Source:
                 self._fill()
             part = self._held[self._at : self._at + min(size, CHUNK)]
             self._at += len(part)
+            self.position += len(part)
             size -= len(part)
             yield part
 
@@ -353,18 +352,14 @@ class _Seekable(_Source):
         self._end = archive.seek(0, io.SEEK_END)
         archive.seek(0)
 
-    @property
-    def position(self) -> int:
-        return self._before
-
     def take(self, size: int) -> bytes:
         data = self._archive.read(size)
         if len(data) != size:
             raise IntegrityError("a tar is cut short")
-        self._before += size
+        self.position += size
         return data
 
     def skip(self, size: int) -> None:
-        if self._before + size > self._end:
+        if self.position + size > self._end:
             raise IntegrityError("a tar is cut short")
-        self._before = self._archive.seek(size, io.SEEK_CUR)
+        self.position = self._archive.seek(size, io.SEEK_CUR)
