@@ -328,8 +328,8 @@ class _Source:
 
     def drain(self, limit: int) -> None:
         """Reads the stream to its end, so that whoever verifies it gets to the last byte."""
-        left = limit
-        for chunk in chain((self._held[self._at :],), self._chunks):
+        left = limit - (len(self._held) - self._at)
+        for chunk in self._chunks:
             left -= len(chunk)
             if left < 0:
                 raise IntegrityError(f"more than {limit} bytes follow the end of a tar")
@@ -337,7 +337,6 @@ class _Source:
     def _fill(self) -> None:
         for chunk in self._chunks:
             if chunk:
-                self._before += len(self._held)
                 self._held, self._at = chunk, 0
                 return
         raise IntegrityError("a tar is cut short")
