@@ -66,14 +66,16 @@ def read(path: Path, emit: Emit = silent) -> Request:
     return Request(read_project(file), file.parent)
 
 
-def prepare(request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent) -> Prepared:
-    """Check, resolve, plan."""
+def prepare(
+    request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
+) -> Prepared:
+    """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
     timings: dict[str, float] = {}
     project, folder = request.project, request.folder
     with _timed("resolve", timings, emit):
         check(project, folder)
         files = compose.list_files(project, folder)
-        lock = _lock(request, files, emit)
+        lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):
         plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
