@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from modelcrate_layers.errors import IntegrityError, UserError
@@ -22,7 +21,6 @@ MAX_JSON = 8 << 20
 """The largest manifest, index or config that is read (distribution-spec asks registries for 4 MiB at least)."""
 
 _HEX = {"sha256": 64, "sha512": 128}
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class MediaType:
@@ -89,9 +87,9 @@ class Descriptor:
     media_type: str
     digest: Digest
     size: int
-    annotations: Mapping[str, str] = field(default=_EMPTY, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     platform: Mapping[str, Any] | None = field(default=None, hash=False)
-    rest: Mapping[str, Any] = field(default=_EMPTY, hash=False)
+    rest: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def json(self) -> dict[str, Any]:
         """The descriptor as a JSON object, members in no particular order."""
@@ -171,9 +169,7 @@ def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -
         yield chunk
     if size != descriptor.size:
         more = "more than" if size > descriptor.size else f"{size} of"
-        raise IntegrityError(
-            f"{descriptor.digest} has the wrong size: got {more} {descriptor.size} bytes", where=where
-        )
+        raise IntegrityError(f"{descriptor.digest} has the wrong size: got {more} {descriptor.size} bytes", where=where)
     if hashed.hexdigest() != descriptor.digest.hex:
         raise IntegrityError(
             f"bytes are not what their digest says: claimed {descriptor.digest}, "

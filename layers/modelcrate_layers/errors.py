@@ -15,15 +15,33 @@ class CrateError(Exception):
     exit_code = 1
 
     def __init__(
-        self, what: str, *, where: str = "", why: str = "", hint: str = "", also: Sequence[CrateError] = ()
+        self,
+        what: str,
+        *,
+        where: str = "",
+        why: str = "",
+        hint: str = "",
+        excerpt: str = "",
+        also: Sequence[CrateError] = (),
     ) -> None:
         super().__init__(what)
-        self.what, self.where, self.why, self.hint = what, where, why, hint
+        self.what, self.where, self.why, self.hint, self.excerpt = what, where, why, hint, excerpt
         self.also = tuple(also)
 
+    @property
+    def faults(self) -> int:
+        """How many faults this error tells."""
+        return 1 + sum(other.faults for other in self.also)
+
     def __str__(self) -> str:
+        """This error and those found with it: the head, an excerpt whose last line (the underline) the hint follows, the reason."""
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return "\n".join([head, *(f"      {line}" for part in (self.why, self.hint) for line in part.splitlines())])
+        hint = self.hint.splitlines()
+        shown = [f"    {line}" for line in self.excerpt.splitlines()]
+        if shown and hint:
+            shown[-1] += f" {hint.pop(0)}"
+        rest = [f"      {line}" for line in (*self.why.splitlines(), *hint)]
+        return "\n".join([head, *shown, *rest, *map(str, self.also)])
 
 
 class UserError(CrateError):

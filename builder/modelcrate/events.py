@@ -1,0 +1,64 @@
+"""Progress, as a stream of small typed values. The command line renders them; a library user iterates them.
+
+`Emit` is called from any thread. It may raise, which is how a build is cancelled: whoever emits stops there and cleans up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The line has come to a step: read, resolve, plan, pack, assemble, deliver."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Something that takes a while has begun; `total` bytes are to come, where that is known."""
+
+    label: str
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`count` more bytes of it are done; negative, where bytes have to be done again."""
+
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """It is done; `note` says how, where there is something to say ("already there")."""
+
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should read: what was detected, what is being waited for, a warning."""
+
+    text: str
+
+
+Event = Step | Started | Advanced | Finished | Notice
+Emit = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """An Emit for those who don't listen."""
+
+
+def watched(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) -> Iterator[bytes]:
+    """The same chunks, told of as they pass."""
+    emit(Started(label, total))
+    for chunk in chunks:
+        emit(Advanced(label, len(chunk)))
+        yield chunk
+    emit(Finished(label))

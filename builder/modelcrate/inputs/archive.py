@@ -1,0 +1,175 @@
+"""Images in one tar: OCI archives, and what `docker save` writes. Nothing is unpacked; blobs are ranges of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcrate.inputs import Found
+from modelcrate.inputs.layout import choose
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.content import (
+    MAX_JSON,
+    Blob,
+    Descriptor,
+    Digest,
+    MediaType,
+    canonical_json,
+    parse_json,
+    parse_object,
+)
+from modelcrate_layers.content import Literal as LiteralBlob
+from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.sources import FileRange, Stamp, sha256
+from modelcrate_layers.store import FileBlob
+from modelcrate_layers.tar_reader import Place, index_tar
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A tar and where its files are in it."""
+
+    path: Path
+    stamp: Stamp = field(repr=False)
+    files: Mapping[bytes, Place] = field(repr=False, hash=False)
+
+    @classmethod
+    def open(cls, path: Path) -> Archive:
+        whole = FileRange.whole(str(path))
+        try:
+            with open(path, "rb") as archive:
+                head = archive.read(6)
+                if (packed := codecs.sniff(head)) != "none":
+                    raise SourceError(
+                        f"is compressed with {packed}",
+                        where=str(path),
+                        hint="unpack it first: it is read in place, piece by piece",
+                    )
+                return cls(path, whole.stamp, index_tar(archive))
+        except IntegrityError as fault:
+            raise IntegrityError(fault.what, where=str(path)) from None
+
+    def range(self, name: str) -> FileRange:
+        """A file of the archive; an IntegrityError, if it has none of that name."""
+        place = self.files.get(name.encode())
+        if place is None:
+            raise IntegrityError(f"has no file {name[:200]!r}", where=str(self.path))
+        return FileRange(str(self.path), self.stamp, place.offset, place.size)
+
+    def small(self, name: str) -> bytes:
+        source = self.range(name)
+        if source.size > MAX_JSON:
+            raise IntegrityError(f"{name} has more than {MAX_JSON} bytes", where=str(self.path))
+        return b"".join(source.chunks())
+
+    def blob(self, name: str, descriptor: Descriptor) -> FileBlob:
+        source = self.range(name)
+        if source.size != descriptor.size:
+            raise IntegrityError(f"{name} has {source.size} bytes, not {descriptor.size}", where=str(self.path))
+        return FileBlob(self.path, descriptor, source.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class OciArchiveCollection:
+    archive: Archive
+
+    @property
+    def where(self) -> str:
+        return str(self.archive.path)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        if descriptor.size > MAX_JSON:
+            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
+        return b"".join(self.blob(descriptor).chunks())
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        digest = descriptor.digest
+        return self.archive.blob(f"blobs/{digest.algorithm}/{digest.hex}", descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveCollection:
+    """Docker's archives have no manifest of the kind that registries have: one is made from what they do have."""
+
+    archive: Archive
+    documents: Mapping[Digest, LiteralBlob] = field(repr=False, hash=False)
+    layers: Mapping[Digest, Blob] = field(repr=False, hash=False)
+
+    @property
+    def where(self) -> str:
+        return str(self.archive.path)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        return self.documents[descriptor.digest].data
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        found = self.documents.get(descriptor.digest) or self.layers.get(descriptor.digest)
+        if found is None:
+            raise IntegrityError(f"has no blob {descriptor.digest}", where=self.where)
+        return found
+
+
+def find_oci(path: Path, tag: str | None = None) -> Found:
+    """What an OCI archive has under a tag; without one, the only thing that it has."""
+    archive = Archive.open(path)
+    if parse_object(archive.small("oci-layout"), str(path)).get("imageLayoutVersion") != "1.0.0":
+        raise IntegrityError("has an unknown layout version", where=str(path))
+    manifests = parse_object(archive.small("index.json"), str(path)).get("manifests")
+    if not isinstance(manifests, list):
+        raise IntegrityError("index.json is not an index", where=str(path))
+    found = [Descriptor.parse(each) for each in manifests]
+    return Found(OciArchiveCollection(archive), choose(found, tag, str(path)))
+
+
+def find_docker(path: Path, name: str | None = None) -> Found:
+    """What a docker archive has under a name; without one, the only image that it has."""
+    archive = Archive.open(path)
+    items = parse_json(archive.small("manifest.json"), str(path))
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise IntegrityError("manifest.json is not a list of images", where=str(path))
+    fitting = [item for item in items if name is None or name in (item.get("RepoTags") or [])]
+    if len(fitting) != 1:
+        have = ", ".join(tag for item in items for tag in item.get("RepoTags") or []) or "no names"
+        raise SourceError(
+            f"has {len(fitting)} images that fit", where=str(path), why=f"it has: {have}", hint="name one"
+        )
+    return _docker(archive, fitting[0])
+
+
+def _docker(archive: Archive, item: Mapping[str, object]) -> Found:
+    config_name, names = item.get("Config"), item.get("Layers")
+    if (
+        not isinstance(config_name, str)
+        or not isinstance(names, list)
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise IntegrityError("manifest.json does not name a config and layers", where=str(archive.path))
+    config = LiteralBlob(archive.small(config_name), MediaType.CONFIG)
+    blobs = [_layer(archive, name) for name in names]
+    manifest = LiteralBlob(
+        canonical_json(
+            {
+                "schemaVersion": 2,
+                "mediaType": MediaType.MANIFEST,
+                "config": config.descriptor.json(),
+                "layers": [blob.descriptor.json() for blob in blobs],
+            }
+        ),
+        MediaType.MANIFEST,
+    )
+    documents = {document.descriptor.digest: document for document in (config, manifest)}
+    collection = DockerArchiveCollection(archive, documents, {blob.descriptor.digest: blob for blob in blobs})
+    return Found(collection, manifest.descriptor)
+
+
+def _layer(archive: Archive, name: str) -> FileBlob:
+    """A layer by its name; the archive doesn't say its digest reliably, so it is read once."""
+    source = archive.range(name)
+    with open(archive.path, "rb") as file:
+        file.seek(source.offset)
+        packed = codecs.sniff(file.read(6))
+    if packed == "xz":
+        raise SourceError(f"{name} is compressed with xz, which no image may be", where=str(archive.path))
+    descriptor = Descriptor(codecs.Codec(packed).media_type, Digest("sha256", sha256(source)), source.size)
+    return FileBlob(archive.path, descriptor, source.offset)

@@ -1,0 +1,100 @@
+"""What the archive outputs share: a tar of an OCI image layout, written beside and renamed, or streamed to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate.events import Emit, watched
+from modelcrate.image import Graph
+from modelcrate_layers import tar
+from modelcrate_layers.content import Blob, Descriptor, canonical_json
+from modelcrate_layers.sources import Bytes, Source
+from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
+from modelcrate_layers.tree import Entry, directory, file
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """A blob as the bytes of an archive's member, told of as it is written."""
+
+    blob: Blob
+    emit: Emit
+
+    @property
+    def size(self) -> int:
+        return self.blob.descriptor.size
+
+    def chunks(self) -> Iterator[bytes]:
+        label = f"write {self.blob.descriptor.digest.short}"
+        return watched(self.blob.chunks(), label, self.size, self.emit)
+
+
+def members(
+    graph: Graph, root: Descriptor, name: str | None, tag: str | None, extra: Sequence[Entry], emit: Emit
+) -> list[Entry]:
+    """The members of an archive, small documents first so that a reader of a stream knows early what comes.
+
+    `name` is the full name that containerd and Docker take the image in under, `tag` the layout's own.
+    """
+    notes = {"io.containerd.image.name": name} if name else {}
+    notes |= {REF_NAME: tag} if tag else {}
+    described = root.json()
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
+    if notes:
+        described["annotations"] = {**described.get("annotations", {}), **notes}
+    blobs = {blob.descriptor.digest: blob for blob in (*graph.documents, *graph.blobs)}
+    return [
+        _member("oci-layout", Bytes(LAYOUT_VERSION)),
+        _member("index.json", Bytes(canonical_json(index))),
+        *extra,
+        directory(b"blobs", 0o755),
+        directory(b"blobs/sha256", 0o755),
+        *(_member(f"blobs/{digest.algorithm}/{digest.hex}", BlobSource(blob, emit)) for digest, blob in blobs.items()),
+    ]
+
+
+def document(path: str, value: object) -> Entry:
+    """A member that is JSON."""
+    return _member(path, Bytes(canonical_json(value)))
+
+
+def write(target: str, entries: Iterable[Entry]) -> int:
+    """The archive at its place, whole or not at all; `-` is standard output. Returns its length in bytes."""
+    chunks = tar.stream(entries)
+    if target == STDOUT:
+        return _pour(chunks, sys.stdout.fileno())
+    path = Path(target)
+    with machine(path):
+        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
+        try:
+            size = _pour(chunks, handle)
+            os.fchmod(handle, 0o644)
+            os.fsync(handle)
+            os.replace(name, path)
+        finally:
+            os.close(handle)
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+    return size
+
+
+def _pour(chunks: Iterable[bytes], handle: int) -> int:
+    size = 0
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        size += len(chunk)
+    return size
+
+
+def _member(path: str, source: Source) -> Entry:
+    return file(path.encode(), source, 0o644)

@@ -1,0 +1,56 @@
+"""`oci:DIR[:TAG]`: an OCI image layout in a folder. Blobs that it has are not written again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate.events import Emit, watched
+from modelcrate.image import Image, Index
+from modelcrate.inputs.layout import split_tag
+from modelcrate.outputs import Delivered
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Blob
+from modelcrate_layers.store import Layout
+
+KIND = "oci"
+EXAMPLE = "DIR[:TAG]"
+
+
+def parse(target: str) -> LayoutOutput:
+    folder, tag = split_tag(target)
+    return LayoutOutput(Path(folder), tag)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOutput:
+    path: Path
+    tag: str | None = None
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}:{self.tag}" if self.tag else str(self.path)
+
+    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+        layout = Layout.create(self.path)
+        return write(layout, image, self.tag, emit, KIND, self.target)
+
+
+def write(layout: Layout, image: Image | Index, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
+    """Blobs first, documents then, the name last: whoever reads meanwhile sees the old image or the new one."""
+    graph = image.graph()
+    sent = there = 0
+    for blob in (*graph.blobs, *graph.documents):
+        written = _put(layout, blob, emit)
+        sent, there = sent + written, there + blob.descriptor.size - written
+    layout.name(image.descriptor, tag)
+    return Delivered(kind, target, image.digest, sent, there)
+
+
+def _put(layout: Layout, blob: Blob, emit: Emit) -> int:
+    descriptor = blob.descriptor
+    if layout.has(descriptor):
+        return 0
+    return layout.add(watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit), descriptor)

@@ -1,0 +1,28 @@
+"""`oci-archive:FILE`: an OCI image layout as one tar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelcrate.events import Emit
+from modelcrate.image import Image, Index
+from modelcrate.outputs import Delivered, archive
+from modelcrate.settings import Settings
+
+KIND = "oci-archive"
+EXAMPLE = "FILE"
+
+
+def parse(target: str) -> OciArchiveOutput:
+    return OciArchiveOutput(target)
+
+
+@dataclass(frozen=True, slots=True)
+class OciArchiveOutput:
+    target: str
+
+    kind = KIND
+
+    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+        size = archive.write(self.target, archive.members(image.graph(), image.descriptor, None, None, (), emit))
+        return Delivered(KIND, self.target, image.digest, size)

@@ -1,0 +1,32 @@
+"""`store:NAME[:TAG]`: the local store, where `modelcrate run`, `push` and `images` look. The output where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelcrate.events import Emit
+from modelcrate.image import Image, Index
+from modelcrate.outputs import Delivered, oci
+from modelcrate.settings import Settings
+
+KIND = "store"
+EXAMPLE = "NAME[:TAG]"
+
+
+def parse(target: str) -> StoreOutput:
+    return StoreOutput(target)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutput:
+    name: str
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        """The name with its tag; `latest` where none was given."""
+        return self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"
+
+    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+        return oci.write(settings.store, image, self.target, emit, KIND, self.target)

@@ -1,0 +1,256 @@
+"""What a project file may say: the keys, their help and the rules between them, as pydantic models that turn into values.
+
+Only `reading` and `schema` import this module, and late, because pydantic takes a fifth of a second to load. Each key's description
+is the help that editors show, since the JSON schema is generated from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from modelcrate.project import values
+from modelcrate.project.grammar import (
+    AnyText,
+    BaseWords,
+    Codec,
+    EnvName,
+    Inside,
+    Label,
+    Name,
+    OptionalAnywhere,
+    OptionalCodec,
+    OptionalInside,
+    OptionalInterpreter,
+    OptionalModelName,
+    OptionalPython,
+    OptionalTime,
+    OptionalUrl,
+    Package,
+    Requirement,
+    Script,
+    Target,
+    Url,
+    User,
+    Version,
+    refuse,
+)
+
+TAGS = ("<text>", "<list>")
+"""How pydantic's places name the two shapes of `requirements`; they are no keys of the file."""
+
+
+def _shape(value: object) -> str | None:
+    return TAGS[0] if isinstance(value, str) else TAGS[1] if isinstance(value, list) else None
+
+
+def _short(key: str, *shapes: type) -> Callable[[object], object]:
+    """The short form of a mapping: a value of one of these shapes stands for the mapping with this one key."""
+
+    def spelt_out(value: object) -> object:
+        if value is None:
+            raise refuse("no value")  # also where the form's type has a None for a key that isn't there
+        return {key: value} if isinstance(value, shapes or (str,)) else value
+
+    return spelt_out
+
+
+def _dependencies(value: object) -> object:
+    lock = isinstance(value, str) and values.is_pylock(value)
+    return _short("pylock" if lock else "requirements", str, list)(value)
+
+
+class Form(BaseModel):
+    """A mapping of the file: frozen, and nothing but the keys it names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BaseForm(Form):
+    """What lies below our layers, with what its kind needs."""
+
+    origin: BaseWords = Field(alias="from", description="The base, as in the short form.")
+    mirror: OptionalUrl = Field(None, description="For debian: the URL of the mirror to fetch packages from.")
+    packages: list[Package] = Field([], description="For debian: packages on top of what Python needs.")
+    interpreter: OptionalInterpreter = Field(
+        None, description="Where the base's Python is, for instance /usr/bin/python3.11; default: it is looked for."
+    )
+
+
+class DependenciesForm(Form):
+    """The Python packages of the image."""
+
+    requirements: Annotated[
+        Annotated[Inside, Tag(TAGS[0])] | Annotated[list[Requirement], Tag(TAGS[1])], Discriminator(_shape)
+    ] = Field([], description="A requirements file, or the requirements themselves.")
+    pylock: OptionalInside = Field(None, description="A lock file (pylock.toml, PEP 751) instead of requirements.")
+    wheelhouse: OptionalAnywhere = Field(
+        None, description="A folder of wheels that is asked instead of an index; may be outside of the project."
+    )
+    index_url: OptionalUrl = Field(None, alias="index-url", description="The package index; default: PyPI.")
+    extra_index_url: list[Url] = Field([], alias="extra-index-url", description="More package indexes.")
+
+
+class ModelForm(Form):
+    """One model file or folder."""
+
+    path: Inside = Field(description="The model's file or folder; a folder's tree is kept.")
+    name: OptionalModelName = Field(None, description="The registered name; default: from the file name.")
+    version: Version = Field(1, description="The registered version; default: 1.")
+
+
+class EntryForm(Form):
+    """The entry script, and the folder that goes into the image with it."""
+
+    script: Script = Field(description="The script that defines init() and run(data); relative to the source folder.")
+    source: OptionalInside = Field(None, description="The folder to package; without one the script goes alone.")
+
+
+class CodecForm(Form):
+    """How layers are stored, by role."""
+
+    default: Codec = Field("auto", description="For roles that are not named here; default: auto.")
+    base: OptionalCodec = Field(None, description="For the base's layer, where we make it.")
+    dependencies: OptionalCodec = Field(None, description="For the layers of wheels.")
+    models: OptionalCodec = Field(None, description="For the layers of models.")
+    entry: OptionalCodec = Field(None, description="For the layer of the entry script.")
+
+
+class ProjectForm(Form):
+    """The project file of modelcrate: what goes into the image."""
+
+    model_config = ConfigDict(title="modelcrate.yaml")
+
+    name: Name = Field(description="The project's name; the image is named after it.")
+    python: OptionalPython = Field(None, description="The Python version, such as 3.11; default: the base's.")
+    platforms: list[Target] = Field(
+        default_factory=lambda: [values.DEFAULT_PLATFORM],
+        description="What to build for: linux/amd64 (default), linux/arm64, or both.",
+        json_schema_extra={"default": ["linux/amd64"]},
+        min_length=1,
+    )
+    base: Annotated[BaseForm, BeforeValidator(_short("from"), json_schema_input_type=BaseWords | BaseForm)] = Field(
+        default_factory=lambda: BaseForm.model_validate({"from": "debian"}),
+        description=(
+            "What lies below: debian (default), debian:trixie, an image reference, oci:DIR[:TAG], oci-archive:FILE, "
+            "docker-archive:FILE, rootfs:FILE.tar[.gz|.xz|.zst] or scratch; or a mapping with from and more."
+        ),
+        json_schema_extra={"default": "debian"},
+    )
+    dependencies: Annotated[
+        DependenciesForm,
+        BeforeValidator(_dependencies, json_schema_input_type=Inside | list[Requirement] | DependenciesForm),
+    ] = Field(
+        default_factory=lambda: DependenciesForm.model_validate({}),
+        description="A requirements file, a pylock.toml, a list of requirements, or a mapping.",
+        json_schema_extra={"default": []},
+    )
+    models: list[Annotated[ModelForm, BeforeValidator(_short("path"), json_schema_input_type=Inside | ModelForm)]] = (
+        Field([], description="The model files and folders.")
+    )
+    entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
+        Field(None, description="The entry script, or a mapping with source and script; only scratch can do without.")
+    )
+    env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
+    labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")
+    user: User = Field(values.DEFAULT_USER, description="Who runs in the container, uid[:gid]; default: 10001:0.")
+    codec: Annotated[CodecForm, BeforeValidator(_short("default"), json_schema_input_type=Codec | CodecForm)] = Field(
+        default_factory=lambda: CodecForm.model_validate({}),
+        description="How layers are stored: auto (zstd for what compresses, else none), gzip, zstd, none; or by role.",
+        json_schema_extra={"default": "auto"},
+    )
+    created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
+
+
+FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
+    (): ("the project", ProjectForm),
+    ("base",): ("the base", BaseForm),
+    ("dependencies",): ("the dependencies", DependenciesForm),
+    ("models",): ("a model", ModelForm),
+    ("entry",): ("the entry", EntryForm),
+    ("codec",): ("the codec", CodecForm),
+}
+"""The mappings of the file by where they stand (positions in lists left out), and what they are called in a message."""
+
+
+def keys(form: type[Form]) -> tuple[str, ...]:
+    """The keys that a mapping may have, as the file spells them."""
+    return tuple(field.alias or name for name, field in form.model_fields.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule between keys that is broken, at the key where it shows."""
+
+    path: tuple[str | int, ...]
+    what: str
+    hint: str = ""
+
+
+def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
+    """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
+    base, needs = form.base, form.dependencies
+    debian = isinstance(base.origin, values.DebianBase)
+    if "entry" not in given and not isinstance(base.origin, values.ScratchBase):
+        yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
+    for place, platform in enumerate(form.platforms):
+        if debian and platform not in values.DEBIAN_PLATFORMS:
+            hint = f"expected {' or '.join(map(str, values.DEBIAN_PLATFORMS))}; or choose another base"
+            yield Breach(("platforms", place), f"a Debian base can't be made for {platform}", hint)
+        if platform in form.platforms[:place]:
+            yield Breach(("platforms", place), f"{platform} stands twice")
+    for key in ("mirror", "packages"):
+        if getattr(base, key) and not debian:
+            yield Breach(("base", key), f"'{key}' is for a Debian base only", f"this base is {base.origin}")
+    if needs.requirements and needs.pylock:
+        hint = "keep one: a pylock says it all, requirements are locked by us"
+        yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
+    yield from _model_breaches(form.models)
+
+
+def _model_breaches(models: list[ModelForm]) -> Iterator[Breach]:
+    seen: set[tuple[str, int]] = set()
+    for place, model in enumerate(models):
+        name = model.name or values.model_name(model.path)
+        if not name:
+            yield Breach(
+                ("models", place), f"no name can be made of {str(model.path)!r}", "give it one: name: my-model"
+            )
+        elif (name, model.version) in seen:
+            hint = "give one of them another name or version"
+            yield Breach(("models", place), f"a second model called {name}, version {model.version}", hint)
+        seen.add((name, model.version))
+
+
+def value_of(form: ProjectForm) -> values.Project:
+    """What a form without breaches means."""
+    needs, codec = form.dependencies, form.codec
+    return values.Project(
+        name=form.name,
+        entry=values.Entry(form.entry.script, form.entry.source) if form.entry else None,
+        models=tuple(values.Model(m.path, m.name or values.model_name(m.path), m.version) for m in form.models),
+        python=form.python,
+        platforms=tuple(form.platforms),
+        base=_base_value(form.base),
+        dependencies=values.Dependencies(
+            tuple(needs.requirements) if isinstance(needs.requirements, list) else needs.requirements,
+            needs.pylock,
+            needs.wheelhouse,
+            needs.index_url,
+            tuple(needs.extra_index_url),
+        ),
+        env=form.env,
+        labels=form.labels,
+        user=form.user,
+        codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
+        created=form.created,
+    )
+
+
+def _base_value(form: BaseForm) -> values.Base:
+    if isinstance(form.origin, values.DebianBase):
+        return replace(form.origin, mirror=form.mirror, packages=tuple(form.packages), interpreter=form.interpreter)
+    return replace(form.origin, interpreter=form.interpreter)

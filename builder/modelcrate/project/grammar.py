@@ -1,0 +1,225 @@
+"""The grammar of single values: what a text of the project file has to look like, and the value it becomes.
+
+Every scalar comes as text (see `document`). Imported late, by `form` only, because pydantic takes a fifth of a second to load.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import ValidationInfo as Info
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from modelcrate.project import values
+from modelcrate_layers.content import Platform
+from modelcrate_layers.errors import UserError
+
+OURS = "modelcrate"
+"""The type of the errors whose message is already in our words; the context may have a `hint`."""
+
+_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_UID = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
+_HOST = r"([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?"
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = rf"({_HOST}/)?{_PART}(/{_PART})*(:{_TAG})?(@sha256:[0-9a-f]{{64}})?"
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
+_ARCHIVES: Mapping[str, Callable[[Path, PurePosixPath | None], values.Base]] = {
+    "oci-archive": values.OciArchiveBase,
+    "docker-archive": values.DockerArchiveBase,
+    "rootfs": values.RootfsBase,
+}
+
+
+def refuse(what: str, hint: str = "") -> PydanticCustomError:
+    """A fault in our words; braces of the file's text are not a template."""
+    return PydanticCustomError(OURS, "{what}", {"what": what, "hint": hint})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The grammar of a text: what it wants in words, and a pattern or the choices; `check` says the rest and gives the value.
+
+    `types` are the JSON types that a YAML reader may take such a text for when it stands without quotes, so that the schema lets
+    `python: 3.11` pass as well. It never allows nothing: a key without a value is a fault, whatever type stands beside it.
+    """
+
+    expected: str
+    pattern: str = ""
+    check: Callable[[str, Info], object] | None = None
+    types: tuple[str, ...] = ("string", "number", "boolean")
+    choices: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._checked, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        if self.choices:
+            return {"type": "string", "enum": list(self.choices)}
+        out: dict[str, Any] = {"type": list(self.types) if len(self.types) > 1 else self.types[0]}
+        out |= {"pattern": f"^(?:{self.pattern})$"} if self.pattern else {}
+        out |= {"minimum": 1} if "integer" in self.types else {}
+        return {**out, "examples": list(self.examples)} if self.examples else out
+
+    def _checked(self, text: str, info: Info) -> object:
+        if (self.pattern and not re.fullmatch(self.pattern, text)) or (self.choices and text not in self.choices):
+            raise refuse(f"{text if len(text) < 80 else text[:77] + '...'!r} is not {self.expected}")
+        return self.check(text, info) if self.check else text
+
+
+def _path(text: str, info: Info) -> Path:
+    """A path on this machine, wherever it leads."""
+    if not text.strip() or not text.isprintable() or len(text.encode()) > 4096:
+        raise refuse(f"{text[:80]!r} is not a path")
+    return Path(text)
+
+
+def _inside(text: str, info: Info) -> Path:
+    """A path that stays in the project's folder, also through links where the folder is known (the validation's context)."""
+    path = _path(text, info)
+    if path.is_absolute():
+        raise refuse(f"{text!r} is an absolute path", "paths are relative to the folder of the project file")
+    if ".." in path.parts:
+        raise refuse(f"{text!r} leads out of the project", "paths stay in the folder of the project file")
+    if isinstance(info.context, Path):
+        folder, target = os.path.realpath(info.context), os.path.realpath(info.context / path)
+        if not Path(target).is_relative_to(folder):
+            raise refuse(f"{text!r} is a link that leads out of the project", "copy what it points to into the project")
+    return path
+
+
+def _script(text: str, info: Info) -> Path:
+    path = _inside(text, info)
+    if path.suffix != ".py" or not path.stem:
+        raise refuse(f"{text!r} is not a Python file", "the entry script is a .py file with init and run")
+    return path
+
+
+def _url(text: str, info: Info) -> str:
+    if "@" in text.split("/")[2]:
+        raise refuse("a user or password stands in the URL", "this file is no place for secrets; use ~/.netrc")
+    return text
+
+
+def _requirement(text: str, info: Info) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        raise refuse(f"{text[:80]!r} is not a requirement", "expected for instance scikit-learn==1.9.1") from None
+    return text
+
+
+def _platform(text: str, info: Info) -> Platform:
+    try:
+        return Platform.parse(text)
+    except UserError as fault:
+        raise refuse(fault.what, fault.hint) from None
+
+
+def _version(text: str, info: Info) -> int:
+    return int(text)
+
+
+def _user(text: str, info: Info) -> str:
+    if any(part.isdigit() and int(part) > 2**32 - 2 for part in text.split(":")):
+        raise refuse(f"{text!r} is not a user: ids go up to {2**32 - 2}")
+    return text
+
+
+def _created(text: str, info: Info) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise refuse(f"{text!r} is not a time of the calendar") from None
+    if moment.year < 1970:
+        raise refuse(f"{text!r} is before 1970")
+    return moment
+
+
+def _interpreter(text: str, info: Info) -> PurePosixPath:
+    path = PurePosixPath(_path(text, info))
+    if not path.is_absolute() or ".." in path.parts:
+        raise refuse(f"{text!r} is not an absolute path in the image", "expected for instance /usr/bin/python3.11")
+    return path
+
+
+def _base(text: str, info: Info) -> values.Base:
+    """A base by its words: a kind and where it is, else a reference."""
+    kind, colon, rest = text.partition(":")
+    if kind == "debian":
+        if colon and not re.fullmatch(r"[a-z]+", rest):
+            raise refuse(f"{rest!r} is not the name of a Debian release", "expected for instance debian:bookworm")
+        return values.DebianBase(rest or None)
+    if text == "scratch":
+        return values.ScratchBase()
+    if kind == "oci":
+        folder, _, tag = rest.rpartition(":")
+        tagged = bool(folder) and re.fullmatch(_TAG, tag) is not None
+        return values.LayoutBase(_path(folder if tagged else rest, info), tag if tagged else None)
+    if kind in _ARCHIVES:
+        return _ARCHIVES[kind](_path(rest, info), None)
+    if not re.fullmatch(_REFERENCE, text):
+        kinds = "debian[:RELEASE], an image reference, oci:DIR, oci-archive:FILE, docker-archive:FILE, rootfs:FILE or scratch"
+        raise refuse(f"{text[:80]!r} is not a base", f"expected {kinds}")
+    return values.RegistryBase(text)
+
+
+_CODEC = Text("a codec: auto, gzip, zstd or none", choices=("auto", "gzip", "zstd", "none"))
+_URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
+_INSIDE = Text("a path", check=_inside)
+_MODEL_NAME = Text(
+    "a model name: letters, digits, - . and _, a letter or digit first", r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
+)
+_PLATFORM = Text(
+    "a platform such as linux/amd64",
+    r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?",
+    _platform,
+    ("string",),
+    examples=tuple(map(str, values.DEBIAN_PLATFORMS)),
+)
+
+Name = Annotated[
+    str,
+    Text("a name: lower-case letters and digits, with . _ or - between", r"(?=.{1,128}$)[a-z0-9]+([._-]+[a-z0-9]+)*"),
+]
+OptionalPython = Annotated[
+    str | None,
+    Text(
+        "a Python version with two numbers, such as 3.11",
+        r"3\.[0-9]{1,2}",
+        types=("string", "number"),
+        examples=("3.11", "3.13"),
+    ),
+]
+Target = Annotated[Platform, _PLATFORM]
+BaseWords = Annotated[
+    values.Base, Text("a base", check=_base, examples=("debian", "debian:bookworm", "debian:trixie", "scratch"))
+]
+Url = Annotated[str, _URL]
+OptionalUrl = Annotated[str | None, _URL]
+Package = Annotated[str, Text("the name of a Debian package", _PACKAGE)]
+OptionalInterpreter = Annotated[PurePosixPath | None, Text("a path", check=_interpreter, types=("string",))]
+Requirement = Annotated[str, Text("a requirement", check=_requirement)]
+Inside = Annotated[Path, _INSIDE]
+OptionalInside = Annotated[Path | None, _INSIDE]
+OptionalAnywhere = Annotated[Path | None, Text("a path", check=_path)]
+Script = Annotated[Path, Text("a Python file", check=_script, types=("string",))]
+OptionalModelName = Annotated[str | None, _MODEL_NAME]
+Version = Annotated[int, Text("a version: a whole number from 1", r"[1-9][0-9]{0,8}", _version, ("string", "integer"))]
+EnvName = Annotated[str, Text("the name of a variable: letters, digits and _", r"[A-Za-z_][A-Za-z0-9_]*")]
+AnyText = Annotated[str, Text("a text")]
+Label = Annotated[str, Text("a label: no spaces at its ends, no line breaks", r"[^\s]([^\r\n]*[^\s])?")]
+User = Annotated[str, Text("uid[:gid], numbers or names", f"{_UID}(:{_UID})?", _user)]
+OptionalTime = Annotated[datetime | None, Text("a time such as 2026-01-01T00:00:00Z", _TIME, _created, ("string",))]
+Codec = Annotated[values.Codec, _CODEC]
+OptionalCodec = Annotated[values.Codec | None, _CODEC]

@@ -1,0 +1,213 @@
+"""What a project file means, as frozen values. Nothing here reads a file, and nothing here imports a heavy package.
+
+Every `Path` is relative to the folder of the project file, unless it is absolute; only what lies below a base and a wheelhouse may
+be outside of that folder. `None` means that the file doesn't say, and that a later step decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from modelcrate_layers.content import Platform
+
+FILE_NAME = "modelcrate.yaml"
+"""Where a project file is looked for."""
+
+DEFAULT_PLATFORM = Platform("linux", "amd64")
+"""What is built where the file doesn't say: a constant, not this machine, so that the same file gives the same image."""
+
+DEFAULT_USER = "10001:0"
+"""Not root, and group 0 with the owner's rights, so that any uid in group 0 works (OpenShift)."""
+
+DEBIAN_PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
+"""For what a Debian base can be made."""
+
+Codec = Literal["auto", "gzip", "zstd", "none"]
+"""How layers are stored; auto is zstd for what compresses and none for what doesn't."""
+
+Role = Literal["base", "dependencies", "models", "entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class DebianBase:
+    """Made by us from signed Debian packages."""
+
+    release: str | None = None
+    """The release's name (bookworm); None: the one whose Python the project asks for."""
+    mirror: str | None = None
+    """The mirror's URL; None: from the environment, this machine or a built-in list."""
+    packages: tuple[str, ...] = ()
+    """Packages on top of what Python needs."""
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return f"debian:{self.release}" if self.release else "debian"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryBase:
+    """An image in a registry, by its reference as written."""
+
+    reference: str
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutBase:
+    """An OCI layout folder; without a tag it has to hold exactly one image."""
+
+    path: Path
+    tag: str | None = None
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        slash = "/" if ":" in self.path.name else ""  # what follows the last colon is no tag then
+        return f"oci:{self.path}:{self.tag}" if self.tag else f"oci:{self.path}{slash}"
+
+
+@dataclass(frozen=True, slots=True)
+class OciArchiveBase:
+    """A tar of an OCI layout."""
+
+    path: Path
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return f"oci-archive:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveBase:
+    """What `docker save` writes."""
+
+    path: Path
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return f"docker-archive:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class RootfsBase:
+    """A tar of a root file system, plain or compressed."""
+
+    path: Path
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return f"rootfs:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchBase:
+    """Nothing below our layers."""
+
+    interpreter: PurePosixPath | None = None
+
+    def __str__(self) -> str:
+        return "scratch"
+
+
+Base = DebianBase | RegistryBase | LayoutBase | OciArchiveBase | DockerArchiveBase | RootfsBase | ScratchBase
+"""What lies below our layers; `interpreter` is where its Python is, for a base that doesn't say. `str` gives the file's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The Python packages: requirements to be locked, or a lock (PEP 751); never both, and neither for none at all."""
+
+    requirements: Path | tuple[str, ...] = ()
+    pylock: Path | None = None
+    wheelhouse: Path | None = None
+    """A folder of wheels that is asked instead of an index."""
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model file, or a folder whose tree is kept, under its registered name and version."""
+
+    path: Path
+    name: str
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The entry script, and the folder that goes into the image with it.
+
+    With a source folder the script is relative to it; without one, the script goes alone.
+    """
+
+    script: Path
+    source: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The script, relative to the project's folder."""
+        return self.script if self.source is None else self.source / self.script
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    """How layers are stored: by default, and by role where the file says so."""
+
+    default: Codec = "auto"
+    base: Codec | None = None
+    dependencies: Codec | None = None
+    models: Codec | None = None
+    entry: Codec | None = None
+
+    def of(self, role: Role) -> Codec:
+        """The codec for layers of this role."""
+        own: dict[Role, Codec | None] = {
+            "base": self.base,
+            "dependencies": self.dependencies,
+            "models": self.models,
+            "entry": self.entry,
+        }
+        return own[role] or self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A whole project file."""
+
+    name: str
+    entry: Entry | None
+    """None only where the base is scratch: an image that carries models and starts nothing."""
+    models: tuple[Model, ...] = ()
+    python: str | None = None
+    """The Python version, two numbers; None: the base's."""
+    platforms: tuple[Platform, ...] = (DEFAULT_PLATFORM,)
+    base: Base = DebianBase()
+    dependencies: Dependencies = Dependencies()
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    user: str = DEFAULT_USER
+    codecs: Codecs = Codecs()
+    created: datetime | None = None
+    """The image's creation time in UTC; never touches a layer."""
+
+
+def model_name(path: Path) -> str:
+    """The name of a model whose file doesn't say: the file's, without its ending, and without what a name can't hold.
+
+    Empty where nothing is left of it.
+    """
+    stem = re.sub(r"\.[A-Za-z][A-Za-z0-9]{0,11}$", "", path.name) or path.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:255]
+
+
+def is_pylock(path: str) -> bool:
+    """Whether a file is a lock by its name (PEP 751): pylock.toml or pylock.NAME.toml."""
+    return re.fullmatch(r"(.*/)?pylock(\.[^/.]+)?\.toml", path) is not None

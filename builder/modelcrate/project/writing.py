@@ -1,0 +1,137 @@
+"""A project as the text of its file, with a word of help beside what it says: what `modelcrate init` writes.
+
+Reading the text again gives an equal project. Nothing here needs a YAML library: we write a small, plain part of the language, and
+quote whatever any reader could take for something else than a text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import PurePath
+
+from modelcrate.project.values import Base, Codecs, DebianBase, Dependencies, Entry, Model, Project, is_pylock
+
+_PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
+_NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", ".inf", ".nan"})
+_UNSEEN = re.compile("[\x7f-\x9f\xad\u2028\u2029\ufeff\ufffe\uffff]")
+_NOTES_AT = 46
+
+_HEAD = """\
+# What goes into the image; paths start at the folder of this file. Every key is explained in the reference of modelcrate.
+"""
+
+
+def project_text(project: Project) -> str:
+    """The text of a project file that means this project."""
+    return _HEAD + "".join(f"{line}\n" for line in _lines(project))
+
+
+def _lines(project: Project) -> Iterator[str]:
+    platforms = ", ".join(_text(str(platform)) for platform in project.platforms)
+    yield f"name: {_text(project.name)}"
+    if project.python:
+        yield f"python: {_text(project.python)}"
+    yield _noted(f"platforms: [{platforms}]", "linux/amd64, linux/arm64, or both")
+    yield from _base(project.base)
+    yield from _dependencies(project.dependencies)
+    yield from _models(project.models)
+    if project.entry:
+        yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
+    yield from _table("env", project.env)
+    yield from _table("labels", project.labels)
+    yield _noted(f"user: {_text(project.user)}", "uid:gid; not root, and group 0 for OpenShift")
+    yield from _codecs(project.codecs)
+    if project.created:
+        yield _noted(f"created: {_text(_moment(project.created))}", "the image's own time; never touches a layer")
+
+
+def _base(base: Base) -> Iterator[str]:
+    mirror, packages = (base.mirror, base.packages) if isinstance(base, DebianBase) else (None, ())
+    if not (mirror or packages or base.interpreter):
+        yield _noted(f"base: {_text(base)}", "debian, an image reference, oci:DIR, docker-archive:FILE, ...")
+        return
+    yield f"base:\n  from: {_text(base)}"
+    if mirror:
+        yield f"  mirror: {_text(mirror)}"
+    yield from _listed("  packages", packages)
+    if base.interpreter:
+        yield f"  interpreter: {_text(base.interpreter)}"
+
+
+def _dependencies(needs: Dependencies) -> Iterator[str]:
+    asked = needs.requirements
+    only = asked or needs.pylock
+    if needs == Dependencies():
+        return
+    if needs == Dependencies(requirements=asked) and isinstance(asked, tuple):
+        yield from _listed("dependencies", asked)
+    elif needs == (Dependencies(pylock=needs.pylock) if is_pylock(str(only)) else Dependencies(requirements=asked)):
+        yield _noted(f"dependencies: {_text(str(only))}", "a requirements file, a pylock.toml, or a list")
+    else:
+        yield "dependencies:"
+        if isinstance(asked, tuple):
+            yield from _listed("  requirements", asked)
+        else:
+            yield f"  requirements: {_text(asked)}"
+        for key, value in (("pylock", needs.pylock), ("wheelhouse", needs.wheelhouse), ("index-url", needs.index_url)):
+            if value is not None:
+                yield f"  {key}: {_text(value)}"
+        yield from _listed("  extra-index-url", needs.extra_index_urls)
+
+
+def _models(models: tuple[Model, ...]) -> Iterator[str]:
+    if models:
+        yield "models:"
+    for model in models:
+        yield _noted(f"  - path: {_text(model.path)}", "a file, or a folder whose tree is kept")
+        yield f"    name: {_text(model.name)}"
+        yield f"    version: {model.version}"
+
+
+def _entry(entry: Entry) -> str:
+    if entry.source is None:
+        return _text(entry.script)
+    return f"{{source: {_text(entry.source)}, script: {_text(entry.script)}}}"
+
+
+def _codecs(codecs: Codecs) -> Iterator[str]:
+    named = {field.name: getattr(codecs, field.name) for field in fields(codecs)}
+    yield from _table(
+        "codec", {role: codec for role, codec in named.items() if codec and (role, codec) != ("default", "auto")}
+    )
+
+
+def _table(key: str, pairs: Mapping[str, str]) -> Iterator[str]:
+    if pairs:
+        yield f"{key}:"
+    for name, value in pairs.items():
+        yield f"  {_text(name)}: {_text(value)}"
+
+
+def _listed(key: str, items: tuple[str, ...]) -> Iterator[str]:
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    if items:
+        yield f"{key}:"
+    for item in items:
+        yield f"{indent}- {_text(item)}"
+
+
+def _noted(line: str, note: str) -> str:
+    return f"{line:<{_NOTES_AT}} # {note}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _text(value: str | PurePath | Base) -> str:
+    """A text as a YAML scalar: plain where nobody can misread it, else in double quotes with JSON's escapes, which are YAML's."""
+    text = str(value)
+    if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -1,0 +1,127 @@
+"""What lies below our layers: an image or a root file system that exists, pinned by digest, with what it says about its Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from modelcrate.image import Image, ImageLayer, environment
+from modelcrate.inputs import Found, archive, layout
+from modelcrate.project.values import (
+    DockerArchiveBase,
+    LayoutBase,
+    OciArchiveBase,
+    RegistryBase,
+    RootfsBase,
+    ScratchBase,
+)
+from modelcrate.resolve.rootfs import read_rootfs
+from modelcrate.resolve.scan import scan
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Digest, Platform
+from modelcrate_layers.errors import LockedError, UserError
+from modelcrate_layers.kinds import LayerKind
+
+ForeignBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A resolved base for one platform.
+
+    `layers` are somebody else's and stay as they are; `kinds` are those that we make. `interpreter` is the absolute path of its
+    Python and `python` that one's version; both are empty where there is none. `glibc` decides which wheels run on it.
+    """
+
+    name: str
+    config: Mapping[str, Any] = field(repr=False, hash=False)
+    layers: tuple[ImageLayer, ...] = ()
+    kinds: tuple[LayerKind, ...] = ()
+    interpreter: str = ""
+    python: str = ""
+    glibc: tuple[int, int] = (2, 28)
+    digest: Digest | None = None
+    reference: str = ""
+
+
+def resolve_foreign(
+    base: ForeignBase, platform: Platform, python: str | None, folder: Path, settings: Settings, digest: Digest | None = None
+) -> Below:
+    """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
+    if isinstance(base, ScratchBase):
+        return Below("scratch", {"config": {"Env": [f"PATH={_PATH}"]}}, interpreter=str(base.interpreter or ""), python=python or "")
+    if isinstance(base, RootfsBase):
+        layer = read_rootfs(folder / base.path, settings)
+        _pinned(str(base), digest, layer.layer.diff_id)
+        config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
+        return _with_python(Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings)
+    image = _find(base, folder, settings, digest).image(platform)
+    _check_platform(str(base), image, platform)
+    _pinned(str(base), digest, image.digest)
+    remote = isinstance(base, RegistryBase)
+    reference = str(base) if remote else ""
+    below = Below(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
+    return _with_python(below, base.interpreter, python, settings, look=not remote)
+
+
+def _find(base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase, folder: Path, settings: Settings, digest: Digest | None) -> Found:
+    match base:
+        case LayoutBase():
+            return layout.find(folder / base.path, base.tag)
+        case OciArchiveBase():
+            return archive.find_oci(folder / base.path)
+        case DockerArchiveBase():
+            return archive.find_docker(folder / base.path)
+        case RegistryBase():
+            from modelcrate.inputs import registry
+
+            return registry.find(base.reference, settings, digest)
+
+
+def _with_python(
+    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, look: bool = True
+) -> Below:
+    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it."""
+    if given is not None:
+        version = re.search(r"python(3\.[0-9]+)$", str(given))
+        return _python(below, str(given), python or (version[1] if version else ""))
+    told = re.match(r"(3\.[0-9]+)\b", environment(below.config).get("PYTHON_VERSION", ""))
+    if told:
+        return _python(below, f"/usr/local/bin/python{told[1]}", told[1], python)
+    if not look:
+        return below
+    seen = [path for layer in below.layers for path in scan(layer, settings.cache).interpreters]
+    fitting = [path for path in seen if python is None or path.endswith(f"python{python}")]
+    if fitting:
+        return _python(below, fitting[0], fitting[0].rpartition("python")[2])
+    if seen and python is not None:
+        return _python(below, seen[0], seen[0].rpartition("python")[2], python)
+    return below
+
+
+def _python(below: Below, interpreter: str, version: str, wanted: str | None = None) -> Below:
+    if wanted is not None and wanted != version:
+        raise UserError(
+            f"the project asks for Python {wanted}, and the base {below.name} brings {version}",
+            hint="change one of them; wheels are chosen for one Python",
+        )
+    return replace(below, interpreter=interpreter, python=version)
+
+
+def _check_platform(name: str, image: Image, platform: Platform) -> None:
+    if not platform.matches(image.settings):
+        have = f"{image.settings.get('os')}/{image.settings.get('architecture')}"
+        raise UserError(f"the base {name} is for {have}, not for {platform}")
+
+
+def _pinned(name: str, wanted: Digest | None, found: Digest) -> None:
+    if wanted is not None and wanted != found:
+        raise LockedError(
+            f"the base {name} has changed: locked {wanted}, found {found}", hint="put the old one back, or lock again: modelcrate lock"
+        )
+

@@ -1,0 +1,89 @@
+"""Which packages a base needs: the wanted ones, and what they depend on. Pure; the same lists give the same answer.
+
+There is no search: every name has one candidate, its highest version over all suites, as on a Debian that is up to date. What
+Debian calls essential is not taken in unless something depends on it, and what is left out on purpose is a table with reasons.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from modelcrate.resolve.debian.packages import Atom, Dependency, Package, Packages
+from modelcrate.resolve.debian.versions import holds
+from modelcrate_layers.errors import UserError
+
+
+def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -> tuple[Package, ...]:
+    """The wanted packages and all that they depend on (Pre-Depends and Depends), by name.
+
+    A UserError names a wanted package that does not exist, or a dependency that nothing in the lists satisfies.
+    """
+    chosen: dict[str, Package] = {}
+    waiting = deque(_wanted(index, name) for name in wanted)
+    asked = {package.name for package in waiting}
+    left_out = frozenset(left_out) - asked
+    while waiting:
+        package = waiting.popleft()
+        if package.name in chosen:
+            continue
+        chosen[package.name] = package
+        for dependency in package.needs:
+            needed = _choose(index, dependency, asked | chosen.keys(), left_out)
+            if needed is None:
+                raise UserError(
+                    f"the Debian package {package.name} {package.version} needs {_words(dependency)}, "
+                    "which no list of the mirror has",
+                    hint="the mirror is incomplete or in the middle of an update; try another, or later",
+                )
+            waiting.extend(needed)
+    return tuple(sorted(chosen.values(), key=lambda each: each.name))
+
+
+def _wanted(index: Packages, name: str) -> Package:
+    found = index.get(name)
+    if found is None:
+        near = get_close_matches(name, index.names, 3)
+        raise UserError(
+            f"there is no Debian package {name[:80]!r} in main", hint=f"perhaps {', '.join(near)}" if near else ""
+        )
+    return found
+
+
+def _choose(
+    index: Packages, dependency: Dependency, chosen: Collection[str], left_out: Collection[str]
+) -> tuple[Package, ...] | None:
+    """What a dependency adds: nothing, where it is met already or left out on purpose; None, where it can't be met.
+
+    Otherwise the first alternative that exists.
+    """
+    met = [package for atom in dependency for package in _satisfying(index, atom) if package.name in chosen]
+    if met:
+        return tuple(met[:1])
+    for atom in dependency:
+        if atom.name in left_out:
+            return ()
+        if found := _satisfying(index, atom):
+            return found[:1]
+    return None
+
+
+def _satisfying(index: Packages, atom: Atom) -> tuple[Package, ...]:
+    """The packages that satisfy an alternative: the one of that name first, then those that provide it."""
+    real = index.get(atom.name)
+    own = (real,) if real and (not atom.relation or holds(real.version, atom.relation, atom.version)) else ()
+    if own:
+        return own
+    return tuple(each for each in index.providers(atom.name) if any(_provides(each, atom, p) for p in each.provides))
+
+
+def _provides(package: Package, atom: Atom, provided: Atom) -> bool:
+    """A provided name without a version satisfies no relation (Debian policy 7.5)."""
+    if provided.name != atom.name:
+        return False
+    return not atom.relation or (provided.relation == "=" and holds(provided.version, atom.relation, atom.version))
+
+
+def _words(dependency: Dependency) -> str:
+    return " or ".join(map(str, dependency))

@@ -1,0 +1,143 @@
+"""The lists of packages (Packages files, deb-control(5)) of several suites as one index. Stanzas are parsed when they are asked for.
+
+A list has 45 MB and some 64,000 stanzas, of which a base needs forty: all that is done with the others is to find their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from modelcrate.resolve.debian.versions import Key, version_key
+from modelcrate_layers.deb import fields
+from modelcrate_layers.errors import IntegrityError
+
+MAX_LIST = 256 << 20
+"""Bytes of an unpacked list; Debian's largest has about 50 MB."""
+
+MAX_DEB = 4 << 30
+"""Bytes of one package."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
+POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """One alternative of a dependency: a name, and perhaps a relation to a version."""
+
+    name: str
+    relation: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.relation} {self.version})" if self.relation else self.name
+
+
+Dependency = tuple[Atom, ...]
+"""Alternatives, in the order of preference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package of a suite. `pool` is its path below the archive."""
+
+    name: str
+    version: str
+    architecture: str
+    archive: str
+    pool: str
+    sha256: str
+    size: int
+    needs: tuple[Dependency, ...]
+    provides: tuple[Atom, ...]
+
+    @property
+    def key(self) -> Key:
+        return version_key(self.version)
+
+
+class Packages:
+    """The stanzas of several lists, by name. Not a frozen value: what was parsed is kept."""
+
+    def __init__(self, lists: Sequence[tuple[str, bytes]]) -> None:
+        """`lists` are pairs of an archive and the text of a list; of equal versions the earlier list's counts."""
+        self._stanzas: dict[bytes, list[tuple[str, bytes]]] = {}
+        self._parsed: dict[str, Package | None] = {}
+        for archive, text in lists:
+            for stanza in text.split(b"\n\n"):
+                name = stanza[9 : stanza.find(b"\n")] if stanza.startswith(b"Package: ") else _name(stanza)
+                if name:
+                    self._stanzas.setdefault(name, []).append((archive, stanza))
+
+    def get(self, name: str) -> Package | None:
+        """The highest version of a package that any of the lists has."""
+        if name not in self._parsed:
+            found = [_package(archive, stanza) for archive, stanza in self._stanzas.get(name.encode(), ())]
+            self._parsed[name] = max(found, key=lambda package: package.key, default=None)
+        return self._parsed[name]
+
+    def providers(self, name: str) -> list[Package]:
+        """The packages that provide a name, by their names; only highest versions count."""
+        found = (self.get(each) for each in self._provided.get(name, ()))
+        return [package for package in found if package and any(atom.name == name for atom in package.provides)]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(name.decode("utf-8", "replace") for name in self._stanzas)
+
+    @cached_property
+    def _provided(self) -> Mapping[str, list[str]]:
+        """Which packages provide a name: one search through all stanzas, when the first virtual name is asked for."""
+        found: dict[str, set[str]] = {}
+        for name, stanzas in self._stanzas.items():
+            for _, stanza in stanzas:
+                start = stanza.find(b"\nProvides: ")
+                if start >= 0:
+                    line = stanza[start + 11 : stanza.find(b"\n", start + 1) % (len(stanza) + 1)]
+                    for atom in line.split(b","):
+                        virtual = atom.partition(b"(")[0].partition(b":")[0].strip().decode("utf-8", "replace")
+                        found.setdefault(virtual, set()).add(name.decode("utf-8", "replace"))
+        return {virtual: sorted(names) for virtual, names in found.items()}
+
+
+def _name(stanza: bytes) -> bytes:
+    """The name in a stanza that does not begin with it."""
+    match = re.search(rb"^Package: *(\S+)", stanza, re.MULTILINE)
+    if match is None and stanza.strip():
+        raise IntegrityError(f"a list of packages has a stanza without a name: {stanza[:60]!r}")
+    return match[1] if match else b""
+
+
+def _package(archive: str, stanza: bytes) -> Package:
+    try:
+        found = fields(stanza.decode())
+    except UnicodeDecodeError:
+        raise IntegrityError(f"a list of packages is not UTF-8: {stanza[:60]!r}") from None
+    name, size, digest = found.get("Package", ""), found.get("Size", ""), found.get("SHA256", "")
+    version, pool = found.get("Version", ""), found.get("Filename", "")
+    if not _NAME.fullmatch(name) or not POOL.fullmatch(pool) or not _SHA256.fullmatch(digest):
+        raise IntegrityError(f"a list of packages has no good name, path or SHA-256 for {name[:80]!r}")
+    if not re.fullmatch(r"[0-9]{1,12}", size) or int(size) > MAX_DEB:
+        raise IntegrityError(f"a list of packages has a bad size for {name}: {size[:40]!r}")
+    version_key(version)
+    needs = _dependencies(found.get("Pre-Depends", "")) + _dependencies(found.get("Depends", ""))
+    provides = tuple(atom for group in _dependencies(found.get("Provides", "")) for atom in group)
+    architecture = found.get("Architecture", "")
+    return Package(name, version, architecture, archive, pool, digest, int(size), needs, provides)
+
+
+def _dependencies(text: str) -> tuple[Dependency, ...]:
+    groups = (group for group in " ".join(text.split()).split(",") if group.strip())
+    return tuple(tuple(_atom(part.strip()) for part in group.split("|")) for group in groups)
+
+
+def _atom(text: str) -> Atom:
+    match = _ATOM.fullmatch(text)
+    if match is None:
+        raise IntegrityError(f"not a dependency: {text[:80]!r}")
+    return Atom(match[1], match[2] or "", match[3] or "")

@@ -1,0 +1,247 @@
+"""A Debian base pinned: from what is wanted, over signed indexes, to packages by pool path, hash and size; and these, fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
+from modelcrate.resolve.debian.closure import closure
+from modelcrate.resolve.debian.mirrors import Mirrors
+from modelcrate.resolve.debian.packages import MAX_DEB, MAX_LIST, POOL, Packages
+from modelcrate.resolve.debian.release import (
+    MAX_INRELEASE,
+    IndexFile,
+    Release,
+    keyring_of,
+    packages_file,
+    read_release,
+)
+from modelcrate.resolve.debian.releases import (
+    ARCHITECTURES,
+    ARCHIVE,
+    LEFT_OUT,
+    SECURITY,
+    DebianRelease,
+    Suite,
+    known_release,
+    roots,
+)
+from modelcrate_layers import codec
+from modelcrate_layers.content import Digest, canonical_json, parse_json
+from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
+from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.store import machine, replace
+
+_ANSWER = 1
+"""Raised when `closure` learns to answer differently: remembered answers are then forgotten."""
+
+_SECURITY_POOL = "pool/updates/"
+
+
+@dataclass(frozen=True, slots=True)
+class DebianWanted:
+    """A base that is wanted: a code name, an architecture, further packages, and perhaps the Python that it has to have."""
+
+    release: str
+    architecture: str
+    packages: tuple[str, ...] = ()
+    python: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedDeb:
+    """A package as a lock holds it. No host: any mirror that has the bytes can serve it."""
+
+    package: str
+    version: str
+    architecture: str
+    archive: str
+    pool: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        good = self.archive in (ARCHIVE, SECURITY) and POOL.fullmatch(self.pool)
+        if not good or not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not 0 < self.size <= MAX_DEB:
+            raise IntegrityError(f"not a pinned Debian package: {self.package[:80]!r} {self.pool[:200]!r}")
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, value: object) -> PinnedDeb:
+        """A package out of a lock; anything malformed is an IntegrityError."""
+        if not isinstance(value, dict) or set(value) != set(cls.__slots__):
+            raise IntegrityError(f"not a pinned Debian package: {value!r:.80}")
+        if not all(isinstance(part, int if name == "size" else str) for name, part in value.items()):
+            raise IntegrityError(f"not a pinned Debian package: {value!r:.80}")
+        return cls(**value)
+
+
+def resolve_debian(
+    wanted: DebianWanted, mirrors: Mirrors, fetcher: Fetcher, cache: Path, now: datetime
+) -> tuple[PinnedDeb, ...]:
+    """The packages of a base, by name, out of the release, its updates and its security updates, highest versions first.
+
+    The indexes are fetched each time, the lists behind them once per state of the mirror, and the answer is remembered by the
+    lists' hashes. Offline, the indexes of the last time are taken, under the same checks.
+    """
+    release = _checked(wanted)
+    with ThreadPoolExecutor(len(release.suites)) as pool:
+        indexes = list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), release.suites))
+    lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
+    names = (*roots(release), *wanted.packages)
+    question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
+    answer = cache / "debian" / "answers" / f"{Digest.of(canonical_json(question)).hex}.json"
+    return _remembered(answer, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache)))
+
+
+def debs_in(pinned: Sequence[PinnedDeb], cache: Path) -> tuple[Deb, ...]:
+    """The packages as a layer takes them, with the places in the cache where they are, or will be. Nothing is fetched."""
+    return tuple(
+        Deb(
+            package=each.package,
+            version=each.version,
+            architecture=each.architecture,
+            path=cache / "debs" / f"{each.sha256}.deb",
+            sha256=each.sha256,
+            size=each.size,
+            pool=each.pool,
+        )
+        for each in pinned
+    )
+
+
+def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Fetcher, cache: Path) -> tuple[Deb, ...]:
+    """The packages, fetched where they aren't in the cache yet, each held to its hash and size.
+
+    One that no mirror has any more is a LockedError; all that have gone are named at once.
+    """
+    debs = debs_in(pinned, cache)
+    downloads = [
+        Download(f"{deb.package} {deb.version}", _places(each, mirrors), deb.path, deb.sha256, deb.size)
+        for each, deb in zip(pinned, debs, strict=True)
+    ]
+    try:
+        fetcher.download_all(downloads)
+    except NotFoundError as fault:
+        raise _gone(fault, [each for each, deb in zip(pinned, debs, strict=True) if not deb.path.exists()]) from None
+    return debs
+
+
+def _checked(wanted: DebianWanted) -> DebianRelease:
+    release = known_release(wanted.release)
+    if wanted.architecture not in ARCHITECTURES:
+        raise UserError(
+            f"no Debian base for the architecture {wanted.architecture[:40]!r}",
+            hint=f"known are {', '.join(ARCHITECTURES)}",
+        )
+    if wanted.python not in ("", release.python):
+        raise UserError(
+            f"Debian {release.codename} has Python {release.python}, not {wanted.python[:20]}",
+            hint="choose another release (bookworm has 3.11, trixie 3.13), or an image that has this Python as the base",
+        )
+    return release
+
+
+def _index(
+    suite: Suite, release: DebianRelease, mirrors: Mirrors, fetcher: Fetcher, cache: Path, now: datetime
+) -> Release:
+    """The verified index of a suite, from the first mirror that answers. What it sends has to be right: no second try."""
+    keyring = mirrors.keyring or keyring_of(release, suite.archive)
+    kept = cache / "debian" / "indexes" / f"{suite.name}.InRelease"
+    places = [f"{address}/dists/{suite.name}/InRelease" for address in mirrors.of(suite.archive)]
+    if fetcher.offline and kept.exists():
+        return read_release(kept.read_bytes(), suite, keyring, now, mirrors.freshness, str(kept))
+    faults: list[CrateError] = []
+    for place in places:
+        try:
+            data = fetcher.text(place, MAX_INRELEASE)
+        except RegistryError as fault:
+            faults.append(fault)
+            continue
+        found = read_release(data, suite, keyring, now, mirrors.freshness, place)
+        _write(kept, data)
+        return found
+    raise RegistryError(
+        f"no mirror has the index of {suite.name}",
+        hint="name a mirror in the project's base, or in MODELCRATE_DEBIAN_MIRROR",
+        also=faults,
+    )
+
+
+def _packages(
+    indexes: Sequence[Release], lists: Sequence[IndexFile], mirrors: Mirrors, fetcher: Fetcher, cache: Path
+) -> Packages:
+    """The lists behind the indexes, fetched by hash, unpacked in memory."""
+    downloads = []
+    for index, wanted in zip(indexes, lists, strict=True):
+        if wanted.size > MAX_LIST:
+            raise IntegrityError(f"a list of packages of {wanted.size} bytes", where=index.suite.name)
+        places = [f"{address}/dists/{index.suite.name}" for address in mirrors.of(index.suite.archive)]
+        folder = wanted.path.rpartition("/")[0]
+        by_hash = [f"{place}/{folder}/by-hash/SHA256/{wanted.sha256}" for place in places]
+        by_name = [f"{place}/{wanted.path}" for place in places]
+        path = cache / "debian" / "lists" / wanted.sha256
+        label = f"packages of {index.suite.name}"
+        downloads.append(Download(label, (*by_hash, *by_name), path, wanted.sha256, wanted.size))
+    paths = fetcher.download_all(downloads)
+    return Packages([(index.suite.archive, _unpacked(path)) for index, path in zip(indexes, paths, strict=True)])
+
+
+def _unpacked(path: Path) -> bytes:
+    text = bytearray()
+    for chunk in codec.decode(iter([path.read_bytes()])):
+        text += chunk
+        if len(text) > MAX_LIST:
+            raise IntegrityError(f"a list of packages unpacks to more than {MAX_LIST} bytes", where=str(path))
+    return bytes(text)
+
+
+def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:
+    return tuple(
+        PinnedDeb(each.name, each.version, each.architecture, each.archive, each.pool, each.sha256, each.size)
+        for each in closure(packages, names, LEFT_OUT)
+    )
+
+
+def _remembered(path: Path, solve: Callable[[], tuple[PinnedDeb, ...]]) -> tuple[PinnedDeb, ...]:
+    """The answer that is remembered, or a new one, which is then. A damaged memory is no memory."""
+    try:
+        return tuple(map(PinnedDeb.parse, parse_json(path.read_bytes(), str(path))))
+    except (OSError, IntegrityError, TypeError):
+        pinned = solve()
+    _write(path, canonical_json([each.json() for each in pinned]))
+    return pinned
+
+
+def _places(pinned: PinnedDeb, mirrors: Mirrors) -> tuple[str, ...]:
+    """Where a package may be. A security update moves to the main archive, byte for byte, with the next point release."""
+    places = [f"{address}/{pinned.pool}" for address in mirrors.of(pinned.archive)]
+    if pinned.archive == SECURITY and pinned.pool.startswith(_SECURITY_POOL):
+        pool = "pool/" + pinned.pool.removeprefix(_SECURITY_POOL)
+        places += [f"{address}/{pool}" for address in mirrors.of(ARCHIVE)]
+    return tuple(places)
+
+
+def _gone(fault: NotFoundError, missing: Sequence[PinnedDeb]) -> LockedError:
+    names = ", ".join(f"{each.package} {each.version}" for each in missing)
+    return LockedError(
+        f"a pinned Debian package has left the mirror; not in the cache: {names}",
+        where=fault.where,
+        why="mirrors keep the newest version of a package only",
+        hint="name a snapshot mirror, which keeps them all, or lock again to take the newest versions",
+        also=fault.also,
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    with machine(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, data)

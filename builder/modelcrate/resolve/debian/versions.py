@@ -1,0 +1,42 @@
+"""Debian's order of versions (deb-version(7)), as a sort key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from modelcrate_layers.errors import IntegrityError
+
+_VERSION = re.compile(r"(?:([0-9]{1,9}):)?([A-Za-z0-9.+:~-]{1,200})")
+_PAIR = re.compile(r"([^0-9]*)([0-9]*)")
+
+Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
+
+_HOLDS: Mapping[str, tuple[int, ...]] = {"<<": (-1,), "<=": (-1, 0), "=": (0,), ">=": (0, 1), ">>": (1,)}
+
+
+def version_key(version: str) -> Key:
+    """A value that sorts as dpkg would: epoch, upstream version, Debian revision; what is no version is an IntegrityError."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise IntegrityError(f"not a version of a Debian package: {version[:100]!r}")
+    upstream, _, revision = match[2].rpartition("-") if "-" in match[2] else (match[2], "", "")
+    return int(match[1] or 0), _part(upstream), _part(revision)
+
+
+def holds(version: str, relation: str, other: str) -> bool:
+    """Whether `version RELATION other`, where the relation is one of deb-control(5): `<<`, `<=`, `=`, `>=`, `>>`."""
+    one, two = version_key(version), version_key(other)
+    return (one > two) - (one < two) in _HOLDS[relation]
+
+
+def _part(text: str) -> tuple[tuple[tuple[int, ...], int], ...]:
+    """Pairs of a run of other characters and a number. The end sorts after `~` and before all else, hence the zeros."""
+    pairs = [((*map(_order, run), 0), int(number or 0)) for run, number in _PAIR.findall(text) if run or number]
+    return (*pairs, ((0,), 0))
+
+
+def _order(char: str) -> int:
+    if char == "~":
+        return -1
+    return ord(char) if char.isalpha() else ord(char) + 256

@@ -1,0 +1,142 @@
+"""pylock.toml (PEP 751): the wheels that it means for a target. Pure, but for the size of files that lie on this disk."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from modelcrate.resolve.requirements import Hashes
+from modelcrate.resolve.target import Target
+from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.wheel import Wheel
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package, PackageWheel
+
+MAX_LOCK = 64 << 20
+"""Bytes of a pylock.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedWheel:
+    """A wheel as a lock names it: by name, version, file name and hash, and no host. `size` in bytes, where the index says it.
+
+    `urls` are places where it was seen just now; they are no part of the pin, and are never written.
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: int | None = None
+    urls: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        Wheel(self.name, self.version, self.filename, self.sha256, self.size or 0, "")  # whose rules hold for a pin too
+
+
+def read_pylock(path: Path) -> str:
+    """The text of a pylock.toml on this disk."""
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(MAX_LOCK + 1)
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+    if len(data) > MAX_LOCK:
+        raise UserError(f"has more than {MAX_LOCK} bytes", where=str(path))
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise UserError("is not UTF-8", where=str(path)) from None
+
+
+def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) -> tuple[PinnedWheel, ...]:
+    """The wheels of a lock for this target, by name: its markers hold there, and each wheel's tag is the best that runs there.
+
+    `hashes` narrows the choice further, by name. `folder` is where relative paths begin. Anything that is no wheel, or has no
+    SHA-256, is a UserError, with `where` the lock came from.
+    """
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.pylock import PylockSelectError, PylockUnsupportedVersionError, PylockValidationError
+    from packaging.utils import InvalidWheelFilename
+
+    try:
+        chosen = list(_lock(text, hashes, where).select(environment=target.environment(), tags=target.tags()))
+    except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as fault:
+        raise UserError("is not a pylock.toml that we can read", where=where, why=str(fault)) from None
+    except (PylockSelectError, InvalidWheelFilename, UndefinedComparison, UndefinedEnvironmentName) as fault:
+        raise UserError(
+            f"gives no wheels for {target}",
+            where=where,
+            why=f"{fault}\nlooked for the wheel tags {target.sought()}",
+            hint="lock for this platform and Python too",
+        ) from None
+    pinned = [_pinned(package, found, target, folder, where) for package, found in chosen]
+    return tuple(sorted(pinned, key=lambda each: each.name))
+
+
+def _lock(text: str, hashes: Hashes, where: str) -> Any:
+    """The lock, with those wheels left out that have not the demanded hash."""
+    from packaging.pylock import Pylock
+
+    data = tomllib.loads(text)
+    packages = data.get("packages")
+    for package in packages if isinstance(packages, list) else []:
+        wanted = hashes.get(str(package.get("name"))) if isinstance(package, dict) else None
+        wheels = package.get("wheels") if wanted is not None else None
+        if wanted is None or not isinstance(wheels, list):
+            continue
+        package["wheels"] = [each for each in wheels if _sha256(each) in wanted]
+        if not package["wheels"]:
+            raise IntegrityError(
+                f"no wheel of {package['name']} {package.get('version', '')} has a hash that the requirements demand",
+                where=where,
+                why=f"found {', '.join(sorted(_sha256(each) or 'none' for each in wheels))}",
+                hint="the index has other files than the requirements were written for",
+            )
+    return Pylock.from_dict(data)
+
+
+def _sha256(wheel: Any) -> str:
+    hashes = wheel.get("hashes") if isinstance(wheel, dict) else None
+    return str(hashes.get("sha256", "")).lower() if isinstance(hashes, Mapping) else ""
+
+
+def _pinned(package: Package, found: object, target: Target, folder: Path, where: str) -> PinnedWheel:
+    from packaging.pylock import PackageSdist, PackageWheel
+    from packaging.utils import parse_wheel_filename
+
+    if not isinstance(found, PackageWheel):
+        what = "has a source distribution only" if isinstance(found, PackageSdist) else "is not taken from an index"
+        raise UserError(
+            f"{package.name} {what}",
+            where=where,
+            why=f"looked for the wheel tags {target.sought()}",
+            hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
+        )
+    name, version, _, _ = parse_wheel_filename(found.filename)
+    sha256 = found.hashes.get("sha256", "").lower()
+    if not sha256:
+        raise UserError(f"{found.filename} has no sha256, so nothing could be held to it", where=where)
+    if name != package.name or (package.version is not None and version != package.version):
+        raise UserError(f"{found.filename} is no wheel of {package.name} {package.version}", where=where)
+    url = _url(found, folder)
+    return PinnedWheel(name, str(version), found.filename, sha256, _size(found.size, url), (url,) if url else ())
+
+
+def _url(found: PackageWheel, folder: Path) -> str:
+    return (folder / found.path).absolute().as_uri() if found.path else found.url or ""
+
+
+def _size(size: int | None, url: str) -> int | None:
+    """A wheelhouse says no sizes; its files do."""
+    if size is not None or not url.startswith("file:"):
+        return size
+    try:
+        return Path(unquote(urlsplit(url).path)).stat().st_size
+    except OSError:
+        return None

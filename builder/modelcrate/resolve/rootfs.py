@@ -1,0 +1,51 @@
+"""A tar of a root file system as a base of one layer. Plain, gzip and zstd tars are used as they are; xz, which no image may have, is stored anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelcrate.image import ImageLayer
+from modelcrate.settings import Settings
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.codec import Codec
+from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
+from modelcrate_layers.memo import settled
+from modelcrate_layers.recipe import Layer, Measuring, Tally
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.store import FileBlob
+from modelcrate_layers.tree import Tree, file
+
+
+def read_rootfs(path: Path, settings: Settings) -> ImageLayer:
+    """The layer, known by the file's stamp where it was read before."""
+    source = FileRange.whole(str(path))
+    stamp = source.stamp
+    key = Digest.of(canonical_json(["rootfs", str(path), stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]))
+    layer = settings.memo.get(key)
+    if layer is None or (
+        layer.codec.name == "zstd" and _stored_anew(path) and not settings.store.has(layer.descriptor)
+    ):
+        layer = _read(source, settings)
+        if settled(Tree((file(b"rootfs", source),))):
+            settings.memo.put(key, layer)
+    blob: Blob = settings.store.blob(layer.descriptor) if _stored_anew(path) else FileBlob(path, layer.descriptor)
+    return ImageLayer("base", path.name, layer, blob, "reused", "a root file system")
+
+
+def _read(source: FileRange, settings: Settings) -> Layer:
+    if _stored_anew(Path(source.path)):
+        return settings.store.take(Measuring(codecs.decode(source.chunks()), codecs.zstd()))
+    packed, plain = Tally(), Tally()
+    for _ in plain.passing(codecs.decode(packed.passing(source.chunks()))):
+        pass
+    codec = Codec(_packing(Path(source.path)))
+    return Layer(Descriptor(codec.media_type, packed.digest, packed.size), plain.digest, plain.size, codec)
+
+
+def _packing(path: Path) -> str:
+    with open(path, "rb") as archive:
+        return codecs.sniff(archive.read(6))
+
+
+def _stored_anew(path: Path) -> bool:
+    return _packing(path) == "xz"

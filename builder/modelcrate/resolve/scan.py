@@ -1,0 +1,82 @@
+"""One look into the layers of a base that lies on this machine: that they are what they claim, and where their Python is.
+
+The look unpacks every layer once and is remembered by the layer's digest. Layers of a base in a registry are never fetched for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelcrate.image import ImageLayer
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.content import canonical_json, parse_object
+from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.recipe import Tally
+from modelcrate_layers.store import machine, replace
+from modelcrate_layers.tar_reader import MemberKind, read_tar
+from modelcrate_layers.tree import show
+
+_INTERPRETER = re.compile(rb"(?:\./)?((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was seen in one layer: programs called python3.N by their absolute paths, and the length of the tar."""
+
+    interpreters: tuple[str, ...]
+    tar_size: int
+
+
+def scan(layer: ImageLayer, cache: Path) -> Scan:
+    """A layer looked through. Wrong digests, damage and members that lead outside are an IntegrityError."""
+    path = cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
+    if (seen := _remembered(path)) is not None:
+        return seen
+    found = _look(layer)
+    with machine(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(
+            path, canonical_json({"interpreters": found.interpreters, "tar-size": found.tar_size, "version": _VERSION})
+        )
+    return found
+
+
+def check_name(name: bytes, where: str) -> None:
+    """A member's name that stays below the root it is unpacked in."""
+    if name.startswith(b"/") or b".." in name.split(b"/"):
+        raise IntegrityError(
+            f"has a member that leads outside: {show(name[:200])}",
+            where=where,
+            hint="nobody makes such an archive by mistake",
+        )
+
+
+def _look(layer: ImageLayer) -> Scan:
+    tally = Tally()
+    where = f"layer {layer.layer.descriptor.digest.short} of the base"
+    interpreters = []
+    for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks()))):
+        check_name(member.name, where)
+        if member.kind is MemberKind.HARD_LINK:
+            check_name(member.link, where)
+        if member.kind is not MemberKind.DIRECTORY and (match := _INTERPRETER.fullmatch(member.name)):
+            interpreters.append("/" + match[1].decode())
+    if tally.digest != layer.layer.diff_id:
+        raise IntegrityError(
+            f"{where} is not what its config says: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
+        )
+    return Scan(tuple(interpreters), tally.size)
+
+
+def _remembered(path: Path) -> Scan | None:
+    try:
+        seen: dict[str, Any] = parse_object(path.read_bytes())
+    except (OSError, CrateError):
+        return None
+    if seen.get("version") != _VERSION or not isinstance(seen.get("tar-size"), int):
+        return None
+    return Scan(tuple(map(str, seen.get("interpreters", ()))), seen["tar-size"])

@@ -1,0 +1,58 @@
+"""The last resort, for root where the kernel allows no namespaces (in most CI containers): the image's folder as the root, and no more.
+
+There are no mounts, so there is no /proc, and a read-only root is refused instead of pretended. The program runs as the image's user, without
+the right to leave the folder again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+
+from modelcrate.run import linux
+from modelcrate.run.init import start_inside
+from modelcrate.run.inside import Root
+from modelcrate.run.spec import Spec
+
+_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chroot:
+    """Starts the program after chroot(2)."""
+
+    def unusable(self, spec: Spec) -> str:
+        if spec.rootless:
+            return "it needs root"
+        return "it can't make the root read-only" if spec.read_only else ""
+
+    def launch(self, spec: Spec, log: int) -> int:
+        linux.adopt_orphans()  # there is no process namespace that would end them
+        _fill_dev(spec)
+        return start_inside(spec, log, lambda: _enter(spec))
+
+    def clear(self, spec: Spec) -> None:
+        """Nothing: all there is lies in the container's folder."""
+
+
+def _enter(spec: Spec) -> None:
+    os.chroot(spec.rootfs)
+    os.chdir("/")
+
+
+def _fill_dev(spec: Spec) -> None:
+    """Makes the harmless devices (numbers: the kernel's devices.txt), where this machine lets us; Python needs none of them."""
+    with Root(spec.rootfs) as root:
+        dev = root.folder((b"dev",), make=True)
+        try:
+            for name, (major, minor) in _DEVICES.items():
+                with suppress(OSError):
+                    os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=dev)
+                    os.chmod(name, 0o666, dir_fd=dev)  # noqa: S103 - as on every machine
+            with suppress(FileExistsError):
+                os.mkdir("shm", dir_fd=dev)
+                os.chmod("shm", 0o1777, dir_fd=dev)  # noqa: S103 - likewise
+        finally:
+            os.close(dev)

@@ -1,0 +1,68 @@
+"""Published ports: listeners on the machine's loopback, and connections carried into the container's network.
+
+A socket belongs to the network namespace that it was made in. So listeners are made first, then the supervisor moves into the container's network,
+and from there it accepts in one and connects in the other: no helper, no packet filter, no root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+from modelcrate.run.options import Port
+from modelcrate_layers.errors import UserError
+
+ADDRESS = "127.0.0.1"
+_BACKLOG = 128
+_PIECE = 1 << 16
+
+
+def listen(ports: Sequence[Port]) -> tuple[list[socket.socket], tuple[Port, ...]]:
+    """Listeners for the published ports, and the ports with the numbers that were given for 0. UserError for one that is taken."""
+    found: list[socket.socket] = []
+    try:
+        for port in ports:
+            door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            found.append(door)
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.setblocking(False)
+            door.bind((ADDRESS, port.host))
+            door.listen(_BACKLOG)
+    except OSError as fault:
+        for door in found:
+            door.close()
+        hint = "choose another port, as HOST:CONTAINER; 0 takes any free one"
+        raise UserError(f"can't publish port {port.host}: {fault.strerror}", hint=hint) from None
+    return found, tuple(Port(door.getsockname()[1], port.container) for door, port in zip(found, ports, strict=True))
+
+
+async def forward(door: socket.socket, port: int) -> asyncio.Server:
+    """Carries every connection to `door` to `port` of this network's loopback, from now on."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(ADDRESS, port)
+        except OSError:  # nobody listens there yet, or any more: the client sees a connection that ends
+            writer.transport.abort()
+            return
+        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        for end in (writer, inner_writer):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
+
+    return await asyncio.start_server(carry, sock=door, limit=_PIECE)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One direction. The end of it is passed on as an end, for a client may stop sending and still wait for the answer."""
+    try:
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        writer.transport.abort()

@@ -1,0 +1,226 @@
+"""A folder that can't be left: every path is resolved within it, as the kernel would after chroot, whatever links it holds.
+
+Paths come from layers, so they are hostile. Each part is opened relative to the part before it and never followed
+(openat with O_NOFOLLOW); links are read and walked by us, `..` in a link's target ends at the root, and no more than LINKS of them are
+followed for one path. Nothing here ever hands a path of a stranger to the kernel as a whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from modelcrate_layers.errors import IntegrityError, MachineError
+
+LINKS = 40
+"""Symlinks that are followed for one path: Linux's own limit (path_resolution(7))."""
+
+DEPTH = 512
+"""Folders within folders; also after links were followed."""
+
+_OPEN_FOLDERS = 32
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_GONE = b".wh..gone."
+"""Names of folders on their way out; no layer can make one, for names with `.wh.` are whiteouts."""
+
+Parts = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A name in an open folder, and where that really is. `folder` belongs to the Root and is good until its next `place`."""
+
+    folder: int
+    name: bytes
+    path: Parts
+
+
+def parts_of(name: bytes) -> Parts:
+    """A member's name as parts. A leading `/` means the root of the image, as all engines read it; `..` is refused."""
+    parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
+    if b".." in parts or b"\0" in name:
+        raise IntegrityError("a path in a layer leads out of the image", where=repr(name)[1:])
+    if len(parts) > DEPTH or any(len(part) > 255 for part in parts):
+        raise IntegrityError("a path in a layer is too long or too deep", where=repr(name[:120])[1:])
+    return parts
+
+
+class Root:
+    """An open root folder. Not a value: it holds file descriptors, so use it in a `with`."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, _FOLDER)
+        self._open: OrderedDict[Parts, tuple[int, Parts]] = OrderedDict()
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.forget()
+        os.close(self._fd)
+
+    def forget(self, keep: int = -1) -> None:
+        """Closes what is held open, but not the folder `keep`. Call it when something that may be part of a path was removed."""
+        kept = {parts: found for parts, found in self._open.items() if found[0] == keep}
+        for fd, _ in self._open.values():
+            if fd != keep:
+                os.close(fd)
+        self._open = OrderedDict(kept)
+
+    def place(self, parts: Parts, make: bool = False) -> Place:
+        """The place that `parts` name: parents are followed through links, the last part is not. Never called with no parts.
+
+        Missing parents are made (0755) where `make` says so; else, or where a parent is no folder, it is an IntegrityError.
+        """
+        folder, real = self._folder(parts[:-1], make)
+        return Place(folder, parts[-1], (*real, parts[-1]))
+
+    def folder(self, parts: Parts, make: bool = False) -> int:
+        """A descriptor of the folder `parts`, links followed; the caller closes it. It sees what was mounted meanwhile."""
+        fd, _ = self._walk(parts, make)
+        return fd
+
+    def read(self, parts: Parts, limit: int) -> bytes | None:
+        """The first `limit` bytes of the regular file `parts`, links followed; None where there is none."""
+        for _ in range(LINKS):
+            try:
+                place = self.place(parts)
+                fd = os.open(
+                    place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place.folder
+                )
+            except IntegrityError:
+                return None
+            except OSError as fault:
+                if fault.errno != errno.ELOOP:
+                    return None
+                target = os.readlink(place.name, dir_fd=place.folder)
+                parts = _joined(place.path[:-1], target)
+                if not parts:
+                    return None
+                continue
+            with os.fdopen(fd, "rb") as file:
+                return file.read(limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        return None
+
+    def _folder(self, parts: Parts, make: bool) -> tuple[int, Parts]:
+        if (found := self._open.get(parts)) is not None:
+            self._open.move_to_end(parts)
+            return found
+        while len(self._open) >= _OPEN_FOLDERS:
+            os.close(self._open.popitem(last=False)[1][0])
+        self._open[parts] = self._walk(parts, make)
+        return self._open[parts]
+
+    def _walk(self, parts: Parts, make: bool) -> tuple[int, Parts]:
+        """Opens the folder `parts`: a stack of open folders, and the parts still ahead (last first)."""
+        ahead, real, stack, links = [*reversed(parts)], list[bytes](), [os.dup(self._fd)], 0
+        try:
+            while ahead:
+                part = ahead.pop()
+                if part == b"..":
+                    if real:
+                        real.pop()
+                        os.close(stack.pop())
+                    continue
+                target = _enter(stack, part, make)
+                if target is None:
+                    real.append(part)
+                    if len(real) > DEPTH:
+                        raise IntegrityError("folders in a layer are nested too deep", where=_shown(parts))
+                    continue
+                links += 1
+                if links > LINKS:
+                    raise IntegrityError(f"a path in a layer goes through more than {LINKS} links", where=_shown(parts))
+                if target.startswith(b"/"):
+                    real.clear()
+                    while len(stack) > 1:
+                        os.close(stack.pop())
+                ahead += [step for step in reversed(target.split(b"/")) if step not in (b"", b".")]
+            return stack.pop(), tuple(real)
+        finally:
+            for fd in stack:
+                os.close(fd)
+
+
+def _enter(stack: list[int], part: bytes, make: bool) -> bytes | None:
+    """Opens `part` in the last folder of the stack and pushes it; where it is a link, gives the link's target instead."""
+    for attempt in range(2):
+        try:
+            stack.append(os.open(part, _FOLDER, dir_fd=stack[-1]))
+            return None
+        except FileNotFoundError:
+            if not make or attempt:
+                raise IntegrityError("a folder that a layer speaks of doesn't exist", where=_shown((part,))) from None
+            os.mkdir(part, 0o755, dir_fd=stack[-1])
+        except OSError as fault:
+            if fault.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise MachineError(f"can't open a folder: {fault.strerror}", where=_shown((part,))) from None
+            try:
+                return os.readlink(part, dir_fd=stack[-1])
+            except OSError:
+                raise IntegrityError("a path in a layer goes through a file", where=_shown((part,))) from None
+    raise AssertionError
+
+
+def remove_tree(folder: int, name: bytes) -> None:
+    """Removes `name` from an open folder, with all below it, at any depth and without following a link.
+
+    Subfolders are first moved up beside it, so that neither descriptors nor the call stack grow with the depth.
+    """
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+        os.unlink(name, dir_fd=folder)
+        return
+    queue, count = [name], 0
+    while queue:
+        top = queue.pop()
+        os.chmod(top, 0o700, dir_fd=folder)
+        fd = os.open(top, _FOLDER, dir_fd=folder)
+        try:
+            for entry in os.listdir(fd):
+                below = os.fsencode(entry)
+                if stat.S_ISDIR(os.lstat(below, dir_fd=fd).st_mode):
+                    os.chmod(below, 0o700, dir_fd=fd)
+                    count += 1
+                    queue.append(_GONE + b"%d.%d" % (os.getpid(), count))
+                    os.rename(below, queue[-1], src_dir_fd=fd, dst_dir_fd=folder)
+                else:
+                    os.unlink(below, dir_fd=fd)
+        finally:
+            os.close(fd)
+        os.rmdir(top, dir_fd=folder)
+
+
+def _joined(folder: Parts, target: bytes) -> Parts:
+    """The path of a link's target. `..` is taken by words, which is only used for files that are read, never for writing."""
+    steps = [] if target.startswith(b"/") else list(folder)
+    for step in target.split(b"/"):
+        if step == b"..":
+            del steps[-1:]
+        elif step not in (b"", b"."):
+            steps.append(step)
+    return tuple(steps)
+
+
+def _shown(parts: Parts) -> str:
+    return b"/".join(parts).decode("utf-8", "backslashreplace")
+
+
+def remove_path(path: Path) -> None:
+    """Removes a file or folder of our own with all below it; nothing happens where there is none."""
+    try:
+        fd = os.open(path.parent, _FOLDER)
+    except FileNotFoundError:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            remove_tree(fd, os.fsencode(path.name))
+    finally:
+        os.close(fd)

@@ -1,0 +1,117 @@
+"""The few system calls that Python 3.11 has no function for. Thin: one call each, errors as OSError, no decisions.
+
+Numbers are from the kernel's uapi headers and are the same on amd64 and arm64, but for pivot_root and capset, which go through libc.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
+NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
+    0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
+MS_LOCKED = {1: MS_RDONLY, 2: MS_NOSUID, 4: MS_NODEV, 8: MS_NOEXEC, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+"""statvfs flags and the mount flags they stand for: those that a remount has to repeat."""
+
+_MNT_DETACH = 2
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_CAPABILITY_VERSION_3 = 0x20080522
+_LAST_CAPABILITY = 63
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2); an empty `kind` or `data` is NULL."""
+    _checked(
+        _libc.mount(
+            source.encode(), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None
+        ),
+        f"mount {kind or source}",
+    )
+
+
+def pivot_to(root: str) -> None:
+    """Makes the mount point `root` the root, and detaches the old one (pivot_root(2), the way with `.` and `.`)."""
+    os.chdir(root)
+    number = _PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(f"pivot_root is not known on {os.uname().machine}")
+    _checked(_libc.syscall(ctypes.c_long(number), b".", b"."), "pivot_root")
+    _checked(_libc.umount2(b".", _MNT_DETACH), "umount2")
+    os.chdir("/")
+
+
+def die_with_parent(signum: int) -> None:
+    """The kernel sends `signum` to this process when its parent thread ends. Lost when credentials change: call it after."""
+    _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def adopt_orphans() -> None:
+    """Orphans below this process become its children."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def no_new_privileges() -> None:
+    """No exec from here on gives more rights, not even a set-user-id program."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def bound_capabilities(kept: int) -> None:
+    """Drops all but the mask `kept` from the bounding set. Needs CAP_SETPCAP."""
+    for number in range(_LAST_CAPABILITY + 1):
+        if not kept >> number & 1:
+            try:
+                _prctl(_PR_CAPBSET_DROP, number)
+            except OSError:
+                return  # the first number that this kernel doesn't know
+
+
+def set_capabilities(mask: int) -> None:
+    """Makes `mask` this thread's effective and permitted set; nothing is inheritable."""
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    _checked(_libc.capset(header, struct.pack("=6I", low, low, 0, high, high, 0)), "capset")
+
+
+def capabilities() -> int:
+    """This thread's permitted set."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    data = ctypes.create_string_buffer(24)
+    _checked(_libc.capget(header, data), "capget")
+    words = struct.unpack("=6I", data.raw)
+    return int(words[1]) | int(words[4]) << 32
+
+
+def loopback_up() -> None:
+    """Brings `lo` up in this network namespace; the kernel gives it 127.0.0.1 (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        answer = fcntl.ioctl(door, _SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
+        flags = struct.unpack("16sh22x", answer)[1]
+        fcntl.ioctl(door, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    _checked(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero), "prctl")

@@ -1,0 +1,172 @@
+"""Containers from namespaces alone: mounts, processes, IPC and host name of their own; for ordinary users a user namespace on top.
+
+In a user namespace exactly one user and one group are mapped: the container's user is, outside, who started it. So the program owns
+all files of the image, whoever owns them in the layers; `read_only` protects them where that matters.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from modelcrate.run import linux
+from modelcrate.run.identity import Identity
+from modelcrate.run.init import start_inside
+from modelcrate.run.inside import Parts, Root
+from modelcrate.run.spec import Spec
+from modelcrate_layers.errors import MachineError
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+
+READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
+"""What even root in a container may not write: these belong to the machine."""
+
+MASKED = ("proc/kcore", "proc/keys", "proc/timer_list", "proc/sched_debug", "proc/scsi", "proc/acpi", "sys/firmware")
+"""What nobody in a container needs to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The engine for machines without a runtime, and for users without root."""
+
+    def unusable(self, spec: Spec) -> str:
+        """Tries it in a process that ends at once: whether the kernel and its security modules allow this is known in no other way."""
+        told, tell = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                _unshare_for_trial(spec)
+            except OSError as fault:
+                os.write(tell, str(fault).encode())
+            finally:
+                os._exit(0)
+        os.close(tell)
+        with os.fdopen(told, "rb") as reader:
+            words = reader.read(4096).decode("utf-8", "replace")
+        os.waitpid(child, 0)
+        return words
+
+    def launch(self, spec: Spec, log: int) -> int:
+        """The supervisor itself moves: its next child is process 1 of the new namespace, and it has no other children."""
+        linux.unshare(linux.NEWPID | linux.NEWIPC | linux.NEWUTS)
+        return start_inside(spec, log, lambda: _enter(spec))
+
+    def clear(self, spec: Spec) -> None:
+        """Nothing: what a namespace holds goes with its last process."""
+
+
+def enter_user_namespace(identity: Identity) -> None:
+    """Makes this process, an ordinary user outside, `identity` inside a new user namespace, with all rights there (user_namespaces(7))."""
+    uid, gid = os.geteuid(), os.getegid()
+    linux.unshare(linux.NEWUSER)
+    for name, line in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{identity.uid} {uid} 1"),
+        ("gid_map", f"{identity.gid} {gid} 1"),
+    ):
+        fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, line.encode())
+        finally:
+            os.close(fd)
+
+
+def _unshare_for_trial(spec: Spec) -> None:
+    if spec.rootless and os.geteuid() != spec.identity.uid:
+        enter_user_namespace(spec.identity)
+    linux.unshare(linux.NEWNS | linux.NEWPID | linux.NEWIPC | linux.NEWUTS)
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", str(spec.rootfs), "tmpfs")
+
+
+def _enter(spec: Spec) -> None:
+    """In process 1: a view of the file system that has the image as its root and nothing else."""
+    root = str(spec.rootfs)
+    linux.unshare(linux.NEWNS)
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount(root, root, flags=linux.MS_BIND | linux.MS_REC)
+    with Root(spec.rootfs) as inside:
+        _mount_proc(inside)
+        with suppress(OSError):  # sysfs belongs to a network namespace: not ours where the machine's network is used
+            _mount(inside, (b"sys",), "sysfs", _QUIET | linux.MS_RDONLY)
+        _mount(inside, (b"dev",), "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=755,size=64k")
+        _fill_dev(inside)
+        _mount(inside, (b"dev", b"shm"), "tmpfs", _QUIET, "mode=1777")
+        if spec.read_only:
+            _mount(inside, (b"tmp",), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
+        _guard(inside)
+    _remount(root, linux.MS_RDONLY if spec.read_only else 0)
+    linux.pivot_to(root)
+    socket.sethostname(spec.name)
+
+
+def _mount(root: Root, parts: Parts, kind: str, flags: int, data: str = "") -> None:
+    """Mounts a new file system on a folder of the root, wherever the image's links lead within it."""
+    fd = root.folder(parts, make=True)
+    try:
+        linux.mount(kind, f"/proc/self/fd/{fd}", kind, flags, data)
+    finally:
+        os.close(fd)
+
+
+def _mount_proc(root: Root) -> None:
+    try:
+        _mount(root, (b"proc",), "proc", _QUIET)
+    except OSError as fault:
+        if fault.errno != errno.EPERM:
+            raise
+        # a container around us hides parts of its /proc; then the kernel gives no new one to a user namespace, but the same is allowed
+        fd = root.folder((b"proc",), make=True)
+        linux.mount("/proc", f"/proc/self/fd/{fd}", flags=linux.MS_BIND | linux.MS_REC)
+        os.close(fd)
+
+
+def _fill_dev(root: Root) -> None:
+    """The machine's own harmless devices, bound into the fresh /dev: making new ones takes rights that a user hasn't."""
+    dev = root.folder((b"dev",))
+    try:
+        for name in _DEVICES:
+            if os.path.exists(f"/dev/{name}"):
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=dev))
+                linux.mount(f"/dev/{name}", f"/proc/self/fd/{dev}/{name}", flags=linux.MS_BIND)
+        for name, target in _LINKS.items():
+            os.symlink(target, name, dir_fd=dev)
+        os.mkdir("shm", 0o777, dir_fd=dev)
+    finally:
+        os.close(dev)
+
+
+def _guard(root: Root) -> None:
+    """Makes READ_ONLY read-only and hides MASKED, as far as this kernel has them. Both lie on file systems that we have just mounted."""
+    for name in (*READ_ONLY, *MASKED):
+        first, _, rest = name.partition("/")
+        folder = root.folder((first.encode(),))
+        target = f"/proc/self/fd/{folder}/{rest}"
+        try:
+            if not os.path.exists(target):
+                continue
+            if name in READ_ONLY:
+                linux.mount(target, target, flags=linux.MS_BIND | linux.MS_REC)
+                _remount(target, linux.MS_RDONLY)
+            elif os.path.isdir(target):
+                linux.mount("tmpfs", target, "tmpfs", _QUIET | linux.MS_RDONLY, "size=0,mode=555")
+            else:
+                linux.mount("/dev/null", target, flags=linux.MS_BIND)
+        finally:
+            os.close(folder)
+
+
+def _remount(target: str, more: int) -> None:
+    """Adds flags to a bind mount and repeats those it has: a user namespace may not take any away (mount_namespaces(7))."""
+    held = os.statvfs(target).f_flag
+    flags = sum(flag for bit, flag in linux.MS_LOCKED.items() if held & bit)
+    flags |= linux.MS_REMOUNT | linux.MS_BIND | linux.MS_NOSUID | linux.MS_NODEV | more
+    try:
+        linux.mount("none", target, flags=flags)
+    except OSError as fault:
+        raise MachineError(f"can't protect {target}: {fault}") from None

@@ -1,0 +1,259 @@
+"""Layers onto a folder, as section layer.md of the OCI image specification says: later layers over earlier ones, whiteouts included.
+
+What a member becomes:
+
+| member        | becomes                                                                                                   |
+|---------------|-----------------------------------------------------------------------------------------------------------|
+| directory     | a folder; an existing one only gets new attributes, anything else (a symlink too) is replaced             |
+| file          | a new file; set-user-id and set-group-id are dropped, for nothing that we start may use them              |
+| symlink       | the link as it is; its target matters only to whoever follows it inside the root                          |
+| hard link     | a second name of an existing file of the root, never of one outside                                       |
+| fifo          | a fifo                                                                                                    |
+| device        | nothing; it is counted. A container gets its devices from the engine, not from a stranger                 |
+| `.wh.NAME`    | NAME of the layers below is gone; `.wh..wh..opq`: all that the layers below had in this folder is gone    |
+
+Owners are applied by root only; an ordinary user owns all of it and may enter every folder. Extended attributes are not applied.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcrate.run.inside import Parts, Place, Root, parts_of, remove_tree
+from modelcrate_layers.codec import decode
+from modelcrate_layers.content import Blob
+from modelcrate_layers.errors import IntegrityError, MachineError
+from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
+
+MAX_BYTES = 1 << 40
+"""How many bytes an image may unpack to. A ratio would be no guard: a sparse model shrinks to a ten-thousandth and is honest."""
+
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What was applied: members and bytes of files, and how many device files were left out."""
+
+    members: int = 0
+    size: int = 0
+    devices: int = 0
+
+
+def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Unpacked:
+    """Applies the layers, lowest first, to the folder `root`, and never writes outside it.
+
+    Raises IntegrityError for a layer that is damaged, hostile or larger than allowed, MachineError where this machine can't hold it (a full
+    disk). The folder is then half filled, and the caller's to remove.
+    """
+    total = Unpacked()
+    with Root(root) as inside:
+        folders = _Folders()
+        for blob in layers:
+            layer = _Layer(inside, folders, max_bytes - total.size)
+            try:
+                layer.apply(read_tar(decode(blob.chunks())))
+            except IntegrityError as fault:
+                where = f"layer {blob.descriptor.digest.short}" + (f", {fault.where}" if fault.where else "")
+                raise IntegrityError(fault.what, where=where, why=fault.why, hint=fault.hint) from None
+            except OSError as fault:
+                raise _machine(fault, root) from None
+            done = layer.done
+            total = Unpacked(total.members + done.members, total.size + done.size, total.devices + done.devices)
+        folders.finish(inside)
+    return total
+
+
+class _Folders:
+    """What folders shall look like in the end. Until then they stay open to us, and their times are not worth setting."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[int, tuple[Parts, Member]] = {}
+
+    def want(self, inode: int, path: Parts, member: Member) -> None:
+        self._wanted[inode] = (path, member)
+
+    def finish(self, root: Root) -> None:
+        """Sets owners, modes and times; folders that have gone or were replaced meanwhile are passed over."""
+        for inode, (path, member) in self._wanted.items():
+            with suppress(IntegrityError):
+                fd = root.folder(path)
+                try:
+                    if os.fstat(fd).st_ino == inode:
+                        _own(fd, member)
+                        os.fchmod(fd, member.mode & 0o3777 | (0 if os.geteuid() == 0 else 0o700))
+                        os.utime(fd, ns=(member.mtime, member.mtime))
+                finally:
+                    os.close(fd)
+
+
+@dataclass(slots=True)  # not frozen: it counts, and remembers what its layer has brought
+class _Layer:
+    root: Root
+    folders: _Folders
+    max_bytes: int
+    done: Unpacked = Unpacked()
+    own: set[Parts] = field(default_factory=set)
+    """Real paths that this layer has made, and all folders above them: whiteouts of the same layer don't hide these."""
+
+    def apply(self, members: Iterable[Member]) -> None:
+        for member in members:
+            parts = parts_of(member.name)
+            self.done = Unpacked(self.done.members + 1, self.done.size + member.size, self.done.devices)
+            if self.done.size > self.max_bytes:
+                raise IntegrityError(f"the image unpacks to more than the {self.max_bytes} bytes that are allowed here")
+            try:
+                self._apply(parts, member)
+            except IntegrityError as fault:
+                raise IntegrityError(fault.what, where=repr(member.name)[1:], hint=fault.hint) from None
+
+    def _apply(self, parts: Parts, member: Member) -> None:
+        if not parts:
+            if member.kind is MemberKind.DIRECTORY:  # `./` itself
+                fd = self.root.folder(())
+                self.folders.want(os.fstat(fd).st_ino, (), member)
+                os.close(fd)
+            return
+        if any(part.startswith(_WHITEOUT) for part in parts):
+            self._whiteout(parts)
+        elif member.kind in (MemberKind.CHARACTER, MemberKind.BLOCK):
+            self.done = Unpacked(self.done.members, self.done.size, self.done.devices + 1)
+        else:
+            place = self.root.place(parts, make=True)
+            self._make(place, member)
+            self._remember(place.path)
+
+    def _remember(self, path: Parts) -> None:
+        while path and path not in self.own:
+            self.own.add(path)
+            path = path[:-1]
+
+    def _make(self, place: Place, member: Member) -> None:
+        match member.kind:
+            case MemberKind.DIRECTORY:
+                self._directory(place, member)
+            case MemberKind.FILE:
+                self._clear(place)
+                _write(place, member)
+            case MemberKind.SYMLINK:
+                self._clear(place)
+                if not member.link:
+                    raise IntegrityError("a symlink to nothing")
+                os.symlink(member.link, place.name, dir_fd=place.folder)
+                _own_name(place, member)
+            case MemberKind.HARD_LINK:
+                self._hard_link(place, member)
+            case _:
+                self._clear(place)
+                os.mkfifo(place.name, member.mode & 0o777, dir_fd=place.folder)
+                _own_name(place, member)
+
+    def _directory(self, place: Place, member: Member) -> None:
+        try:
+            os.mkdir(place.name, 0o755, dir_fd=place.folder)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode):
+                self._clear(place)
+                os.mkdir(place.name, 0o755, dir_fd=place.folder)
+        self.folders.want(os.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
+
+    def _hard_link(self, place: Place, member: Member) -> None:
+        source = parts_of(member.link)
+        if not source:
+            raise IntegrityError("a hard link to the root folder")
+        target = self.root.place(source)
+        try:
+            found = os.lstat(target.name, dir_fd=target.folder)
+        except FileNotFoundError:
+            raise IntegrityError("a hard link to a file that doesn't exist") from None
+        if stat.S_ISDIR(found.st_mode):
+            raise IntegrityError("a hard link to a folder")
+        if target.path[: len(place.path)] == place.path:
+            raise IntegrityError("a hard link to itself, or to what it replaces")
+        self._clear(place)
+        target = self.root.place(source)
+        os.link(target.name, place.name, src_dir_fd=target.folder, dst_dir_fd=place.folder, follow_symlinks=False)
+
+    def _clear(self, place: Place) -> None:
+        """Removes what stands at a place, whatever it is."""
+        with suppress(FileNotFoundError):
+            gone = stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode)
+            remove_tree(place.folder, place.name)
+            if gone:
+                self.root.forget(keep=place.folder)
+
+    def _whiteout(self, parts: Parts) -> None:
+        name = parts[-1]
+        if not name.startswith(_WHITEOUT) or any(part.startswith(_WHITEOUT) for part in parts[:-1]):
+            raise IntegrityError("a name in a layer begins with .wh., which is kept for whiteouts")
+        hidden = name[len(_WHITEOUT) :]
+        if name != _OPAQUE and (hidden in (b"", b".", b"..") or hidden.startswith(_WHITEOUT)):
+            raise IntegrityError("a whiteout of nothing")
+        try:
+            place = self.root.place(parts)
+        except IntegrityError:
+            return  # nothing is there to be hidden
+        if name == _OPAQUE:
+            self._hide_all(place.folder, place.path[:-1])
+        else:
+            self._hide(place.folder, hidden, (*place.path[:-1], hidden))
+        self.root.forget()
+
+    def _hide(self, folder: int, name: bytes, path: Parts) -> None:
+        """Removes what lower layers have at `path`, and leaves what this layer has brought there."""
+        try:
+            found = os.lstat(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        if path not in self.own:
+            remove_tree(folder, name)
+        elif stat.S_ISDIR(found.st_mode):
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                self._hide_all(fd, path)
+            finally:
+                os.close(fd)
+
+    def _hide_all(self, folder: int, path: Parts) -> None:
+        for entry in os.listdir(folder):
+            name = os.fsencode(entry)
+            self._hide(folder, name, (*path, name))
+
+
+def _write(place: Place, member: Member) -> None:
+    fd = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
+    try:
+        for chunk in member.body:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+        _own(fd, member)
+        os.fchmod(fd, member.mode & 0o777)
+        os.utime(fd, ns=(member.mtime, member.mtime))
+    finally:
+        os.close(fd)
+
+
+def _own(fd: int, member: Member) -> None:
+    if os.geteuid() == 0:
+        os.fchown(fd, member.uid, member.gid)
+
+
+def _own_name(place: Place, member: Member) -> None:
+    if os.geteuid() == 0:
+        os.chown(place.name, member.uid, member.gid, dir_fd=place.folder, follow_symlinks=False)
+    os.utime(place.name, ns=(member.mtime, member.mtime), dir_fd=place.folder, follow_symlinks=False)
+
+
+def _machine(fault: OSError, root: Path) -> MachineError:
+    full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free some space, or give a state folder on another disk" if full else ""
+    return MachineError(f"can't unpack the image: {fault.strerror}", where=str(root), hint=hint)

@@ -1,0 +1,224 @@
+"""How the tar of a layer is stored: as it is, gzip, or zstd; which of them, by evidence; and back.
+
+The only place that compresses. The same codec (name, version, level) gives the same bytes everywhere:
+
+- zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking.
+- gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
+  under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from modelcrate_layers.content import CHUNK, MediaType
+from modelcrate_layers.errors import IntegrityError, UserError
+
+ZSTD_WINDOW = 1 << 27
+"""The largest zstd window that is read (128 MiB): more is a memory bomb."""
+
+_GATHER = 1 << 17
+
+_GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+_GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"))
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A way to store a tar. `version` is that of the library that decides the bytes."""
+
+    name: str
+    version: str = ""
+    level: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.level}@{self.version}" if self.version else self.name
+
+    @property
+    def media_type(self) -> str:
+        return {"none": MediaType.LAYER, "gzip": MediaType.LAYER_GZIP, "zstd": MediaType.LAYER_ZSTD}[self.name]
+
+    def encode(self, chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
+        """A tar as it is stored; `size` is its length in bytes, where that is known: it goes into zstd's frame header."""
+        if self.name == "zstd":
+            return _zstd(chunks, size, self.level)
+        return _gzip(chunks, self.level) if self.name == "gzip" else iter(chunks)
+
+
+NONE = Codec("none")
+
+
+@cache
+def gzip() -> Codec:
+    from isal import __version__
+
+    return Codec("gzip", f"isal-{__version__}", _GZIP_LEVEL)
+
+
+@cache
+def zstd() -> Codec:
+    from zstandard import ZSTD_VERSION
+
+    return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), _ZSTD_LEVEL)
+
+
+def named(name: str) -> Codec:
+    """The codec that this version of modelcrate has under a name."""
+    match name:
+        case "none":
+            return NONE
+        case "gzip":
+            return gzip()
+        case "zstd":
+            return zstd()
+    raise UserError(f"unknown codec {name!r}", hint="known are none, gzip and zstd")
+
+
+def gain(sample: bytes) -> float:
+    """What share of some bytes zstd's fastest level would save, from 0 (nothing) to 1."""
+    from zstandard import ZstdCompressor
+
+    return 1 - len(ZstdCompressor(level=1).compress(sample)) / len(sample) if sample else 0.0
+
+
+def sniff(head: bytes) -> str:
+    """`gzip`, `zstd`, `xz` or `none`, by the first bytes; the media type of a foreign layer may lie."""
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), "none")
+
+
+def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The tar inside a stored layer, whatever its codec, in pieces of about CHUNK; damage is an IntegrityError.
+
+    Every frame or member is read, so that nothing can hide behind the first one, and a stream that is cut short never ends well.
+    """
+    chunks = iter(chunks)
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= 6:
+            break
+    name = sniff(head)
+    whole = _chain(head, chunks)
+    if name == "none":
+        return whole
+    return {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz}[name](whole)
+
+
+def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from rest
+
+
+def _zstd(chunks: Iterable[bytes], size: int | None, level: int) -> Iterator[bytes]:
+    from zstandard import ZstdCompressor
+
+    workers = max(1, min(4, os.cpu_count() or 1))
+    pack = ZstdCompressor(level=level, threads=workers, write_checksum=True, write_content_size=True).compressobj(
+        -1 if size is None else size
+    )
+    for chunk in chunks:
+        if part := pack.compress(chunk):
+            yield part
+    yield pack.flush()
+
+
+def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
+    from isal import isal_zlib
+
+    pack = isal_zlib.compressobj(level=level, wbits=-15)
+    crc = length = 0
+    yield _GZIP_HEAD
+    for block in _blocks(chunks):
+        crc, length = isal_zlib.crc32(block, crc), length + len(block)
+        if part := pack.compress(block):
+            yield part
+    yield pack.flush() + crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of exactly CHUNK (the last may be shorter): deflate's bytes depend on where input is cut."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) >= CHUNK:
+            yield bytes(held[:CHUNK])
+            del held[:CHUNK]
+    if held:
+        yield bytes(held)
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    unpack = zlib.decompressobj(31)
+    begun = False
+    try:
+        for chunk in chunks:
+            while chunk:
+                if unpack.eof:  # another member follows, or zeros that pad to a block
+                    if not (chunk := chunk.lstrip(b"\0")):
+                        break
+                    unpack = zlib.decompressobj(31)
+                begun = True
+                part = unpack.decompress(chunk, CHUNK)
+                if part:
+                    yield part
+                chunk = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+    except zlib.error as fault:
+        raise IntegrityError(f"damaged gzip data: {fault}") from None
+    if begun and not unpack.eof:
+        raise IntegrityError("the gzip data is cut short")
+
+
+def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    from zstandard import ZstdDecompressor, ZstdError
+
+    unpack = ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+    frame = unpack.decompressobj()
+    held: list[bytes] = []
+    try:
+        for part in _slices(chunks):
+            while part:
+                if frame.eof:
+                    frame = unpack.decompressobj()
+                held.append(frame.decompress(part))
+                part = frame.unused_data if frame.eof else b""
+            if sum(map(len, held)) >= _GATHER or len(held) > _GATHER >> 10:
+                yield b"".join(held)
+                held.clear()
+    except ZstdError as fault:
+        raise IntegrityError(f"damaged zstd data: {fault}") from None
+    if not frame.eof:
+        raise IntegrityError("the zstd data is cut short")
+    yield b"".join(held)
+
+
+def _slices(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces so small that even a bomb (four bytes that mean 128 KiB) stays at some 30 MiB a piece."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), 1024):
+            yield chunk[start : start + 1024]
+
+
+def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    import lzma
+
+    unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)
+    try:
+        for chunk in chunks:
+            while chunk or not (unpack.needs_input or unpack.eof):
+                if unpack.eof:
+                    if not (chunk := chunk.lstrip(b"\0")):
+                        break
+                    unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)
+                if part := unpack.decompress(chunk, CHUNK):
+                    yield part
+                chunk = unpack.unused_data if unpack.eof else b""
+    except lzma.LZMAError as fault:
+        raise IntegrityError(f"damaged xz data: {fault}") from None
+    if not unpack.eof:
+        raise IntegrityError("the xz data is cut short")

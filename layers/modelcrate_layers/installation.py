@@ -1,0 +1,179 @@
+"""A wheel as installed: PyPA's `installer` decides what goes where, and we note entries where others write files.
+
+No member is decompressed to be listed. Only what an installer rewrites is read: scripts that begin with `#!python`.
+
+| decision                 | value                   | why                                                                       |
+|--------------------------|-------------------------|---------------------------------------------------------------------------|
+| modes                    | 0664, 0775 if executable| group 0 has the owner's rights, so that any uid of group 0 works          |
+| scripts                  | always 0775             | archives made on Windows lack the bit                                     |
+| first line of a script   | {prefix}/bin/python     | packages don't depend on where the base keeps its interpreter             |
+| launchers                | our own text            | `installer` may change its text with a release, and a key would then lie  |
+| INSTALLER                | modelcrate              | pip and others see who may remove it                                      |
+| REQUESTED, direct_url    | none                    | they tell about a project, and a wheel's layer is the same in all of them |
+| bytecode, __pycache__    | none                    | it depends on the interpreter's build, and a wheel should not bring it    |
+| RECORD                   | written anew            | with the wheel's own hashes for all that is unchanged                     |
+
+POLICY is part of the key of every wheel layer: who changes a byte here raises it, and moves the golden digests.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from installer import install
+from installer.destinations import WheelDestination
+from installer.exceptions import InstallerError
+from installer.records import Hash, RecordEntry
+from installer.sources import WheelSource
+from installer.utils import construct_record_file, fix_shebang
+
+from modelcrate_layers import sources, tree
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.sources import Bytes, Source
+from modelcrate_layers.tree import Entry
+from modelcrate_layers.venv import Venv
+from modelcrate_layers.wheel import MAX_TEXT, Contents, Member
+
+if TYPE_CHECKING:
+    from installer.scripts import ScriptSection
+    from installer.sources import WheelContentElement
+    from installer.utils import Scheme
+
+POLICY = 1
+INSTALLER = b"modelcrate\n"
+_OURS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
+"""Files of .dist-info that tell about an installation; a wheel that brings them is not believed."""
+
+_LAUNCHER = """\
+#!{interpreter}
+import sys
+
+from {module} import {first}
+
+if __name__ == "__main__":
+    sys.exit({attribute}())
+"""
+
+
+def entries(contents: Contents, venv: Venv) -> tuple[Entry, ...]:
+    """The files of a wheel where an installer would put them; a wheel that contradicts the format is an IntegrityError."""
+    destination = _Destination(contents, venv)
+    try:
+        _placed(contents)
+        install(_Source(contents), destination, {"INSTALLER": INSTALLER})
+    except (InstallerError, configparser.Error, AssertionError, ValueError) as fault:
+        # installer asserts where an entry point is malformed
+        why = f"{type(fault).__name__}: {fault}".rstrip(": ")[:300]
+        raise IntegrityError("can't be installed", where=contents.wheel.filename, why=why) from None
+    return tuple(destination.entries)
+
+
+def _placed(contents: Contents) -> None:
+    """Nothing may lie in .data but below one of its schemes; installer would stumble over it."""
+    data = contents.dist_info.removesuffix(".dist-info") + ".data"
+    for member in contents.members:
+        if member.name == data or (member.name.startswith(f"{data}/") and member.name.count("/") < 2):
+            raise IntegrityError(f"{member.name} is in no scheme of .data", where=contents.wheel.filename)
+
+
+class _Stream(io.BytesIO):
+    """What installer hands from source to destination: no bytes, but the member that has them. It reads nothing itself."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__()
+        self.member = member
+
+
+class _Source(WheelSource):
+    """A wheel for `installer.install`. Its names are the .dist-info's own, for a file's name may be spelled otherwise."""
+
+    def __init__(self, contents: Contents) -> None:
+        name, _, version = contents.dist_info.removesuffix(".dist-info").rpartition("-")
+        super().__init__(name, version)
+        self._contents = contents
+
+    @property
+    def dist_info_filenames(self) -> list[str]:
+        start = f"{self._contents.dist_info}/"
+        return [each.name[len(start) :] for each in self._contents.members if each.name.startswith(start)]
+
+    def read_dist_info(self, filename: str) -> str:
+        return self._contents.text(filename) or ""
+
+    def get_contents(self) -> Iterator[WheelContentElement]:
+        skipped = {f"{self._contents.dist_info}/{name}" for name in _OURS}
+        for member in self._contents.members:
+            if member.name not in skipped and "__pycache__" not in member.name.split("/"):
+                size = str(member.source.size) if member.hash else ""
+                yield (member.name, member.hash, size), cast("BinaryIO", _Stream(member)), member.executable
+
+
+class _Destination(WheelDestination):
+    """Collects entries. Not a frozen value: installer calls it file by file."""
+
+    def __init__(self, contents: Contents, venv: Venv) -> None:
+        self.entries: list[Entry] = []
+        self._contents, self._venv = contents, venv
+
+    def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
+        if not re.fullmatch(r"[^/\\\0\s](?:[^/\\\0\n\r]*[^/\\\0\s])?", name) or name in (".", ".."):
+            raise ValueError(f"a script can't be called {name[:100]!r}")
+        text = _LAUNCHER.format(
+            interpreter=self._venv.interpreter, module=module, first=attr.partition(".")[0], attribute=attr
+        )
+        return self._add("scripts", name, Bytes(text.encode()), executable=True)
+
+    def write_file(
+        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
+    ) -> RecordEntry:
+        name = os.fspath(path)
+        if not isinstance(stream, _Stream):
+            return self._add(scheme, name, Bytes(stream.read()), is_executable)
+        member = stream.member
+        if scheme == "scripts":
+            source = _script(member.source, self._venv.interpreter)
+            if source is not member.source:
+                return self._add(scheme, name, source, executable=True)
+            is_executable = True
+        return self._add(scheme, name, member.source, is_executable, member.hash)
+
+    def finalize_installation(
+        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+    ) -> None:
+        project = self._contents.project
+
+        def prefix(of: Scheme) -> str | None:
+            return self._venv.from_site_packages(of, project) or None
+
+        with construct_record_file(records, prefix) as stream:
+            self._add(scheme, record_file_path, Bytes(stream.read()), executable=False)
+
+    def _add(self, scheme: str, path: str, source: Source, executable: bool, known: str = "") -> RecordEntry:
+        place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.project)}{path}"
+        self.entries.append(tree.file(place.encode(), source, 0o775 if executable else 0o664))
+        return RecordEntry(path, Hash.parse(known or _hash(source)), source.size)
+
+
+def _script(source: Source, interpreter: str) -> Source:
+    """The script with its first line rewritten, or the very source, where the line is none of `#!python`.
+
+    Some wheels bring programs of 50 MB as scripts: only the beginning of such a one is read.
+    """
+    if not next(source.chunks(), b"").startswith(b"#!python"):
+        return source
+    if source.size > MAX_TEXT:
+        raise ValueError(f"a script of {source.size} bytes; the limit is {MAX_TEXT}")
+    with fix_shebang(io.BytesIO(sources.read(source)), interpreter) as stream:
+        return Bytes(stream.read())
+
+
+def _hash(source: Source) -> str:
+    digest = hashlib.sha256(sources.read(source)).digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,0 +1,37 @@
+"""The entry layer: the entry script with its folder, and the server that calls it. Kilobytes; it is on top because it changes most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelcrate_layers.content import Digest
+from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.listing import Listing
+from modelcrate_layers.sources import Bytes
+from modelcrate_layers.tree import Tree, file
+
+PREFIX = b"opt/modelcrate"
+"""The folder that is ours in an image: the environment and the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLayer:
+    """`script` for people, the files of the user's below `ROOT`, and the server's, by their paths below the image's root."""
+
+    script: str
+    sources: Listing = field(repr=False)
+    server: tuple[tuple[str, bytes], ...] = field(repr=False)
+
+    role = "entry"
+
+    @property
+    def name(self) -> str:
+        return self.script
+
+    def key(self) -> Digest | None:
+        """None: files are known by their bytes only."""
+        return None
+
+    def tree(self) -> Tree:
+        server = [file(path.encode(), Bytes(data)) for path, data in self.server]
+        return Tree.of([*self.sources.entries, *server], [ROOT, PREFIX])

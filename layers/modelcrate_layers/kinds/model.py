@@ -1,0 +1,94 @@
+"""Model layers: a registered model's files, where Azure's conventions put them. Large files alone, small ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelcrate_layers.content import Digest
+from modelcrate_layers.listing import Listing
+from modelcrate_layers.tree import Entry, Kind, Tree
+
+ROOT = b"var/azureml-app"
+MODELS = ROOT + b"/azureml-models"
+
+ALONE = 64 << 20
+"""A file of this size and more has a layer of its own: hashed, sent and pulled beside the others, and kept when another changes."""
+
+TOGETHER = 512 << 20
+"""How much of small files goes into one layer."""
+
+MOST = 48
+"""How many layers a model may have; runtimes stop at 127 for the whole image. Beyond it, neighbours share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLayer:
+    """Some files of one model."""
+
+    name: str
+    files: tuple[Entry, ...] = field(repr=False)
+
+    role = "model"
+
+    def key(self) -> Digest | None:
+        """None: files are known by their bytes only."""
+        return None
+
+    def tree(self) -> Tree:
+        return Tree.of(self.files, [ROOT])
+
+
+def folder(name: str, version: int) -> bytes:
+    """Where a model's files are in the image."""
+    return b"%b/%b/%d" % (MODELS, name.encode(), version)
+
+
+def model_layers(name: str, version: int, listing: Listing) -> tuple[ModelLayer, ...]:
+    """The layers of a model, by a rule that depends on names and sizes only.
+
+    `listing` has the files below `folder(name, version)`.
+    """
+    label = f"{name}:{version}"
+    groups = list(_within_budget(list(_groups(listing.entries))))
+    if len(groups) == 1:
+        return (ModelLayer(label, tuple(groups[0])),)
+    return tuple(ModelLayer(f"{label} {_title(group, name, version)}", tuple(group)) for group in groups)
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Small things first, then each large file. Folders that hold only large files come along with the small things."""
+    entries = sorted(entries, key=lambda entry: entry.path)
+    held: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if entry.size >= ALONE:
+            continue
+        if entry.kind is Kind.FILE and size and size + entry.size > TOGETHER:
+            yield held
+            held, size = [], 0
+        held.append(entry)
+        size += entry.size
+    large = [entry for entry in entries if entry.size >= ALONE]
+    if held and not (large and all(entry.kind is Kind.DIRECTORY and _above(entry, large) for entry in held)):
+        yield held
+    for entry in large:
+        yield [entry]
+
+
+def _above(folder: Entry, files: Sequence[Entry]) -> bool:
+    return any(each.path.startswith(folder.path + b"/") for each in files)
+
+
+def _within_budget(groups: list[list[Entry]]) -> list[list[Entry]]:
+    while len(groups) > MOST:
+        sizes = [sum(entry.size for entry in group) for group in groups]
+        at = min(range(len(groups) - 1), key=lambda i: sizes[i] + sizes[i + 1])
+        groups[at : at + 2] = [groups[at] + groups[at + 1]]
+    return groups
+
+
+def _title(group: Sequence[Entry], name: str, version: int) -> str:
+    files = [entry for entry in group if entry.kind is not Kind.DIRECTORY]
+    first = (files or group)[0].path.removeprefix(folder(name, version) + b"/").decode("utf-8", "backslashreplace")
+    return first if len(files) <= 1 else f"{first} and {len(files) - 1} more"

@@ -1,0 +1,70 @@
+"""The layer that makes a virtual environment of the base's Python and our prefix: a few hundred bytes.
+
+It alone knows where the base keeps its interpreter, so that the layers of wheels are the same on every base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelcrate_layers import recipe
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.sources import Bytes
+from modelcrate_layers.tree import Tree, file, symlink
+from modelcrate_layers.venv import PREFIX, Venv
+
+KIND = "runtime"
+POLICY = 1
+
+_CONFIG = """\
+home = {home}
+include-system-site-packages = false
+"""
+"""PEP 405: `home` is where the interpreter lies, from which Python finds its standard library."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeLayer:
+    """`pyvenv.cfg` and the links to `interpreter`, an absolute path in the base; by default Debian's place."""
+
+    python: str
+    interpreter: str = ""
+    prefix: str = PREFIX
+
+    @property
+    def role(self) -> str:
+        return "dependencies"
+
+    @property
+    def name(self) -> str:
+        return f"python {self.python} environment"
+
+    def key(self) -> Digest:
+        inputs = {
+            "interpreter": self._target(),
+            "policy": POLICY,
+            "prefix": self.prefix,
+            "python": self.python,
+        }
+        return recipe.key(KIND, inputs)
+
+    def tree(self) -> Tree:
+        venv, target = Venv(self.python, self.prefix), self._target()
+        config = _CONFIG.format(home=target.rpartition("/")[0] or "/")
+        return Tree.of(
+            [
+                file(venv.root + b"/pyvenv.cfg", Bytes(config.encode())),
+                symlink(venv.root + b"/bin/python", target.encode()),
+                symlink(venv.root + b"/bin/python3", b"python"),
+                symlink(venv.root + f"/bin/python{self.python}".encode(), b"python"),
+            ],
+            roots=(venv.root,),
+        )
+
+    def _target(self) -> str:
+        target = self.interpreter or f"/usr/bin/python{self.python}"
+        parts = target.split("/")
+        if not target.startswith("/") or not target.isprintable() or {"", ".", ".."} & set(parts[1:]):
+            raise UserError(f"not the path of an interpreter: {target[:200]!r}", hint="expected an absolute path")
+        return target

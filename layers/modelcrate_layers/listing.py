@@ -1,0 +1,121 @@
+"""A folder or file of the user's as entries: the tree as it is, with our modes, and nothing that does not belong in an image."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate_layers.errors import SourceError
+from modelcrate_layers.sources import FileRange, Stamp
+from modelcrate_layers.tree import Entry, directory, file, symlink
+
+MAX_ENTRIES = 1_000_000
+"""More files than any model or project has; a loop or a mistake does."""
+
+FILE_MODE, PROGRAM_MODE = 0o664, 0o775
+"""The group's rights are the owner's: any user id works, as long as its group is 0 (OpenShift)."""
+
+CLUTTER = frozenset(
+    {"__pycache__", ".git", ".hg", ".svn", ".venv", ".ipynb_checkpoints", ".DS_Store", ".mypy_cache", ".pytest_cache"}
+)
+"""Names that are left out of source folders: made by tools on this machine, of no use in an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries below `under`, from a host's folder or file, by their places on the host."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.entries)
+
+
+def list_path(
+    path: Path, under: bytes, leave_out: frozenset[str] = frozenset(), skip: frozenset[str] = frozenset()
+) -> Listing:
+    """A file as `under/NAME`, or a folder as `under/NAME/...`.
+
+    Names in `leave_out` are passed over wherever they are, and so are the host's paths in `skip`. Links inside a folder stay links, if they lead to something inside
+    it; a link to outside, a device, a socket or a pipe is a SourceError that names it.
+    """
+    name = os.fsencode(path.name)
+    return Listing(
+        tuple(_walk(str(path), under + b"/" + name if under else name, os.path.realpath(path), leave_out, skip))
+    )
+
+
+def list_inside(
+    folder: Path, under: bytes, leave_out: frozenset[str] = frozenset(), skip: frozenset[str] = frozenset()
+) -> Listing:
+    """What a folder holds, as `under/...`; rules as in `list_path`."""
+    return Listing(tuple(_walk(str(folder), under, os.path.realpath(folder), leave_out, skip)))
+
+
+def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: frozenset[str]) -> Iterator[Entry]:
+    try:
+        status = os.stat(top)
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=top) from None
+    if not stat.S_ISDIR(status.st_mode):
+        yield _file(top, under, status)
+        return
+    yield directory(under)
+    folders = [(top, under)]
+    count = 0
+    while folders:
+        folder, path = folders.pop()
+        try:
+            with os.scandir(folder) as found:
+                items = list(found)
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=folder) from None
+        for item in items:
+            if item.name in leave_out or item.path in skip:
+                continue
+            count += 1
+            if count > MAX_ENTRIES:
+                raise SourceError(f"has more than {MAX_ENTRIES} files", where=top)
+            inner = path + b"/" + os.fsencode(item.name)
+            if item.is_dir(follow_symlinks=False):
+                yield directory(inner)
+                folders.append((item.path, inner))
+            elif item.is_symlink():
+                yield _link(item.path, inner, root)
+            else:
+                yield _file(item.path, inner, item.stat(follow_symlinks=False))
+
+
+def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
+    if not stat.S_ISREG(status.st_mode):
+        what = next(
+            (word for test, word in _KINDS if test(status.st_mode)),
+            "something that is neither file nor folder",
+        )
+        raise SourceError(f"is {what}, which can't go into an image", where=where)
+    mode = PROGRAM_MODE if status.st_mode & 0o111 else FILE_MODE
+    return file(path, FileRange(where, Stamp.of(status), 0, status.st_size), mode)
+
+
+def _link(where: str, path: bytes, root: str) -> Entry:
+    target = os.readlink(where)
+    reached = os.path.realpath(where)
+    if os.path.isabs(target) or not (reached == root or reached.startswith(root + os.sep)):
+        raise SourceError(
+            f"is a link to {target}, outside of what is packed",
+            where=where,
+            hint="copy the file there, or pack the folder above",
+        )
+    return symlink(path, os.fsencode(target))
+
+
+_KINDS = (
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISCHR, "a character device"),
+)

@@ -1,0 +1,59 @@
+"""What is remembered of recipes, so that an unchanged layer is neither read nor made again.
+
+A fact is one small file under the key of the recipe, with a checksum: a fact that is damaged is no fact. Facts are never
+believed beyond their key; whoever sends bytes still holds them to their digest.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate_layers.content import Digest, canonical_json, parse_object
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.recipe import Layer
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.store import machine, replace
+from modelcrate_layers.tree import Tree
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """Facts in a folder."""
+
+    root: Path
+
+    def get(self, key: Digest) -> Layer | None:
+        """The layer that a recipe with this key gave, or None."""
+        with suppress(OSError, CrateError):
+            record = parse_object(self._path(key).read_bytes())
+            if record.get("sum") == str(Digest.of(canonical_json(record.get("layer")))):
+                return Layer.parse(record["layer"])
+        return None
+
+    def put(self, key: Digest, layer: Layer) -> None:
+        """Remember a layer."""
+        fact = layer.json()
+        path = self._path(key)
+        with machine(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, canonical_json({"layer": fact, "sum": str(Digest.of(canonical_json(fact)))}))
+
+    def _path(self, key: Digest) -> Path:
+        return self.root / key.hex[:2] / f"{key.hex}.json"
+
+
+def settled(tree: Tree, now_ns: int | None = None) -> bool:
+    """Whether the stamps of a tree's files can be trusted later: none is so young that another write could leave it as it is.
+
+    Git calls such files racily clean. File systems with fine times need a tenth of a second, those with whole seconds two.
+    """
+    now = time.time_ns() if now_ns is None else now_ns
+    stamps = [entry.source.stamp for entry in tree.entries if isinstance(entry.source, FileRange)]
+    coarse = bool(stamps) and all(stamp.mtime_ns % _SECOND == 0 for stamp in stamps)
+    margin = 2 * _SECOND if coarse else _SECOND // 10
+    return all(max(stamp.mtime_ns, stamp.ctime_ns) < now - margin for stamp in stamps)

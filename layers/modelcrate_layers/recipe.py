@@ -1,0 +1,211 @@
+"""A layer as a recipe: a tree and a codec, from which digest, diff id and size follow as facts.
+
+Bytes are made only while somebody takes them. `Measuring` is one pass over a recipe that nobody knows yet: whoever drives
+it (nothing, the store, or an upload) is its sink, and when it ends, the layer is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from modelcrate_layers import codec as codecs
+from modelcrate_layers import tar
+from modelcrate_layers.codec import Codec
+from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.sources import FileRange, Source
+from modelcrate_layers.tree import Entry, Tree
+
+SAMPLE = 1 << 18
+"""Bytes looked at, at each of the places that are sampled: two zstd blocks."""
+
+WORTH = 0.1
+"""The least share that compression has to save: below it, the time to unpack costs the reader more than the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored.
+
+    `tar_size` is the length of the uncompressed tar in bytes.
+    """
+
+    descriptor: Descriptor
+    diff_id: Digest
+    tar_size: int
+    codec: Codec
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "codec": {"name": self.codec.name, "version": self.codec.version, "level": self.codec.level},
+            "descriptor": self.descriptor.json(),
+            "diff_id": str(self.diff_id),
+            "tar_size": self.tar_size,
+        }
+
+    @classmethod
+    def parse(cls, value: Any) -> Layer:
+        """A layer out of JSON that may be damaged: anything malformed is an IntegrityError."""
+        try:
+            codec = Codec(str(value["codec"]["name"]), str(value["codec"]["version"]), int(value["codec"]["level"]))
+            diff_id, tar_size = Digest.parse(value["diff_id"]), int(value["tar_size"])
+            return cls(Descriptor.parse(value["descriptor"]), diff_id, tar_size, codec)
+        except (KeyError, TypeError, ValueError) as fault:
+            raise IntegrityError(f"not the record of a layer: {fault!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A tree, and how its tar is to be stored."""
+
+    tree: Tree
+    codec: Codec
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
+        if self.codec.name == "none":
+            return tar.stream(self.tree.entries, start)
+        return _after(self.codec.encode(tar.stream(self.tree.entries), tar.size(self.tree.entries)), start)
+
+    def stored(self, codec: Codec) -> Recipe:
+        """The same tree, stored in another way."""
+        return Recipe(self.tree, codec)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeBlob:
+    """The stored bytes of a recipe whose layer is known: made again at each call, and held to the descriptor."""
+
+    recipe: Recipe = field(repr=False)
+    layer: Layer
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.layer.descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        chunks = self.recipe.chunks(start)
+        return chunks if start else verified(chunks, self.descriptor)
+
+
+class Measuring:
+    """One pass over a tar on its way into a codec. Iterate it once; when it has ended, `layer` and `descriptor` are there.
+
+    Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it.
+    """
+
+    def __init__(self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None) -> None:
+        self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
+        self._layer: Layer | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """The pass over a recipe, whose tar size is known beforehand."""
+        return cls(tar.stream(recipe.tree.entries), recipe.codec, tar.size(recipe.tree.entries))
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes will come, where that can be known beforehand."""
+        return self.tar_size if self.codec.name == "none" else None
+
+    @property
+    def layer(self) -> Layer:
+        assert self._layer is not None, "the pass has not ended"
+        return self._layer
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.layer.descriptor
+
+    def __iter__(self) -> Iterator[bytes]:
+        plain = Tally()
+        stored = plain if self.codec.name == "none" else Tally()
+        for chunk in self.codec.encode(plain.passing(self._chunks), self.tar_size):
+            if stored is not plain:
+                stored.add(chunk)
+            yield chunk
+        descriptor = Descriptor(self.codec.media_type, stored.digest, stored.size)
+        self._layer = Layer(descriptor, plain.digest, plain.size, self.codec)
+
+
+def measure(recipe: Recipe) -> Layer:
+    """The facts of a recipe, by one pass whose bytes go nowhere."""
+    measuring = Measuring.of(recipe)
+    for _ in measuring:
+        pass
+    return measuring.layer
+
+
+def worth_compressing(tree: Tree) -> bool:
+    """Whether compression would pay, by the bytes of the largest entries: their head and, in files, middle and tail."""
+    files = sorted((entry for entry in tree.entries if entry.size), key=lambda entry: (-entry.size, entry.path))[:8]
+    sample = b"".join(part for entry in files if entry.source for part in _samples(entry.source))
+    return codecs.gain(sample) >= WORTH
+
+
+def _samples(source: Source) -> Iterator[bytes]:
+    if isinstance(source, FileRange) and source.size > 3 * SAMPLE:
+        for at in (0, source.size // 2, source.size - SAMPLE):
+            yield b"".join(FileRange(source.path, source.stamp, source.offset + at, SAMPLE).chunks())
+    else:
+        yield _head(source.chunks())
+
+
+def _head(chunks: Iterator[bytes]) -> bytes:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= SAMPLE:
+            break
+    return head[:SAMPLE]
+
+
+class Tally:
+    """Digest and length of what passes."""
+
+    def __init__(self) -> None:
+        self._hashed, self.size = hashlib.sha256(), 0
+
+    def add(self, chunk: bytes) -> None:
+        self._hashed.update(chunk)
+        self.size += len(chunk)
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.add(chunk)
+            yield chunk
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256", self._hashed.hexdigest())
+
+
+def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        if start < len(chunk):
+            yield chunk[start:] if start else chunk
+        start = max(0, start - len(chunk))
+
+
+def listing(tree: Tree) -> list[Any]:
+    """What decides a tree's bytes, without reading files: every entry, files by their stamp. For the memo's keys."""
+    return [_line(entry) for entry in tree.entries]
+
+
+def _line(entry: Entry) -> list[Any]:
+    line: list[Any] = [entry.path.hex(), entry.kind.name, entry.mode, entry.uid, entry.gid, entry.link.hex()]
+    source = entry.source
+    if isinstance(source, FileRange):
+        stamp = source.stamp
+        line += [source.offset, source.size, stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]
+    elif source is not None:
+        line.append(hashlib.sha256(b"".join(source.chunks())).hexdigest())
+    return line
+
+
+def key(kind: str, inputs: Mapping[str, Any] | list[Any]) -> Digest:
+    """The key of a layer made from locked inputs: equal keys, equal bytes. The tar policy is part of it."""
+    return Digest.of(canonical_json({"inputs": inputs, "kind": kind, "tar": tar.POLICY}))

@@ -1,0 +1,102 @@
+"""Looks at an entry script before anything is built, without running it: would the server be able to use it?"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from modelcrate_layers.errors import UserError
+
+Faults = tuple[UserError, ...]
+_HINT = "a server calls init() once and run(data) for every request; see docs/entry-script.md"
+
+
+def check_entry(source: bytes, name: str) -> Faults:
+    """All faults of the script, in the order of its lines.
+
+    None when a server can use it. `name` is its path, for the messages.
+    """
+    faults = [*_name_faults(name)]
+    try:
+        tree = ast.parse(source, filename=name)
+    except SyntaxError as error:
+        where = f"{name}:{error.lineno}" if error.lineno else name
+        return (
+            *faults,
+            UserError(f"the entry script is no Python: {error.msg}", where=where, why=(error.text or "").rstrip()),
+        )
+    except (ValueError, RecursionError, MemoryError) as error:
+        return (*faults, UserError(f"the entry script is no Python: {error}", where=name))
+    present = dict(_bindings(tree.body))
+    for wanted in ("init", "run"):
+        if wanted not in present and "*" not in present:
+            text = f"the entry script has no function {wanted}({'data' if wanted == 'run' else ''})"
+            faults.append(UserError(text, where=name, hint=_HINT))
+    functions = [node for node in present.values() if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    shapes = [fault for function in functions for fault in _shape_faults(function, name)]
+    return (*faults, *sorted(shapes, key=lambda fault: int(fault.where.rpartition(":")[2])))
+
+
+def _name_faults(name: str) -> Iterator[UserError]:
+    path = PurePosixPath(name)
+    if path.suffix != ".py":
+        yield UserError("the entry script's name does not end in .py", where=name)
+    elif not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        hint = "rename it: letters, digits and underscores, no digit first, no keyword of Python"
+        yield UserError(f"the entry script's name can't be a module's: {path.stem!r}", where=name, hint=hint)
+
+
+def _bindings(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST]]:
+    """The names that running the module binds, each with what binds it last; `*` for an import of everything."""
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name, node
+            case ast.Import() | ast.ImportFrom():
+                for alias in node.names:
+                    yield alias.asname or alias.name.partition(".")[0], node
+            case ast.Assign():
+                yield from ((name, node) for target in node.targets for name in _names(target))
+            case ast.AnnAssign() if node.value is not None:
+                yield from ((name, node) for name in _names(node.target))
+            case ast.If() | ast.Try() | ast.TryStar() | ast.With() | ast.For() | ast.While():
+                for part in (getattr(node, field, []) for field in ("body", "handlers", "orelse", "finalbody")):
+                    for inner in part:
+                        yield from _bindings(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    return (node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+
+
+def _shape_faults(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> Iterator[UserError]:
+    if function.name not in {"init", "run"}:
+        return
+    where = f"{name}:{function.lineno}"
+    if isinstance(function, ast.AsyncFunctionDef):
+        yield UserError(
+            f"{function.name}() is asynchronous", where=where, why="the server calls it and doesn't await it"
+        )
+    if function.decorator_list:
+        return  # what a decorator makes of it can't be told without running it
+    yield from (_init_faults if function.name == "init" else _run_faults)(function.args, where)
+
+
+def _init_faults(arguments: ast.arguments, where: str) -> Iterator[UserError]:
+    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    if positional > 0 or None in arguments.kw_defaults:
+        yield UserError("init() requires arguments", where=where, why="the server calls it without any")
+
+
+def _run_faults(arguments: ast.arguments, where: str) -> Iterator[UserError]:
+    refused = [
+        (bool(arguments.posonlyargs), "positional-only arguments"),
+        (arguments.vararg is not None, "*args"),
+        (arguments.kwarg is not None, "**kwargs"),
+    ]
+    if found := [text for present, text in refused if present]:
+        yield UserError(f"run() has {' and '.join(found)}", where=where, why="the server passes its arguments by name")
+    elif not any(argument.arg != "request_headers" for argument in (*arguments.args, *arguments.kwonlyargs)):
+        yield UserError("run() takes no input", where=where, hint="give it an argument for the data: def run(data)")

@@ -1,0 +1,53 @@
+"""`python -m modelcrate_server`.
+
+Reads the environment and the command line, then serves. The only place that touches either.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+
+from .arguments import environment_of
+from .logs import set_up_logs
+from .settings import Settings, SettingsError, read_settings
+from .startup import BOOT_FAILED, start_app
+
+_log = logging.getLogger("azmlinfsrv")
+
+
+def main() -> None:
+    """Serves until told to stop.
+
+    Exit codes: 0 after SIGTERM, 1 for a wrong command line, 3 when the service can't start.
+    """
+    os.environ.update(environment_of(sys.argv[1:], os.environ))
+    try:
+        settings = read_settings(os.environ)
+        set_up_logs(settings)
+    except SettingsError as error:
+        logging.basicConfig()
+        _log.critical("%s", error)
+        sys.exit(BOOT_FAILED)
+    _require_script(settings)
+    if importlib.util.find_spec("gunicorn") is not None:
+        from .runner_gunicorn import serve  # exists only where gunicorn does
+    else:
+        _log.warning(
+            "gunicorn is not installed: one process of the standard library serves, whatever WORKER_COUNT says"
+        )
+        from .runner_plain import serve
+    serve(lambda: start_app(settings), settings.process)
+
+
+def _require_script(settings: Settings) -> None:
+    if settings.entry_script or os.path.isfile(os.path.join(settings.app_root, "main.py")):
+        return
+    _log.error("There is no entry script: set AZUREML_ENTRY_SCRIPT, or use --entry_script or --config_file")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

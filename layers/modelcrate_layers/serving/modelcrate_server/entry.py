@@ -1,0 +1,112 @@
+"""The entry script: found, imported, and looked at: what its run() wants."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from . import raw_http
+from .inputs import Reader, read_object, read_raw, read_text
+from .settings import Settings
+
+_log = logging.getLogger("azmlinfsrv.user_script")
+MODULE_NAME = "entry_module"
+
+
+class EntryError(Exception):
+    """The entry script can't be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A loaded entry script. `read` gives run()'s arguments for a request."""
+
+    init: Callable[[], object]
+    run: Callable[..., Any]
+    read: Reader
+    wants_headers: bool
+
+    def call(self, arguments: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        if self.wants_headers:
+            return self.run(**arguments, request_headers=dict(headers))
+        return self.run(**arguments)
+
+
+def load_entry(settings: Settings) -> Entry:
+    """Imports the script and checks its two functions.
+
+    `EntryError` for whatever goes wrong, the script's own errors included.
+    """
+    raw_http.forget()
+    try:
+        module = _imported(settings)
+    except BaseException as error:  # SystemExit too: a script that leaves while it is imported has failed
+        raise EntryError("the entry script could not be imported, because it raised an exception") from error
+    for name in ("init", "run"):
+        if not hasattr(module, name):
+            raise EntryError(f"the entry script {module.__file__} has no function {name}()")
+    # a driver script forwards to the real one; its init() does work of its own, its run() only gets in the way of
+    # decorators
+    driven = getattr(module, "driver_module", None)
+    run = driven.run if isinstance(driven, ModuleType) and hasattr(driven, "run") else module.run
+    _log.info("Found the entry script at %s", module.__file__)
+    return _examined(module.init, run, settings)
+
+
+def _imported(settings: Settings) -> ModuleType:
+    for folder in (settings.app_root, os.path.join(settings.app_root, settings.source_dir)):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    if not settings.entry_script:
+        return importlib.import_module("main")
+    path = os.path.join(settings.app_root, settings.entry_script)
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE_NAME] = module  # dataclasses and pickle look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _examined(init: Callable[[], object], run: Callable[..., Any], settings: Settings) -> Entry:
+    parameters = list(inspect.signature(run).parameters.values())
+    if any(p.kind not in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
+        raise EntryError("run() cannot accept positional-only arguments, *args, or **kwargs")
+    inputs = [parameter for parameter in parameters if parameter.name != "request_headers"]
+    if not inputs:
+        raise EntryError("run() needs an argument for the input data, besides request_headers if it has that")
+    return Entry(init, run, _reader(run, inputs, settings), wants_headers=len(inputs) < len(parameters))
+
+
+def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: Settings) -> Reader:
+    raw, decorated = raw_http.asked(), schema_of(run) is not None
+    if raw and decorated:
+        raise EntryError("run() cannot be decorated with both @rawhttp and @input_schema")
+    if raw:
+        _log.info("run() gets the HTTP request itself, as @rawhttp asks")
+        return read_raw(inputs[0].name, raw_http.adapt)
+    if decorated:
+        _log.info("run() has an input schema and gets these arguments: %s", ", ".join(p.name for p in inputs))
+        return read_object(inputs, forgiving=settings.departures.bad_input_is_400)
+    _log.info("run() has no input schema and gets the body as text")
+    return read_text(inputs[0].name)
+
+
+def schema_of(run: Callable[..., Any]) -> Any:
+    """The module that knows run()'s schema (the real `inference_schema`, or our stand-in).
+
+    Nothing if run() isn't decorated.
+    """
+    if "inference_schema.schema_decorators" not in sys.modules:
+        return None
+    knows = importlib.import_module("inference_schema.schema_util")
+    return knows if knows.is_schema_decorated(run) else None

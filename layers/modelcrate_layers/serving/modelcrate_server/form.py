@@ -1,0 +1,80 @@
+"""Forms: the content-type field and the parts of a multipart body (RFC 7578).
+
+The standard library's `cgi` is gone since 3.13.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from email.message import Message
+from os import PathLike
+
+from .headers import MultiDict
+
+MAX_PARTS = 1000
+"""As many as the original takes."""
+
+
+class FormError(ValueError):
+    """The body is no form."""
+
+
+class UploadedFile:
+    """A file of a form: its name as the client gave it, its type, its bytes."""
+
+    def __init__(self, filename: str, content_type: str | None, body: bytes) -> None:
+        self.filename, self.content_type = filename, content_type
+        self.stream = io.BytesIO(body)
+
+    def read(self, size: int = -1) -> bytes:
+        return self.stream.read(size)
+
+    def save(self, target: str | PathLike[str]) -> None:
+        with open(target, "wb") as file:
+            shutil.copyfileobj(self.stream, file)
+
+
+def content_type_of(field: str | None) -> tuple[str, dict[str, str]]:
+    """The lower-case type and the parameters of a content-type field."""
+    if not field:
+        return "", {}
+    kind = field.partition(";")[0].strip().lower()
+    return kind, _parameters(field)
+
+
+def parse_multipart(body: bytes, boundary: str) -> tuple[MultiDict, MultiDict]:
+    """The fields and the files of a multipart body; `FormError` when it isn't one."""
+    if not boundary:
+        raise FormError("a multipart body without a boundary")
+    fields: list[tuple[str, str]] = []
+    files: list[tuple[str, UploadedFile]] = []
+    for part in _parts(body, b"--" + boundary.encode("latin-1", "replace")):
+        head, gap, content = part.partition(b"\r\n\r\n")
+        if not gap:
+            raise FormError("a part without an empty line after its header fields")
+        lines = dict(_field(line) for line in head.decode("utf-8", "replace").split("\r\n") if ":" in line)
+        named = _parameters(lines.get("content-disposition", ""))
+        if "filename" in named:
+            files.append((named.get("name", ""), UploadedFile(named["filename"], lines.get("content-type"), content)))
+        else:
+            fields.append((named.get("name", ""), content.decode("utf-8", "replace")))
+    return MultiDict(fields), MultiDict(files)
+
+
+def _parts(body: bytes, delimiter: bytes) -> list[bytes]:
+    pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MAX_PARTS + 2)
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--") or len(pieces) > MAX_PARTS + 2:
+        raise FormError("a multipart body without an end, or with too many parts")
+    return [piece[2:] for piece in pieces[1:-1]]
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip().lower(), value.strip()
+
+
+def _parameters(field: str) -> dict[str, str]:
+    message = Message()
+    message["content-type"] = field.replace("\r", " ").replace("\n", " ")
+    return {name.lower(): value for name, value in (message.get_params(failobj=[]) or [])[1:] if isinstance(value, str)}

@@ -1,0 +1,139 @@
+"""Header fields and query values: names that repeat, in the order they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+
+class Headers:
+    """Response header fields: names compare without case and may repeat. Values become text when they are set."""
+
+    def __init__(self, fields: Iterable[tuple[str, object]] = ()) -> None:
+        self._fields: list[tuple[str, str]] = []
+        for name, value in fields:
+            self.add(name, value)
+
+    def add(self, name: str, value: object) -> None:
+        text = str(value)
+        if "\r" in text or "\n" in text or "\r" in name or "\n" in name:
+            raise ValueError("a header field must not contain line breaks")
+        self._fields.append((name, text))
+
+    add_header = add
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        return next((value for key, value in self._fields if key.lower() == name.lower()), default)
+
+    def getlist(self, name: str) -> list[str]:
+        return [value for key, value in self._fields if key.lower() == name.lower()]
+
+    def remove(self, name: str) -> None:
+        self._fields = [(key, value) for key, value in self._fields if key.lower() != name.lower()]
+
+    def items(self) -> list[tuple[str, str]]:
+        return list(self._fields)
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: object) -> None:
+        places = [index for index, (key, _) in enumerate(self._fields) if key.lower() == name.lower()]
+        self.add(name, value)
+        if places:  # in the place of the first; the others go
+            self._fields[places[0]] = self._fields.pop()
+            self._fields = [field for index, field in enumerate(self._fields) if index not in places[1:]]
+
+    def __delitem__(self, name: str) -> None:
+        self.remove(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class RequestHeaders:
+    """The request's header fields as WSGI hands them over, named as people write them (X-Request-Id)."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._environ = environ
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        for key, value in self._environ.items():
+            if key.startswith("HTTP_") and key not in {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}:
+                yield key[5:].replace("_", "-").title(), value
+            elif key in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
+                yield key.replace("_", "-").title(), value
+
+    __iter__ = items
+
+    def keys(self) -> Iterator[str]:
+        return (name for name, _ in self.items())
+
+    def values(self) -> Iterator[str]:
+        return (value for _, value in self.items())
+
+    def get(self, name: str, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # noqa: A002
+        key = name.upper().replace("-", "_")
+        value = self._environ.get(key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}")
+        return default if value is None else _converted(value, default, type)
+
+    def getlist(self, name: str) -> list[str]:
+        value = self.get(name)
+        return [] if value is None else [value]
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return str(value)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.items())
+
+
+class MultiDict(dict):  # type: ignore[type-arg]  # subscripted dict bases would cost nothing but say less: key to all its values
+    """Values by name, where a name may come several times: looking one up gives its first, `getlist` all."""
+
+    def __init__(self, pairs: Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__()
+        for name, value in pairs:
+            super().setdefault(name, []).append(value)
+
+    def getlist(self, name: str) -> list[Any]:
+        return list(super().get(name, ()))
+
+    def get(self, name: str, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # noqa: A002
+        return _converted(self[name], default, type) if name in self else default
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name)[0]
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+    def to_dict(self, flat: bool = True) -> dict[str, Any]:
+        return {name: self[name] if flat else self.getlist(name) for name in self}
+
+
+def _converted(value: str, default: Any, type: Callable[[str], Any] | None) -> Any:  # noqa: A002
+    if type is None:
+        return value
+    try:
+        return type(value)
+    except (TypeError, ValueError):
+        return default

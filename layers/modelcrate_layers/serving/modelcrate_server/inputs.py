@@ -1,0 +1,96 @@
+"""What run() is given: one reader for each way an entry script can be written."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .request import AMLRequest, HttpError
+
+Reader = Callable[[AMLRequest], Mapping[str, Any]]
+"""Gives the arguments of run() for a request.
+
+`HttpError` when the request is no input, `NoInputError` when its method brings none.
+"""
+
+
+class NoInputError(Exception):
+    """The method of the request carries no input (HEAD, OPTIONS)."""
+
+
+def read_raw(parameter: str, adapt: Callable[[AMLRequest], Any]) -> Reader:
+    """For @rawhttp: run() gets the request itself, whatever its method."""
+    return lambda request: {parameter: adapt(request)}
+
+
+def read_text(parameter: str) -> Reader:
+    """For a plain run(): the body as text, or the query's values as the text of a JSON object."""
+
+    def read(request: AMLRequest) -> Mapping[str, Any]:
+        if request.method == "GET":
+            return {parameter: json.dumps(query_values(request))}
+        _only_post(request)
+        try:
+            return {parameter: str(request.data, "utf-8")}
+        except UnicodeDecodeError as error:
+            raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
+
+    return read
+
+
+def read_object(parameters: Sequence[inspect.Parameter], forgiving: bool) -> Reader:
+    """For @input_schema: one argument for each member of a JSON object.
+
+    `forgiving`: text that can't be decoded is the client's fault (400); else, as in the original, an internal error.
+    """
+
+    def read(request: AMLRequest) -> Mapping[str, Any]:
+        if request.method == "GET":
+            return _chosen(query_values(request), parameters)
+        _only_post(request)
+        if not request.is_json:
+            raise HttpError(415, "Expects Content-Type to be application/json")
+        return _chosen(_json_object(request.get_data(), forgiving), parameters)
+
+    return read
+
+
+def query_values(request: AMLRequest) -> dict[str, Any]:
+    """The query's values, each as JSON where it is JSON, else as text; a repeated name has a list."""
+    values = {name: [_json_or_text(text) for text in request.args.getlist(name)] for name in request.args}
+    return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
+
+
+def _only_post(request: AMLRequest) -> None:
+    if request.method != "POST":
+        raise NoInputError
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _json_object(body: bytes, forgiving: bool) -> dict[str, Any]:
+    faults = (ValueError, RecursionError) if forgiving else json.JSONDecodeError
+    try:
+        document = json.loads(body)
+    except faults as error:
+        if not body:
+            raise HttpError(400, "POST body is empty. Expecting a JSON dictionary.") from None
+        raise HttpError(400, f"POST body could not be decoded as JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise HttpError(400, "POST body should be a JSON dictionary.")
+    return document
+
+
+def _chosen(given: Mapping[str, Any], parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
+    chosen = {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
+    for name, value in chosen.items():
+        if value is inspect.Parameter.empty:
+            raise HttpError(400, f"A value is not provided for the {name!r} parameter.")
+    return chosen

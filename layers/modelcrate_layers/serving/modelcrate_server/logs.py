@@ -1,0 +1,91 @@
+"""The log: one form of line, UTC, on standard output; a logging.json of the user's replaces it."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import logging
+import logging.config
+import os
+import sys
+import time
+from typing import Any
+
+from .settings import Settings, SettingsError
+
+FORMAT = "%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s"
+
+
+class AMLLogFormatter(logging.Formatter):
+    """The contract's line: UTC time, one letter for the level, the process, the logger."""
+
+    converter = time.gmtime  # type: ignore[assignment]  # the base class declares it for local time
+
+    def __init__(self, fmt: str = FORMAT, datefmt: str | None = None, style: Any = "%") -> None:
+        super().__init__(fmt=fmt, datefmt=datefmt, style=style)
+
+
+class RootAccessFilter(logging.Filter):
+    """Leaves out the access lines of health probes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "GET / HTTP/1.1" not in record.getMessage()
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Configures logging: logging.json from the app root, else from beside the entry script, else our own."""
+    path = _user_file(settings)
+    if path is None:
+        logging.config.dictConfig(_own(settings.log_level))
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            logging.config.dictConfig(json.load(file))
+    except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise SettingsError(f"the logging configuration {path} can't be used: {error}") from error
+    logging.getLogger("azmlinfsrv").info("Loaded the logging configuration %s", path)
+
+
+def reroute_prints() -> None:
+    """From here on what scripts print to standard output is logged; `print` to other files stays as it was."""
+    if builtins.print is not _print_to_log:
+        builtins.print = _print_to_log
+
+
+_plain_print = builtins.print
+_prints = logging.getLogger("azmlinfsrv.print")
+
+
+def _print_to_log(
+    *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+) -> None:
+    if file is None or file is sys.stdout:
+        _prints.info("%s", (" " if sep is None else sep).join(map(str, values)))
+    else:
+        _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
+
+
+def _user_file(settings: Settings) -> str | None:
+    folders = [settings.app_root]
+    if settings.entry_script:
+        folders.append(os.path.dirname(os.path.realpath(os.path.join(settings.app_root, settings.entry_script))))
+    paths = (os.path.join(folder, "logging.json") for folder in folders)
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _own(level: str) -> dict[str, Any]:
+    handler = {"class": "logging.StreamHandler", "formatter": "line"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": AMLLogFormatter}},
+        "handlers": {
+            "out": {**handler, "stream": "ext://sys.stdout"},
+            "err": {**handler, "stream": "ext://sys.stderr"},
+        },
+        "loggers": {
+            "azmlinfsrv": {"level": level, "handlers": ["out"], "propagate": False},
+            "gunicorn.error": {"level": "INFO", "handlers": ["err"], "propagate": False},
+        },
+        "root": {"level": "WARNING", "handlers": ["err"]},
+    }

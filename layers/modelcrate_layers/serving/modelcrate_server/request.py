@@ -1,0 +1,201 @@
+"""What came in: the request, as a WSGI environment wrapped in the words that entry scripts know."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from .form import FormError, content_type_of, parse_multipart
+from .headers import MultiDict, RequestHeaders
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+_CHUNK = 1 << 20
+
+
+class HttpError(Exception):
+    """The request is refused with this status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class AMLRequest:
+    """One request. Its body is read when it is first asked for, once, and kept."""
+
+    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int | None = None) -> None:
+        self.environ = environ
+        self.headers = RequestHeaders(environ)
+        self._max_body_bytes = max_body_bytes
+
+    @property
+    def method(self) -> str:
+        return str(self.environ.get("REQUEST_METHOD", "GET")).upper()
+
+    @cached_property
+    def path(self) -> str:
+        raw = str(self.environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+        return "/" + raw.lstrip("/")
+
+    @property
+    def query_string(self) -> bytes:
+        return str(self.environ.get("QUERY_STRING", "")).encode("latin-1")
+
+    @cached_property
+    def args(self) -> MultiDict:
+        return MultiDict(
+            parse_qsl(self.query_string.decode(), keep_blank_values=True, errors="modelcrate_server.percent")
+        )
+
+    @property
+    def content_type(self) -> str | None:
+        return self.environ.get("CONTENT_TYPE")
+
+    @property
+    def content_length(self) -> int | None:
+        text = str(self.environ.get("CONTENT_LENGTH") or "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    @property
+    def mimetype(self) -> str:
+        return content_type_of(self.content_type)[0]
+
+    @property
+    def is_json(self) -> bool:
+        kind = self.mimetype
+        return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+    @cached_property
+    def _body(self) -> bytes:
+        return _read(self.environ, self.content_length, self._max_body_bytes)
+
+    @cached_property
+    def _form(self) -> tuple[MultiDict, MultiDict] | None:
+        kind, options = content_type_of(self.content_type)
+        if kind == URLENCODED:
+            return MultiDict(_pairs(self._body)), MultiDict()
+        if kind == MULTIPART:
+            try:
+                return parse_multipart(self._body, options.get("boundary", ""))
+            except FormError:
+                return None
+        return None
+
+    def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> Any:
+        """The body; an empty one when it was asked to be taken as a form and is one (so the original does it)."""
+        body = b"" if parse_form_data and self._form is not None else self._body
+        return body.decode("utf-8", "replace") if as_text else body
+
+    @property
+    def data(self) -> bytes:
+        return bytes(self.get_data(parse_form_data=True))
+
+    @cached_property
+    def stream(self) -> io.BytesIO:
+        return io.BytesIO(self._body)
+
+    @property
+    def form(self) -> MultiDict:
+        return self._form[0] if self._form else MultiDict()
+
+    @property
+    def files(self) -> MultiDict:
+        return self._form[1] if self._form else MultiDict()
+
+    @property
+    def values(self) -> MultiDict:
+        both = [*self.args.to_dict(flat=False).items(), *self.form.to_dict(flat=False).items()]
+        return MultiDict((name, value) for name, values in both for value in values)
+
+    @property
+    def json(self) -> Any:
+        return self.get_json()
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """The body as JSON; `HttpError` when it is something else, unless that is to pass in silence."""
+        if not (force or self.is_json):
+            if silent:
+                return None
+            raise HttpError(415, "the content type is not JSON")
+        try:
+            return json.loads(self._body)
+        except ValueError as error:
+            if silent:
+                return None
+            raise HttpError(400, f"the body is not JSON: {error}") from error
+
+    @property
+    def scheme(self) -> str:
+        return str(self.environ.get("wsgi.url_scheme", "http"))
+
+    @property
+    def host(self) -> str:
+        named = self.environ.get("HTTP_HOST")
+        return str(named or f"{self.environ.get('SERVER_NAME', '')}:{self.environ.get('SERVER_PORT', '')}")
+
+    @property
+    def full_path(self) -> str:
+        return f"{self.path}?{self.query_string.decode('utf-8', 'replace')}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.scheme}://{self.host}{quote(self.path, safe='/%:@!$&+,;=~()*')}"
+
+    @property
+    def url(self) -> str:
+        query = self.query_string.decode("utf-8", "replace")
+        return f"{self.base_url}?{query}" if query else self.base_url
+
+    @property
+    def remote_addr(self) -> str | None:
+        return self.environ.get("REMOTE_ADDR")
+
+    @cached_property
+    def cookies(self) -> MultiDict:
+        pairs = (part.strip().partition("=") for part in str(self.environ.get("HTTP_COOKIE", "")).split(";"))
+        return MultiDict((name, value.strip('"')) for name, _, value in pairs if name)
+
+
+def _read(environ: Mapping[str, Any], length: int | None, limit: int | None) -> bytes:
+    if length is not None and limit is not None and length > limit:
+        raise HttpError(413, f"the body has {length} bytes; this server takes at most {limit}")
+    stream = environ["wsgi.input"]
+    terminated = bool(environ.get("wsgi.input_terminated"))
+    if length is None and not terminated:
+        return b""
+    wanted = None if terminated else length  # a server that marks the end itself may also have decoded chunks
+    parts: list[bytes] = []
+    size = 0
+    while wanted is None or size < wanted:
+        part = stream.read(_CHUNK if wanted is None else min(_CHUNK, wanted - size))
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+        if limit is not None and size > limit:
+            raise HttpError(413, f"the body is larger than {limit} bytes, the most this server takes")
+    if wanted is not None and size < wanted:
+        raise HttpError(400, "the client went away before its request was complete")
+    return b"".join(parts)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="modelcrate_server.percent")
+    except ValueError:
+        return []
+
+
+def _keep_percent(error: UnicodeError) -> tuple[str, int]:
+    """What isn't UTF-8 in a query stays as it was written, in percent signs."""
+    assert isinstance(error, UnicodeDecodeError)
+    return quote(error.object[error.start : error.end], safe=""), error.end
+
+
+codecs.register_error("modelcrate_server.percent", _keep_percent)

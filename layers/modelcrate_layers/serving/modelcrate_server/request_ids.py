@@ -1,0 +1,43 @@
+"""The ids of a request: which header fields come in, and which go out."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from .request import AMLRequest
+from .response import AMLResponse, Response, error
+
+LIMIT = 100
+"""Characters an id may have."""
+
+
+@dataclass(frozen=True)
+class RequestIds:
+    """What goes back; an empty one is left out. `legacy` says that the client used the old name for its own id."""
+
+    request: str = ""
+    ms_request: str = ""
+    client: str = ""
+    legacy: bool = False
+
+    def write(self, response: Response) -> None:
+        names = (("x-request-id", self.request), ("x-ms-request-id", self.ms_request))
+        for name, value in (*names, ("x-ms-client-request-id", self.client)):
+            if value:
+                response.headers[name] = value
+
+
+def read_ids(request: AMLRequest) -> tuple[RequestIds, AMLResponse | None]:
+    """The ids, and the refusal of a request that brought one which is too long."""
+    own = request.headers.get("x-request-id")
+    own = str(uuid.uuid4()) if own is None else own
+    if len(own) > LIMIT:
+        return RequestIds(), error(431, f"x-request-id must not exceed {LIMIT} characters")
+    old = request.headers.get("x-ms-request-id", "")
+    client = request.headers.get("x-ms-client-request-id", "") or old
+    ms_request = old or client or own
+    if len(ms_request) > LIMIT or len(client) > LIMIT:
+        refusal = error(431, f"x-ms-request-id and x-ms-client-request-id must not exceed {LIMIT} characters")
+        return RequestIds(request=own, legacy=bool(old)), refusal
+    return RequestIds(own, ms_request, client, legacy=bool(old)), None

@@ -1,0 +1,132 @@
+"""What goes back: `Response`, and the `AMLResponse` that entry scripts make."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from .headers import Headers
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+FAILED = "x-ms-run-function-failed"
+
+
+class Response:
+    """A status, header fields and a body.
+
+    Bytes, or chunks that are sent as they come (then the length is not known).
+    """
+
+    def __init__(self, body: Any = None, status: int = 200, content_type: str = HTML) -> None:
+        self.status_code = int(status)
+        self.headers = Headers([("Content-Type", content_type)])
+        self._body: bytes | Iterable[Any] = _bytes(body) if body is None or isinstance(body, _WHOLE) else body
+
+    @property
+    def content_type(self) -> str | None:
+        return self.headers.get("Content-Type")
+
+    @property
+    def is_streamed(self) -> bool:
+        return not isinstance(self._body, (bytes, list, tuple))
+
+    @property
+    def length(self) -> int | None:
+        """The body's bytes; nothing when they are not known before they are sent."""
+        return None if self.is_streamed else len(self.get_data())
+
+    @property
+    def data(self) -> bytes:
+        return self.get_data()
+
+    def get_data(self) -> bytes:
+        if not isinstance(self._body, bytes):
+            self._body = b"".join(map(_bytes, self._body))
+        return self._body
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The WSGI answer: no body for HEAD or for a status that forbids one; a length wherever it is known."""
+        fields = Headers(self.headers)
+        bodiless = self.status_code < 200 or self.status_code in {204, 304}
+        if bodiless:
+            for name in _OF_A_BODY if self.status_code == 304 else ("Content-Length",):
+                fields.remove(name)
+        elif self.length is not None:
+            fields["Content-Length"] = self.length
+        start_response(f"{self.status_code} {_reason(self.status_code)}", fields.items())
+        if bodiless or environ.get("REQUEST_METHOD") == "HEAD":
+            return []
+        return map(_bytes, self._body) if self.is_streamed else [self.get_data()]
+
+
+class AMLResponse(Response):
+    """The answer an entry script gives when it wants to decide status and header fields itself.
+
+    `message` is text or bytes (with `json_str`: anything JSON can say; nothing becomes an empty object). A comma in a
+    header's value makes it a repeated header.
+    """
+
+    def __init__(
+        self,
+        message: Any,
+        status_code: int,
+        response_headers: Mapping[str, str] | None = None,
+        json_str: bool = False,
+        run_function_failed: bool = False,
+    ) -> None:
+        given = dict(response_headers or {})
+        if message is None:
+            super().__init__(json.dumps({}), status_code, JSON)
+        elif json_str:
+            super().__init__(json.dumps(message), status_code, JSON)
+        else:
+            super().__init__(message, status_code)
+            if "Content-Type" in given:
+                self.headers.remove("Content-Type")
+        self.headers[FAILED] = run_function_failed
+        for name, value in given.items():
+            for part in value.split(","):
+                self.headers.add(name, part.strip())
+
+
+def error(status: int, message: str, run_function_failed: bool = False) -> AMLResponse:
+    """The contract's form of an error: a JSON object with a message."""
+    return AMLResponse({"message": message}, status, json_str=True, run_function_failed=run_function_failed)
+
+
+def adopted(result: object) -> Response | None:
+    """The response in what run() returned: ours, or that of a web framework the image brought along; else nothing."""
+    if isinstance(result, Response):
+        return result
+    wrappers = sys.modules.get("werkzeug.wrappers")
+    if wrappers is None or not isinstance(result, wrappers.Response):
+        return None
+    body = result.iter_encoded() if result.is_streamed else result.get_data()
+    response = Response(body, result.status_code)
+    response.headers = Headers(result.headers.items())
+    return response
+
+
+_OF_A_BODY = (
+    *("Allow", "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Range"),
+    *("Content-Type", "Last-Modified"),
+)
+"""What an answer without news (304) does not repeat."""
+_WHOLE = (str, bytes, bytearray)
+
+
+def _bytes(part: Any) -> bytes:
+    if part is None:
+        return b""
+    return part.encode() if isinstance(part, str) else bytes(part)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase.upper()
+    except ValueError:
+        return "UNKNOWN"

@@ -1,0 +1,61 @@
+"""Serving under gunicorn: sync workers, so that run() has its worker's main thread and an alarm can end it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from .settings import Process
+
+
+def options(process: Process) -> dict[str, Any]:
+    """Gunicorn's settings for this process.
+
+    Nothing needs a writable place but the shared memory or temporary folder.
+    """
+    ports = [process.port] if process.health_port is None else [process.port, process.health_port]
+    return {
+        "bind": [f"{process.host}:{port}" for port in ports],
+        "workers": process.workers,
+        "worker_class": "sync",
+        "timeout": process.worker_timeout,
+        "graceful_timeout": 30,
+        "preload_app": process.preload,
+        "worker_tmp_dir": _heartbeat_folder(),
+        "errorlog": "/dev/null",  # gunicorn's own handler; its logger has ours (see `logs`)
+        "accesslog": None,  # the application writes the contract's line
+        "control_socket_disable": True,  # it would be opened under HOME, which may not be writable
+        "proc_name": "modelcrate_server",
+    }
+
+
+def serve(make_app: Callable[[], Any], process: Process) -> None:
+    """Serves until the process is ended.
+
+    Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
+    """
+    _Application(make_app, options(process)).run()
+
+
+class _Application(BaseApplication):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
+    def __init__(self, make_app: Callable[[], Any], wanted: dict[str, Any]) -> None:
+        self._make_app, self._wanted = make_app, wanted
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._wanted.items():
+            if name in self.cfg.settings:  # older ones have no control socket to switch off
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self._make_app()
+
+
+def _heartbeat_folder() -> str | None:
+    """Memory where there is some to write to: a worker's heartbeat must not wait for a disk."""
+    shared = "/dev/shm"  # noqa: S108  # the kernel's shared memory, the usual place for this
+    return shared if os.access(shared, os.W_OK) else tempfile.gettempdir()

@@ -1,0 +1,214 @@
+"""What the environment and the config file ask of the server, as frozen values.
+
+Nothing here reads the process's own environment: `read_settings` is given a mapping. A variable wins over the config
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import VERSION
+
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104  # a container's platform reaches it from outside, which is what it is for
+DEFAULT_PORT = 5001
+DEFAULT_HEALTH_PORT = 5000
+
+FILE_KEYS = frozenset(
+    {
+        "AML_CORS_ORIGINS",
+        "APP_INSIGHTS_LOG_RESPONSE_ENABLED",
+        "AZUREML_DEBUG_PORT",
+        "AZUREML_ENTRY_SCRIPT",
+        "AZUREML_LOG_LEVEL",
+        "AZUREML_MODEL_DIR",
+        "AZUREML_SOURCE_DIRECTORY",
+        "HOSTNAME",
+        "MODELCRATE_BAD_INPUT_IS_400",
+        "MODELCRATE_ENCODE_NUMPY",
+        "MODELCRATE_MAX_BODY_BYTES",
+        "MODELCRATE_PROBES",
+        "SCORING_TIMEOUT_MS",
+        "SERVICE_NAME",
+        "SERVICE_PATH_PREFIX",
+        "SERVICE_VERSION",
+        "WORKSPACE_NAME",
+    }
+)
+"""What a config file may set. The rest shapes the process, and is read from the environment only."""
+
+
+class SettingsError(Exception):
+    """A variable or the config file is wrong; the text names it. The server exits with code 3."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """How the service calls itself in its swagger documents."""
+
+    name: str
+    version: str
+    path_prefix: str
+
+
+@dataclass(frozen=True)
+class Departures:
+    """Where this server may do better than the one it is compatible with; everything is off unless asked for."""
+
+    encode_numpy: bool
+    bad_input_is_400: bool
+    probes: bool
+    max_body_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Process:
+    """Sockets and workers. Without a health port there is one listener."""
+
+    host: str
+    port: int
+    health_port: int | None
+    workers: int
+    worker_timeout: int
+    preload: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the server was told, checked."""
+
+    app_root: str
+    source_dir: str
+    entry_script: str
+    model_dir: str
+    scoring_timeout_ms: int
+    log_level: str
+    cors_origins: tuple[str, ...]
+    version_header: str
+    debug_port: int | None
+    telemetry_wanted: bool
+    unknown_keys: tuple[str, ...]
+    service: Service
+    departures: Departures
+    process: Process
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings of this environment and of the config file it leads to.
+
+    `SettingsError` when one of them is wrong.
+    """
+    from_file, unknown = _read_config_file(find_config_file(environ))
+    values = {**from_file, **environ}
+    return Settings(
+        app_root=environ.get("AML_APP_ROOT", "") or os.getcwd(),
+        source_dir=values.get("AZUREML_SOURCE_DIRECTORY", ""),
+        entry_script=values.get("AZUREML_ENTRY_SCRIPT", ""),
+        model_dir=values.get("AZUREML_MODEL_DIR", ""),
+        scoring_timeout_ms=_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
+        log_level=_log_level(values),
+        cors_origins=tuple(o.strip() for o in values.get("AML_CORS_ORIGINS", "").split(",") if o.strip()),
+        version_header=_version_header(environ),
+        debug_port=_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
+        telemetry_wanted=any(
+            environ.get(name, "").lower() == "true"
+            for name in ("AML_APP_INSIGHTS_ENABLED", "AML_MODEL_DC_STORAGE_ENABLED")
+        ),
+        unknown_keys=unknown,
+        service=Service(
+            name=values.get("SERVICE_NAME", "ML service"),
+            version=values.get("SERVICE_VERSION", "1.0"),
+            path_prefix=values.get("SERVICE_PATH_PREFIX", ""),
+        ),
+        departures=_departures(values),
+        process=_process(environ),
+    )
+
+
+def find_config_file(environ: Mapping[str, str]) -> str | None:
+    """AZUREML_CONFIG_FILE, else a config.json in the app root, else one beside the entry script.
+
+    An empty file is no file.
+    """
+    candidates = [environ.get("AZUREML_CONFIG_FILE", "")]
+    candidates.append(os.path.join(environ.get("AML_APP_ROOT", "") or os.getcwd(), "config.json"))
+    if "AZUREML_ENTRY_SCRIPT" in environ:
+        beside = os.path.dirname(os.path.abspath(environ["AZUREML_ENTRY_SCRIPT"]))
+        candidates.append(os.path.join(beside, "config.json"))
+    return next((path for path in candidates if path and os.path.isfile(path) and os.path.getsize(path)), None)
+
+
+def _read_config_file(path: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    if path is None:
+        return {}, ()
+    try:
+        with open(path, encoding="utf-8") as file:
+            document: Any = json.load(file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the config file {path} can't be read as JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise SettingsError(f"the config file {path} is not a JSON object")
+    known = {key: _text(value) for key, value in document.items() if key in FILE_KEYS and value is not None}
+    return known, tuple(sorted(key for key in document if key not in FILE_KEYS))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
+    text = values.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, which is not a whole number") from None
+    if number < low or (high is not None and number > high):
+        raise SettingsError(f"{name} is {number}; it must be at least {low}" + (f" and at most {high}" if high else ""))
+    return number
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    return values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _log_level(values: Mapping[str, str]) -> str:
+    level = values.get("AZUREML_LOG_LEVEL", "").strip().upper() or "INFO"
+    if level not in {"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "NOTSET"}:
+        raise SettingsError(f"AZUREML_LOG_LEVEL is {level!r}, which is no level of Python's logging")
+    return level
+
+
+def _version_header(environ: Mapping[str, str]) -> str:
+    if environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
+        return f"modelcrate/{VERSION}"
+    return environ.get("HTTP_X_MS_SERVER_VERSION", "")
+
+
+def _departures(values: Mapping[str, str]) -> Departures:
+    return Departures(
+        encode_numpy=_switch(values, "MODELCRATE_ENCODE_NUMPY"),
+        bad_input_is_400=_switch(values, "MODELCRATE_BAD_INPUT_IS_400"),
+        probes=_switch(values, "MODELCRATE_PROBES"),
+        max_body_bytes=_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
+    )
+
+
+def _process(environ: Mapping[str, str]) -> Process:
+    # the original's command line sets both ports anew, whatever the environment says; so does ours (see `arguments`)
+    separate = environ.get("SEPERATE_HEALTH_ENDPOINT") == "true"
+    port = _number(environ, "SERVER_PORT", DEFAULT_PORT, low=1, high=65535)
+    health = _number(environ, "HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65535) if separate else port
+    return Process(
+        host=environ.get("MODELCRATE_HOST", "") or DEFAULT_HOST,
+        port=port,
+        health_port=None if health == port else health,
+        workers=_number(environ, "WORKER_COUNT", 1, low=1),
+        worker_timeout=_number(environ, "WORKER_TIMEOUT", 300, low=0),
+        preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
+    )

@@ -1,0 +1,106 @@
+"""From settings to a serving application.
+
+The debugger, the script, its init(), the documents. Failing ends the process with 3.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+from . import compat_imports
+from .app import ScoringApp
+from .entry import Entry, EntryError, load_entry
+from .logs import reroute_prints
+from .settings import Settings
+from .swagger import write_documents
+
+_log = logging.getLogger("azmlinfsrv")
+
+BOOT_FAILED = 3
+"""The exit code by which gunicorn knows that starting another worker would not help."""
+TREE_LINES = 200
+
+
+def start_app(settings: Settings) -> ScoringApp:
+    """The application of these settings, its script initialised; ends the process with code 3 when that fails."""
+    faulthandler.enable()
+    compat_imports.install()
+    _attach_debugger(settings)
+    reroute_prints()
+    _mention(settings)
+    try:
+        entry = load_entry(settings)
+    except EntryError as error:
+        _log.error("%s", error, exc_info=error)
+        _log.error("The entry script is %r, the app root %s", settings.entry_script or "main.py", settings.app_root)
+        sys.exit(BOOT_FAILED)
+    _initialise(entry, settings)
+    try:
+        app = ScoringApp(entry, write_documents(entry.run, settings), settings)
+    except Exception as error:
+        _log.error("The swagger documents could not be written: %s", error, exc_info=error)
+        sys.exit(BOOT_FAILED)
+    _log.info("Worker with pid %d is ready; run() may take %d ms", os.getpid(), settings.scoring_timeout_ms)
+    return app
+
+
+def _initialise(entry: Entry, settings: Settings) -> None:
+    try:
+        entry.init()
+    except BaseException as error:  # SystemExit too: a script that leaves in init() has failed
+        _log.error("init() of the entry script failed: %r", error, exc_info=error)
+        _log_models(settings.model_dir)
+        sys.exit(BOOT_FAILED)
+
+
+def _log_models(folder: str) -> None:
+    if not folder or not os.path.exists(folder):
+        _log.error("The model directory is %r, and there is no such directory", folder)
+        return
+    _log.info("Contents of the model directory %s:", folder)
+    tree = model_tree(folder)
+    for line in itertools.islice(tree, TREE_LINES):
+        _log.info("%s", line)
+    if next(tree, None) is not None:
+        _log.info("and more; these were the first %d lines", TREE_LINES)
+
+
+def model_tree(path: str, depth: int = 0) -> Iterator[str]:
+    """The lines of a tree of files, children sorted and indented by four blanks.
+
+    Links to folders are named, not followed.
+    """
+    name = " " * 4 * depth + os.path.basename(os.path.normpath(path))
+    if os.path.isdir(path) and (depth == 0 or not os.path.islink(path)):
+        yield name + os.sep
+        for child in sorted(os.listdir(path)):
+            yield from model_tree(os.path.join(path, child), depth + 1)
+    else:
+        yield name
+
+
+def _mention(settings: Settings) -> None:
+    for key in settings.unknown_keys:
+        _log.warning("The config file has a key that this server doesn't know: %s", key)
+    if settings.telemetry_wanted:
+        _log.warning("Application Insights and model data collection are not part of this server; nothing is sent")
+    if settings.cors_origins:
+        _log.info("Answers may be read by scripts from these origins: %s", ", ".join(settings.cors_origins))
+
+
+def _attach_debugger(settings: Settings) -> None:
+    if settings.debug_port is None:
+        return
+    _log.warning("AZUREML_DEBUG_PORT is set: waiting for a debugger on port %d", settings.debug_port)
+    try:
+        import debugpy  # only images made for debugging have it
+    except ModuleNotFoundError:
+        _log.error("AZUREML_DEBUG_PORT is set, and debugpy is not installed")
+        sys.exit(BOOT_FAILED)
+    debugpy.connect(settings.debug_port)
+    debugpy.wait_for_client()

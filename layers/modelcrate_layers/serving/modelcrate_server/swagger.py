@@ -1,0 +1,75 @@
+"""/swagger.json: the documents of the versions that the script's types can be told in."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .entry import schema_of
+from .settings import Settings
+from .swagger_document import openapi_3, swagger_2
+
+_log = logging.getLogger("azmlinfsrv.swagger")
+
+ALIASES = {"2": "2", "2.0": "2", "3": "3", "3.0": "3", "3.1": "3.1"}
+"""What a client may ask for, and the version that is meant."""
+_SPOKEN_BY_TYPES = {"2": "2.0", "3": "3.0", "3.1": "3.1"}
+_USER_FILES = {"2": ("swagger.json", "swagger2.json"), "3": ("swagger3.json",), "3.1": ("swagger3.1.json",)}
+_ANYTHING = {"type": "object", "example": {}}
+
+
+class NoSuchVersionError(Exception):
+    """There is no document of that version; the text names those there are."""
+
+
+class Documents:
+    """The documents of one entry script, by version; written once, when the server starts."""
+
+    def __init__(self, by_version: Mapping[str, Any]) -> None:
+        self._by_version = by_version
+
+    def of(self, asked: str) -> Any:
+        supported = ", ".join(sorted(self._by_version))
+        if asked not in ALIASES:
+            raise NoSuchVersionError(f"Swagger version [{asked}] is not valid. Supported versions: [{supported}].")
+        document = self._by_version.get(ALIASES[asked])
+        if not document:
+            raise NoSuchVersionError(
+                f"Swagger version [{asked}] is not supported for the scoring script. "
+                f"Supported swagger versions: [{supported}]."
+            )
+        return document
+
+
+def write_documents(run: Callable[..., Any], settings: Settings) -> Documents:
+    """The user's own files from the app root where there are some, generated documents elsewhere."""
+    documents = {version: _document(version, run, settings) for version in _USER_FILES}
+    found = {version: document for version, document in documents.items() if document is not None}
+    _log.info("Swagger documents are ready for these versions: %s", ", ".join(sorted(found)) or "none")
+    return Documents(found)
+
+
+def _document(version: str, run: Callable[..., Any], settings: Settings) -> Any:
+    for name in _USER_FILES[version]:
+        path = os.path.join(settings.app_root, name)
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                _log.info("Using %s for version %s", path, version)
+                return json.load(file)
+    return _generated(version, run, settings)
+
+
+def _generated(version: str, run: Callable[..., Any], settings: Settings) -> Any:
+    knows = schema_of(run)
+    if knows is None:
+        given, answered = _ANYTHING, _ANYTHING
+    elif _SPOKEN_BY_TYPES[version] in knows.get_supported_versions(run):
+        given, answered = knows.get_input_schema(run), knows.get_output_schema(run)
+    else:
+        return None
+    if version == "2":
+        return swagger_2(settings.service, given, answered)
+    return openapi_3("3.1.0" if version == "3.1" else "3.0.3", settings.service, given, answered)

@@ -1,0 +1,198 @@
+"""Where the bytes of an entry come from: a literal, a range of a file, a member of a zip.
+
+A source knows its size without reading. Files carry a stamp, taken when they were listed: a file that changed since then is
+named in a SourceError, before a wrong byte can be published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelcrate_layers.content import CHUNK
+from modelcrate_layers.errors import IntegrityError, SourceError
+
+STORED, DEFLATED = 0, 8
+_LOCAL = struct.Struct("<4s5H3I2H")
+
+
+class Source(Protocol):
+    """Bytes of one entry."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes `chunks()` gives, exactly."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, in pieces of at most CHUNK; a SourceError or IntegrityError if they are not what was listed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Bytes at hand."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        for start in range(0, len(self.data), CHUNK):
+            yield self.data[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does)."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """`size` bytes of a regular file, from `offset` on. The whole file must still have its `stamp` when they have been read."""
+
+    path: str
+    stamp: Stamp
+    offset: int
+    size: int
+
+    @classmethod
+    def whole(cls, path: str) -> FileRange:
+        """All of a file as it is now; anything but a regular file is a SourceError."""
+        try:
+            status = os.stat(path)
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=path) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError("is not a regular file", where=path)
+        return cls(path, Stamp.of(status), 0, status.st_size)
+
+    def chunks(self) -> Iterator[bytes]:
+        try:
+            # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as fault:
+            raise SourceError(f"can't be read any more: {fault.strerror}", where=self.path) from None
+        try:
+            left = self.size
+            if self.offset:
+                os.lseek(handle, self.offset, os.SEEK_SET)
+            while left:
+                chunk = os.read(handle, min(left, CHUNK))
+                if not chunk:
+                    break
+                left -= len(chunk)
+                if not left:
+                    self._unchanged(handle)  # before the last bytes are handed over: a stream that ends is right
+                yield chunk
+            if left or not self.size:
+                self._unchanged(handle)
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+        finally:
+            os.close(handle)
+
+    def _unchanged(self, handle: int) -> None:
+        status, then = os.fstat(handle), self.stamp
+        if status.st_mtime_ns == then.mtime_ns and status.st_ctime_ns == then.ctime_ns and status.st_ino == then.inode:
+            return  # the quick way for the usual case; a size can't change without the change time
+        now = Stamp.of(status)
+        if now != then:
+            how = f"{then.size} bytes then, {now.size} now" if now.size != then.size else "same size, other content"
+            raise SourceError(
+                f"changed while it was being packed ({how})",
+                where=self.path,
+                hint="build again when nothing writes to it",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """One member of a zip file (a wheel), found by the offset of its local header (APPNOTE.TXT 4.3.7); its CRC is checked."""
+
+    path: str
+    name: str
+    offset: int
+    method: int
+    packed: int
+    size: int
+    crc: int
+
+    def chunks(self) -> Iterator[bytes]:
+        crc, size = 0, 0
+        for chunk in self._inflated():
+            size += len(chunk)
+            if size > self.size:
+                break
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+        if size != self.size or crc != self.crc:
+            raise IntegrityError(
+                f"{self.name} is damaged: its size or checksum is not what the archive says", where=self.path
+            )
+
+    def _inflated(self) -> Iterator[bytes]:
+        unpack = zlib.decompressobj(-zlib.MAX_WBITS) if self.method == DEFLATED else None
+        for chunk in self._packed():
+            if unpack is None:
+                yield chunk
+                continue
+            try:
+                while chunk:
+                    if part := unpack.decompress(chunk, CHUNK):
+                        yield part
+                    chunk = unpack.unconsumed_tail
+            except zlib.error as fault:
+                raise IntegrityError(f"{self.name} is damaged: {fault}", where=self.path) from None
+        if unpack is not None and (rest := unpack.flush()):
+            yield rest
+
+    def _packed(self) -> Iterator[bytes]:
+        try:
+            with open(self.path, "rb", buffering=0) as archive:
+                archive.seek(self.offset)
+                head = archive.read(_LOCAL.size)
+                if len(head) != _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+                    raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
+                names, extra = _LOCAL.unpack(head)[-2:]
+                archive.seek(names + extra, os.SEEK_CUR)
+                left = self.packed
+                while left:
+                    chunk = archive.read(min(left, CHUNK))
+                    if not chunk:
+                        raise IntegrityError("is cut short", where=self.path)
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+
+
+def read(source: Source) -> bytes:
+    """All bytes of a source that is known to be small."""
+    return b"".join(source.chunks())
+
+
+def sha256(source: Source) -> str:
+    """The SHA-256 of a source's bytes, in hex."""
+    hashed = hashlib.sha256()
+    for chunk in source.chunks():
+        hashed.update(chunk)
+    return hashed.hexdigest()

@@ -1,0 +1,227 @@
+"""Blobs by digest in a folder that is an OCI image layout (image-spec image-layout.md): our own store, and any other layout.
+
+A blob is written beside, synced and renamed: under its digest there is either all of it or nothing. Any number of processes may
+work on one folder; only the index needs a lock, and it is held for as long as it takes to write a page of JSON.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelcrate_layers.content import (
+    CHUNK,
+    MAX_JSON,
+    Descriptor,
+    Digest,
+    MediaType,
+    canonical_json,
+    parse_object,
+    verified,
+)
+from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
+from modelcrate_layers.recipe import Layer, Measuring
+
+LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlob:
+    """A blob that is `descriptor.size` bytes of a file, from `offset` on."""
+
+    path: Path
+    descriptor: Descriptor
+    offset: int = 0
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        chunks = self._read(start)
+        return chunks if start else verified(chunks, self.descriptor, str(self.path))
+
+    def _read(self, start: int) -> Iterator[bytes]:
+        with _open_regular(self.path) as handle:
+            os.lseek(handle, self.offset + start, os.SEEK_SET)
+            left = self.descriptor.size - start
+            while left > 0 and (chunk := os.read(handle, min(left, CHUNK))):
+                left -= len(chunk)
+                yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An OCI image layout. `create` makes one, or takes what is there; `open` takes only what is there."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> Layout:
+        with machine(root):
+            (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            if not (root / "oci-layout").exists():
+                replace(root / "oci-layout", LAYOUT_VERSION)
+        return cls(root)
+
+    @classmethod
+    def open(cls, root: Path) -> Layout:
+        """A layout that exists; a SourceError where there is none."""
+        try:
+            version = parse_object(_read_small(root / "oci-layout"), str(root / "oci-layout"))
+        except SourceError:
+            raise SourceError("is not an OCI image layout: it has no file oci-layout", where=str(root)) from None
+        if version.get("imageLayoutVersion") != "1.0.0":
+            raise IntegrityError("has an unknown layout version", where=str(root / "oci-layout"))
+        return cls(root)
+
+    def path(self, digest: Digest) -> Path:
+        """Where a blob is, or would be."""
+        return self.root / "blobs" / digest.algorithm / digest.hex
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is there with the right size. Its bytes are checked when they are read."""
+        try:
+            status = os.lstat(self.path(descriptor.digest))
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size == descriptor.size
+
+    def blob(self, descriptor: Descriptor) -> FileBlob:
+        if not self.has(descriptor):
+            raise IntegrityError(f"has no blob {descriptor.digest} of {descriptor.size} bytes", where=str(self.root))
+        return FileBlob(self.path(descriptor.digest), descriptor)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """A small blob, verified."""
+        if descriptor.size > MAX_JSON:
+            raise IntegrityError(
+                f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=str(self.root)
+            )
+        return b"".join(self.blob(descriptor).chunks())
+
+    def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
+        """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
+        if self.has(descriptor):
+            return 0
+        with self._incoming() as (out, name):
+            for chunk in verified(chunks, descriptor):
+                out.write(chunk)
+            self._keep(out, name, descriptor.digest)
+        return descriptor.size
+
+    def take(self, measuring: Measuring) -> Layer:
+        """Be the sink of a pass: keep the bytes under the digest that it ends with."""
+        with self._incoming() as (out, name):
+            for chunk in measuring:
+                out.write(chunk)
+            self._keep(out, name, measuring.descriptor.digest)
+        return measuring.layer
+
+    def index(self) -> dict[str, Any]:
+        """index.json, or an empty one."""
+        path = self.root / "index.json"
+        if not path.exists():
+            return {"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": []}
+        index = parse_object(_read_small(path), str(path))
+        if not isinstance(index.get("manifests"), list):
+            raise IntegrityError("is not an index: it has no list of manifests", where=str(path))
+        return index
+
+    def manifests(self) -> list[Descriptor]:
+        """What the index names, in its order."""
+        return [Descriptor.parse(each) for each in self.index()["manifests"]]
+
+    def name(self, descriptor: Descriptor, tag: str | None) -> None:
+        """Put a manifest into the index, under a tag if there is one; what had the tag loses it."""
+        with self._locked():
+            index = self.index()
+            entry = descriptor.json()
+            if tag is not None:
+                entry["annotations"] = {**entry.get("annotations", {}), REF_NAME: tag}
+            kept = [other for other in index["manifests"] if not _replaced(other, entry, tag)]
+            index["manifests"] = [*kept, entry]
+            replace(self.root / "index.json", canonical_json(index))
+
+    @contextmanager
+    def _incoming(self) -> Iterator[tuple[Any, str]]:
+        folder = self.root / "blobs" / "sha256"
+        with machine(self.root):
+            handle, name = tempfile.mkstemp(dir=folder, prefix=".incoming-")
+            try:
+                with os.fdopen(handle, "wb", buffering=0) as out:
+                    yield out, name
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+
+    def _keep(self, out: Any, name: str, digest: Digest) -> None:
+        os.fchmod(out.fileno(), 0o644)
+        os.fsync(out.fileno())
+        os.replace(name, self.path(digest))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with machine(self.root), open(self.root / ".lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def replace(path: Path, data: bytes) -> None:
+    """A small file, whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fchmod(out.fileno(), 0o644)
+            os.fsync(out.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+@contextmanager
+def machine(where: Path) -> Iterator[None]:
+    """Whatever the operating system refuses inside is a MachineError about this place."""
+    try:
+        yield
+    except OSError as fault:
+        hint = "free some space, or choose another place" if fault.errno == 28 else ""
+        raise MachineError(f"can't be written: {fault.strerror}", where=str(where), hint=hint) from fault
+
+
+def _replaced(other: dict[str, Any], entry: dict[str, Any], tag: str | None) -> bool:
+    named = (other.get("annotations") or {}).get(REF_NAME)
+    return (tag is not None and named == tag) or (named is None and other.get("digest") == entry["digest"])
+
+
+def _read_small(path: Path) -> bytes:
+    with _open_regular(path) as handle:
+        data = b""
+        while chunk := os.read(handle, CHUNK):
+            data += chunk
+            if len(data) > MAX_JSON:
+                raise IntegrityError(f"is larger than {MAX_JSON} bytes", where=str(path))
+    return data
+
+
+@contextmanager
+def _open_regular(path: Path) -> Iterator[int]:
+    """A file that is no link, no pipe, no device: a layout may come from anybody."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SourceError("is not a regular file", where=str(path))
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,176 @@
+"""The tar policy: the only place that decides a byte of a layer's tar. Headers are packed by hand, for it is the hot path.
+
+| field            | value                       | why                                                                             |
+|------------------|-----------------------------|---------------------------------------------------------------------------------|
+| format           | ustar                       | the least that every reader has known since 1988                                |
+| PAX records      | only where ustar can't say  | path and link target that are long or not ASCII, sizes of 8 GiB and more        |
+| hdrcharset       | BINARY, where not UTF-8     | POSIX's word for "bytes as they are"; readers that don't know it skip it        |
+| mtime            | 1980-01-01T00:00:01Z        | no clock; 0 upsets programs, zip can't go below 1980. Never SOURCE_DATE_EPOCH:  |
+|                  |                             | a layer would differ from commit to commit, and a wheel from project to project |
+| uid, gid         | the entry's, nearly all 0   | group 0 has the owner's rights, so that any uid of group 0 works (OpenShift)    |
+| uname, gname     | empty                       | names are looked up on the reader's machine, and mean somebody else there       |
+| devices          | 0                           | none are packed                                                                 |
+| order            | path bytes                  | the tree's; no locale, no directory order                                       |
+| end              | two blocks of zeros         | POSIX; no padding to 10 KiB, tapes are gone                                     |
+
+POLICY is part of every layer key: who changes a byte here raises it, moves the golden digests and says so in the changelog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from zlib import adler32
+
+from modelcrate_layers.content import CHUNK
+from modelcrate_layers.tree import Entry, Kind
+
+POLICY = 1
+MTIME = 315532801
+BLOCK = 512
+END = bytes(2 * BLOCK)
+_ZEROS = bytes(BLOCK)
+
+_NAMELESS = bytes(64) + b"0000000\0" * 2
+"""The owner's and the group's name, and the device's numbers."""
+
+_OCTAL_LIMIT = 8 << 30
+"""Eleven octal digits: the first size that a ustar header can't hold."""
+
+
+def size(entries: Iterable[Entry]) -> int:
+    """The length in bytes of a tar of these entries, from the entries alone."""
+    return sum(_span(entry) for entry in entries) + len(END)
+
+
+def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
+    """A tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
+    return _gather(_pieces(entries, start))
+
+
+def header(entry: Entry) -> bytes:
+    """The header blocks of one entry: 512 bytes, or three blocks and more where PAX records are needed (POSIX pax)."""
+    name = entry.path + b"/" if entry.kind is Kind.DIRECTORY else entry.path
+    short, prefix = _split(name)
+    link, length = entry.link, entry.size
+    records = []
+    if not short:
+        records.append((b"path", name))
+        short = name[:100]
+    if len(link) > 100 or not link.isascii():
+        records.append((b"linkpath", link))
+        link = link[:100]
+    if length >= _OCTAL_LIMIT:
+        records.append((b"size", b"%d" % length))
+        length = 0
+    block = _block(short, prefix, entry.mode, entry.uid, entry.gid, length, entry.kind.value, link)
+    if not records:
+        return block
+    if not all(_is_utf8(value) for _, value in records):
+        records.insert(0, (b"hdrcharset", b"BINARY"))
+    body = b"".join(_record(key, value) for key, value in records)
+    return _block(b"PaxHeader", b"", 0o644, 0, 0, len(body), b"x", b"") + body.ljust(_padded(len(body)), b"\0") + block
+
+
+def _pieces(entries: Iterable[Entry], start: int) -> Iterator[bytes]:
+    """Headers, contents, padding and the end; the first piece begins at byte `start` of the tar."""
+    skip = start
+    for entry in entries:
+        if not skip:
+            yield from _entry(entry)
+            continue
+        span = _span(entry)
+        if skip < span:
+            yield from _drop(_entry(entry), skip)
+        skip = max(0, skip - span)
+    if skip < len(END):
+        yield END[skip:]
+
+
+def _entry(entry: Entry) -> Iterator[bytes]:
+    yield header(entry)
+    if entry.source is not None:
+        yield from entry.source.chunks()
+        yield _ZEROS[: -entry.size % BLOCK]
+
+
+def _span(entry: Entry) -> int:
+    """How many bytes an entry takes, header and padding included."""
+    length, plain = entry.size, len(entry.path) < 100 and len(entry.link) <= 100
+    if plain and length < _OCTAL_LIMIT and entry.path.isascii() and entry.link.isascii():
+        return BLOCK + _padded(length)
+    return len(header(entry)) + _padded(length)
+
+
+def _drop(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
+    for piece in pieces:
+        if skip < len(piece):
+            yield piece[skip:]
+        skip = max(0, skip - len(piece))
+
+
+def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about CHUNK: one hash update and one write for many small files."""
+    waiting: list[bytes] = []
+    held = 0
+    for piece in pieces:
+        waiting.append(piece)
+        held += len(piece)
+        if held >= CHUNK:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, held = [], 0
+    if held:
+        yield b"".join(waiting)
+
+
+def _padded(length: int) -> int:
+    return length + -length % BLOCK
+
+
+def _split(name: bytes) -> tuple[bytes, bytes]:
+    """Name and prefix as ustar holds them, or two empty ones where it can't."""
+    if not name.isascii():
+        return b"", b""
+    if len(name) <= 100:
+        return name, b""
+    cut = name.find(b"/", len(name) - 101, -1)
+    if not 0 < cut <= 155:
+        return b"", b""
+    return name[cut + 1 :], name[:cut]
+
+
+def _block(name: bytes, prefix: bytes, mode: int, uid: int, gid: int, length: int, kind: bytes, link: bytes) -> bytes:
+    block = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%bustar\00000%b%b" % (
+        name.ljust(100, b"\0"),
+        mode,
+        uid,
+        gid,
+        length,
+        MTIME,
+        kind,
+        link.ljust(100, b"\0"),
+        _NAMELESS,
+        prefix.ljust(167, b"\0"),
+    )
+    return b"%b%06o\0 %b" % (block[:148], _sum(block), block[156:])
+
+
+def _sum(block: bytes) -> int:
+    """The sum of a header's bytes. Adler-32's low half is one more than the sum as long as it stays below 65521: half a block does."""
+    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """`LENGTH key=value newline`, where the length counts itself."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if len(str(length)) > len(str(rest)):
+        length += 1
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,357 @@
+"""Tar archives of strangers as values: a stream of bytes in, members out. Nothing here touches a file.
+
+Read are ustar, GNU's long names and base-256 numbers, and PAX records (path, linkpath, size, uid, gid, mtime, SCHILY.xattr.*), as
+POSIX pax and GNU tar document them. Refused, as an IntegrityError: sparse files (the image specification advises against
+them in layer.md, and no two readers agree about them), types that nobody knows, negative or overlong numbers, a wrong
+checksum, names with a NUL, an archive without an end, and whatever passes the limits below.
+
+A member's name is what the archive says, byte for byte: whether it may be trusted as a path is the caller's question.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import BinaryIO
+
+from modelcrate_layers.content import CHUNK
+from modelcrate_layers.errors import IntegrityError
+
+BLOCK = 512
+"""Everything in a tar begins at a multiple of this many bytes."""
+
+_ZEROS = bytes(BLOCK)
+_OCTAL = re.compile(rb"[ ]*([0-7]*)[ \0]*")
+_DECIMAL = re.compile(rb"[0-9]{1,19}")
+_SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
+_XATTR = b"SCHILY.xattr."
+_NONE: Mapping[str, bytes] = MappingProxyType({})
+_NO_RECORDS: Mapping[bytes, bytes] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of an archive is believed. The defaults are far above every image we know and far below what hurts."""
+
+    members: int = 4_000_000
+    """Members of one archive; the largest public images have about half a million files."""
+    path: int = 4096
+    """Bytes of a name or link target: Linux's PATH_MAX."""
+    records: int = 1 << 20
+    """Bytes of one extended header; xattrs are at most 64 KiB each."""
+    size: int = 1 << 46
+    """Bytes of one member: 64 TiB."""
+    trailer: int = 64 << 20
+    """Bytes after the end of the archive; writers pad to 10 KiB, and to their tape's block size at most."""
+
+
+LIMITS = Limits()
+
+
+class MemberKind(Enum):
+    """The type flag of a member (POSIX ustar); contiguous files and the flag of 1979 are files."""
+
+    FILE = b"0"
+    HARD_LINK = b"1"
+    SYMLINK = b"2"
+    CHARACTER = b"3"
+    BLOCK = b"4"
+    DIRECTORY = b"5"
+    FIFO = b"6"
+
+
+_KINDS = {kind.value: kind for kind in MemberKind} | {b"\0": MemberKind.FILE, b"7": MemberKind.FILE}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of an archive.
+
+    `body` gives the bytes of a file once, in order, and only until the next member is asked for; what is left is skipped.
+    `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
+    """
+
+    name: bytes
+    kind: MemberKind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    link: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
+    body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
+
+
+def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS) -> Iterator[Member]:
+    """The members of an uncompressed tar, in order. Memory is flat, and `chunks` is read to its very end.
+
+    So a verified stream (`content.verified`, `codec.decode`) has been verified when this iterator ends, not before.
+    """
+    source = _Source(chunks)
+    shared: dict[bytes, bytes] = {}
+    count = 0
+    while (found := _next(source, shared, limits)) is not None:
+        count += 1
+        if count > limits.members:
+            raise IntegrityError(f"a tar of more than {limits.members} members")
+        member, length = found
+        yield member
+        for _ in member.body:
+            pass
+        source.skip(-length % BLOCK)
+    source.drain(limits.trailer)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a file are in an archive."""
+
+    offset: int
+    size: int
+
+
+def index_tar(archive: BinaryIO, limits: Limits = LIMITS) -> dict[bytes, Place]:
+    """The regular files of an uncompressed tar by name, `./` in front taken off. Bodies are passed over, not read.
+
+    Of two files with one name the later counts, as it would if the archive were unpacked.
+    """
+    source = _Seekable(archive)
+    shared: dict[bytes, bytes] = {}
+    found: dict[bytes, Place] = {}
+    count = 0
+    while (nearest := _next(source, shared, limits)) is not None:
+        count += 1
+        if count > limits.members:
+            raise IntegrityError(f"a tar of more than {limits.members} members")
+        member, length = nearest
+        if member.kind is MemberKind.FILE:
+            found[member.name.removeprefix(b"./")] = Place(source.position, length)
+        source.skip(length + -length % BLOCK)
+    return found
+
+
+def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[Member, int] | None:
+    """The next member and the length of its body; None at the end. `shared` are the PAX records for all that follow."""
+    own: dict[bytes, bytes] = {}
+    gnu: dict[bytes, bytes] = {}
+    for _ in range(8):
+        block = source.take(BLOCK)
+        if block == _ZEROS:
+            if own or gnu:
+                raise IntegrityError("a tar ends after an extended header that belongs to no member")
+            return None
+        _check(block)
+        flag = block[156:157]
+        if flag in (b"x", b"g"):
+            (own if flag == b"x" else shared).update(_records(_extension(source, block, limits.records)))
+        elif flag in (b"L", b"K"):
+            gnu[flag] = _extension(source, block, limits.path + 1).rstrip(b"\0")
+        else:
+            return _member(source, block, gnu, {**shared, **own}, limits)
+    raise IntegrityError("a tar member with more than eight extended headers")
+
+
+def _extension(source: _Source, block: bytes, limit: int) -> bytes:
+    size = _number(block[124:136], "size")
+    if not 0 <= size <= limit:
+        raise IntegrityError(f"an extended tar header of {size} bytes; the limit is {limit}")
+    data = source.take(size)
+    source.skip(-size % BLOCK)
+    return data
+
+
+def _member(
+    source: _Source, block: bytes, gnu: Mapping[bytes, bytes], pax: Mapping[bytes, bytes], limits: Limits
+) -> tuple[Member, int]:
+    flag = block[156:157]
+    kind = _KINDS.get(flag)
+    if kind is None or any(key.startswith(b"GNU.sparse.") for key in pax):
+        what = "a sparse file" if flag == b"S" or kind is not None else f"a member of the unknown type {flag!r}"
+        raise IntegrityError(f"{what} in a tar", where=repr(_text(block[:100]))[1:])
+    name = pax.get(b"path") or gnu.get(b"L") or _ustar_name(block)
+    link = pax.get(b"linkpath") or gnu.get(b"K") or _text(block[157:257])
+    for path in (name, link):
+        if len(path) > limits.path or b"\0" in path:
+            raise IntegrityError(f"a tar member's name is longer than {limits.path} bytes or has a NUL: {path[:80]!r}")
+    size = _decimal(pax[b"size"], "size") if pax.get(b"size") else _number(block[124:136], "size")
+    if not 0 <= size <= limits.size:
+        raise IntegrityError(f"a tar member of {size} bytes; the limit is {limits.size}", where=repr(name)[1:])
+    if kind is MemberKind.FILE and name.endswith(b"/"):  # how the tar of 1979 says directory
+        kind = MemberKind.DIRECTORY
+    length = (
+        size if kind is MemberKind.FILE else 0
+    )  # the others have no body, whatever their size says (as Go and Python read it)
+    member = Member(
+        name=name,
+        kind=kind,
+        mode=_number(block[100:108], "mode") & 0o7777,
+        uid=_id(block[108:116], pax.get(b"uid"), "uid"),
+        gid=_id(block[116:124], pax.get(b"gid"), "gid"),
+        size=length,
+        mtime=_nanoseconds(pax[b"mtime"]) if pax.get(b"mtime") else _number(block[136:148], "mtime") * 1_000_000_000,
+        link=link if kind in (MemberKind.HARD_LINK, MemberKind.SYMLINK) else b"",
+        device=_device(block) if kind in (MemberKind.CHARACTER, MemberKind.BLOCK) else (0, 0),
+        xattrs=_xattrs(pax),
+        body=source.pieces(length) if length else iter(()),
+    )
+    return member, length
+
+
+def _check(block: bytes) -> None:
+    """The checksum: the sum of the bytes, signed or not, with its own field as blanks."""
+    claimed = _number(block[148:156], "checksum")
+    blank = 8 * 32 - sum(block[148:156])
+    if claimed != sum(block) + blank:
+        signed = sum(block) + blank - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+        if claimed != signed:
+            raise IntegrityError("not a tar, or a damaged one: a header has the wrong checksum")
+
+
+def _ustar_name(block: bytes) -> bytes:
+    name = _text(block[:100])
+    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
+        return prefix + b"/" + name
+    return name
+
+
+def _text(raw: bytes) -> bytes:
+    return raw.split(b"\0", 1)[0]
+
+
+def _number(raw: bytes, what: str) -> int:
+    """A number field: octal digits, or base-256 where the first bit is set (GNU); the second bit is then the sign."""
+    if raw[0] & 0x80:
+        value = int.from_bytes(raw, "big") & ((1 << 8 * len(raw) - 1) - 1)
+        negative = raw[0] & 0x40
+        value -= (1 << 8 * len(raw) - 1) if negative else 0
+        if not -(1 << 63) <= value < 1 << 63:
+            raise IntegrityError(f"a tar header's {what} doesn't fit into 64 bits")
+        return value
+    octal = _OCTAL.match(raw)
+    if octal is None or (octal.end() != len(raw) and raw[octal.end() - 1] not in b" \0"):
+        raise IntegrityError(f"a tar header's {what} is not a number: {raw!r}")
+    return int(octal[1] or b"0", 8)
+
+
+def _decimal(raw: bytes, what: str) -> int:
+    if not _DECIMAL.fullmatch(raw):
+        raise IntegrityError(f"a tar's {what} record is not a number: {raw[:40]!r}")
+    return int(raw)
+
+
+def _id(raw: bytes, record: bytes | None, what: str) -> int:
+    value = _decimal(record, what) if record else _number(raw, what)
+    if not 0 <= value < (1 << 32) - 1:
+        raise IntegrityError(f"a tar member's {what} is out of range: {value}")
+    return value
+
+
+def _nanoseconds(raw: bytes) -> int:
+    found = _SECONDS.fullmatch(raw)
+    if found is None:
+        raise IntegrityError(f"a tar's mtime record is not a time: {raw[:40]!r}")
+    sign, seconds, fraction = found.groups()
+    value = int(seconds) * 1_000_000_000 + int(((fraction or b"") + b"0" * 9)[:9])
+    return -value if sign else value
+
+
+def _device(block: bytes) -> tuple[int, int]:
+    return _number(block[329:337], "device"), _number(block[337:345], "device")
+
+
+def _records(data: bytes) -> dict[bytes, bytes]:
+    """PAX records, each `LENGTH KEY=VALUE\\n` with LENGTH counting itself; an empty value takes the record back (POSIX pax)."""
+    found: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(data):
+        space = data.find(b" ", at, at + 20)
+        length = int(data[at:space]) if space > at and _DECIMAL.fullmatch(data[at:space]) else 0
+        key, equals, value = data[space + 1 : at + length - 1].partition(b"=")
+        if at + length > len(data) or at + length <= space + 1 or data[at + length - 1] != 0x0A or not (key and equals):
+            raise IntegrityError("a damaged PAX header in a tar")
+        found[key] = value
+        at += length
+    return found
+
+
+def _xattrs(pax: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
+    if not pax:
+        return _NONE
+    found = {
+        key[len(_XATTR) :].decode("utf-8", "surrogateescape"): v for key, v in pax.items() if key.startswith(_XATTR)
+    }
+    return MappingProxyType(found) if found else _NONE
+
+
+class _Source:
+    """Chunks of any size as exact reads. Not a value: it is a position in a stream."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._held = b""
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        """Exactly `size` bytes."""
+        if len(self._held) - self._at >= size:
+            self._at += size
+            return self._held[self._at - size : self._at]
+        return b"".join(self.pieces(size))
+
+    def skip(self, size: int) -> None:
+        """Passes over `size` bytes."""
+        for _ in self.pieces(size):
+            pass
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes as they come, in pieces of at most CHUNK."""
+        while size:
+            if self._at == len(self._held):
+                self._fill()
+            part = self._held[self._at : self._at + min(size, CHUNK)]
+            self._at += len(part)
+            size -= len(part)
+            yield part
+
+    def drain(self, limit: int) -> None:
+        """Reads the stream to its end, so that whoever verifies it gets to the last byte."""
+        left = limit - (len(self._held) - self._at)
+        for chunk in self._chunks:
+            left -= len(chunk)
+            if left < 0:
+                raise IntegrityError(f"more than {limit} bytes follow the end of a tar")
+
+    def _fill(self) -> None:
+        for chunk in self._chunks:
+            if chunk:
+                self._held, self._at = chunk, 0
+                return
+        raise IntegrityError("a tar is cut short")
+
+
+class _Seekable(_Source):
+    """The same over a file, in which passing over costs nothing."""
+
+    def __init__(self, archive: BinaryIO) -> None:
+        super().__init__(())
+        self._archive = archive
+        self._end = archive.seek(0, io.SEEK_END)
+        self.position = archive.seek(0)
+
+    def take(self, size: int) -> bytes:
+        data = self._archive.read(size)
+        if len(data) != size:
+            raise IntegrityError("a tar is cut short")
+        self.position += size
+        return data
+
+    def skip(self, size: int) -> None:
+        if self.position + size > self._end:
+            raise IntegrityError("a tar is cut short")
+        self.position = self._archive.seek(size, io.SEEK_CUR)

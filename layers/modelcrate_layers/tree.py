@@ -1,0 +1,143 @@
+"""What is in a layer: entries, and the tree that they make. No bytes, no clock, no file system.
+
+Paths are bytes, relative, with `/` between the parts, as a tar has them (image-spec layer.md): file names need not be UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from modelcrate_layers.errors import SourceError
+from modelcrate_layers.sources import Source
+
+MAX_PATH = 4096
+"""Linux's PATH_MAX; a longer path could not be unpacked."""
+
+_MAX_ID = 0o7777777
+_MODE = 0o1777
+"""Permission bits and the sticky bit. Set-user-id and set-group-id have no place in an image that runs as one user."""
+
+
+class Kind(Enum):
+    """What an entry is; the value is the tar type flag (POSIX pax, ustar interchange format)."""
+
+    FILE = b"0"
+    HARD_LINK = b"1"
+    SYMLINK = b"2"
+    DIRECTORY = b"5"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a layer.
+
+    `mode` has permission bits only, `size` is in bytes and 0 for all but files, `link` is the target of a link: for a hard
+    link the path of an earlier file of the same tree. There is no time and no owner's name: these are policy (`tar`).
+    """
+
+    path: bytes
+    kind: Kind
+    mode: int
+    source: Source | None = None
+    link: bytes = b""
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.source.size if self.source is not None else 0
+
+
+def file(path: bytes, source: Source, mode: int = 0o664) -> Entry:
+    return Entry(path, Kind.FILE, mode, source)
+
+
+def directory(path: bytes, mode: int = 0o775) -> Entry:
+    return Entry(path, Kind.DIRECTORY, mode)
+
+
+def symlink(path: bytes, target: bytes) -> Entry:
+    return Entry(path, Kind.SYMLINK, 0o777, link=target)
+
+
+def hard_link(path: bytes, target: bytes) -> Entry:
+    return Entry(path, Kind.HARD_LINK, 0o664, link=target)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The sorted, closed set of entries of a layer.
+
+    Sorted by path bytes. Closed: the parent of every entry is a directory of the tree, up to the `roots`, the folders that the
+    layer owns. Nothing is said about what lies above a root, so that a layer never replaces a directory, or a symlink to one,
+    of the base (`lib -> usr/lib`).
+    """
+
+    entries: tuple[Entry, ...]
+    roots: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds: dict[bytes, Kind] = {}
+        before = b""
+        roots = frozenset(self.roots)
+        for entry in self.entries:
+            path = entry.path
+            if path <= before:
+                raise _fault(path, "stands twice in one layer" if path == before else "is not in order")
+            _check(entry)
+            parent = path.rpartition(b"/")[0]
+            if parent and path not in roots and kinds.get(parent) is not Kind.DIRECTORY:
+                raise _fault(path, "has no folder above it in the layer")
+            if entry.kind is Kind.HARD_LINK and kinds.get(entry.link) is not Kind.FILE:
+                raise _fault(path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
+            kinds[path] = entry.kind
+            before = path
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], roots: Iterable[bytes] = ()) -> Tree:
+        """A tree of these entries, in any order, with the missing folders between the roots and them added.
+
+        Two equal directories are one; any other path that comes twice is a SourceError.
+        """
+        roots = tuple(sorted(roots))
+        known: dict[bytes, Entry] = {}
+        for entry in entries:
+            other = known.setdefault(entry.path, entry)
+            if other is not entry and not (other == entry and entry.kind is Kind.DIRECTORY):
+                raise _fault(entry.path, "comes twice")
+        for path in list(known):
+            while path not in roots and (path := path.rpartition(b"/")[0]) and path not in known:
+                known[path] = directory(path)
+        return cls(tuple(sorted(known.values(), key=lambda entry: entry.path)), roots)
+
+
+def show(path: bytes) -> str:
+    """A path for people: undecodable bytes and control characters are escaped."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _check(entry: Entry) -> None:
+    path = entry.path
+    parts = path.split(b"/")
+    if not path or len(path) > MAX_PATH or b"\0" in path or b"" in parts or b"." in parts or b".." in parts:
+        raise _fault(path, "is not a clean relative path")
+    if parts[-1].startswith(b".wh."):
+        raise _fault(
+            path, "would delete a file of the base", "in a layer, names that begin with .wh. are whiteouts; rename it"
+        )
+    if entry.mode & ~_MODE or not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):
+        raise _fault(path, f"has a mode or an owner that is not allowed: {entry.mode:o} {entry.uid}:{entry.gid}")
+    if (entry.source is not None) is not (entry.kind is Kind.FILE):
+        raise _fault(path, "has bytes and is no file, or is a file and has none")
+    if entry.kind in (Kind.SYMLINK, Kind.HARD_LINK):
+        if not entry.link or b"\0" in entry.link or len(entry.link) > MAX_PATH:
+            raise _fault(path, "is a link with a target that is empty, too long, or has a NUL in it")
+    elif entry.link:
+        raise _fault(path, "has a link target and is no link")
+
+
+def _fault(path: bytes, what: str, hint: str = "") -> SourceError:
+    return SourceError(f"{show(path[:200])} {what}", hint=hint)

@@ -1,0 +1,248 @@
+"""A wheel, read from its zip's directory without unpacking it (binary distribution format 1.0).
+
+A wheel comes from outside and is hostile until it has been read here: afterwards every member has a clean relative name, is
+a plain file, overlaps no other, declares a bearable size, and stands in the wheel's RECORD with that size.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from modelcrate_layers import sources
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.sources import DEFLATED, STORED, ZipMember
+from modelcrate_layers.tree import MAX_PATH, show
+
+MAX_MEMBERS = 200_000
+"""The largest wheels known have some 30,000 files."""
+
+MAX_UNPACKED = 32 << 30
+"""Bytes of a whole wheel. torch with all of CUDA has a tenth of it."""
+
+MAX_TEXT = 32 << 20
+"""Bytes of a file of .dist-info that has to be read: RECORD has about 100 a file."""
+
+_LOCAL_HEADER = 30
+_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
+"""Flags for encryption, strong encryption and a masked directory (APPNOTE.TXT 4.4.4)."""
+
+_SIGNATURES = frozenset({"RECORD.jws", "RECORD.p7s"})
+"""Signatures of a RECORD; they never stand in it, and an installer has no use for them once RECORD is written anew."""
+
+_HASHES = {"sha256": 43, "sha384": 64, "sha512": 86}
+"""Hashes that RECORD may use (sha256 or better), and the length of their unpadded URL-safe base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A pinned wheel file: what it is, and where it lies or will lie once it is fetched. The place is no part of what it is.
+
+    `name` is normalised, as in `scikit-learn`. All of it is safe in paths and requirement lines once it exists.
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: int
+    path: str = field(compare=False)
+
+    def __post_init__(self) -> None:
+        Digest("sha256", self.sha256)
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name) or not re.fullmatch(
+            r"[0-9A-Za-z.!+_-]+", self.version
+        ):
+            raise IntegrityError(f"not a package and its version: {self.name[:100]!r} {self.version[:100]!r}")
+        if not re.fullmatch(r"[^/\\\s\0-]+(-[^/\\\s\0-]+){4,5}\.whl", self.filename):
+            raise IntegrityError(f"not the file name of a wheel: {self.filename[:200]!r}")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a wheel. `hash` is RECORD's word for it (`sha256=...`), and empty for what RECORD doesn't hash: itself."""
+
+    name: str
+    source: ZipMember
+    executable: bool
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a wheel, in the order of its zip."""
+
+    wheel: Wheel
+    dist_info: str
+    members: tuple[Member, ...] = field(repr=False)
+    project: str
+    """The name in METADATA: the folder of headers is called after it."""
+
+    def text(self, name: str) -> str | None:
+        """A file of .dist-info, or None if it has none of that name."""
+        wanted = f"{self.dist_info}/{name}"
+        return next((_text(self.wheel, each.source) for each in self.members if each.name == wanted), None)
+
+
+def read(wheel: Wheel) -> Contents:
+    """The wheel's directory, checked; no content but METADATA and RECORD is read.
+
+    SourceError: not to be packed (an escaping name, a symlink, encryption, a bomb). IntegrityError: damaged, or its parts
+    contradict each other.
+    """
+    found = _directory(wheel)
+    dist_info = _dist_info(wheel, found)
+    for name in ("METADATA", "WHEEL", "RECORD"):
+        if f"{dist_info}/{name}" not in found:
+            raise IntegrityError(f"has no {dist_info}/{name}", where=wheel.filename)
+    metadata, record = (_text(wheel, _member(wheel, found[f"{dist_info}/{name}"])) for name in ("METADATA", "RECORD"))
+    recorded = _record(wheel, record)
+    unsigned = [info for name, info in found.items() if name not in {f"{dist_info}/{sig}" for sig in _SIGNATURES}]
+    members = tuple(_recorded(wheel, info, recorded, f"{dist_info}/RECORD") for info in unsigned)
+    return Contents(wheel, dist_info, members, _project(wheel, metadata))
+
+
+def _directory(wheel: Wheel) -> dict[str, zipfile.ZipInfo]:
+    """The files of the zip's central directory by name, each of them checked, and all of them together."""
+    try:
+        with zipfile.ZipFile(wheel.path) as archive:
+            infos, end = archive.infolist(), archive.start_dir
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror or fault}", where=wheel.path) from None
+    except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, RuntimeError, EOFError) as fault:
+        raise IntegrityError(f"is not a whole zip file: {fault}", where=wheel.filename) from None
+    if len(infos) > MAX_MEMBERS or sum(info.file_size for info in infos) > MAX_UNPACKED:
+        raise SourceError(f"unpacks to more than {MAX_MEMBERS} files or {MAX_UNPACKED >> 30} GiB", where=wheel.filename)
+    for info in infos:
+        _check(wheel, info)
+    _apart(wheel, infos, end)
+    return _unique(wheel, infos)
+
+
+def _check(wheel: Wheel, info: zipfile.ZipInfo) -> None:
+    name = info.orig_filename  # as it stands in the file: zipfile cuts `filename` at a NUL
+    parts = name.removesuffix("/").split("/")
+    if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in parts) or len(name) > MAX_PATH:
+        raise _refused(wheel, name, "is not a clean relative path")
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused(wheel, name, "is a symlink or a device, which a wheel can't have")
+    if info.flag_bits & _ENCRYPTED:
+        raise _refused(wheel, name, "is encrypted")
+    if info.compress_type not in (STORED, DEFLATED):
+        raise _refused(wheel, name, f"is compressed by a method that wheels don't have: {info.compress_type}")
+
+
+def _apart(wheel: Wheel, infos: Iterable[zipfile.ZipInfo], end: int) -> None:
+    """No two members may share bytes: a small zip could otherwise unpack to a thousand times its size."""
+    free = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < free:
+            raise IntegrityError(f"{_shown(info.filename)} overlaps another member", where=wheel.filename)
+        free = info.header_offset + _LOCAL_HEADER + info.compress_size
+    if free > end:
+        raise IntegrityError("is cut short: a member reaches into the zip's directory", where=wheel.filename)
+
+
+def _unique(wheel: Wheel, infos: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    files: dict[str, zipfile.ZipInfo] = {}
+    folders: set[str] = set()
+    for info in infos:
+        name = info.filename
+        if not name.endswith("/") and files.setdefault(name, info) is not info:
+            raise IntegrityError(f"{_shown(name)} stands twice in it", where=wheel.filename)
+        while (name := name.rpartition("/")[0]) and name not in folders:
+            folders.add(name)
+    if both := sorted(folders & files.keys()):
+        raise IntegrityError(f"{_shown(both[0])} is a file and a folder in it", where=wheel.filename)
+    return files
+
+
+def _dist_info(wheel: Wheel, names: Iterable[str]) -> str:
+    from installer.utils import canonicalize_name
+
+    tops = sorted({name.partition("/")[0] for name in names if name.partition("/")[0].endswith(".dist-info")})
+    if len(tops) != 1:
+        raise IntegrityError(f"has {len(tops)} .dist-info folders; a wheel has one", where=wheel.filename)
+    project = tops[0].removesuffix(".dist-info").rpartition("-")[0]
+    if canonicalize_name(project) != canonicalize_name(wheel.name):
+        raise IntegrityError(f"should be {wheel.name}, and has {_shown(tops[0])} inside", where=wheel.filename)
+    return tops[0]
+
+
+def _record(wheel: Wheel, text: str) -> dict[str, tuple[str, str]]:
+    """RECORD's rows: path to hash and size."""
+    import csv
+
+    from installer.records import InvalidRecordEntry, parse_record_file
+
+    try:
+        return {path: (hashed, size) for path, hashed, size in parse_record_file(io.StringIO(text, newline=""))}
+    except (csv.Error, InvalidRecordEntry) as fault:
+        raise IntegrityError(f"its RECORD can't be read: {fault}", where=wheel.filename) from None
+
+
+def _recorded(wheel: Wheel, info: zipfile.ZipInfo, recorded: Mapping[str, tuple[str, str]], record: str) -> Member:
+    """A member, held to its row of RECORD: the row must be there, have a good hash, and the size of the zip's directory.
+
+    The hash itself is not computed here: the wheel as a whole was verified, and RECORD is a part of it.
+    """
+    name = info.filename
+    executable = stat.S_ISREG(info.external_attr >> 16) and bool(info.external_attr >> 16 & 0o111)
+    source = _member(wheel, info)
+    if name == record:
+        return Member(name, source, False, "")
+    if name not in recorded:
+        raise IntegrityError(f"{_shown(name)} is not in its RECORD", where=wheel.filename)
+    hashed, size = recorded[name]
+    algorithm, _, value = hashed.partition("=")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", value) or len(value) != _HASHES.get(algorithm):
+        raise IntegrityError(f"RECORD has no good hash of {_shown(name)}: {hashed[:80]!r}", where=wheel.filename)
+    if size != str(info.file_size):
+        raise IntegrityError(
+            f"{_shown(name)} has {info.file_size} bytes, and {size[:40] or 'no size'} in its RECORD",
+            where=wheel.filename,
+        )
+    return Member(name, source, executable, hashed)
+
+
+def _project(wheel: Wheel, metadata: str) -> str:
+    from installer.utils import canonicalize_name, parse_metadata_file
+
+    name = parse_metadata_file(metadata.partition("\n\n")[0])["Name"] or ""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or canonicalize_name(name) != canonicalize_name(
+        wheel.name
+    ):
+        raise IntegrityError(f"should be {wheel.name}, and its METADATA says {_shown(name)!r}", where=wheel.filename)
+    return name
+
+
+def _member(wheel: Wheel, info: zipfile.ZipInfo) -> ZipMember:
+    return ZipMember(
+        wheel.path, info.filename, info.header_offset, info.compress_type, info.compress_size, info.file_size, info.CRC
+    )
+
+
+def _text(wheel: Wheel, source: ZipMember) -> str:
+    if source.size > MAX_TEXT:
+        raise _refused(wheel, source.name, f"has {source.size} bytes; the limit is {MAX_TEXT}")
+    try:
+        return sources.read(source).decode()
+    except UnicodeDecodeError as fault:
+        raise IntegrityError(f"{_shown(source.name)} is not UTF-8: {fault.reason}", where=wheel.filename) from None
+
+
+def _refused(wheel: Wheel, name: str, what: str) -> CrateError:
+    return SourceError(f"{_shown(name)} {what}", where=wheel.filename, hint="such a wheel is not packed; get another")
+
+
+def _shown(name: str) -> str:
+    return show(name[:200].encode("utf-8", "surrogateescape"))

@@ -1,0 +1,99 @@
+"""What holds for every project file: written and read again it is the same, the schema agrees, and garbage is an error of ours."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cache
+from typing import Any
+
+import jsonschema
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelcrate.project.reading import parse_project
+from modelcrate.project.schema import schema
+from modelcrate.project.values import Project
+from modelcrate.project.writing import project_text
+from modelcrate_layers.errors import UserError
+from support.projects import as_editors_read, projects
+
+KEYS = [
+    "name",
+    "python",
+    "platforms",
+    "base",
+    "dependencies",
+    "models",
+    "entry",
+    "env",
+    "user",
+    "codec",
+    "created",
+    "path",
+    "from",
+]
+PLAIN = [
+    "debian",
+    "scratch",
+    "3.11",
+    "1",
+    "true",
+    "1e3",
+    "no",
+    "~",
+    "a/b.pkl",
+    "score.py",
+    "gzip",
+    "linux/arm64",
+    "../x",
+    "0x1f",
+    "''",
+]
+
+
+@cache
+def checker() -> Any:
+    return jsonschema.Draft202012Validator(schema())
+
+
+@given(projects())
+def test_a_written_project_reads_back_equal(project: Project) -> None:
+    assert parse_project(project_text(project).encode()) == project
+
+
+@given(projects())
+def test_the_schema_accepts_every_written_project(project: Project) -> None:
+    assert list(checker().iter_errors(as_editors_read(project_text(project)))) == []
+
+
+flow = st.recursive(
+    st.sampled_from(PLAIN) | st.from_regex(r"[a-z0-9.]{1,5}", fullmatch=True),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3).map(
+            lambda pairs: "{" + ", ".join(f"{key}: {value}" for key, value in pairs.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), flow, max_size=3))
+def test_what_the_reader_accepts_the_schema_accepts(pairs: dict[str, str]) -> None:
+    whole = {"name": "x", "entry": "score.py", **pairs}
+    text = "".join(f"{key}: {value}\n" for key, value in whole.items())
+    with contextlib.suppress(UserError):
+        parse_project(text.encode())
+        assert list(checker().iter_errors(as_editors_read(text))) == []
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
+def test_any_bytes_are_a_project_or_an_error_of_ours(data: bytes) -> None:
+    with contextlib.suppress(UserError):
+        parse_project(data)
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@`\t\n \\,?~", max_size=40))
+def test_any_yaml_is_a_project_or_an_error_of_ours(text: str) -> None:
+    with contextlib.suppress(UserError):
+        parse_project(text.encode())

@@ -1,0 +1,220 @@
+"""What a folder without a project file is taken for."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from modelcrate.project import detect as detecting
+from modelcrate.project.detect import detect
+from modelcrate.project.reading import parse_project
+from modelcrate.project.values import Dependencies, Entry
+from modelcrate.project.writing import project_text
+from modelcrate_layers.errors import SourceError, UserError
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = "def init(): ...\ndef run(data): ...\n"
+MODEL = pickle.dumps({"w": 1.0})
+
+
+class Bomb:
+    """Writes a file when it is unpickled, so a test sees whether anybody did."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> object:
+        return (os.mkdir, (str(self.mark),))
+
+
+def make(folder: Path, **files: str | bytes) -> Path:
+    for name, data in {k.replace("__", "/"): v for k, v in files.items()}.items():
+        stem, _, ending = name.rpartition("_")
+        path = folder / (f"{stem}.{ending}" if stem else name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return folder
+
+
+def refused(folder: Path) -> UserError:
+    with pytest.raises(UserError) as caught:
+        detect(folder)
+    return caught.value
+
+
+def test_the_demo_is_detected_and_writes_a_file_that_reads_back() -> None:
+    project, findings = detect(ROOT / "fixtures/projects/diabetes")
+    assert project.name == "diabetes"
+    assert project.entry == Entry(Path("score.py"), Path("src"))
+    assert project.dependencies == Dependencies(Path("requirements.txt"))
+    assert [model.path for model in project.models] == [Path("model/sklearn_regression_model.pkl")]
+    assert parse_project(project_text(project).encode()) == project
+    assert [str(finding) for finding in findings] == [
+        "name diabetes: . (the folder's name)",
+        "entry script: src/score.py (it defines init and run; all of src goes with it)",
+        "dependencies: requirements.txt (a requirements file)",
+        "model: model/sklearn_regression_model.pkl (a pickle, by its first bytes)",
+    ]
+
+
+def test_nothing_found_is_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = f"import os\nos.mkdir({str(mark)!r})\n{SCRIPT}"
+    project, _ = detect(make(tmp_path / "p", score_py=script, model_pkl=pickle.dumps(Bomb(mark))))
+    assert len(project.models) == 1
+    assert not mark.exists()
+
+
+def test_score_py_is_preferred_then_main_py_then_the_shallowest(tmp_path: Path) -> None:
+    make(tmp_path, deep__er__serve_py=SCRIPT)
+    assert detect(tmp_path)[0].entry == Entry(Path("serve.py"), Path("deep/er"))
+    make(tmp_path, app_py=SCRIPT)
+    assert detect(tmp_path)[0].entry == Entry(Path("app.py"))
+    make(tmp_path, other__main_py=SCRIPT)
+    assert detect(tmp_path)[0].entry == Entry(Path("main.py"), Path("other"))
+    make(tmp_path, src__score_py=SCRIPT)
+    project, findings = detect(tmp_path)
+    assert project.entry == Entry(Path("score.py"), Path("src"))
+    assert "preferred to other/main.py, app.py, deep/er/serve.py" in findings[1].why
+
+
+def test_a_script_at_the_top_goes_alone_unless_it_imports_its_neighbours(tmp_path: Path) -> None:
+    make(tmp_path, score_py=f"import json\n{SCRIPT}", helper_py="")
+    assert detect(tmp_path)[0].entry == Entry(Path("score.py"))
+    make(tmp_path, score_py=f"from helper import x\n{SCRIPT}")
+    project, findings = detect(tmp_path)
+    assert project.entry == Entry(Path("score.py"), Path())
+    assert "because it imports helper" in findings[1].why
+
+
+def test_environments_tests_and_hidden_folders_are_not_looked_at(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT)
+    for folder in (".venv", ".git", "tests", "myenv", "__pycache__", "node_modules"):
+        make(
+            tmp_path / folder, score_py=SCRIPT, model_pkl=MODEL, pyvenv_cfg="home = /usr\n" if folder == "myenv" else ""
+        )
+    project, _ = detect(tmp_path)
+    assert project.models == ()
+
+
+def test_no_entry_script_says_what_was_near(tmp_path: Path) -> None:
+    make(tmp_path, score_py="def init(: ...", main_py="def run(data): ...", a_py="def init(): ...", b_py="x = 1")
+    error = refused(tmp_path)
+    assert error.what == "no entry script: no Python file here defines both init() and run(data)"
+    assert error.why.splitlines() == [
+        "score.py can't be parsed: line 1: invalid syntax",
+        "main.py defines run, but no init()",
+        "a.py defines init, but no run(data)",
+    ]
+    assert "modelcrate.yaml" in error.hint
+    make(tmp_path / "other", score_py="x = 1")
+    assert refused(tmp_path / "other").why == "score.py defines neither init() nor run(data)"
+
+
+def test_hostile_scripts_are_no_candidates(tmp_path: Path) -> None:
+    make(tmp_path, a_py="(" * 5000, b_py=b"\0", c_py=b"# coding: nonsense\n", d_py="x" * (detecting.MAX_TEXT + 1))
+    assert "no entry script" in refused(tmp_path).what
+
+
+def test_two_equally_good_scripts_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, a_py=SCRIPT, b_py=SCRIPT)
+    assert refused(tmp_path).what == "2 entry scripts that are equally good: a.py and b.py"
+
+
+def test_several_models_are_all_taken_with_distinct_names(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, a__model_pkl=MODEL, b__model_pkl=MODEL, trees_cbm=b"CBM1", notes_txt="words")
+    project, _ = detect(tmp_path)
+    assert [(str(model.path), model.name) for model in project.models] == [
+        ("a/model.pkl", "a-model"),
+        ("b/model.pkl", "b-model"),
+        ("trees.cbm", "trees"),
+    ]
+
+
+def test_models_that_can_get_no_name_of_their_own_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT)
+    for name in ("a.pkl", "a.joblib"):
+        (tmp_path / name).write_bytes(MODEL)
+    assert refused(tmp_path).what == "two models would be called a"
+
+
+def test_a_model_folder_is_taken_whole(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, models__net__saved_model_pb=b"x", models__net__variables__v_pkl=MODEL)
+    (tmp_path / "models/net/MLmodel").write_text("flavors: {}\n")
+    project, findings = detect(tmp_path)
+    assert [str(model.path) for model in project.models] == ["models/net"]
+    assert str(findings[-1]) == "model: models/net (an MLflow model, by the file MLmodel in it)"
+
+
+def test_no_model_and_no_requirements_are_said(tmp_path: Path) -> None:
+    findings = detect(make(tmp_path, score_py=SCRIPT))[1]
+    assert [finding.what for finding in findings[2:]] == ["no dependencies", "no model"]
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, m_pkl=b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with pytest.raises(SourceError, match="Git LFS pointer") as caught:
+        detect(tmp_path)
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_a_lock_is_preferred_to_requirements_and_the_top_to_the_scripts_folder(tmp_path: Path) -> None:
+    make(tmp_path, src__score_py=SCRIPT, src__requirements_txt="numpy\n")
+    assert detect(tmp_path)[0].dependencies == Dependencies(Path("src/requirements.txt"))
+    make(tmp_path, requirements_txt="numpy\n")
+    assert detect(tmp_path)[0].dependencies == Dependencies(Path("requirements.txt"))
+    (tmp_path / "pylock.cpu.toml").touch()
+    assert detect(tmp_path)[0].dependencies == Dependencies(pylock=Path("pylock.cpu.toml"))
+    (tmp_path / "pylock.gpu.toml").touch()
+    assert refused(tmp_path).what == "2 lock files: pylock.cpu.toml and pylock.gpu.toml"
+    (tmp_path / "pylock.toml").touch()
+    assert detect(tmp_path)[0].dependencies == Dependencies(pylock=Path("pylock.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "python"),
+    [
+        (".python-version", "3.12.4\n", "3.12"),
+        (".python-version", "pypy3.10\n", None),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.10'\n", "3.11"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "3.13"),
+        ("pyproject.toml", "[project]\nrequires-python = '==3.9.*'\n", "3.9"),
+        ("pyproject.toml", "[project]\nrequires-python = 'new'\n", None),
+        ("pyproject.toml", "[project]\nrequires-python = 3\n", None),
+        ("pyproject.toml", "project = 1\n", None),
+        ("pyproject.toml", "[[[", None),
+    ],
+)
+def test_the_python_version(tmp_path: Path, name: str, text: str, python: str | None) -> None:
+    make(tmp_path, score_py=SCRIPT)
+    (tmp_path / name).write_text(text)
+    assert detect(tmp_path)[0].python == python
+
+
+def test_links_out_of_the_folder_pipes_and_dangling_links_are_left_out(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", score_py=SCRIPT)
+    make(tmp_path, secret_pkl=MODEL)
+    (folder / "out.pkl").symlink_to(tmp_path / "secret.pkl")
+    (folder / "gone.pkl").symlink_to("nowhere")
+    (folder / "up").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.pkl")
+    assert detect(folder)[0].models == ()
+
+
+def test_a_name_is_made_of_any_folder(tmp_path: Path) -> None:
+    assert detect(make(tmp_path / "My Model (v2)!", score_py=SCRIPT))[0].name == "my-model-v2"
+    assert detect(make(tmp_path / "模型", score_py=SCRIPT))[0].name == "model"
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such folder"):
+        detect(tmp_path / "none")
+
+
+def test_too_many_files_to_guess(tmp_path: Path) -> None:
+    for number in range(detecting.MAX_FILES + 1):
+        (tmp_path / f"{number}").touch()
+    assert refused(tmp_path).what == f"more than {detecting.MAX_FILES} files; too many to guess from"

@@ -1,0 +1,80 @@
+"""The published JSON schema: equal to the code, and a help to editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from modelcrate.project.schema import schema, schema_text
+from support.projects import as_editors_read
+
+ROOT = Path(__file__).parents[3]
+
+
+def complaints(text: str) -> list[str]:
+    return [fault.message for fault in jsonschema.Draft202012Validator(schema()).iter_errors(as_editors_read(text))]
+
+
+def test_the_published_schema_is_what_the_code_makes() -> None:
+    published = (ROOT / "docs/reference/modelcrate.schema.json").read_text(encoding="utf-8")
+    assert published == schema_text(), "run tools/write_schema.py"
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_every_key_has_a_description() -> None:
+    def keys(node: Any) -> list[tuple[str, Any]]:
+        here = list(node.get("properties", {}).items())
+        return here + [key for form in node.get("$defs", {}).values() for key in keys(form)]
+
+    found = keys(schema())
+    assert len(found) == 31
+    assert [name for name, key in found if not key.get("description")] == []
+
+
+def test_the_demo_project_is_good() -> None:
+    assert complaints((ROOT / "fixtures/projects/diabetes/modelcrate.yaml").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: x\npython: 3.11\nuser: 10001\nentry: score.py\nenv: {A: 1, B: true, C: 1.5}",
+        "name: x\nbase: {from: debian, packages: [libgomp1]}\nentry: {script: score.py, source: src}",
+        "name: x\ndependencies: [numpy]\nmodels: [a.pkl, {path: b, version: '2'}, {path: c, version: 2}]",
+        "name: x\ncodec: {models: none}\ncreated: 2026-01-01T00:00:00Z\nlabels: {org.example/a: b}",
+    ],
+)
+def test_good_files_pass(text: str) -> None:
+    assert complaints(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "entry: score.py",
+        "name: X",
+        "name: x\nmodle: y",
+        "name: x\npython: true",
+        "name: x\npython: '3'",
+        "name: x\nplatforms: []",
+        "name: x\nmodels: model.pkl",
+        "name: x\nmodels: [{path: a, version: 0}]",
+        "name: x\nmodels: [{name: a}]",
+        "name: x\nentry: ~",
+        "name: x\nentry: {source: src}",
+        "name: x\nenv: {A-B: c}",
+        "name: x\nenv: {A: [c]}",
+        "name: x\ncodec: brotli",
+        "name: x\ncodec: {model: none}",
+        "name: x\ncreated: soon",
+        "[]",
+    ],
+)
+def test_bad_files_dont(text: str) -> None:
+    assert complaints(text)
