@@ -52,7 +52,7 @@ def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0) -> It
     data.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     config.write_text(
-        "version: 0.1\nlog: {level: fatal, accesslog: {disabled: true}}\n"
+        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
         f"storage:\n  filesystem: {{rootdirectory: {data}, maxthreads: 100}}\n  delete: {{enabled: true}}\n"
         "  cache: {blobdescriptor: inmemory}\n"
         f"http:\n  addr: 127.0.0.1:{port}\n  secret: lab\n{tls}{auth}"

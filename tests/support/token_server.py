@@ -42,7 +42,8 @@ class TokenServer:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab-token")])
         now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder(name, name, self.key.public_key(), 1, now - datetime.timedelta(1))
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self.key.public_key())
+        builder = builder.serial_number(1).not_valid_before(now - datetime.timedelta(1))
         self.certificate = builder.not_valid_after(now + datetime.timedelta(2)).sign(self.key, hashes.SHA256())
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
