@@ -59,7 +59,9 @@ class Cold:
 
 def image(*layers: Memory, subject: Descriptor | None = None, kind: str = "") -> tuple[list[Literal | Memory], Literal]:
     """Blobs and manifest of an image over these layers."""
-    config = Literal(b'{"architecture":"amd64","os":"linux","rootfs":{"diff_ids":[],"type":"layers"}}', MediaType.CONFIG)
+    config = Literal(
+        b'{"architecture":"amd64","os":"linux","rootfs":{"diff_ids":[],"type":"layers"}}', MediaType.CONFIG
+    )
     manifest = {"schemaVersion": 2, "mediaType": MediaType.MANIFEST, "config": config.descriptor.json()}
     manifest |= {"layers": [one.descriptor.json() for one in layers]}
     manifest |= {"subject": subject.json()} if subject else {}

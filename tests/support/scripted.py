@@ -103,6 +103,8 @@ class Script:
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     host: str = ""
+    arriving: int = 0
+    on_arrival: Callable[[int], None] = lambda total: None
     inside: int = 0
     most_inside: int = 0
 
@@ -205,6 +207,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             for piece in self._pieces():
                 data += piece
+                self.script.arriving += len(piece)
+                self.script.on_arrival(self.script.arriving)
                 if cut is not None and len(data) >= cut:
                     return bytes(data[:cut]), False
         except (OSError, ValueError, _Gone):
@@ -247,7 +251,11 @@ class Handler(BaseHTTPRequestHandler):
         raise _Gone
 
     def _guarded(self, script: Script, seen: Seen, body: bytes) -> Reply:
-        if script.challenge is not None and seen.path.startswith("/v2/") and not script.allowed(seen.authorization, seen):
+        if (
+            script.challenge is not None
+            and seen.path.startswith("/v2/")
+            and not script.allowed(seen.authorization, seen)
+        ):
             told = script.challenge if isinstance(script.challenge, list) else [script.challenge]
             return Reply(401, {f"WWW-Authenticate#{n}": one for n, one in enumerate(told)})
         with script.lock:
@@ -406,7 +414,12 @@ class Desk:
             document = json.loads(data)
             if where == name and ":" in target and document.get("subject", {}).get("digest") == digest:
                 found.append(
-                    {"mediaType": kind, "digest": target, "size": len(data), "artifactType": document.get("artifactType")}
+                    {
+                        "mediaType": kind,
+                        "digest": target,
+                        "size": len(data),
+                        "artifactType": document.get("artifactType"),
+                    }
                 )
         return self._json({"schemaVersion": 2, "mediaType": INDEX, "manifests": found}, INDEX)
 

@@ -127,7 +127,8 @@ class Pusher:
         for blob in wanted:
             check_size(remote, blob.descriptor)
         there = self._ask(ref, wanted)
-        order = sorted(range(len(wanted)), key=lambda n: wanted[n].descriptor.size)
+        first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
+        order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not there[wanted[n].descriptor.digest]]
         workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
         found: dict[int, Sent] = {}
