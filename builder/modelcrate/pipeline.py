@@ -88,7 +88,7 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: S
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
-        packed = [pack.pack(each, settings, prepared.world.supplier.supply, emit, models) for each in prepared.plans]
+        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models)
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
     with _timed("assemble", timings, emit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
@@ -10,6 +11,7 @@ from modelcrate.cli.console import Console
 from modelcrate.outputs import Output
 from modelcrate.outputs.docker_archive import DockerArchiveOutput
 from modelcrate.outputs.store import StoreOutput
+from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
@@ -45,12 +47,16 @@ def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Pre
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in (*args.output, *(f"registry:{ref}" for ref in args.push))]
-    with Fetcher(console.settings.network, console.emit) as fetcher:
+    settings, emit = console.settings, console.emit
+    with ExitStack() as stack:
+        fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
-        places = [_named(output, name) for output in wanted] or [StoreOutput(name)]
-        receipt = pipeline.build(prepared, console.settings, console.emit)
-        return pipeline.deliver(receipt, places, console.settings, console.emit)
+        named = [_named(output, name) for output in wanted] or [StoreOutput(name)]
+        places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
+        takers = [place for place in places if isinstance(place, Sink)]
+        receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
+        return pipeline.deliver(receipt, places, settings, emit)
 
 
 def _named(output: Output, name: str) -> Output:
