@@ -317,6 +317,42 @@ def test_an_end_before_ready_is_told_with_the_log(run: Run) -> None:
     assert "the reason" in caught.value.why
 
 
+class Interrupted:
+    """A layer during which the user presses Ctrl-C."""
+
+    def __init__(self, blob: Literal) -> None:
+        self.descriptor = blob.descriptor
+        self._data = blob.data
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        yield self._data[start : start + 100_000]
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_start_leaves_nothing(rootfs: Literal, state_dir: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        start({"config": {"Cmd": ["sh"]}}, [Interrupted(rootfs)], RunOptions("it", state_dir))
+    assert list(state_dir.iterdir()) == []
+
+
+def test_a_state_folder_behind_a_link(rootfs: Literal, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    container = start({"config": {"Cmd": ["sh", "-c", "exit 6"]}}, [rootfs], RunOptions("it", tmp_path / "link"))
+    assert container.wait(60) == 6
+    container.remove()
+    assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_the_interpreter_of_the_first_process_is_out_of_reach(run: Run, engine_name: str) -> None:
+    """Else a program of the image could write to the machine's own Python through /proc/1/exe."""
+    if engine_name in ("runc", "crun"):
+        pytest.skip("the runtime leaves no process of its own in the container")
+    script = "readlink /proc/1/exe && echo seen; (exec 3</proc/1/exe) && echo read; (exec 3</proc/1/fd/0) && echo fds"
+    for user in ("0", "10001"):
+        assert finished(run("sh", "-c", f"exec 2>/dev/null; {script}; exit 0", user=user)) == (0, "")
+
+
 def test_mount_points_that_lead_out_stay_inside(run: Run, engine_name: str, tmp_path: Path) -> None:
     """An image whose /proc, /dev and /tmp are links to the machine's folders: nothing is mounted or made there."""
     target = tmp_path / "outside"

@@ -141,14 +141,8 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     engines, programs = candidates(options.engine)
     folder = _claim(options, process)
     try:
-        rootfs = folder / "rootfs"
-        rootfs.mkdir(0o755)
-        rootfs.chmod(0o755)
-        unpack(layers, rootfs)
-        with Root(rootfs) as root:
-            identity = identify(root, process.user)
-            _prepare(root, process)
-        spec = Spec(
+        identity = _fill(folder / "rootfs", layers, process)
+        Spec(
             name=options.name,
             folder=folder,
             process=_at_home(process, identity),
@@ -160,13 +154,26 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             read_only=options.read_only,
             keep=options.keep,
             rootless=os.geteuid() != 0,
-        )
-        spec.save()
+        ).save()
         _supervise(folder)
+    except OSError as fault:
+        _abandon(folder)
+        raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
     except BaseException:
         _abandon(folder)
         raise
     return Container(folder)
+
+
+def _fill(rootfs: Path, layers: Sequence[Blob], process: Process) -> Identity:
+    """The root folder, ready to be entered, and who its files say the container's user is."""
+    rootfs.mkdir()
+    rootfs.chmod(0o755)
+    unpack(layers, rootfs)
+    with Root(rootfs) as root:
+        identity = identify(root, process.user)
+        _prepare(root, process)
+    return identity
 
 
 def find(state_dir: Path, name: str) -> Container:
