@@ -389,6 +389,34 @@ def test_a_runtime_that_fails_gives_way_to_the_next(rootfs: Literal, state_dir: 
     assert engine("runc").unusable(Spec.load(folder)) == ""
 
 
+def test_root_in_a_container_of_others_still_has_chroot(rootfs: Literal, state_dir: Path, tmp_path: Path) -> None:
+    """Root without CAP_SYS_ADMIN, as in most CI jobs: no runtime and no namespace works, which is said, and the program runs."""
+    if not ROOT or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    (tmp_path / "layer.tar").write_bytes(rootfs.data)
+    script = """if True:
+        import json, sys
+        from pathlib import Path
+        from modelcrate.run import RunOptions, start
+        from modelcrate_layers.content import Literal
+        rootfs = Literal(Path(sys.argv[1]).read_bytes(), "application/vnd.oci.image.layer.v1.tar")
+        container = start({"config": {"Cmd": ["sh", "-c", "echo hi"]}}, [rootfs], RunOptions("ci", Path(sys.argv[2])))
+        container.wait(60)
+        state = container.state()
+        print(json.dumps([state.engine, state.network, b"".join(container.logs()).decode(), " ".join(state.notes)]))
+    """
+    command = ["setpriv", "--bounding-set", "-sys_admin,-net_admin", sys.executable, "-c", script]
+    done = subprocess.run(
+        [*command, str(tmp_path / "layer.tar"), str(state_dir)],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    engine_name, network, words, notes = json.loads(done.stdout)
+    assert (engine_name, network, words) == ("chroot", "host", "hi\n")
+    assert "namespaces: " in notes
+    assert "no network of its own" in notes
+
+
 def test_as_an_ordinary_user(rootfs: Literal, tmp_path: Path) -> None:
     """The whole life of a container in a process without any right: start, ready, request, stop, clean."""
     if ROOT and (shutil.which("setpriv") is None or shutil.which("unshare") is None):

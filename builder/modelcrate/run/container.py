@@ -246,9 +246,13 @@ def _discard(folder: Path) -> None:
 
 
 def _prepare(root: Root, process: Process) -> None:
-    """What every engine needs in the root folder: mount points, the working folder, and a word for localhost."""
+    """What every engine needs in the root folder: mount points, the working folder, a /tmp where the image has none, and a word for localhost."""
     for parts in ((b"proc",), (b"sys",), (b"dev",), (b"etc",), parts_of(os.fsencode(process.cwd))):
         os.close(root.folder(parts, make=True))
+    with suppress(FileExistsError):
+        place = root.place((b"tmp",))
+        os.mkdir(place.name, dir_fd=place.folder)
+        os.chmod(place.name, 0o1777, dir_fd=place.folder)  # noqa: S103 - as everywhere
     place = root.place((b"etc", b"hosts"))
     with suppress(FileExistsError):
         fd = os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=place.folder)

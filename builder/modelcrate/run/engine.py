@@ -80,6 +80,7 @@ def first_usable(spec: Spec, log: int) -> tuple[str, int, tuple[str, ...]]:
                 return name, tried.launch(spec, log), tuple(notes)
             except MachineError as fault:
                 tried.clear(spec)
+                os.ftruncate(log, 0)  # the words of a runtime that failed are in `reason`; the log is the program's
                 reason = fault.what
         notes.append(f"{name}: {reason}")
     hint = "allow user namespaces for ordinary users, or run this as root" if spec.rootless else ""
