@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from modelcrate.run import Container, Port, RunOptions, containers, find, start, wait_ready
-from modelcrate.run.engine import engine, hybrid_cgroups
+from modelcrate.run.engine import engine
+from modelcrate.run.runc import hybrid_cgroups
 from modelcrate.run.spec import Spec
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Protocol
 
 from modelcrate.run.options import ENGINES
@@ -59,11 +58,6 @@ def candidates(wanted: str) -> tuple[tuple[str, ...], dict[str, str]]:
             raise MachineError(f"the engine {wanted} can't be used here", why=why, hint=f"here are: {', '.join(names)}")
         names = (wanted,)
     return names, programs
-
-
-def hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Whether this machine has cgroups of both versions, with which crun can't start anything."""
-    return (root / "unified").is_dir()
 
 
 def first_usable(spec: Spec, log: int) -> tuple[str, int, tuple[str, ...]]:
