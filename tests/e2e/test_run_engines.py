@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from modelcrate.run import Container, Port, RunOptions, containers, find, start, wait_ready
-from modelcrate.run.engine import engine, hybrid_cgroups
+from modelcrate.run.engine import engine
+from modelcrate.run.runc import hybrid_cgroups
 from modelcrate.run.spec import Spec
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError
@@ -317,6 +318,42 @@ def test_an_end_before_ready_is_told_with_the_log(run: Run) -> None:
     assert "the reason" in caught.value.why
 
 
+class Interrupted:
+    """A layer during which the user presses Ctrl-C."""
+
+    def __init__(self, blob: Literal) -> None:
+        self.descriptor = blob.descriptor
+        self._data = blob.data
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        yield self._data[start : start + 100_000]
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_start_leaves_nothing(rootfs: Literal, state_dir: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        start({"config": {"Cmd": ["sh"]}}, [Interrupted(rootfs)], RunOptions("it", state_dir))
+    assert list(state_dir.iterdir()) == []
+
+
+def test_a_state_folder_behind_a_link(rootfs: Literal, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    container = start({"config": {"Cmd": ["sh", "-c", "exit 6"]}}, [rootfs], RunOptions("it", tmp_path / "link"))
+    assert container.wait(60) == 6
+    container.remove()
+    assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_the_interpreter_of_the_first_process_is_out_of_reach(run: Run, engine_name: str) -> None:
+    """Else a program of the image could write to the machine's own Python through /proc/1/exe."""
+    if engine_name in ("runc", "crun"):
+        pytest.skip("the runtime leaves no process of its own in the container")
+    script = "readlink /proc/1/exe && echo seen; (exec 3</proc/1/exe) && echo read; (exec 3</proc/1/fd/0) && echo fds"
+    for user in ("0", "10001"):
+        assert finished(run("sh", "-c", f"exec 2>/dev/null; {script}; exit 0", user=user)) == (0, "")
+
+
 def test_mount_points_that_lead_out_stay_inside(run: Run, engine_name: str, tmp_path: Path) -> None:
     """An image whose /proc, /dev and /tmp are links to the machine's folders: nothing is mounted or made there."""
     target = tmp_path / "outside"
@@ -351,6 +388,34 @@ def test_a_runtime_that_fails_gives_way_to_the_next(rootfs: Literal, state_dir: 
         first_usable(Spec.load(folder), log.fileno())
     assert "runc: runc create ended with 1" in caught.value.why
     assert engine("runc").unusable(Spec.load(folder)) == ""
+
+
+def test_root_in_a_container_of_others_still_has_chroot(rootfs: Literal, state_dir: Path, tmp_path: Path) -> None:
+    """Root without CAP_SYS_ADMIN, as in most CI jobs: no runtime and no namespace works, which is said, and the program runs."""
+    if not ROOT or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    (tmp_path / "layer.tar").write_bytes(rootfs.data)
+    script = """if True:
+        import json, sys
+        from pathlib import Path
+        from modelcrate.run import RunOptions, start
+        from modelcrate_layers.content import Literal
+        rootfs = Literal(Path(sys.argv[1]).read_bytes(), "application/vnd.oci.image.layer.v1.tar")
+        container = start({"config": {"Cmd": ["sh", "-c", "echo hi"]}}, [rootfs], RunOptions("ci", Path(sys.argv[2])))
+        container.wait(60)
+        state = container.state()
+        print(json.dumps([state.engine, state.network, b"".join(container.logs()).decode(), " ".join(state.notes)]))
+    """
+    command = ["setpriv", "--bounding-set", "-sys_admin,-net_admin", sys.executable, "-c", script]
+    done = subprocess.run(
+        [*command, str(tmp_path / "layer.tar"), str(state_dir)],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    engine_name, network, words, notes = json.loads(done.stdout)
+    assert (engine_name, network, words) == ("chroot", "host", "hi\n")
+    assert "namespaces: " in notes
+    assert "no network of its own" in notes
 
 
 def test_as_an_ordinary_user(rootfs: Literal, tmp_path: Path) -> None:

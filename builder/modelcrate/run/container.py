@@ -141,14 +141,8 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     engines, programs = candidates(options.engine)
     folder = _claim(options, process)
     try:
-        rootfs = folder / "rootfs"
-        rootfs.mkdir(0o755)
-        rootfs.chmod(0o755)
-        unpack(layers, rootfs)
-        with Root(rootfs) as root:
-            identity = identify(root, process.user)
-            _prepare(root, process)
-        spec = Spec(
+        identity = _fill(folder / "rootfs", layers, process)
+        Spec(
             name=options.name,
             folder=folder,
             process=_at_home(process, identity),
@@ -160,13 +154,26 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             read_only=options.read_only,
             keep=options.keep,
             rootless=os.geteuid() != 0,
-        )
-        spec.save()
+        ).save()
         _supervise(folder)
+    except OSError as fault:
+        _abandon(folder)
+        raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
     except BaseException:
         _abandon(folder)
         raise
     return Container(folder)
+
+
+def _fill(rootfs: Path, layers: Sequence[Blob], process: Process) -> Identity:
+    """The root folder, ready to be entered, and who its files say the container's user is."""
+    rootfs.mkdir()
+    rootfs.chmod(0o755)
+    unpack(layers, rootfs)
+    with Root(rootfs) as root:
+        identity = identify(root, process.user)
+        _prepare(root, process)
+    return identity
 
 
 def find(state_dir: Path, name: str) -> Container:
@@ -239,9 +246,13 @@ def _discard(folder: Path) -> None:
 
 
 def _prepare(root: Root, process: Process) -> None:
-    """What every engine needs in the root folder: mount points, the working folder, and a word for localhost."""
+    """What every engine needs in the root folder: mount points, the working folder, a /tmp where the image has none, and a word for localhost."""
     for parts in ((b"proc",), (b"sys",), (b"dev",), (b"etc",), parts_of(os.fsencode(process.cwd))):
         os.close(root.folder(parts, make=True))
+    with suppress(FileExistsError):
+        place = root.place((b"tmp",))
+        os.mkdir(place.name, dir_fd=place.folder)
+        os.chmod(place.name, 0o1777, dir_fd=place.folder)  # noqa: S103 - as everywhere
     place = root.place((b"etc", b"hosts"))
     with suppress(FileExistsError):
         fd = os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=place.folder)

@@ -55,7 +55,7 @@ class Root:
     """An open root folder. Not a value: it holds file descriptors, so use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, _FOLDER)
+        self._fd = os.open(path, _FOLDER & ~os.O_NOFOLLOW)  # where the root is, is ours to say
         self._open: OrderedDict[Parts, tuple[int, Parts]] = OrderedDict()
 
     def __enter__(self) -> Root:
@@ -217,7 +217,7 @@ def _shown(parts: Parts) -> str:
 def remove_path(path: Path) -> None:
     """Removes a file or folder of our own with all below it; nothing happens where there is none."""
     try:
-        fd = os.open(path.parent, _FOLDER)
+        fd = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
     except FileNotFoundError:
         return
     try:
