@@ -53,8 +53,9 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
 def _when_told_to_end(stop: Callable[[], None]) -> None:
     """Calls `stop` in a thread of its own after SIGTERM or SIGINT.
 
-    A Python handler would not do: it runs in the main thread only, and a signal that comes just before that thread begins
-    to wait for work would be noticed with the next request, which may never come. Bytes in a socket are not missed.
+    A Python handler would not do: it runs in the main thread only, and a signal that comes just before that thread
+    begins to wait for work would be noticed with the next request, which may never come. Bytes in a socket are not
+    missed.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
