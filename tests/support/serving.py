@@ -119,7 +119,9 @@ def _await_answer(server: Server) -> None:
 
 
 @contextmanager
-def our_server(python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+def our_server(
+    python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[Server]:
     """modelcrate's server, as an image starts it but on loopback."""
     port = free_port()
     for name, data in CONTRACT.files:
@@ -133,6 +135,6 @@ def our_server(python: str, script: Path, folder: Path, env: Mapping[str, str] |
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(script),
     }
-    command = [python, *CONTRACT.argv[1:], "--port", str(port)]
+    command = [python, *CONTRACT.argv[1:], "--port", str(port), *options]
     with started(command, port, {**ours, **(env or {})}, folder) as server:
         yield server

@@ -26,7 +26,7 @@ def faults(source: str, name: str = "src/score.py") -> list[str]:
         "init = run = lambda data=None: data",
         "init: object = print\n(run, _) = (print, 1)",
         "try:\n    from a import run\nexcept ImportError:\n    def run(data): pass\nif True:\n    def init(): pass",
-        "with open('x') as f:\n    def init(x=1, *a, y=2, **k): pass\nfor i in ():\n    pass\nelse:\n    def run(a, *, b=1): pass",
+        "with open('x') as f:\n    def init(x=1, *a, y=2, **k): pass\nwhile 0: 1\nelse:\n    def run(a, *, b=1): pass",
         "@decorated\ndef run(*args, **kwargs): pass\n@decorated\ndef init(x): pass",
         "class run: pass\ndef init(): pass",
         "\ufeff" + GOOD,

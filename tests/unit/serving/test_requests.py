@@ -98,7 +98,8 @@ def test_multipart_forms(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no delimiter", b"--b\r\nA: b\r\n\r\nno end", b"--b\r\nno empty line\r\n--b--", b"--b" * 2000]
+    "body",
+    [b"", b"no delimiter", b"--b\r\nA: b\r\n\r\nno end", b"--b\r\nno empty line\r\n--b--", b"--b\r\n\r\n\r\n" * 2000],
 )
 def test_a_broken_multipart_body_is_no_form(body: bytes) -> None:
     with pytest.raises(FormError):

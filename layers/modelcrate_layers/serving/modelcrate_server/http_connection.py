@@ -63,7 +63,7 @@ class Connection(BaseHTTPRequestHandler):
             if not self.raw_requestline:
                 self.close_connection = True
             elif len(self.raw_requestline) > MAX_LINE:
-                self._refuse("the request line is too long")
+                self._refuse(414, "the request line is too long")
             elif self.parse_request():
                 self._answer()
             self.wfile.flush()
@@ -79,7 +79,7 @@ class Connection(BaseHTTPRequestHandler):
         try:
             body = self._body()
         except BadRequestError as fault:
-            self._refuse(str(fault))
+            self._refuse(400, str(fault))
             return
         exchange = Exchange(self._environ(body))
         waiting: queue.SimpleQueue[Exchange | None] = self.server.waiting  # type: ignore[attr-defined]  # a runner_plain._Server
@@ -165,10 +165,14 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, status: int, why: str) -> None:
         self.close_connection = True
-        answer = error(400, why)
-        self._write("400 BAD REQUEST", answer.headers.items(), answer.get_data())
+        self.requestline, self.request_version = "", self.protocol_version  # whatever could be read of them
+        answer = error(status, why)
+        self._write(f"{status} {answer.reason}", answer.headers.items(), answer.get_data())
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        self._refuse(int(code), message or "the request could not be read")
 
     def version_string(self) -> str:
         return "modelcrate"
