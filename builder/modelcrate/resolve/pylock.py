@@ -122,8 +122,6 @@ def _pinned(package: Package, found: object, target: Target, folder: Path, where
     sha256 = found.hashes.get("sha256", "").lower()
     if not sha256:
         raise UserError(f"{found.filename} has no sha256, so nothing could be held to it", where=where)
-    if name != package.name or (package.version is not None and version != package.version):
-        raise UserError(f"{found.filename} is no wheel of {package.name} {package.version}", where=where)
     url = _url(found, folder)
     return PinnedWheel(name, str(version), found.filename, sha256, _size(found.size, url), (url,) if url else ())
 

@@ -137,7 +137,11 @@ def _explanation(text: str) -> list[str]:
     for line in text.splitlines():
         line = re.sub(r"^[\s×╰─▶├│]*(?:error: |cause: )?", "", line).rstrip()
         hinting = bool(line) and (hinting or line.startswith(("hint:", "help:")))
-        if line and not hinting and not line.startswith(("warning:", "Using ", "Updating ", "No solution found")):
+        if (
+            line
+            and not hinting
+            and not line.startswith(("warning:", "Using ", "Updating ", "Resolved ", "No solution found"))
+        ):
             kept.append(re.sub(r"(?<=//)[^/@\s]+@", "", line))
     return kept
 
