@@ -23,7 +23,15 @@ from modelcrate.resolve.wheels import (
     locate,
     lock_wheels,
 )
-from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, MachineError, RegistryError, UserError
+from modelcrate_layers.errors import (
+    CrateError,
+    IntegrityError,
+    LockedError,
+    MachineError,
+    RegistryError,
+    SourceError,
+    UserError,
+)
 from modelcrate_layers.grouping import group
 from support.index import PackageIndex, serve
 from support.wheels import filename, sdist_bytes, wheel_bytes
@@ -143,6 +151,12 @@ def test_a_lock_names_no_host_and_is_located_again(tmp_path: Path, served: Packa
         assert other.log == []
 
 
+def test_a_lock_may_hold_another_wheel_than_the_best(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    file = f"native-1.5-{NATIVE[1]}.whl"
+    older = PinnedWheel("native", "1.5", file, hashlib.sha256(served.files[file]).hexdigest())
+    assert locate([older], TARGET, Index(served.url), uv, tmp_path)[0].urls
+
+
 def test_a_wheelhouse_serves_a_lock_without_an_index(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
     bare = tuple(replace(each, urls=()) for each in lock(served, uv, "app"))
     house = tmp_path / "wheel house"
@@ -182,6 +196,11 @@ def test_a_wheelhouse_is_enough_and_opens_no_socket(tmp_path: Path, uv: Uv) -> N
     assert [each.size for each in found] == [(house / each.filename).stat().st_size for each in found]
     with Fetcher(offline(uv).network) as fetcher:
         assert len(fetch_wheels(found, tmp_path, fetcher)) == 2
+
+
+def test_a_wheelhouse_that_is_not_there_is_named(tmp_path: Path, uv: Uv) -> None:
+    with pytest.raises(SourceError, match="no such folder of wheels"):
+        lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=tmp_path / "house"), uv)
 
 
 def test_what_a_wheelhouse_lacks_is_named(tmp_path: Path, uv: Uv) -> None:
