@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modelcrate.registry.fetch import Network
 from modelcrate.resolve.target import Target
-from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
+from modelcrate_layers.errors import CrateError, MachineError, RegistryError, SourceError, UserError
 
 _PASSED = re.compile(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
@@ -59,6 +59,8 @@ class Uv:
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:
         """The pylock.toml (PEP 751) of these requirements files for the target; all failures are ours by class and by words."""
+        if index.wheelhouse is not None and not index.wheelhouse.is_dir():
+            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
         command = [
             self._program(),
             "pip",
@@ -137,7 +139,11 @@ def _explanation(text: str) -> list[str]:
     for line in text.splitlines():
         line = re.sub(r"^[\s×╰─▶├│]*(?:error: |cause: )?", "", line).rstrip()
         hinting = bool(line) and (hinting or line.startswith(("hint:", "help:")))
-        if line and not hinting and not line.startswith(("warning:", "Using ", "Updating ", "No solution found")):
+        if (
+            line
+            and not hinting
+            and not line.startswith(("warning:", "Using ", "Updating ", "Resolved ", "No solution found"))
+        ):
             kept.append(re.sub(r"(?<=//)[^/@\s]+@", "", line))
     return kept
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.registry.fetch import Download, Fetcher
-from modelcrate.resolve.pylock import PinnedWheel, read_pylock, select
+from modelcrate.resolve.pylock import PinnedWheel, every, read_pylock, select
 from modelcrate.resolve.requirements import Requirements, check
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
@@ -63,7 +63,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
             raise LockedError(
                 "a locked wheel can't be had any more", why=str(fault), hint="lock again, or get it into a wheelhouse"
             ) from None
-        seen = {each.filename: each for each in _ours(select(text, target, Path(name), {}, "the package index"), index)}
+        seen = {each.filename: each for each in _ours(every(text, Path(name), "the package index"), index)}
     return tuple(_again(each, seen.get(each.filename)) if each in lost else each for each in known)
 
 

@@ -109,6 +109,14 @@ def test_members_that_share_bytes_are_refused(tmp_path: Path) -> None:
         wheel.read(store(tmp_path, "demo", "1.0", bytes(data)))
 
 
+def test_a_member_that_reaches_into_the_directory_is_refused(tmp_path: Path) -> None:
+    data = bytearray(wheel_bytes("demo"))
+    last = data.rindex(b"PK\x01\x02")
+    data[last + 20 : last + 24] = struct.pack("<I", 5000)
+    with pytest.raises(IntegrityError, match="reaches into"):
+        wheel.read(store(tmp_path, "demo", "1.0", bytes(data)))
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     data = wheel_bytes("demo", files={"a.py": b"1", "b.py": b"2"}).replace(b"b.py", b"a.py")
