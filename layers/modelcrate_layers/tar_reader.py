@@ -25,7 +25,7 @@ BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""
 
 _ZEROS = bytes(BLOCK)
-_OCTAL = re.compile(rb"[ ]*([0-7]*)[ \0]*")
+_OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
 _DECIMAL = re.compile(rb"[0-9]{1,19}")
 _SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
@@ -236,8 +236,8 @@ def _number(raw: bytes, what: str) -> int:
         if not -(1 << 63) <= value < 1 << 63:
             raise IntegrityError(f"a tar header's {what} doesn't fit into 64 bits")
         return value
-    octal = _OCTAL.match(raw)
-    if octal is None or (octal.end() != len(raw) and raw[octal.end() - 1] not in b" \0"):
+    octal = _OCTAL.fullmatch(raw)
+    if octal is None:
         raise IntegrityError(f"a tar header's {what} is not a number: {raw!r}")
     return int(octal[1] or b"0", 8)
 
@@ -348,7 +348,7 @@ class _Seekable(_Source):
         super().__init__(())
         self._archive = archive
         self._end = archive.seek(0, io.SEEK_END)
-        self.position = archive.seek(0)
+        archive.seek(0)
 
     def take(self, size: int) -> bytes:
         data = self._archive.read(size)

@@ -327,7 +327,7 @@ _OF_THE_HTTP_SERVER = {"date", "server", "connection"}
 
 
 def comparable(answer: Answer) -> tuple[int, list[tuple[str, str]], Any]:
-    """An answer without what differs between any two: made-up ids, times, versions, the order of sets, our own prose."""
+    """An answer without what differs between any two: made-up ids, times, versions, order of sets, prose."""
     fields = sorted(
         (name.lower(), _normal(name.lower(), value))
         for name, value in answer.headers

@@ -159,7 +159,8 @@ def _enter(stack: list[int], part: bytes, make: bool) -> bytes | None:
         except FileNotFoundError:
             if not make or attempt:
                 raise IntegrityError("a folder that a layer speaks of doesn't exist", where=_shown((part,))) from None
-            os.mkdir(part, 0o755, dir_fd=stack[-1])
+            os.mkdir(part, dir_fd=stack[-1])
+            os.chmod(part, 0o755, dir_fd=stack[-1])  # noqa: S103 - whatever our umask is; it is new, so no link
         except OSError as fault:
             if fault.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise MachineError(f"can't open a folder: {fault.strerror}", where=_shown((part,))) from None

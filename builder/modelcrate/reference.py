@@ -1,0 +1,143 @@
+"""The address of an image: registry, repository, tag and digest, by the strict grammar of the distribution
+specification.
+
+Everything that ends in a URL or a path goes through here first, so no other module has to distrust a name again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import IntegrityError, UserError
+
+HUB = "docker.io"
+HUB_API = "registry-1.docker.io"
+HUB_ALIASES = frozenset({HUB, "index.docker.io", HUB_API})
+
+MAX_NAME = 255
+"""Registry and repository together, by custom of all large registries (distribution-spec, "pulling manifests")."""
+
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference:
+    """Where an image is, or is to be. With tag and digest both given the digest decides, and the tag is kept."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        if not is_registry(self.registry):
+            raise _refused(f"{self.registry}/{self.repository}", f"{self.registry!r:.80} is not a host or host:port")
+        if not _REPOSITORY.fullmatch(self.repository):
+            why = "a repository is lower-case letters, digits, and single '.', '_', '__' or dashes between them"
+            raise _refused(f"{self.registry}/{self.repository}", why)
+        if len(self.name) > MAX_NAME:
+            raise _refused(self.name, f"a name has at most {MAX_NAME} characters, this one {len(self.name)}")
+        if self.tag is not None and not _TAG.fullmatch(self.tag):
+            raise _refused(f"{self.name}:{self.tag}", "a tag is 1 to 128 letters, digits, '.', '_' or '-'")
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.name}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """`[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`; without a host, Docker Hub. Anything else is a UserError.
+
+        `str` is the inverse: `Reference.parse(str(ref)) == ref`.
+        """
+        rest, at, digest = text.partition("@")
+        registry, rest = _split_registry(rest, text)
+        repository, colon, tag = rest.partition(":")
+        if (colon and not tag) or (at and not digest):
+            raise _refused(text, "there is nothing behind the last ':' or '@'")
+        if registry == HUB and "/" not in repository and repository:
+            repository = f"library/{repository}"
+        try:
+            return cls(registry, repository, tag or None, Digest.parse(digest) if at else None)
+        except IntegrityError as fault:
+            raise _refused(text, fault.what) from None
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def target(self) -> str:
+        """What is asked of the registry: the digest, else the tag, else `latest`."""
+        return str(self.digest) if self.digest else self.tag or "latest"
+
+    @property
+    def api_host(self) -> str:
+        """The host (and port) that speaks the protocol; Docker Hub's differs from its name."""
+        return HUB_API if self.registry == HUB else self.registry
+
+    @property
+    def local(self) -> bool:
+        """Whether the registry is on this machine's loopback interface, where plain HTTP is allowed."""
+        return is_loopback(host_of(self.registry))
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository, this digest, no tag."""
+        return replace(self, tag=None, digest=digest)
+
+    def tagged(self, tag: str) -> Reference:
+        """The same repository, this tag, no digest."""
+        return replace(self, tag=tag, digest=None)
+
+
+def is_registry(text: str) -> bool:
+    """Whether this is a host, or a host and a port below 65536, by grammar alone."""
+    if not _REGISTRY.fullmatch(text):
+        return False
+    host, port = host_of(text), text.rpartition("]")[2].partition(":")[2]
+    if int(port or 1) not in range(1, 65536):
+        return False
+    return not text.startswith("[") or _address(host) is not None
+
+
+def host_of(registry: str) -> str:
+    """The host without port and brackets."""
+    return registry[1:].partition("]")[0] if registry.startswith("[") else registry.partition(":")[0]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its spelling; names are not resolved."""
+    address = _address(host)
+    name = host.lower()
+    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _split_registry(rest: str, text: str) -> tuple[str, str]:
+    """The registry and what follows it; Docker's rule: a first part with '.', ':' or 'localhost' is a host."""
+    if "://" in rest:
+        raise _refused(text, "an image is named without a scheme, for instance registry.example/team/name:tag")
+    first, slash, remainder = rest.partition("/")
+    if not slash or not (set(first) & set(".:[") or first == "localhost"):
+        return HUB, rest
+    return (HUB if first.lower() in HUB_ALIASES else first.lower()), remainder
+
+
+def _refused(text: str, why: str) -> UserError:
+    return UserError(
+        f"not an image reference: {text[:300]!r}", why=why, hint="expected [HOST[:PORT]/]REPOSITORY[:TAG][@sha256:...]"
+    )

@@ -1,0 +1,93 @@
+"""WWW-Authenticate, read properly: several headers, several schemes in one, quoted commas, any case (RFC 9110,
+11.6.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from modelcrate.registry.wire import Access
+
+MAX_HEADER = 16 << 10
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PARAMETER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to be let in: the scheme in lower case, and its parameters with lower-case names."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def realm(self) -> str:
+        return self.parameters.get("realm", "")
+
+    @property
+    def service(self) -> str:
+        return self.parameters.get("service", "")
+
+    @property
+    def error(self) -> str:
+        return self.parameters.get("error", "")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return tuple(self.parameters.get("scope", "").split())
+
+
+def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
+    """All challenges, in their order. What can't be read is left out, never guessed at."""
+    found: list[Challenge] = []
+    for text in headers:
+        text, at = text[:MAX_HEADER], 0
+        while scheme := _TOKEN.match(text, _skip(text, at)):
+            parameters, at = _parameters(text, scheme.end())
+            found.append(Challenge(scheme[0].lower(), parameters))
+    return found
+
+
+def choose(challenges: Iterable[Challenge]) -> Challenge | None:
+    """The one that we can answer: Bearer with a realm, else Basic; others (Negotiate, Digest) are not for us."""
+    known = list(challenges)
+    bearers = [one for one in known if one.scheme == "bearer" and one.realm]
+    basics = [one for one in known if one.scheme == "basic"]
+    return next(iter(bearers + basics), None)
+
+
+def parse_scope(text: str) -> Access | None:
+    """`repository:NAME:pull,push` as an Access; None for other kinds. A name may hold a port, so the split is
+    from the right."""
+    kind, _, rest = text.partition(":")
+    name, _, actions = rest.rpartition(":")
+    return Access(name, frozenset(filter(None, actions.split(",")))) if kind == "repository" and name else None
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t,":
+        at += 1
+    return at
+
+
+def _parameters(text: str, at: int) -> tuple[dict[str, str], int]:
+    """The parameters from here on, up to the next scheme (a token that no '=' follows) or the end."""
+    found: dict[str, str] = {}
+    while match := _PARAMETER.match(text, at):
+        value = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
+        found.setdefault(match[1].lower(), value)
+        at = match.end()
+        if not text.startswith(",", at):
+            break
+        at = _skip(text, at)
+    else:
+        at = _past_token68(text, at)
+    return found, at
+
+
+def _past_token68(text: str, at: int) -> int:
+    """Behind a blob such as `Negotiate dG9rZW4=`, where there is one."""
+    blob = re.compile(r"[ \t]+[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)").match(text, at)
+    return blob.end() if blob else at

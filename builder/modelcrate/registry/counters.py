@@ -1,0 +1,54 @@
+"""What went over the wire, counted where it leaves and arrives; safe for threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests by verb (token requests as TOKEN), and bytes of bodies in both directions."""
+
+    requests: Mapping[str, int] = field(default_factory=dict)
+    sent: int = 0
+    received: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(self.requests.values())
+
+
+class Counters:
+    """The running counts of one client, or of a part of its work, which its `parent` counts too. Counting
+    changes it."""
+
+    def __init__(self, parent: Counters | None = None) -> None:
+        self._lock, self._parent = threading.Lock(), parent
+        self._requests: Counter[str] = Counter()
+        self._sent = self._received = 0
+
+    def request(self, verb: str) -> None:
+        with self._lock:
+            self._requests[verb] += 1
+        if self._parent:
+            self._parent.request(verb)
+
+    def sent(self, size: int) -> None:
+        with self._lock:
+            self._sent += size
+        if self._parent:
+            self._parent.sent(size)
+
+    def received(self, size: int) -> None:
+        with self._lock:
+            self._received += size
+        if self._parent:
+            self._parent.received(size)
+
+    def read(self) -> Traffic:
+        """The counts as they are now."""
+        with self._lock:
+            return Traffic(dict(self._requests), self._sent, self._received)

@@ -1,0 +1,181 @@
+"""Takes a request to a registry and brings back its answer: authorised, redirected with care, repeated where
+that may help."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from dataclasses import replace
+
+from modelcrate.reference import HUB, HUB_API, host_of, is_loopback
+from modelcrate.registry import addresses, wire
+from modelcrate.registry.auth import Authenticator
+from modelcrate.registry.counters import Counters
+from modelcrate.registry.events import Emit, Warned
+from modelcrate.registry.faults import PASSING, Lost, refusal
+from modelcrate.registry.gate import Gate
+from modelcrate.registry.remote import Remote
+from modelcrate.registry.retry import Clock, Engine
+from modelcrate.registry.settings import Settings
+from modelcrate.registry.transport import Reply, Transport, Trust
+from modelcrate.registry.wire import Answer, Request
+from modelcrate_layers.errors import RegistryError
+
+MAX_HOPS = 10
+LONG = 64 << 20
+"""Bytes of a body from which on a token has to be young when it is sent."""
+
+_MOVED = frozenset({301, 302, 303, 307, 308})
+
+
+class Courier:
+    """The one way from our values to a registry and back. Shared by all threads; it keeps what it learnt of
+    each registry."""
+
+    def __init__(self, settings: Settings, clock: Clock, emit: Emit, counters: Counters) -> None:
+        self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
+        self.engine = Engine(settings.patience, clock, emit)
+        self._transport = Transport(settings)
+        self._auth = Authenticator(settings, self._transport, clock, emit)
+        self._lock = threading.RLock()
+        self._remotes: dict[str, Remote] = {}
+        self._warned: set[tuple[str, str]] = set()
+
+    def close(self) -> None:
+        """End all kept connections."""
+        self._transport.close()
+
+    def remote(self, registry: str) -> Remote:
+        """This registry, looked at once: one request without credentials where plain HTTP is possible, else none."""
+        with self._lock:
+            if registry not in self._remotes:
+                self._remotes[registry] = self._look(registry)
+            return self._remotes[registry]
+
+    def send(
+        self,
+        request: Request,
+        remote: Remote,
+        doing: str,
+        ok: Collection[int] = (200,),
+        *,
+        counters: Counters | None = None,
+        patience: float | None = None,
+    ) -> Answer:
+        """The answer, if its status is one of `ok`; else a Refusal that says what was being done."""
+        tally = counters or self.counters
+
+        def act() -> Answer:
+            return self._judged(self._authorised(request, remote, tally, patience), request, remote, doing, ok)
+
+        return self.engine.run(act) if request.repeat else act()
+
+    def open(
+        self, request: Request, remote: Remote, doing: str, ok: Collection[int], *, counters: Counters | None = None
+    ) -> Reply:
+        """As `send`, but the body of a welcome answer is left to the caller, who closes it."""
+        tally = counters or self.counters
+
+        def act() -> Reply:
+            reply = self._authorised(request, remote, tally, None)
+            if reply.answer.status not in ok:
+                self._judged(reply, request, remote, doing, ok)
+            return reply
+
+        return self.engine.run(act)
+
+    def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Answer:
+        answer = reply.read()
+        for text in wire.warnings(answer):
+            self._warn(remote, text)
+        if answer.status in ok:
+            remote.gate.went_well()
+            return answer
+        if answer.status in PASSING:
+            remote.gate.groaned()
+        raise refusal(replace(request, url=answer.url or request.url), answer, doing, self.clock.now())
+
+    def _authorised(self, request: Request, remote: Remote, counters: Counters, patience: float | None) -> Reply:
+        length = request.body.length if request.body else 0
+        young = length is None or length > LONG
+        used = self._auth.header(remote, request.access, counters, young=young) if remote.owns(request.url) else ""
+        reply = self._walk(request, remote, used, counters, patience)
+        if reply.answer.status != 401 or not remote.owns(reply.answer.url):
+            return reply
+        answer = reply.read()
+        if not challenged(answer):
+            answer = self._pinged(remote, answer, counters)
+        used = self._auth.answer(remote, request, answer, used, counters)
+        return self._walk(request, remote, used, counters, patience)
+
+    def _walk(self, request: Request, remote: Remote, used: str, counters: Counters, patience: float | None) -> Reply:
+        """Follow redirects by hand: the method and the body stay, the Authorization goes to nobody else."""
+        for _ in range(MAX_HOPS + 1):
+            own = remote.owns(request.url)
+            headers = {**request.headers, "Authorization": used} if own and used else request.headers
+            trust = remote.trust if own else self._foreign_trust(request.url)
+            try:
+                reply = self._transport.exchange(replace(request, headers=headers), trust, counters, patience=patience)
+            except Lost:
+                remote.gate.groaned()
+                raise
+            location = reply.answer.headers.get("Location")
+            if reply.answer.status not in _MOVED or not location:
+                return reply
+            reply.close()
+            target = wire.resolve(request.url, location, request.where())
+            addresses.check_hop(request.url, target, request.where())
+            request = wire.follow(request, target)
+        raise RegistryError("the registry sends us in circles", where=request.where(), why=f"{MAX_HOPS} redirects")
+
+    def _foreign_trust(self, url: str) -> Trust:
+        return Trust.of(self.settings.habits(url.split("/")[2]), self.settings)
+
+    def _pinged(self, remote: Remote, answer: Answer, counters: Counters) -> Answer:
+        """The challenge of `GET /v2/`, where a 401 came without one (ghcr and gcr do that on some paths)."""
+        ping = self._transport.exchange(wire.ping(remote.origin), remote.trust, counters).read()
+        return replace(answer, headers=ping.headers) if challenged(ping) else answer
+
+    def _look(self, registry: str) -> Remote:
+        host = HUB_API if registry == HUB else registry
+        habits = self.settings.habits(registry)
+        limit = self.settings.concurrency or habits.concurrency
+        trust = Trust.of(habits, self.settings)
+        remote = Remote(registry, f"https://{host}", habits, trust, Gate(limit))
+        if not habits.plain_http and not is_loopback(host_of(host)):
+            return remote
+        return self._probe(replace(remote, origin=f"http://{host}"), certain=habits.plain_http)
+
+    def _probe(self, remote: Remote, *, certain: bool) -> Remote:
+        """Plain HTTP was allowed: see whether it is spoken, or TLS after all. Nothing secret goes with this."""
+        secure = replace(remote, origin="https" + remote.origin.removeprefix("http"))
+        answer = self._greeting(remote)
+        if answer is not None and answer.status in _MOVED:
+            target = answer.headers.get("Location")
+            if addresses.host(target) == addresses.host(remote.origin) and target.startswith("https://"):
+                return replace(remote, origin="https://" + target.split("/")[2])
+        if (answer is None or answer.status == 400) and not certain and self._greeting(secure) is not None:
+            return secure
+        if answer is not None:
+            self._auth.learn(remote, answer)
+        return remote
+
+    def _greeting(self, remote: Remote) -> Answer | None:
+        try:
+            return self._transport.exchange(wire.ping(remote.origin, "HEAD"), remote.trust, self.counters).read()
+        except Lost as fault:
+            if not fault.retry and remote.origin.startswith("https") and "plain HTTP" not in fault.hint:
+                raise  # a certificate that we don't believe: never a reason to go on without TLS
+            return None
+
+    def _warn(self, remote: Remote, text: str) -> None:
+        with self._lock:
+            new = (remote.registry, text) not in self._warned
+            self._warned.add((remote.registry, text))
+        if new:
+            self.emit(Warned(remote.registry, text))
+
+
+def challenged(answer: Answer) -> bool:
+    """Whether an answer says how to log in."""
+    return bool(answer.headers.all("WWW-Authenticate"))

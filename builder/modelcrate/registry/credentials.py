@@ -1,0 +1,246 @@
+"""Whose name and secret are used for a registry, and where they were found.
+
+First of: given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
+containers tools and Docker; what GitHub and GitLab put into their jobs; nobody. A .netrc is never read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelcrate.reference import HUB, HUB_ALIASES
+from modelcrate.registry.keychain import Keychain
+from modelcrate.registry.settings import Settings
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import CrateError, UserError
+
+HUB_KEY = "https://index.docker.io/v1/"
+"""The key that Docker keeps its Hub under, for historical reasons."""
+
+IDENTITY = "<token>"
+MAX_CONFIG = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A name and a password; or an identity token, to be traded for access tokens; or a ready access token."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    source: str = ""
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header of the Basic scheme."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+def find(registry: str, repository: str, settings: Settings) -> Credential | None:
+    """The credential for a repository of this registry (host[:port]), with its source; None for an anonymous caller."""
+    for look in _places(settings):
+        found = look(registry, repository)
+        if found is not None:
+            return found
+    return None
+
+
+Look = Callable[[str, str], Credential | None]
+
+
+def _places(settings: Settings) -> Iterator[Look]:
+    environment = settings.environment
+    if settings.username is not None:
+        given = Credential(settings.username, settings.password or "", source="given explicitly")
+        yield lambda registry, repository: given
+    yield lambda registry, repository: _own_variables(registry, environment)
+    for path, source in _files(settings):
+        if path is None:
+            yield _in_variable(environment, source)
+        else:
+            yield _in_file(path, source, environment)
+    yield lambda registry, repository: _of_ci(registry, environment)
+
+
+def _own_variables(registry: str, environment: Mapping[str, str]) -> Credential | None:
+    """MODELCRATE_REGISTRY_TOKEN, or _USERNAME and _PASSWORD; with the host behind them (REGISTRY_EXAMPLE_5000)
+    for one registry.
+
+    Without a host they hold for MODELCRATE_REGISTRY, and for any registry where that is not set.
+    """
+    suffix = "_" + re.sub(r"[^A-Z0-9]", "_", registry.upper())
+    only = environment.get("MODELCRATE_REGISTRY", "")
+    for end in (suffix, "") if only in ("", registry) else (suffix,):
+        token, name, password = (
+            environment.get(f"MODELCRATE_REGISTRY_{key}{end}", "") for key in ("TOKEN", "USERNAME", "PASSWORD")
+        )
+        if token:
+            return Credential(access_token=token, source=f"MODELCRATE_REGISTRY_TOKEN{end}")
+        if name and password:
+            return Credential(name, password, source=f"MODELCRATE_REGISTRY_USERNAME{end}")
+    return None
+
+
+def _files(settings: Settings) -> Iterator[tuple[Path | None, str]]:
+    """Configuration files in their order, with the words for their source; None stands for DOCKER_AUTH_CONFIG."""
+    environment, home = settings.environment, settings.home
+    if settings.auth_file is not None:
+        yield settings.auth_file, "the auth file given"
+    if named := environment.get("REGISTRY_AUTH_FILE"):
+        yield Path(named), "REGISTRY_AUTH_FILE"
+    if environment.get("DOCKER_AUTH_CONFIG"):
+        yield None, "DOCKER_AUTH_CONFIG"
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers/auth.json", ""
+    config = environment.get("XDG_CONFIG_HOME")
+    if config or home:
+        yield (Path(config) if config else Path(home or "") / ".config") / "containers/auth.json", ""
+    if docker := environment.get("DOCKER_CONFIG"):
+        yield Path(docker) / "config.json", ""
+    elif home:
+        yield home / ".docker/config.json", ""
+    if home:
+        yield home / ".dockercfg", ""
+
+
+def _in_file(path: Path, source: str, environment: Mapping[str, str]) -> Look:
+    def look(registry: str, repository: str) -> Credential | None:
+        said = f"{source} ({path})" if source else str(path)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_CONFIG + 1)
+        except OSError as fault:
+            if source and not isinstance(fault, FileNotFoundError):
+                raise UserError(
+                    "the file with credentials can't be read", where=said, why=str(fault.strerror)
+                ) from None
+            return None
+        return in_config(_parsed(data, said), registry, repository, environment, said)
+
+    return look
+
+
+def _in_variable(environment: Mapping[str, str], source: str) -> Look:
+    def look(registry: str, repository: str) -> Credential | None:
+        config = _parsed(environment[source].encode(), source)
+        return in_config(config, registry, repository, environment, source)
+
+    return look
+
+
+def _parsed(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        return parse_object(data, where) if data.strip() else {}
+    except CrateError as fault:
+        raise UserError("the file with credentials is not JSON", where=where, why=fault.what[:80]) from None
+
+
+def in_config(
+    config: Mapping[str, Any], registry: str, repository: str, environment: Mapping[str, str], source: str
+) -> Credential | None:
+    """What a Docker or containers configuration says: credHelpers first, then credsStore, then auths."""
+    server = HUB_KEY if registry in HUB_ALIASES else registry
+    helpers = _table(config, "credHelpers")
+    for key in keys(registry, repository):
+        if isinstance(named := helpers.get(key), str):
+            return _from_keychain(named, server if key == registry else key, environment, source)
+    if isinstance(store := config.get("credsStore"), str) and store:
+        kept = _from_keychain(store, server, environment, source)
+        if kept is not None:
+            return kept
+    auths = (
+        _table(config, "auths") if "auths" in config or "credsStore" in config else config
+    )  # .dockercfg has no "auths"
+    return _from_auths(auths, registry, repository, environment, source)
+
+
+def keys(registry: str, repository: str) -> Iterator[str]:
+    """The keys that may name this repository, the most specific first; Docker Hub has several names."""
+    names = [HUB, HUB_KEY, "index.docker.io", "registry-1.docker.io"] if registry in HUB_ALIASES else [registry]
+    parts = repository.split("/") if repository else []
+    for end in range(len(parts), 0, -1):
+        yield from ("/".join([name, *parts[:end]]) for name in names if "://" not in name)
+    yield from names
+
+
+def _from_keychain(name: str, server: str, environment: Mapping[str, str], source: str) -> Credential | None:
+    kept = Keychain(name, environment).get(server)
+    if kept is None:
+        return None
+    said = f"credential helper {name} ({source})"
+    if kept.username == IDENTITY:
+        return Credential(identity_token=kept.secret, source=said)
+    return Credential(kept.username, kept.secret, source=said)
+
+
+def _from_auths(
+    auths: Mapping[str, Any], registry: str, repository: str, environment: Mapping[str, str], source: str
+) -> Credential | None:
+    normal = {_bare(key): entry for key, entry in reversed(list(auths.items()))}
+    for key in keys(registry, repository):
+        entry = auths.get(key, normal.get(_bare(key)))
+        if isinstance(entry, Mapping) and (found := _entry(entry, f"{source}, {key}")) is not None:
+            return found
+    return None
+
+
+def _entry(entry: Mapping[str, Any], source: str) -> Credential | None:
+    def text(key: str) -> str:
+        value = entry.get(key)
+        return value if isinstance(value, str) else ""
+
+    name, password = text("username"), text("password")
+    if text("auth"):
+        name, password = _decoded(text("auth"), source)
+    if token := text("identitytoken"):
+        return Credential(name, identity_token=token, source=source)
+    if token := text("registrytoken"):
+        return Credential(access_token=token, source=source)
+    return Credential(name, password, source=source) if name and password else None
+
+
+def _decoded(text: str, source: str) -> tuple[str, str]:
+    try:
+        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise UserError("an 'auth' that is not base64 of user:password", where=source) from None
+    return name, password.rstrip("\0") if colon else ""
+
+
+def _bare(key: str) -> str:
+    """A key without scheme and API version; Hub's historical key becomes its host."""
+    bare = re.sub(r"^https?://", "", key)
+    return re.sub(r"/v[12]/?$", "", bare).rstrip("/").lower()
+
+
+def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _of_ci(registry: str, environment: Mapping[str, str]) -> Credential | None:
+    """GitHub's job token for ghcr.io; GitLab's for its own registry and dependency proxy."""
+    told = environment.get
+    if registry == "ghcr.io" and told("GITHUB_ACTIONS") == "true" and told("GITHUB_TOKEN"):
+        return Credential(told("GITHUB_ACTOR") or "github", told("GITHUB_TOKEN", ""), source="GITHUB_TOKEN of the job")
+    if registry == told("CI_REGISTRY") and told("GITLAB_CI"):
+        if told("CI_REGISTRY_USER") and told("CI_REGISTRY_PASSWORD"):
+            return Credential(
+                told("CI_REGISTRY_USER", ""), told("CI_REGISTRY_PASSWORD", ""), source="CI_REGISTRY_PASSWORD of the job"
+            )
+        if told("CI_JOB_TOKEN"):
+            return Credential("gitlab-ci-token", told("CI_JOB_TOKEN", ""), source="CI_JOB_TOKEN of the job")
+    if told("CI_DEPENDENCY_PROXY_SERVER") == registry and told("CI_DEPENDENCY_PROXY_PASSWORD"):
+        return Credential(
+            told("CI_DEPENDENCY_PROXY_USER") or "gitlab-ci-token",
+            told("CI_DEPENDENCY_PROXY_PASSWORD", ""),
+            source="CI_DEPENDENCY_PROXY_PASSWORD of the job",
+        )
+    return None

@@ -1,0 +1,120 @@
+"""Answers that mean no, and connections that went away, as errors that name the likely cause.
+
+What may be repeated is decided here, once, by status; nothing in this module waits or sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+
+from modelcrate.registry.wire import Answer, Request, redacted
+from modelcrate_layers.content import parse_json
+from modelcrate_layers.errors import CrateError, RegistryError
+
+PASSING = frozenset({408, 429, 499, 500, 502, 503, 504, 522})
+"""Statuses that may pass: timeouts, overload, and gateways that lost their server."""
+
+MAX_ERROR_BODY = 64 << 10
+
+MAX_SKEW = 60
+"""Seconds by which clocks may differ before they are named as the likely cause of a refused token."""
+
+
+class Refusal(RegistryError):  # noqa: N818  (errors are named after what happened)
+    """The registry answered, and the answer was no."""
+
+    def __init__(self, request: Request, answer: Answer, what: str, why: str = "", hint: str = "") -> None:
+        super().__init__(what, where=f"{request.method} {redacted(request.url)}", why=why, hint=hint)
+        self.status = answer.status
+        self.codes = frozenset(code for code, _ in spoken(answer))
+        self.retry = answer.status in PASSING
+        self.after = answer.headers.get("Retry-After")
+
+
+class Lost(RegistryError):  # noqa: N818  (errors are named after what happened)
+    """The connection failed, broke or stalled before there was an answer."""
+
+    def __init__(self, request: Request, why: str, *, retry: bool = True, hint: str = "") -> None:
+        super().__init__("no answer from the registry", where=request.where(), why=why, hint=hint)
+        self.retry = retry
+        self.after = ""
+
+
+def may_pass(fault: BaseException) -> bool:
+    """Whether trying once more may help."""
+    return isinstance(fault, Refusal | Lost) and fault.retry
+
+
+def spoken(answer: Answer) -> list[tuple[str, str]]:
+    """Code and message of each error in the body; empty where the body is not the specification's JSON."""
+    try:
+        document = parse_json(answer.body[:MAX_ERROR_BODY])
+    except CrateError:
+        return []
+    errors = document.get("errors") if isinstance(document, dict) else None
+    return [
+        (str(one.get("code", ""))[:80], str(one.get("message", ""))[:300])
+        for one in (errors if isinstance(errors, list) else [])[:10]
+        if isinstance(one, dict)
+    ]
+
+
+def refusal(request: Request, answer: Answer, doing: str, now: float | None = None) -> Refusal:
+    """The error for an unwelcome answer. `doing` names the act, for instance 'upload of sha256:...'; `now` our
+    clock."""
+    said = "; ".join(f"{code}: {message}" if message else code for code, message in spoken(answer))
+    host = request.url.split("/")[2].rpartition("@")[2]
+    why = said or (f"the answer is {answer.media_type or 'of no type'}, not a registry's" if answer.body else "")
+    what = (
+        f"{host} refused the {doing}: {answer.status}{f' {_NAMES[answer.status]}' if answer.status in _NAMES else ''}"
+    )
+    return Refusal(request, answer, what, why, _hint(request, answer, now))
+
+
+_NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        400: "bad request", 401: "not logged in", 403: "not allowed", 404: "not found", 405: "not supported",
+        409: "conflict", 413: "body too large", 416: "wrong range", 429: "too many requests", 501: "not supported",
+    }
+)  # fmt: skip
+
+
+def _hint(request: Request, answer: Answer, now: float | None) -> str:
+    codes = {code for code, _ in spoken(answer)}
+    host = request.url.split("/")[2].rpartition("@")[2]
+    if answer.status in (401, 403) or codes & {"DENIED", "UNAUTHORIZED"}:
+        return _access_hint(request, answer, host, now)
+    if answer.status == 413:
+        return (
+            "a proxy in front of the registry limits the size of request bodies; set `upload: chunks` and a smaller\n"
+            f"`chunk-size`, for instance 50MB, for {host} in registries.yaml"
+        )
+    if "NAME_UNKNOWN" in codes or (answer.status == 404 and request.method == "POST"):
+        if ".dkr.ecr." in host:
+            return "the repository does not exist; ECR does not create one on push: `aws ecr create-repository` first"
+        return "the repository does not exist, or these credentials can't see it"
+    if "TOOMANYREQUESTS" in codes or answer.status == 429:
+        return "the registry limits the rate of requests; log in, or try again later"
+    return ""
+
+
+def _access_hint(request: Request, answer: Answer, host: str, now: float | None) -> str:
+    challenge = " ".join(answer.headers.all("WWW-Authenticate"))
+    wanted = " ".join(map(str, request.access))
+    skew = _skew(answer, now)
+    if skew > MAX_SKEW and request.access:
+        return f"this machine's clock and the registry's differ by {skew} seconds, so tokens look expired"
+    if "insufficient_scope" in challenge or answer.status == 403:
+        return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"
+    return f"log in first: modelcrate login {host}"
+
+
+def _skew(answer: Answer, now: float | None) -> int:
+    """Seconds between the registry's clock (its Date) and ours; 0 where one of them is unknown."""
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("Date")).timestamp()
+    except (TypeError, ValueError):
+        return 0
+    return 0 if now is None else abs(int(theirs - now))

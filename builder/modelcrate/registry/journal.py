@@ -1,0 +1,115 @@
+"""Uploads under way, noted on disk, so that a later run can go on where this one was killed.
+
+One small file an upload, replaced as a whole after every chunk that the registry confirmed. A lock beside it keeps two
+processes from feeding one session. Nothing is synced: a killed process loses nothing by that, and after a power cut the
+worst is an upload that begins anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate.registry.retry import Clock
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import CrateError
+
+LIFETIME = 24 * 3600.0
+"""Seconds; registries sweep unfinished uploads after hours to days."""
+
+MAX_NOTE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An upload in a registry: where it goes on, and how many bytes the registry has confirmed."""
+
+    location: str
+    offset: int = 0
+
+
+class Entry:
+    """The note about one blob's upload into one repository, held by this process alone. Close it."""
+
+    def __init__(self, path: Path | None, lock: int | None, clock: Clock) -> None:
+        self._path, self._lock, self._clock = path, lock, clock
+
+    def read(self) -> Session | None:
+        """What an earlier run noted, None where there is nothing, or nothing young enough."""
+        if self._path is None:
+            return None
+        try:
+            with self._path.open("rb") as file:
+                told = parse_object(file.read(MAX_NOTE))
+            location, offset, noted = told["location"], told["offset"], told["noted"]
+        except (OSError, CrateError, KeyError):
+            return None
+        sound = isinstance(location, str) and type(offset) is int and offset >= 0 and isinstance(noted, int | float)
+        return Session(location, offset) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
+
+    def note(self, session: Session) -> None:
+        """Remember this; not being able to is no reason to fail."""
+        if self._path is None:
+            return
+        text = json.dumps({"location": session.location, "offset": session.offset, "noted": self._clock.now()})
+        beside = self._path.with_suffix(".new")
+        with suppress(OSError):
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+            beside.replace(self._path)
+
+    def forget(self) -> None:
+        """The upload is finished or cancelled."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def close(self) -> None:
+        """Let others have it."""
+        if self._lock is not None:
+            if self._path is not None and not self._path.exists():
+                with suppress(OSError):
+                    self._path.with_suffix(".lock").unlink()
+            os.close(self._lock)
+            self._lock = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The folder of notes; without a folder nothing is remembered."""
+
+    folder: Path | None
+    clock: Clock
+
+    def entry(self, place: str, name: str) -> Entry:
+        """The note about blob `name` in `place`. Where another process holds it, one that remembers nothing."""
+        if self.folder is None:
+            return Entry(None, None, self.clock)
+        key = hashlib.sha256(f"{place}\n{name}".encode()).hexdigest()[:40]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return Entry(None, None, self.clock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return Entry(None, None, self.clock)
+        return Entry(self.folder / f"{key}.json", lock, self.clock)
+
+    def sweep(self) -> int:
+        """Remove notes that are too old; the number removed."""
+        removed = 0
+        for path in self.folder.glob("*.json") if self.folder and self.folder.is_dir() else ():
+            with suppress(OSError):
+                if self.clock.now() - path.stat().st_mtime >= LIFETIME:
+                    path.unlink()
+                    path.with_suffix(".lock").unlink(missing_ok=True)
+                    removed += 1
+        return removed

@@ -1,0 +1,101 @@
+"""Docker's credential helpers: programs called `docker-credential-NAME` that keep secrets for us.
+
+Protocol: the server's key on standard input, JSON on standard output, exit 1 and a known sentence where there
+is nothing.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import CrateError, MachineError, UserError
+
+TIMEOUT = 30.0
+"""Seconds; some helpers ask a cloud, none should ask a user for longer."""
+
+MAX_OUTPUT = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOTHING = ("credentials not found", "no credentials server url", "no credentials username")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a helper knows of one server. The user `<token>` marks an identity token."""
+
+    username: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Keychain:
+    """One helper, by the last part of its name. `environment` gives its PATH and is passed on to it."""
+
+    name: str
+    environment: Mapping[str, str] = field(repr=False)
+    timeout: float = TIMEOUT
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"not the name of a credential helper: {self.name!r:.80}")
+
+    @property
+    def program(self) -> str:
+        return f"docker-credential-{self.name}"
+
+    def get(self, server: str) -> Kept | None:
+        """What is kept for this server, None where nothing is."""
+        done = self._run("get", server)
+        if done.returncode != 0:
+            if any(text in done.stdout.decode(errors="replace").lower() for text in _NOTHING):
+                return None
+            raise self._fault(f"it ended with code {done.returncode}")
+        try:
+            answer = parse_object(done.stdout[:MAX_OUTPUT])
+        except CrateError:
+            raise self._fault("its output is not the JSON of a credential helper") from None
+        username, secret = answer.get("Username"), answer.get("Secret")
+        if not isinstance(username, str) or not isinstance(secret, str):
+            raise self._fault("its output lacks Username or Secret")
+        return Kept(username, secret) if secret else None
+
+    def store(self, server: str, username: str, secret: str) -> None:
+        """Keep this secret."""
+        import json
+
+        text = json.dumps({"ServerURL": server, "Username": username, "Secret": secret})
+        if self._run("store", text).returncode != 0:
+            raise self._fault("it did not store the credentials")
+
+    def erase(self, server: str) -> None:
+        """Forget this server; not knowing it is fine."""
+        done = self._run("erase", server)
+        if done.returncode != 0 and not any(t in done.stdout.decode(errors="replace").lower() for t in _NOTHING):
+            raise self._fault("it did not erase the credentials")
+
+    def _run(self, verb: str, text: str) -> subprocess.CompletedProcess[bytes]:
+        found = shutil.which(self.program, path=self.environment.get("PATH", os.path.defpath))
+        if found is None:
+            raise self._fault("there is no such program on PATH")
+        try:
+            return subprocess.run(
+                [found, verb],
+                input=text.encode(),
+                capture_output=True,
+                timeout=self.timeout,
+                env=dict(self.environment),
+            )
+        except subprocess.TimeoutExpired:
+            raise self._fault(f"it did not answer within {self.timeout:g} seconds") from None
+        except OSError as fault:
+            raise self._fault(f"it can't be started: {fault.strerror}") from None
+
+    def _fault(self, why: str) -> MachineError:
+        hint = "the Docker configuration names this helper in credsStore or credHelpers"
+        return MachineError(f"the credential helper {self.program} failed", why=why, hint=hint)

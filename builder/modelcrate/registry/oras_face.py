@@ -1,0 +1,235 @@
+"""oras-py's interface over our engine, so that whoever has code for `OrasClient` can hand it our Registry.
+
+None of oras's own requests, retries, sessions or credential look-ups is used; what it promises by name is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import oras.auth
+import oras.auth.base
+import oras.container
+import oras.oci
+import oras.provider
+import requests
+
+from modelcrate.reference import Reference
+from modelcrate.registry import wire
+from modelcrate.registry.courier import Courier
+from modelcrate.registry.faults import PASSING
+from modelcrate.registry.pulls import RemoteBlob
+from modelcrate.registry.pushes import Sent
+from modelcrate.registry.wire import Access, Request
+from modelcrate_layers.content import CHUNK, Blob, Descriptor, Digest, MediaType, canonical_json, parse_object, verified
+from modelcrate_layers.errors import RegistryError, SourceError
+
+BACKEND = "modelcrate"
+_API = re.compile(r"/v2/(?P<name>.+)/(?:blobs|manifests|tags|referrers)/")
+
+
+class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no types
+    """oras's slot for logging in, left empty: the courier authorises."""
+
+    def get_auth_header(self) -> dict[str, str]:
+        return {}
+
+    def load_configs(self, container: Any, configs: Any = None) -> None:
+        """Nothing to load: credentials are looked up when they are needed."""
+
+    def authenticate_request(
+        self, original: Any, headers: dict[str, str], refresh: bool = False
+    ) -> tuple[dict[str, str], bool]:
+        return headers, False
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlob:
+    """A file on disk under the descriptor that oras made of it."""
+
+    path: Path
+    descriptor: Descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        pieces = self._pieces(start)
+        return pieces if start else verified(pieces, self.descriptor, str(self.path))
+
+    def _pieces(self, start: int) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                while chunk := file.read(CHUNK):
+                    yield chunk
+        except OSError as fault:
+            raise SourceError("a file can't be read", where=str(self.path), why=str(fault.strerror)) from None
+
+
+class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
+    """The methods of oras that touch the network, each in terms of our own verbs."""
+
+    _courier: Courier
+
+    def __init__(self, hostname: str | None = None) -> None:
+        oras.auth.auth_backends.setdefault(BACKEND, _Backend)
+        super().__init__(hostname=hostname, auth_backend=BACKEND)
+        self.session.trust_env = False
+
+    @abstractmethod
+    def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]: ...
+    @abstractmethod
+    def blob(self, ref: Reference, descriptor: Descriptor) -> RemoteBlob: ...
+    @abstractmethod
+    def has(self, ref: Reference, descriptor: Descriptor) -> bool: ...
+    @abstractmethod
+    def push_blob(self, ref: Reference, blob: Blob, mount_from: Any = ()) -> Sent: ...
+    @abstractmethod
+    def put_manifest(self, ref: Reference, data: bytes, media_type: str, tags: Any = ()) -> Descriptor: ...
+    @abstractmethod
+    def tags(self, ref: Reference) -> list[str]: ...
+    @abstractmethod
+    def delete(self, ref: Reference) -> None: ...
+
+    def do_request(
+        self,
+        url: str,
+        method: str = "GET",
+        data: Any = None,
+        headers: dict[str, str] | None = None,
+        json: Any = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """Any request to a registry; its answer whatever the status, after retries where those may help."""
+        parts = urlsplit(url)
+        remote = self._courier.remote(parts.netloc)
+        if json is not None:
+            data, headers = canonical_json(json), {"Content-Type": "application/json", **(headers or {})}
+        body = wire.Bytes(data) if isinstance(data, bytes) else None
+        if data is not None and body is None:
+            raise RegistryError(
+                "only bytes are sent this way", where=f"{method} {parts.path}", hint="use push_blob for files"
+            )
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        kept = {k: v for k, v in (headers or {}).items() if k.lower() not in ("authorization", "content-length")}
+        request = Request(
+            method, remote.origin + path, kept, body, _access(parts.path, method), method in ("GET", "HEAD")
+        )
+        reply = self._courier.open(request, remote, "request", frozenset(range(100, 600)) - PASSING)
+        if stream and method == "GET":
+            return reply.raw
+        answer, response = reply.read(), requests.Response()
+        response.status_code, response.url, response.raw = answer.status, answer.url, BytesIO(answer.body)
+        response.headers.update(dict(answer.headers.fields))
+        response._content = answer.body
+        return response
+
+    def blob_exists(self, layer: dict[str, Any], container: Any) -> bool:
+        """Whether the registry holds a layer."""
+        return self.has(self._reference(container), _layer(layer))
+
+    def upload_blob(
+        self, blob: str, container: Any, layer: dict[str, Any], do_chunked: bool = False, chunk_size: int = 0
+    ) -> requests.Response:
+        """Send a file; the way is chosen by the registry's habits, not by `do_chunked`."""
+        self.push_blob(self._reference(container), FileBlob(Path(blob), _layer(layer)))
+        return _done(201)
+
+    def put_upload(self, blob: str, container: Any, layer: dict[str, Any]) -> requests.Response:
+        """As upload_blob."""
+        return self.upload_blob(blob, container, layer)
+
+    def chunked_upload(
+        self, blob: str, container: Any, layer: dict[str, Any], chunk_size: int = 0
+    ) -> requests.Response:
+        """As upload_blob."""
+        return self.upload_blob(blob, container, layer)
+
+    def upload_manifest(self, manifest: dict[str, Any] | bytes, container: Any) -> requests.Response:
+        """Publish a manifest, serialised once."""
+        data = manifest if isinstance(manifest, bytes) else canonical_json(manifest)
+        media_type = str(parse_object(data).get("mediaType") or MediaType.MANIFEST)
+        descriptor = self.put_manifest(self._reference(container), data, media_type)
+        response = _done(201)
+        response.headers["Docker-Content-Digest"] = str(descriptor.digest)
+        return response
+
+    def get_manifest(
+        self, container: Any, allowed_media_type: Any = None, validation_schema: Any = None
+    ) -> dict[str, Any]:
+        """A manifest, verified, as an object."""
+        return parse_object(self.manifest(self._reference(container))[1])
+
+    def get_blob(self, container: Any, digest: str, stream: bool = False, head: bool = False) -> requests.Response:
+        """A blob's response, as it comes; `download_blob` and `blob` verify."""
+        place = self._courier.remote(self._reference(container).api_host).place(self._reference(container).repository)
+        return self.do_request(place.url(f"blobs/{Digest.parse(digest)}"), "HEAD" if head else "GET", stream=stream)
+
+    def download_blob(self, container: Any, digest: str, outfile: str) -> str:
+        """A blob into a file, verified, and in place only when it is whole."""
+        ref, name = self._reference(container), Digest.parse(digest)
+        remote = self._courier.remote(ref.registry)
+        request = wire.head_blob(remote.place(ref.repository), name, [wire.pulls(ref.repository)])
+        size = wire.length(self._courier.send(request, remote, f"blob {name}"))
+        if size is None:
+            raise RegistryError("the registry does not say how large a blob is", where=request.where())
+        beside = Path(f"{outfile}.part")
+        try:
+            with beside.open("wb") as file:
+                for chunk in self.blob(ref, Descriptor(wire.OCTETS, name, size)).chunks():
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(outfile)
+        finally:
+            beside.unlink(missing_ok=True)
+        return outfile
+
+    def get_tags(self, container: Any, N: int | None = None) -> list[str]:  # noqa: N803  (oras's name)
+        """The tags, at most N."""
+        return self.tags(self._reference(container))[:N]
+
+    def delete_tag(self, container: Any, tag: str) -> bool:
+        """Delete what a tag names; False where there is no such tag."""
+        ref = self._reference(container).tagged(tag)
+        try:
+            self.delete(ref)
+        except RegistryError as fault:
+            if getattr(fault, "status", 0) == 404:
+                return False
+            raise
+        return True
+
+    def _get_location(self, r: requests.Response, container: Any) -> str:
+        return wire.resolve(str(r.url), r.headers.get("Location", ""), "an upload")
+
+    def _reference(self, container: Any) -> Reference:
+        if isinstance(container, Reference):
+            return container
+        if isinstance(container, str):
+            container = oras.container.Container(container, registry=self.hostname)
+        return Reference.parse(str(container.uri))
+
+
+def _layer(layer: dict[str, Any]) -> Descriptor:
+    return Descriptor.parse(layer)
+
+
+def _done(status: int) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    return response
+
+
+def _access(path: str, method: str) -> tuple[Access, ...]:
+    found = _API.match(path)
+    if not found:
+        return ()
+    kinds: dict[str, Callable[[str], Access]] = {"GET": wire.pulls, "HEAD": wire.pulls, "DELETE": wire.deletes}
+    return (kinds.get(method, wire.pushes)(found["name"]),)

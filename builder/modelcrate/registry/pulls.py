@@ -1,0 +1,156 @@
+"""Manifests and blobs out of a registry or its mirrors: verified, capped, and continued where a stream breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from modelcrate.reference import Reference
+from modelcrate.registry import documents, wire
+from modelcrate.registry.courier import Courier
+from modelcrate.registry.events import Warned
+from modelcrate.registry.faults import Lost, Refusal
+from modelcrate.registry.remote import Remote
+from modelcrate.registry.transport import Reply
+from modelcrate.registry.wire import Place
+from modelcrate_layers.content import MAX_JSON, Descriptor, verified
+from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """The receiving side of one client."""
+
+    courier: Courier
+    check: Callable[[], None]
+
+    def places(self, ref: Reference) -> Iterator[tuple[Remote, Place]]:
+        """Where to ask, in order: the mirrors of the registry, then itself. Credentials are each host's own."""
+        origin = self.courier.settings.habits(ref.registry)
+        for mirror in origin.mirrors:
+            remote = self.courier.remote(mirror.host)
+            yield remote, remote.place(ref.repository, ref.registry if mirror.proxy else None)
+        remote = self.courier.remote(ref.registry)
+        yield remote, remote.place(ref.repository)
+
+    def resolve(self, ref: Reference) -> Descriptor:
+        """The descriptor of what the reference names; from a HEAD where that tells all, else from the manifest
+        itself."""
+
+        def ask(remote: Remote, place: Place) -> Descriptor:
+            request = wire.head_manifest(place, ref.target, [wire.pulls(place.repository)])
+            answer = self.courier.send(request, remote, f"manifest {ref}", (200, 405, 501))
+            told = wire.described(answer, request.where()) if answer.status == 200 else None
+            if told is None:
+                return self._manifest(remote, place, ref)[0]
+            if ref.digest and told.digest != ref.digest:
+                raise IntegrityError(
+                    f"the registry names {told.digest} where {ref.digest} was asked for", where=str(ref)
+                )
+            return told
+
+        return self._first(ref, ask)
+
+    def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
+        """The raw bytes and their descriptor, verified."""
+        return self._first(ref, lambda remote, place: self._manifest(remote, place, ref))
+
+    def _manifest(self, remote: Remote, place: Place, ref: Reference) -> tuple[Descriptor, bytes]:
+        request = wire.get_manifest(place, ref.target)
+        answer = self.courier.send(request, remote, f"manifest {ref}")
+        return documents.received(answer, ref.digest, request.where()), answer.body
+
+    def _first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
+        """The first place that answers well; the last one's fault where none does."""
+        places = list(self.places(ref))
+        for remote, place in places[:-1]:
+            try:
+                return ask(remote, place)
+            except CrateError as fault:
+                self.courier.emit(Warned(remote.registry, f"this mirror was of no use: {fault.what}"))
+        return ask(*places[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBlob:
+    """A blob in a registry, as a Blob: it streams, verified from the start, and goes on by Range when a stream
+    breaks off."""
+
+    puller: Puller
+    ref: Reference
+    descriptor: Descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """The bytes from `start`. A stream from 0 is held to the descriptor; one from elsewhere to its length."""
+        stream = self._bytes(start)
+        if start == 0:
+            return verified(stream, self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
+        return stream
+
+    def read(self, limit: int = MAX_JSON) -> bytes:
+        """All bytes of a small blob (a config)."""
+        if self.descriptor.size > limit:
+            raise IntegrityError(
+                f"a blob of {self.descriptor.size} bytes; the limit here is {limit}", where=str(self.ref)
+            )
+        return b"".join(self.chunks())
+
+    def _bytes(self, start: int) -> Iterator[bytes]:
+        places = list(self.puller.places(self.ref))
+        at, failures, etag = start, 0, ""
+        while at < self.descriptor.size or (self.descriptor.size == 0 and failures == 0):
+            self.puller.check()
+            remote, place = places[0]
+            before = at
+            try:
+                with self._open(remote, place, at, etag) as reply:
+                    etag = reply.answer.headers.get("ETag")
+                    for chunk in self._from(reply, at):
+                        self.puller.check()
+                        at += len(chunk)
+                        yield chunk
+                        if at > self.descriptor.size:
+                            return  # one byte too many: `verified` says so
+                if at < self.descriptor.size:
+                    raise Lost(reply.request, f"it ended after {at} of {self.descriptor.size} bytes")
+                return
+            except (Lost, Refusal) as fault:
+                failures = 1 if at > before else failures + 1
+                if len(places) > 1:
+                    places, failures = places[1:], 0
+                else:
+                    self.puller.courier.engine.pause(fault, failures)
+
+    def _open(self, remote: Remote, place: Place, at: int, etag: str) -> Reply:
+        strong = etag if etag.startswith('"') else ""
+        request = wire.get_blob(place, self.descriptor.digest, at, strong)
+        reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200, 206))
+        if reply.answer.status == 206 and wire.partial_start(reply.answer) != at:
+            reply.close()  # it answers another question; without a Range it can't
+            request = replace(request, headers={})
+            reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200,))
+        return reply
+
+    def _from(self, reply: Reply, at: int) -> Iterator[bytes]:
+        """The bytes from `at`, whether the registry skipped those before it or we have to."""
+        skip = at if reply.answer.status == 200 else 0
+        total = wire.length(reply.answer)
+        if total is not None and total != self.descriptor.size - (at - skip):
+            why = f"{total} bytes announced, {self.descriptor.size - (at - skip)} expected"
+            raise IntegrityError(f"{self.descriptor.digest} has the wrong size", where=str(self.ref), why=why)
+        for chunk in reply.chunks():
+            if skip >= len(chunk):
+                skip -= len(chunk)
+                continue
+            yield chunk[skip:]
+            skip = 0
+
+
+def foreign_urls(descriptor: Descriptor) -> None:
+    """Refuse a layer that lives elsewhere (`urls`): following those would let a manifest send us, and others,
+    anywhere."""
+    if descriptor.rest.get("urls") and "foreign" in descriptor.media_type:
+        raise RegistryError(f"{descriptor.digest} is a foreign layer, kept by somebody else; it is not fetched")

@@ -1,0 +1,253 @@
+"""Blobs into a repository: asked for first, then mounted, then sent; several at once, each digest once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from modelcrate.reference import Reference, is_registry
+from modelcrate.registry import credentials, wire
+from modelcrate.registry.counters import Counters
+from modelcrate.registry.courier import Courier
+from modelcrate.registry.events import Mounted, Warned
+from modelcrate.registry.faults import Lost, Refusal
+from modelcrate.registry.journal import Entry, Journal, Session
+from modelcrate.registry.remote import Remote
+from modelcrate.registry.sources import Named, Source, Stream, Unnamed
+from modelcrate.registry.uploads import Uploader
+from modelcrate.registry.wire import Place
+from modelcrate_layers.content import Blob, Descriptor, Digest
+from modelcrate_layers.errors import CrateError, RegistryError, UserError
+
+MAX_MOUNT_SOURCES = 3
+ASKERS = 16
+"""HEAD requests at once; they are small, and nothing is sent before the answers are in."""
+
+How = Literal["known", "mounted", "sent", "resumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How a blob came to be in the registry: the bytes sent for it, and the requests that it took."""
+
+    descriptor: Descriptor
+    bytes: int
+    how: How
+    requests: int
+
+
+class Cancelled(CrateError):  # noqa: N818  (errors are named after what happened)
+    """The transfer was ended by the caller."""
+
+
+class Stop:
+    """The caller's word that it is enough; every transfer looks here before it goes on."""
+
+    def __init__(self) -> None:
+        self._said = threading.Event()
+
+    def say(self) -> None:
+        self._said.set()
+
+    def check(self) -> None:
+        """Raises Cancelled once the word was said."""
+        if self._said.is_set():
+            raise Cancelled("the transfer was cancelled")
+
+
+class Pusher:
+    """The sending side of one client. It keeps which digests are under way, so that none is sent twice at once."""
+
+    def __init__(self, courier: Courier, stop: Stop) -> None:
+        self._courier, self._stop = courier, stop
+        self._journal = Journal(courier.settings.journal, courier.clock)
+        self._lock = threading.Lock()
+        self._under_way: dict[tuple[str, Digest], Future[Sent]] = {}
+
+    def has(self, ref: Reference, descriptor: Descriptor, counters: Counters | None = None) -> bool:
+        """Whether the repository holds this blob. A registry that can't be asked is taken for one that lacks it."""
+        remote = self._courier.remote(ref.registry)
+        request = wire.head_blob(remote.place(ref.repository), descriptor.digest, [wire.pushes(ref.repository)])
+        doing = f"question for {descriptor.digest}"
+        answer = self._courier.send(request, remote, doing, (200, 404, 405, 501), counters=counters)
+        if answer.status != 200:
+            return False
+        size = wire.length(answer)
+        if size is not None and size != descriptor.size:
+            text = f"it holds {descriptor.digest} with {size} bytes instead of {descriptor.size}; sending it again"
+            self._courier.emit(Warned(ref.registry, text))
+            return False
+        return True
+
+    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], *, asked: bool = False) -> Sent:
+        """Bring one blob there; a second caller with the same digest waits for the first one's."""
+        descriptor = blob.descriptor
+        key, mine = (ref.name, descriptor.digest), Future[Sent]()
+        with self._lock:
+            other = self._under_way.setdefault(key, mine)
+        if other is not mine:
+            sent = other.result()
+            return Sent(descriptor, 0, "known", 0) if sent.how != "mounted" else Sent(descriptor, 0, "mounted", 0)
+        try:
+            sent = self._push(ref, blob, descriptor, mount_from, asked=asked)
+        except BaseException as fault:
+            mine.set_exception(fault)
+            raise
+        else:
+            mine.set_result(sent)
+            return sent
+        finally:
+            with self._lock:
+                del self._under_way[key]
+
+    def _push(
+        self, ref: Reference, blob: Blob, descriptor: Descriptor, mount_from: Sequence[str], *, asked: bool
+    ) -> Sent:
+        counters = Counters(self._courier.counters)
+        remote = self._courier.remote(ref.registry)
+        check_size(remote, descriptor)
+        self._stop.check()
+        if not asked and self.has(ref, descriptor, counters):
+            return Sent(descriptor, 0, "known", counters.read().total)
+        with remote.gate.inside():
+            session = self._mount(ref, remote, descriptor.digest, mount_from, counters)
+            if session is True:
+                return Sent(descriptor, 0, "mounted", counters.read().total)
+            resumed = self._upload(remote, ref, Named(blob, descriptor), counters, session or None)
+        traffic = counters.read()
+        return Sent(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+
+    def push_all(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str]) -> list[Sent]:
+        """All of them, in the order given; the smallest are sent first, and the first fault ends the rest."""
+        wanted = list(blobs)
+        remote = self._courier.remote(ref.registry)
+        for blob in wanted:
+            check_size(remote, blob.descriptor)
+        there = self._ask(ref, wanted)
+        first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
+        order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
+        missing = [n for n in order if not there[wanted[n].descriptor.digest]]
+        workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
+        found: dict[int, Sent] = {}
+        if missing:
+            pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push")
+            futures = {n: pool.submit(self.push, ref, wanted[n], mount_from, asked=True) for n in missing}
+            found = self._gather(pool, futures)
+        return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
+
+    def _gather(self, pool: ThreadPoolExecutor, futures: dict[int, Future[Sent]]) -> dict[int, Sent]:
+        """The results; on a fault, what has not begun is not begun, and what runs is told to end."""
+        from concurrent.futures import FIRST_EXCEPTION, wait
+
+        try:
+            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            fault = next((f.exception() for f in done if f.exception()), None)
+            if fault:
+                raise fault
+            return {n: future.result() for n, future in futures.items()}
+        except BaseException as fault:
+            if not isinstance(fault, Lost | Refusal):
+                self._stop.say()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ask(self, ref: Reference, blobs: Sequence[Blob]) -> dict[Digest, bool]:
+        """Which are there, each digest asked for once, all at the same time."""
+        wanted = {blob.descriptor.digest: blob.descriptor for blob in blobs}
+        if not wanted:
+            return {}
+        with ThreadPoolExecutor(max_workers=min(ASKERS, len(wanted)), thread_name_prefix="ask") as pool:
+            return dict(zip(wanted, pool.map(lambda one: self.has(ref, one), wanted.values()), strict=True))
+
+    def push_stream(self, ref: Reference, stream: Stream) -> Sent:
+        """One pass: sent while it is hashed, named at the end."""
+        counters = Counters(self._courier.counters)
+        remote = self._courier.remote(ref.registry)
+        limit = remote.habits.max_layer
+        if limit is not None and stream.length is not None and stream.length > limit:
+            raise too_large(remote, "a layer", stream.length, limit)
+        with remote.gate.inside():
+            resumed = self._upload(remote, ref, Unnamed(stream), counters, None)
+        traffic = counters.read()
+        return Sent(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+
+    def _upload(
+        self, remote: Remote, ref: Reference, source: Source, counters: Counters, session: Session | None
+    ) -> bool:
+        way = remote.habits.way(source.length)
+        if source.known is None:
+            named = isinstance(source, Unnamed) and source.stream.key is not None
+            way = "chunks" if named and source.length is not None and remote.habits.upload == "chunks" else "stream"
+        noted = way != "put" and (
+            source.known is not None or (isinstance(source, Unnamed) and source.stream.key is not None)
+        )
+        entry = self._journal.entry(ref.name, source.name) if noted else Entry(None, None, self._courier.clock)
+        try:
+            uploader = Uploader(
+                self._courier, remote, remote.place(ref.repository), source, entry, counters, self._stop.check
+            )
+            return uploader.run(way, session)
+        finally:
+            entry.close()
+
+    def _mount(
+        self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters
+    ) -> Session | bool:
+        """True where a mount did it; the session that a refused mount opened; False where there is none."""
+        place, session = remote.place(ref.repository), None
+        for source in list(dict.fromkeys(filter(None, (self._source(ref, one) for one in mount_from))))[
+            :MAX_MOUNT_SOURCES
+        ]:
+            request = wire.mount(place, digest, source)
+            try:
+                answer = self._courier.send(request, remote, "mount", (201, 202), counters=counters)
+            except (Refusal, Lost):
+                continue  # a mount is a favour: without it the bytes are sent
+            if answer.status == 201:
+                self._courier.emit(Mounted(digest, source))
+                return True
+            session = self._opened(place, answer, request.url)
+        return session or False
+
+    def _opened(self, place: Place, answer: wire.Answer, asked: str) -> Session | None:
+        try:
+            location = wire.upload_location(answer, asked, "mount")
+        except RegistryError:
+            return None
+        return Session(location) if location.startswith(f"{place.origin}/") else None
+
+    def _source(self, ref: Reference, source: str) -> str | None:
+        """The repository to mount from; None for another registry, other credentials, or the target itself."""
+        first, slash, rest = source.partition("/")
+        if slash and first == ref.registry:
+            source = rest
+        elif slash and is_registry(first) and (set(first) & set(".:[") or first == "localhost"):
+            return None
+        if source == ref.repository:
+            return None
+        settings = self._courier.settings
+        ours = credentials.find(ref.registry, ref.repository, settings)
+        theirs = credentials.find(ref.registry, source, settings)
+        alike = (ours and ours.basic, ours and ours.identity_token) == (
+            theirs and theirs.basic,
+            theirs and theirs.identity_token,
+        )
+        return source if alike else None
+
+
+def check_size(remote: Remote, descriptor: Descriptor) -> None:
+    """Raise before the first byte where the registry's limit is known to be lower."""
+    limit = remote.habits.max_layer
+    if limit is not None and descriptor.size > limit:
+        raise too_large(remote, str(descriptor.digest), descriptor.size, limit)
+
+
+def too_large(remote: Remote, what: str, size: int, limit: int) -> UserError:
+    return UserError(
+        f"{what} has {size} bytes, and {remote.registry} takes at most {limit} for one layer",
+        hint="split the model's files into several layers, or set `max-layer` for this registry in registries.yaml",
+    )

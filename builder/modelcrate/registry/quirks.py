@@ -1,0 +1,114 @@
+"""What is known about the habits of registries: one table, with the source of each row, which users extend.
+
+Names of fields are those of registries.yaml (docs/reference/registries.md), with '_' for '-'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+MIB = 1 << 20
+GB = 1000**3
+
+Upload = Literal["put", "stream", "chunks"]
+"""put: POST, then one PUT with all bytes. stream: POST, one PATCH, PUT. chunks: POST, PATCHes, PUT; the only
+one that resumes."""
+
+Referrers = Literal["probe", "api", "tag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Another registry that serves the same repositories, asked first when pulling. `proxy`: it takes `ns=`
+    for the origin."""
+
+    host: str
+    proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What holds for the registries that `match` names (`host[:port]`, or with `*`); None leaves it to an
+    earlier rule."""
+
+    match: str
+    upload: Upload | None = None
+    chunk_size: int | None = None
+    max_put: int | None = None
+    max_layer: int | None = None
+    concurrency: int | None = None
+    referrers: Referrers | None = None
+    plain_http: bool | None = None
+    skip_verify: bool | None = None
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    mirrors: tuple[Mirror, ...] | None = None
+    source: str = ""
+
+    def concerns(self, registry: str) -> bool:
+        return fnmatchcase(registry.lower(), self.match.lower())
+
+
+TABLE: tuple[Rule, ...] = (
+    Rule(
+        "*", upload="chunks", chunk_size=16 * MIB, referrers="probe", concurrency=4,
+        source="the specification; chunks are the only uploads that can be resumed",
+    ),
+    Rule("docker.io", upload="put", referrers="tag", source="Docker Hub roadmap #724: no referrers API"),
+    Rule(
+        "ghcr.io", upload="put", max_layer=10 * GB, referrers="tag",
+        source="rust-oci-client #35: a PATCH with a length over 4 MiB is 416; oras-java #773: no referrers API",
+    ),
+    Rule(
+        "*.dkr.ecr.*.amazonaws.com*", upload="put", max_layer=52 * GB, concurrency=3,
+        source="containers-roadmap #2831: a second PATCH is dropped silently; dotnet sdk-container-builds #424",
+    ),
+    Rule("public.ecr.aws", upload="put", max_layer=52 * GB, source="as ECR"),
+    Rule("*.pkg.dev", upload="put", source="kitops #777: no chunked uploads"),
+    Rule("gcr.io", upload="put", source="kitops #777: no chunked uploads"),
+    Rule("*.gcr.io", upload="put", source="kitops #777: no chunked uploads"),
+    Rule("quay.io", upload="put", max_put=20 * GB, source="oras-py #137: a single PUT takes about 20 GB"),
+    Rule("registry.gitlab.com", referrers="tag", source="flux2 #3724: no referrers API; dash-digest tags"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """All that is settled for one registry: the table, and the user's rules over it."""
+
+    upload: Upload = "chunks"
+    chunk_size: int = 16 * MIB
+    max_put: int | None = None
+    max_layer: int | None = None
+    concurrency: int = 4
+    referrers: Referrers = "probe"
+    plain_http: bool = False
+    skip_verify: bool = False
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+    def way(self, size: int | None) -> Upload:
+        """How a blob of this size is uploaded: what fits into one chunk goes in one PUT, what is over a PUT's
+        limit in chunks."""
+        if size is None:
+            return "stream"
+        if self.upload == "put" and self.max_put is not None and size > self.max_put:
+            return "chunks"
+        return "put" if self.upload == "chunks" and size <= self.chunk_size else self.upload
+
+
+def habits(registry: str, rules: Sequence[Rule] = ()) -> Habits:
+    """What holds for this registry; of two rules that say something, the later counts, and the user's come last."""
+    settled = Habits()
+    for rule in (*TABLE, *rules):
+        if rule.concerns(registry):
+            told = {f.name: getattr(rule, f.name) for f in fields(Habits) if getattr(rule, f.name) is not None}
+            settled = replace(settled, **told)
+    return settled

@@ -1,0 +1,33 @@
+"""One registry as it turned out: its address, its habits, and how it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelcrate.registry.addresses import origin
+from modelcrate.registry.gate import Gate
+from modelcrate.registry.quirks import Habits
+from modelcrate.registry.transport import Trust
+from modelcrate.registry.wire import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`registry` is its name in references, `origin` where it is asked (scheme, host and, if unusual, port)."""
+
+    registry: str
+    origin: str
+    habits: Habits
+    trust: Trust
+    gate: Gate
+
+    @property
+    def plain(self) -> bool:
+        return self.origin.startswith("http://")
+
+    def owns(self, url: str) -> bool:
+        """Whether a URL is this registry's own, so that credentials may go there."""
+        return origin(url) == origin(self.origin)
+
+    def place(self, repository: str, namespace: str | None = None) -> Place:
+        return Place(self.origin, repository, namespace)

@@ -1,0 +1,175 @@
+"""What an upload reads from: a blob that is named already, or a stream that gets its name by being read.
+
+Both can be opened again at any offset; a reader goes on without opening anew as long as it is read in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelcrate_layers.content import Blob, Descriptor, Digest
+from modelcrate_layers.errors import SourceError
+
+
+class Stream(Protocol):
+    """A layer that is measured while it is sent.
+
+    Every iteration is a pass of its own from the first byte. `length` is known in advance (from stat) or None;
+    `descriptor` holds once an iteration has reached its end. `key` names the stream across runs (the recipe's digest),
+    so that a push that was killed can go on; None where there is no such name.
+    """
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def key(self) -> str | None: ...
+
+    @property
+    def descriptor(self) -> Descriptor: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Source(Protocol):
+    """`name` is for messages and the journal; `digest` may only be asked for after the last byte was read."""
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def known(self) -> Digest | None: ...
+
+    def digest(self) -> Digest: ...
+
+    def open(self, start: int) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A blob whose descriptor is known."""
+
+    blob: Blob
+    descriptor: Descriptor
+
+    @property
+    def length(self) -> int:
+        return self.descriptor.size
+
+    @property
+    def name(self) -> str:
+        return str(self.descriptor.digest)
+
+    @property
+    def known(self) -> Digest:
+        return self.descriptor.digest
+
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    def open(self, start: int) -> Iterator[bytes]:
+        return self.blob.chunks(start)
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A stream. Opening it at an offset reads it from the start, because its digest comes from all of its bytes."""
+
+    stream: Stream
+
+    @property
+    def length(self) -> int | None:
+        return self.stream.length
+
+    @property
+    def name(self) -> str:
+        return self.stream.key or "a layer that is measured while it is sent"
+
+    @property
+    def known(self) -> None:
+        return None
+
+    def digest(self) -> Digest:
+        return self.stream.descriptor.digest
+
+    def open(self, start: int) -> Iterator[bytes]:
+        left = start
+        for chunk in self.stream:
+            if left >= len(chunk):
+                left -= len(chunk)
+                continue
+            yield chunk[left:] if left else chunk
+            left = 0
+        if left:
+            raise SourceError("a layer became shorter while it was sent", where=self.name)
+
+
+class Reader:
+    """One pass over a source, taken in parts; going back opens the source again. It moves, so it is not frozen."""
+
+    def __init__(self, source: Source, check: Callable[[], None]) -> None:
+        self._source, self._check = source, check
+        self._pieces: Iterator[bytes] | None = None
+        self._rest = b""
+        self._at = 0
+
+    def take(self, offset: int, size: int | None) -> Iterator[bytes]:
+        """`size` bytes from `offset`, or all that are left. Behind the last byte the source is read to its end,
+
+        because that is where a verified stream speaks up.
+        """
+        self._seek(offset)
+        left = size
+        while left is None or left > 0:
+            self._check()
+            chunk = self._next()
+            if chunk is None:
+                break
+            if left is not None and len(chunk) > left:
+                chunk, self._rest = chunk[:left], chunk[left:]
+            self._at += len(chunk)
+            left = left - len(chunk) if left is not None else None
+            yield chunk
+        self._at_end(left)
+
+    def _seek(self, offset: int) -> None:
+        if self._pieces is None or self._at != offset:
+            self._pieces, self._rest, self._at = self._source.open(offset), b"", offset
+
+    def _next(self) -> bytes | None:
+        if self._rest:
+            chunk, self._rest = self._rest, b""
+            return chunk
+        return next(self._pieces, None) if self._pieces is not None else None
+
+    def _at_end(self, left: int | None) -> None:
+        length = self._source.length
+        if left:
+            why = f"{left} bytes are missing before byte {self._at + left}"
+            raise SourceError("a layer became shorter while it was sent", where=self._source.name, why=why)
+        if length is not None and self._at == length:
+            if self._next():
+                raise SourceError("a layer grew while it was sent", where=self._source.name, why=f"over {length} bytes")
+            self._pieces = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a source as the body of a request."""
+
+    reader: Reader
+    offset: int
+    length: int | None
+    moved: Callable[[int], None]
+
+    def chunks(self) -> Iterator[bytes]:
+        at = self.offset
+        for chunk in self.reader.take(self.offset, self.length):
+            yield chunk
+            at += len(chunk)
+            self.moved(at)

@@ -1,0 +1,262 @@
+"""One exchange over HTTP, and nothing more: no cookies, no .netrc, no environment, no redirects, no retries.
+
+It uses requests' adapter but not its session, whose conveniences are each a way to leak a credential.
+Everything foreign
+(exceptions, bodies without end, servers that fall silent) ends here; what leaves are Answers and our own errors.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from modelcrate.registry.counters import Counters
+from modelcrate.registry.faults import Lost
+from modelcrate.registry.quirks import Habits
+from modelcrate.registry.settings import Settings
+from modelcrate.registry.wire import Answer, Headers, Request
+from modelcrate_layers.content import MAX_JSON
+from modelcrate_layers.errors import MachineError, RegistryError, UserError
+
+PIECE = 256 << 10
+"""How much is handed to the socket at once: a whole piece has to leave within the connect timeout."""
+
+READ = 1 << 20
+POOL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How one registry is believed: CA bundle, whether at all, and the certificate that we show."""
+
+    verify: bool | str = True
+    certificate: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, habits: Habits, settings: Settings) -> Trust:
+        verify: bool | str = True
+        if ca := habits.ca or settings.ca:
+            verify = str(ca)
+        if habits.skip_verify:
+            verify = False
+        pair = (str(habits.client_cert), str(habits.client_key or habits.client_cert)) if habits.client_cert else None
+        return cls(verify, pair)
+
+
+class Reply:
+    """An answer whose body is still to be read. Close it (it is a context manager), or `read` it."""
+
+    def __init__(self, raw: requests.Response, request: Request, counters: Counters) -> None:
+        self.raw, self.request, self._counters = raw, request, counters
+        found = raw.raw.headers
+        fields = tuple((name, value) for name in found for value in found.getlist(name)) if found else ()
+        self.answer = Answer(raw.status_code, Headers(fields), b"", request.url)
+
+    def __enter__(self) -> Reply:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back where the body was read to its end, else end it."""
+        self.raw.close()
+
+    def read(self, limit: int = MAX_JSON) -> Answer:
+        """The answer with its body; more than `limit` bytes are a RegistryError."""
+        with self:
+            data = bytearray()
+            for chunk in self.chunks():
+                data += chunk
+                if len(data) > limit:
+                    why = f"more than {limit} bytes"
+                    raise RegistryError("the registry's answer is too large", where=self.request.where(), why=why)
+        return Answer(self.answer.status, self.answer.headers, bytes(data), self.answer.url)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it is on the wire, never decoded; Lost where it breaks off."""
+        try:
+            while piece := self.raw.raw.read(READ, decode_content=False):
+                self._counters.received(len(piece))
+                yield piece
+        except (urllib3.exceptions.HTTPError, OSError) as fault:
+            raise Lost(self.request, f"the answer broke off: {_said(fault)}") from None
+
+
+class _SourceFault(Exception):  # noqa: N818  (errors are named after what happened)
+    """Carries an error of the body's source past the HTTP library, which would take it for its own."""
+
+    def __init__(self, fault: BaseException) -> None:
+        super().__init__()
+        self.fault = fault
+
+
+class _Outgoing:
+    """A body as the HTTP library wants it: iterable, and with a length where there is one."""
+
+    def __init__(self, request: Request, counters: Counters) -> None:
+        self._request, self._counters = request, counters
+
+    def __iter__(self) -> Iterator[memoryview]:
+        body, sent = self._request.body, 0
+        assert body is not None
+        pieces = iter(body.chunks())
+        while True:
+            try:
+                chunk = next(pieces, None)
+            except BaseException as fault:
+                raise _SourceFault(fault) from None
+            if chunk is None:
+                break
+            view = memoryview(chunk)
+            for at in range(0, len(view), PIECE):
+                piece = view[at : at + PIECE]
+                yield piece
+                sent += len(piece)
+                self._counters.sent(len(piece))
+        if body.length is not None and sent != body.length:
+            raise _SourceFault(RegistryError(f"{sent} bytes instead of {body.length}", where=self._request.where()))
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter with larger blocks and no retries of its own."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, blocksize=1 << 20, **kwargs)
+
+
+class Transport:
+    """Connections, kept and shared by all threads, apart for every way of trusting."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._proxies = settings.proxies
+        self._lock = threading.Lock()
+        self._adapters: dict[Trust, HTTPAdapter] = {}
+
+    def close(self) -> None:
+        """End all kept connections."""
+        with self._lock:
+            adapters, self._adapters = list(self._adapters.values()), {}
+        for adapter in adapters:
+            adapter.close()
+
+    def exchange(
+        self, request: Request, trust: Trust, counters: Counters, *, verb: str = "", patience: float | None = None
+    ) -> Reply:
+        """Send one request and return its reply, whatever its status. `patience`: seconds of silence that are borne.
+
+        It is counted as `verb`, by default as its method. Raises Lost where there is no answer.
+        """
+        if self._settings.offline:
+            raise UserError(
+                "offline, but the network is needed", where=request.where(),
+                hint="run without --offline, or have what is needed in the store",
+            )  # fmt: skip
+        parts = urlsplit(request.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        proxy = self._proxies.choose(parts.scheme, parts.hostname or "", port)
+        timeouts = self._settings.timeouts
+        counters.request(verb or request.method)
+        try:
+            raw = self._adapter(trust).send(
+                self._prepared(request, counters),
+                stream=True,
+                timeout=(timeouts.connect, patience or timeouts.answer),
+                verify=trust.verify,
+                cert=trust.certificate,
+                proxies={parts.scheme: proxy} if proxy else None,
+            )
+        except _SourceFault as carried:
+            raise carried.fault from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as fault:
+            raise self._translated(fault, request, trust, proxy) from None
+        return Reply(raw, request, counters)
+
+    def _adapter(self, trust: Trust) -> HTTPAdapter:
+        with self._lock:
+            if trust not in self._adapters:
+                self._adapters[trust] = _Adapter(pool_connections=POOL, pool_maxsize=POOL, max_retries=0)
+            return self._adapters[trust]
+
+    def _prepared(self, request: Request, counters: Counters) -> requests.PreparedRequest:
+        """Built by hand: preparing would rewrite the URL, and an upload's URL is not ours to rewrite."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.hooks = request.method, request.url, {"response": []}
+        prepared.headers = CaseInsensitiveDict(self._headers(request))
+        body = request.body
+        if body is not None and body.length != 0:
+            prepared.body = _Outgoing(request, counters)  # type: ignore[assignment]  # any iterable is sent piecewise
+        return prepared
+
+    def _headers(self, request: Request) -> Mapping[str, str]:
+        fields = {"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", **request.headers}
+        if any(mark in value for value in fields.values() for mark in "\r\n\0"):
+            raise RegistryError("a header field with a line break", where=request.where())
+        if request.body is not None:
+            length = request.body.length
+            fields |= {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
+        return fields
+
+    def _translated(
+        self, fault: Exception, request: Request, trust: Trust, proxy: str | None
+    ) -> RegistryError | MachineError:
+        text = _said(fault)
+        if isinstance(fault, requests.exceptions.ProxyError) and proxy:
+            host = urlsplit(proxy).hostname
+            return Lost(
+                request, f"the proxy {host} did not let us through: {text}", hint="see HTTPS_PROXY and NO_PROXY"
+            )
+        if isinstance(fault, requests.exceptions.SSLError):
+            return Lost(request, f"TLS failed: {text}", retry=False, hint=_tls_hint(text, trust))
+        if isinstance(fault, OSError) and "Could not find" in str(fault):
+            return MachineError("a certificate file is missing", where=request.where(), why=str(fault)[:300])
+        if isinstance(fault, requests.exceptions.InvalidURL | urllib3.exceptions.LocationParseError):
+            return RegistryError("not a URL that can be asked", where=request.where())
+        kind = "it fell silent" if isinstance(fault, requests.exceptions.Timeout) else "the connection failed"
+        return Lost(request, f"{kind}: {text}")
+
+
+def _said(fault: BaseException) -> str:
+    """The innermost reason, without addresses of objects and without URLs (they may hold signatures)."""
+    inner: BaseException = fault
+    for _ in range(6):
+        reason = getattr(inner, "reason", None)
+        deeper = (
+            reason
+            if isinstance(reason, BaseException)
+            else next((a for a in inner.args if isinstance(a, BaseException)), None)
+        )
+        if deeper is None:
+            break
+        inner = deeper
+    text = " ".join(str(part) for part in inner.args if isinstance(part, str)) or inner.__class__.__name__
+    return (
+        text.split("(Caused by")[0].partition("object at 0x")[0][:200]
+        if "://" not in text
+        else inner.__class__.__name__
+    )
+
+
+def _tls_hint(text: str, trust: Trust) -> str:
+    if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text or "record layer" in text:
+        return "the registry speaks plain HTTP; set `insecure: http` for it in registries.yaml if that is meant"
+    if "CERTIFICATE_REQUIRED" in text or "certificate required" in text or "handshake failure" in text:
+        return (
+            "the registry asks for a client certificate; set `client-cert` and `client-key` for it in registries.yaml"
+        )
+    known = (
+        f"the CA bundle used was {trust.verify}" if isinstance(trust.verify, str) else "the usual CA bundle was used"
+    )
+    return f"{known}; set `ca` for this registry in registries.yaml, or SSL_CERT_FILE"

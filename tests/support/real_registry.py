@@ -1,0 +1,85 @@
+"""docker-registry 2.8.2 on loopback, in every manner of logging in; started here and ended by its handle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BINARY = "/usr/bin/docker-registry"
+USER, PASSWORD = "lab", "labpass"
+
+
+def missing() -> str:
+    """What is missing for a real registry, "" where nothing is."""
+    return "" if os.path.exists(BINARY) else "docker-registry is not installed (Debian package docker-registry)"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def htpasswd(folder: Path) -> str:
+    made = subprocess.run(["htpasswd", "-nbB", USER, PASSWORD], capture_output=True, check=True).stdout
+    (folder / "htpasswd").write_bytes(made.strip() + b"\n")
+    return f"auth:\n  htpasswd: {{realm: lab, path: {folder / 'htpasswd'}}}\n"
+
+
+def tokens(realm: str, certificate: Path) -> str:
+    told = f"realm: {realm}, service: lab-registry, issuer: lab-issuer, rootcertbundle: {certificate}"
+    return f"auth:\n  token: {{{told}}}\n"
+
+
+@dataclass(frozen=True)
+class Running:
+    host: str
+    data: Path
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0) -> Iterator[Running]:
+    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration."""
+    port, data = port or free_port(), folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        f"storage:\n  filesystem: {{rootdirectory: {data}, maxthreads: 100}}\n  delete: {{enabled: true}}\n"
+        "  cache: {blobdescriptor: inmemory}\n"
+        f"http:\n  addr: 127.0.0.1:{port}\n  secret: lab\n{tls}{auth}"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [BINARY, "serve", str(config)],
+            stdout=log,
+            stderr=log,
+            env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
+        )
+    try:
+        _wait_for(port, process, folder / "log")
+        yield Running(f"127.0.0.1:{port}", data, process)
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(200):
+        if process.poll() is not None:
+            raise AssertionError(f"docker-registry ended: {log.read_text()[-500:]}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("docker-registry did not come up")
