@@ -38,16 +38,6 @@ class Index:
     extra: tuple[str, ...] = ()
     wheelhouse: Path | None = None
 
-    def credentials(self, url: str) -> str:
-        """The URL of a file, with user and password where it is of the same origin as an index that has them."""
-        origin, _, rest = url.partition("://")
-        host = rest.partition("/")[0]
-        for index in (self.url, *self.extra):
-            match = re.match(r"([a-z]+)://([^/@]+)@([^/]+)", index)
-            if match and (match[1], match[3]) == (origin, host):
-                return f"{origin}://{match[2]}@{rest}"
-        return url
-
 
 @dataclass(frozen=True, slots=True)
 class Uv:
@@ -90,6 +80,17 @@ class Uv:
         if done.returncode:
             raise explained(done.stderr.decode("utf-8", "replace"), target)
         return done.stdout.decode("utf-8", "replace")
+
+    def login(self, url: str, index: Index) -> str:
+        """The URL of a file, with user and password where an index of the same origin has them; a lock doesn't repeat them."""
+        origin, _, rest = url.partition("://")
+        host = rest.partition("/")[0]
+        known = _environment(self.network.environment, index)
+        for value in (word for name in known if _INDEX.fullmatch(name) for word in known[name].split()):
+            match = re.fullmatch(r"(?:[\w.-]+=)?(https?)://([^/@]+)@([^/@]+)(?:/.*)?", value)
+            if match and (match[1], match[3]) == (origin, host):
+                return f"{origin}://{match[2]}@{rest}"
+        return url
 
     def _program(self) -> str:
         if self.program:
