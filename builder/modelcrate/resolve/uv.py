@@ -49,24 +49,8 @@ class Uv:
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:
         """The pylock.toml (PEP 751) of these requirements files for the target; all failures are ours by class and by words."""
-        if index.wheelhouse is not None and not index.wheelhouse.is_dir():
-            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
-        command = [
-            self._program(),
-            "pip",
-            "compile",
-            *(str(file.absolute()) for file in files),
-            *_fixed(target),
-            *options,
-        ]
-        command += ["--cache-dir", str(self.cache)]
-        if sys.executable:
-            command += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing
-        if index.wheelhouse is not None:
-            command += ["--find-links", str(index.wheelhouse.absolute())]
-            command += [] if index.url or index.extra else ["--no-index"]
-        if self.network.offline:
-            command.append("--offline")
+        command = [self._program(), "pip", "compile", *(str(file.absolute()) for file in files)]
+        command += [*_fixed(target), *self._where(index), *options]
         try:
             done = subprocess.run(
                 command,
@@ -91,6 +75,19 @@ class Uv:
             if match and (match[1], match[3]) == (origin, host):
                 return f"{origin}://{match[2]}@{rest}"
         return url
+
+    def _where(self, index: Index) -> list[str]:
+        options = ["--cache-dir", str(self.cache.absolute())]
+        if sys.executable:
+            options += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing
+        if self.network.offline:
+            options.append("--offline")
+        if index.wheelhouse is None:
+            return options
+        if not index.wheelhouse.is_dir():
+            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
+        options += ["--find-links", str(index.wheelhouse.absolute())]
+        return options if index.url or index.extra else [*options, "--no-index"]
 
     def _program(self) -> str:
         if self.program:
