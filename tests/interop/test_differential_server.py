@@ -101,7 +101,7 @@ PLAIN = [
     Ask("GET", "/score?a=1;b=2&%C3%A9=%C3%A9&plus=a+b"),
     Ask("GET", "/score?" + "&".join(f"k{i}={i}" for i in range(200))),
     Ask("GET", "/score?a=" + "1" * 4000),
-    Ask("GET", "/score?a=" + "1" * 4073),
+    Ask("GET", "/score?a=" + "1" * 4072),
     do("respond", message="hello", status=200),
     do("respond", message="hello", status=201, headers={"X-List": "a, b,c", "content-type": "text/x"}),
     do("respond", message="hello", status=200, headers={"Content-Type": "image/png"}),

@@ -14,8 +14,6 @@ from urllib.parse import unquote
 
 from .response import error
 
-IDLE_SECONDS = 75
-"""How long a client may be silent, between requests or within one."""
 MAX_REQUEST_LINE = 4094
 """As gunicorn has it."""
 MAX_CHUNK_LINE = 4096
@@ -55,9 +53,12 @@ class Connection(BaseHTTPRequestHandler):
     """Reads requests until the client goes, hands each to the server's queue, and writes what comes back."""
 
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one piece
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.client_timeout or None)  # type: ignore[attr-defined]  # a runner_plain._Server
 
     def handle_one_request(self) -> None:
         try:
