@@ -8,8 +8,7 @@ from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-from modelcrate.outputs import Output
-from modelcrate.outputs.docker_archive import DockerArchiveOutput
+from modelcrate.outputs import Nameable, Output
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
@@ -60,4 +59,5 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
 
 
 def _named(output: Output, name: str) -> Output:
-    return output.named(name) if isinstance(output, DockerArchiveOutput) else output
+    """An output that can carry the image's name, and was given none, carries the project's."""
+    return output.named(name) if isinstance(output, Nameable) else output

@@ -13,8 +13,6 @@ from modelcrate.lock import FILE_NAME, read_lock, write_lock
 from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import LockedError
 
-SUMMARY = "pin base, packages and models in modelcrate.lock"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)

@@ -9,8 +9,6 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.registry.fetch import Fetcher
 
-SUMMARY = "show what a build would do"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from modelcrate.resolve.debian.pinned import MAX_DEB, NAME, POOL
 from modelcrate.resolve.debian.versions import Key, version_key
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
@@ -17,11 +18,6 @@ from modelcrate_layers.errors import IntegrityError
 MAX_LIST = 256 << 20
 """Bytes of an unpacked list; Debian's largest has about 50 MB."""
 
-MAX_DEB = 4 << 30
-"""Bytes of one package."""
-
-NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
-POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
 
