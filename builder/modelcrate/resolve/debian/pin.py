@@ -148,13 +148,13 @@ def _packages(
     return Packages([(index.suite.archive, _unpacked(path)) for index, path in zip(indexes, paths, strict=True)])
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytearray:
     text = bytearray()
     for chunk in codec.decode(iter([path.read_bytes()])):
         text += chunk
         if len(text) > MAX_LIST:
             raise IntegrityError(f"a list of packages unpacks to more than {MAX_LIST} bytes", where=str(path))
-    return bytes(text)
+    return text
 
 
 def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:
