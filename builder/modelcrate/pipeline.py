@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,16 @@ from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lo
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
+from modelcrate.project.remembered import decode, encode
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.settings import Settings
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.store import replace as put
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Prepared:
     timings: dict[str, float] = field(hash=False)
 
 
-def read(path: Path, emit: Emit = silent) -> Request:
+def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
     """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
     if path.is_dir() and not (path / FILE_NAME).exists():
         from modelcrate.project.detect import detect
@@ -60,10 +63,8 @@ def read(path: Path, emit: Emit = silent) -> Request:
         for finding in findings:
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
-    from modelcrate.project.reading import read_project
-
     file = path / FILE_NAME if path.is_dir() else path
-    return Request(read_project(file), file.parent)
+    return Request(_project(file, settings), file.parent)
 
 
 def prepare(
@@ -119,6 +120,24 @@ def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[Mode
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
+
+
+def _project(file: Path, settings: Settings) -> Project:
+    """The project of a file; one that was read before is remembered by the file's digest."""
+    place = settings.home / "projects"
+    try:
+        known = place / f"{Digest.of(file.read_bytes()).hex}.json"
+        project = decode(known.read_bytes())
+    except OSError:
+        project = None
+    if project is None:
+        from modelcrate.project.reading import read_project
+
+        project = read_project(file)
+        with suppress(OSError):  # a home that can't be written makes the next start slower, no more
+            place.mkdir(parents=True, exist_ok=True)
+            put(known, encode(project))
+    return project
 
 
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:

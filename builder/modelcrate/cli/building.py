@@ -38,7 +38,7 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
-    request = pipeline.read(args.project, console.emit)
+    request = pipeline.read(args.project, console.settings, console.emit)
     request = pipeline.Request(request.project, request.folder, getattr(args, "locked", False))
     return pipeline.prepare(request, console.settings, fetcher, console.emit)
 
