@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit, watched
@@ -108,7 +108,7 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink) -> 
     recipe = Recipe(tree, choose(planned.policy, tree))
     measuring = Measuring.of(recipe)
     measuring.key = str(planned.fact)
-    layer = sink.take(measuring, f"{planned.role}: {planned.name}")
+    layer = replace(sink.take(measuring, f"{planned.role}: {planned.name}"), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     return _placed(planned, layer, _stored(layer, settings) or RecipeBlob(recipe, layer))

@@ -36,6 +36,9 @@ class DebianLayer:
         packages = sorted([each.package, each.version, each.architecture, each.sha256] for each in self.debs)
         return layer_key("debian", {"debs": packages, "policy": POLICY, "python": self.python})
 
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(f"{each.package} {each.version}" for each in self.debs)
+
     def tree(self) -> Tree:
         """Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""
         from modelcrate_layers import debian_files
