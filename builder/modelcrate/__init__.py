@@ -1,0 +1,37 @@
+"""modelcrate: turns a trained model into a runnable container image, with nothing but Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelcrate.api import Building, Built, build, find, start
+    from modelcrate.receipt import Receipt
+    from modelcrate.settings import Settings
+    from modelcrate_layers.errors import CrateError
+
+_HOMES = {
+    "Building": "modelcrate.api",
+    "Built": "modelcrate.api",
+    "CrateError": "modelcrate_layers.errors",
+    "Receipt": "modelcrate.receipt",
+    "Settings": "modelcrate.settings",
+    "build": "modelcrate.api",
+    "find": "modelcrate.api",
+    "start": "modelcrate.api",
+}
+
+__all__ = ["Building", "Built", "CrateError", "Receipt", "Settings", "build", "find", "start"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are used: importing modelcrate costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modelcrate' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

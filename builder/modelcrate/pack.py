@@ -7,12 +7,12 @@ is not, for it is on the disk already and may be larger than the rest of the dis
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from modelcrate.events import Emit, silent, watched
+from modelcrate.events import Emit, watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.settings import Settings
@@ -20,6 +20,7 @@ from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
+from modelcrate_layers.store import Layout
 
 KEPT = frozenset({"base", "dependencies", "entry"})
 """Roles whose layers are kept in the store when they were made."""
@@ -28,19 +29,34 @@ Supply = Callable[[LayerKind], None]
 """Fetches what a kind needs before its tree can be made: packages that are not in the cache."""
 
 
+@runtime_checkable
 class Sink(Protocol):
-    """Where the bytes of a pass go: the store, or an output that can take bytes whose digest it learns at the end."""
+    """Where the bytes of a pass go: nowhere, the store, or an output that takes bytes whose digest it learns at the end."""
 
-    def take(self, measuring: Measuring) -> Layer: ...
+    def take(self, measuring: Measuring, label: str) -> Layer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
-    """The sink of bytes that are only measured."""
+    """For bytes that are only measured."""
 
-    def take(self, measuring: Measuring) -> Layer:
-        for _ in measuring:
+    emit: Emit
+
+    def take(self, measuring: Measuring, label: str) -> Layer:
+        for _ in watched(measuring, label, measuring.length, self.emit):
             pass
+        return measuring.layer
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """For bytes that are kept in the store."""
+
+    store: Layout
+    emit: Emit
+
+    def take(self, measuring: Measuring, label: str) -> Layer:
+        self.store.take(watched(measuring, label, measuring.length, self.emit), lambda: measuring.descriptor)
         return measuring.layer
 
 
@@ -62,20 +78,27 @@ class DeferredBlob:
 
 
 def pack(
-    plan: Plan, settings: Settings, supply: Supply, emit: Emit, models: Sink | None = None
-) -> tuple[ImageLayer, ...]:
-    """All layers of the image, lowest first. `models` is the sink of model layers; without one they are only measured."""
+    plans: Sequence[Plan], settings: Settings, supply: Supply, emit: Emit, models: Sink | None = None
+) -> list[tuple[ImageLayer, ...]]:
+    """All layers of the images, lowest first; what several platforms share is made once.
+
+    `models` takes model layers while they are measured; without it they are only measured.
+    """
+    wanted = {each.fact: each for plan in plans for each in plan.layers}
+    sinks = {True: Kept(settings.store, emit), False: models or Nowhere(emit)}
     with ThreadPoolExecutor(settings.workers, "pack") as pool:
-        waiting = [pool.submit(_layer, each, settings, supply, emit, models or Nowhere()) for each in plan.layers]
+        waiting = {
+            fact: pool.submit(_layer, each, settings, supply, sinks[each.role in KEPT]) for fact, each in wanted.items()
+        }
         try:
-            made = tuple(each.result() for each in waiting)
+            made = {fact: each.result() for fact, each in waiting.items()}
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return (*plan.base, *made)
+    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
 
-def _layer(planned: Planned, settings: Settings, supply: Supply, emit: Emit, models: Sink) -> ImageLayer:
+def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink) -> ImageLayer:
     known = planned.known
     if known is not None:
         return _placed(planned, known, _stored(known, settings) or DeferredBlob(known, planned.kind, supply))
@@ -83,10 +106,9 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, emit: Emit, mod
     begun = time.time_ns()
     tree = planned.tree or planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
-    sink: Sink = settings.store if planned.role in KEPT else models
-    measuring = _Watched.of(recipe)
-    measuring.label, measuring.emit = f"{planned.role}: {planned.name}", emit
-    layer = sink.take(measuring)
+    measuring = Measuring.of(recipe)
+    measuring.key = str(planned.fact)
+    layer = sink.take(measuring, f"{planned.role}: {planned.name}")
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     return _placed(planned, layer, _stored(layer, settings) or RecipeBlob(recipe, layer))
@@ -100,13 +122,3 @@ def _stored(layer: Layer, settings: Settings) -> Blob | None:
 def _placed(planned: Planned, layer: Layer, blob: Blob) -> ImageLayer:
     origin: Origin = "built" if planned.known is None else "known"
     return ImageLayer(planned.role, planned.name, layer, blob, origin, planned.why, planned.key)
-
-
-class _Watched(Measuring):
-    """A pass that is told of."""
-
-    label = ""
-    emit: Emit = staticmethod(silent)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return watched(super().__iter__(), self.label, self.length, self.emit)

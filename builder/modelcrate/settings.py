@@ -6,10 +6,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate.registry.fetch import Network
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
+
+if TYPE_CHECKING:
+    from modelcrate.registry.settings import Settings as RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,19 @@ class Settings:
     @property
     def network(self) -> Network:
         return Network(self.environment, self.offline)
+
+    @property
+    def registries(self) -> RegistrySettings:
+        """For the registry client."""
+        from modelcrate.registry.settings import Settings as RegistrySettings
+
+        home = self.environment.get("HOME")
+        return RegistrySettings(
+            environment=self.environment,
+            home=Path(home) if home else None,
+            journal=self.home / "uploads",
+            offline=self.offline,
+        )
 
     @classmethod
     def of(cls, environment: Mapping[str, str], user: int, offline: bool = False) -> Settings:

@@ -147,7 +147,7 @@ class _Destination(WheelDestination):
     def finalize_installation(
         self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
     ) -> None:
-        project = self._contents.project
+        project = self._contents.wheel.name
 
         def prefix(of: Scheme) -> str | None:
             return self._venv.from_site_packages(of, project) or None
@@ -156,7 +156,7 @@ class _Destination(WheelDestination):
             self._add(scheme, record_file_path, Bytes(stream.read()), executable=False)
 
     def _add(self, scheme: str, path: str, source: Source, executable: bool, known: str = "") -> RecordEntry:
-        place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.project)}{path}"
+        place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.wheel.name)}{path}"
         self.entries.append(tree.file(place.encode(), source, 0o775 if executable else 0o664))
         return RecordEntry(path, Hash.parse(known or _hash(source)), source.size)
 

@@ -17,6 +17,7 @@ from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange, Source
+from modelcrate_layers.tar import Tar
 from modelcrate_layers.tree import Entry, Tree
 
 SAMPLE = 1 << 18
@@ -64,11 +65,15 @@ class Recipe:
     tree: Tree
     codec: Codec
 
+    @property
+    def tar(self) -> Tar:
+        return Tar(self.tree.entries)
+
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
         if self.codec.name == "none":
             return tar.stream(self.tree.entries, start)
-        return _after(self.codec.encode(tar.stream(self.tree.entries), tar.size(self.tree.entries)), start)
+        return _after(self.codec.encode(self.tar, self.tar.size), start)
 
     def stored(self, codec: Codec) -> Recipe:
         """The same tree, stored in another way."""
@@ -92,10 +97,13 @@ class RecipeBlob:
 
 
 class Measuring:
-    """One pass over a tar on its way into a codec. Iterate it once; when it has ended, `layer` and `descriptor` are there.
+    """A pass over a tar on its way into a codec. When an iteration has ended, `layer` and `descriptor` are there.
 
-    Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it.
+    Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it. `key` is
+    a name for the bytes that are to come, where they have one before they are read.
     """
+
+    key: str | None = None
 
     def __init__(self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None) -> None:
         self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
@@ -104,7 +112,7 @@ class Measuring:
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
         """The pass over a recipe, whose tar size is known beforehand."""
-        return cls(tar.stream(recipe.tree.entries), recipe.codec, tar.size(recipe.tree.entries))
+        return cls(recipe.tar, recipe.codec, recipe.tar.size)
 
     @property
     def length(self) -> int | None:

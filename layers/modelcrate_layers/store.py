@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,6 @@ from modelcrate_layers.content import (
     verified,
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
-from modelcrate_layers.recipe import Layer, Measuring
 
 LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -114,13 +113,14 @@ class Layout:
             self._keep(out, name, descriptor.digest)
         return descriptor.size
 
-    def take(self, measuring: Measuring) -> Layer:
-        """Be the sink of a pass: keep the bytes under the digest that it ends with."""
+    def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
+        """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
         with self._incoming() as (out, name):
-            for chunk in measuring:
+            for chunk in chunks:
                 out.write(chunk)
-            self._keep(out, name, measuring.descriptor.digest)
-        return measuring.layer
+            descriptor = named()
+            self._keep(out, name, descriptor.digest)
+        return descriptor
 
     def index(self) -> dict[str, Any]:
         """index.json, or an empty one."""

@@ -18,7 +18,8 @@ POLICY is part of every layer key: who changes a byte here raises it, moves the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
@@ -37,9 +38,19 @@ _OCTAL_LIMIT = 8 << 30
 """Eleven octal digits: the first size that a ustar header can't hold."""
 
 
-def size(entries: Iterable[Entry]) -> int:
-    """The length in bytes of a tar of these entries, from the entries alone."""
-    return sum(_span(entry) for entry in entries) + len(END)
+@dataclass(frozen=True, slots=True)
+class Tar:
+    """A tar of entries, as something that can be iterated again and again: every time a pass of its own."""
+
+    entries: Sequence[Entry]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return stream(self.entries)
+
+    @property
+    def size(self) -> int:
+        """The length in bytes, from the entries alone."""
+        return sum(_span(entry) for entry in self.entries) + len(END)
 
 
 def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""
 
 _ZEROS = bytes(BLOCK)
-_OCTAL = re.compile(rb"[ ]*([0-7]*)[ \0]*")
+_OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
 _DECIMAL = re.compile(rb"[0-9]{1,19}")
 _SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
@@ -73,6 +73,7 @@ class Member:
 
     `body` gives the bytes of a file once, in order, and only until the next member is asked for; what is left is skipped.
     `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
+    `offset` is where the body begins in the tar.
     """
 
     name: bytes
@@ -85,6 +86,7 @@ class Member:
     link: bytes = b""
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
+    offset: int = 0
     body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
 
 
@@ -198,6 +200,7 @@ def _member(
         link=link if kind in (MemberKind.HARD_LINK, MemberKind.SYMLINK) else b"",
         device=_device(block) if kind in (MemberKind.CHARACTER, MemberKind.BLOCK) else (0, 0),
         xattrs=_xattrs(pax),
+        offset=source.position,
         body=source.pieces(length) if length else iter(()),
     )
     return member, length
@@ -233,8 +236,8 @@ def _number(raw: bytes, what: str) -> int:
         if not -(1 << 63) <= value < 1 << 63:
             raise IntegrityError(f"a tar header's {what} doesn't fit into 64 bits")
         return value
-    octal = _OCTAL.match(raw)
-    if octal is None or (octal.end() != len(raw) and raw[octal.end() - 1] not in b" \0"):
+    octal = _OCTAL.fullmatch(raw)
+    if octal is None:
         raise IntegrityError(f"a tar header's {what} is not a number: {raw!r}")
     return int(octal[1] or b"0", 8)
 
@@ -296,11 +299,13 @@ class _Source:
         self._chunks = iter(chunks)
         self._held = b""
         self._at = 0
+        self.position = 0
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes."""
         if len(self._held) - self._at >= size:
             self._at += size
+            self.position += size
             return self._held[self._at - size : self._at]
         return b"".join(self.pieces(size))
 
@@ -316,6 +321,7 @@ class _Source:
                 self._fill()
             part = self._held[self._at : self._at + min(size, CHUNK)]
             self._at += len(part)
+            self.position += len(part)
             size -= len(part)
             yield part
 
@@ -342,7 +348,7 @@ class _Seekable(_Source):
         super().__init__(())
         self._archive = archive
         self._end = archive.seek(0, io.SEEK_END)
-        self.position = archive.seek(0)
+        archive.seek(0)
 
     def take(self, size: int) -> bytes:
         data = self._archive.read(size)

@@ -10,15 +10,18 @@ import io
 import re
 import stat
 import struct
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from modelcrate_layers import sources
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.sources import DEFLATED, STORED, ZipMember
 from modelcrate_layers.tree import MAX_PATH, show
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_MEMBERS = 200_000
 """The largest wheels known have some 30,000 files."""
@@ -84,8 +87,6 @@ class Contents:
     wheel: Wheel
     dist_info: str
     members: tuple[Member, ...] = field(repr=False)
-    project: str
-    """The name in METADATA: the folder of headers is called after it."""
 
     def text(self, name: str) -> str | None:
         """A file of .dist-info, or None if it has none of that name."""
@@ -108,11 +109,14 @@ def read(wheel: Wheel) -> Contents:
     recorded = _record(wheel, record)
     unsigned = [info for name, info in found.items() if name not in {f"{dist_info}/{sig}" for sig in _SIGNATURES}]
     members = tuple(_recorded(wheel, info, recorded, f"{dist_info}/RECORD") for info in unsigned)
-    return Contents(wheel, dist_info, members, _project(wheel, metadata))
+    _named(wheel, metadata)
+    return Contents(wheel, dist_info, members)
 
 
 def _directory(wheel: Wheel) -> dict[str, zipfile.ZipInfo]:
     """The files of the zip's central directory by name, each of them checked, and all of them together."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(wheel.path) as archive:
             infos, end = archive.infolist(), archive.start_dir
@@ -173,7 +177,7 @@ def _dist_info(wheel: Wheel, names: Iterable[str]) -> str:
     if len(tops) != 1:
         raise IntegrityError(f"has {len(tops)} .dist-info folders; a wheel has one", where=wheel.filename)
     project = tops[0].removesuffix(".dist-info").rpartition("-")[0]
-    if canonicalize_name(project) != canonicalize_name(wheel.name):
+    if canonicalize_name(project) != wheel.name:
         raise IntegrityError(f"should be {wheel.name}, and has {_shown(tops[0])} inside", where=wheel.filename)
     return tops[0]
 
@@ -214,15 +218,13 @@ def _recorded(wheel: Wheel, info: zipfile.ZipInfo, recorded: Mapping[str, tuple[
     return Member(name, source, executable, hashed)
 
 
-def _project(wheel: Wheel, metadata: str) -> str:
+def _named(wheel: Wheel, metadata: str) -> None:
+    """METADATA must agree with the pin: it is what `importlib.metadata` and scanners will believe."""
     from installer.utils import canonicalize_name, parse_metadata_file
 
     name = parse_metadata_file(metadata.partition("\n\n")[0])["Name"] or ""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or canonicalize_name(name) != canonicalize_name(
-        wheel.name
-    ):
+    if canonicalize_name(name) != wheel.name:
         raise IntegrityError(f"should be {wheel.name}, and its METADATA says {_shown(name)!r}", where=wheel.filename)
-    return name
 
 
 def _member(wheel: Wheel, info: zipfile.ZipInfo) -> ZipMember:

@@ -78,7 +78,31 @@ flow = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(KEYS), flow, max_size=3))
+SCALARS = {
+    "name": ["x", "1", "1e3", "true", "no", "0x1f"],
+    "python": ["3.11", "3.10", "'3.9'", "03.11"],
+    "base": [
+        "1",
+        "true",
+        "{from: 1}",
+        "{from: debian, packages: [1e5, '7zip']}",
+        "oci:1",
+        "{from: 1.5, interpreter: /1}",
+    ],
+    "dependencies": ["1", "[1]", "{requirements: [1, 'a'], pylock: 1.0}", "{wheelhouse: 1, requirements: 2}", "true"],
+    "models": ["[1, {path: 2, name: 3, version: 4}]", "[{path: true, version: '5'}]", "[{path: a, version: +1}]", "[]"],
+    "env": ["{A: 1, B: 1.5, C: true, D: ''}", "{}"],
+    "labels": ["{1: 2, true: 3, 'a b': c}"],
+    "user": ["1", "1:0", "root", "true", "1e3"],
+    "codec": ["none", "'auto'", "{models: gzip}", "{}"],
+    "created": ["2026-01-01T00:00:00Z", "2026-01-01"],
+}
+
+
+@given(
+    st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in SCALARS.items()})
+    | st.dictionaries(st.sampled_from(KEYS), flow, max_size=3)
+)
 def test_what_the_reader_accepts_the_schema_accepts(pairs: dict[str, str]) -> None:
     whole = {"name": "x", "entry": "score.py", **pairs}
     text = "".join(f"{key}: {value}\n" for key, value in whole.items())

@@ -110,4 +110,12 @@ for _tag, _pattern, _first in (
 
 def as_editors_read(text: str) -> Any:
     """The document as plain JSON values."""
-    return yaml.load(text, Loader=CoreLoader)
+    return _with_text_keys(yaml.load(text, Loader=CoreLoader))
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_text_keys(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return value

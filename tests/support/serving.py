@@ -76,7 +76,7 @@ def ask_over(connection: http.client.HTTPConnection, ask: Ask) -> Answer:
     connection.putrequest(ask.method, ask.path, skip_accept_encoding=True)
     for name, value in ask.headers:
         connection.putheader(name, value.encode("latin-1"))
-    if ask.body is not None and not any(name.lower() == "content-length" for name, _ in ask.headers):
+    if ask.body is not None and not any(name == "Transfer-Encoding" for name, _ in ask.headers):
         connection.putheader("Content-Length", str(len(ask.body)))
     connection.endheaders(ask.body)
     response = connection.getresponse()
@@ -119,7 +119,9 @@ def _await_answer(server: Server) -> None:
 
 
 @contextmanager
-def our_server(python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+def our_server(
+    python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[Server]:
     """modelcrate's server, as an image starts it but on loopback."""
     port = free_port()
     for name, data in CONTRACT.files:
@@ -133,6 +135,6 @@ def our_server(python: str, script: Path, folder: Path, env: Mapping[str, str] |
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(script),
     }
-    command = [python, *CONTRACT.argv[1:], "--port", str(port)]
+    command = [python, *CONTRACT.argv[1:], "--port", str(port), *options]
     with started(command, port, {**ours, **(env or {})}, folder) as server:
         yield server

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -45,6 +46,17 @@ class Output(Protocol):
     def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
         """Put the image there. Afterwards all of it is there under its name, or nothing is changed and an error says why."""
         ...
+
+
+@contextmanager
+def opened(output: Output, settings: Settings, emit: Emit) -> Iterator[Output]:
+    """The output with its connections kept between calls, where it has any (a method `session`)."""
+    session = getattr(output, "session", None)
+    if session is None:
+        yield output
+    else:
+        with session(settings, emit) as live:
+            yield live
 
 
 @cache

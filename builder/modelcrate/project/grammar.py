@@ -19,10 +19,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.project import values
 from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import UserError
 
 OURS = "modelcrate"
 """The type of the errors whose message is already in our words; the context may have a `hint`."""
+
+MAX_TEXT = 4096
+"""The longest text that has a grammar (a path, a URL, a name), in characters; plain texts such as env values may be longer."""
 
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
@@ -70,6 +72,8 @@ class Text:
         return {**out, "examples": list(self.examples)} if self.examples else out
 
     def _checked(self, text: str, info: Info) -> object:
+        if len(text) > MAX_TEXT and (self.pattern or self.choices or self.check):
+            raise refuse(f"a text of {len(text)} characters is not {self.expected}")
         if (self.pattern and not re.fullmatch(self.pattern, text)) or (self.choices and text not in self.choices):
             raise refuse(f"{text if len(text) < 80 else text[:77] + '...'!r} is not {self.expected}")
         return self.check(text, info) if self.check else text
@@ -120,10 +124,7 @@ def _requirement(text: str, info: Info) -> str:
 
 
 def _platform(text: str, info: Info) -> Platform:
-    try:
-        return Platform.parse(text)
-    except UserError as fault:
-        raise refuse(fault.what, fault.hint) from None
+    return Platform.parse(text)
 
 
 def _version(text: str, info: Info) -> int:
@@ -158,7 +159,7 @@ def _base(text: str, info: Info) -> values.Base:
     kind, colon, rest = text.partition(":")
     if kind == "debian":
         if colon and not re.fullmatch(r"[a-z]+", rest):
-            raise refuse(f"{rest!r} is not the name of a Debian release", "expected for instance debian:bookworm")
+            raise refuse(f"{rest[:80]!r} is not the name of a Debian release", "expected for instance debian:bookworm")
         return values.DebianBase(rest or None)
     if text == "scratch":
         return values.ScratchBase()

@@ -120,7 +120,8 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -
 
 def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
     """What to say where a list stands for a text, and the like."""
-    label = f"an item of {loc[-2]!r}" if isinstance(loc[-1], int) and len(loc) > 1 else repr(loc[-1])
+    item = isinstance(loc[-1], int) and len(loc) > 1
+    label = f"an item of {quoted(str(loc[-2]))}" if item else quoted(str(loc[-1]))
     if error["input"] is None:
         return f"{label} has no value", 'leave it out, or write "" for an empty text'
     if error["type"] == "too_short":

@@ -50,16 +50,28 @@ class Below:
 
 
 def resolve_foreign(
-    base: ForeignBase, platform: Platform, python: str | None, folder: Path, settings: Settings, digest: Digest | None = None
+    base: ForeignBase,
+    platform: Platform,
+    python: str | None,
+    folder: Path,
+    settings: Settings,
+    digest: Digest | None = None,
 ) -> Below:
     """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
     if isinstance(base, ScratchBase):
-        return Below("scratch", {"config": {"Env": [f"PATH={_PATH}"]}}, interpreter=str(base.interpreter or ""), python=python or "")
+        return Below(
+            "scratch",
+            {"config": {"Env": [f"PATH={_PATH}"]}},
+            interpreter=str(base.interpreter or ""),
+            python=python or "",
+        )
     if isinstance(base, RootfsBase):
         layer = read_rootfs(folder / base.path, settings)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
-        return _with_python(Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings)
+        return _with_python(
+            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings
+        )
     image = _find(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
@@ -69,7 +81,12 @@ def resolve_foreign(
     return _with_python(below, base.interpreter, python, settings, look=not remote)
 
 
-def _find(base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase, folder: Path, settings: Settings, digest: Digest | None) -> Found:
+def _find(
+    base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase,
+    folder: Path,
+    settings: Settings,
+    digest: Digest | None,
+) -> Found:
     match base:
         case LayoutBase():
             return layout.find(folder / base.path, base.tag)
@@ -122,6 +139,6 @@ def _check_platform(name: str, image: Image, platform: Platform) -> None:
 def _pinned(name: str, wanted: Digest | None, found: Digest) -> None:
     if wanted is not None and wanted != found:
         raise LockedError(
-            f"the base {name} has changed: locked {wanted}, found {found}", hint="put the old one back, or lock again: modelcrate lock"
+            f"the base {name} has changed: locked {wanted}, found {found}",
+            hint="put the old one back, or lock again: modelcrate lock",
         )
-

@@ -15,7 +15,7 @@ from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.wheel import Wheel
 
 if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageWheel
+    from packaging.pylock import Package, PackageWheel, Pylock
 
 MAX_LOCK = 64 << 20
 """Bytes of a pylock.toml."""
@@ -61,29 +61,39 @@ def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) 
     SHA-256, is a UserError, with `where` the lock came from.
     """
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.pylock import PylockSelectError, PylockUnsupportedVersionError, PylockValidationError
-    from packaging.utils import InvalidWheelFilename
+    from packaging.pylock import PylockSelectError
 
+    lock = _lock(text, hashes, where)
     try:
-        chosen = list(_lock(text, hashes, where).select(environment=target.environment(), tags=target.tags()))
-    except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as fault:
-        raise UserError("is not a pylock.toml that we can read", where=where, why=str(fault)) from None
-    except (PylockSelectError, InvalidWheelFilename, UndefinedComparison, UndefinedEnvironmentName) as fault:
+        chosen = list(lock.select(environment=target.environment(), tags=target.tags()))
+    except (PylockSelectError, UndefinedComparison, UndefinedEnvironmentName) as fault:
         raise UserError(
             f"gives no wheels for {target}",
             where=where,
             why=f"{fault}\nlooked for the wheel tags {target.sought()}",
             hint="lock for this platform and Python too",
         ) from None
-    pinned = [_pinned(package, found, target, folder, where) for package, found in chosen]
+    pinned = [_pinned(_wheel(package, found, target, where), folder, where) for package, found in chosen]
     return tuple(sorted(pinned, key=lambda each: each.name))
 
 
-def _lock(text: str, hashes: Hashes, where: str) -> Any:
-    """The lock, with those wheels left out that have not the demanded hash."""
-    from packaging.pylock import Pylock
+def every(text: str, folder: Path, where: str) -> tuple[PinnedWheel, ...]:
+    """All wheels that a lock names, for whatever target."""
+    packages = _lock(text, {}, where).packages
+    return tuple(_pinned(wheel, folder, where) for package in packages for wheel in package.wheels or ())
 
-    data = tomllib.loads(text)
+
+def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
+    """The lock, with those wheels left out that have not the demanded hash."""
+    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
+
+    try:
+        return Pylock.from_dict(_narrowed(tomllib.loads(text), hashes, where))
+    except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as fault:
+        raise UserError("is not a pylock.toml that we can read", where=where, why=str(fault)) from None
+
+
+def _narrowed(data: dict[str, Any], hashes: Hashes, where: str) -> dict[str, Any]:
     packages = data.get("packages")
     for package in packages if isinstance(packages, list) else []:
         wanted = hashes.get(str(package.get("name"))) if isinstance(package, dict) else None
@@ -98,7 +108,7 @@ def _lock(text: str, hashes: Hashes, where: str) -> Any:
                 why=f"found {', '.join(sorted(_sha256(each) or 'none' for each in wheels))}",
                 hint="the index has other files than the requirements were written for",
             )
-    return Pylock.from_dict(data)
+    return data
 
 
 def _sha256(wheel: Any) -> str:
@@ -106,24 +116,27 @@ def _sha256(wheel: Any) -> str:
     return str(hashes.get("sha256", "")).lower() if isinstance(hashes, Mapping) else ""
 
 
-def _pinned(package: Package, found: object, target: Target, folder: Path, where: str) -> PinnedWheel:
+def _wheel(package: Package, found: object, target: Target, where: str) -> PackageWheel:
     from packaging.pylock import PackageSdist, PackageWheel
+
+    if isinstance(found, PackageWheel):
+        return found
+    what = "has a source distribution only" if isinstance(found, PackageSdist) else "is not taken from an index"
+    raise UserError(
+        f"{package.name} {what}",
+        where=where,
+        why=f"looked for the wheel tags {target.sought()}",
+        hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
+    )
+
+
+def _pinned(found: PackageWheel, folder: Path, where: str) -> PinnedWheel:
     from packaging.utils import parse_wheel_filename
 
-    if not isinstance(found, PackageWheel):
-        what = "has a source distribution only" if isinstance(found, PackageSdist) else "is not taken from an index"
-        raise UserError(
-            f"{package.name} {what}",
-            where=where,
-            why=f"looked for the wheel tags {target.sought()}",
-            hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
-        )
     name, version, _, _ = parse_wheel_filename(found.filename)
     sha256 = found.hashes.get("sha256", "").lower()
     if not sha256:
         raise UserError(f"{found.filename} has no sha256, so nothing could be held to it", where=where)
-    if name != package.name or (package.version is not None and version != package.version):
-        raise UserError(f"{found.filename} is no wheel of {package.name} {package.version}", where=where)
     url = _url(found, folder)
     return PinnedWheel(name, str(version), found.filename, sha256, _size(found.size, url), (url,) if url else ())
 

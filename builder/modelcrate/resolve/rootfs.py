@@ -34,7 +34,9 @@ def read_rootfs(path: Path, settings: Settings) -> ImageLayer:
 
 def _read(source: FileRange, settings: Settings) -> Layer:
     if _stored_anew(Path(source.path)):
-        return settings.store.take(Measuring(codecs.decode(source.chunks()), codecs.zstd()))
+        measuring = Measuring(codecs.decode(source.chunks()), codecs.zstd())
+        settings.store.take(measuring, lambda: measuring.descriptor)
+        return measuring.layer
     packed, plain = Tally(), Tally()
     for _ in plain.passing(codecs.decode(packed.passing(source.chunks()))):
         pass

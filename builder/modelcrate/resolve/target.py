@@ -101,8 +101,8 @@ class Target:
         }
 
     def _platforms(self) -> Iterator[str]:
+        yield f"linux_{self.machine}"  # a wheel built for one's own machines goes before one built for all
         for minor in range(self.glibc[1], _OLDEST[self.machine] - 1, -1):
             yield f"manylinux_2_{minor}_{self.machine}"
             if minor in _LEGACY:
                 yield f"{_LEGACY[minor]}_{self.machine}"
-        yield f"linux_{self.machine}"

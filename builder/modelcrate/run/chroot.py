@@ -7,9 +7,11 @@ the right to leave the folder again.
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelcrate.run import linux
 from modelcrate.run.init import start_inside
@@ -17,6 +19,10 @@ from modelcrate.run.inside import Root
 from modelcrate.run.spec import Spec
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+_ROUNDS = 1000
+"""How often dying processes are looked for: they may have been forking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,26 @@ class Chroot:
         return start_inside(spec, log, lambda: _enter(spec))
 
     def clear(self, spec: Spec) -> None:
-        """Nothing: all there is lies in the container's folder."""
+        """Ends every process whose root is the container's folder: after a crash nothing else knows them."""
+        for _ in range(_ROUNDS):
+            found = _living_in(spec.rootfs)
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not found:
+                return
+
+
+def _living_in(rootfs: Path) -> list[int]:
+    """The processes whose root is this folder. Zombies have none any more."""
+    found = []
+    with suppress(FileNotFoundError):
+        wanted = rootfs.stat()
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.path.samestat((path / "root").stat(), wanted):
+                    found.append(int(path.name))
+    return found
 
 
 def _enter(spec: Spec) -> None:

@@ -62,8 +62,7 @@ class Container:
 
         MachineError where it doesn't end within `timeout` seconds, or ended in a way that left no exit code.
         """
-        state = State.load(self.folder)
-        if not state.supervisor.wait(timeout):
+        if not self._begun().supervisor.wait(timeout):
             raise MachineError(f"the container {self.name} still runs after {timeout} seconds")
         code = State.load(self.folder).exit_code
         if code is None:
@@ -80,7 +79,7 @@ class Container:
 
         State and log stay. A container that has ended is left as it is; what a crash left is cleaned up.
         """
-        state = State.load(self.folder)
+        state = self._begun()
         if state.main is not None and state.supervisor.alive():
             state.main.signal(state.stop_signal)
             if not state.main.wait(timeout):
@@ -111,6 +110,13 @@ class Container:
         self.stop()
         _discard(self.folder)
 
+    def _begun(self) -> State:
+        """The state, once there is a supervisor; until then it names the process that unpacks, which is not ours to end."""
+        state = State.load(self.folder)
+        if state.status == "starting" and state.supervisor.alive():
+            raise UserError(f"the container {self.name} is still being unpacked", hint="try again when it runs")
+        return state
+
     def _clear_crash(self, state: State) -> None:
         """Ends and removes what a supervisor that was killed has left."""
         if state.main is not None:
@@ -118,7 +124,7 @@ class Container:
             state.main.wait(_CLEANING)
         with suppress(OSError, ValueError, KeyError):
             spec = Spec.load(self.folder)
-            for name in spec.programs:
+            for name in spec.engines:
                 engine(name).clear(spec)
         clear_running(self.folder, state.keep)
         replace(state, status="ended").save(self.folder)
@@ -135,14 +141,8 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     engines, programs = candidates(options.engine)
     folder = _claim(options, process)
     try:
-        rootfs = folder / "rootfs"
-        rootfs.mkdir(0o755)
-        rootfs.chmod(0o755)
-        unpack(layers, rootfs)
-        with Root(rootfs) as root:
-            identity = identify(root, process.user)
-            _prepare(root, process)
-        spec = Spec(
+        identity = _fill(folder / "rootfs", layers, process)
+        Spec(
             name=options.name,
             folder=folder,
             process=_at_home(process, identity),
@@ -154,13 +154,26 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             read_only=options.read_only,
             keep=options.keep,
             rootless=os.geteuid() != 0,
-        )
-        spec.save()
+        ).save()
         _supervise(folder)
+    except OSError as fault:
+        _abandon(folder)
+        raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
     except BaseException:
         _abandon(folder)
         raise
     return Container(folder)
+
+
+def _fill(rootfs: Path, layers: Sequence[Blob], process: Process) -> Identity:
+    """The root folder, ready to be entered, and who its files say the container's user is."""
+    rootfs.mkdir()
+    rootfs.chmod(0o755)
+    unpack(layers, rootfs)
+    with Root(rootfs) as root:
+        identity = identify(root, process.user)
+        _prepare(root, process)
+    return identity
 
 
 def find(state_dir: Path, name: str) -> Container:
@@ -233,14 +246,19 @@ def _discard(folder: Path) -> None:
 
 
 def _prepare(root: Root, process: Process) -> None:
-    """What every engine needs in the root folder: mount points, the working folder, and a word for localhost."""
-    for parts in ((b"proc",), (b"sys",), (b"dev",), (b"etc",), (b"tmp",), parts_of(os.fsencode(process.cwd))):
+    """What every engine needs in the root folder: mount points, the working folder, a /tmp where the image has none, and a word for localhost."""
+    for parts in ((b"proc",), (b"sys",), (b"dev",), (b"etc",), parts_of(os.fsencode(process.cwd))):
         os.close(root.folder(parts, make=True))
+    with suppress(FileExistsError):
+        place = root.place((b"tmp",))
+        os.mkdir(place.name, dir_fd=place.folder)
+        os.chmod(place.name, 0o1777, dir_fd=place.folder)  # noqa: S103 - as everywhere
     place = root.place((b"etc", b"hosts"))
     with suppress(FileExistsError):
         fd = os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=place.folder)
         with os.fdopen(fd, "wb") as file:
             file.write(_HOSTS)
+            os.fchmod(fd, 0o644)
 
 
 def _at_home(process: Process, identity: Identity) -> Process:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Protocol
 
 from modelcrate.run.options import ENGINES
@@ -61,11 +60,6 @@ def candidates(wanted: str) -> tuple[tuple[str, ...], dict[str, str]]:
     return names, programs
 
 
-def hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Whether this machine has cgroups of both versions, with which crun can't start anything."""
-    return (root / "unified").is_dir()
-
-
 def first_usable(spec: Spec, log: int) -> tuple[str, int, tuple[str, ...]]:
     """Launches with the first engine that works: its name, the process, and a note for each engine that didn't.
 
@@ -80,6 +74,7 @@ def first_usable(spec: Spec, log: int) -> tuple[str, int, tuple[str, ...]]:
                 return name, tried.launch(spec, log), tuple(notes)
             except MachineError as fault:
                 tried.clear(spec)
+                os.ftruncate(log, 0)  # the words of a runtime that failed are in `reason`; the log is the program's
                 reason = fault.what
         notes.append(f"{name}: {reason}")
     hint = "allow user namespaces for ordinary users, or run this as root" if spec.rootless else ""

@@ -30,13 +30,13 @@ def identify(root: Root, user: str) -> Identity:
     """
     name, colon, group = (user or "0").partition(":")
     found = next((line for line in _lines(root, b"passwd", 6) if name in (line[0], line[2])), None)
-    if found is None and not name.isdecimal():
+    if found is None and not _is_number(name):
         raise UserError(f"the image has no user {name!r}", hint="use a number, as UID or UID:GID")
-    uid = int(found[2]) if found and found[2].isdecimal() else _number(name)
+    uid = int(found[2]) if found and _is_number(found[2]) else _number(name)
     home = found[5] if found else ""
     if not colon:
         return Identity(uid, _number(found[3]) if found else 0, home)
-    if group.isdecimal():
+    if _is_number(group):
         return Identity(uid, _number(group), home)
     line = next((line for line in _lines(root, b"group", 3) if line[0] == group), None)
     if line is None:
@@ -52,7 +52,11 @@ def _lines(root: Root, name: bytes, least: int) -> Iterator[list[str]]:
             yield fields
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 def _number(text: str) -> int:
-    if not (text.isdecimal() and int(text) <= _MAX_ID):
+    if not (_is_number(text) and int(text) <= _MAX_ID):
         raise UserError(f"not the number of a user or group: {text[:40]!r}")
     return int(text)

@@ -71,6 +71,7 @@ def _inside(spec: Spec, log: int, enter: Callable[[], None], tell: int, alive: i
         _streams(log, tell, alive)
         enter()
         _drop(spec.identity, spec.rootless)
+        linux.close_to_others()  # or the program could reach our interpreter, a file of the machine, as /proc/1/exe
         linux.die_with_parent(signal.SIGKILL)
         if select.select([alive], [], [], 0)[0]:
             os._exit(1)  # the supervisor died before we asked to die with it

@@ -55,7 +55,7 @@ class Root:
     """An open root folder. Not a value: it holds file descriptors, so use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, _FOLDER)
+        self._fd = os.open(path, _FOLDER & ~os.O_NOFOLLOW)  # where the root is, is ours to say
         self._open: OrderedDict[Parts, tuple[int, Parts]] = OrderedDict()
 
     def __enter__(self) -> Root:
@@ -159,7 +159,8 @@ def _enter(stack: list[int], part: bytes, make: bool) -> bytes | None:
         except FileNotFoundError:
             if not make or attempt:
                 raise IntegrityError("a folder that a layer speaks of doesn't exist", where=_shown((part,))) from None
-            os.mkdir(part, 0o755, dir_fd=stack[-1])
+            os.mkdir(part, dir_fd=stack[-1])
+            os.chmod(part, 0o755, dir_fd=stack[-1])  # noqa: S103 - whatever our umask is; it is new, so no link
         except OSError as fault:
             if fault.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise MachineError(f"can't open a folder: {fault.strerror}", where=_shown((part,))) from None
@@ -216,7 +217,7 @@ def _shown(parts: Parts) -> str:
 def remove_path(path: Path) -> None:
     """Removes a file or folder of our own with all below it; nothing happens where there is none."""
     try:
-        fd = os.open(path.parent, _FOLDER)
+        fd = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
     except FileNotFoundError:
         return
     try:

@@ -21,7 +21,7 @@ MS_LOCKED = {1: MS_RDONLY, 2: MS_NOSUID, 4: MS_NODEV, 8: MS_NOEXEC, 1024: 1024, 
 """statvfs flags and the mount flags they stand for: those that a remount has to repeat."""
 
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
@@ -66,6 +66,11 @@ def pivot_to(root: str) -> None:
 def die_with_parent(signum: int) -> None:
     """The kernel sends `signum` to this process when its parent thread ends. Lost when credentials change: call it after."""
     _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def close_to_others() -> None:
+    """Nobody without the machine's own CAP_SYS_PTRACE may look into this process or reach files through its /proc entry; until an exec."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def adopt_orphans() -> None:

@@ -141,7 +141,7 @@ def _signal(text: str) -> int:
     if not text:
         return signal.SIGTERM
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
-    if text.isdecimal() and 1 <= int(text) <= signal.SIGRTMAX:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= signal.SIGRTMAX:
         return int(text)
     if name in signal.Signals.__members__:
         return signal.Signals[name]

@@ -12,6 +12,7 @@ from modelcrate_layers.errors import MachineError, UserError
 _LOOK = 0.05
 _ANSWER = 5.0
 _TAIL = 2000
+_BODY = 1 << 20
 
 
 def wait_ready(container: Container, path: str = "/", timeout: float = 60.0) -> None:
@@ -44,7 +45,9 @@ def _status(port: int, path: str) -> str:
     connection = http.client.HTTPConnection(ADDRESS, port, timeout=_ANSWER)
     try:
         connection.request("GET", path)
-        return str(connection.getresponse().status)
+        answer = connection.getresponse()
+        answer.read(_BODY)  # hanging up on a server in mid-sentence would show in its log
+        return str(answer.status)
     except (OSError, http.client.HTTPException) as fault:
         return str(fault) or type(fault).__name__
     finally:

@@ -9,10 +9,10 @@ import hashlib
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from modelcrate.run import linux
-from modelcrate.run.engine import hybrid_cgroups
 from modelcrate.run.init import KEPT
 from modelcrate.run.namespaces import MASKED, READ_ONLY
 from modelcrate.run.spec import Spec
@@ -69,6 +69,11 @@ class OciRuntime:
             if f'exec: "{spec.process.args[0]}"' in words and any(sign in words for sign in _MISSING):
                 raise UserError(f"can't start {spec.process.args[0]!r} of the image: {words.rpartition(': ')[2]}")
             raise MachineError(words)
+
+
+def hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether this machine has cgroups of both versions, with which crun can't start anything."""
+    return (root / "unified").is_dir()
 
 
 def bundle_config(spec: Spec) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
     with Root(root) as inside:
         folders = _Folders()
         for blob in layers:
-            layer = _Layer(inside, folders, max_bytes - total.size)
+            layer = _Layer(inside, folders, max_bytes, total.size)
             try:
                 layer.apply(read_tar(decode(blob.chunks())))
             except IntegrityError as fault:
@@ -100,6 +100,7 @@ class _Layer:
     root: Root
     folders: _Folders
     max_bytes: int
+    before: int
     done: Unpacked = Unpacked()
     own: set[Parts] = field(default_factory=set)
     """Real paths that this layer has made, and all folders above them: whiteouts of the same layer don't hide these."""
@@ -108,7 +109,7 @@ class _Layer:
         for member in members:
             parts = parts_of(member.name)
             self.done = Unpacked(self.done.members + 1, self.done.size + member.size, self.done.devices)
-            if self.done.size > self.max_bytes:
+            if self.before + self.done.size > self.max_bytes:
                 raise IntegrityError(f"the image unpacks to more than the {self.max_bytes} bytes that are allowed here")
             try:
                 self._apply(parts, member)

@@ -311,6 +311,14 @@ def test_what_cant_be_a_tree_is_one_fault(data: bytes, where: str, what: str) ->
     assert (error.where, error.what, error.also) == (f"modelcrate.yaml:{where}", what, ())
 
 
+@pytest.mark.parametrize("key", ["name", "base", "python", "entry", "user", "dependencies"])
+def test_an_endless_text_is_refused_in_a_short_message(key: str) -> None:
+    rest = {"name": "x", "entry": "score.py"}
+    for text in ("a" * 50_000 + "!", "debian:" + "A" * 50_000, "a." * 25_000):
+        error = refused("".join(f"{k}: {v}\n" for k, v in {**rest, key: text}.items()))
+        assert len(str(error)) < 400
+
+
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     assert refused("\n".join(lines)).what == "anchors and aliases are not used here"

@@ -44,7 +44,7 @@ def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -
 def _wanted(index: Packages, name: str) -> Package:
     found = index.get(name)
     if found is None:
-        near = get_close_matches(name, index.names, 3)
+        near = get_close_matches(name, index.names, 3, 0.75)
         raise UserError(
             f"there is no Debian package {name[:80]!r} in main", hint=f"perhaps {', '.join(near)}" if near else ""
         )

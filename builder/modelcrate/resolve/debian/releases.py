@@ -24,11 +24,15 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class DebianRelease:
-    """A release that can be a base. `keys` are the full fingerprints of the certificates that may sign, by archive."""
+    """A release that can be a base. `keys` are the full fingerprints of the certificates that may sign, by archive.
+
+    `glibc` is the version of its C library, which decides which wheels run on it (PEP 600).
+    """
 
     codename: str
     number: str
     python: str
+    glibc: tuple[int, int]
     keys: Mapping[str, tuple[str, ...]]
 
     @property
@@ -46,6 +50,7 @@ RELEASES = {
         "bookworm",
         "12",
         "3.11",
+        (2, 36),
         {
             ARCHIVE: (
                 "b8b80b5b623eab6ad8775c45b7c5d7d6350947f8",  # Debian Archive Automatic Signing Key (12/bookworm)
@@ -60,6 +65,7 @@ RELEASES = {
         "trixie",
         "13",
         "3.13",
+        (2, 41),
         {
             ARCHIVE: (
                 "04b54c3cdca79751b16bc6b5225629df75b188bd",  # Debian Archive Automatic Signing Key (13/trixie)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from modelcrate_layers.errors import IntegrityError
 
-_VERSION = re.compile(r"(?:([0-9]{1,9}):)?([A-Za-z0-9.+:~-]{1,200})")
+_VERSION = re.compile(r"(?:([0-9]{1,9}):|(?!.*:))([A-Za-z0-9.+~][A-Za-z0-9.+:~-]{0,199})")
 _PAIR = re.compile(r"([^0-9]*)([0-9]*)")
 
 Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
@@ -21,7 +21,7 @@ def version_key(version: str) -> Key:
     if match is None:
         raise IntegrityError(f"not a version of a Debian package: {version[:100]!r}")
     upstream, _, revision = match[2].rpartition("-") if "-" in match[2] else (match[2], "", "")
-    return int(match[1] or 0), _part(upstream), _part(revision)
+    return int(match[1] or 0), _part(upstream), _part(revision or "0")  # no revision is revision 0
 
 
 def holds(version: str, relation: str, other: str) -> bool:
@@ -31,7 +31,7 @@ def holds(version: str, relation: str, other: str) -> bool:
 
 
 def _part(text: str) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """Pairs of a run of other characters and a number. The end sorts after `~` and before all else, hence the zeros."""
+    """Pairs of a run of other characters and a number; the end sorts after `~` and before all else."""
     pairs = [((*map(_order, run), 0), int(number or 0)) for run, number in _PAIR.findall(text) if run or number]
     return (*pairs, ((0,), 0))
 

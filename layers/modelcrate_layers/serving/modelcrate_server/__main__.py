@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 
+from . import compat_imports
 from .arguments import environment_of
 from .logs import set_up_logs
 from .settings import Settings, SettingsError, read_settings
@@ -24,6 +25,7 @@ def main() -> None:
     Exit codes: 0 after SIGTERM, 1 for a wrong command line, 3 when the service can't start.
     """
     os.environ.update(environment_of(sys.argv[1:], os.environ))
+    compat_imports.install()  # before the log is set up: a user's configuration may name the original's classes
     try:
         settings = read_settings(os.environ)
         set_up_logs(settings)

@@ -31,6 +31,13 @@ class Response:
         return self.headers.get("Content-Type")
 
     @property
+    def reason(self) -> str:
+        try:
+            return HTTPStatus(self.status_code).phrase.upper()
+        except ValueError:
+            return "UNKNOWN"
+
+    @property
     def is_streamed(self) -> bool:
         return not isinstance(self._body, (bytes, list, tuple))
 
@@ -57,7 +64,7 @@ class Response:
                 fields.remove(name)
         elif self.length is not None:
             fields["Content-Length"] = self.length
-        start_response(f"{self.status_code} {_reason(self.status_code)}", fields.items())
+        start_response(f"{self.status_code} {self.reason}", fields.items())
         if bodiless or environ.get("REQUEST_METHOD") == "HEAD":
             return []
         return map(_bytes, self._body) if self.is_streamed else [self.get_data()]
@@ -123,10 +130,3 @@ def _bytes(part: Any) -> bytes:
     if part is None:
         return b""
     return part.encode() if isinstance(part, str) else bytes(part)
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase.upper()
-    except ValueError:
-        return "UNKNOWN"

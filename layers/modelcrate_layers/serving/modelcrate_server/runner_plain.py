@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import queue
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from socketserver import TCPServer, ThreadingMixIn
-from types import FrameType
 from typing import Any
 
 from .http_connection import Connection, Exchange
@@ -33,13 +33,8 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
     app = make_app()
     waiting: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()  # simple: its put may interrupt its get
     ports = [process.port] if process.health_port is None else [process.port, process.health_port]
-    servers = [_Server((process.host, port), waiting) for port in ports]
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        waiting.put(None)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    servers = [_Server((process.host, port), waiting, process.client_timeout) for port in ports]
+    _when_told_to_end(lambda: waiting.put(None))
     for server in servers:
         threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     _log.info("Listening on %s", ", ".join(f"{process.host}:{port}" for port in ports))
@@ -55,13 +50,38 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
     sys.exit(0)
 
 
+def _when_told_to_end(stop: Callable[[], None]) -> None:
+    """Calls `stop` in a thread of its own after SIGTERM or SIGINT.
+
+    A Python handler would not do: it runs in the main thread only, and a signal that comes just before that thread
+    begins to wait for work would be noticed with the next request, which may never come. Bytes in a socket are not
+    missed.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    ending = {signal.SIGTERM, signal.SIGINT}
+    for number in ending:
+        signal.signal(number, lambda number, frame: None)
+
+    def watch() -> None:
+        with writer:  # kept open as long as somebody reads
+            while reader.recv(1)[0] not in ending:
+                pass
+        stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], waiting: queue.SimpleQueue[Exchange | None]) -> None:
-        self.waiting = waiting
+    def __init__(
+        self, address: tuple[str, int], waiting: queue.SimpleQueue[Exchange | None], client_timeout: int
+    ) -> None:
+        self.waiting, self.client_timeout = waiting, client_timeout
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, Connection)
 

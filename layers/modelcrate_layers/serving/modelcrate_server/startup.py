@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-from . import compat_imports
 from .app import ScoringApp
 from .entry import Entry, EntryError, load_entry
 from .logs import reroute_prints
@@ -29,7 +28,6 @@ TREE_LINES = 200
 def start_app(settings: Settings) -> ScoringApp:
     """The application of these settings, its script initialised; ends the process with code 3 when that fails."""
     faulthandler.enable()
-    compat_imports.install()
     _attach_debugger(settings)
     reroute_prints()
     _mention(settings)

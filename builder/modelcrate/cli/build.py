@@ -1,0 +1,27 @@
+"""Build the image of a project and put it somewhere: into the local store, or wherever -o and --push say.
+
+Without a project file the folder is looked through: an entry script with init and run, requirements, models."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli import building
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import receipt_text
+
+SUMMARY = "build the image of a project"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    building.project_argument(parser)
+    building.output_arguments(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    receipt = building.build(args, console)
+    if "docker-archive:-" in args.output or "oci-archive:-" in args.output:  # standard output is taken
+        console.say(receipt_text(receipt))
+    else:
+        console.result(receipt.json(), receipt_text(receipt))
+    return 0

@@ -1,0 +1,44 @@
+"""List the images of the local store: repository, tag, image id, creation time and size, as docker images does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import size, table
+
+SUMMARY = "list the images of the local store"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none but the common ones."""
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.inputs import store
+
+    rows = [_facts(name, image) for name, image in store.images(console.settings)]
+    head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
+    lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], size(r["size"])) for r in rows]
+    console.result(rows, table([head, *lines]))
+    return 0
+
+
+def _facts(name: str, image: Any) -> dict[str, Any]:
+    """One line; the size is what the layers take when they are unpacked, as Docker counts."""
+    repository, _, tag = name.rpartition(":")
+    first = image.images[0]
+    unpacked = sum(
+        layer.layer.tar_size if layer.layer.tar_size >= 0 else layer.descriptor.size for layer in first.layers
+    )
+    created = str(first.settings.get("created", ""))
+    return {
+        "repository": repository or tag,
+        "tag": tag if repository else "",
+        "digest": str(image.digest),
+        "id": str(first.id),
+        "created": created[:10],
+        "platforms": [str(each.platform) for each in image.images],
+        "size": unpacked,
+    }

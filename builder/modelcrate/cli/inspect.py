@@ -1,0 +1,41 @@
+"""Show an image wherever it is: a name in the local store, a registry reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import whole_text
+from modelcrate.image import Image
+
+SUMMARY = "show an image"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help="the image's address")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.inputs.addresses import find
+
+    image = find(args.image, console.settings).whole()
+    facts: dict[str, Any] = {
+        "image": args.image,
+        "digest": str(image.digest),
+        "images": [_facts(each) for each in image.images],
+    }
+    console.result(facts, whole_text(args.image, image))
+    return 0
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    from modelcrate_layers.content import parse_object
+
+    return {
+        "digest": str(image.digest),
+        "id": str(image.id),
+        "platform": str(image.platform),
+        "config": image.settings,
+        "manifest": parse_object(image.manifest.data),
+    }

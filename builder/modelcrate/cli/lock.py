@@ -1,0 +1,44 @@
+"""Write modelcrate.lock: everything that the world could change, pinned by hash, without naming a host.
+
+It stands beside the project file; build takes it from there, and build --locked insists on it."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate import pipeline
+from modelcrate.cli import building
+from modelcrate.cli.console import Console
+from modelcrate.lock import FILE_NAME, read_lock, write_lock
+from modelcrate.registry.fetch import Fetcher
+from modelcrate_layers.errors import LockedError
+
+SUMMARY = "pin base, packages and models in modelcrate.lock"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    building.project_argument(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    with Fetcher(console.settings.network, console.emit) as fetcher:
+        request = pipeline.read(args.project, console.emit)
+        prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
+        lock = pipeline.make_lock(prepared, console.settings, console.emit)
+    path = request.folder / FILE_NAME
+    try:
+        same = read_lock(path) == lock
+    except LockedError:
+        same = False
+    write_lock(path, lock)
+    pins = lock.pins.values()
+    facts = {
+        "lock": str(path),
+        "changed": not same,
+        "debs": sum(len(each.debs) for each in pins),
+        "wheels": sum(len(each.wheels) for each in pins),
+        "models": len(lock.models),
+    }
+    text = f"{path}: {facts['debs']} Debian packages, {facts['wheels']} wheels, {facts['models']} models, {'as before' if same else 'changed'}"
+    console.result(facts, text)
+    return 0

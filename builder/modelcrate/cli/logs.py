@@ -1,0 +1,24 @@
+"""Print what a container has written to its standard output and standard error."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from modelcrate.cli.console import Console
+
+SUMMARY = "print a container's log"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the container's name")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.run import find
+
+    for piece in find(console.settings.containers, args.name).logs(args.follow):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    return 0

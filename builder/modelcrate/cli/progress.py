@@ -1,0 +1,176 @@
+"""How progress is shown: a bar on a terminal, a line every few seconds without one, JSON lines on request, or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TextIO
+
+from modelcrate.cli.words import size
+from modelcrate.events import Advanced, Event, Finished, Notice, Started, Step
+
+EVERY = 3.0
+"""Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""
+
+FRAME = 0.1
+"""Seconds between two pictures of a bar."""
+
+
+@dataclass(slots=True)
+class Task:
+    """Something that is under way; it changes all the time, which is why it is not frozen."""
+
+    label: str
+    total: int | None
+    begun: float
+    done: int = 0
+    shown: float = 0.0
+
+    def line(self, now: float) -> str:
+        rate = self.done / max(now - self.begun, 0.001)
+        of = f" of {size(self.total)}" if self.total else ""
+        left = (
+            f", {(self.total - self.done) / rate:.0f} s left" if self.total and rate and self.done < self.total else ""
+        )
+        if self.total and self.done >= self.total:
+            left = ", finishing"
+        return f"{self.label}: {size(self.done)}{of}, {size(rate)}/s{left}"
+
+
+class Progress:
+    """Takes events from any thread. `cancel` makes the next event raise where it is emitted, which ends the work there."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self.out, self.clock = out, clock
+        self.lock = threading.Lock()
+        self.tasks: dict[str, Task] = {}
+        self._cancelled = threading.Event()
+
+    def emit(self, event: Event) -> None:
+        if self._cancelled.is_set():
+            raise KeyboardInterrupt
+        with self.lock:
+            task = self._track(event)
+            self.show(event, task)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def _track(self, event: Event) -> Task | None:
+        match event:
+            case Started(label, total):
+                now = self.clock()
+                self.tasks[label] = Task(label, total, now, shown=now)
+            case Advanced(label, count) if label in self.tasks:
+                self.tasks[label].done += count
+            case Finished(label):
+                return self.tasks.pop(label, None)
+            case Step() | Notice():
+                return None
+        return self.tasks.get(event.label)
+
+    def show(self, event: Event, task: Task | None) -> None:
+        """Tell of an event; `task` is what it belongs to."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Take away what is on the screen, for words are to follow; where nothing is redrawn, there is nothing to take away."""
+        return
+
+    def write(self, text: str) -> None:
+        self.out.write(text)
+        self.out.flush()
+
+
+class Silent(Progress):
+    """Notices only: they are words that a person should read."""
+
+    def show(self, event: Event, task: Task | None) -> None:
+        if isinstance(event, Notice):
+            self.write(f"{event.text}\n")
+
+
+class Lines(Progress):
+    """For logs: a line when something has taken some seconds, and one when such a thing is done."""
+
+    def show(self, event: Event, task: Task | None) -> None:
+        now = self.clock()
+        match event:
+            case Notice(text):
+                self.write(f"{text}\n")
+            case Advanced() if task is not None and now - task.shown >= EVERY:
+                task.shown = now
+                self.write(f"  {task.line(now)}\n")
+            case Finished(label, note) if task is not None and now - task.begun >= EVERY:
+                self.write(f"  {label}: done, {size(task.done)} in {now - task.begun:.1f} s{note and ', ' + note}\n")
+
+
+class Json(Progress):
+    """One JSON object a line, as the events come; bytes are summed up over FRAME."""
+
+    def show(self, event: Event, task: Task | None) -> None:
+        if isinstance(event, Advanced) and task is not None:
+            now = self.clock()
+            if now - task.shown < FRAME:
+                return
+            task.shown = now
+            self._line("progress", {"label": task.label, "done": task.done, "total": task.total})
+        elif not isinstance(event, Advanced):
+            self._line(type(event).__name__.lower(), asdict(event))
+
+    def _line(self, kind: str, facts: dict[str, object]) -> None:
+        self.write(json.dumps({"event": kind, **facts}) + "\n")
+
+
+class Bar(Progress):
+    """For terminals: a line a task, redrawn in place."""
+
+    WIDTH = 24
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(out, clock)
+        self._drawn = 0
+        self._last = 0.0
+
+    def show(self, event: Event, task: Task | None) -> None:
+        if isinstance(event, Notice):
+            self._wipe()
+            self.write(f"{event.text}\n")
+        now = self.clock()
+        if now - self._last >= FRAME:
+            self._last = now
+            self._draw(now)
+
+    def clear(self) -> None:
+        with self.lock:
+            self._wipe()
+
+    def _draw(self, now: float) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        lines = [self._picture(task, now)[:width] for task in list(self.tasks.values())[-8:]]
+        self._wipe()
+        self.write("".join(f"{line}\n" for line in lines))
+        self._drawn = len(lines)
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            self.write(f"\x1b[{self._drawn}A\x1b[J")
+            self._drawn = 0
+
+    def _picture(self, task: Task, now: float) -> str:
+        if not task.total:
+            return f"{' ' * (self.WIDTH + 2)} {task.line(now)}"
+        full = min(self.WIDTH, self.WIDTH * task.done // task.total)
+        return f"[{'#' * full}{'.' * (self.WIDTH - full)}] {task.line(now)}"
+
+
+def choose(kind: str, out: TextIO) -> Progress:
+    """`auto` is a bar where there is a terminal, else lines."""
+    if kind == "auto":
+        kind = "bar" if out.isatty() else "lines"
+    kinds: dict[str, type[Progress]] = {"bar": Bar, "lines": Lines, "json": Json, "none": Silent}
+    return kinds[kind](out)

@@ -1,0 +1,30 @@
+"""Send an image to one or more places in registries. What a registry has already is not sent again."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate import pipeline
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import receipt_text
+
+SUMMARY = "push an image to a registry"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "image", help="the image's address: a name in the local store, oci:DIR, an archive, a reference"
+    )
+    parser.add_argument("references", nargs="+", metavar="REF", help="where to: HOST/REPOSITORY[:TAG]")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate import outputs
+    from modelcrate.inputs.addresses import find
+    from modelcrate.receipt import Receipt
+
+    image = find(args.image, console.settings).whole()
+    places = [outputs.parse(f"registry:{reference}") for reference in args.references]
+    receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
+    console.result(receipt.json(), receipt_text(receipt))
+    return 0

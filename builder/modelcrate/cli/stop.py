@@ -1,0 +1,35 @@
+"""Stop containers that run started: SIGTERM, and after some seconds SIGKILL."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli.console import Console
+
+SUMMARY = "stop a container"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="+", metavar="NAME", help="containers by name")
+    parser.add_argument(
+        "-t",
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait before SIGKILL (default: 10)",
+    )
+    parser.add_argument("--rm", action="store_true", help="forget the container and its log as well")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.run import find
+
+    rows = []
+    for container in [find(console.settings.containers, name) for name in args.names]:
+        code = container.stop(args.timeout)
+        if args.rm:
+            container.remove()
+        rows.append({"name": container.name, "exit_code": code})
+    console.result(rows, "\n".join(f"{row['name']}  exit code {row['exit_code']}" for row in rows))
+    return 0

@@ -1,0 +1,128 @@
+"""What goes into the image of a project, and what its container does: layers in their order, and settings. Lists files, reads none.
+
+The order is by how often things change, seldom below and often on top: base, dependencies, models, entry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate.image import RunSpec, environment
+from modelcrate.lock import ModelPin
+from modelcrate.project.values import Entry, Model, Project, Role
+from modelcrate.resolve.world import Resolved
+from modelcrate_layers.grouping import group
+from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.entry import EntryLayer
+from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
+from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
+from modelcrate_layers.serving import Contract, contract
+from modelcrate_layers.tree import Kind, show
+from modelcrate_layers.venv import PREFIX
+
+_ROLES: Mapping[str, Role] = {"base": "base", "dependencies": "dependencies", "model": "models", "entry": "entry"}
+
+ANYBODY = {"HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the one folder of the container that everybody may write
+"""For a user that the image does not know, on a root file system that nobody may write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The user's files, as listed: the same for every platform."""
+
+    models: tuple[tuple[ModelLayer, ...], ...]
+    pins: tuple[ModelPin, ...]
+    entry: EntryLayer | None
+
+
+def list_files(project: Project, place: Path) -> Files:
+    """Models and entry as they are on the disk now."""
+    listings = [list_path(place / model.path, folder(model.name, model.version)) for model in project.models]
+    layers = tuple(
+        model_layers(model.name, model.version, listing)
+        for model, listing in zip(project.models, listings, strict=True)
+    )
+    pins = tuple(_pin(model, listing) for model, listing in zip(project.models, listings, strict=True))
+    served = serving(project)
+    entry = project.entry
+    if entry is None or served is None:
+        return Files(layers, pins, None)
+    return Files(layers, pins, EntryLayer(str(entry.file), _sources(project, entry, place), served.files))
+
+
+def serving(project: Project) -> Contract | None:
+    """What the image promises to its platform; nothing, where it starts nothing."""
+    return contract("azureml") if project.entry is not None else None
+
+
+def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind, ...]:
+    """The layers that we make, lowest first."""
+    out: list[LayerKind] = list(resolved.below.kinds)
+    if resolved.target is not None:
+        python = resolved.target.minor
+        out.append(RuntimeLayer(python, resolved.below.interpreter))
+        out += group(resolved.wheels, python)
+    out += [layer for layers in files.models for layer in layers]
+    if files.entry is not None:
+        out.append(files.entry)
+    return tuple(out)
+
+
+def policies(project: Project) -> dict[str, str]:
+    """The codec setting of every role."""
+    return {role: project.codecs.of(named) for role, named in _ROLES.items()}
+
+
+def run_spec(project: Project, resolved: Resolved) -> RunSpec:
+    """The container's settings: ours over the base's, the user's over ours."""
+    served = serving(project)
+    if served is None:
+        return RunSpec(env=dict(project.env), user=project.user, labels=project.labels)
+    base = environment(resolved.below.config)
+    paths = [f"{PREFIX}/bin", base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
+    env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project), **project.env}
+    return RunSpec(served.argv, env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM")
+
+
+def _azure(project: Project) -> dict[str, str]:
+    """The variables that entry scripts look at, by Azure's conventions: one model's own folder, or the root of several."""
+    root = "/" + MODELS.decode()
+    one = project.models[0] if len(project.models) == 1 else None
+    out = {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
+    if project.entry is not None:
+        source = _source_name(project, project.entry)
+        out["AZUREML_ENTRY_SCRIPT"] = (Path(source) / project.entry.script).as_posix()
+        if source:
+            out["AZUREML_SOURCE_DIRECTORY"] = source
+    return out
+
+
+def _source_name(project: Project, entry: Entry) -> str:
+    """What the source folder is called in the image; empty for a script that goes alone."""
+    return "" if entry.source is None else entry.source.name or project.name
+
+
+def _sources(project: Project, entry: Entry, place: Path) -> Listing:
+    if entry.source is None:
+        return list_path(place / entry.script, ROOT)
+    needs = project.dependencies
+    apart = [place / model.path for model in project.models]
+    apart += [place / needs.wheelhouse] if needs.wheelhouse else []
+    under = ROOT + b"/" + os.fsencode(_source_name(project, entry))
+    top = place / entry.source
+    return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
+
+
+def _pin(model: Model, listing: Listing) -> ModelPin:
+    above = folder(model.name, model.version) + b"/"
+    files = [entry for entry in listing.entries if entry.kind is Kind.FILE]
+    return ModelPin(
+        model.name,
+        model.version,
+        tuple(sorted((show(entry.path.removeprefix(above)), entry.size) for entry in files)),
+        (),
+    )

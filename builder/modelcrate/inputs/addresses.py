@@ -1,0 +1,72 @@
+"""The addresses that an existing image can have, in one grammar for all verbs.
+
+| address                      | means                                                              |
+|------------------------------|--------------------------------------------------------------------|
+| NAME[:TAG], an id, a digest  | an image of the local store                                        |
+| oci:DIR[:TAG]                | an OCI layout                                                      |
+| oci-archive:FILE[:TAG]       | a tar of one                                                       |
+| docker-archive:FILE[:NAME]   | what docker save, or our docker-archive output, writes             |
+| registry:REF                 | an image in a registry                                             |
+| anything else                | the local store, and, where the name has a host in it, a registry  |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from modelcrate.inputs import Found, archive, layout, store
+from modelcrate.reference import is_registry
+from modelcrate.settings import Settings
+from modelcrate_layers.errors import SourceError
+
+
+def find(address: str, settings: Settings) -> Found:
+    """The image at an address; a SourceError or RegistryError where there is none."""
+    kind, colon, rest = address.partition(":")
+    if colon and kind in _KINDS and rest:
+        return _KINDS[kind](rest, settings)
+    if (found := store.find(address, settings)) is not None:
+        return found
+    host = address.partition("/")[0]
+    if "/" in address and ("." in host or ":" in host or host == "localhost") and is_registry(host):
+        return _registry(address, settings)
+    raise SourceError(
+        f"there is no image {address!r} in the local store",
+        why=_known(settings),
+        hint="an image elsewhere has an address such as registry:REF, oci:DIR or docker-archive:FILE",
+    )
+
+
+def _layout(rest: str, settings: Settings) -> Found:
+    folder, tag = (rest, None) if Path(rest).is_dir() else layout.split_tag(rest)
+    return layout.find(Path(folder), tag)
+
+
+def _oci_archive(rest: str, settings: Settings) -> Found:
+    file, tag = (rest, None) if Path(rest).exists() else layout.split_tag(rest)
+    return archive.find_oci(Path(file), tag)
+
+
+def _docker_archive(rest: str, settings: Settings) -> Found:
+    file, _, name = (rest, "", "") if Path(rest).exists() else rest.partition(":")
+    return archive.find_docker(Path(file), name or None)
+
+
+def _registry(rest: str, settings: Settings) -> Found:
+    from modelcrate.inputs import registry
+
+    return registry.find(rest, settings)
+
+
+def _known(settings: Settings) -> str:
+    names = [name for name, _ in store.images(settings)]
+    return f"it has: {', '.join(names)}" if names else "it is empty"
+
+
+_KINDS: dict[str, Callable[[str, Settings], Found]] = {
+    "docker-archive": _docker_archive,
+    "oci": _layout,
+    "oci-archive": _oci_archive,
+    "registry": _registry,
+}

@@ -1,0 +1,39 @@
+"""Images in a registry. Layers are fetched only when somebody reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelcrate.inputs import Found
+from modelcrate.reference import Reference
+from modelcrate.registry.client import Registry
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Blob, Descriptor, Digest, verified
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCollection:
+    """One repository. The client's connections end with the process: an image that was found may be read at any time."""
+
+    client: Registry = field(repr=False, compare=False)
+    reference: Reference
+
+    @property
+    def where(self) -> str:
+        return str(self.reference)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        if "manifest" in descriptor.media_type or "index" in descriptor.media_type:
+            return self.client.manifest(self.reference.at(descriptor.digest))[1]
+        return b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return self.client.blob(self.reference, descriptor)
+
+
+def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:
+    """What a reference names now; with a digest, that one."""
+    reference = Reference.parse(text)
+    client = Registry(settings.registries)
+    wanted = reference.at(digest) if digest is not None else reference
+    return Found(RegistryCollection(client, reference), client.resolve(wanted))

@@ -1,0 +1,126 @@
+"""`registry:REF`: an image in a registry. What it has, or can mount, is not sent; a large new layer is hashed while it is sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from modelcrate.events import Advanced, Emit, Finished, Notice, Started
+from modelcrate.image import Image, Index
+from modelcrate.outputs import Delivered
+from modelcrate.pack import Nowhere
+from modelcrate.reference import Reference
+from modelcrate.registry import events
+from modelcrate.registry.client import Registry
+from modelcrate.registry.pulls import RemoteBlob
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Blob
+from modelcrate_layers.recipe import Layer, Measuring
+
+KIND = "registry"
+EXAMPLE = "HOST/REPOSITORY[:TAG]"
+
+ASKED_FIRST = 32 << 20
+"""A new layer below this size is measured before it is sent: asking whether the registry has it costs less than sending it."""
+
+
+def parse(target: str) -> RegistryOutput:
+    return RegistryOutput(Reference.parse(target))
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryOutput:
+    reference: Reference
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return str(self.reference)
+
+    @contextmanager
+    def session(self, settings: Settings, emit: Emit) -> Iterator[RegistrySession]:
+        """The output with its connections, for more than one thing at a time."""
+        with Registry(settings.registries, Progress(emit)) as client:
+            yield RegistrySession(self.reference, client, emit)
+
+    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+        with self.session(settings, emit) as session:
+            return session.deliver(image, settings, emit)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySession:
+    """An output that also takes layers while they are measured: one pass over the files, and they are there."""
+
+    reference: Reference
+    client: Registry = field(repr=False)
+    emit: Emit = field(repr=False)
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return str(self.reference)
+
+    def take(self, measuring: Measuring, label: str) -> Layer:
+        if (measuring.tar_size or 0) < ASKED_FIRST:
+            return Nowhere(self.emit).take(measuring, label)
+        self.client.push_stream(self.reference, measuring)
+        return measuring.layer
+
+    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+        graph = image.graph()
+        descriptor, sent = self.client.publish(
+            self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
+        )
+        traffic = self.client.traffic
+        there = sum(each.descriptor.size for each in sent if not each.bytes)
+        return Delivered(KIND, self.target, descriptor.digest, traffic.sent, there, traffic.total)
+
+
+class Progress:
+    """The client's events in the words of the line. It remembers how far each blob was, for the client tells totals, not steps."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit, self._lock = emit, threading.Lock()
+        self._done: dict[str, int] = {}
+
+    def __call__(self, event: object) -> None:
+        match event:
+            case events.Moved(_, name, done, total):
+                self._moved(f"push {name}", done, total)
+            case events.Waiting(name):
+                self._emit(Notice(f"waiting for the registry, which hashes {name}"))
+            case events.Retrying(where, why, seconds, _):
+                self._emit(Notice(f"{where}: {why}; again in {seconds:.1f} s"))
+            case events.Resumed(name, offset):
+                self._emit(Notice(f"{name}: goes on at byte {offset}"))
+            case events.Restarted(name, why):
+                self._emit(Notice(f"{name}: begins anew, {why}"))
+            case events.Warned(where, text):
+                self._emit(Notice(f"{where}: {text}"))
+
+    def _moved(self, label: str, done: int, total: int | None) -> None:
+        with self._lock:
+            before = self._done.get(label)
+            self._done[label] = done
+        if before is None:
+            self._emit(Started(label, total))
+        self._emit(Advanced(label, done - (before or 0)))
+        if done == total:
+            self._emit(Finished(label))
+
+
+def _near(blobs: tuple[Blob, ...], reference: Reference) -> list[str]:
+    """Repositories of the same registry that blobs come from, and can be mounted from."""
+    remote = [blob.ref for blob in blobs if isinstance(blob, RemoteBlob)]
+    return sorted(
+        {
+            ref.repository
+            for ref in remote
+            if ref.registry == reference.registry and ref.repository != reference.repository
+        }
+    )

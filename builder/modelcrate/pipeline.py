@@ -1,0 +1,187 @@
+"""The straight line: read -> resolve -> plan -> pack -> assemble -> deliver. Each step takes the frozen value of the one before.
+
+`Prepared` is where `plan` stops and `build` goes on; both are the same line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modelcrate import compose, image, pack
+from modelcrate.checks import check
+from modelcrate.events import Emit, Notice, Step, silent
+from modelcrate.image import EPOCH, Image, ImageLayer, Index
+from modelcrate.lock import FILE_NAME as LOCK_NAME
+from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
+from modelcrate.outputs import Delivered, Output
+from modelcrate.pack import Sink
+from modelcrate.plan import Plan, plan
+from modelcrate.project.values import FILE_NAME, Project
+from modelcrate.receipt import Receipt
+from modelcrate.registry.fetch import Fetcher
+from modelcrate.resolve.asked import asked
+from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
+from modelcrate.settings import Settings
+from modelcrate_layers.errors import LockedError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be built: a project in its folder, and how. `locked` means: from the lock, or not at all."""
+
+    project: Project
+    folder: Path
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything decided, nothing made: the plan of every platform."""
+
+    request: Request
+    files: compose.Files = field(repr=False)
+    world: World = field(repr=False)
+    plans: tuple[Plan, ...]
+    lock: Lock | None = field(repr=False)
+    timings: dict[str, float] = field(hash=False)
+
+
+def read(path: Path, emit: Emit = silent) -> Request:
+    """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
+    if path.is_dir() and not (path / FILE_NAME).exists():
+        from modelcrate.project.detect import detect
+
+        project, findings = detect(path)
+        for finding in findings:
+            emit(Notice(f"detected {finding}"))
+        return Request(project, path)
+    from modelcrate.project.reading import read_project
+
+    file = path / FILE_NAME if path.is_dir() else path
+    return Request(read_project(file), file.parent)
+
+
+def prepare(
+    request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
+) -> Prepared:
+    """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
+    timings: dict[str, float] = {}
+    project, folder = request.project, request.folder
+    with _timed("resolve", timings, emit):
+        check(project, folder)
+        files = compose.list_files(project, folder)
+        lock = _lock(request, files, emit) if use_lock else None
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+    with _timed("plan", timings, emit):
+        plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
+    return Prepared(request, files, world, plans, lock, timings)
+
+
+def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: Sink | None = None) -> Receipt:
+    """Pack and assemble: the image, with nothing delivered yet. `models` is an output that takes models while they are measured."""
+    project, timings = prepared.request.project, dict(prepared.timings)
+    with _timed("pack", timings, emit):
+        if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
+            _whole(prepared.world)
+        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models)
+        if prepared.request.locked and prepared.lock is not None:
+            refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
+    with _timed("assemble", timings, emit):
+        images = [_assemble(project, *each) for each in zip(prepared.world.platforms, packed, strict=True)]
+        made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
+    return Receipt(project.name, made, (), timings)
+
+
+def deliver(receipt: Receipt, outputs: Sequence[Output], settings: Settings, emit: Emit = silent) -> Receipt:
+    """Put the image into every output, one after the other; the first that fails ends it."""
+    timings = dict(receipt.timings)
+    with _timed("deliver", timings, emit):
+        delivered: tuple[Delivered, ...] = tuple(output.deliver(receipt.image, settings, emit) for output in outputs)
+    return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
+
+
+def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lock:
+    """The lock of a prepared project. Model layers are measured for it, and remembered."""
+    receipt = build(prepared, settings, emit)
+    layers = receipt.image.images[0].layers
+    codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
+    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared.files, layers), tuple(codecs))
+
+
+def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """The models with the diff ids of their layers."""
+    ids = iter([layer.layer.diff_id for layer in layers if layer.role == "model"])
+    return tuple(
+        replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
+    )
+
+
+def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
+    """The lock, if it is of this project. One that is not is refused where it was asked for, and passed over where it wasn't."""
+    lock = read_lock(request.folder / LOCK_NAME)
+    if lock is None:
+        if request.locked:
+            raise LockedError(
+                "there is no lock", where=str(request.folder / LOCK_NAME), hint="make one: modelcrate lock"
+            )
+        return None
+    server = SERVER if request.project.entry is not None else ()
+    differing = differences(asked(request.project, request.folder, server), lock)
+    if request.locked:
+        refuse([*differing, *_other_files(lock, files)])
+    elif differing:
+        emit(
+            Notice(
+                f"{LOCK_NAME} is of another state of this project and was passed over; renew it with: modelcrate lock"
+            )
+        )
+        return None
+    return lock
+
+
+def _other_files(lock: Lock, files: compose.Files) -> Iterator[str]:
+    """How the models' names and sizes differ from the lock's, which can be seen without reading them."""
+    then = {(model.name, model.version): model.layers for model in lock.models}
+    now = [replace(pin, layers=then.get((pin.name, pin.version), ())) for pin in files.pins]
+    return changed_models(lock, now)
+
+
+def _plan(project: Project, resolved: Resolved, files: compose.Files, settings: Settings) -> Plan:
+    kinds = compose.kinds(project, resolved, files)
+    return plan(resolved.platform, resolved.below.layers, kinds, compose.policies(project), settings.memo)
+
+
+def _whole(world: World) -> None:
+    """Fetch all wheels at once and see that no two own the same file, before the first layer of them is made."""
+    missing = [wheel for each in world.platforms for wheel in each.wheels if not Path(wheel.path).exists()]
+    world.supplier.fetch(missing)
+    conflicts(world)
+
+
+def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]) -> Image:
+    below = resolved.below
+    notes = {"org.opencontainers.image.title": project.name}
+    if below.reference:
+        notes |= {
+            "org.opencontainers.image.base.name": below.reference,
+            "org.opencontainers.image.base.digest": str(below.digest),
+        }
+    run = compose.run_spec(project, resolved)
+    return image.assemble(resolved.platform, below.config, layers, run, project.created or EPOCH, notes)
+
+
+@contextmanager
+def _timed(
+    name: str, timings: dict[str, float], emit: Emit, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    emit(Step(name))
+    begun = clock()
+    try:
+        yield
+    finally:
+        timings[name] = timings.get(name, 0.0) + clock() - begun

@@ -1,0 +1,69 @@
+"""What a build, push or copy says of itself when it is done: the same facts as values, as JSON, and as the table that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.outputs import Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`timings` are seconds by step."""
+
+    name: str
+    image: Image | Index
+    outputs: tuple[Delivered, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def sent_bytes(self) -> int:
+        return sum(each.sent for each in self.outputs)
+
+    def json(self) -> dict[str, Any]:
+        """The documented receipt (docs/reference/receipt.md)."""
+        images = [_image(image) for image in self.image.images]
+        return {
+            "name": self.name,
+            "digest": str(self.image.digest),
+            **(images[0] if len(images) == 1 else {"images": images}),
+            "outputs": [_output(each) for each in self.outputs],
+            "timings": {step: round(seconds, 4) for step, seconds in self.timings.items()},
+        }
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {
+        "digest": str(image.digest),
+        "id": str(image.id),
+        "platform": str(image.platform),
+        "layers": [_layer(layer) for layer in image.layers],
+    }
+
+
+def _layer(layer: ImageLayer) -> dict[str, Any]:
+    return {
+        "role": layer.role,
+        "name": layer.name,
+        "digest": str(layer.descriptor.digest),
+        "diff_id": str(layer.layer.diff_id),
+        "size": layer.descriptor.size,
+        "tar_size": layer.layer.tar_size if layer.layer.tar_size >= 0 else None,
+        "codec": str(layer.layer.codec),
+        "origin": layer.origin,
+        "key": str(layer.key) if layer.key else None,
+    }
+
+
+def _output(each: Delivered) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "target": each.target,
+        "digest": str(each.digest),
+        "bytes_sent": each.sent,
+        "bytes_there": each.there,
+        "requests": each.requests,
+    }

@@ -1,0 +1,101 @@
+"""A package index on loopback (PEP 503 and PEP 691), with what indexes may lack, and a log of what was asked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class PackageIndex:
+    """`files`: file name to bytes. `hashes` and `sizes`: whether the index says them. `login`: `user:password` it wants."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    hashes: bool = True
+    json: bool = True
+    login: str = ""
+    url: str = ""
+    log: list[str] = field(default_factory=list)
+
+    def projects(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.files):
+            found.setdefault(name.split("-")[0].replace("_", "-").lower(), []).append(name)
+        return found
+
+    def downloads(self) -> list[str]:
+        return [path.rpartition("/")[2] for path in self.log if path.startswith("/files/")]
+
+    def page(self, project: str) -> tuple[str, bytes]:
+        names = self.projects()[project]
+        digests = {name: hashlib.sha256(self.files[name]).hexdigest() for name in names}
+        if self.json:
+            files = [
+                {
+                    "filename": name,
+                    "url": f"../../files/{name}",
+                    "hashes": {"sha256": digests[name]} if self.hashes else {},
+                    "size": len(self.files[name]),
+                }
+                for name in names
+            ]
+            body = {"meta": {"api-version": "1.1"}, "name": project, "versions": [], "files": files}
+            return "application/vnd.pypi.simple.v1+json", json.dumps(body).encode()
+        mark = "#sha256=" if self.hashes else ""
+        links = "".join(
+            f'<a href="../../files/{name}{mark}{digests[name] if mark else ""}">{name}</a><br>\n' for name in names
+        )
+        return "text/html", f"<!DOCTYPE html><html><body>\n{links}</body></html>".encode()
+
+
+@contextmanager
+def serve(index: PackageIndex) -> Iterator[PackageIndex]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            index.log.append(self.path)
+            wanted = "Basic " + base64.b64encode(index.login.encode()).decode()
+            parts = self.path.strip("/").split("/")
+            if index.login and self.headers.get("Authorization") != wanted:
+                self._answer(401, "text/plain", b"who are you")
+            elif parts[0] == "simple" and len(parts) == 2 and parts[1] in index.projects():
+                self._answer(200, *index.page(parts[1]))
+            elif parts[0] == "files" and parts[-1] in index.files:
+                self._answer(200, "application/octet-stream", index.files[parts[-1]])
+            else:
+                self._answer(404, "text/plain", b"not here")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            if status == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    index.url = f"http://127.0.0.1:{server.server_address[1]}/simple"
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,76 @@
+"""uv's complaints in our words, whatever shape its release gives them; and what it is told about indexes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelcrate.registry.fetch import Network
+from modelcrate.resolve.target import Target
+from modelcrate.resolve.uv import Index, Uv, explained
+from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
+
+OLD = """\
+Resolved 3 packages in 5ms
+  × No solution found when resolving dependencies:
+  ╰─▶ Because docopt was not found in the package registry and you require docopt, we can
+      conclude that your requirements are unsatisfiable.
+
+      hint: Pre-releases are available for `docopt` (e.g., `--prerelease=allow`)
+"""
+WHEELS = """\
+error: No solution found when resolving dependencies
+  cause: Because all versions of docopt>=1 have no usable wheels and you require docopt, we can conclude that your requirements are unsatisfiable.
+
+hint: Wheels are required for `docopt` because building from source is disabled for all packages (i.e., with `--no-build`)
+  which goes on here
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "what"),
+    [
+        (OLD, UserError, "there is no package docopt"),
+        (OLD.replace("the package registry", "the cache"), RegistryError, "docopt is not in the cache"),
+        (WHEELS, UserError, "docopt has no wheel for Python 3.11 on linux/amd64"),
+        (
+            "error: Failed to fetch: `https://u:pw@h.invalid/x/`\n  cause: dns error",
+            RegistryError,
+            "index could not be used",
+        ),
+        ("error: Couldn't parse requirement in `r.txt` at position 3", UserError, "can't be read"),
+        ("error: something new", MachineError, "uv could not lock"),
+        ("", MachineError, "uv could not lock"),
+    ],
+)
+def test_complaints_are_classed_by_whose_fault_it_is(text: str, error: type[CrateError], what: str) -> None:
+    fault = explained(text, Target("3.11"))
+    assert type(fault) is error
+    assert what in fault.what
+    for word in ("×", "╰", "hint", "--", "which goes on", "pw", "Resolved"):
+        assert word not in fault.why
+
+
+def test_an_explanation_is_trimmed() -> None:
+    long = "No solution found\n" + "".join(f"  cause: Because of {n}\n" for n in range(100))
+    assert len(explained(long, Target("3.11")).why.splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://h.invalid/files/a.whl", "https://user:pw@h.invalid/files/a.whl"),
+        ("https://other.invalid/a.whl", "https://other.invalid/a.whl"),
+        ("http://h.invalid/a.whl", "http://h.invalid/a.whl"),
+        ("https://h.invalid:8443/a.whl", "https://h.invalid:8443/a.whl"),
+        ("https://me:mine@h.invalid/a.whl", "https://me:mine@h.invalid/a.whl"),
+        ("file:///tmp/a.whl", "file:///tmp/a.whl"),
+    ],
+)
+def test_a_password_goes_to_the_indexs_own_origin_only(url: str, sent: str) -> None:
+    index = Index("https://free.invalid/simple", ("https://user:pw@h.invalid/simple",), Path("wheels"))
+    assert Uv(Path("cache"), Network()).login(url, index) == sent
+    named = {"UV_INDEX": "one=https://one.invalid/simple two=https://user:pw@h.invalid/simple"}
+    assert Uv(Path("cache"), Network(named)).login(url, Index()) == sent
+    assert Uv(Path("cache"), Network(named)).login(url, Index("https://free.invalid/simple")) == url

@@ -1,0 +1,432 @@
+"""Locking, locating and fetching wheels, against an index on loopback and with the real uv."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate.registry.fetch import Fetcher, Network
+from modelcrate.resolve.wheels import (
+    Index,
+    PinnedWheel,
+    Requirements,
+    Target,
+    Uv,
+    cached,
+    fetch_wheels,
+    locate,
+    lock_wheels,
+)
+from modelcrate_layers.errors import (
+    CrateError,
+    IntegrityError,
+    LockedError,
+    MachineError,
+    RegistryError,
+    SourceError,
+    UserError,
+)
+from modelcrate_layers.grouping import group
+from support.index import PackageIndex, serve
+from support.wheels import filename, sdist_bytes, wheel_bytes
+
+TARGET = Target("3.11", "amd64", (2, 36))
+NATIVE = ("cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64")
+OTHERS = (
+    "cp311-cp311-manylinux_2_28_aarch64",
+    "cp312-cp312-manylinux_2_28_x86_64",
+    "cp311-cp311-musllinux_1_2_x86_64",
+    "cp311-cp311-win_amd64",
+)
+
+
+def wheel(name: str, version: str = "1.0", tag: str = "py3-none-any", **more: object) -> dict[str, bytes]:
+    return {filename(name, version, tag): wheel_bytes(name, version, tag=tag, **more)}
+
+
+def some_files() -> dict[str, bytes]:
+    files = {**wheel("app", requires=["native>=1", 'windows-only; sys_platform == "win32"']), **wheel("tool", "2.0")}
+    for tag in (*NATIVE, *OTHERS):
+        files |= wheel("native", "1.5", tag)
+    files |= wheel("alien", "1.0", "cp311-cp311-win_amd64")
+    files |= wheel("picky", "1.0", requires=["tool<2"])
+    files["source-only-3.0.tar.gz"] = sdist_bytes("source-only", "3.0")
+    return files | {"source_only-3.0.tar.gz": files.pop("source-only-3.0.tar.gz")}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[PackageIndex]:
+    with serve(PackageIndex(some_files())) as index:
+        yield index
+
+
+@pytest.fixture
+def uv(tmp_path: Path) -> Uv:
+    return Uv(tmp_path / "uv-cache", Network({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}))
+
+
+def names(pinned: tuple[PinnedWheel, ...]) -> list[str]:
+    return [each.filename for each in pinned]
+
+
+def lock(served: PackageIndex, uv: Uv, *lines: str, target: Target = TARGET) -> tuple[PinnedWheel, ...]:
+    return lock_wheels(Requirements(lines), target, Index(served.url), uv)
+
+
+def offline(uv: Uv) -> Uv:
+    return replace(uv, network=replace(uv.network, offline=True))
+
+
+def test_the_best_wheel_for_the_target_is_pinned_with_its_dependencies(served: PackageIndex, uv: Uv) -> None:
+    found = lock(served, uv, "app")
+    assert names(found) == ["app-1.0-py3-none-any.whl", f"native-1.5-{NATIVE[0]}.whl"]
+    assert found[1] == PinnedWheel(
+        "native",
+        "1.5",
+        f"native-1.5-{NATIVE[0]}.whl",
+        hashlib.sha256(served.files[f"native-1.5-{NATIVE[0]}.whl"]).hexdigest(),
+        len(served.files[f"native-1.5-{NATIVE[0]}.whl"]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "tag"),
+    [
+        (Target("3.11", "arm64", (2, 36)), OTHERS[0]),
+        (Target("3.12", "amd64", (2, 41)), OTHERS[1]),
+        (Target("3.11", "amd64", (2, 17)), NATIVE[1]),
+    ],
+)
+def test_the_target_decides_and_not_this_machine(served: PackageIndex, uv: Uv, target: Target, tag: str) -> None:
+    assert names(lock(served, uv, "native", target=target)) == [f"native-1.5-{tag}.whl"]
+
+
+def test_markers_are_the_targets(served: PackageIndex, uv: Uv) -> None:
+    lines = ('tool; platform_machine == "aarch64"', 'app; python_version < "3.12"')
+    assert names(lock(served, uv, *lines, target=Target("3.12", "arm64"))) == ["tool-2.0-py3-none-any.whl"]
+
+
+def test_a_project_with_no_requirements_has_no_wheels(uv: Uv) -> None:
+    assert lock_wheels(Requirements(), TARGET, Index(), uv) == ()
+
+
+@pytest.mark.parametrize("kind", [{"json": False}, {"json": True}])
+def test_fetched_wheels_are_verified_files_in_the_cache(tmp_path: Path, uv: Uv, kind: dict[str, bool]) -> None:
+    with serve(PackageIndex(some_files(), **kind)) as index, Fetcher(uv.network) as fetcher:
+        found = lock_wheels(Requirements(("app",)), TARGET, Index(index.url), uv)
+        wheels = fetch_wheels(found, tmp_path, fetcher)
+        assert [Path(each.path).read_bytes() for each in wheels] == [index.files[each.filename] for each in wheels]
+        assert [Path(each.path).relative_to(tmp_path).parts for each in wheels] == [
+            ("wheels", each.sha256, each.filename) for each in found
+        ]
+        asked = len(index.downloads())
+        assert fetch_wheels(found, tmp_path, fetcher) == wheels
+        assert len(index.downloads()) == asked
+        assert [cached(each, tmp_path) for each in found] == list(wheels)
+    assert len(group(wheels, "3.11")) == 1
+
+
+def test_a_wheel_that_is_not_what_was_locked_is_refused(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    found = lock(served, uv, "tool")
+    with Fetcher(uv.network) as fetcher, pytest.raises(IntegrityError, match=r"tool 2\.0"):
+        fetch_wheels([replace(found[0], sha256="0" * 64)], tmp_path, fetcher)
+    assert not list(tmp_path.glob("wheels/*/*.whl"))
+
+
+def test_a_lock_names_no_host_and_is_located_again(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    bare = tuple(replace(each, urls=()) for each in lock(served, uv, "app"))
+    with serve(PackageIndex(some_files())) as other:
+        found = locate(bare, TARGET, Index(other.url), uv, tmp_path)
+        assert all(url.startswith(other.url.removesuffix("/simple")) for each in found for url in each.urls)
+        with Fetcher(uv.network) as fetcher:
+            fetch_wheels(found, tmp_path, fetcher)
+        other.log.clear()
+        assert locate(bare, TARGET, Index(other.url), uv, tmp_path) == bare
+        assert other.log == []
+
+
+def test_a_lock_may_hold_another_wheel_than_the_best(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    file = f"native-1.5-{NATIVE[1]}.whl"
+    older = PinnedWheel("native", "1.5", file, hashlib.sha256(served.files[file]).hexdigest())
+    assert locate([older], TARGET, Index(served.url), uv, tmp_path)[0].urls
+
+
+def test_a_wheelhouse_serves_a_lock_without_an_index(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    bare = tuple(replace(each, urls=()) for each in lock(served, uv, "app"))
+    house = tmp_path / "wheel house"
+    house.mkdir()
+    for each in bare:
+        (house / each.filename).write_bytes(served.files[each.filename])
+    with Fetcher(replace(uv.network, offline=True)) as fetcher:
+        found = locate(bare, TARGET, Index(wheelhouse=house), replace(uv, program="/nowhere/uv"), tmp_path)
+        assert len(fetch_wheels(found, tmp_path, fetcher)) == 2
+
+
+def test_an_index_that_has_another_file_under_the_name_is_found_out(
+    tmp_path: Path, served: PackageIndex, uv: Uv
+) -> None:
+    bare = replace(lock(served, uv, "tool")[0], urls=(), sha256="0" * 64)
+    with pytest.raises(LockedError, match="is not what was locked"):
+        locate([bare], TARGET, Index(served.url), uv, tmp_path)
+
+
+def test_offline_all_locked_wheels_that_lack_are_named_and_nobody_is_asked(tmp_path: Path, uv: Uv) -> None:
+    pins = [PinnedWheel(name, "1.0", filename(name, "1.0"), "0" * 64) for name in ("one", "two")]
+    with pytest.raises(RegistryError, match="2 wheels are in no cache") as caught:
+        locate(pins, TARGET, Index(), replace(offline(uv), program="/nowhere/uv"), tmp_path)
+    assert "one-1.0" in caught.value.why
+    assert "two-1.0" in caught.value.why
+
+
+def test_a_locked_wheel_that_nobody_has_is_named(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    gone = PinnedWheel("tool", "1.5", "tool-1.5-py3-none-any.whl", "0" * 64)
+    with pytest.raises(LockedError) as caught:
+        locate([gone], TARGET, Index(served.url), uv, tmp_path)
+    assert "tool==1.5" in str(caught.value)
+    other = PinnedWheel("tool", "2.0", "tool-2.0-1-py3-none-any.whl", "0" * 64)
+    with pytest.raises(LockedError, match=r"nobody has tool-2\.0-1-py3-none-any\.whl"):
+        locate([other], TARGET, Index(served.url), uv, tmp_path)
+
+
+def test_a_wheelhouse_is_enough_and_opens_no_socket(tmp_path: Path, uv: Uv) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    for name, data in some_files().items():
+        (house / name).write_bytes(data)
+    found = lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=house), offline(uv))
+    assert names(found) == ["app-1.0-py3-none-any.whl", f"native-1.5-{NATIVE[0]}.whl"]
+    assert [each.size for each in found] == [(house / each.filename).stat().st_size for each in found]
+    with Fetcher(offline(uv).network) as fetcher:
+        assert len(fetch_wheels(found, tmp_path, fetcher)) == 2
+
+
+def test_a_wheelhouse_that_is_not_there_is_named(tmp_path: Path, uv: Uv) -> None:
+    with pytest.raises(SourceError, match="no such folder of wheels"):
+        lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=tmp_path / "house"), uv)
+
+
+def test_what_a_wheelhouse_lacks_is_named(tmp_path: Path, uv: Uv) -> None:
+    with pytest.raises(UserError, match="there is no package app"):
+        lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=tmp_path), offline(uv))
+
+
+def test_offline_the_cache_is_enough_and_what_it_lacks_is_named(served: PackageIndex, uv: Uv) -> None:
+    before = lock(served, uv, "app")
+    served.log.clear()
+    assert lock(served, offline(uv), "app") == before
+    with pytest.raises(RegistryError, match="tool is not in the cache, and --offline forbids"):
+        lock(served, offline(uv), "tool")
+    assert served.log == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "words"),
+    [
+        (["no-such-thing"], UserError, ["no package no-such-thing"]),
+        (["tool==9"], UserError, ["can't be had together", "tool==9"]),
+        (["tool>=2", "picky"], UserError, ["can't be had together", "tool<2"]),
+        (["source-only"], UserError, ["source-only has no wheel", "cp311-cp311-manylinux_2_36_x86_64", "py3-none-any"]),
+        (["alien"], UserError, ["alien has no wheel", "linux/amd64", "cp311-cp311-manylinux_2_36_x86_64"]),
+        (["tool @ https://example.invalid/tool.whl"], UserError, ["not a package of an index"]),
+        (["./tool"], UserError, ["not a package of an index"]),
+        (["-r other.txt", "not ! valid"], UserError, ["2 faults"]),
+    ],
+)
+def test_what_can_not_be_locked_is_said_in_our_words(
+    served: PackageIndex, uv: Uv, lines: list[str], error: type[CrateError], words: list[str]
+) -> None:
+    with pytest.raises(error) as caught:
+        lock(served, uv, *lines)
+    for word in words:
+        assert word in str(caught.value)
+    assert "hint:" not in str(caught.value)
+    assert "--no-build" not in str(caught.value)
+
+
+def test_an_index_that_is_down_is_the_registrys_fault(uv: Uv) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}/simple"
+        down = replace(uv, network=replace(uv.network, environment={**uv.network.environment, "UV_HTTP_RETRIES": "0"}))
+        with pytest.raises(RegistryError, match="index could not be used") as caught:
+            lock_wheels(Requirements(("app",)), TARGET, Index(url), down)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_index_with_a_login_is_used_and_the_login_never_shown(tmp_path: Path, uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), login="user:s3cret")) as index, Fetcher(uv.network) as fetcher:
+        named = Index(index.url.replace("//", "//user:s3cret@"))
+        found = lock_wheels(Requirements(("tool",)), TARGET, named, uv)
+        assert len(fetch_wheels(found, tmp_path, fetcher)) == 1
+        assert "s3cret" not in repr(found)
+        with pytest.raises(CrateError) as caught:
+            lock_wheels(Requirements(("no-such-thing",)), TARGET, named, uv)
+        assert "s3cret" not in str(caught.value)
+        with pytest.raises(CrateError):
+            lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), replace(uv, cache=tmp_path / "other"))
+
+
+def test_an_extra_index_adds_packages(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    with serve(PackageIndex(wheel("private", requires=["tool"]))) as extra:
+        found = lock_wheels(Requirements(("private",)), TARGET, Index(served.url, (extra.url,)), uv)
+    assert names(found) == ["private-1.0-py3-none-any.whl", "tool-2.0-py3-none-any.whl"]
+
+
+def test_an_index_without_hashes_is_locked_by_what_it_sent(uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), hashes=False)) as index:
+        found = lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), uv)
+        assert found[0].sha256 == hashlib.sha256(index.files[found[0].filename]).hexdigest()
+
+
+def test_uv_that_is_missing_is_this_machines_fault(served: PackageIndex, uv: Uv) -> None:
+    with pytest.raises(MachineError, match="uv can't be started"):
+        lock(served, replace(uv, program="/nowhere/uv"), "app")
+
+
+def test_the_environment_of_the_caller_decides_nothing(served: PackageIndex, uv: Uv) -> None:
+    """An index of the environment counts only where the project names none; the rest of uv's variables never do."""
+    more = {
+        "UV_RESOLUTION": "lowest",
+        "UV_EXCLUDE_NEWER": "2001-01-01",
+        "UV_OFFLINE": "1",
+        "UV_INDEX_URL": "http://[bad",
+    }
+    other = replace(uv, network=Network({**uv.network.environment, **more}))
+    assert names(lock(served, other, "tool")) == ["tool-2.0-py3-none-any.whl"]
+    named = replace(uv, network=Network({**uv.network.environment, "UV_DEFAULT_INDEX": served.url}))
+    assert len(lock_wheels(Requirements(("tool",)), TARGET, Index(), named)) == 1
+
+
+class TestFiles:
+    """Requirements files, constraints, hashes, and pylock.toml."""
+
+    def test_includes_and_constraints_hold(self, tmp_path: Path, uv: Uv) -> None:
+        files = {**some_files(), **wheel("tool", "1.5")}
+        (tmp_path / "more").mkdir()
+        (tmp_path / "requirements.txt").write_text("# what we need\n-r more/tools.txt\napp  # comment\n")
+        (tmp_path / "more" / "tools.txt").write_text("tool\n-c limits.txt\n")
+        (tmp_path / "more" / "limits.txt").write_text("tool<2\n")
+        with serve(PackageIndex(files)) as index:
+            wanted = Requirements(("picky",), (tmp_path / "requirements.txt",))
+            found = lock_wheels(wanted, TARGET, Index(index.url), uv)
+        assert [f"{each.name} {each.version}" for each in found] == ["app 1.0", "native 1.5", "picky 1.0", "tool 1.5"]
+
+    def test_hashes_choose_among_wheels_and_are_enforced(self, tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+        good = hashlib.sha256(served.files["tool-2.0-py3-none-any.whl"]).hexdigest()
+        file = tmp_path / "requirements.txt"
+        file.write_text(f"tool==2.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{good}\n")
+        assert lock_wheels(Requirements((), (file,)), TARGET, Index(served.url), uv)[0].sha256 == good
+        file.write_text(f"tool==2.0 --hash=sha256:{'0' * 64}\n")
+        with pytest.raises(IntegrityError, match=r"no wheel of tool 2\.0 has a hash"):
+            lock_wheels(Requirements((), (file,)), TARGET, Index(served.url), uv)
+
+    def test_a_line_may_bring_its_hash(self, served: PackageIndex, uv: Uv) -> None:
+        good = hashlib.sha256(served.files["tool-2.0-py3-none-any.whl"]).hexdigest()
+        assert len(lock(served, uv, f"tool==2.0 --hash=sha256:{good}")) == 1
+        with pytest.raises(IntegrityError, match="no wheel of tool"):
+            lock(served, uv, f"tool==2.0 --hash=sha256:{'0' * 64}")
+
+    def test_a_hash_chooses_another_wheel_than_the_best(self, served: PackageIndex, uv: Uv) -> None:
+        file = f"native-1.5-{NATIVE[1]}.whl"
+        wanted = hashlib.sha256(served.files[file]).hexdigest()
+        assert names(lock(served, uv, f"native==1.5 --hash=sha256:{wanted}")) == [file]
+
+    def test_a_pylock_is_taken_as_it_is_without_an_index(self, tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+        path = tmp_path / "pylock.toml"
+        path.write_text(pylock(served, [*NATIVE, *OTHERS]))
+        nothing = replace(uv, program="/nowhere/uv")
+        for target, tag in ((TARGET, NATIVE[0]), (Target("3.11", "arm64"), OTHERS[0])):
+            found = lock_wheels(Requirements(pylock=path), target, Index(), nothing)
+            assert names(found) == [f"native-1.5-{tag}.whl"]
+        assert found[0].size == len(served.files[found[0].filename])
+
+    def test_a_pylock_is_added_to_and_not_changed(self, tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+        path = tmp_path / "pylock.toml"
+        path.write_text(pylock(served, NATIVE[1:]))
+        found = lock_wheels(Requirements(("app", "native"), pylock=path), TARGET, Index(served.url), uv)
+        assert names(found) == ["app-1.0-py3-none-any.whl", f"native-1.5-{NATIVE[1]}.whl"]
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("not toml [", ["not a pylock.toml"]),
+            ("lock-version = '9.0'\ncreated-by = 'x'\npackages = []\n", ["not a pylock.toml"]),
+            ("lock-version = '1.0'\n", ["not a pylock.toml"]),
+            (
+                "lock-version = '1.0'\ncreated-by = 'x'\nrequires-python = '>=3.13'\npackages = []\n",
+                ["gives no wheels", "3.13"],
+            ),
+            (
+                "lock-version = '1.0'\ncreated-by = 'x'\nenvironments = ['sys_platform == \"win32\"']\npackages = []\n",
+                ["gives no wheels", "environments"],
+            ),
+        ],
+    )
+    def test_a_pylock_that_is_of_no_use_says_why(self, tmp_path: Path, uv: Uv, text: str, words: list[str]) -> None:
+        path = tmp_path / "pylock.toml"
+        path.write_text(text)
+        with pytest.raises(UserError) as caught:
+            lock_wheels(Requirements(pylock=path), TARGET, Index(), uv)
+        assert all(word in str(caught.value) for word in [*words, str(path)])
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (
+                "[packages.sdist]\nurl = 'https://example.invalid/a-1.0.tar.gz'\nhashes = {sha256 = 'SHA'}",
+                ["a has a source"],
+            ),
+            ("[packages.directory]\npath = 'here'", ["a is not taken from an index"]),
+            (
+                "[[packages.wheels]]\nurl = 'https://h.invalid/a-1.0-cp311-cp311-win32.whl'\nhashes = {sha256 = 'SHA'}",
+                ["'a'"],
+            ),
+        ],
+    )
+    def test_a_pylock_without_a_wheel_names_package_and_tags(
+        self, tmp_path: Path, uv: Uv, body: str, words: list[str]
+    ) -> None:
+        path = tmp_path / "pylock.toml"
+        head = "lock-version = '1.0'\ncreated-by = 'x'\n[[packages]]\nname = 'a'\nversion = '1.0'\n"
+        path.write_text(head + body.replace("SHA", "0" * 64) + "\n")
+        with pytest.raises(UserError) as caught:
+            lock_wheels(Requirements(pylock=path), TARGET, Index(), uv)
+        assert all(word in str(caught.value) for word in [*words, "cp311-cp311-manylinux_2_36_x86_64"])
+
+    @pytest.mark.parametrize(
+        ("wheel_line", "words"),
+        [
+            ("url = 'https://h.invalid/a-1.0-py3-none-any.whl'\nhashes = {sha512 = 'aa'}", "has no sha256"),
+            ("url = 'https://h.invalid/b-1.0-py3-none-any.whl'\nhashes = {sha256 = 'SHA'}", "not consistent"),
+            ("url = 'https://h.invalid/a-2.0-py3-none-any.whl'\nhashes = {sha256 = 'SHA'}", "not consistent"),
+        ],
+    )
+    def test_a_pylock_that_contradicts_itself_is_refused(
+        self, tmp_path: Path, uv: Uv, wheel_line: str, words: str
+    ) -> None:
+        path = tmp_path / "pylock.toml"
+        head = (
+            "lock-version = '1.0'\ncreated-by = 'x'\n[[packages]]\nname = 'a'\nversion = '1.0'\n[[packages.wheels]]\n"
+        )
+        path.write_text(head + wheel_line.replace("SHA", "0" * 64) + "\n")
+        with pytest.raises(UserError, match=words):
+            lock_wheels(Requirements(pylock=path), TARGET, Index(), uv)
+
+    def test_missing_files_are_named(self, tmp_path: Path, uv: Uv) -> None:
+        with pytest.raises(CrateError, match=r"can't be read: No such file"):
+            lock_wheels(Requirements(pylock=tmp_path / "pylock.toml"), TARGET, Index(), uv)
+
+
+def pylock(served: PackageIndex, tags: object) -> str:
+    lines = ["lock-version = '1.0'", "created-by = 'tests'", "[[packages]]", "name = 'native'", "version = '1.5'"]
+    for tag in tags:
+        data = served.files[f"native-1.5-{tag}.whl"]
+        lines += ["[[packages.wheels]]", f"url = 'https://example.invalid/native-1.5-{tag}.whl'", f"size = {len(data)}"]
+        lines += [f"hashes = {{sha256 = '{hashlib.sha256(data).hexdigest()}'}}"]
+    return "\n".join(lines) + "\n"
