@@ -13,7 +13,7 @@ from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.pushes import Cancelled
 from modelcrate.registry.quirks import Rule
 from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
-from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
+from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support.images import Cold, Memory, StillClock, image, noise
 from support.real_registry import Running
 from support.scripted import Drop, Reply, Script, digest_of, error
@@ -546,7 +546,7 @@ def test_a_blob_that_shrinks_or_grows_is_an_error(script: Script, client: Client
         def descriptor(self) -> Descriptor:
             return Descriptor(MediaType.LAYER, Descriptor.of(self.data, "x").digest, length - change)
 
-    with pytest.raises(Exception, match="shorter|grew"):
+    with pytest.raises(SourceError, match=r"shorter|grew"):
         client().push_blob(at(script), Changing(noise(length)))
     assert not script.blobs
     assert not script.uploads

@@ -180,6 +180,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         if size is None:
             raise RegistryError("the registry does not say how large a blob is", where=request.where())
         beside = Path(f"{outfile}.part")
+        beside.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
                 for chunk in self.blob(ref, Descriptor(wire.OCTETS, name, size)).chunks():
