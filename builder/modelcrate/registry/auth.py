@@ -27,6 +27,8 @@ from modelcrate.registry.wire import Access, Answer, Request, resolve
 from modelcrate_layers.errors import CrateError
 
 MAX_REALM_HOPS = 5
+DENIED = frozenset({400, 403})
+"""How token servers say that a scope is too much, the credentials being right."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class _Desk:
     challenge: Challenge | None = None
     tokens: list[Token] = field(default_factory=list)
     refused: dict[str, CrateError] = field(default_factory=dict)
-    narrow: set[frozenset[Access]] = field(default_factory=set)
+    narrow: dict[frozenset[Access], Token | None] = field(default_factory=dict)
     refresh: dict[str, str] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
@@ -68,9 +70,17 @@ class Authenticator:
             if challenge.scheme == "basic":
                 credential = self._credential(remote, access, desk)
                 return credential.basic if credential else ""
-            if frozenset(access) in desk.narrow:
+            key = frozenset(access)
+            if key in desk.narrow:
+                token = desk.narrow[key]
+                return f"Bearer {token.value}" if token and token.lasts(self._clock.now(), young=False) else ""
+            try:
+                return self._bearer(remote, desk, challenge, access, (), counters, young=young)
+            except Refusal as fault:
+                if fault.status not in DENIED:
+                    raise
+                desk.narrow[key] = None  # the request itself will be told which scope it really needs
                 return ""
-            return self._bearer(remote, desk, challenge, access, (), counters, young=young)
 
     def answer(self, remote: Remote, request: Request, answer: Answer, used: str, counters: Counters) -> str:
         """The Authorization to try once more with after a 401; the Refusal itself where nothing else can be tried."""
@@ -131,17 +141,23 @@ class Authenticator:
         """A token for all that is wanted; for the challenged scope alone where the server denies the whole."""
         self._check_realm(remote, desk, challenge)
         credential = self._credential(remote, access, desk)
-        scopes = tokens.merge(challenged, access)
+        key, scopes = frozenset(access), tokens.merge(challenged, access)
+        if key in desk.narrow and challenged:
+            scopes = list(challenged)
         if credential and credential.source in desk.refused:
             raise desk.refused[credential.source]
         try:
-            return self._ask(remote, desk, challenge, scopes, credential, counters)
+            token = self._ask(remote, desk, challenge, scopes, credential, counters)
+            if key in desk.narrow:
+                desk.narrow[key] = token
+            return token
         except Refusal as fault:
-            if fault.status not in (400, 401, 403):
+            if fault.status not in DENIED | {401}:
                 raise
             if challenged and list(challenged) != scopes:
-                desk.narrow.add(frozenset(access))
-                return self._narrower(remote, desk, challenge, challenged, credential, counters)
+                token = self._narrower(remote, desk, challenge, challenged, credential, counters)
+                desk.narrow[key] = token
+                return token
             if credential and all(one.actions <= {"pull"} for one in access):
                 return self._anonymously(remote, desk, challenge, scopes, credential, fault, counters)
             if credential and fault.status == 401:

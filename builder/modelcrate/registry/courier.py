@@ -82,7 +82,7 @@ class Courier:
                 self._judged(reply, request, remote, doing, ok)
             return reply
 
-        return self.engine.run(act)
+        return self.engine.run(act) if request.repeat else act()
 
     def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Answer:
         answer = reply.read()

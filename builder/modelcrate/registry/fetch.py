@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from modelcrate.events import Advanced, Emit, Finished, Started, silent
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
+from modelcrate_layers.store import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,18 +118,20 @@ class Fetcher:
                 raise
 
     def _into(self, url: str, wanted: Download) -> None:
-        wanted.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=wanted.path.parent, prefix=".part-")
-        try:
-            with os.fdopen(handle, "wb") as out, self._open(url, "*/*") as body:
-                self._copy(body, out, wanted, url)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(name, wanted.path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+        with machine(wanted.path.parent):
+            wanted.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=wanted.path.parent, prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as out, self._open(url, "*/*") as body:
+                    self._copy(body, out, wanted, url)
+                    with machine(wanted.path):
+                        out.flush()
+                        os.fsync(out.fileno())
+                os.replace(name, wanted.path)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+                raise
 
     def _copy(self, body: IO[bytes], out: IO[bytes], wanted: Download, url: str) -> None:
         hashed, size = hashlib.sha256(), 0
@@ -137,7 +140,8 @@ class Fetcher:
             if wanted.size is not None and size > wanted.size:
                 break
             hashed.update(chunk)
-            out.write(chunk)
+            with machine(wanted.path):  # here already: a full disk is not the server's fault
+                out.write(chunk)
             self._emit(Advanced(wanted.label, len(chunk)))
         if wanted.size is not None and size != wanted.size:
             raise IntegrityError(

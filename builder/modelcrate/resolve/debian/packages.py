@@ -20,7 +20,7 @@ MAX_LIST = 256 << 20
 MAX_DEB = 4 << 30
 """Bytes of one package."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
 POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
@@ -120,7 +120,7 @@ def _package(archive: str, stanza: bytes) -> Package:
         raise IntegrityError(f"a list of packages is not UTF-8: {stanza[:60]!r}") from None
     name, size, digest = found.get("Package", ""), found.get("Size", ""), found.get("SHA256", "")
     version, pool = found.get("Version", ""), found.get("Filename", "")
-    if not _NAME.fullmatch(name) or not POOL.fullmatch(pool) or not _SHA256.fullmatch(digest):
+    if not NAME.fullmatch(name) or not POOL.fullmatch(pool) or not _SHA256.fullmatch(digest):
         raise IntegrityError(f"a list of packages has no good name, path or SHA-256 for {name[:80]!r}")
     if not re.fullmatch(r"[0-9]{1,12}", size) or int(size) > MAX_DEB:
         raise IntegrityError(f"a list of packages has a bad size for {name}: {size[:40]!r}")

@@ -13,7 +13,7 @@ from typing import Any
 from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
 from modelcrate.resolve.debian.closure import closure
 from modelcrate.resolve.debian.mirrors import Mirrors
-from modelcrate.resolve.debian.packages import MAX_DEB, MAX_LIST, POOL, Packages
+from modelcrate.resolve.debian.packages import MAX_DEB, MAX_LIST, NAME, POOL, Packages
 from modelcrate.resolve.debian.release import (
     MAX_INRELEASE,
     IndexFile,
@@ -32,6 +32,7 @@ from modelcrate.resolve.debian.releases import (
     known_release,
     roots,
 )
+from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers import codec
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
@@ -68,6 +69,8 @@ class PinnedDeb:
 
     def __post_init__(self) -> None:
         good = self.archive in (ARCHIVE, SECURITY) and POOL.fullmatch(self.pool)
+        good = good and NAME.fullmatch(self.package) and NAME.fullmatch(self.architecture)
+        version_key(self.version)
         if not good or not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not 0 < self.size <= MAX_DEB:
             raise IntegrityError(f"not a pinned Debian package: {self.package[:80]!r} {self.pool[:200]!r}")
 
@@ -121,7 +124,7 @@ def debs_in(pinned: Sequence[PinnedDeb], cache: Path) -> tuple[Deb, ...]:
 def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Fetcher, cache: Path) -> tuple[Deb, ...]:
     """The packages, fetched where they aren't in the cache yet, each held to its hash and size.
 
-    One that no mirror has any more is a LockedError; all that have gone are named at once.
+    One that no mirror has any more is a LockedError that names it.
     """
     debs = debs_in(pinned, cache)
     downloads = [
@@ -131,7 +134,7 @@ def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Fetcher, 
     try:
         fetcher.download_all(downloads)
     except NotFoundError as fault:
-        raise _gone(fault, [each for each, deb in zip(pinned, debs, strict=True) if not deb.path.exists()]) from None
+        raise _gone(fault, pinned) from None
     return debs
 
 
@@ -230,12 +233,13 @@ def _places(pinned: PinnedDeb, mirrors: Mirrors) -> tuple[str, ...]:
     return tuple(places)
 
 
-def _gone(fault: NotFoundError, missing: Sequence[PinnedDeb]) -> LockedError:
-    names = ", ".join(f"{each.package} {each.version}" for each in missing)
+def _gone(fault: NotFoundError, pinned: Sequence[PinnedDeb]) -> LockedError:
+    places = [fault.where, *(each.where for each in fault.also)]
+    gone = [each for each in pinned if any(place.endswith(each.pool) for place in places)]
     return LockedError(
-        f"a pinned Debian package has left the mirror; not in the cache: {names}",
-        where=fault.where,
-        why="mirrors keep the newest version of a package only",
+        f"has left the mirror: {', '.join(f'{each.package} {each.version}' for each in gone)}",
+        where=next(filter(None, places), ""),
+        why="mirrors keep only the newest version of a package",
         hint="name a snapshot mirror, which keeps them all, or lock again to take the newest versions",
         also=fault.also,
     )
