@@ -152,7 +152,7 @@ class ProjectForm(Form):
         Field([], description="The model files and folders.")
     )
     entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
-        Field(None, description="The entry script, or a mapping with source and script; only scratch can do without.")
+        Field(None, description="The entry script, or a mapping with source and script; models alone, over another's base, do without.")
     )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
     labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")
@@ -194,7 +194,7 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
-    if "entry" not in given and not isinstance(base.origin, values.ScratchBase):
+    if "entry" not in given and (debian or needs.requirements or needs.pylock):
         yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:

@@ -184,7 +184,7 @@ class Project:
 
     name: str
     entry: Entry | None
-    """None only where the base is scratch: an image that carries models and starts nothing."""
+    """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
     models: tuple[Model, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's."""
