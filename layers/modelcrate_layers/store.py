@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcrate_layers.atomic import Incoming, incoming, replace
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -107,19 +107,19 @@ class Layout:
         """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
         if self.has(descriptor):
             return 0
-        with self._incoming() as (out, name):
+        with self._incoming() as file:
             for chunk in verified(chunks, descriptor):
-                out.write(chunk)
-            self._keep(out, name, descriptor.digest)
+                file.write(chunk)
+            file.keep(self.path(descriptor.digest))
         return descriptor.size
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
         """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
-        with self._incoming() as (out, name):
+        with self._incoming() as file:
             for chunk in chunks:
-                out.write(chunk)
+                file.write(chunk)
             descriptor = named()
-            self._keep(out, name, descriptor.digest)
+            file.keep(self.path(descriptor.digest))
         return descriptor
 
     def index(self) -> dict[str, Any]:
@@ -148,43 +148,15 @@ class Layout:
             replace(self.root / "index.json", canonical_json(index))
 
     @contextmanager
-    def _incoming(self) -> Iterator[tuple[Any, str]]:
-        folder = self.root / "blobs" / "sha256"
-        with machine(self.root):
-            handle, name = tempfile.mkstemp(dir=folder, prefix=".incoming-")
-            try:
-                with os.fdopen(handle, "wb", buffering=0) as out:
-                    yield out, name
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
-
-    def _keep(self, out: Any, name: str, digest: Digest) -> None:
-        os.fchmod(out.fileno(), 0o644)
-        os.fsync(out.fileno())
-        os.replace(name, self.path(digest))
+    def _incoming(self) -> Iterator[Incoming]:
+        with machine(self.root), incoming(self.root / "blobs" / "sha256") as file:
+            yield file
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with machine(self.root), open(self.root / ".lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def replace(path: Path, data: bytes) -> None:
-    """A small file, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fchmod(out.fileno(), 0o644)
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 @contextmanager
