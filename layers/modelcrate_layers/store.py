@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,30 @@ class Layout:
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
         """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
-        if self.has(descriptor):
-            return 0
-        with self._incoming() as file:
-            for chunk in verified(chunks, descriptor):
-                file.write(chunk)
-            file.keep(self.path(descriptor.digest))
-        return descriptor.size
+        with self.adding() as add:
+            return add(chunks, descriptor)
+
+    @contextmanager
+    def adding(self) -> Iterator[Callable[[Iterable[bytes], Descriptor], int]]:
+        """Keep several blobs, all of them or none: what is inside adds them one by one, and leaving it makes them seen.
+
+        The call takes bytes and descriptor and returns how many bytes were written, as `add` does.
+        """
+        with ExitStack() as stack:
+            complete: list[tuple[Incoming, Digest]] = []
+
+            def add(chunks: Iterable[bytes], descriptor: Descriptor) -> int:
+                if self.has(descriptor):
+                    return 0
+                file = stack.enter_context(self._incoming())
+                for chunk in verified(chunks, descriptor):
+                    file.write(chunk)
+                complete.append((file, descriptor.digest))
+                return descriptor.size
+
+            yield add
+            for file, digest in complete:
+                self._keep(file, digest)
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
         """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
@@ -119,7 +136,7 @@ class Layout:
             for chunk in chunks:
                 file.write(chunk)
             descriptor = named()
-            file.keep(self.path(descriptor.digest))
+            self._keep(file, descriptor.digest)
         return descriptor
 
     def index(self) -> dict[str, Any]:
@@ -151,6 +168,11 @@ class Layout:
     def _incoming(self) -> Iterator[Incoming]:
         with machine(self.root), incoming(self.root / "blobs" / "sha256") as file:
             yield file
+
+    def _keep(self, file: Incoming, digest: Digest) -> None:
+        path = self.path(digest)
+        path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
+        file.keep(path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
