@@ -81,7 +81,16 @@ def ours(host: str, source: Path, journal: Path | None = None) -> None:
 
 def theirs(host: str, source: Path) -> None:
     target = f"docker://{host}/bench/x:1"
-    command = ["skopeo", "--insecure-policy", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false", f"oci:{source}:x", target]
+    command = [
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "-q",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+        f"oci:{source}:x",
+        target,
+    ]
     subprocess.run(command, check=True)
 
 

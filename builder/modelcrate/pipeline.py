@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modelcrate import compose, image, pack
 from modelcrate.checks import check
-from modelcrate.events import Emit, Notice, Step, silent
+from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.image import EPOCH, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
@@ -30,7 +30,7 @@ from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import LockedError
-from modelcrate_layers.store import replace as put
+from modelcrate_layers.atomic import replace as put
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,14 @@ def deliver(receipt: Receipt, outputs: Sequence[Output], settings: Settings, emi
     """Put the image into every output, one after the other; the first that fails ends it."""
     timings = dict(receipt.timings)
     with _timed("deliver", timings, emit):
-        delivered: tuple[Delivered, ...] = tuple(output.deliver(receipt.image, settings, emit) for output in outputs)
+        delivered = tuple(_deliver(receipt, output, settings, emit) for output in outputs)
     return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
+
+
+def _deliver(receipt: Receipt, output: Output, settings: Settings, emit: Emit) -> Delivered:
+    delivered = output.deliver(receipt.image, settings, emit)
+    emit(Done(f"{delivered.kind} {delivered.target}"))
+    return delivered
 
 
 def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lock:

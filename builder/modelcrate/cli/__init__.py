@@ -29,13 +29,15 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = parser(words).parse_args(words)
     try:
-        return _run(args)
+        return _run(parser(words).parse_args(words))
     except BrokenPipeError:  # who read our output has had enough
         with suppress(OSError):
             sys.stdout.close()
         return 0
+    except KeyboardInterrupt as fault:
+        print("interrupted; nothing half-made was left behind", file=sys.stderr)
+        return getattr(fault, "exit_code", INTERRUPTED)
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -71,15 +73,13 @@ def _common(verb: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
+    from modelcrate.cli.interruption import heeded
 
     console = Console.of(args)
     try:
-        with console:
+        with console, heeded(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
             return code
-    except KeyboardInterrupt:
-        console.say("interrupted; nothing half-made was left behind")
-        return INTERRUPTED
     except CrateError as fault:
         if args.debug:
             raise

@@ -152,7 +152,10 @@ class ProjectForm(Form):
         Field([], description="The model files and folders.")
     )
     entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
-        Field(None, description="The entry script, or a mapping with source and script; models alone, over another's base, do without.")
+        Field(
+            None,
+            description="The entry script, or a mapping with source and script; models alone, over another's base, do without.",
+        )
     )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
     labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")

@@ -32,10 +32,11 @@ from modelcrate.resolve.debian.releases import (
     roots,
 )
 from modelcrate_layers import codec
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.kinds.debian import Deb
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 
 _ANSWER = 1
 """Raised when `closure` learns to answer differently: remembered answers are then forgotten."""
