@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from modelcrate.events import Emit, Watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
+from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
@@ -79,11 +80,17 @@ class DeferredBlob:
 
 
 def pack(
-    plans: Sequence[Plan], settings: Settings, supply: Supply, emit: Emit, models: Sink | None = None
+    plans: Sequence[Plan],
+    settings: Settings,
+    supply: Supply,
+    emit: Emit,
+    models: Sink | None = None,
+    previous: Sequence[Previous] = (),
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
-    `models` takes model layers while they are measured; without it they are only measured.
+    `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
+    one of a `previous` image is taken over from there, with the bytes as they are stored there.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
     sinks = {True: Kept(settings.store), False: models or Nowhere()}
@@ -97,11 +104,25 @@ def pack(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
+    return [(*plan.base, *(_again(made[each.fact], previous) for each in plan.layers)) for plan in plans]
+
+
+def _again(layer: ImageLayer, previous: Sequence[Previous]) -> ImageLayer:
+    """A layer that was made, or the same one of an earlier image."""
+    if layer.origin != "built" or layer.key is not None:
+        return layer
+    for each in previous:
+        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None:
+            return replace(
+                taken, name=layer.name, role=layer.role, origin="reused", why=f"same bytes as in {each.where}"
+            )
+    return layer
 
 
 def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
     known = planned.known
+    if planned.taken is not None:
+        return replace(planned.taken, why=planned.why, origin="reused", name=planned.name, role=planned.role)
     if known is not None:
         return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)

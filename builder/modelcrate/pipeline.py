@@ -28,9 +28,9 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.settings import Settings
+from modelcrate_layers.atomic import replace as put
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import LockedError
-from modelcrate_layers.atomic import replace as put
 
 
 @dataclass(frozen=True, slots=True)
