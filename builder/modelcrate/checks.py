@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelcrate.project.values import Project
+from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.serving.entry_check import check_entry
 
@@ -23,7 +23,7 @@ def check(project: Project, folder: Path) -> None:
 
 def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     for model in project.models:
-        if not (folder / model.path).exists():
+        if isinstance(model, Model) and not (folder / model.path).exists():
             yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path))
     needs = project.dependencies
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]

@@ -18,6 +18,7 @@ from modelcrate.plan import Plan, Planned, choose
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
@@ -100,6 +101,8 @@ def pack(
 
 def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink) -> ImageLayer:
     known = planned.known
+    if isinstance(planned.kind, ReadyLayer):
+        return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
     if known is not None:
         return _placed(planned, known, _stored(known, settings) or DeferredBlob(known, planned.kind, supply))
     supply(planned.kind)

@@ -21,13 +21,14 @@ from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lo
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
-from modelcrate.project.values import FILE_NAME, Project
+from modelcrate.project.values import FILE_NAME, Model, Project, RegisteredModel
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.kinds.ready import ReadyLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,12 @@ def prepare(
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
     timings: dict[str, float] = {}
-    project, folder = request.project, request.folder
+    folder = request.folder
     with _timed("resolve", timings, emit):
-        check(project, folder)
-        files = compose.list_files(project, folder)
+        check(request.project, folder)
+        project, registered = _registered(request, settings, use_lock)
+        request = replace(request, project=project)
+        files = compose.list_files(project, folder, registered)
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):
@@ -119,6 +122,28 @@ def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[Mode
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
+
+
+def _registered(request: Request, settings: Settings, use_lock: bool) -> tuple[Project, compose.Registered]:
+    """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
+    project = request.project
+    if not any(isinstance(model, RegisteredModel) for model in project.models):
+        return project, {}
+    from modelcrate.models.find import get, layers_of
+    from modelcrate.models.shelf import open_shelf
+
+    shelf = open_shelf(project.workspace or "", settings, request.folder)
+    lock = read_lock(request.folder / LOCK_NAME) if use_lock else None
+    locked = {pin.name: pin.version for pin in lock.models} if lock is not None else {}
+    models: list[Model | RegisteredModel] = []
+    found: dict[RegisteredModel, tuple[ReadyLayer, ...]] = {}
+    for model in project.models:
+        if isinstance(model, RegisteredModel):
+            record = get(shelf, model.name, model.version or locked.get(model.name))
+            model = RegisteredModel(record.name, record.version)
+            found[model] = layers_of(shelf, record)
+        models.append(model)
+    return replace(project, models=tuple(models)), found
 
 
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:

@@ -185,7 +185,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, _codec(notes.get("layer.codec", ""), name))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name))
     key = None
     if "layer.key" in notes:
         try:
@@ -196,7 +196,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     return ImageLayer(role, notes.get("layer.name", ""), layer, collection.blob(descriptor), "reused", key=key)
 
 
-def _codec(text: str, name: str) -> Codec:
+def read_codec(text: str, name: str) -> Codec:
     """A codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")
     level = head.removeprefix(f"{name}-")
