@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelcrate.project.values import Project
+from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 
 MAX_SCRIPT = 16 << 20
@@ -25,7 +25,7 @@ def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
     """Paths that links lead out of the project. Looked at on every build, for the project file knows nothing of links."""
     top = os.path.realpath(folder)
     needs, entry = project.dependencies, project.entry
-    paths = [model.path for model in project.models]
+    paths = [model.path for model in project.models if isinstance(model, Model)]
     paths += [path for path in (needs.requirements, needs.pylock) if isinstance(path, Path)]
     paths += [entry.file, *([entry.source] if entry.source else [])] if entry else []
     for path in paths:
@@ -40,7 +40,7 @@ def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
 
 def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     for model in project.models:
-        if not (folder / model.path).exists():
+        if isinstance(model, Model) and not (folder / model.path).exists():
             yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path))
     needs = project.dependencies
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]

@@ -19,6 +19,7 @@ from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
@@ -121,6 +122,8 @@ def _again(layer: ImageLayer, previous: Sequence[Previous]) -> ImageLayer:
 
 def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
     known = planned.known
+    if isinstance(planned.kind, ReadyLayer):
+        return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
     if planned.taken is not None:
         return replace(planned.taken, why=planned.why, origin="reused", name=planned.name, role=planned.role)
     if known is not None:

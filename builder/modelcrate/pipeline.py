@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from modelcrate import compose, image, pack
@@ -18,28 +19,35 @@ from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.image import EPOCH, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
+from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
-from modelcrate.project.remembered import decode, encode
+from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
+from modelcrate.reuse import Previous, find_previous
 from modelcrate.settings import Settings
-from modelcrate_layers.atomic import replace as put
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be built: a project in its folder, and how. `locked` means: from the lock, or not at all."""
+    """What is to be built: a project in its folder, and how.
+
+    `locked` means: from the lock, or not at all. `reuse` are addresses of images that may have layers of it. `paranoid` remembers
+    nothing, believes no key, and reads everything.
+    """
 
     project: Project
     folder: Path
     locked: bool = False
+    reuse: tuple[str, ...] = ()
+    paranoid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Prepared:
     files: compose.Files = field(repr=False)
     world: World = field(repr=False)
     plans: tuple[Plan, ...]
+    previous: tuple[Previous, ...] = field(repr=False)
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
 
@@ -64,7 +73,7 @@ def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
     file = path / FILE_NAME if path.is_dir() else path
-    return Request(_project(file, settings), file.parent)
+    return Request(open_project(file, settings.home), file.parent)
 
 
 def prepare(
@@ -72,15 +81,28 @@ def prepare(
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
     timings: dict[str, float] = {}
-    project, folder = request.project, request.folder
+    folder = request.folder
     with _timed("resolve", timings, emit):
-        check(project, folder)
-        files = compose.list_files(project, folder)
+        check(request.project, folder)
+        project, registered = choose_models(request.project, request.folder, settings, use_lock)
+        request = replace(request, project=project)
+        files = compose.list_files(project, folder, registered)
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):
-        plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
-    return Prepared(request, files, world, plans, lock, timings)
+        earlier = {} if request.paranoid else _previous(request, settings, emit)
+        plans = tuple(
+            plan(
+                each.platform,
+                each.below.layers,
+                compose.kinds(project, each, files),
+                compose.policies(project),
+                None if request.paranoid else settings.memo,
+                earlier.get(each.platform, ()),
+            )
+            for each in world.platforms
+        )
+    return Prepared(request, files, world, plans, tuple(chain.from_iterable(earlier.values())), lock, timings)
 
 
 def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: Sink | None = None) -> Receipt:
@@ -89,7 +111,7 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: S
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
-        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models)
+        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models, prepared.previous)
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
     with _timed("assemble", timings, emit):
@@ -128,24 +150,6 @@ def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[Mode
     )
 
 
-def _project(file: Path, settings: Settings) -> Project:
-    """The project of a file; one that was read before is remembered by the file's digest."""
-    place = settings.home / "projects"
-    try:
-        known = place / f"{Digest.of(file.read_bytes()).hex}.json"
-        project = decode(known.read_bytes())
-    except OSError:
-        project = None
-    if project is None:
-        from modelcrate.project.reading import read_project
-
-        project = read_project(file)
-        with suppress(OSError):  # a home that can't be written makes the next start slower, no more
-            place.mkdir(parents=True, exist_ok=True)
-            put(known, encode(project))
-    return project
-
-
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
     """The lock, if it is of this project. One that is not is refused where it was asked for, and passed over where it wasn't."""
     lock = read_lock(request.folder / LOCK_NAME)
@@ -176,9 +180,9 @@ def _other_files(lock: Lock, files: compose.Files) -> Iterator[str]:
     return changed_models(lock, now)
 
 
-def _plan(project: Project, resolved: Resolved, files: compose.Files, settings: Settings) -> Plan:
-    kinds = compose.kinds(project, resolved, files)
-    return plan(resolved.platform, resolved.below.layers, kinds, compose.policies(project), settings.memo)
+def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
+    """The images that may have layers, by platform."""
+    return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
 def _whole(world: World) -> None:

@@ -17,6 +17,7 @@ from modelcrate_layers import codec as codecs
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
@@ -73,6 +74,10 @@ def choose(policy: str, tree: Tree) -> codecs.Codec:
 
 
 def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
+    if isinstance(kind, ReadyLayer):
+        return Planned(
+            kind, policy, None, kind.layer.descriptor.digest, None, kind.layer, why="a registered model's own"
+        )
     key = kind.key()
     tree = None if key is not None else kind.tree()
     fact = _fact({"key": str(key)} if tree is None else {"files": recipe.listing(tree)}, policy)

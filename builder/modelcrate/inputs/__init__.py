@@ -186,7 +186,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, _codec(notes.get("layer.codec", ""), name), _told(notes))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), _told(notes))
     key = None
     if "layer.key" in notes:
         try:
@@ -206,7 +206,7 @@ def _told(notes: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else ()
 
 
-def _codec(text: str, name: str) -> Codec:
+def read_codec(text: str, name: str) -> Codec:
     """A codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")
     level = head.removeprefix(f"{name}-")

@@ -30,6 +30,7 @@ _TYPES: Mapping[str, type[Any]] = {
         values.Model,
         values.OciArchiveBase,
         values.Project,
+        values.RegisteredModel,
         values.RegistryBase,
         values.RootfsBase,
         values.ScratchBase,
