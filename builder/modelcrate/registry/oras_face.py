@@ -28,6 +28,7 @@ from modelcrate.registry.courier import Courier
 from modelcrate.registry.faults import PASSING
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import Sent
+from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Access, Request
 from modelcrate_layers.content import CHUNK, Blob, Descriptor, Digest, MediaType, canonical_json, parse_object, verified
 from modelcrate_layers.errors import RegistryError, SourceError
@@ -208,7 +209,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         return True
 
     def _get_location(self, r: requests.Response, container: Any) -> str:
-        return wire.resolve(str(r.url), r.headers.get("Location", ""), "an upload")
+        return resolve(str(r.url), r.headers.get("Location", ""), "an upload")
 
     def _reference(self, container: Any) -> Reference:
         if isinstance(container, Reference):
