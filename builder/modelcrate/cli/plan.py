@@ -12,9 +12,7 @@ from modelcrate.registry.fetch import Fetcher
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
-    parser.add_argument(
-        "--locked", action="store_true", help="plan what modelcrate.lock says, or fail and say how it differs"
-    )
+    building.output_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
