@@ -115,7 +115,11 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: S
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
     with _timed("assemble", timings, emit):
-        images = [_assemble(project, *each) for each in zip(prepared.world.platforms, packed, strict=True)]
+        created = project.created or settings.created or EPOCH
+        images = [
+            _assemble(project, resolved, layers, created)
+            for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
+        ]
         made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
     return Receipt(project.name, made, (), timings)
 
@@ -192,7 +196,7 @@ def _whole(world: World) -> None:
     conflicts(world)
 
 
-def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]) -> Image:
+def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:
     below = resolved.below
     notes = {"org.opencontainers.image.title": project.name}
     if below.reference:
@@ -201,7 +205,7 @@ def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]
             "org.opencontainers.image.base.digest": str(below.digest),
         }
     run = compose.run_spec(project, resolved)
-    return image.assemble(resolved.platform, below.config, layers, run, project.created or EPOCH, notes)
+    return image.assemble(resolved.platform, below.config, layers, run, created, notes)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, platform, sources, now, pins)
     else:
-        from modelcrate.resolve.base import resolve_foreign
+        from modelcrate.resolve.foreign import resolve_foreign
 
         digest = pins.base if pins is not None else None
         settings = sources.settings
