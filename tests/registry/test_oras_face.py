@@ -18,7 +18,9 @@ from support.token_server import TokenServer
 
 from .conftest import Client
 
-OURS = [name for name, value in vars(OrasFace).items() if inspect.isfunction(value) and name in vars(oras.provider.Registry)]
+OURS = [
+    name for name, value in vars(OrasFace).items() if inspect.isfunction(value) and name in vars(oras.provider.Registry)
+]
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name != "__init__"])
