@@ -17,11 +17,12 @@ from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
-from modelcrate.registry.pushes import Pusher, Sent, Stop
+from modelcrate.registry.pushes import Pusher, Sent
 from modelcrate.registry.referrers import Referrers, pages, read_tags
 from modelcrate.registry.retry import Clock, SystemClock
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.sources import Stream
+from modelcrate.registry.stopping import Stop
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.errors import UserError
 
@@ -59,7 +60,7 @@ class Client:
     def cancel(self) -> None:
         """End every transfer of this client, from any thread; each raises Cancelled, and its upload session is
         deleted."""
-        self._stop.say()
+        self._stop.cancel()
 
     @property
     def traffic(self) -> Traffic:
