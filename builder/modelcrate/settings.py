@@ -15,6 +15,7 @@ from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
 
 if TYPE_CHECKING:
+    from modelcrate.registry.quirks import Rule
     from modelcrate.registry.settings import Settings as RegistrySettings
 
 
@@ -61,13 +62,14 @@ class Settings:
 
     @property
     def registries(self) -> RegistrySettings:
-        """For the registry client."""
+        """For the registry client, with the rules of the user's registries.yaml."""
         from modelcrate.registry.settings import Settings as RegistrySettings
 
         home = self.environment.get("HOME")
         return RegistrySettings(
             environment=self.environment,
             home=Path(home) if home else None,
+            rules=_rules(self.environment),
             journal=self.home / "uploads",
             offline=self.offline,
         )
@@ -87,3 +89,17 @@ class Settings:
         return cls(
             place.absolute(), dict(environment), offline or environment.get("MODELCRATE_OFFLINE", "") not in ("", "0")
         )
+
+
+def _rules(environment: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Of the file that MODELCRATE_REGISTRIES names, else of modelcrate/registries.yaml in the XDG configuration folder, if it is there."""
+    named, config, home = (environment.get(name, "") for name in ("MODELCRATE_REGISTRIES", "XDG_CONFIG_HOME", "HOME"))
+    if not named and not config and not home:
+        return ()
+    path = Path(named) if named else Path(config or f"{home}/.config") / "modelcrate" / "registries.yaml"
+    if not named and not path.exists():
+        return ()
+    from modelcrate.project.registries import read_registries
+    from modelcrate.registry.rules import read_rules
+
+    return read_rules(read_registries(path), path.parent, str(path))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from modelcrate.image import ANNOTATION, Graph, Image, ImageLayer, Index
+from modelcrate.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import (
@@ -76,6 +76,14 @@ class Found:
         members = [each for each in _leaves(self.collection, self.descriptor, 0) if _runnable(each)]
         images = tuple(read_image(self.collection, member) for member in members)
         return Index(Literal(self.collection.read(self.descriptor), self.descriptor.media_type), images)
+
+    def copy(self) -> Copy:
+        """It as it is, to be put elsewhere."""
+        try:
+            images = self.whole().images
+        except CrateError:
+            images = ()  # an artifact: it is copied, and can't be run
+        return Copy(self.descriptor, images, self.graph())
 
     def graph(self) -> Graph:
         """All that it names, byte for byte, whatever it is: for copies, which change nothing."""

@@ -16,7 +16,7 @@ from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit
-    from modelcrate.image import Image, Index
+    from modelcrate.image import Deliverable
     from modelcrate.settings import Settings
 
 
@@ -47,7 +47,7 @@ class Output(Protocol):
         """The place, in the user's words."""
         ...
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         """Put the image there. Afterwards all of it is there under its name, or nothing is changed and an error says why."""
         ...
 
