@@ -140,6 +140,9 @@ class Uploader:
             session = self._after(answer, session, size, request.url)
             if length is None:
                 break
+        if self.source.known is None and length is not None and not reader.ended:
+            for _ in reader.take(length, 0):  # nothing is left to send, but a stream has its name from being read
+                pass
         return session
 
     def _size(self, way: Upload, offset: int) -> int | None:
