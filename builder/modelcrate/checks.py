@@ -1,4 +1,7 @@
-"""What can be found wrong with a project's files before anything is fetched or built: all of it at once."""
+"""What can be found wrong with a project's files before anything is fetched or built: all of it at once.
+
+That they are there, that the entry script can be one, and what the gates (`trust.gates`) say of pickles, model files and secrets.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate.project.values import Project
+from modelcrate.trust import gates
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.serving.entry_check import check_entry
 
 MAX_SCRIPT = 16 << 20
 
 
-def check(project: Project, folder: Path) -> None:
-    """Models and requirements are there, and the entry script parses and has `init` and `run`; else one error with all faults."""
-    faults = [*_missing(project, folder), *_entry(project, folder)]
+def check(project: Project, folder: Path) -> tuple[str, ...]:
+    """What is only to be told, as words; one error with all faults, where something is missing, wrong, or stopped at a gate."""
+    findings = gates.inspect(project, folder)
+    faults = [*_missing(project, folder), *_entry(project, folder), *findings.refused]
     if faults:
         first, *rest = faults
         first.also = tuple(rest)
         raise first
+    return findings.warned
 
 
 def _missing(project: Project, folder: Path) -> Iterator[CrateError]:

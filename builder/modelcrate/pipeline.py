@@ -73,7 +73,8 @@ def prepare(
     timings: dict[str, float] = {}
     project, folder = request.project, request.folder
     with _timed("resolve", timings, emit):
-        check(project, folder)
+        for warning in check(project, folder):
+            emit(Notice(warning))
         files = compose.list_files(project, folder)
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)

@@ -18,8 +18,10 @@ from modelcrate.project.grammar import (
     BaseWords,
     Codec,
     EnvName,
+    Gate,
     Inside,
     Label,
+    Module,
     Name,
     OptionalAnywhere,
     OptionalCodec,
@@ -119,6 +121,18 @@ class CodecForm(Form):
     entry: OptionalCodec = Field(None, description="For the layer of the entry script.")
 
 
+class GatesForm(Form):
+    """What is looked for before a build, and what becomes of it."""
+
+    unsafe_pickle: Gate = Field(
+        "warn",
+        alias="unsafe-pickle",
+        description="Pickles that name what no list knows; default: warn. What runs code is refused, unless this is allow.",
+    )
+    secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
+    allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
+
+
 class ProjectForm(Form):
     """The project file of modelcrate: what goes into the image."""
 
@@ -163,6 +177,11 @@ class ProjectForm(Form):
         json_schema_extra={"default": "auto"},
     )
     created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
+    gates: GatesForm = Field(
+        default_factory=lambda: GatesForm.model_validate({}),
+        description="What is looked for before a build: unsafe pickles and secrets.",
+        json_schema_extra={"default": {}},
+    )
 
 
 FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
@@ -172,6 +191,7 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("models",): ("a model", ModelForm),
     ("entry",): ("the entry", EntryForm),
     ("codec",): ("the codec", CodecForm),
+    ("gates",): ("the gates", GatesForm),
 }
 """The mappings of the file by where they stand (positions in lists left out), and what they are called in a message."""
 
@@ -247,6 +267,7 @@ def value_of(form: ProjectForm) -> values.Project:
         user=form.user,
         codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
         created=form.created,
+        gates=values.Gates(form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow)),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from modelcrate.project.values import Base, Codecs, DebianBase, Dependencies, Entry, Model, Project, is_pylock
+from modelcrate.project.values import Base, Codecs, DebianBase, Dependencies, Entry, Gates, Model, Project, is_pylock
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
 _NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
@@ -48,6 +48,7 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _codecs(project.codecs)
     if project.created:
         yield _noted(f"created: {_text(_moment(project.created))}", "the image's own time; never touches a layer")
+    yield from _gates(project.gates)
 
 
 def _base(base: Base) -> Iterator[str]:
@@ -104,6 +105,15 @@ def _codecs(codecs: Codecs) -> Iterator[str]:
     yield from _table(
         "codec", {role: codec for role, codec in named.items() if codec and (role, codec) != ("default", "auto")}
     )
+
+
+def _gates(gates: Gates) -> Iterator[str]:
+    if gates == Gates():
+        return
+    yield "gates:"
+    yield f"  unsafe-pickle: {gates.unsafe_pickle}"
+    yield f"  secrets: {gates.secrets}"
+    yield from _listed("  allow", gates.allow)
 
 
 def _table(key: str, pairs: Mapping[str, str]) -> Iterator[str]:
