@@ -1,4 +1,7 @@
-"""What can be found wrong with a project's files before anything is fetched or built: all of it at once."""
+"""What can be found wrong with a project's files before anything is fetched or built: all of it at once.
+
+That they are there, that the entry script can be one, and what the gates (`trust.gates`) say of pickles, model files and secrets.
+"""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.reuse import Previous, find_previous
 from modelcrate.settings import Settings
+from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
@@ -87,6 +88,8 @@ def prepare(
         project, registered = choose_models(request.project, request.folder, settings, use_lock)
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
+        for warning in pass_gates(project, folder, files.entries.values(), settings):
+            emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):

@@ -19,6 +19,7 @@ from modelcrate.project.values import (
     DebianBase,
     Dependencies,
     Entry,
+    Gates,
     Model,
     Project,
     RegisteredModel,
@@ -60,6 +61,7 @@ def _lines(project: Project) -> Iterator[str]:
         yield _noted(f"created: {_text(_moment(project.created))}", "the image's own time; never touches a layer")
     if project.workspace:
         yield _noted(f"workspace: {_text(project.workspace)}", "where registered models are")
+    yield from _gates(project.gates)
 
 
 def _base(base: Base) -> Iterator[str]:
@@ -119,6 +121,15 @@ def _codecs(codecs: Codecs) -> Iterator[str]:
     yield from _table(
         "codec", {role: codec for role, codec in named.items() if codec and (role, codec) != ("default", "auto")}
     )
+
+
+def _gates(gates: Gates) -> Iterator[str]:
+    if gates == Gates():
+        return
+    yield "gates:"
+    yield f"  unsafe-pickle: {gates.unsafe_pickle}"
+    yield f"  secrets: {gates.secrets}"
+    yield from _listed("  allow", gates.allow)
 
 
 def _table(key: str, pairs: Mapping[str, str]) -> Iterator[str]:
