@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -88,6 +87,8 @@ def build(builder: Builder, project: Path, folder: Path, python: str = sys.execu
         for path in (folder, *folder.rglob("*")):
             os.chown(path, builder.uid, builder.uid, follow_symlinks=False)
     env = environment(home / "modelcrate", HOME=str(home), **builder.env)
+    if python.startswith("/usr/bin/"):
+        env["PYTHONPATH"] += "".join(os.pathsep + each for each in sys.path if each.endswith("site-packages"))
     output = f"oci:{work / 'out'}"
     argv = [python, "-m", "modelcrate", "build", str(project), "--json", "-o", output, *(more or ("--offline",))]
     start = [sys.executable, "-c", START, builder.umask, str(builder.uid), str(work if builder.elsewhere else folder)]
@@ -108,9 +109,8 @@ def test_the_manifest_digest_is_the_same(name: str, first: dict[str, Any], proje
     builder = BUILDERS[name]
     if builder.uid and os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    if builder.uid and not _open_to_others():
-        pytest.skip("another user may not read the interpreter or the sources here")
-    again = build(builder, project, place / name.replace(" ", "-").replace(",", ""))
+    python = _open_to_others() if builder.uid else sys.executable
+    again = build(builder, project, place / name.replace(" ", "-").replace(",", ""), python)
     assert [layer["diff_id"] for layer in again["layers"]] == [layer["diff_id"] for layer in first["layers"]]
     assert again["digest"] == first["digest"]
     assert all(layer["origin"] != "known" for layer in again["layers"])
@@ -177,21 +177,26 @@ def _environment_of(python: str) -> str:
     cache = os.environ.get("MODELCRATE_TEST_CACHE")
     if not cache:
         pytest.skip("MODELCRATE_TEST_CACHE names no folder to keep environments of other Pythons in")
-    found = shutil.which(f"python{python}")
-    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{python}.*/bin/python{python}"))
-    if found is None and not pyenv:
+    pyenv = (Path.home() / ".pyenv" / "versions").glob(f"{python}.*/bin/python{python}")
+    candidates = [str(each) for each in (shutil.which(f"python{python}"), *sorted(pyenv)) if each]
+    found = next((each for each in candidates if _starts(each)), None)  # a shim of pyenv may lead nowhere
+    if found is None:
         pytest.skip(f"there is no Python {python} here")
     folder = Path(cache) / f"python-{python}"
     program, done = folder / "bin" / "python", folder / "modelcrate-is-ready"
     wanted = "\n".join(f"{name}=={version(name)}" for name in _needed())
     if not done.exists() or done.read_text() != wanted:
-        subprocess.run([found or pyenv[-1], "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
+        subprocess.run([found, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
         argv = [str(program), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *wanted.split()]
         installed = subprocess.run(argv, capture_output=True, text=True)
         if installed.returncode:
             pytest.skip(f"the packages can't be had for Python {python}: {installed.stderr[-300:]}")
         done.write_text(wanted)
     return str(program)
+
+
+def _starts(program: str) -> bool:
+    return subprocess.run([program, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
 
 
 def _needed() -> list[str]:
@@ -203,6 +208,16 @@ def _needed() -> list[str]:
     return [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in lines]
 
 
-def _open_to_others() -> bool:
-    places = [REPOSITORY / "builder", Path(sys.executable).resolve(), Path(sys.prefix)]
-    return all(stat.S_IMODE(each.stat().st_mode) & 0o001 for place in places for each in (place, *place.parents))
+def _open_to_others() -> str:
+    """An interpreter of our version that another user may start: ours, or the system's, which is given our packages."""
+
+    def is_open(place: Path) -> bool:
+        return all(each.stat().st_mode & 0o001 for each in (place, *place.parents))
+
+    packages = [Path(each) for each in sys.path if each.endswith("site-packages")]
+    if not all(is_open(each) for each in (REPOSITORY / "builder", *packages)):
+        pytest.skip("another user may not read the sources or the packages here")
+    for program in (sys.executable, f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"):
+        if Path(program).exists() and is_open(Path(program).resolve()):
+            return program
+    pytest.skip("another user may not start an interpreter of this version here")
