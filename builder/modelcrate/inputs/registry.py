@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from modelcrate.inputs import Found
 from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, verified
 from modelcrate_layers.errors import UserError

@@ -14,8 +14,8 @@ from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.reference import Reference
 from modelcrate.registry import events
-from modelcrate.registry.client import Registry
 from modelcrate.registry.pulls import RemoteBlob
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
 from modelcrate_layers.recipe import Layer, Measuring
