@@ -42,6 +42,7 @@ def home(folder: Path) -> Path:
 class Built:
     """An image in every form that an engine may want. `receipt` is what the build said."""
 
+    project: Path
     folder: Path
     modelcrate: Modelcrate
     receipt: Mapping[str, Any] = field(repr=False)
@@ -82,7 +83,7 @@ def build(project: Path, folder: Path, modelcrate: Modelcrate, name: str) -> Bui
     if done.returncode == RegistryError.exit_code:
         pytest.skip(f"no package mirror answers: {done.stderr.strip()[:300]}")
     assert done.returncode == 0, done.stderr
-    return Built(folder, modelcrate, json.loads(done.stdout))
+    return Built(project, folder, modelcrate, json.loads(done.stdout))
 
 
 def copy_of_demo(folder: Path, **keys: str) -> Path:
