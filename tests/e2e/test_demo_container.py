@@ -1,0 +1,71 @@
+"""The demo's container, started without an engine: what it answers, what is in it, how large it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.demo import REQUEST, Built
+
+pytestmark = pytest.mark.network
+
+DIRECT = """
+import joblib, json, os, pathlib, sys
+model = joblib.load(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]) / "sklearn_regression_model.pkl")
+print(json.dumps(model.predict(json.loads(sys.argv[1])["data"]).tolist()))
+"""
+"""What scikit-learn says directly: the wheels and the model of the image, with neither our server nor the entry script."""
+
+PARTS = """
+import ctypes, json, numpy, scipy, sklearn, sqlite3, ssl, sys
+assert sqlite3.connect(":memory:").execute("select 6 * 7").fetchone() == (42,)
+assert ssl.create_default_context().cert_store_stats()["x509_ca"] > 100
+ctypes.CDLL("libgomp.so.1")
+print(json.dumps([sys.version_info[:2], sklearn.__version__]))
+"""
+
+
+def post(url: str, body: str) -> str:
+    asked = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def inside(demo: Built, *command: str) -> str:
+    return demo.modelcrate.said("run", "--name", "inside", f"oci:{demo.layout}:1", *command)
+
+
+@pytest.fixture
+def container(demo: Built, tmp_path: Path) -> Iterator[int]:
+    """The port of the demo, read-only and, where we may choose, as a user that the image does not know."""
+    anybody = ("--user", "123456:0") if os.geteuid() == 0 else ()
+    strict = ("--read-only", *anybody)
+    started = demo.modelcrate.json("run", "-d", "--name", "scoring", "-p", "0:5001", *strict, f"oci:{demo.layout}:1")
+    try:
+        yield started["ports"]["5001"]
+    finally:
+        ended = demo.modelcrate.json("stop", "--rm", "scoring")
+    assert ended == [{"name": "scoring", "exit_code": 0}]
+
+
+def test_the_container_answers_what_scikit_learn_predicts(demo: Built, container: int) -> None:
+    answer = json.loads(post(f"http://127.0.0.1:{container}/score", REQUEST))
+    direct = json.loads(inside(demo, "python", "-c", DIRECT, REQUEST))
+    assert len(direct) == 2
+    assert answer == pytest.approx(direct, rel=1e-9, abs=0)
+    assert direct == pytest.approx([6783.288837469616, 4073.0497773702928], rel=1e-9, abs=0)
+
+
+def test_python_of_the_image_has_all_its_parts(demo: Built) -> None:
+    wanted = next(layer["name"] for layer in demo.receipt["layers"] if layer["name"].startswith("scikit-learn "))
+    assert json.loads(inside(demo, "python", "-c", PARTS)) == [[3, 11], wanted.partition(" ")[2]]
+
+
+def test_the_image_is_at_most_350_mb(demo: Built) -> None:
+    unpacked = sum(layer["tar_size"] for layer in demo.receipt["layers"])
+    assert 100_000_000 < unpacked <= 350_000_000
