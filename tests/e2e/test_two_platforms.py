@@ -1,4 +1,4 @@
-"""The demo for amd64 and arm64, built here without emulation; and where qemu is, arm64's scikit-learn asked for real."""
+"""The demo for amd64 and arm64, built here without emulation; and where qemu is, arm64's Python and numpy started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.command import Modelcrate
-from support.demo import REQUEST, Built, build_places, copy_of_demo
+from support.demo import Built, build_places, copy_of_demo
 from support.engines import short_folder
 from support.real_registry import Running
 from support.tools import call, need, skopeo
@@ -20,10 +20,9 @@ pytestmark = [pytest.mark.network, pytest.mark.interop]
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 
-DIRECT = """
-import joblib, json, platform, sys
-model = joblib.load("/var/azureml-app/azureml-models/sklearn-regression-model/1/sklearn_regression_model.pkl")
-print(json.dumps([platform.machine(), model.predict(json.loads(sys.argv[1])["data"]).tolist()]))
+SOLVE = """
+import json, numpy, platform, ssl
+print(json.dumps([platform.machine(), numpy.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).tolist()]))
 """
 
 
@@ -90,7 +89,7 @@ def test_run_without_a_platform_says_which_there_are(both: Built) -> None:
 @pytest.fixture
 def arm64_root(both: Built) -> Iterator[Path]:
     """The root folder of the arm64 image, as GNU tar unpacks it."""
-    need("tar", "qemu-aarch64-static", "chroot", root=True)
+    need("tar", "chroot", "qemu-aarch64-static", root=True)
     with short_folder() as folder:
         for layer in both.receipt["images"][1]["layers"]:
             call("tar", "-x", "--keep-directory-symlink", "-C", folder, "-f", both.blob(layer["digest"]))
@@ -98,12 +97,10 @@ def arm64_root(both: Built) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_scikit_learn_of_the_arm64_image_predicts_the_same(arm64_root: Path) -> None:
-    """qemu is called by its name: so nothing of this machine has to be set up for foreign programs."""
+def test_python_and_numpy_of_the_arm64_image_work(arm64_root: Path) -> None:
+    """qemu is called by its name, so nothing of this machine has to be set up for foreign programs."""
     emulator = shutil.which("qemu-aarch64-static")
     assert emulator is not None
     shutil.copy(emulator, arm64_root / "qemu")
-    words = ("chroot", arm64_root, "/qemu", "/opt/modelcrate/bin/python", "-c", DIRECT, REQUEST)
-    machine, predicted = json.loads(call(*words, timeout=240, environment={"LANG": "C.UTF-8"}))
-    assert machine == "aarch64"
-    assert predicted == pytest.approx([6783.288837469616, 4073.0497773702928], rel=1e-9, abs=0)
+    words = ("chroot", arm64_root, "/qemu", "/opt/modelcrate/bin/python", "-c", SOLVE)
+    assert json.loads(call(*words, environment={"LANG": "C.UTF-8"})) == ["aarch64", [1.0, 0.5]]

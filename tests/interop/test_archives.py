@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support.tools import call, need, skopeo
 pytestmark = pytest.mark.interop
 
 SCORE = "http://127.0.0.1:5001/score"
+Load = Callable[[Path], str]
 ARTICLE = [6783.288837469616, 4073.0497773702928]
 
 
@@ -39,6 +41,18 @@ def importer() -> Iterator[Containerd]:
 
 
 @pytest.fixture(scope="module")
+def dockerd_loads(dockerd: Docker) -> Load:
+    """`docker load`, once an archive."""
+    return functools.cache(lambda archive: dockerd("load", "-q", "-i", archive).strip())
+
+
+@pytest.fixture(scope="module")
+def podman_loads(pod: Podman) -> Load:
+    """`podman load`, once an archive."""
+    return functools.cache(lambda archive: pod("load", "-q", "-i", archive).strip())
+
+
+@pytest.fixture(scope="module")
 def quiet() -> Iterator[PrivateNetwork]:
     with private_network() as network:
         yield network
@@ -55,8 +69,8 @@ def name_of(built: Built) -> str:
     return f"{built.receipt['name']}:1"
 
 
-def test_docker_loads_the_archive_under_its_name_and_our_id(built: Built, dockerd: Docker) -> None:
-    assert dockerd("load", "-q", "-i", built.docker_archive).strip() == f"Loaded image: {name_of(built)}"
+def test_docker_loads_the_archive_under_its_name_and_our_id(built: Built, dockerd: Docker, dockerd_loads: Load) -> None:
+    assert dockerd_loads(built.docker_archive) == f"Loaded image: {name_of(built)}"
     seen = json.loads(dockerd("image", "inspect", name_of(built)))[0]
     assert seen["Id"] == built.id
     assert seen["RootFS"]["Layers"] == [layer["diff_id"] for layer in built.receipt["layers"]]
@@ -74,17 +88,17 @@ def test_docker_loads_the_archive_from_a_pipe(small: Built, dockerd: Docker) -> 
     assert json.loads(dockerd("image", "inspect", "small:latest"))[0]["Id"] == small.id
 
 
-def test_docker_sees_the_files_of_the_models(small: Built, dockerd: Docker) -> None:
-    dockerd("load", "-q", "-i", small.docker_archive)
+def test_docker_sees_the_files_of_the_models(small: Built, dockerd: Docker, dockerd_loads: Load) -> None:
+    dockerd_loads(small.docker_archive)
     script = "cd /var/azureml-app/azureml-models/letters/3/model && ls && readlink link && cat deep/*/long.txt"
     seen = dockerd("run", "--rm", "--network", "none", "small:1", "sh", "-c", script)
     assert seen.split() == ["deep", "empty", "link", "weights.bin", "ünï.txt", "weights.bin", "long"]
 
 
 @pytest.mark.network
-def test_docker_runs_the_demo_and_it_scores(demo: Built, dockerd: Docker) -> None:
+def test_docker_runs_the_demo_and_it_scores(demo: Built, dockerd: Docker, dockerd_loads: Load) -> None:
     """The article's `docker run` line, with --network host where it has -p: this daemon has no bridge to publish from."""
-    dockerd("load", "-q", "-i", demo.docker_archive)
+    dockerd_loads(demo.docker_archive)
     container = dockerd("run", "--detach", "--network", "host", NAME).strip()
     assert json.loads(dockerd.network.post(SCORE, REQUEST)) == pytest.approx(ARTICLE, rel=1e-9)
     begun = time.monotonic()
@@ -95,23 +109,27 @@ def test_docker_runs_the_demo_and_it_scores(demo: Built, dockerd: Docker) -> Non
 
 
 @pytest.mark.network
-def test_docker_runs_the_demo_read_only_as_anybody_without_rights(demo: Built, dockerd: Docker) -> None:
-    dockerd("load", "-q", "-i", demo.docker_archive)
+def test_docker_runs_the_demo_read_only_as_anybody_without_rights(
+    demo: Built, dockerd: Docker, dockerd_loads: Load
+) -> None:
+    dockerd_loads(demo.docker_archive)
     strict = ("--read-only", "--tmpfs", "/tmp", "--user", "123456:0", "--cap-drop", "ALL")
     container = dockerd("run", "--detach", "--network", "host", *strict, NAME).strip()
     assert json.loads(dockerd.network.post(SCORE, REQUEST)) == pytest.approx(ARTICLE, rel=1e-9)
     dockerd("rm", "--force", container)
 
 
-def test_podman_loads_both_archives_under_our_id(built: Built, pod: Podman) -> None:
-    assert pod("load", "-q", "-i", built.docker_archive).strip() == f"Loaded image: docker.io/library/{name_of(built)}"
+def test_podman_loads_both_archives_under_our_id(built: Built, pod: Podman, podman_loads: Load) -> None:
+    assert podman_loads(built.docker_archive) == f"Loaded image: docker.io/library/{name_of(built)}"
     assert pod("image", "inspect", "--format", "{{.Id}}", name_of(built)).strip() in built.id
-    assert pod("load", "-q", "-i", built.oci_archive).strip() == f"Loaded image: {built.id}"
+    assert podman_loads(built.oci_archive) == f"Loaded image: {built.id}"
 
 
 @pytest.mark.network
-def test_podman_runs_the_demo_and_it_scores(demo: Built, pod: Podman, quiet: PrivateNetwork) -> None:
-    pod("load", "-q", "-i", demo.docker_archive)
+def test_podman_runs_the_demo_and_it_scores(
+    demo: Built, pod: Podman, podman_loads: Load, quiet: PrivateNetwork
+) -> None:
+    podman_loads(demo.docker_archive)
     limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
     words = pod.words("run", "--detach", "--network", "host", *limits, "--read-only", NAME)
     container = call(*quiet.words(*words)).strip()
@@ -119,9 +137,9 @@ def test_podman_runs_the_demo_and_it_scores(demo: Built, pod: Podman, quiet: Pri
     pod("rm", "--force", "--time", "5", container)
 
 
-def test_containerd_imports_the_docker_archive_under_its_name(built: Built, importer: Containerd) -> None:
-    importer("images", "import", *importer.snapshots, built.docker_archive)
-    assert f"docker.io/library/{name_of(built)}" in importer("images", "ls", "-q").split()
+def test_containerd_imports_the_docker_archive_under_its_name(small: Built, importer: Containerd) -> None:
+    importer("images", "import", *importer.snapshots, small.docker_archive)
+    assert f"docker.io/library/{name_of(small)}" in importer("images", "ls", "-q").split()
 
 
 def test_containerd_imports_the_oci_archive_under_our_digest(built: Built, importer: Containerd) -> None:

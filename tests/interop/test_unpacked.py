@@ -35,7 +35,6 @@ def space() -> Iterator[Path]:
         ("gzip", "small_gzip"),
         ("none", "small"),
         pytest.param(("gzip", "gzip_demo"), marks=pytest.mark.network),
-        pytest.param(("none", "demo"), marks=pytest.mark.network),
     ],
     ids="-".join,
 )
