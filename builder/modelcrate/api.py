@@ -113,7 +113,7 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     from modelcrate.registry.fetch import Fetcher
 
     settings = settings or default_settings()
-    request = pipeline.read(Path(project), emit)
+    request = pipeline.read(Path(project), settings, emit)
     request = pipeline.Request(request.project, request.folder, locked)
     with Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.registry.fetch import Network
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
 
@@ -42,6 +44,16 @@ class Settings:
     @property
     def containers(self) -> Path:
         return self.home / "containers"
+
+    @property
+    def created(self) -> datetime | None:
+        """SOURCE_DATE_EPOCH, the moment that reproducible builds agree on (reproducible-builds.org), where it is set."""
+        text = self.environment.get("SOURCE_DATE_EPOCH", "")
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > 11:
+            raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {text[:40]!r}")
+        return datetime.fromtimestamp(int(text), UTC)
 
     @property
     def network(self) -> Network:

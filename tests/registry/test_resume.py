@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -105,6 +106,15 @@ def test_an_old_note_is_not_followed(script: Script, client: Client, tmp_path: P
     script.planned.clear()
     clock.time += 25 * 3600
     assert client(journal=tmp_path).push_blob(at(script.host), blob).how == "sent"
+
+
+def test_old_notes_are_swept_away(client: Client, tmp_path: Path, clock: StillClock) -> None:
+    for name, age in (("old", 25), ("young", 23)):
+        note = {"location": "http://x/", "offset": 1, "noted": clock.time - age * 3600}
+        (tmp_path / f"{name}.json").write_text(json.dumps(note))
+        (tmp_path / f"{name}.lock").touch()
+    client(journal=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["young.json", "young.lock"]
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"location": 1, "offset": 0, "noted": 0}', '{"offset": 7}', "x" * 100])

@@ -1,56 +1,127 @@
-"""The command line as a user starts it: a process of its own, with an environment of its own."""
+"""The command line as a user starts it: a process of its own, with an environment that the test chose and nothing else."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parents[2]
-
-_PASSED_ON = ("PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_PREFIXES = ("UV_", "PIP_", "SSL_", "MODELCRATE_", "REQUESTS_")
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = f"{ROOT / 'builder'}{os.pathsep}{ROOT / 'layers'}"
+SECONDS = 120.0
+"""How long a command may take before the test gives up on it."""
 
 
 @dataclass(frozen=True)
-class Modelcrate:
-    """`home` is MODELCRATE_HOME; of the surrounding environment only what leads to package mirrors is passed on."""
+class Result:
+    """How a command ended."""
 
-    home: Path
-    more: Mapping[str, str] = field(default_factory=dict)
+    code: int
+    out: str
+    err: str
 
     @property
-    def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k in _PASSED_ON or k.startswith(_PREFIXES)}
-        roots = os.pathsep.join(str(REPOSITORY / name) for name in ("builder", "layers"))
-        return {
-            **kept,
-            "HOME": os.environ.get("HOME", str(self.home)),
-            "LANG": "C.UTF-8",
-            "MODELCRATE_HOME": str(self.home),
-            "PYTHONPATH": roots,
-            **self.more,
-        }
+    def json(self) -> Any:
+        return json.loads(self.out)
 
-    def words(self, *words: str | Path) -> list[str]:
-        return [sys.executable, "-m", "modelcrate", *map(str, words)]
+    def failed(self, code: int, *words: str) -> Result:
+        """Assert that it failed as documented: this exit code, all these words on standard error, no traceback, no result."""
+        assert self.code == code, f"exit {self.code}, not {code}\n{self.err}\n{self.out}"
+        assert "Traceback" not in self.err, self.err
+        assert not self.out, self.out
+        for word in words:
+            assert word in self.err, f"{word!r} is not in:\n{self.err}"
+        return self
 
-    def run(self, *words: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-        """The command, whatever its end is."""
-        return subprocess.run(
-            self.words(*words), env=self.environment, capture_output=True, text=True, timeout=timeout, cwd="/"
+    def succeeded(self) -> Result:
+        assert self.code == 0, f"exit {self.code}\n{self.err}"
+        assert "Traceback" not in self.err, self.err
+        return self
+
+
+@dataclass(frozen=True)
+class Crate:
+    """`modelcrate` with a home of its own. `prefix` stands before the command: `unshare -n`, `setpriv ...`."""
+
+    home: Path
+    environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @classmethod
+    def at(cls, home: Path, prefix: Sequence[str] = (), folder: Path | None = None, **environment: str) -> Crate:
+        given = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES, "MODELCRATE_HOME": str(home), "HOME": str(home)}
+        return cls(home, {**given, "PYTHONDONTWRITEBYTECODE": "1", **environment}, tuple(prefix), folder)
+
+    def command(self, *words: str | Path) -> list[str]:
+        return [*self.prefix, sys.executable, "-m", "modelcrate", *map(str, words)]
+
+    def __call__(self, *words: str | Path) -> Result:
+        done = subprocess.run(
+            self.command(*words), env=self.environment, cwd=self.folder, capture_output=True, timeout=SECONDS
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *words: str | Path) -> subprocess.Popen[bytes]:
+        """The same in the background, in a process group of its own, with signals as a terminal would have them."""
+        return subprocess.Popen(
+            self.command(*words),
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_usual_signals,
         )
 
-    def said(self, *words: str | Path) -> str:
-        """The standard output of a command that has to succeed."""
-        done = self.run(*words)
-        assert done.returncode == 0, f"modelcrate {' '.join(map(str, words))}: {done.returncode}\n{done.stderr[-3000:]}"
-        return done.stdout
+    def signalled(self, wanted: Callable[[dict[str, Any]], bool], number: int, *words: str | Path) -> Result:
+        """Run it with `--progress json`, and send a signal at the first event that is wanted."""
+        with self.start(*words, "--progress", "json") as process:
+            assert process.stderr is not None and process.stdout is not None
+            seen: list[str] = []
+            for line in process.stderr:
+                seen.append(line.decode())
+                if line.startswith(b"{") and wanted(json.loads(line)):
+                    process.send_signal(number)
+                    break
+            else:
+                raise AssertionError(f"that event did not come:\n{''.join(seen)}")
+            out, err = process.communicate(timeout=SECONDS)
+        return Result(process.returncode, out.decode(), "".join(seen) + err.decode())
 
-    def json(self, *words: str | Path) -> Any:
-        return json.loads(self.said(words[0], "--json", "--progress", "none", *words[1:]))
+
+def half_made(*folders: Path) -> list[Path]:
+    """What an interrupted write could have left behind in these folders: hidden files, and blobs that are not what they are called."""
+    from hashlib import sha256
+
+    found: list[Path] = []
+    for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        incoming = path.name.startswith((".incoming-", ".part-", ".modelcrate", ".image")) or path.suffix == ".new"
+        wrong = path.parent.name == "sha256" and sha256(path.read_bytes()).hexdigest() != path.name
+        if incoming or wrong:
+            found.append(path)
+    return found
+
+
+def names(layout: Path) -> list[str]:
+    """The tags that a layout's index names."""
+    index = layout / "index.json"
+    if not index.exists():
+        return []
+    manifests = json.loads(index.read_bytes())["manifests"]
+    return [each.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for each in manifests]
+
+
+def blobs(layout: Path) -> set[str]:
+    return {path.name for path in (layout / "blobs").rglob("*") if path.is_file()}
+
+
+def _usual_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -8,8 +8,6 @@ from modelcrate import pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 
-SUMMARY = "push an image to a registry"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

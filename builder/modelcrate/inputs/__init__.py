@@ -19,6 +19,7 @@ from modelcrate_layers.content import (
     Literal,
     MediaType,
     Platform,
+    parse_json,
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
@@ -185,7 +186,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, _codec(notes.get("layer.codec", ""), name))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), _told(notes))
     key = None
     if "layer.key" in notes:
         try:
@@ -196,7 +197,16 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     return ImageLayer(role, notes.get("layer.name", ""), layer, collection.blob(descriptor), "reused", key=key)
 
 
-def _codec(text: str, name: str) -> Codec:
+def _told(notes: Mapping[str, str]) -> tuple[str, ...]:
+    """What a layer says that it was made of."""
+    try:
+        said = parse_json(notes["layer.inputs"].encode()) if "layer.inputs" in notes else []
+    except CrateError:
+        return ()
+    return tuple(map(str, said)) if isinstance(said, list) else ()
+
+
+def read_codec(text: str, name: str) -> Codec:
     """A codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")
     level = head.removeprefix(f"{name}-")

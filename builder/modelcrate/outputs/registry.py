@@ -65,9 +65,9 @@ class RegistrySession:
     def target(self) -> str:
         return str(self.reference)
 
-    def take(self, measuring: Measuring, label: str) -> Layer:
+    def take(self, measuring: Measuring) -> Layer:
         if (measuring.tar_size or 0) < ASKED_FIRST:
-            return Nowhere(self.emit).take(measuring, label)
+            return Nowhere().take(measuring)
         self.client.push_stream(self.reference, measuring)
         return measuring.layer
 

@@ -13,7 +13,17 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from modelcrate.project.values import Base, Codecs, DebianBase, Dependencies, Entry, Model, Project, is_pylock
+from modelcrate.project.values import (
+    Base,
+    Codecs,
+    DebianBase,
+    Dependencies,
+    Entry,
+    Model,
+    Project,
+    RegisteredModel,
+    is_pylock,
+)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
 _NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
@@ -48,6 +58,8 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _codecs(project.codecs)
     if project.created:
         yield _noted(f"created: {_text(_moment(project.created))}", "the image's own time; never touches a layer")
+    if project.workspace:
+        yield _noted(f"workspace: {_text(project.workspace)}", "where registered models are")
 
 
 def _base(base: Base) -> Iterator[str]:
@@ -84,10 +96,13 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
         yield from _listed("  extra-index-url", needs.extra_index_urls)
 
 
-def _models(models: tuple[Model, ...]) -> Iterator[str]:
+def _models(models: tuple[Model | RegisteredModel, ...]) -> Iterator[str]:
     if models:
         yield "models:"
     for model in models:
+        if isinstance(model, RegisteredModel):
+            yield _noted(f"  - registered: {_text(str(model))}", "out of the workspace")
+            continue
         yield _noted(f"  - path: {_text(model.path)}", "a file, or a folder whose tree is kept")
         yield f"    name: {_text(model.name)}"
         yield f"    version: {model.version}"

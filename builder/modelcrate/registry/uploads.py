@@ -23,6 +23,7 @@ from modelcrate.registry.journal import Entry, Session
 from modelcrate.registry.quirks import Upload
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
+from modelcrate.registry.stopping import Halted
 from modelcrate.registry.wire import Answer, Place
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
@@ -85,7 +86,7 @@ class Uploader:
                 except Unresumable as reason:
                     self._restart(str(reason))
                     session = None
-        except (Lost, Refusal):
+        except (Lost, Refusal, Halted):
             raise  # what is sent stays noted: the next run goes on from there
         except BaseException:
             self._cancel()

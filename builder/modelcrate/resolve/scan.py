@@ -12,10 +12,11 @@ from typing import Any
 
 from modelcrate.image import ImageLayer
 from modelcrate_layers import codec as codecs
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.recipe import Tally
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import show
 
