@@ -37,7 +37,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> Bu
 def gzip_demo(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate, demo: Built) -> Built:
     """The same for old consumers."""
     project = demos.copy_of_demo(tmp_path_factory.mktemp("gzip") / "diabetes", codec="gzip")
-    return demos.build(project, tmp_path_factory.mktemp("gzip-demo"), modelcrate, "diabetes:gzip")
+    folder = tmp_path_factory.mktemp("gzip-demo")
+    return demos.build_places(project, folder, modelcrate, [f"oci:{folder}/oci:1"])
 
 
 @pytest.fixture(scope="session")
