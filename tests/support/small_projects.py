@@ -18,24 +18,24 @@ def write_project(folder: Path, text: str) -> Path:
 
 def model_only(folder: Path, data: bytes = b"weights" * 1000, base: str = "scratch", name: str = "alone") -> Path:
     """One model file over a base, nothing to start."""
-    write_project(
-        folder, f"name: {name}\nbase: {base}\nmodels:\n  - {{path: model.bin, name: {name}, version: 1}}\n"
-    )
+    write_project(folder, f"name: {name}\nbase: {base}\nmodels:\n  - {{path: model.bin, name: {name}, version: 1}}\n")
     (folder / "model.bin").write_bytes(data)
     return folder
 
 
-def sparse_model(folder: Path, size: int, name: str = "large") -> Path:
-    """A model that takes long to read and no room on the disk. Not compressed, so that reading it is all there is to do."""
+def sparse_model(folder: Path, size: int, name: str = "large", codec: str = "none") -> Path:
+    """A model that takes long to read and no room on the disk. Where it is not compressed, reading it is all there is to do."""
     model_only(folder, b"", name=name)
     with open(folder / "modelcrate.yaml", "a") as file:
-        file.write("codec: none\n")
+        file.write(f"codec: {codec}\n")
     with open(folder / "model.bin", "wb") as model:
         model.truncate(size)
     return folder
 
 
-def served(folder: Path, base: str = "{from: scratch, interpreter: /usr/bin/python3.11}", requires: str = "tiny-lib") -> Path:
+def served(
+    folder: Path, base: str = "{from: scratch, interpreter: /usr/bin/python3.11}", requires: str = "tiny-lib"
+) -> Path:
     """An entry script, a model, and a wheelhouse with all that is needed (a stand-in for gunicorn among it)."""
     write_project(
         folder,
