@@ -25,9 +25,8 @@ ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def crate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Crate:
-    """In this process, for speed: what a process adds (signals, exit codes) is tested elsewhere."""
-    return Inside.of(tmp_path / "home", monkeypatch, capfd)
+def crate(inside: Inside) -> Crate:
+    return inside
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ class Crate:
     environment: Mapping[str, str]
     prefix: tuple[str, ...] = ()
     folder: Path | None = None
+    python: str = sys.executable
 
     @classmethod
     def at(cls, home: Path, prefix: Sequence[str] = (), folder: Path | None = None, **environment: str) -> Crate:
@@ -64,7 +65,7 @@ class Crate:
         return cls(home, {**given, "PYTHONDONTWRITEBYTECODE": "1", **environment}, tuple(prefix), folder)
 
     def command(self, *words: str | Path) -> list[str]:
-        return [*self.prefix, sys.executable, "-m", "modelcrate", *map(str, words)]
+        return [*self.prefix, self.python, "-m", "modelcrate", *map(str, words)]
 
     def __call__(self, *words: str | Path) -> Result:
         done = subprocess.run(
