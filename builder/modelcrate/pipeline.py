@@ -81,6 +81,7 @@ def prepare(
     request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
+    settings.check_home()
     timings: dict[str, float] = {}
     folder = request.folder
     with _timed("resolve", timings, emit):

@@ -247,7 +247,9 @@ class Uploader:
         try:
             answer = self.courier.send(request, self.remote, doing, ACCEPTED, counters=self.counters, patience=patience)
         except Refusal as fault:
-            if fault.codes & {"DIGEST_INVALID", "SIZE_INVALID"} or (fault.status == 400 and self.ledger.resumed):
+            if (fault.codes & {"DIGEST_INVALID", "SIZE_INVALID"} and fault.status != 413) or (
+                fault.status == 400 and self.ledger.resumed
+            ):
                 raise self._spoilt(fault) from None
             raise
         wire.confirm_digest(answer, digest, request.where())
