@@ -104,7 +104,7 @@ def _azure(project: Project) -> dict[str, str]:
     one = project.models[0] if len(project.models) == 1 else None
     out = {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
     if project.entry is not None:
-        source = _source_name(project, project.entry)
+        source = source_name(project, project.entry)
         out["AZUREML_ENTRY_SCRIPT"] = _script_name(project, project.entry)
         if source:
             out["AZUREML_SOURCE_DIRECTORY"] = source
@@ -115,10 +115,10 @@ def _script_name(project: Project, entry: ProjectEntry) -> str:
     """The entry script below the app's root; one that goes alone lies there by its base name."""
     if entry.source is None:
         return entry.script.name
-    return (Path(_source_name(project, entry)) / entry.script).as_posix()
+    return (Path(source_name(project, entry)) / entry.script).as_posix()
 
 
-def _source_name(project: Project, entry: ProjectEntry) -> str:
+def source_name(project: Project, entry: ProjectEntry) -> str:
     """What the source folder is called in the image; empty for a script that goes alone."""
     return "" if entry.source is None else entry.source.name or project.name
 
@@ -129,7 +129,7 @@ def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
     needs = project.dependencies
     apart = [place / model.path for model in project.models if isinstance(model, Model)]
     apart += [place / needs.wheelhouse] if needs.wheelhouse else []
-    under = ROOT + b"/" + os.fsencode(_source_name(project, entry))
+    under = ROOT + b"/" + os.fsencode(source_name(project, entry))
     top = place / entry.source
     return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
 

@@ -194,7 +194,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), _told(notes))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), read_inputs(notes))
     key = None
     if "layer.key" in notes:
         try:
@@ -205,7 +205,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     return ImageLayer(role, notes.get("layer.name", ""), layer, collection.blob(descriptor), "reused", key=key)
 
 
-def _told(notes: Mapping[str, str]) -> tuple[str, ...]:
+def read_inputs(notes: Mapping[str, str]) -> tuple[str, ...]:
     """What a layer says that it was made of."""
     try:
         said = parse_json(notes["layer.inputs"].encode()) if "layer.inputs" in notes else []

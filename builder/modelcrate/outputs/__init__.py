@@ -17,10 +17,11 @@ from modelcrate_layers.errors import UserError
 if TYPE_CHECKING:
     from modelcrate.events import Emit
     from modelcrate.image import Deliverable
+    from modelcrate.pipeline import Prepared
     from modelcrate.settings import Settings
 
 
-_SHARED = frozenset({"archive"})
+_SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})
 """What is in this folder and is no output: what outputs have in common."""
 
 
@@ -57,6 +58,13 @@ class Nameable(Protocol):
     """An output whose target may lack the image's name."""
 
     def named(self, name: str) -> Output: ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """An output that takes more than an image: what it was made from."""
+
+    def prepared(self, source: Prepared) -> Output: ...
 
 
 @contextmanager
