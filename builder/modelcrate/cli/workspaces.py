@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.models.shelf import Shelf, open_shelf
+from modelcrate.models.opening import open_shelf
+from modelcrate.models.shelf import Shelf
 from modelcrate.settings import Settings
 
 VARIABLE = "MODELCRATE_WORKSPACE"
