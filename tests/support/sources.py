@@ -12,6 +12,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = ("builder", "layers")
 SERVER = "modelcrate_layers.serving.modelcrate_server"
 """The package that is put into images. It runs there alone, on Python 3.9 too, and has laws of its own."""
+TEMPLATES = "modelcrate_layers.serving.entry_templates"
+"""Entry scripts that are put into images, for libraries that are only there."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def modules() -> Mapping[str, Module]:
     for root in ROOTS:
         for path in sorted((REPOSITORY / root).rglob("*.py")):
             name = ".".join(path.relative_to(REPOSITORY / root).with_suffix("").parts).removesuffix(".__init__")
-            if not name.startswith(SERVER):
+            if not name.startswith((SERVER, TEMPLATES)):
                 tree = ast.parse(path.read_text(), str(path))
                 found[name] = Module(name, path, tree, tuple(_imports(tree, False, False)))
     return found

@@ -16,6 +16,8 @@ VERBS = {
     "lock": "pin base, packages and models in modelcrate.lock",
     "plan": "show what a build would do",
     "build": "build the image of a project",
+    "model": "register models, and ask for them",
+    "package": "build the image of registered models",
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
     "copy": "copy an image from anywhere to anywhere",
@@ -59,8 +61,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         if name == called:
             verb = _module(name)
             each.description = verb.__doc__
-            verb.arguments(each)
-            _common(each)
+            for place in verb.arguments(each) or (each,):  # a verb with verbs of its own gives their parsers
+                _common(place)
     return top
 
 

@@ -74,7 +74,7 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
-        named = [_told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
+        named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
@@ -86,7 +86,7 @@ def _wanted(args: argparse.Namespace) -> list[str]:
     return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
 
 
-def _told(output: Output, prepared: Prepared) -> Output:
+def told(output: Output, prepared: Prepared) -> Output:
     """An output that takes more than an image is told where the image comes from."""
     return output.prepared(prepared) if isinstance(output, Preparable) else output
 
