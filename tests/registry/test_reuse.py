@@ -3,27 +3,23 @@ registry's own log, the package index's, and what is in MODELCRATE_HOME afterwar
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelcrate.events import silent
-from modelcrate.image import Image
 from modelcrate.inputs.registry import find
 from modelcrate.outputs.registry import parse
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Digest, Literal, canonical_json
-from modelcrate_layers.recipe import Measuring
 from support import index as indexes
 from support import real_registry
 from support.command import Crate
+from support.forged import forge
 from support.index import PackageIndex
 from support.real_registry import Running
 from support.small_projects import SCRIPT, write_project
@@ -223,37 +219,16 @@ def test_a_key_that_lies_is_told_by_paranoid_and_the_image_is_right(
 ) -> None:
     right = build(machine(tmp_path, "one"), project, first)
     name = f"{registry.host}/reuse/lying:1"
-    lied = forge(tmp_path, first, name)
+    forged = forge(find(first, Settings(tmp_path / "forger")).image(), "tiny-lib")
+    lying = name.removesuffix(":1") + ":kept"
+    for each in (name, lying):
+        parse(each).deliver(forged, Settings(tmp_path / "forger"), silent)
     believed = build(machine(tmp_path, "two"), project, name)
     assert believed["digest"] != right["digest"], "without paranoia the key is believed"
     crate = machine(tmp_path, "four")
     done = crate("build", project, "--push", name, "--paranoid", "--json", "--progress", "lines").succeeded()
     assert done.json["digest"] == right["digest"]
-    assert f"{name}: the key of its layer {lied} lies" in done.err
-
-
-def forge(tmp_path: Path, source: str, target: str) -> str:
-    """Push an image like `source`, whose first keyed layer has other bytes; its digests and diff ids are those of these bytes."""
-    settings = Settings(tmp_path / "forger")
-    image = find(source, settings).image()
-    at = next(n for n, layer in enumerate(image.layers) if layer.key and "tiny-lib" in layer.name)
-    wrong = bytes(10240)
-    measuring = Measuring([wrong], image.layers[at].layer.codec, len(wrong))
-    stored = b"".join(measuring)
-    layer = replace(
-        image.layers[at],
-        layer=replace(measuring.layer, inputs=image.layers[at].layer.inputs),
-        blob=Literal(stored, measuring.descriptor.media_type),
-    )
-    layers = [*image.layers[:at], layer, *image.layers[at + 1 :]]
-    config = json.loads(image.config.data)
-    config["rootfs"]["diff_ids"][at] = str(Digest.of(wrong))
-    manifest = json.loads(image.manifest.data)
-    new_config = Literal(canonical_json(config), image.config.media_type)
-    manifest["config"] = new_config.descriptor.json()
-    manifest["layers"] = [each.descriptor.json() for each in layers]
-    forged = Image(
-        image.platform, new_config, Literal(canonical_json(manifest), image.manifest.media_type), tuple(layers)
-    )
-    parse(target).deliver(forged, settings, silent)
-    return f"{layer.role} {layer.name}"
+    assert f"{name}: the key of its layer dependencies tiny-lib 1.0" in done.err
+    told = machine(tmp_path, "five")("verify", project, "--against", f"registry:{lying}", "--json")
+    assert told.code == 5
+    assert any("its key lies" in line and "site-packages" in line for line in told.json["mismatches"])
