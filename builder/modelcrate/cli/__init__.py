@@ -30,6 +30,9 @@ VERBS = {
     "logs": "print a container's log",
     "images": "list the images of the local store",
     "inspect": "show an image",
+    "explain": "say which input decided each layer",
+    "diff": "compare two images",
+    "verify": "rebuild or reread an image and compare",
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 

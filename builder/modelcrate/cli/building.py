@@ -9,12 +9,14 @@ from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
+from modelcrate.inputs import store
 from modelcrate.outputs import Nameable, Output, Preparable
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
+from modelcrate.settings import Settings
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +57,22 @@ def reuse_arguments(parser: argparse.ArgumentParser) -> None:
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
     request = pipeline.read(args.project, console.settings, console.emit)
-    request = replace(request, locked=args.locked, reuse=_reuse(args, request.project.name), paranoid=args.paranoid)
+    reuse = _reuse(args, request.project.name, console.settings)
+    request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
     return pipeline.prepare(request, console.settings, fetcher, console.emit)
 
 
-def _reuse(args: argparse.Namespace, name: str) -> tuple[str, ...]:
+def pushed(args: argparse.Namespace) -> tuple[str, ...]:
+    """The references that are pushed to."""
+    return (*args.push, *(text.removeprefix("registry:") for text in args.output if text.startswith("registry:")))
+
+
+def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str, ...]:
+    """What is pushed to, what --cache-from names, and, where nothing is pushed, what the local store has under the project's name."""
     if args.no_reuse:
         return ()
-    pushed = [text.removeprefix("registry:") for text in args.output if text.startswith("registry:")]
-    return tuple(f"registry:{ref}" for ref in (*args.push, *pushed)) + tuple(args.cache_from)
+    named = (*(f"registry:{ref}" for ref in pushed(args)), *args.cache_from)
+    return named if pushed(args) or store.find(name, settings) is None else (*named, name)
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:

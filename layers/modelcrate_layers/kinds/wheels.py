@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from modelcrate_layers import recipe, sources, wheel
+from modelcrate_layers import recipe, sources, tar, wheel
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
@@ -50,7 +51,12 @@ class WheelsLayer:
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
-        return tuple(sorted(map(str, self.wheels)))
+        """The wheels, and what else decides: the Python that they are installed for, and our rules."""
+        return (*sorted(map(str, self.wheels)), f"python {self.python}", f"rules {tar.POLICY}.{POLICY}")
+
+    def packages(self) -> tuple[tuple[Path, int], ...]:
+        """The wheels' places in the cache, and their sizes in bytes."""
+        return tuple((Path(each.path), each.size) for each in self.wheels)
 
     def tree(self) -> Tree:
         """The installed files. The wheels must have been fetched; only their directories are read."""
