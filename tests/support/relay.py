@@ -15,8 +15,8 @@ class Relay:
     """Connections to `host` are passed on to `target`; Host headers stay, so Locations of the target lead to `host` again."""
 
     def __init__(self, target: str, port: int = 0) -> None:
-        name, _, port = target.rpartition(":")
-        self._target = (name, int(port))
+        name, _, number = target.rpartition(":")
+        self._target = (name, int(number))
         self._server = socket.create_server(("127.0.0.1", port), backlog=64)
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: Counter[str] = Counter()
