@@ -16,7 +16,7 @@ from pathlib import Path
 from modelcrate import compose, image, pack
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
-from modelcrate.image import EPOCH, Image, ImageLayer, Index
+from modelcrate.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models
@@ -127,7 +127,7 @@ def _plans(
     )
 
 
-def predict(prepared: Prepared, settings: Settings) -> Image | Index | None:
+def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
     """The image, if all its layers are known: assembling is pure, so this is what a build would give. Else None."""
     if any(each.known is None for plan in prepared.plans for each in plan.layers):
         return None

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
@@ -50,9 +50,11 @@ class Bytes:
             yield self.data[start : start + CHUNK]
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does)."""
+class Stamp(NamedTuple):
+    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does).
+
+    A named tuple, as are file ranges and entries: there are ten thousands of them, and they are made in a third of the time.
+    """
 
     device: int
     inode: int
@@ -65,8 +67,7 @@ class Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class FileRange:
+class FileRange(NamedTuple):
     """`size` bytes of a regular file, from `offset` on. The whole file must still have its `stamp` when they have been read."""
 
     path: str
