@@ -9,8 +9,8 @@ import pytest
 
 from support import demo as demos
 from support import real_registry
-from support.installed import Modelcrate
 from support.demo import Built
+from support.installed import Modelcrate
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 import pytest
 
 from support import real_registry
-from support.command import Modelcrate
 from support.demo import Built, cache, small_project
 from support.engines import docker, podman
+from support.installed import Modelcrate
 from support.real_registry import Running
 from support.tools import need, skopeo
 
