@@ -10,7 +10,7 @@ import pytest
 from support import demo as demos
 from support import real_registry
 from support.demo import Built
-from support.installed import Modelcrate
+from support.program import Modelcrate
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support import real_registry
-from support.installed import Modelcrate
+from support.program import Modelcrate
 from support.real_registry import Running
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 
 from support.demo import Built, build_places, copy_of_demo
 from support.engines import short_folder
-from support.installed import Modelcrate
+from support.program import Modelcrate
 from support.real_registry import Running
 from support.tools import call, need, skopeo
 

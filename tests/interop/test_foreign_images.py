@@ -15,7 +15,7 @@ import pytest
 from support import real_registry
 from support.demo import Built, cache, small_project
 from support.engines import docker, podman
-from support.installed import Modelcrate
+from support.program import Modelcrate
 from support.real_registry import Running
 from support.tools import need, skopeo
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.demo import Built, copy_of_demo
 from support.engines import podman
-from support.installed import Modelcrate
+from support.program import Modelcrate
 from support.real_registry import Running
 from support.tools import call, need, skopeo
 
