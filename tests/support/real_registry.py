@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 BINARY = "/usr/bin/docker-registry"
 USER, PASSWORD = "lab", "labpass"
@@ -47,6 +49,15 @@ class Running:
     @property
     def log(self) -> Path:
         return self.data.parent / "log"
+
+    def answered(self) -> list[dict[str, str]]:
+        """What it says that it answered, oldest first: method, uri, status. It says so at level info only."""
+        lines = [line for line in self.log.read_text().splitlines() if 'msg="response completed"' in line]
+        found = [dict(re.findall(r'http\.(\w+\.\w+)="?([^" ]+)', line)) for line in lines]
+        return [
+            {"method": f["request.method"], "uri": unquote(f["request.uri"]), "status": f["response.status"]}
+            for f in found
+        ]
 
 
 @contextmanager
