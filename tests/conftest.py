@@ -11,7 +11,7 @@ import pytest
 from support import demo as demos
 from support import real_registry
 from support.demo import Built
-from support.program import Modelcrate
+from support.shared_command import Modelcrate
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import pytest
 
 from support.demo import Built, build_places, copy_of_demo
 from support.engines import short_folder
-from support.program import Modelcrate
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import call, need, skopeo
 
 pytestmark = [pytest.mark.network, pytest.mark.interop]

@@ -12,8 +12,8 @@ import pytest
 
 from support.demo import Built, cache, small_project
 from support.engines import docker, podman
-from support.program import Modelcrate
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import need, skopeo
 
 pytestmark = pytest.mark.interop

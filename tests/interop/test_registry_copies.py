@@ -9,8 +9,8 @@ import pytest
 
 from support.demo import Built, copy_of_demo
 from support.engines import podman
-from support.program import Modelcrate
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import call, need, skopeo
 
 pytestmark = pytest.mark.interop
