@@ -14,6 +14,14 @@ from support.demo import Built
 from support.shared_command import Modelcrate
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the golden digests anew; review the difference line by line, and say in the changelog why they moved",
+    )
+
+
 @pytest.fixture(scope="session")
 def modelcrate(tmp_path_factory: pytest.TempPathFactory) -> Modelcrate:
     """The command line, over a home that begins with nothing but earlier downloads."""

@@ -31,6 +31,7 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.reuse import Previous, find_previous
 from modelcrate.settings import Settings
+from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
@@ -80,6 +81,7 @@ def prepare(
     request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
+    settings.check_home()
     timings: dict[str, float] = {}
     folder = request.folder
     with _timed("resolve", timings, emit):
@@ -87,6 +89,8 @@ def prepare(
         project, registered = choose_models(request.project, request.folder, settings, use_lock)
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
+        for warning in pass_gates(project, folder, files.entries.values(), settings):
+            emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):
