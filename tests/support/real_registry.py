@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 BINARY = "/usr/bin/docker-registry"
 USER, PASSWORD = "lab", "labpass"
@@ -51,6 +52,15 @@ class Running:
         """Its access log from an entry on, where it keeps one: method, path, status."""
         found = _ACCESS.findall(self.log.read_text())[since:]
         return [(method, path, int(status)) for method, path, status in found]
+
+    def answered(self) -> list[dict[str, str]]:
+        """What it says that it answered, oldest first: method, uri, status. It says so at level info only."""
+        lines = [line for line in self.log.read_text().splitlines() if 'msg="response completed"' in line]
+        found = [dict(re.findall(r'http\.(\w+\.\w+)="?([^" ]+)', line)) for line in lines]
+        return [
+            {"method": f["request.method"], "uri": unquote(f["request.uri"]), "status": f["response.status"]}
+            for f in found
+        ]
 
 
 @contextmanager
