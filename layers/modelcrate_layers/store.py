@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcrate_layers.atomic import Incoming, incoming, replace
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -105,21 +105,38 @@ class Layout:
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
         """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
-        if self.has(descriptor):
-            return 0
-        with self._incoming() as (out, name):
-            for chunk in verified(chunks, descriptor):
-                out.write(chunk)
-            self._keep(out, name, descriptor.digest)
-        return descriptor.size
+        with self.adding() as add:
+            return add(chunks, descriptor)
+
+    @contextmanager
+    def adding(self) -> Iterator[Callable[[Iterable[bytes], Descriptor], int]]:
+        """Keep several blobs, all of them or none: what is inside adds them one by one, and leaving it makes them seen.
+
+        The call takes bytes and descriptor and returns how many bytes were written, as `add` does.
+        """
+        with ExitStack() as stack:
+            complete: list[tuple[Incoming, Digest]] = []
+
+            def add(chunks: Iterable[bytes], descriptor: Descriptor) -> int:
+                if self.has(descriptor):
+                    return 0
+                file = stack.enter_context(self._incoming())
+                for chunk in verified(chunks, descriptor):
+                    file.write(chunk)
+                complete.append((file, descriptor.digest))
+                return descriptor.size
+
+            yield add
+            for file, digest in complete:
+                self._keep(file, digest)
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
         """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
-        with self._incoming() as (out, name):
+        with self._incoming() as file:
             for chunk in chunks:
-                out.write(chunk)
+                file.write(chunk)
             descriptor = named()
-            self._keep(out, name, descriptor.digest)
+            self._keep(file, descriptor.digest)
         return descriptor
 
     def index(self) -> dict[str, Any]:
@@ -148,43 +165,20 @@ class Layout:
             replace(self.root / "index.json", canonical_json(index))
 
     @contextmanager
-    def _incoming(self) -> Iterator[tuple[Any, str]]:
-        folder = self.root / "blobs" / "sha256"
-        with machine(self.root):
-            handle, name = tempfile.mkstemp(dir=folder, prefix=".incoming-")
-            try:
-                with os.fdopen(handle, "wb", buffering=0) as out:
-                    yield out, name
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
+    def _incoming(self) -> Iterator[Incoming]:
+        with machine(self.root), incoming(self.root / "blobs" / "sha256") as file:
+            yield file
 
-    def _keep(self, out: Any, name: str, digest: Digest) -> None:
-        os.fchmod(out.fileno(), 0o644)
-        os.fsync(out.fileno())
-        os.replace(name, self.path(digest))
+    def _keep(self, file: Incoming, digest: Digest) -> None:
+        path = self.path(digest)
+        path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
+        file.keep(path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with machine(self.root), open(self.root / ".lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def replace(path: Path, data: bytes) -> None:
-    """A small file, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fchmod(out.fileno(), 0o644)
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 @contextmanager

@@ -210,7 +210,8 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Again):
             fault = Reply(fault.status, {"Location": self.path})
         if isinstance(fault, Reply):
-            return self._send(fault)
+            self._send(fault)
+            return
         reply = self._guarded(script, seen, body)
         if isinstance(fault, Drop):
             self._reset()

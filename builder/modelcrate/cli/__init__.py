@@ -11,47 +11,54 @@ from types import ModuleType
 
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError
 
-VERBS = (
-    "init",
-    "lock",
-    "plan",
-    "build",
-    "push",
-    "run",
-    "stop",
-    "logs",
-    "images",
-    "inspect",
-)
+VERBS = {
+    "init": "write the project file for a folder",
+    "lock": "pin base, packages and models in modelcrate.lock",
+    "plan": "show what a build would do",
+    "build": "build the image of a project",
+    "push": "push an image to a registry",
+    "pull": "fetch an image from a registry",
+    "copy": "copy an image from anywhere to anywhere",
+    "tags": "list the tags of a repository",
+    "digest": "print the digest of an image",
+    "login": "keep credentials for a registry",
+    "logout": "forget credentials for a registry",
+    "run": "start an image, without an engine",
+    "stop": "stop a container",
+    "logs": "print a container's log",
+    "images": "list the images of the local store",
+    "inspect": "show an image",
+}
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = parser(words).parse_args(words)
     try:
-        return _run(args)
+        return _run(parser(words).parse_args(words))
     except BrokenPipeError:  # who read our output has had enough
         with suppress(OSError):
             sys.stdout.close()
         return 0
+    except KeyboardInterrupt as fault:
+        print("interrupted; nothing half-made was left behind", file=sys.stderr)
+        return getattr(fault, "exit_code", INTERRUPTED)
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The grammar of the command line. Only the verb that `words` call for is imported; without one, all of them."""
+    """The grammar of the command line. Only the verb that `words` call for is imported and complete."""
     top = argparse.ArgumentParser(
         prog="modelcrate", description="Turns a trained model into a runnable container image, with nothing but Python."
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
-    for name in VERBS:
-        if called in (None, name):
+    for name, summary in VERBS.items():
+        each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == called:
             verb = _module(name)
-            each = verbs.add_parser(
-                name, help=verb.SUMMARY, description=verb.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-            )
+            each.description = verb.__doc__
             verb.arguments(each)
             _common(each)
     return top
@@ -72,15 +79,13 @@ def _common(verb: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
+    from modelcrate.cli.interruption import heeded
 
     console = Console.of(args)
     try:
-        with console:
+        with console, heeded(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
             return code
-    except KeyboardInterrupt:
-        console.say("interrupted; nothing half-made was left behind")
-        return INTERRUPTED
     except CrateError as fault:
         if args.debug:
             raise

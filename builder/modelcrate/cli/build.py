@@ -10,8 +10,6 @@ from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 
-SUMMARY = "build the image of a project"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
 from modelcrate.image import Graph
 from modelcrate_layers import tar
+from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
 from modelcrate_layers.sources import Bytes, Source
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
@@ -73,25 +71,22 @@ def write(target: str, entries: Iterable[Entry]) -> int:
         return _pour(chunks, sys.stdout.fileno())
     path = Path(target)
     with machine(path):
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
-        try:
-            size = _pour(chunks, handle)
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-            os.replace(name, path)
-        finally:
-            os.close(handle)
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        if path.exists() and not path.is_file():  # a pipe or a device is written to; a name can't be given to it
+            with open(path, "wb", buffering=0) as out:
+                return _pour(chunks, out.fileno())
+        with incoming(path.absolute().parent) as file:
+            size = 0
+            for chunk in chunks:
+                file.write(chunk)
+                size += len(chunk)
+            file.keep(path)
     return size
 
 
 def _pour(chunks: Iterable[bytes], handle: int) -> int:
     size = 0
     for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        write_all(handle, chunk)
         size += len(chunk)
     return size
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.inputs.layout import split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Blob
 from modelcrate_layers.store import Layout
 
 KIND = "oci"
@@ -33,24 +33,35 @@ class LayoutOutput:
     def target(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
-        layout = Layout.create(self.path)
-        return write(layout, image, self.tag, emit, KIND, self.target)
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        fresh = not self.path.exists()
+        try:
+            return write(Layout.create(self.path), image, self.tag, emit, KIND, self.target)
+        except BaseException:
+            if fresh:
+                _remove_empty(self.path)
+            raise
 
 
-def write(layout: Layout, image: Image | Index, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
-    """Blobs first, documents then, the name last: whoever reads meanwhile sees the old image or the new one."""
+def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
+    """Blobs and documents all at once, the name last: whoever reads meanwhile sees the old image or the new one."""
     graph = image.graph()
     sent = there = 0
-    for blob in (*graph.blobs, *graph.documents):
-        written = _put(layout, blob, emit)
-        sent, there = sent + written, there + blob.descriptor.size - written
+    with layout.adding() as add:
+        for blob in (*graph.blobs, *graph.documents):
+            descriptor = blob.descriptor
+            chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
+            written = add(chunks, descriptor)
+            sent, there = sent + written, there + descriptor.size - written
     layout.name(image.descriptor, tag)
     return Delivered(kind, target, image.digest, sent, there)
 
 
-def _put(layout: Layout, blob: Blob, emit: Emit) -> int:
-    descriptor = blob.descriptor
-    if layout.has(descriptor):
-        return 0
-    return layout.add(watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit), descriptor)
+def _remove_empty(folder: Path) -> None:
+    """Take back a layout that was made for an image which then could not be written; one that somebody else has begun to fill stays."""
+    with suppress(OSError):
+        for inner in ("blobs/sha256", "blobs"):
+            (folder / inner).rmdir()
+        (folder / "oci-layout").unlink(missing_ok=True)
+        (folder / ".lock").unlink(missing_ok=True)
+        folder.rmdir()

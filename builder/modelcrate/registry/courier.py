@@ -18,6 +18,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport, Trust
+from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.errors import RegistryError
 
@@ -123,7 +124,7 @@ class Courier:
             if reply.answer.status not in _MOVED or not location:
                 return reply
             reply.close()
-            target = wire.resolve(request.url, location, request.where())
+            target = resolve(request.url, location, request.where())
             addresses.check_hop(request.url, target, request.where())
             request = wire.follow(request, target)
         raise RegistryError("the registry sends us in circles", where=request.where(), why=f"{MAX_HOPS} redirects")

@@ -12,10 +12,11 @@ from typing import Any
 
 from modelcrate.image import ImageLayer
 from modelcrate_layers import codec as codecs
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.recipe import Tally
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import show
 
@@ -36,7 +37,12 @@ def scan(layer: ImageLayer, cache: Path) -> Scan:
     path = cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
     if (seen := _remembered(path)) is not None:
         return seen
-    found = _look(layer)
+    try:
+        found = _look(layer)
+    except IntegrityError:
+        for _ in layer.blob.chunks():  # if the bytes are not those that were promised, that is what is wrong
+            pass
+        raise
     with machine(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(

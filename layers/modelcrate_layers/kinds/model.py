@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelcrate_layers.content import Digest
+from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.tree import Entry, Kind, Tree, show
 
@@ -37,6 +38,9 @@ class ModelLayer:
 
     def tree(self) -> Tree:
         return Tree.of(self.files, [ROOT])
+
+    def inputs(self) -> tuple[str, ...]:
+        return file_inputs(self.files, MODELS + b"/")
 
 
 def folder(name: str, version: int) -> bytes:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
 from modelcrate.resolve.debian.closure import closure
 from modelcrate.resolve.debian.mirrors import Mirrors
-from modelcrate.resolve.debian.packages import MAX_DEB, MAX_LIST, NAME, POOL, Packages
+from modelcrate.resolve.debian.packages import MAX_LIST, Packages
+from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.release import (
     MAX_INRELEASE,
     IndexFile,
@@ -32,12 +31,12 @@ from modelcrate.resolve.debian.releases import (
     known_release,
     roots,
 )
-from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers import codec
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.kinds.debian import Deb
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 
 _ANSWER = 1
 """Raised when `closure` learns to answer differently: remembered answers are then forgotten."""
@@ -53,38 +52,6 @@ class DebianWanted:
     architecture: str
     packages: tuple[str, ...] = ()
     python: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedDeb:
-    """A package as a lock holds it. No host: any mirror that has the bytes can serve it."""
-
-    package: str
-    version: str
-    architecture: str
-    archive: str
-    pool: str
-    sha256: str
-    size: int
-
-    def __post_init__(self) -> None:
-        good = self.archive in (ARCHIVE, SECURITY) and POOL.fullmatch(self.pool)
-        good = good and NAME.fullmatch(self.package) and NAME.fullmatch(self.architecture)
-        version_key(self.version)
-        if not good or not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not 0 < self.size <= MAX_DEB:
-            raise IntegrityError(f"not a pinned Debian package: {self.package[:80]!r} {self.pool[:200]!r}")
-
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def parse(cls, value: object) -> PinnedDeb:
-        """A package out of a lock; anything malformed is an IntegrityError."""
-        if not isinstance(value, dict) or set(value) != set(cls.__slots__):
-            raise IntegrityError(f"not a pinned Debian package: {value!r:.80}")
-        if not all(isinstance(part, int if name == "size" else str) for name, part in value.items()):
-            raise IntegrityError(f"not a pinned Debian package: {value!r:.80}")
-        return cls(**value)
 
 
 def resolve_debian(
@@ -103,22 +70,6 @@ def resolve_debian(
     question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
     answer = cache / "debian" / "answers" / f"{Digest.of(canonical_json(question)).hex}.json"
     return _remembered(answer, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache)))
-
-
-def debs_in(pinned: Sequence[PinnedDeb], cache: Path) -> tuple[Deb, ...]:
-    """The packages as a layer takes them, with the places in the cache where they are, or will be. Nothing is fetched."""
-    return tuple(
-        Deb(
-            package=each.package,
-            version=each.version,
-            architecture=each.architecture,
-            path=cache / "debs" / f"{each.sha256}.deb",
-            sha256=each.sha256,
-            size=each.size,
-            pool=each.pool,
-        )
-        for each in pinned
-    )
 
 
 def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Fetcher, cache: Path) -> tuple[Deb, ...]:
@@ -198,13 +149,13 @@ def _packages(
     return Packages([(index.suite.archive, _unpacked(path)) for index, path in zip(indexes, paths, strict=True)])
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytearray:
     text = bytearray()
     for chunk in codec.decode(iter([path.read_bytes()])):
         text += chunk
         if len(text) > MAX_LIST:
             raise IntegrityError(f"a list of packages unpacks to more than {MAX_LIST} bytes", where=str(path))
-    return bytes(text)
+    return text
 
 
 def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:

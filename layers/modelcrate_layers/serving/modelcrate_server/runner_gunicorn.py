@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import HaltServer
 from gunicorn.workers.sync import SyncWorker
 
 from .settings import Process
@@ -41,7 +43,10 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
 
     Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
     """
-    _Application(make_app, options(process)).run()
+    try:
+        _Application(make_app, options(process)).run()
+    except HaltServer as halt:  # a second worker that can't boot, while gunicorn already ends because of the first
+        sys.exit(halt.exit_status)
 
 
 def _worker_class(client_timeout: int) -> type:
