@@ -9,7 +9,7 @@ import pytest
 
 from support import demo as demos
 from support import real_registry
-from support.installed import Modelcrate
+from support.shared_command import Modelcrate
 from support.demo import Built
 
 

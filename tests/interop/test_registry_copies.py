@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.installed import Modelcrate
+from support.shared_command import Modelcrate
 from support.demo import Built, copy_of_demo
 from support.engines import podman
 from support.real_registry import Running

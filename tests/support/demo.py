@@ -14,7 +14,7 @@ import pytest
 
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import RegistryError
-from support.installed import REPOSITORY, Modelcrate
+from support.shared_command import REPOSITORY, Modelcrate
 from support.rootfs import tiny_rootfs
 
 PROJECT = REPOSITORY / "fixtures" / "projects" / "diabetes"
