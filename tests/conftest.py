@@ -9,8 +9,8 @@ import pytest
 
 from support import demo as demos
 from support import real_registry
-from support.shared_command import Modelcrate
 from support.demo import Built
+from support.shared_command import Modelcrate
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

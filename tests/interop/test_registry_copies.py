@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.shared_command import Modelcrate
 from support.demo import Built, copy_of_demo
 from support.engines import podman
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import call, need, skopeo
 
 pytestmark = pytest.mark.interop
