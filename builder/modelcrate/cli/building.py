@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-from modelcrate.outputs import Output
+from modelcrate.outputs import Output, archive
 from modelcrate.outputs.docker_archive import DockerArchiveOutput
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
+from modelcrate_layers.errors import UserError
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,7 @@ def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Pre
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in (*args.output, *(f"registry:{ref}" for ref in args.push))]
+    _check_streams(wanted, args)
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
@@ -57,6 +61,19 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
         return pipeline.deliver(receipt, places, settings, emit)
+
+
+def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
+    """Standard output takes one thing: an archive, or the result."""
+    taking = [output for output in wanted if archive.streams(output.kind, output.target)]
+    if len(taking) > 1 or (taking and args.json):
+        raise UserError(
+            "two things can't share standard output",
+            why=", ".join([f"{each.kind}:{each.target}" for each in taking] + ["--json"] * args.json),
+            hint="write one of them to a file",
+        )
+    if taking and sys.stdout.isatty():
+        raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
 
 
 def _named(output: Output, name: str) -> Output:
