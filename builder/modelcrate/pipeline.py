@@ -77,7 +77,7 @@ def prepare(
         check(project, folder)
         files = compose.list_files(project, folder)
         lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
     with _timed("plan", timings, emit):
         plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
     return Prepared(request, files, world, plans, lock, timings)

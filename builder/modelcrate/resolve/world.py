@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from modelcrate.events import Emit, silent
 from modelcrate.lock import Lock, Pins
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.registry.fetch import Fetcher
@@ -112,7 +113,13 @@ class Supplier:
 
 
 def resolve(
-    project: Project, folder: Path, settings: Settings, fetcher: Fetcher, now: datetime, lock: Lock | None = None
+    project: Project,
+    folder: Path,
+    settings: Settings,
+    fetcher: Fetcher,
+    now: datetime,
+    lock: Lock | None = None,
+    emit: Emit = silent,
 ) -> World:
     """Everything pinned: by the lock, if one is given, else as the world is now."""
     needs = project.dependencies
@@ -122,7 +129,9 @@ def resolve(
     index = Index(needs.index_url or "", needs.extra_index_urls, house)
     uv = Uv(settings.cache / "uv", settings.network)
     supplier = Supplier(fetcher, mirrors, index, uv, settings.cache)
-    resolved = [_resolve(project, platform, folder, settings, supplier, now, lock) for platform in project.platforms]
+    resolved = [
+        _resolve(project, platform, folder, settings, supplier, now, lock, emit) for platform in project.platforms
+    ]
     debs = {deb.sha256: deb for each in resolved for deb in each.pins.debs}
     wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
     full = Supplier(fetcher, mirrors, index, uv, settings.cache, debs, wheels)
@@ -147,13 +156,14 @@ def _resolve(
     supplier: Supplier,
     now: datetime,
     lock: Lock | None,
+    emit: Emit,
 ) -> Resolved:
     pins = lock.of(platform) if lock is not None else None
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, platform, project.python, supplier, now, pins)
     else:
         digest = pins.base if pins is not None else None
-        below, debs = resolve_foreign(project.base, platform, project.python, folder, settings, digest), ()
+        below, debs = resolve_foreign(project.base, platform, project.python, folder, settings, digest, emit), ()
     target = _target(project, platform, below)
     if pins is None:
         pins = Pins(below.digest, debs, _lock_wheels(project, folder, supplier, target))
