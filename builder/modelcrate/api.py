@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.image import Deliverable, ImageLayer
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
@@ -31,7 +31,7 @@ class Built:
     settings: Settings = field(repr=False)
 
     @property
-    def image(self) -> Image | Index:
+    def image(self) -> Deliverable:
         return self.receipt.image
 
     @property
@@ -113,7 +113,7 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     from modelcrate.registry.fetch import Fetcher
 
     settings = settings or default_settings()
-    request = pipeline.read(Path(project), emit)
+    request = pipeline.read(Path(project), settings, emit)
     request = pipeline.Request(request.project, request.folder, locked)
     with Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)

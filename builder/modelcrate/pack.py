@@ -9,15 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
+from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
@@ -79,11 +81,17 @@ class DeferredBlob:
 
 
 def pack(
-    plans: Sequence[Plan], settings: Settings, supply: Supply, emit: Emit, models: Sink | None = None
+    plans: Sequence[Plan],
+    settings: Settings,
+    supply: Supply,
+    emit: Emit,
+    models: Sink | None = None,
+    previous: Sequence[Previous] = (),
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
-    `models` takes model layers while they are measured; without it they are only measured.
+    `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
+    one of a `previous` image is taken over from there, with the bytes as they are stored there.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
     sinks = {True: Kept(settings.store), False: models or Nowhere()}
@@ -97,11 +105,27 @@ def pack(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
+    return [(*plan.base, *(_again(made[each.fact], previous) for each in plan.layers)) for plan in plans]
+
+
+def _again(layer: ImageLayer, previous: Sequence[Previous]) -> ImageLayer:
+    """A layer that was made, or the same one of an earlier image."""
+    if layer.origin != "built" or layer.key is not None:
+        return layer
+    for each in previous:
+        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None:
+            return replace(
+                taken, name=layer.name, role=layer.role, origin="reused", why=f"same bytes as in {each.where}"
+            )
+    return layer
 
 
 def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
     known = planned.known
+    if isinstance(planned.kind, ReadyLayer):
+        return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
+    if planned.taken is not None:
+        return replace(planned.taken, why=planned.why, origin="reused", name=planned.name, role=planned.role)
     if known is not None:
         return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)
@@ -111,7 +135,7 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emi
     told = Watched(recipe.tar, f"{planned.role}: {planned.name}", recipe.tar.size, emit)
     measuring = Measuring(told, recipe.codec, recipe.tar.size)
     measuring.key = str(planned.fact)
-    layer = sink.take(measuring)
+    layer = replace(sink.take(measuring), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     if planned.role in KEPT:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from modelcrate import compose, image, pack
@@ -18,25 +19,36 @@ from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.image import EPOCH, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
+from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
+from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
+from modelcrate.reuse import Previous, find_previous
 from modelcrate.settings import Settings
+from modelcrate.trust.guard import pass_gates
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be built: a project in its folder, and how. `locked` means: from the lock, or not at all."""
+    """What is to be built: a project in its folder, and how.
+
+    `locked` means: from the lock, or not at all. `reuse` are addresses of images that may have layers of it. `paranoid` remembers
+    nothing, believes no key, and reads everything.
+    """
 
     project: Project
     folder: Path
     locked: bool = False
+    reuse: tuple[str, ...] = ()
+    paranoid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,12 @@ class Prepared:
     files: compose.Files = field(repr=False)
     world: World = field(repr=False)
     plans: tuple[Plan, ...]
+    previous: tuple[Previous, ...] = field(repr=False)
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
 
 
-def read(path: Path, emit: Emit = silent) -> Request:
+def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
     """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
     if path.is_dir() and not (path / FILE_NAME).exists():
         from modelcrate.project.detect import detect
@@ -60,10 +73,8 @@ def read(path: Path, emit: Emit = silent) -> Request:
         for finding in findings:
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
-    from modelcrate.project.reading import read_project
-
     file = path / FILE_NAME if path.is_dir() else path
-    return Request(read_project(file), file.parent)
+    return Request(open_project(file, settings.home), file.parent)
 
 
 def prepare(
@@ -72,15 +83,30 @@ def prepare(
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
     settings.check_home()
     timings: dict[str, float] = {}
-    project, folder = request.project, request.folder
+    folder = request.folder
     with _timed("resolve", timings, emit):
-        check(project, folder)
-        files = compose.list_files(project, folder)
+        check(request.project, folder)
+        project, registered = choose_models(request.project, request.folder, settings, use_lock)
+        request = replace(request, project=project)
+        files = compose.list_files(project, folder, registered)
+        for warning in pass_gates(project, folder, files.entries.values(), settings):
+            emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
     with _timed("plan", timings, emit):
-        plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
-    return Prepared(request, files, world, plans, lock, timings)
+        earlier = {} if request.paranoid else _previous(request, settings, emit)
+        plans = tuple(
+            plan(
+                each.platform,
+                each.below.layers,
+                compose.kinds(project, each, files),
+                compose.policies(project),
+                None if request.paranoid else settings.memo,
+                earlier.get(each.platform, ()),
+            )
+            for each in world.platforms
+        )
+    return Prepared(request, files, world, plans, tuple(chain.from_iterable(earlier.values())), lock, timings)
 
 
 def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: Sink | None = None) -> Receipt:
@@ -89,11 +115,15 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: S
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
-        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models)
+        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models, prepared.previous)
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
     with _timed("assemble", timings, emit):
-        images = [_assemble(project, *each) for each in zip(prepared.world.platforms, packed, strict=True)]
+        created = project.created or settings.created or EPOCH
+        images = [
+            _assemble(project, resolved, layers, created)
+            for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
+        ]
         made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
     return Receipt(project.name, made, (), timings)
 
@@ -158,9 +188,9 @@ def _other_files(lock: Lock, files: compose.Files) -> Iterator[str]:
     return changed_models(lock, now)
 
 
-def _plan(project: Project, resolved: Resolved, files: compose.Files, settings: Settings) -> Plan:
-    kinds = compose.kinds(project, resolved, files)
-    return plan(resolved.platform, resolved.below.layers, kinds, compose.policies(project), settings.memo)
+def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
+    """The images that may have layers, by platform."""
+    return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
 def _whole(world: World) -> None:
@@ -170,7 +200,7 @@ def _whole(world: World) -> None:
     conflicts(world)
 
 
-def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]) -> Image:
+def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:
     below = resolved.below
     notes = {"org.opencontainers.image.title": project.name}
     if below.reference:
@@ -179,7 +209,7 @@ def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]
             "org.opencontainers.image.base.digest": str(below.digest),
         }
     run = compose.run_spec(project, resolved)
-    return image.assemble(resolved.platform, below.config, layers, run, project.created or EPOCH, notes)
+    return image.assemble(resolved.platform, below.config, layers, run, created, notes)
 
 
 @contextmanager

@@ -6,15 +6,18 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelcrate import explain
 from modelcrate.image import ImageLayer
+from modelcrate.reuse import Previous
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
@@ -22,7 +25,7 @@ from modelcrate_layers.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A layer that is wanted. `known` are its facts, if it need not be made; `why` is for people."""
+    """A layer that is wanted. `known` are its facts, if it need not be made; `taken`, where an earlier image has it; `why` is for people."""
 
     kind: LayerKind = field(repr=False)
     policy: str
@@ -30,6 +33,7 @@ class Planned:
     fact: Digest
     tree: Tree | None = field(repr=False, default=None)
     known: Layer | None = None
+    taken: ImageLayer | None = field(repr=False, default=None)
     why: str = ""
 
     @property
@@ -51,10 +55,15 @@ class Plan:
 
 
 def plan(
-    platform: Platform, base: Iterable[ImageLayer], kinds: Iterable[LayerKind], policies: Mapping[str, str], memo: Memo
+    platform: Platform,
+    base: Iterable[ImageLayer],
+    kinds: Iterable[LayerKind],
+    policies: Mapping[str, str],
+    memo: Memo | None,
+    previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role."""
-    return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo) for kind in kinds))
+    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo, nothing is remembered."""
+    return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
 
 
 def choose(policy: str, tree: Tree) -> codecs.Codec:
@@ -64,16 +73,30 @@ def choose(policy: str, tree: Tree) -> codecs.Codec:
     return codecs.zstd() if recipe.worth_compressing(tree) else codecs.NONE
 
 
-def _planned(kind: LayerKind, policy: str, memo: Memo) -> Planned:
+def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
+    if isinstance(kind, ReadyLayer):
+        return Planned(
+            kind, policy, None, kind.layer.descriptor.digest, None, kind.layer, why="a registered model's own"
+        )
     key = kind.key()
     tree = None if key is not None else kind.tree()
     fact = _fact({"key": str(key)} if tree is None else {"files": recipe.listing(tree)}, policy)
-    known = memo.get(fact)
+    known = memo.get(fact) if memo is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if tree is None else "no file has changed"
-    else:
-        why = "never built here from these inputs" if tree is None else "new, or a file has changed"
-    return Planned(kind, policy, key, fact, tree, known, why)
+        return Planned(kind, policy, key, fact, tree, known, why=why)
+    for each in previous:
+        if key is not None and (taken := each.by_key(key, policy)) is not None:
+            return Planned(kind, policy, key, fact, tree, taken.layer, taken, f"same inputs as in {each.where}")
+    return Planned(kind, policy, key, fact, tree, why=_cause(kind, tree, previous))
+
+
+def _cause(kind: LayerKind, tree: Tree | None, previous: Sequence[Previous]) -> str:
+    """Why a layer has to be made: how its inputs differ from those of the earlier image's layer of the same place, if there is one."""
+    for each in previous:
+        if causes := explain.changes(explain.counterpart(kind.role, kind.name, each.image), kind.inputs()):
+            return f"{causes}, against {each.where}"
+    return "never built here from these inputs" if tree is None else "new, or a file has changed"
 
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:

@@ -7,15 +7,17 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.registry.fetch import Network
-from modelcrate_layers.errors import MachineError
+from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
 
 if TYPE_CHECKING:
+    from modelcrate.registry.quirks import Rule
     from modelcrate.registry.settings import Settings as RegistrySettings
 
 
@@ -50,18 +52,29 @@ class Settings:
         return self.home / "containers"
 
     @property
+    def created(self) -> datetime | None:
+        """SOURCE_DATE_EPOCH, the moment that reproducible builds agree on (reproducible-builds.org), where it is set."""
+        text = self.environment.get("SOURCE_DATE_EPOCH", "")
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > 11:
+            raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {text[:40]!r}")
+        return datetime.fromtimestamp(int(text), UTC)
+
+    @property
     def network(self) -> Network:
         return Network(self.environment, self.offline)
 
     @property
     def registries(self) -> RegistrySettings:
-        """For the registry client."""
+        """For the registry client, with the rules of the user's registries.yaml."""
         from modelcrate.registry.settings import Settings as RegistrySettings
 
         home = self.environment.get("HOME")
         return RegistrySettings(
             environment=self.environment,
             home=Path(home) if home else None,
+            rules=_rules(self.environment),
             journal=self.home / "uploads",
             offline=self.offline,
         )
@@ -102,3 +115,17 @@ def _unusable(home: Path, what: str) -> MachineError:
         why="downloads, layers and images are kept there",
         hint="name another folder in MODELCRATE_HOME",
     )
+
+
+def _rules(environment: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Of the file that MODELCRATE_REGISTRIES names, else of modelcrate/registries.yaml in the XDG configuration folder, if it is there."""
+    named, config, home = (environment.get(name, "") for name in ("MODELCRATE_REGISTRIES", "XDG_CONFIG_HOME", "HOME"))
+    if not named and not config and not home:
+        return ()
+    path = Path(named) if named else Path(config or f"{home}/.config") / "modelcrate" / "registries.yaml"
+    if not named and not path.exists():
+        return ()
+    from modelcrate.project.registries import read_registries
+    from modelcrate.registry.rules import read_rules
+
+    return read_rules(read_registries(path), path.parent, str(path))

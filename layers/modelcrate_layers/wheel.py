@@ -10,15 +10,18 @@ import io
 import re
 import stat
 import struct
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from modelcrate_layers import sources
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.sources import DEFLATED, STORED, ZipMember
 from modelcrate_layers.tree import MAX_PATH, show
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_MEMBERS = 200_000
 """The largest wheels known have some 30,000 files."""
@@ -112,6 +115,8 @@ def read(wheel: Wheel) -> Contents:
 
 def _directory(wheel: Wheel) -> dict[str, zipfile.ZipInfo]:
     """The files of the zip's central directory by name, each of them checked, and all of them together."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(wheel.path) as archive:
             infos, end = archive.infolist(), archive.start_dir

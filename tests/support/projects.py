@@ -57,7 +57,8 @@ _dependencies = st.builds(
     st.lists(_urls, max_size=2).map(tuple),
 ) | st.builds(values.Dependencies, st.just(()), _inside | st.just(Path("pylock.toml")), st.none() | _anywhere)
 _models = st.lists(
-    st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999)),
+    st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999))
+    | st.builds(values.RegisteredModel, _model_names, st.none() | st.integers(1, 999_999_999)),
     max_size=3,
     unique_by=lambda model: (model.name, model.version),
 ).map(tuple)
@@ -85,7 +86,14 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
         env=st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True), _texts, max_size=4),
         labels=st.dictionaries(_labels, _texts, max_size=4),
         user=st.sampled_from(["10001:0", "0", "app:users", "4294967294:1"]),
+        gates=st.builds(
+            values.Gates,
+            st.sampled_from(["refuse", "warn", "allow"]),
+            st.sampled_from(["refuse", "warn", "allow"]),
+            st.lists(st.sampled_from(["my_package", "a.b.c", "a.b:Name"]), max_size=2, unique=True).map(tuple),
+        ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
+        workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),
         created=st.none()
         | st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)).map(
             lambda moment: moment.replace(microsecond=0)

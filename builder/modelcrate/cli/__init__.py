@@ -13,18 +13,24 @@ from types import ModuleType
 
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
-VERBS = (
-    "init",
-    "lock",
-    "plan",
-    "build",
-    "push",
-    "run",
-    "stop",
-    "logs",
-    "images",
-    "inspect",
-)
+VERBS = {
+    "init": "write the project file for a folder",
+    "lock": "pin base, packages and models in modelcrate.lock",
+    "plan": "show what a build would do",
+    "build": "build the image of a project",
+    "push": "push an image to a registry",
+    "pull": "fetch an image from a registry",
+    "copy": "copy an image from anywhere to anywhere",
+    "tags": "list the tags of a repository",
+    "digest": "print the digest of an image",
+    "login": "keep credentials for a registry",
+    "logout": "forget credentials for a registry",
+    "run": "start an image, without an engine",
+    "stop": "stop a container",
+    "logs": "print a container's log",
+    "images": "list the images of the local store",
+    "inspect": "show an image",
+}
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 
 
@@ -47,19 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The grammar of the command line. Only the verb that `words` call for is imported; without one, all of them."""
+    """The grammar of the command line. Only the verb that `words` call for is imported and complete."""
     top = argparse.ArgumentParser(
         prog="modelcrate", description="Turns a trained model into a runnable container image, with nothing but Python."
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
-    for name in VERBS:
-        if called in (None, name):
+    for name, summary in VERBS.items():
+        each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == called:
             verb = _module(name)
-            each = verbs.add_parser(
-                name, help=verb.SUMMARY, description=verb.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-            )
+            each.description = verb.__doc__
             verb.arguments(each)
             _common(each)
     return top

@@ -11,8 +11,6 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 from modelcrate.outputs import archive
 
-SUMMARY = "build the image of a project"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)

@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-from modelcrate.outputs import Output, archive
-from modelcrate.outputs.docker_archive import DockerArchiveOutput
+from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
@@ -37,26 +37,48 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--push", action="append", default=[], metavar="REF", help="short for -o registry:REF")
     parser.add_argument(
+        "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
+    )
+    parser.add_argument(
         "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
     )
+    reuse_arguments(parser)
+
+
+def reuse_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache-from", action="append", default=[], metavar="IMAGE", help="an image whose layers may be taken over"
+    )
+    parser.add_argument(
+        "--no-reuse", action="store_true", help="take no layer from any image, not even the pushed tag's"
+    )
+    parser.add_argument("--paranoid", action="store_true", help="read every file, remember nothing, believe no key")
 
 
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
-    request = pipeline.read(args.project, console.emit)
-    request = pipeline.Request(request.project, request.folder, getattr(args, "locked", False))
+    """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
+    request = pipeline.read(args.project, console.settings, console.emit)
+    request = replace(request, locked=args.locked, reuse=_reuse(args, request.project.name), paranoid=args.paranoid)
     return pipeline.prepare(request, console.settings, fetcher, console.emit)
+
+
+def _reuse(args: argparse.Namespace, name: str) -> tuple[str, ...]:
+    if args.no_reuse:
+        return ()
+    pushed = [text.removeprefix("registry:") for text in args.output if text.startswith("registry:")]
+    return tuple(f"registry:{ref}" for ref in (*args.push, *pushed)) + tuple(args.cache_from)
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
-    wanted = [outputs.parse(text) for text in (*args.output, *(f"registry:{ref}" for ref in args.push))]
+    wanted = [outputs.parse(text) for text in _wanted(args)]
     _check_streams(wanted, args)
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
-        named = [_named(output, name) for output in wanted] or [StoreOutput(name)]
+        named = [_told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
@@ -76,5 +98,16 @@ def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
         raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
 
 
+def _wanted(args: argparse.Namespace) -> list[str]:
+    """The outputs that were named, spelt out."""
+    return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
+
+
+def _told(output: Output, prepared: Prepared) -> Output:
+    """An output that takes more than an image is told where the image comes from."""
+    return output.prepared(prepared) if isinstance(output, Preparable) else output
+
+
 def _named(output: Output, name: str) -> Output:
-    return output.named(name) if isinstance(output, DockerArchiveOutput) else output
+    """An output that can carry the image's name, and was given none, carries the project's."""
+    return output.named(name) if isinstance(output, Nameable) else output

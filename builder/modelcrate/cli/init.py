@@ -8,8 +8,6 @@ from pathlib import Path
 from modelcrate.cli.console import Console
 from modelcrate_layers.errors import UserError
 
-SUMMARY = "write the project file for a folder"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="the folder (default: this one)")

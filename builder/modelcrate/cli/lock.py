@@ -13,8 +13,6 @@ from modelcrate.lock import FILE_NAME, read_lock, write_lock
 from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import LockedError
 
-SUMMARY = "pin base, packages and models in modelcrate.lock"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
@@ -22,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     with Fetcher(console.settings.network, console.emit) as fetcher:
-        request = pipeline.read(args.project, console.emit)
+        request = pipeline.read(args.project, console.settings, console.emit)
         prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
         lock = pipeline.make_lock(prepared, console.settings, console.emit)
     path = request.folder / FILE_NAME

@@ -9,14 +9,10 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.registry.fetch import Fetcher
 
-SUMMARY = "show what a build would do"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
-    parser.add_argument(
-        "--locked", action="store_true", help="plan what modelcrate.lock says, or fail and say how it differs"
-    )
+    building.output_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -8,8 +8,6 @@ from modelcrate import pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 
-SUMMARY = "push an image to a registry"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -23,7 +21,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.inputs.addresses import find
     from modelcrate.receipt import Receipt
 
-    image = find(args.image, console.settings).whole()
+    image = find(args.image, console.settings).copy()
     places = [outputs.parse(f"registry:{reference}") for reference in args.references]
     receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))

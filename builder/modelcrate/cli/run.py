@@ -9,8 +9,6 @@ from modelcrate.cli.console import Console
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 
-SUMMARY = "start an image, without an engine"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")

@@ -32,6 +32,9 @@ Codec = Literal["auto", "gzip", "zstd", "none"]
 
 Role = Literal["base", "dependencies", "models", "entry"]
 
+Gate = Literal["refuse", "warn", "allow"]
+"""What becomes of a finding: it ends the build, it is told, or nobody looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class DebianBase:
@@ -142,6 +145,17 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model out of the project's workspace; without a version its latest, which the step `prepare` fills in."""
+
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The entry script, and the folder that goes into the image with it.
 
@@ -179,13 +193,25 @@ class Codecs:
 
 
 @dataclass(frozen=True, slots=True)
+class Gates:
+    """What is looked for before a build. `allow` are modules, or `module:name`s, that pickles may name beyond the built-in lists.
+
+    `unsafe_pickle` is about names that nobody knows; what is known to run code is refused under `warn`, too.
+    """
+
+    unsafe_pickle: Gate = "warn"
+    secrets: Gate = "refuse"
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A whole project file."""
 
     name: str
     entry: Entry | None
-    """None only where the base is scratch: an image that carries models and starts nothing."""
-    models: tuple[Model, ...] = ()
+    """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
+    models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's."""
     platforms: tuple[Platform, ...] = (DEFAULT_PLATFORM,)
@@ -197,6 +223,9 @@ class Project:
     codecs: Codecs = Codecs()
     created: datetime | None = None
     """The image's creation time in UTC; never touches a layer."""
+    workspace: str | None = None
+    """Where registered models are: a folder, or HOST/PREFIX of a registry."""
+    gates: Gates = Gates()
 
 
 def model_name(path: Path) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
-from modelcrate.registry.wire import Answer, Request, redacted
+from modelcrate.registry.urls import redacted
+from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 

@@ -58,7 +58,7 @@ def check(requirements: Requirements) -> Hashes:
     """The hashes that the requirements demand. All faults of all lines and files are raised together, as a UserError."""
     found = _Found()
     for line in requirements.lines:
-        _requirement(line.strip(), "dependencies", found)
+        _requirement(line, "dependencies", found)
     for file in requirements.files:
         _file(file, found)
     if len(found.faults) == 1:
@@ -66,6 +66,19 @@ def check(requirements: Requirements) -> Hashes:
     if found.faults:
         raise UserError(f"{len(found.faults)} faults in the requirements", also=found.faults)
     return {name: frozenset(hashes) for name, hashes in found.hashes.items()}
+
+
+def package_of(line: str) -> str:
+    """The normalised name of the package that a line, which has been checked, is about."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(Requirement(_options(line)[0]).name)
+
+
+def _options(text: str) -> list[str]:
+    """The requirement itself, and each of its options (`--hash=...`)."""
+    return re.split(r"\s+(?=--)", text.strip())
 
 
 def _file(file: Path, found: _Found) -> None:
@@ -123,7 +136,7 @@ def _requirement(text: str, where: str, found: _Found) -> None:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    head, *options = re.split(r"\s+(?=--)", text)
+    head, *options = _options(text)
     try:
         requirement = Requirement(head)
     except InvalidRequirement as fault:

@@ -38,16 +38,6 @@ class Index:
     extra: tuple[str, ...] = ()
     wheelhouse: Path | None = None
 
-    def credentials(self, url: str) -> str:
-        """The URL of a file, with user and password where it is of the same origin as an index that has them."""
-        origin, _, rest = url.partition("://")
-        host = rest.partition("/")[0]
-        for index in (self.url, *self.extra):
-            match = re.match(r"([a-z]+)://([^/@]+)@([^/]+)", index)
-            if match and (match[1], match[3]) == (origin, host):
-                return f"{origin}://{match[2]}@{rest}"
-        return url
-
 
 @dataclass(frozen=True, slots=True)
 class Uv:
@@ -59,24 +49,8 @@ class Uv:
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:
         """The pylock.toml (PEP 751) of these requirements files for the target; all failures are ours by class and by words."""
-        if index.wheelhouse is not None and not index.wheelhouse.is_dir():
-            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
-        command = [
-            self._program(),
-            "pip",
-            "compile",
-            *(str(file.absolute()) for file in files),
-            *_fixed(target),
-            *options,
-        ]
-        command += ["--cache-dir", str(self.cache)]
-        if sys.executable:
-            command += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing
-        if index.wheelhouse is not None:
-            command += ["--find-links", str(index.wheelhouse.absolute())]
-            command += [] if index.url or index.extra else ["--no-index"]
-        if self.network.offline:
-            command.append("--offline")
+        command = [self._program(), "pip", "compile", *(str(file.absolute()) for file in files)]
+        command += [*_fixed(target), *self._where(index), *options]
         try:
             done = subprocess.run(
                 command,
@@ -90,6 +64,30 @@ class Uv:
         if done.returncode:
             raise explained(done.stderr.decode("utf-8", "replace"), target)
         return done.stdout.decode("utf-8", "replace")
+
+    def login(self, url: str, index: Index) -> str:
+        """The URL of a file, with user and password where an index of the same origin has them; a lock doesn't repeat them."""
+        origin, _, rest = url.partition("://")
+        host = rest.partition("/")[0]
+        known = _environment(self.network.environment, index)
+        for value in (word for name in known if _INDEX.fullmatch(name) for word in known[name].split()):
+            match = re.fullmatch(r"(?:[\w.-]+=)?(https?)://([^/@]+)@([^/@]+)(?:/.*)?", value)
+            if match and (match[1], match[3]) == (origin, host):
+                return f"{origin}://{match[2]}@{rest}"
+        return url
+
+    def _where(self, index: Index) -> list[str]:
+        options = ["--cache-dir", str(self.cache.absolute())]
+        if sys.executable:
+            options += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing
+        if self.network.offline:
+            options.append("--offline")
+        if index.wheelhouse is None:
+            return options
+        if not index.wheelhouse.is_dir():
+            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
+        options += ["--find-links", str(index.wheelhouse.absolute())]
+        return options if index.url or index.extra else [*options, "--no-index"]
 
     def _program(self) -> str:
         if self.program:

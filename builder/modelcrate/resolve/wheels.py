@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.registry.fetch import Download, Fetcher
-from modelcrate.resolve.pylock import PinnedWheel, every, read_pylock, select
-from modelcrate.resolve.requirements import Requirements, check
+from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.resolve.pylock import every, read_pylock, select
+from modelcrate.resolve.requirements import Requirements, check, package_of
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
-from modelcrate_layers.errors import LockedError, UserError
+from modelcrate_layers.errors import LockedError, RegistryError, UserError
 from modelcrate_layers.wheel import Wheel
 
 __all__ = ["Index", "PinnedWheel", "Requirements", "Target", "Uv", "cached", "fetch_wheels", "locate", "lock_wheels"]
@@ -35,7 +36,7 @@ def lock_wheels(requirements: Requirements, target: Target, index: Index, uv: Uv
         locked = select(read_pylock(path), target, path.absolute().parent, {}, str(path))
     lines = _lacking(requirements.lines, locked)
     if not lines and not requirements.files:
-        return _ours(locked, index)
+        return _reachable(locked, index, uv)
     with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
         given = [*requirements.files, *_written(Path(name) / "dependencies", lines)]
         pins = _written(Path(name) / "constraints", _exactly(locked))
@@ -44,7 +45,7 @@ def lock_wheels(requirements: Requirements, target: Target, index: Index, uv: Uv
     found = select(text, target, given[0].absolute().parent, hashes, "the package index")
     names = {each.name for each in locked}
     added = [each for each in found if each.name not in names]
-    return _ours(sorted([*locked, *added], key=lambda each: each.name), index)
+    return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
 
 
 def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, cache: Path) -> tuple[PinnedWheel, ...]:
@@ -56,6 +57,12 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
     lost = [each for each in known if not each.urls and not _place(each, cache).exists()]
     if not lost:
         return tuple(known)
+    if uv.network.offline:
+        raise RegistryError(
+            f"{len(lost)} wheels are in no cache or wheelhouse, and --offline forbids to fetch them",
+            why="\n".join(each.filename for each in lost),
+            hint=f"put them into a wheelhouse, or build once with the network; the cache is {cache}",
+        )
     with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
         try:
             text = uv.compile(_written(Path(name) / "locked", _exactly(lost)), target, index, "--no-deps")
@@ -63,7 +70,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
             raise LockedError(
                 "a locked wheel can't be had any more", why=str(fault), hint="lock again, or get it into a wheelhouse"
             ) from None
-        seen = {each.filename: each for each in _ours(every(text, Path(name), "the package index"), index)}
+        seen = {each.filename: each for each in _reachable(every(text, Path(name), "the package index"), index, uv)}
     return tuple(_again(each, seen.get(each.filename)) if each in lost else each for each in known)
 
 
@@ -107,16 +114,12 @@ def _exactly(pinned: Iterable[PinnedWheel]) -> list[str]:
 
 
 def _lacking(lines: Iterable[str], locked: Sequence[PinnedWheel]) -> list[str]:
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
     names = {each.name for each in locked}
-    return [line for line in lines if canonicalize_name(Requirement(line).name) not in names]
+    return [line for line in lines if package_of(line) not in names]
 
 
-def _ours(pinned: Iterable[PinnedWheel], index: Index) -> tuple[PinnedWheel, ...]:
-    """With the credentials of the index, which a lock doesn't repeat."""
-    return tuple(replace(each, urls=tuple(index.credentials(url) for url in each.urls)) for each in pinned)
+def _reachable(pinned: Iterable[PinnedWheel], index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
+    return tuple(replace(each, urls=tuple(uv.login(url, index) for url in each.urls)) for each in pinned)
 
 
 def _in_wheelhouse(pinned: PinnedWheel, index: Index) -> PinnedWheel:

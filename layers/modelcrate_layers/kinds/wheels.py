@@ -49,6 +49,9 @@ class WheelsLayer:
         }
         return recipe.key(KIND, inputs)
 
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(sorted(map(str, self.wheels)))
+
     def tree(self) -> Tree:
         """The installed files. The wheels must have been fetched; only their directories are read."""
         venv = Venv(self.python, self.prefix)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.registry.fetch import Network
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, explained
+from modelcrate.resolve.uv import Index, Uv, explained
 from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
 
 OLD = """\
@@ -69,4 +70,7 @@ def test_an_explanation_is_trimmed() -> None:
 )
 def test_a_password_goes_to_the_indexs_own_origin_only(url: str, sent: str) -> None:
     index = Index("https://free.invalid/simple", ("https://user:pw@h.invalid/simple",), Path("wheels"))
-    assert index.credentials(url) == sent
+    assert Uv(Path("cache"), Network()).login(url, index) == sent
+    named = {"UV_INDEX": "one=https://one.invalid/simple two=https://user:pw@h.invalid/simple"}
+    assert Uv(Path("cache"), Network(named)).login(url, Index()) == sent
+    assert Uv(Path("cache"), Network(named)).login(url, Index("https://free.invalid/simple")) == url

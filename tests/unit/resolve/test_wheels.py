@@ -176,6 +176,14 @@ def test_an_index_that_has_another_file_under_the_name_is_found_out(
         locate([bare], TARGET, Index(served.url), uv, tmp_path)
 
 
+def test_offline_all_locked_wheels_that_lack_are_named_and_nobody_is_asked(tmp_path: Path, uv: Uv) -> None:
+    pins = [PinnedWheel(name, "1.0", filename(name, "1.0"), "0" * 64) for name in ("one", "two")]
+    with pytest.raises(RegistryError, match="2 wheels are in no cache") as caught:
+        locate(pins, TARGET, Index(), replace(offline(uv), program="/nowhere/uv"), tmp_path)
+    assert "one-1.0" in caught.value.why
+    assert "two-1.0" in caught.value.why
+
+
 def test_a_locked_wheel_that_nobody_has_is_named(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
     gone = PinnedWheel("tool", "1.5", "tool-1.5-py3-none-any.whl", "0" * 64)
     with pytest.raises(LockedError) as caught:
@@ -317,6 +325,17 @@ class TestFiles:
         file.write_text(f"tool==2.0 --hash=sha256:{'0' * 64}\n")
         with pytest.raises(IntegrityError, match=r"no wheel of tool 2\.0 has a hash"):
             lock_wheels(Requirements((), (file,)), TARGET, Index(served.url), uv)
+
+    def test_a_line_may_bring_its_hash(self, served: PackageIndex, uv: Uv) -> None:
+        good = hashlib.sha256(served.files["tool-2.0-py3-none-any.whl"]).hexdigest()
+        assert len(lock(served, uv, f"tool==2.0 --hash=sha256:{good}")) == 1
+        with pytest.raises(IntegrityError, match="no wheel of tool"):
+            lock(served, uv, f"tool==2.0 --hash=sha256:{'0' * 64}")
+
+    def test_a_hash_chooses_another_wheel_than_the_best(self, served: PackageIndex, uv: Uv) -> None:
+        file = f"native-1.5-{NATIVE[1]}.whl"
+        wanted = hashlib.sha256(served.files[file]).hexdigest()
+        assert names(lock(served, uv, f"native==1.5 --hash=sha256:{wanted}")) == [file]
 
     def test_a_pylock_is_taken_as_it_is_without_an_index(self, tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
         path = tmp_path / "pylock.toml"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from modelcrate.events import Emit, silent
-from modelcrate.image import Image, ImageLayer, environment
+from modelcrate.image import Image, environment
 from modelcrate.inputs import Found, archive, layout
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -19,35 +17,16 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
+from modelcrate.resolve.below import Below
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
-from modelcrate_layers.kinds import LayerKind
 
 ForeignBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """A resolved base for one platform.
-
-    `layers` are somebody else's and stay as they are; `kinds` are those that we make. `interpreter` is the absolute path of its
-    Python and `python` that one's version; both are empty where there is none. `glibc` decides which wheels run on it.
-    """
-
-    name: str
-    config: Mapping[str, Any] = field(repr=False, hash=False)
-    layers: tuple[ImageLayer, ...] = ()
-    kinds: tuple[LayerKind, ...] = ()
-    interpreter: str = ""
-    python: str = ""
-    glibc: tuple[int, int] = (2, 28)
-    digest: Digest | None = None
-    reference: str = ""
 
 
 def resolve_foreign(

@@ -1,0 +1,60 @@
+# What a person does here: `make demo`, `make test`. Both set up all they need, in this folder.
+PYTHON ?= $(shell for each in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .venvs/demo
+SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
+
+.PHONY: help demo test check lint fast judges bench docs clean
+
+help:
+	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
+	@echo 'make test   everything: style, types, import contracts, all tests; as root on Debian it installs the tools that judge us'
+	@echo 'make check  what every commit has to pass: style, types, import contracts, the fast tests'
+	@echo 'make bench  measure, against other tools where they are installed'
+	@echo 'make docs   write the generated pages anew'
+
+demo: $(DEMO)/.done
+	$(DEMO)/bin/python tools/demo.py
+
+test: judges lint
+	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST)
+	$(BIN)/python -m coverage combine --quiet --append 2>/dev/null || true
+	$(BIN)/python -m coverage report --include='layers/*' --fail-under=95 --skip-covered
+
+check: lint fast
+
+lint: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fast: $(VENV)/.done
+	$(BIN)/python -m pytest tests/unit tests/properties tests/golden tests/contract tests/house --cov --cov-report= -m 'not network and not slow' $(PYTEST)
+	$(BIN)/python -m coverage combine --quiet --append 2>/dev/null || true
+	$(BIN)/python -m coverage report --include='layers/*' --fail-under=95 --skip-covered
+
+judges: $(VENV)/.done
+	@sh tools/install-judges.sh
+
+bench: $(VENV)/.done
+	$(BIN)/python -m bench $(BENCH)
+
+docs: $(VENV)/.done
+	$(BIN)/python tools/write_schema.py
+	$(BIN)/python tools/write_reference.py
+
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(DEMO)/.done: pyproject.toml $(SOURCES)
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check .
+	@touch $@
+
+clean:
+	rm -rf .venv .venvs dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
