@@ -92,7 +92,7 @@ def prepare(
         for warning in pass_gates(project, folder, files.entries.values(), settings):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
     with _timed("plan", timings, emit):
         earlier = _previous(request, settings, emit)
         plans = _plans(request, world, files, settings, earlier)
