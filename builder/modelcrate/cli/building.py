@@ -11,22 +11,15 @@ from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-<<<<<<< HEAD
 from modelcrate.inputs import store
-from modelcrate.outputs import Nameable, Output, Preparable
-=======
 from modelcrate.outputs import Nameable, Output, Preparable, archive
->>>>>>> refs/heads/tbad
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
-<<<<<<< HEAD
 from modelcrate.settings import Settings
-=======
 from modelcrate_layers.errors import UserError
->>>>>>> refs/heads/tbad
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
