@@ -29,6 +29,7 @@ VERBS = {
     "logout": "forget credentials for a registry",
     "run": "start an image, without an engine",
     "stop": "stop a container",
+    "kill": "end a container at once",
     "logs": "print a container's log",
     "images": "list the images of the local store",
     "inspect": "show an image",

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 
+import modelcrate
+from modelcrate import pipeline
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
+from modelcrate.azureml.projects import project_of
 from modelcrate.inputs import store
 from modelcrate.inputs.addresses import find
+from modelcrate.outputs.dockerfile import DockerfileOutput
+from modelcrate.registry.fetch import Fetcher
+from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, SourceError, UserError
+from support import small_projects
 
 Register = Callable[[str], Model]
 
@@ -64,11 +71,9 @@ def test_row_5_one_model_has_its_folder_as_the_models_folder(
     [("ScikitLearn", "scikit_learn_model.py", "scikit-learn==1.9.1"), ("Onnx", "onnx_model.py", "onnxruntime==1.9.1")],
 )
 def test_row_5_one_model_of_a_known_framework_needs_no_config(
-    settings: object, tmp_path: Path, files: Path, framework: str, script: str, asked: str
+    settings: Settings, tmp_path: Path, files: Path, framework: str, script: str, asked: str
 ) -> None:
-    from modelcrate.azureml.projects import project_of
-
-    ws = Workspace(address=tmp_path / "ws", settings=settings)  # type: ignore[arg-type]
+    ws = Workspace(address=tmp_path / "ws", settings=settings)
     model = Model.register(
         ws, str(files / "models/one.bin"), "m", model_framework=framework, model_framework_version="1.9.1"
     )
@@ -197,8 +202,6 @@ def test_row_9_each_kind_of_package_refuses_the_others_way(
 def test_rows_15_16_and_17_the_saved_folder_builds_the_same_digest(
     ws: Workspace, registered: Register, config: InferenceConfig, tmp_path: Path
 ) -> None:
-    import modelcrate
-
     model = registered("iris")
     package = Model.package(ws, [model], config, generate_dockerfile=True)
     package.save(str(tmp_path / "imagefiles"))
@@ -253,9 +256,9 @@ def test_rows_18_and_19_the_registry_with_its_credentials(
 
 
 def test_row_5_packaging_in_the_models_own_registry_moves_no_byte_of_it(
-    registry_host: str, settings: object, tmp_path: Path, files: Path, config: InferenceConfig
+    registry_host: str, settings: Settings, tmp_path: Path, files: Path, config: InferenceConfig
 ) -> None:
-    ws = Workspace(address=f"{registry_host}/mounts", settings=settings)  # type: ignore[arg-type]
+    ws = Workspace(address=f"{registry_host}/mounts", settings=settings)
     (files / "models/one.bin").write_bytes(bytes(range(256)) * 4096)
     model = Model.register(ws, str(files / "models/one.bin"), "big")
     package = Model.package(ws, [model], config)
@@ -283,3 +286,40 @@ def test_row_32_a_dockerfile_of_a_base_is_read_as_far_as_nothing_has_to_run(
     with pytest.raises(UserError, match="without an engine: RUN apt-get") as fault:
         Model.package(ws, ["iris:1"], config)
     assert fault.value.where.endswith(":6")
+
+
+def test_row_21_a_registrys_base_is_pinned_by_digest(
+    registry_host: str, settings: Settings, files: Path, tmp_path: Path
+) -> None:
+    base = small_projects.model_only(tmp_path / "base", base=f"rootfs:{files / 'base.tar'}")
+    pushed = modelcrate.build(base, settings=settings).push(f"{registry_host}/base:1")
+    project = files / "modelcrate.yaml"
+    words = f"{{from: '{registry_host}/base:1', interpreter: /usr/bin/python3.11}}"
+    project.write_text(project.read_text().replace("rootfs:base.tar", words))
+    request = pipeline.read(files, settings)
+    folder = tmp_path / "imagefiles"
+    with Fetcher(settings.network) as fetcher:
+        prepared = pipeline.prepare(request, settings, fetcher)
+        receipt = pipeline.build(prepared, settings)
+        pipeline.deliver(receipt, [DockerfileOutput(folder).prepared(prepared)], settings)
+    text = (folder / "Dockerfile").read_text()
+    assert f"# pinned: {registry_host}/base:1\nFROM {registry_host}/base@{pushed.image.digest}\n" in text
+    assert not (folder / "base").exists()
+    modelcrate.build(base, settings=settings).push(f"{registry_host}/other:1")
+    assert modelcrate.build(folder, settings=settings, locked=True).digest == receipt.image.digest
+
+
+def test_row_25_the_latest_tag_moves(settings: Settings, files: Path) -> None:
+    first = modelcrate.build(files, settings=settings)
+    first.save("store:myimage")
+    (files / "src" / "score.py").write_text(small_projects.SCRIPT)
+    second = modelcrate.build(files, settings=settings)
+    second.save("store:myimage")
+    assert first.digest != second.digest
+    assert [(name, image.digest) for name, image in store.images(settings)] == [("myimage:latest", second.digest)]
+
+
+def test_a_dockerfile_is_made_from_a_project_only(settings: Settings, files: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="from a project, not from an image"):
+        modelcrate.build(files, settings=settings).save(f"dockerfile:{tmp_path / 'imagefiles'}")
+    assert not (tmp_path / "imagefiles").exists()
