@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
-from modelcrate.registry.oras_face import FileBlob
+from modelcrate.registry.files import FileBlob
 from modelcrate.registry.settings import Settings
+from modelcrate.registry.verbs import Client
 from modelcrate_layers.content import CHUNK, Descriptor, Digest, Literal, MediaType, canonical_json
 from support import real_registry
 from support.relay import relaying
@@ -101,7 +101,7 @@ def push(source: Path, host: str, journal: str | None = None) -> None:
     data = (blobs / index["manifests"][0]["digest"].removeprefix("sha256:")).read_bytes()
     document = json.loads(data)
     wanted = [Descriptor.parse(one) for one in (document["config"], *document["layers"])]
-    with Registry(Settings(journal=Path(journal) if journal else None)) as client:
+    with Client(Settings(journal=Path(journal) if journal else None)) as client:
         ref = Reference.parse(f"{host}/bench/x:1")
         client.publish(
             ref, [Literal(data, MediaType.MANIFEST)], [FileBlob(blobs / one.digest.hex, one) for one in wanted]

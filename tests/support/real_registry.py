@@ -45,22 +45,29 @@ class Running:
     host: str
     data: Path
     process: subprocess.Popen[bytes]
-    log: Path
 
     def asked(self, since: int = 0) -> list[tuple[str, str, int]]:
         """Its access log from an entry on, where it keeps one: method, path, status."""
         found = _ACCESS.findall(self.log.read_text())[since:]
         return [(method, path, int(status)) for method, path, status in found]
 
+    @property
+    def log(self) -> Path:
+        return self.data.parent / "log"
+
 
 @contextmanager
-def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0, logs: bool = False) -> Iterator[Running]:
-    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration, `logs` makes it note requests."""
+def running(
+    folder: Path, *, auth: str = "", tls: str = "", port: int = 0, level: str = "error", logs: bool = False
+) -> Iterator[Running]:
+    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration. At `level` info it logs every answer;
+    with `logs` it keeps an access log.
+    """
     port, data = port or free_port(), folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     config.write_text(
-        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: {str(not logs).lower()}}}}}\n"
+        f"version: 0.1\nlog: {{level: {level}, accesslog: {{disabled: {str(not logs).lower()}}}}}\n"
         f"storage:\n  filesystem: {{rootdirectory: {data}, maxthreads: 100}}\n  delete: {{enabled: true}}\n"
         "  cache: {blobdescriptor: inmemory}\n"
         f"http:\n  addr: 127.0.0.1:{port}\n  secret: lab\n{tls}{auth}"
@@ -73,8 +80,8 @@ def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0, logs:
             env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
         )
     try:
-        _wait_for(port, process, folder / "log")
-        yield Running(f"127.0.0.1:{port}", data, process, folder / "log")
+        _wait_for(port, process)
+        yield Running(f"127.0.0.1:{port}", data, process)
     finally:
         process.terminate()
         process.wait()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from modelcrate.cost import Cost
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.plan import Planned
 from modelcrate.receipt import Receipt
@@ -70,7 +70,7 @@ def receipt_text(receipt: Receipt) -> str:
     return "\n".join(parts)
 
 
-def plan_text(prepared: Prepared, costs: Costs, image: Image | Index | None) -> str:
+def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> str:
     """What a build would do."""
     parts = []
     for plan in prepared.plans:
@@ -96,7 +96,7 @@ def _to_do(costs: Costs) -> Iterator[str]:
         yield f"{name} {known}" + (f" and what {unknown} new layer{'s' * (unknown > 1)} will be" if unknown else "")
 
 
-def plan_json(prepared: Prepared, costs: Costs, image: Image | Index | None) -> dict[str, object]:
+def plan_json(prepared: Prepared, costs: Costs, image: Deliverable | None) -> dict[str, object]:
     """The same as data."""
     platforms = [
         {
@@ -145,6 +145,6 @@ def whole_text(name: str, image: Image | Index) -> str:
 
 
 def _fate(layer: ImageLayer) -> str:
-    words = {"built": "built", "known": "known", "reused": "as it was"}
-    why = f": {layer.why}" if layer.why else ""
-    return words[layer.origin] + why
+    if layer.foreign:
+        return "the base's own"
+    return f"{layer.origin}: {layer.why}" if layer.why else layer.origin
