@@ -46,7 +46,6 @@ class Running:
     host: str
     data: Path
     process: subprocess.Popen[bytes]
-    log: Path
 
     def asked(self, since: int = 0) -> list[tuple[str, str, int]]:
         """Its access log from an entry on, where it keeps one: method, path, status."""
@@ -88,8 +87,8 @@ def running(
             env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
         )
     try:
-        _wait_for(port, process, folder / "log")
-        yield Running(f"127.0.0.1:{port}", data, process, folder / "log")
+        _wait_for(port, process)
+        yield Running(f"127.0.0.1:{port}", data, process)
     finally:
         process.terminate()
         process.wait()
