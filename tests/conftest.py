@@ -9,8 +9,16 @@ import pytest
 
 from support import demo as demos
 from support import real_registry
-from support.installed import Modelcrate
+from support.shared_command import Modelcrate
 from support.demo import Built
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the golden digests anew; review the difference line by line, and say in the changelog why they moved",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +37,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> Bu
 def gzip_demo(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate, demo: Built) -> Built:
     """The same for old consumers."""
     project = demos.copy_of_demo(tmp_path_factory.mktemp("gzip") / "diabetes", codec="gzip")
-    return demos.build(project, tmp_path_factory.mktemp("gzip-demo"), modelcrate, "diabetes:gzip")
+    folder = tmp_path_factory.mktemp("gzip-demo")
+    return demos.build_places(project, folder, modelcrate, [f"oci:{folder}/oci:1"])
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,14 @@ def nested(verb: argparse.ArgumentParser) -> Iterator[str]:
         yield ""
         yield from rows(own(verb))
     for name, each in inner.items():
-        yield from (f"### {verb.prog.split()[-1]} {name}", "", (each.description or "").strip(), "", f"    {usage(each)}", "")
+        yield from (
+            f"### {verb.prog.split()[-1]} {name}",
+            "",
+            (each.description or "").strip(),
+            "",
+            f"    {usage(each)}",
+            "",
+        )
         yield from rows(own(each))
         yield ""
 
@@ -56,9 +63,13 @@ def subparsers(top: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentPa
 
 def usage(verb: argparse.ArgumentParser) -> str:
     """One line, whatever the width of the terminal; the common options are told once, at the end of the page."""
-    shown = [each for each in own(verb)]
+    shown = own(verb)
     words = [f"[{each.option_strings[0]}{value(each)}]" for each in shown if each.option_strings]
-    words += [f"[{metavar(each)}]" if each.nargs in ("?", "*", "...") else metavar(each) for each in shown if not each.option_strings]
+    words += [
+        f"[{metavar(each)}]" if each.nargs in ("?", "*", "...") else metavar(each)
+        for each in shown
+        if not each.option_strings
+    ]
     return " ".join([verb.prog, *words])
 
 

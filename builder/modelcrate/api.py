@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.image import Deliverable, ImageLayer
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
@@ -31,7 +31,7 @@ class Built:
     settings: Settings = field(repr=False)
 
     @property
-    def image(self) -> Image | Index:
+    def image(self) -> Deliverable:
         return self.receipt.image
 
     @property

@@ -1,4 +1,7 @@
-"""What can be found wrong with a project's files before anything is fetched or built: all of it at once."""
+"""What can be found wrong with a project's files before anything is fetched or built: all of it at once.
+
+That they are there, that the entry script can be one, and what the gates (`trust.gates`) say of pickles, model files and secrets.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,16 @@ def check(project: Project, folder: Path) -> None:
 
 
 def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
-    """Paths that links lead out of the project. Looked at on every build, for the project file knows nothing of links."""
+    """Paths that links lead out of the project. Looked at on every build, for the project file knows nothing of links.
+
+    An absolute path is no file's (its grammar refuses them) but a program's, which knows where its things are.
+    """
     top = os.path.realpath(folder)
     needs, entry = project.dependencies, project.entry
     paths = [model.path for model in project.models if isinstance(model, Model)]
     paths += [path for path in (needs.requirements, needs.pylock) if isinstance(path, Path)]
     paths += [entry.file, *([entry.source] if entry.source else [])] if entry else []
-    for path in paths:
+    for path in [each for each in paths if not each.is_absolute()]:
         target = os.path.realpath(folder / path)
         if target != top and not target.startswith(top + os.sep):
             yield UserError(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from modelcrate.image import RunSpec, environment
 from modelcrate.lock import ModelPin
-from modelcrate.project.values import Entry, Model, Project, RegisteredModel, Role
+from modelcrate.project.values import Entry as ProjectEntry
+from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds import LayerKind
@@ -22,7 +23,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import Contract, contract
-from modelcrate_layers.tree import Kind, show
+from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.venv import PREFIX
 
 _ROLES: Mapping[str, Role] = {"base": "base", "dependencies": "dependencies", "model": "models", "entry": "entry"}
@@ -42,6 +43,13 @@ class Files:
     models: tuple[tuple[ModelLayer | ReadyLayer, ...], ...]
     pins: tuple[ModelPin, ...]
     entry: EntryLayer | None
+
+    @property
+    def entries(self) -> dict[bytes, Entry]:
+        """Every file of the user's own, by its path in the image."""
+        groups = [layer.files for layers in self.models for layer in layers if isinstance(layer, ModelLayer)]
+        groups += [self.entry.sources.entries] if self.entry is not None else []
+        return {entry.path: entry for group in groups for entry in group}
 
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
@@ -96,32 +104,32 @@ def _azure(project: Project) -> dict[str, str]:
     one = project.models[0] if len(project.models) == 1 else None
     out = {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
     if project.entry is not None:
-        source = _source_name(project, project.entry)
+        source = source_name(project, project.entry)
         out["AZUREML_ENTRY_SCRIPT"] = _script_name(project, project.entry)
         if source:
             out["AZUREML_SOURCE_DIRECTORY"] = source
     return out
 
 
-def _script_name(project: Project, entry: Entry) -> str:
+def _script_name(project: Project, entry: ProjectEntry) -> str:
     """The entry script below the app's root; one that goes alone lies there by its base name."""
     if entry.source is None:
         return entry.script.name
-    return (Path(_source_name(project, entry)) / entry.script).as_posix()
+    return (Path(source_name(project, entry)) / entry.script).as_posix()
 
 
-def _source_name(project: Project, entry: Entry) -> str:
+def source_name(project: Project, entry: ProjectEntry) -> str:
     """What the source folder is called in the image; empty for a script that goes alone."""
     return "" if entry.source is None else entry.source.name or project.name
 
 
-def _sources(project: Project, entry: Entry, place: Path) -> Listing:
+def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
     if entry.source is None:
         return list_path(place / entry.script, ROOT)
     needs = project.dependencies
     apart = [place / model.path for model in project.models if isinstance(model, Model)]
     apart += [place / needs.wheelhouse] if needs.wheelhouse else []
-    under = ROOT + b"/" + os.fsencode(_source_name(project, entry))
+    under = ROOT + b"/" + os.fsencode(source_name(project, entry))
     top = place / entry.source
     return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
 

@@ -175,6 +175,26 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Something that exists, to be delivered byte for byte: an image, an index, or an artifact. `images` are those in it that can run."""
+
+    descriptor: Descriptor
+    images: tuple[Image, ...]
+    contents: Graph = field(repr=False)
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    def graph(self) -> Graph:
+        return self.contents
+
+
+Deliverable = Image | Index | Copy
+"""What an output takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """What the container does when it starts; laid over what the base says (config.md, "config")."""
 

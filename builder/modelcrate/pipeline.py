@@ -31,6 +31,7 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.reuse import Previous, find_previous
 from modelcrate.settings import Settings
+from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
@@ -80,6 +81,7 @@ def prepare(
     request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
+    settings.check_home()
     timings: dict[str, float] = {}
     folder = request.folder
     with _timed("resolve", timings, emit):
@@ -87,6 +89,8 @@ def prepare(
         project, registered = choose_models(request.project, request.folder, settings, use_lock)
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
+        for warning in pass_gates(project, folder, files.entries.values(), settings):
+            emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
     with _timed("plan", timings, emit):
@@ -115,7 +119,11 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: S
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
     with _timed("assemble", timings, emit):
-        images = [_assemble(project, *each) for each in zip(prepared.world.platforms, packed, strict=True)]
+        created = project.created or settings.created or EPOCH
+        images = [
+            _assemble(project, resolved, layers, created)
+            for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
+        ]
         made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
     return Receipt(project.name, made, (), timings)
 
@@ -192,7 +200,7 @@ def _whole(world: World) -> None:
     conflicts(world)
 
 
-def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]) -> Image:
+def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:
     below = resolved.below
     notes = {"org.opencontainers.image.title": project.name}
     if below.reference:
@@ -201,7 +209,7 @@ def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]
             "org.opencontainers.image.base.digest": str(below.digest),
         }
     run = compose.run_spec(project, resolved)
-    return image.assemble(resolved.platform, below.config, layers, run, project.created or EPOCH, notes)
+    return image.assemble(resolved.platform, below.config, layers, run, created, notes)
 
 
 @contextmanager

@@ -43,5 +43,7 @@ def find_previous(addresses: Sequence[str], platform: Platform, settings: Settin
         try:
             found.append(Previous(address.removeprefix("registry:"), find(address, settings).image(platform)))
         except CrateError as fault:
+            if getattr(fault, "status", None) == 404:  # a first push: there is nothing yet
+                continue
             emit(Notice(f"nothing to reuse in {address.removeprefix('registry:')}: {fault.what}"))
     return tuple(found)

@@ -183,8 +183,8 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def parse_json(data: bytes, where: str = "") -> Any:
-    """Foreign JSON: at most MAX_JSON bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
+def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
+    """Foreign JSON: at most `limit` bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -195,8 +195,8 @@ def parse_json(data: bytes, where: str = "") -> Any:
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
-    if len(data) > MAX_JSON:
-        raise IntegrityError(f"a document of {len(data)} bytes; the limit is {MAX_JSON}", where=where)
+    if len(data) > limit:
+        raise IntegrityError(f"a document of {len(data)} bytes; the limit is {limit}", where=where)
     try:
         return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as fault:

@@ -211,6 +211,6 @@ def _linked(entries: Iterable[Entry]) -> Iterator[Entry]:
     for entry in sorted(entries, key=lambda each: each.path):
         if isinstance(entry.source, FileRange) and entry.size:
             path = first.setdefault(entry.source, entry.path)
-            yield entry if path == entry.path else hard_link(entry.path, path)._replace(mode=entry.mode)
+            yield entry if path == entry.path else hard_link(entry.path, path)
         else:
             yield entry

@@ -74,14 +74,15 @@ class Tree:
 
     Sorted by path bytes. Closed: the parent of every entry is a directory of the tree, up to the `roots`, the folders that the
     layer owns. Nothing is said about what lies above a root, so that a layer never replaces a directory, or a symlink to one,
-    of the base (`lib -> usr/lib`).
+    of the base (`lib -> usr/lib`). A hard link has the mode and the owner of its file: they are one file, and readers differ in
+    whose mode counts.
     """
 
     entries: tuple[Entry, ...]
     roots: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        kinds: dict[bytes, Kind] = {}
+        known: dict[bytes, Entry] = {}
         before = b""
         roots = frozenset(self.roots)
         for entry in self.entries:
@@ -89,21 +90,21 @@ class Tree:
             if path <= before:
                 raise _fault(path, "stands twice in one layer" if path == before else "is not in order")
             parent, _, name = path.rpartition(b"/")
-            above = kinds.get(parent)
+            above = known.get(parent)
             _check_path(path, path.split(b"/") if above is None else (name,))  # what is above has been checked already
             _check(entry)
-            if parent and path not in roots and above is not Kind.DIRECTORY:
+            if parent and path not in roots and (above is None or above.kind is not Kind.DIRECTORY):
                 raise _fault(path, "has no folder above it in the layer")
-            if entry.kind is Kind.HARD_LINK and kinds.get(entry.link) is not Kind.FILE:
-                raise _fault(path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
-            kinds[path] = entry.kind
+            if entry.kind is Kind.HARD_LINK:
+                _check_hard_link(entry, known.get(entry.link))
+            known[path] = entry
             before = path
 
     @classmethod
     def of(cls, entries: Iterable[Entry], roots: Iterable[bytes] = ()) -> Tree:
         """A tree of these entries, in any order, with the missing folders between the roots and them added.
 
-        Two equal directories are one; any other path that comes twice is a SourceError.
+        Two equal directories are one; any other path that comes twice is a SourceError. Hard links get their file's mode and owner.
         """
         roots = tuple(sorted(roots))
         known: dict[bytes, Entry] = {}
@@ -111,7 +112,9 @@ class Tree:
             other = known.setdefault(entry.path, entry)
             if other is not entry and not (other == entry and entry.kind is Kind.DIRECTORY):
                 raise _fault(entry.path, "comes twice")
-        for path in list(known):
+        for path, entry in list(known.items()):
+            if entry.kind is Kind.HARD_LINK and (real := known.get(entry.link)) is not None:
+                known[path] = entry._replace(mode=real.mode, uid=real.uid, gid=real.gid)
             while path not in roots and (path := path.rpartition(b"/")[0]) and path not in known:
                 known[path] = directory(path)
         return cls(tuple(known[path] for path in sorted(known)), roots)
@@ -143,6 +146,13 @@ def _check(entry: Entry) -> None:
             raise _fault(path, "is a link with a target that is empty, too long, or has a NUL in it")
     elif entry.link:
         raise _fault(path, "has a link target and is no link")
+
+
+def _check_hard_link(entry: Entry, real: Entry | None) -> None:
+    if real is None or real.kind is not Kind.FILE:
+        raise _fault(entry.path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
+    if (entry.mode, entry.uid, entry.gid) != (real.mode, real.uid, real.gid):
+        raise _fault(entry.path, f"is a hard link to {show(entry.link)} with another mode or owner")
 
 
 def _fault(path: bytes, what: str, hint: str = "") -> SourceError:

@@ -29,6 +29,10 @@ KEYS = [
     "user",
     "codec",
     "created",
+    "gates",
+    "unsafe-pickle",
+    "secrets",
+    "allow",
     "path",
     "from",
 ]

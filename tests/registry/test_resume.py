@@ -77,6 +77,24 @@ def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Cli
     assert script.received <= SIZE + CHUNK
 
 
+def test_a_stream_that_only_lacked_its_name_is_read_and_named(script: Script, client: Client, tmp_path: Path) -> None:
+    script.plan("PUT", "/uploads/", Drop(), times=9)
+    with pytest.raises(Lost):
+        client(journal=tmp_path, patience=ONCE).push_stream(at(script.host), Cold(noise(SIZE), SIZE, "recipe"))
+    script.planned.clear()
+    again = Cold(noise(SIZE), SIZE, "recipe")
+    sent = client(journal=tmp_path).push_stream(at(script.host), again)
+    assert (sent.how, sent.bytes, again.passes) == ("resumed", 0, 1)
+    assert script.blobs["team/model", str(again.descriptor.digest)] == again.data
+
+
+@pytest.mark.parametrize("length", [None, 0])
+def test_an_empty_stream_is_a_blob_too(script: Script, client: Client, length: int | None) -> None:
+    stream = Cold(b"", length)
+    client().push_stream(at(script.host), stream)
+    assert script.blobs["team/model", str(stream.descriptor.digest)] == b""
+
+
 def test_a_stream_that_changed_since_it_was_cut_begins_anew(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     with pytest.raises(Lost):

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from modelcrate.cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = f"{ROOT / 'builder'}{os.pathsep}{ROOT / 'layers'}"
 SECONDS = 120.0
@@ -53,6 +57,7 @@ class Crate:
     environment: Mapping[str, str]
     prefix: tuple[str, ...] = ()
     folder: Path | None = None
+    python: str = sys.executable
 
     @classmethod
     def at(cls, home: Path, prefix: Sequence[str] = (), folder: Path | None = None, **environment: str) -> Crate:
@@ -60,7 +65,7 @@ class Crate:
         return cls(home, {**given, "PYTHONDONTWRITEBYTECODE": "1", **environment}, tuple(prefix), folder)
 
     def command(self, *words: str | Path) -> list[str]:
-        return [*self.prefix, sys.executable, "-m", "modelcrate", *map(str, words)]
+        return [*self.prefix, self.python, "-m", "modelcrate", *map(str, words)]
 
     def __call__(self, *words: str | Path) -> Result:
         done = subprocess.run(
@@ -77,13 +82,13 @@ class Crate:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_usual_signals,
+            preexec_fn=_usual_signals,  # noqa: PLW1509 - no thread of the tests holds a lock that this needs
         )
 
     def signalled(self, wanted: Callable[[dict[str, Any]], bool], number: int, *words: str | Path) -> Result:
         """Run it with `--progress json`, and send a signal at the first event that is wanted."""
         with self.start(*words, "--progress", "json") as process:
-            assert process.stderr is not None and process.stdout is not None
+            assert process.stderr is not None
             seen: list[str] = []
             for line in process.stderr:
                 seen.append(line.decode())
@@ -94,6 +99,32 @@ class Crate:
                 raise AssertionError(f"that event did not come:\n{''.join(seen)}")
             out, err = process.communicate(timeout=SECONDS)
         return Result(process.returncode, out.decode(), "".join(seen) + err.decode())
+
+
+@dataclass(frozen=True)
+class Inside(Crate):
+    """The same in this process, which saves the start. `start` and `signalled` still start processes."""
+
+    run: Callable[[Sequence[str]], Result] = lambda words: Result(1, "", "")
+
+    @classmethod
+    def of(cls, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inside:
+        outside = Crate.at(home)
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("MODELCRATE_HOME", str(home))
+
+        def run(words: Sequence[str]) -> Result:
+            capfd.readouterr()
+            try:
+                code = main(words)
+            except SystemExit as end:
+                code = int(end.code or 0)
+            return Result(code, *capfd.readouterr())
+
+        return cls(home, outside.environment, run=run)
+
+    def __call__(self, *words: str | Path) -> Result:
+        return self.run([str(word) for word in words])
 
 
 def half_made(*folders: Path) -> list[Path]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import RegistryError
-from support.installed import REPOSITORY, Modelcrate
+from support.shared_command import REPOSITORY, Modelcrate
 from support.rootfs import tiny_rootfs
 
 PROJECT = REPOSITORY / "fixtures" / "projects" / "diabetes"
@@ -42,6 +41,7 @@ def home(folder: Path) -> Path:
 class Built:
     """An image in every form that an engine may want. `receipt` is what the build said."""
 
+    project: Path
     folder: Path
     modelcrate: Modelcrate
     receipt: Mapping[str, Any] = field(repr=False)
@@ -74,15 +74,19 @@ class Built:
 
 
 def build(project: Path, folder: Path, modelcrate: Modelcrate, name: str) -> Built:
-    """The project's image as a layout and as both archives. A mirror that can't be reached skips the test."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The project's image as a layout and as both archives."""
     places = [f"oci:{folder}/oci:1", f"oci-archive:{folder}/oci.tar", f"docker-archive:{folder}/docker.tar:{name}"]
+    return build_places(project, folder, modelcrate, places)
+
+
+def build_places(project: Path, folder: Path, modelcrate: Modelcrate, places: Sequence[str]) -> Built:
+    """The project's image at these outputs. A mirror that can't be reached skips the test."""
     options = [word for place in places for word in ("-o", place)]
     done = modelcrate.run("build", project, *options, "--json", "--progress", "none")
     if done.returncode == RegistryError.exit_code:
         pytest.skip(f"no package mirror answers: {done.stderr.strip()[:300]}")
     assert done.returncode == 0, done.stderr
-    return Built(folder, modelcrate, json.loads(done.stdout))
+    return Built(project, folder, modelcrate, json.loads(done.stdout))
 
 
 def copy_of_demo(folder: Path, **keys: str) -> Path:
@@ -117,8 +121,3 @@ def small_project(folder: Path, base: str = "rootfs:base.tar", **keys: str) -> P
         f"name: small\nbase: {base}\nmodels:\n  - {{path: model, name: letters, version: 3}}\nlabels: {{team: research}}\n{more}"
     )
     return folder
-
-
-def members(archive: Path) -> list[str]:
-    with tarfile.open(archive) as tar:
-        return tar.getnames()

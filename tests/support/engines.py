@@ -220,6 +220,11 @@ def podman(program: str = "podman") -> Iterator[Podman]:
 class Containerd:
     socket: Path
 
+    @property
+    def snapshots(self) -> tuple[str, str]:
+        """The option that says how layers are unpacked."""
+        return "--snapshotter", "native" if storage_driver(self.socket.parent) == "vfs" else "overlayfs"
+
     def __call__(self, *words: str | Path) -> str:
         return call("ctr", "-a", self.socket, *words)
 

@@ -86,6 +86,12 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
         env=st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True), _texts, max_size=4),
         labels=st.dictionaries(_labels, _texts, max_size=4),
         user=st.sampled_from(["10001:0", "0", "app:users", "4294967294:1"]),
+        gates=st.builds(
+            values.Gates,
+            st.sampled_from(["refuse", "warn", "allow"]),
+            st.sampled_from(["refuse", "warn", "allow"]),
+            st.lists(st.sampled_from(["my_package", "a.b.c", "a.b:Name"]), max_size=2, unique=True).map(tuple),
+        ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
         workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),
         created=st.none()

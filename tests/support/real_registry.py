@@ -44,15 +44,19 @@ class Running:
     data: Path
     process: subprocess.Popen[bytes]
 
+    @property
+    def log(self) -> Path:
+        return self.data.parent / "log"
+
 
 @contextmanager
-def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0) -> Iterator[Running]:
-    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration."""
+def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0, level: str = "error") -> Iterator[Running]:
+    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration. At `level` info it logs every answer."""
     port, data = port or free_port(), folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     config.write_text(
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        f"version: 0.1\nlog: {{level: {level}, accesslog: {{disabled: true}}}}\n"
         f"storage:\n  filesystem: {{rootdirectory: {data}, maxthreads: 100}}\n  delete: {{enabled: true}}\n"
         "  cache: {blobdescriptor: inmemory}\n"
         f"http:\n  addr: 127.0.0.1:{port}\n  secret: lab\n{tls}{auth}"

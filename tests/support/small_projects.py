@@ -23,11 +23,11 @@ def model_only(folder: Path, data: bytes = b"weights" * 1000, base: str = "scrat
     return folder
 
 
-def sparse_model(folder: Path, size: int, name: str = "large") -> Path:
-    """A model that takes long to read and no room on the disk. Not compressed, so that reading it is all there is to do."""
+def sparse_model(folder: Path, size: int, name: str = "large", codec: str = "none") -> Path:
+    """A model that takes long to read and no room on the disk. Where it is not compressed, reading it is all there is to do."""
     model_only(folder, b"", name=name)
     with open(folder / "modelcrate.yaml", "a") as file:
-        file.write("codec: none\n")
+        file.write(f"codec: {codec}\n")
     with open(folder / "model.bin", "wb") as model:
         model.truncate(size)
     return folder

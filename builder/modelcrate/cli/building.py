@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-from modelcrate.outputs import Nameable, Output
+from modelcrate.outputs import Nameable, Output, Preparable
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
@@ -33,6 +33,9 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the image goes; may be given several times",
     )
     parser.add_argument("--push", action="append", default=[], metavar="REF", help="short for -o registry:REF")
+    parser.add_argument(
+        "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
+    )
     parser.add_argument(
         "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
     )
@@ -65,17 +68,27 @@ def _reuse(args: argparse.Namespace, name: str) -> tuple[str, ...]:
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
-    wanted = [outputs.parse(text) for text in (*args.output, *(f"registry:{ref}" for ref in args.push))]
+    wanted = [outputs.parse(text) for text in _wanted(args)]
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
-        named = [_named(output, name) for output in wanted] or [StoreOutput(name)]
+        named = [_told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
         return pipeline.deliver(receipt, places, settings, emit)
+
+
+def _wanted(args: argparse.Namespace) -> list[str]:
+    """The outputs that were named, spelt out."""
+    return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
+
+
+def _told(output: Output, prepared: Prepared) -> Output:
+    """An output that takes more than an image is told where the image comes from."""
+    return output.prepared(prepared) if isinstance(output, Preparable) else output
 
 
 def _named(output: Output, name: str) -> Output:

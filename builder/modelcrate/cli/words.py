@@ -122,6 +122,6 @@ def whole_text(name: str, image: Image | Index) -> str:
 
 
 def _fate(layer: ImageLayer) -> str:
-    words = {"built": "built", "known": "known", "reused": "as it was"}
-    why = f": {layer.why}" if layer.why else ""
-    return words[layer.origin] + why
+    if layer.foreign:
+        return "the base's own"
+    return f"{layer.origin}: {layer.why}" if layer.why else layer.origin

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from modelcrate.image import ANNOTATION, Graph, Image, ImageLayer, Index
+from modelcrate.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import (
@@ -76,6 +76,14 @@ class Found:
         members = [each for each in _leaves(self.collection, self.descriptor, 0) if _runnable(each)]
         images = tuple(read_image(self.collection, member) for member in members)
         return Index(Literal(self.collection.read(self.descriptor), self.descriptor.media_type), images)
+
+    def copy(self) -> Copy:
+        """It as it is, to be put elsewhere."""
+        try:
+            images = self.whole().images
+        except CrateError:
+            images = ()  # an artifact: it is copied, and can't be run
+        return Copy(self.descriptor, images, self.graph())
 
     def graph(self) -> Graph:
         """All that it names, byte for byte, whatever it is: for copies, which change nothing."""
@@ -186,7 +194,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), _told(notes))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), read_inputs(notes))
     key = None
     if "layer.key" in notes:
         try:
@@ -197,7 +205,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     return ImageLayer(role, notes.get("layer.name", ""), layer, collection.blob(descriptor), "reused", key=key)
 
 
-def _told(notes: Mapping[str, str]) -> tuple[str, ...]:
+def read_inputs(notes: Mapping[str, str]) -> tuple[str, ...]:
     """What a layer says that it was made of."""
     try:
         said = parse_json(notes["layer.inputs"].encode()) if "layer.inputs" in notes else []

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from modelcrate.inputs import Found
 from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, verified
+from modelcrate_layers.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,19 @@ def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:
     client = Registry(settings.registries)
     wanted = reference.at(digest) if digest is not None else reference
     return Found(RegistryCollection(client, reference), client.resolve(wanted))
+
+
+def copy_referrers(found: Found, target: str, settings: Settings) -> int:
+    """Copy what refers to an image from its repository to another: blobs, then the referrers themselves. Returns how many."""
+    source = found.collection
+    kind, _, rest = target.partition(":")
+    if not isinstance(source, RegistryCollection) or kind != "registry":
+        raise UserError("referrers are copied from registry to registry only", where=target)
+    to = Reference.parse(rest)
+    referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
+    with Registry(settings.registries) as client:
+        for descriptor in referrers:
+            graph = Found(source, descriptor).graph()
+            client.push_blobs(to, graph.blobs)
+            client.push_referrer(to, graph.root.data)
+    return len(referrers)

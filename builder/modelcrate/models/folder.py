@@ -49,7 +49,7 @@ class FolderShelf:
             yield FolderWriting(self, layout, emit)
 
     def images(self, repository: str, tag: str) -> Output:
-        return LayoutOutput(self.root, f"{repository}:{tag}")
+        return LayoutOutput(self.root, f"{repository}.{tag}")  # no colon, which would be an address's own
 
     def _entries(self) -> list[tuple[str, Descriptor]]:
         """Tags of models with their manifests."""

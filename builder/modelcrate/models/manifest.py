@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelcrate.image import ANNOTATION, timestamp
-from modelcrate.inputs import read_codec
+from modelcrate.image import ANNOTATION, timestamp, told
+from modelcrate.inputs import read_codec, read_inputs
 from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
@@ -107,6 +107,7 @@ def _notes(record: ModelRecord) -> dict[str, str]:
 def _descriptor(tar: ModelTar) -> Descriptor:
     plain, layer = tar.layer.descriptor, tar.layer
     notes = {"name": tar.name, "codec": str(layer.codec), "tar-size": str(layer.tar_size)}
+    notes |= {"inputs": told(layer.inputs)} if layer.inputs else {}
     return Descriptor(
         _TYPES[plain.media_type], plain.digest, plain.size, {_LAYER + key: value for key, value in notes.items()}
     )
@@ -136,8 +137,8 @@ def _map(notes: Mapping[str, str], name: str) -> dict[str, Any]:
 
 def _tar(descriptor: Descriptor, diff_id: Digest) -> ModelTar:
     kind = _IMAGE_TYPES[descriptor.media_type]
-    notes = descriptor.annotations
-    codec = read_codec(notes.get(_LAYER + "codec", ""), _CODECS[kind])
-    size = descriptor.size if codec.name == "none" else int(notes[_LAYER + "tar-size"])
+    notes = {key.removeprefix(ANNOTATION): text for key, text in descriptor.annotations.items()}
+    codec = read_codec(notes.get("layer.codec", ""), _CODECS[kind])
+    size = descriptor.size if codec.name == "none" else int(notes["layer.tar-size"])
     plain = Descriptor(kind, descriptor.digest, descriptor.size)
-    return ModelTar(notes[_LAYER + "name"], Layer(plain, diff_id, size, codec))
+    return ModelTar(notes["layer.name"], Layer(plain, diff_id, size, codec, read_inputs(notes)))

@@ -18,8 +18,8 @@ from modelcrate.outputs import Output
 from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.pack import Sink
 from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
 from modelcrate.registry.faults import Refusal
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Literal
 

@@ -16,11 +16,12 @@ from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit
-    from modelcrate.image import Image, Index
+    from modelcrate.image import Deliverable
+    from modelcrate.pipeline import Prepared
     from modelcrate.settings import Settings
 
 
-_SHARED = frozenset({"archive"})
+_SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})
 """What is in this folder and is no output: what outputs have in common."""
 
 
@@ -47,7 +48,7 @@ class Output(Protocol):
         """The place, in the user's words."""
         ...
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         """Put the image there. Afterwards all of it is there under its name, or nothing is changed and an error says why."""
         ...
 
@@ -57,6 +58,13 @@ class Nameable(Protocol):
     """An output whose target may lack the image's name."""
 
     def named(self, name: str) -> Output: ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """An output that takes more than an image: what it was made from."""
+
+    def prepared(self, source: Prepared) -> Output: ...
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelcrate.events import Emit
-from modelcrate.image import Image, ImageLayer, Index, replaced
+from modelcrate.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.inputs import plain_size
 from modelcrate.outputs import Delivered, archive
 from modelcrate.reference import Reference
@@ -62,15 +62,17 @@ class DockerArchiveOutput:
         """The same place, with a name if it had none."""
         return self if self.name else DockerArchiveOutput(self.file, name)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
-        if isinstance(image, Index):
-            have = ", ".join(str(each.platform) for each in image.images)
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        if len(image.images) != 1:
+            have = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
             raise UserError(
-                "a docker archive holds an image for one platform", where=self.target, why=f"this one is for {have}",
+                "a docker archive holds an image for one platform",
+                where=self.target,
+                why=f"this one has {have}",
                 hint="choose one with --platform, or write an oci-archive",
-            )  # fmt: skip
-        image = plain(image)
+            )
         full, short, tag = _names(self.name or "modelcrate:latest")
+        image = plain(image.images[0])
         graph = image.graph()
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
         legacy = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.inputs.layout import split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
@@ -33,7 +33,7 @@ class LayoutOutput:
     def target(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         fresh = not self.path.exists()
         try:
             return write(Layout.create(self.path), image, self.tag, emit, KIND, self.target)
@@ -43,7 +43,7 @@ class LayoutOutput:
             raise
 
 
-def write(layout: Layout, image: Image | Index, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
+def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
     """Blobs and documents all at once, the name last: whoever reads meanwhile sees the old image or the new one."""
     graph = image.graph()
     sent = there = 0

@@ -6,15 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.reference import Reference
 from modelcrate.registry import events
-from modelcrate.registry.client import Registry
 from modelcrate.registry.pulls import RemoteBlob
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
 from modelcrate_layers.recipe import Layer, Measuring
@@ -24,6 +25,9 @@ EXAMPLE = "HOST/REPOSITORY[:TAG]"
 
 ASKED_FIRST = 32 << 20
 """A new layer below this size is measured before it is sent: asking whether the registry has it costs less than sending it."""
+
+LARGE = 64 << 20
+"""Bytes for which a registry's hashing takes so long that silence would look like a fault."""
 
 
 def parse(target: str) -> RegistryOutput:
@@ -46,7 +50,7 @@ class RegistryOutput:
         with Registry(settings.registries, Progress(emit)) as client:
             yield RegistrySession(self.reference, client, emit)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         with self.session(settings, emit) as session:
             return session.deliver(image, settings, emit)
 
@@ -71,7 +75,7 @@ class RegistrySession:
         self.client.push_stream(self.reference, measuring)
         return measuring.layer
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         graph = image.graph()
         descriptor, sent = self.client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
@@ -87,21 +91,31 @@ class Progress:
     def __init__(self, emit: Emit) -> None:
         self._emit, self._lock = emit, threading.Lock()
         self._done: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def __call__(self, event: object) -> None:
         match event:
             case events.Moved(_, name, done, total):
                 self._moved(f"push {name}", done, total)
             case events.Waiting(name):
-                self._emit(Notice(f"waiting for the registry, which hashes {name}"))
-            case events.Retrying(where, why, seconds, _):
-                self._emit(Notice(f"{where}: {why}; again in {seconds:.1f} s"))
+                if self._done.get(f"push {name}", 0) >= LARGE:
+                    self._emit(Notice(f"waiting for the registry, which hashes {name}"))
+            case events.Retrying(where, why, _, _):
+                self._once(f"{urlsplit(where.rpartition(' ')[2]).netloc or where}: {why}; trying again for a while")
             case events.Resumed(name, offset):
                 self._emit(Notice(f"{name}: goes on at byte {offset}"))
             case events.Restarted(name, why):
                 self._emit(Notice(f"{name}: begins anew, {why}"))
             case events.Warned(where, text):
                 self._emit(Notice(f"{where}: {text}"))
+
+    def _once(self, text: str) -> None:
+        """Parallel uploads fail in chorus; it is said once."""
+        with self._lock:
+            if text in self._said:
+                return
+            self._said.add(text)
+        self._emit(Notice(text))
 
     def _moved(self, label: str, done: int, total: int | None) -> None:
         with self._lock:

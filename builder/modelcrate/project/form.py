@@ -18,8 +18,10 @@ from modelcrate.project.grammar import (
     BaseWords,
     Codec,
     EnvName,
+    Gate,
     Inside,
     Label,
+    Module,
     Name,
     OptionalAnywhere,
     OptionalCodec,
@@ -131,6 +133,18 @@ class CodecForm(Form):
     entry: OptionalCodec = Field(None, description="For the layer of the entry script.")
 
 
+class GatesForm(Form):
+    """What is looked for before a build, and what becomes of it."""
+
+    unsafe_pickle: Gate = Field(
+        "warn",
+        alias="unsafe-pickle",
+        description="Pickles that name what no list knows; default: warn. What runs code is refused, unless this is allow.",
+    )
+    secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
+    allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
+
+
 class ProjectForm(Form):
     """The project file of modelcrate: what goes into the image."""
 
@@ -181,6 +195,11 @@ class ProjectForm(Form):
     workspace: OptionalWorkspace = Field(
         None, description="Where registered models are: a folder, or HOST/PREFIX of a registry."
     )
+    gates: GatesForm = Field(
+        default_factory=lambda: GatesForm.model_validate({}),
+        description="What is looked for before a build: unsafe pickles and secrets.",
+        json_schema_extra={"default": {}},
+    )
 
 
 FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
@@ -190,6 +209,7 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("models",): ("a model", ModelForm),
     ("entry",): ("the entry", EntryForm),
     ("codec",): ("the codec", CodecForm),
+    ("gates",): ("the gates", GatesForm),
 }
 """The mappings of the file by where they stand (positions in lists left out), and what they are called in a message."""
 
@@ -287,6 +307,7 @@ def value_of(form: ProjectForm) -> values.Project:
         codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
         created=form.created,
         workspace=form.workspace,
+        gates=values.Gates(form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow)),
     )
 
 

@@ -247,5 +247,14 @@ AnyText = Annotated[str, Text("a text")]
 Label = Annotated[str, Text("a label: no spaces at its ends, no line breaks", r"[^\s]([^\r\n]*[^\s])?")]
 User = Annotated[str, Text("uid[:gid], numbers or names", f"{_UID}(:{_UID})?", _user)]
 OptionalTime = Annotated[datetime | None, Text("a time such as 2026-01-01T00:00:00Z", _TIME, _created, ("string",))]
+Gate = Annotated[values.Gate, Text("refuse, warn or allow", choices=("refuse", "warn", "allow"))]
+Module = Annotated[
+    str,
+    Text(
+        "a module such as my_package.models, or one name in it: module:Name",
+        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?",
+        types=("string",),
+    ),
+]
 Codec = Annotated[values.Codec, _CODEC]
 OptionalCodec = Annotated[values.Codec | None, _CODEC]

@@ -26,6 +26,7 @@ _TYPES: Mapping[str, type[Any]] = {
         values.Dependencies,
         values.DockerArchiveBase,
         values.Entry,
+        values.Gates,
         values.LayoutBase,
         values.Model,
         values.OciArchiveBase,

@@ -32,6 +32,9 @@ Codec = Literal["auto", "gzip", "zstd", "none"]
 
 Role = Literal["base", "dependencies", "models", "entry"]
 
+Gate = Literal["refuse", "warn", "allow"]
+"""What becomes of a finding: it ends the build, it is told, or nobody looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class DebianBase:
@@ -190,6 +193,18 @@ class Codecs:
 
 
 @dataclass(frozen=True, slots=True)
+class Gates:
+    """What is looked for before a build. `allow` are modules, or `module:name`s, that pickles may name beyond the built-in lists.
+
+    `unsafe_pickle` is about names that nobody knows; what is known to run code is refused under `warn`, too.
+    """
+
+    unsafe_pickle: Gate = "warn"
+    secrets: Gate = "refuse"
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A whole project file."""
 
@@ -210,6 +225,7 @@ class Project:
     """The image's creation time in UTC; never touches a layer."""
     workspace: str | None = None
     """Where registered models are: a folder, or HOST/PREFIX of a registry."""
+    gates: Gates = Gates()
 
 
 def model_name(path: Path) -> str:

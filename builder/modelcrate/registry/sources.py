@@ -129,6 +129,7 @@ class Reader:
         self._pieces: Iterator[bytes] | None = None
         self._rest = b""
         self._at = 0
+        self.ended = False
 
     def take(self, offset: int, size: int | None) -> Iterator[bytes]:
         """`size` bytes from `offset`, or all that are left. Behind the last byte the source is read to its end,
@@ -168,6 +169,7 @@ class Reader:
             if self._next():
                 raise SourceError("a layer grew while it was sent", where=self._source.name, why=f"over {length} bytes")
             self._pieces = None
+            self.ended = True
 
 
 @dataclass(frozen=True, slots=True)

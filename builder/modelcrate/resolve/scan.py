@@ -37,7 +37,12 @@ def scan(layer: ImageLayer, cache: Path) -> Scan:
     path = cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
     if (seen := _remembered(path)) is not None:
         return seen
-    found = _look(layer)
+    try:
+        found = _look(layer)
+    except IntegrityError:
+        for _ in layer.blob.chunks():  # if the bytes are not those that were promised, that is what is wrong
+            pass
+        raise
     with machine(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(

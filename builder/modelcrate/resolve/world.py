@@ -66,7 +66,7 @@ def resolve(
     wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
     supplier = Supplier(sources, debs, wheels)
     placed = [replace(each, wheels=tuple(map(supplier.placed, each.pins.wheels))) for each in resolved]
-    return World(asked(project, folder, _server(project)), tuple(placed), supplier)
+    return World(asked(project, folder, server(project)), tuple(placed), supplier)
 
 
 def conflicts(world: World) -> None:
@@ -82,7 +82,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, platform, sources, now, pins)
     else:
-        from modelcrate.resolve.base import resolve_foreign
+        from modelcrate.resolve.foreign import resolve_foreign
 
         digest = pins.base if pins is not None else None
         settings = sources.settings
@@ -135,7 +135,7 @@ def _wanted(needs: Dependencies) -> bool:
     return bool(needs.requirements) or needs.pylock is not None
 
 
-def _server(project: Project) -> tuple[str, ...]:
+def server(project: Project) -> tuple[str, ...]:
     return SERVER if project.entry is not None else ()
 
 
@@ -149,5 +149,5 @@ def _lock_wheels(sources: Sources, target: Target | None) -> tuple[PinnedWheel, 
     files = (folder / needs.requirements,) if isinstance(needs.requirements, Path) else ()
     lines = needs.requirements if isinstance(needs.requirements, tuple) else ()
     pylock = folder / needs.pylock if needs.pylock else None
-    wanted = Requirements((*lines, *_server(project)), files, pylock)
+    wanted = Requirements((*lines, *server(project)), files, pylock)
     return lock_wheels(wanted, target, sources.index, sources.uv)

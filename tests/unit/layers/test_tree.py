@@ -83,6 +83,14 @@ def test_a_hard_link_needs_an_earlier_file_and_no_folder_or_link() -> None:
             Tree.of(entries)
 
 
+def test_a_hard_link_has_the_mode_and_the_owner_of_its_file() -> None:
+    real = Entry(b"a", Kind.FILE, 0o750, A, uid=7, gid=8)
+    linked = Tree.of([hard_link(b"b", b"a"), real]).entries[1]
+    assert (linked.mode, linked.uid, linked.gid) == (0o750, 7, 8)
+    with pytest.raises(SourceError, match="with another mode or owner"):
+        Tree((real, hard_link(b"b", b"a")))
+
+
 def test_nothing_lies_below_what_is_no_folder() -> None:
     for above in (file(b"a", A), symlink(b"a", b"x")):
         with pytest.raises(SourceError, match="a/b has no folder above it"):

@@ -21,7 +21,7 @@ from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import LockedError, UserError
+from modelcrate_layers.errors import LockedError, UserError, placed
 
 ForeignBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
@@ -37,6 +37,19 @@ def resolve_foreign(
     digest: Digest | None = None,
 ) -> Below:
     """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
+    path = getattr(base, "path", None)
+    with placed(str(folder / path) if path else f"base {base}"):
+        return _foreign(base, platform, python, folder, settings, digest)
+
+
+def _foreign(
+    base: ForeignBase,
+    platform: Platform,
+    python: str | None,
+    folder: Path,
+    settings: Settings,
+    digest: Digest | None,
+) -> Below:
     if isinstance(base, ScratchBase):
         return Below(
             "scratch",
@@ -82,16 +95,17 @@ def _find(
 def _with_python(
     below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, look: bool = True
 ) -> Below:
-    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it."""
+    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it.
+
+    A base on this machine is looked through in any case: what it claims and where its members lead is checked then.
+    """
+    seen = [path for layer in below.layers for path in scan(layer, settings.cache).interpreters] if look else []
     if given is not None:
         version = re.search(r"python(3\.[0-9]+)$", str(given))
         return _python(below, str(given), python or (version[1] if version else ""))
     told = re.match(r"(3\.[0-9]+)\b", environment(below.config).get("PYTHON_VERSION", ""))
     if told:
         return _python(below, f"/usr/local/bin/python{told[1]}", told[1], python)
-    if not look:
-        return below
-    seen = [path for layer in below.layers for path in scan(layer, settings.cache).interpreters]
     fitting = [path for path in seen if python is None or path.endswith(f"python{python}")]
     if fitting:
         return _python(below, fitting[0], fitting[0].rpartition("python")[2])

@@ -1,0 +1,71 @@
+"""What kind of model a file is, and what it says of itself, by its first bytes; the one door to the readers beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, BinaryIO
+
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models import gguf, onnx, safetensors
+from modelcrate_layers.models.allowed import Judged, Verdict, judge
+from modelcrate_layers.models.unpacked import pickles_in
+
+WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
+"""Names that promise one of the formats whose headers are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`format` is a word such as `safetensors`, empty where nobody knows; `fault` says what is wrong with the header."""
+
+    format: str
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    fault: str = ""
+    pickles: tuple[Judged, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its pickles."""
+        return max((each.verdict for each in self.pickles), key=lambda one: one.value, default=Verdict.SAFE)
+
+
+def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> Facts:
+    """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
+    head = file.read(16)
+    ending = PurePath(name).suffix.lower()
+    try:
+        if ending == ".safetensors":
+            return Facts("safetensors", safetensors.read(file, size).facts())
+        if head.startswith(b"GGUF") or ending == ".gguf":
+            return Facts("gguf", gguf.read(file, size).facts())
+        if ending == ".onnx":
+            return Facts("onnx", onnx.read(file, size).facts())
+    except (IntegrityError, OverflowError) as fault:
+        return Facts(
+            ending.lstrip(".") or "gguf", fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
+        )
+    found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
+    if not found:
+        return Facts(_BY_HEAD.get(head[:4], ""))
+    names = sorted({str(named) for each in found for named in each.names})
+    modules = sorted({named.module.partition(".")[0] for each in found for named in each.names})
+    told = {
+        "modules": modules,
+        "names": names[:200],
+        "pickles": len(found),
+        "frameworks": sorted({each.framework for each in found}),
+    }
+    return Facts(_pickled(head, found), told, pickles=tuple(found))
+
+
+def _pickled(head: bytes, found: list[Judged]) -> str:
+    if head.startswith(b"PK"):
+        return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
+    if head.startswith(b"\x93NUMPY"):
+        return "numpy"
+    return "joblib" if any(named.module.startswith("joblib") for each in found for named in each.names) else "pickle"
+
+
+_BY_HEAD = {b"\x89HDF": "hdf5", b"CBM1": "catboost", b"\x93NUM": "numpy"}

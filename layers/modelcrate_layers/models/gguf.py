@@ -1,0 +1,142 @@
+"""The header of a GGUF file (llama.cpp), versions 2 and 3: its metadata and its tensors. No byte of a tensor is read."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.tape import Tape
+
+MAX_TENSORS = 1_000_000
+MAX_PAIRS = 100_000
+MAX_ITEMS = 1 << 24
+"""Items of one array: vocabularies have some hundred thousand."""
+
+_TEXT, _ARRAY = 8, 9
+_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_KEPT = 200
+_TYPES = {
+    0: "F32",
+    1: "F16",
+    2: "Q4_0",
+    3: "Q4_1",
+    6: "Q5_0",
+    7: "Q5_1",
+    8: "Q8_0",
+    9: "Q8_1",
+    10: "Q2_K",
+    11: "Q3_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    15: "Q8_K",
+    24: "I8",
+    25: "I16",
+    26: "I32",
+    27: "I64",
+    28: "F64",
+    30: "BF16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gguf:
+    version: int
+    metadata: Mapping[str, object]
+    tensors: tuple[tuple[str, tuple[int, ...], int], ...]
+    """Name, shape and the number of the type."""
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(shape) for _, shape, _ in self.tensors)
+
+    def facts(self) -> dict[str, Any]:
+        plain = {key: value for key, value in self.metadata.items() if key.startswith("general.")}
+        types = Counter(_TYPES.get(kind, f"type {kind}") for _, _, kind in self.tensors)
+        return {
+            "version": self.version,
+            "tensors": len(self.tensors),
+            "parameters": self.parameters,
+            "dtypes": dict(sorted(types.items())),
+            "metadata": dict(sorted(plain.items())),
+        }
+
+
+def read(file: BinaryIO, size: int) -> Gguf:
+    """The header. Short numbers and texts are kept, arrays are passed over."""
+    file.seek(0)
+    tape = Tape(file)
+    if tape.read(4) != b"GGUF":
+        raise IntegrityError("is no GGUF file")
+    version, tensors, pairs = struct.unpack("<IQQ", tape.read(20))
+    if version not in (2, 3) or tensors > MAX_TENSORS or pairs > MAX_PAIRS:
+        raise IntegrityError(f"is a GGUF file that can't be: version {version}, {tensors} tensors, {pairs} values")
+    metadata: dict[str, object] = {}
+    for _ in range(pairs):
+        key = _text(tape, size)
+        value = _value(tape, _u32(tape), size)
+        if value is not None and len(metadata) < 1000:
+            metadata[key] = value
+    found = tuple(_tensor(tape, size) for _ in range(tensors))
+    return Gguf(version, metadata, found)
+
+
+def _tensor(tape: Tape, size: int) -> tuple[str, tuple[int, ...], int]:
+    name, sides = _text(tape, size), _u32(tape)
+    if sides > 8:
+        raise IntegrityError(f"has a tensor of {sides} dimensions")
+    shape = struct.unpack(f"<{sides}Q", tape.read(8 * sides))
+    kind, offset = struct.unpack("<IQ", tape.read(12))
+    if offset > size or math.prod(shape) > 1 << 48:
+        raise IntegrityError(f"has a tensor that can't lie in it: {name[:80]!r}")
+    return name, shape, kind
+
+
+def _value(tape: Tape, kind: int, size: int) -> object:
+    """A number or a short text; None for what is passed over."""
+    if kind == _TEXT:
+        text = _text(tape, size)
+        return text if len(text) <= _KEPT else None
+    if kind == _ARRAY:
+        inner, count = struct.unpack("<IQ", tape.read(12))
+        if count > MAX_ITEMS or inner == _ARRAY:
+            raise IntegrityError(f"has an array of {count} items, or of arrays")
+        if inner == _TEXT:
+            for _ in range(count):
+                tape.skip(_length(tape, size))
+        else:
+            tape.skip(count * struct.calcsize("<" + _letter(inner)))
+        return None
+    letter = "<" + _letter(kind)
+    number = struct.unpack(letter, tape.read(struct.calcsize(letter)))[0]
+    return number if not isinstance(number, float) or math.isfinite(number) else None
+
+
+def _letter(kind: int) -> str:
+    if kind not in _NUMBERS:
+        raise IntegrityError(f"has a value of the unknown type {kind}")
+    return _NUMBERS[kind]
+
+
+def _u32(tape: Tape) -> int:
+    return int.from_bytes(tape.read(4), "little")
+
+
+def _length(tape: Tape, size: int) -> int:
+    length = int.from_bytes(tape.read(8), "little")
+    if length > size:
+        raise IntegrityError("has a text longer than itself")
+    return length
+
+
+def _text(tape: Tape, size: int) -> str:
+    length = _length(tape, size)
+    if length > 1 << 20:
+        tape.skip(length)
+        return ""
+    return tape.read(length).decode("utf-8", "replace")

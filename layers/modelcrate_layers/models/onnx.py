@@ -1,0 +1,256 @@
+"""An ONNX model as a protobuf (onnx.proto): opsets, inputs, outputs, and the shapes of its weights. Weights are passed over."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.tape import Tape
+
+MAX_FIELDS = 5_000_000
+MAX_TEXT = 4096
+
+_TYPES = [
+    "undefined",
+    "float",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "string",
+    "bool",
+    "float16",
+    "double",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "bfloat16",
+    "float8e4m3fn",
+    "float8e4m3fnuz",
+    "float8e5m2",
+    "float8e5m2fnuz",
+    "uint4",
+    "int4",
+    "float4e2m1",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output: its name, the type of its numbers, its sides (a text where a side is free)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(slots=True)
+class Onnx:
+    """What was read. Not frozen: it is filled field by field while the file passes."""
+
+    ir_version: int = 0
+    producer: str = ""
+    producer_version: str = ""
+    opsets: dict[str, int] = field(default_factory=dict)
+    inputs: list[Port] = field(default_factory=list)
+    outputs: list[Port] = field(default_factory=list)
+    tensors: int = 0
+    parameters: int = 0
+    dtypes: Counter[str] = field(default_factory=Counter)
+    nodes: int = 0
+    outside: set[str] = field(default_factory=set)
+    """Files beside the model that hold weights."""
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "ir_version": self.ir_version,
+            "producer": " ".join(filter(None, (self.producer, self.producer_version))),
+            "opsets": dict(sorted(self.opsets.items())),
+            "inputs": [_port_facts(each) for each in self.inputs],
+            "outputs": [_port_facts(each) for each in self.outputs],
+            "tensors": self.tensors,
+            "parameters": self.parameters,
+            "dtypes": dict(sorted(self.dtypes.items())),
+            "nodes": self.nodes,
+            **({"external": sorted(self.outside)} if self.outside else {}),
+        }
+
+
+def read(file: BinaryIO, size: int) -> Onnx:
+    """The model's facts. A file that is cut short, has fields that reach out of their message, or weights in a file outside of its
+    own folder, is an IntegrityError."""
+    file.seek(0)
+    tape, model = Tape(file), Onnx()
+    budget = _Budget(MAX_FIELDS)
+    for number, value in _fields(tape, size, budget):
+        if number == 1 and isinstance(value, int):
+            model.ir_version = value
+        elif number in (2, 3) and isinstance(value, _Inside):
+            setattr(model, "producer" if number == 2 else "producer_version", value.text(tape))
+        elif number == 8 and isinstance(value, _Inside):
+            _opset(tape, value, model, budget)
+        elif number == 7 and isinstance(value, _Inside):
+            _graph(tape, value, model, budget)
+    if not model.ir_version or not model.opsets:
+        raise IntegrityError("is no ONNX model: it has no version, or no set of operators")
+    for name in model.outside:
+        if name.startswith("/") or ".." in name.replace("\\", "/").split("/"):
+            raise IntegrityError(f"has weights in a file that lies elsewhere: {name[:100]!r}")
+    return model
+
+
+class _Budget:
+    """How many fields may still be read: a counter."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise IntegrityError(f"has more than {MAX_FIELDS} fields")
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A field with a length, not read yet: what isn't read until the next field is asked for is passed over."""
+
+    end: int
+
+    def text(self, tape: Tape) -> str:
+        size = self.end - tape.position
+        return tape.read(size).decode("utf-8", "replace") if size <= MAX_TEXT else ""
+
+
+def _fields(tape: Tape, end: int, budget: _Budget) -> Iterator[tuple[int, int | _Inside]]:
+    while tape.position < end:
+        budget.spend()
+        tag = _varint(tape)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            yield number, _varint(tape)
+        elif wire == 2:
+            length = _varint(tape)
+            inside = _Inside(tape.position + length)
+            if inside.end > end:
+                raise IntegrityError("is no protobuf, or is cut short: a field reaches out of its message")
+            yield number, inside
+            if tape.position > inside.end:
+                raise IntegrityError("has a field that reaches out of its message")
+            tape.skip(inside.end - tape.position)
+        elif wire in (1, 5):
+            tape.skip(8 if wire == 1 else 4)
+        else:
+            raise IntegrityError("is no protobuf: a field of an unknown kind")
+
+
+def _varint(tape: Tape) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = tape.read(1)[0]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & ((1 << 64) - 1)
+    raise IntegrityError("is no protobuf: a number without an end")
+
+
+def _opset(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+    domain, version = "", 0
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and isinstance(value, _Inside):
+            domain = value.text(tape)
+        elif number == 2 and isinstance(value, int):
+            version = value
+    model.opsets[domain or "ai.onnx"] = version
+
+
+def _graph(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1:
+            model.nodes += 1
+        elif not isinstance(value, _Inside):
+            continue
+        elif number == 5:
+            _weights(tape, value, model, budget)
+        elif number in (11, 12):
+            (model.inputs if number == 11 else model.outputs).append(_port(tape, value, budget))
+
+
+def _weights(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+    sides: list[int] = []
+    kind = 0
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and isinstance(value, int):
+            sides.append(value)
+        elif number == 1 and isinstance(value, _Inside):
+            while tape.position < value.end:
+                budget.spend()
+                sides.append(_varint(tape))
+        elif number == 2 and isinstance(value, int):
+            kind = value
+        elif number == 13 and isinstance(value, _Inside):
+            key, text = _entry(tape, value, budget)
+            if key == "location":
+                model.outside.add(text)
+    if math.prod(sides) > 1 << 48 or len(sides) > 64:
+        raise IntegrityError("has weights of an impossible shape")
+    model.tensors += 1
+    model.parameters += math.prod(sides)
+    model.dtypes[_type(kind)] += 1
+
+
+def _entry(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[str, str]:
+    found = {1: "", 2: ""}
+    for number, value in _fields(tape, inside.end, budget):
+        if number in found and isinstance(value, _Inside):
+            found[number] = value.text(tape)
+    return found[1], found[2]
+
+
+def _port(tape: Tape, inside: _Inside, budget: _Budget) -> Port:
+    name, kind, shape = "", 0, list[int | str]()
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and isinstance(value, _Inside):
+            name = value.text(tape)
+        elif number == 2 and isinstance(value, _Inside):
+            for inner, tensor in _fields(tape, value.end, budget):
+                if inner == 1 and isinstance(tensor, _Inside):
+                    kind, shape = _tensor_type(tape, tensor, budget)
+    return Port(name, _type(kind), tuple(shape))
+
+
+def _tensor_type(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[int, list[int | str]]:
+    kind, shape = 0, list[int | str]()
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and isinstance(value, int):
+            kind = value
+        elif number == 2 and isinstance(value, _Inside):
+            for inner, side in _fields(tape, value.end, budget):
+                if inner == 1 and isinstance(side, _Inside):
+                    shape.append(_side(tape, side, budget))
+    return kind, shape
+
+
+def _side(tape: Tape, inside: _Inside, budget: _Budget) -> int | str:
+    found: int | str = "?"
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and isinstance(value, int):
+            found = value
+        elif number == 2 and isinstance(value, _Inside):
+            found = value.text(tape) or "?"
+    return found
+
+
+def _type(kind: int) -> str:
+    return _TYPES[kind] if kind < len(_TYPES) else f"type {kind}"
+
+
+def _port_facts(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "type": port.dtype, "shape": list(port.shape)}

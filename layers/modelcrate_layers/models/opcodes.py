@@ -1,0 +1,171 @@
+"""The opcodes of pickle protocols 0 to 5 and how the argument of each is read (PEP 307, 3154, 574). Pure.
+
+The table is ours and complete: an opcode that is not in it ends a pickle, for the real machine stops there as well.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.tape import Tape
+
+MAX_TEXT = 4096
+"""Longer texts are passed over: a module, a name or a dtype is never that long."""
+
+Argument = object
+"""What stands beside an opcode: an int, a text, a pair of texts, or OPAQUE for what is passed over."""
+
+
+class Opaque:
+    """A value whose content doesn't matter here, or isn't known before the program runs."""
+
+    def __repr__(self) -> str:
+        return "OPAQUE"
+
+
+OPAQUE = Opaque()
+
+
+def _uint(size: int) -> Callable[[Tape], int]:
+    return lambda tape: int.from_bytes(tape.read(size), "little")
+
+
+def _int4(tape: Tape) -> int:
+    return int.from_bytes(tape.read(4), "little", signed=True)
+
+
+def _passed(size: int) -> Callable[[Tape], Opaque]:
+    def read(tape: Tape) -> Opaque:
+        tape.skip(size)
+        return OPAQUE
+
+    return read
+
+
+def _bytes(width: int) -> Callable[[Tape], Opaque]:
+    """Bytes after their length. A length above what fits is caught by the end of the file."""
+
+    def read(tape: Tape) -> Opaque:
+        tape.skip(int.from_bytes(tape.read(width), "little"))
+        return OPAQUE
+
+    return read
+
+
+def _text(width: int, encoding: str = "utf-8") -> Callable[[Tape], object]:
+    def read(tape: Tape) -> object:
+        size = int.from_bytes(tape.read(width), "little")
+        if size > MAX_TEXT:
+            tape.skip(size)
+            return OPAQUE
+        return _decoded(tape.read(size), encoding)
+
+    return read
+
+
+def _decoded(raw: bytes, encoding: str) -> object:
+    try:
+        return raw.decode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+    except UnicodeDecodeError:
+        return OPAQUE
+
+
+def _quoted(tape: Tape) -> object:
+    """STRING: a literal in quotes with Python's escapes, which hide a name as well as any."""
+    raw = tape.line().strip()
+    if len(raw) < 2 or raw[:1] not in (b"'", b'"') or raw[-1:] != raw[:1]:
+        raise IntegrityError("has a text without quotes")
+    try:
+        return _decoded(codecs.escape_decode(raw[1:-1])[0], "ascii")
+    except ValueError:
+        raise IntegrityError("has a text with a bad escape") from None
+
+
+def _raw_unicode(tape: Tape) -> object:
+    try:
+        return tape.line().decode("raw-unicode-escape")
+    except UnicodeDecodeError:
+        raise IntegrityError("has a text with a bad escape") from None
+
+
+def _decimal(tape: Tape) -> object:
+    """INT and LONG: digits, where `00` and `01` are false and true."""
+    raw = tape.line().strip().removesuffix(b"L")
+    digits = raw[1:] if raw[:1] in (b"-", b"+") else raw
+    if not digits.isdigit():
+        return OPAQUE  # 0x10 and 1_000 are numbers to the real machine; no place needs them here
+    return int(raw) if len(raw) < 20 else OPAQUE
+
+
+def _long(width: int) -> Callable[[Tape], object]:
+    def read(tape: Tape) -> object:
+        size = int.from_bytes(tape.read(width), "little", signed=width == 4)
+        if size > 8 or size < 0:
+            tape.skip(size)
+            return OPAQUE
+        return int.from_bytes(tape.read(size), "little", signed=True)
+
+    return read
+
+
+def _line(tape: Tape) -> Opaque:
+    tape.line()
+    return OPAQUE
+
+
+def _number(tape: Tape) -> int:
+    raw = tape.line().strip()
+    if not raw.isdigit() or len(raw) > 12:
+        raise IntegrityError("has a memo's number that is none")
+    return int(raw)
+
+
+def _pair(tape: Tape) -> object:
+    """GLOBAL and INST: a module and a name, a line each."""
+    return _decoded(tape.line(), "utf-8"), _decoded(tape.line(), "utf-8")
+
+
+def _nothing(tape: Tape) -> None:
+    return None
+
+
+ARGUMENTS: dict[int, Callable[[Tape], Argument]] = {
+    **dict.fromkeys(b"(.012}])lo\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98RNQabdestu\x81", _nothing),
+    ord("S"): _quoted,
+    ord("V"): _raw_unicode,
+    ord("F"): _line,
+    ord("I"): _decimal,
+    ord("L"): _decimal,
+    ord("P"): _line,
+    ord("c"): _pair,
+    ord("i"): _pair,
+    ord("g"): _number,
+    ord("p"): _number,
+    ord("K"): _uint(1),
+    ord("M"): _uint(2),
+    ord("J"): _int4,
+    ord("G"): _passed(8),
+    ord("h"): _uint(1),
+    ord("j"): _uint(4),
+    ord("q"): _uint(1),
+    ord("r"): _uint(4),
+    ord("U"): _text(1, "ascii"),
+    ord("T"): _text(4, "ascii"),
+    ord("X"): _text(4),
+    0x8C: _text(1),
+    0x8D: _text(8),
+    ord("C"): _bytes(1),
+    ord("B"): _bytes(4),
+    0x8E: _bytes(8),
+    0x96: _bytes(8),
+    0x8A: _long(1),
+    0x8B: _long(4),
+    0x80: _uint(1),
+    0x82: _uint(1),
+    0x83: _uint(2),
+    0x84: _uint(4),
+    0x95: _passed(8),
+}
+"""How the argument of each opcode is read."""

@@ -1,0 +1,160 @@
+"""Pickles of every malicious kind that we know, made by hand: each would create the canary file, were it ever loaded."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+
+COMMAND = b"touch CANARY"
+
+
+class _Reduced:
+    def __init__(self, module: str, name: str, arguments: tuple[object, ...]) -> None:
+        self.module, self.name, self.arguments = module, name, arguments
+
+    def __reduce__(self) -> tuple[object, ...]:
+        import importlib
+
+        return getattr(importlib.import_module(self.module), self.name), self.arguments
+
+
+def short(text: str | bytes) -> bytes:
+    """SHORT_BINUNICODE."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    return b"\x8c" + bytes([len(raw)]) + raw
+
+
+def stack_global(module: str, name: str, before: bytes = b"") -> bytes:
+    return b"\x80\x04" + before + short(module) + short(name) + b"\x93" + short(COMMAND) + b"\x85R."
+
+
+def calls(module: str, name: str, argument: bytes = COMMAND) -> bytes:
+    """GLOBAL, a text, REDUCE: protocol 0."""
+    return b"c%b\n%b\n(S'%b'\ntR." % (module.encode(), name.encode(), argument)
+
+
+def reduced(protocol: int) -> bytes:
+    return pickle.dumps(_Reduced("os", "system", (COMMAND.decode(),)), protocol)
+
+
+def zipped(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+    return out.getvalue()
+
+
+def tarred(members: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def npy(inner: bytes, shape: str = "(1,)") -> bytes:
+    head = f"{{'descr': '|O', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + inner
+
+
+def joblib_array(dtype: str, shape: int, follows: bytes, rest: bytes = b"N.") -> bytes:
+    """An array as joblib writes it: its wrapper, the bytes, and the pickle's next opcodes."""
+    made = b"\x80\x04" + short("joblib.numpy_pickle") + short("NumpyArrayWrapper") + b"\x93)\x81}("
+    state = short("shape") + b"K" + bytes([shape]) + b"\x85" + short("dtype")
+    state += short("numpy") + short("dtype") + b"\x93" + short(dtype) + b"\x85R"
+    return made + state + b"ub" + follows + b"0" + rest
+
+
+EVIL = reduced(4)
+_BAD_CRC = bytearray(zipped({"archive/data.pkl": EVIL}))
+_BAD_CRC[14:18] = b"\0\0\0\0"
+_at = _BAD_CRC.rindex(b"PK\1\2")
+_BAD_CRC[_at + 16 : _at + 20] = b"\0\0\0\0"
+_FLAGGED = bytearray(zipped({"archive/data.pkl": EVIL}))
+_FLAGGED[6] |= 1
+_FLAGGED[_FLAGGED.rindex(b"PK\1\2") + 8] |= 1
+
+MALICIOUS: dict[str, bytes] = {
+    **{f"reduce, protocol {p}": reduced(p) for p in range(6)},
+    "global, posix": calls("posix", "system"),
+    "global, nt": calls("nt", "system"),
+    "eval": calls("builtins", "eval", b"1"),
+    "exec of Python 2": calls("__builtin__", "execfile", b"x"),
+    "import": calls("builtins", "__import__", b"os"),
+    "subprocess": calls("subprocess", "Popen"),
+    "commands of Python 2": calls("commands", "getoutput"),
+    "runpy": calls("runpy", "run_path"),
+    "shutil": calls("shutil", "rmtree", b"/nowhere"),
+    "webbrowser": calls("webbrowser", "open", b"x"),
+    "marshal": calls("marshal", "loads", b"x"),
+    "a pickle that loads a pickle": calls("pickle", "loads", b"x"),
+    "importlib": calls("importlib", "import_module", b"x"),
+    "ctypes": calls("ctypes", "CDLL", b"x"),
+    "socket": calls("socket", "create_connection", b"x"),
+    "operator": calls("operator", "attrgetter", b"system"),
+    "numpy's runstring": calls("numpy.testing._private.utils", "runstring", b"1"),
+    "numpy's f2py": calls("numpy.f2py.crackfortran", "myeval", b"1"),
+    "torch.hub": calls("torch.hub", "load", b"x"),
+    "torch.load": calls("torch.serialization", "load", b"x"),
+    "joblib.load": calls("joblib", "load", b"x"),
+    "pandas' read_pickle": calls("pandas.io.pickle", "read_pickle", b"x"),
+    "dill": calls("dill._dill", "_create_code", b"x"),
+    "cloudpickle": calls("cloudpickle.cloudpickle", "_make_function", b"x"),
+    "pip": calls("pip._internal.cli.main", "main", b"x"),
+    "inst": b"(S'%b'\nios\nsystem\n." % COMMAND,
+    "obj": b"(cos\nsystem\nS'%b'\no." % COMMAND,
+    "newobj": b"\x80\x02csubprocess\nPopen\nU\x04true\x85\x81.",
+    "newobj_ex": b"\x80\x04" + short("subprocess") + short("Popen") + b"\x93" + short("true") + b"\x85}\x92.",
+    "build on a module's function": b"\x80\x02cos\nenviron\n}U\x01aU\x01bsb.",
+    "stack_global": stack_global("os", "system"),
+    "stack_global by the memo": b"\x80\x04" + short("os") + b"\x940" + short("system") + b"\x940h\x00h\x01\x93"
+    + short(COMMAND) + b"\x85R.",
+    "stack_global with computed names": b"\x80\x04" + short("_codecs") + short("encode") + b"\x93" + short("os")
+    + b"\x85R" + short("system") + b"\x93" + short(COMMAND) + b"\x85R.",
+    "stack_global by dup": b"\x80\x04" + short("posix") + b"2000" + short("posix") + short("system") + b"\x93"
+    + short(COMMAND) + b"\x85R.",
+    "a dotted name": stack_global("numpy", "f2py.os.system"),
+    "a dotted name in an allowed module": stack_global("sklearn.linear_model", "LinearRegression.__init__.__globals__"),
+    "escapes in a text": b"\x80\x04S'\\x6f\\x73'\nS'syst\\x65m'\n\x93" + short(COMMAND) + b"\x85R.",
+    "escapes in unicode": b"\x80\x04V\\u006fs\nV\\u0073ystem\n\x93" + short(COMMAND) + b"\x85R.",
+    "an extension's code": b"\x80\x02\x82\x01)R.",
+    "truncated after the call": stack_global("os", "system")[:-1],
+    "a broken opcode after the call": stack_global("os", "system")[:-1] + b"\xff",
+    "an empty stack after the call": calls("os", "system")[:-1] + b"000000.",
+    "a second pickle": pickle.dumps({"a": 1}) + EVIL,
+    "a second pickle after PyTorch's magic": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + EVIL,
+    "a class that is allowed, and more": pickle.dumps(_Reduced("collections", "OrderedDict", ()))[:-1] + b"0"
+    + EVIL[2:],
+    "frames that lie": b"\x80\x04\x95\xff\0\0\0\0\0\0\0" + EVIL[2:],
+    "nested in a zip": zipped({"a/b.bin": EVIL}),
+    "nested in a deflated zip": zipped({"weights": EVIL}, zipfile.ZIP_DEFLATED),
+    "a zip in a zip": zipped({"inner.zip": zipped({"x": EVIL})}),
+    "a torch zip": zipped({"archive/data.pkl": EVIL, "archive/data/0": b"\0" * 64}),
+    "a torch zip with a bad checksum": bytes(_BAD_CRC),
+    "a torch zip that says it is encrypted": bytes(_FLAGGED),
+    "a zip behind a pickle": pickle.dumps({"a": 1}) + zipped({"archive/data.pkl": EVIL}),
+    "nested in a tar": tarred({"model/x.pkl": EVIL}),
+    "a tar in gzip": gzip.compress(tarred({"model/x": EVIL})),
+    "gzip": gzip.compress(EVIL),
+    "bzip2": bz2.compress(EVIL),
+    "xz": lzma.compress(EVIL),
+    "lzma": lzma.compress(EVIL, lzma.FORMAT_ALONE),
+    "zlib, as joblib packs": zlib.compress(EVIL),
+    "zlib in zlib": zlib.compress(zlib.compress(EVIL)),
+    "an array of objects": npy(EVIL),
+    "an archive of arrays": zipped({"x.npy": npy(EVIL)}),
+    "joblib's array of objects": joblib_array("O8", 1, EVIL),
+    "opcodes behind joblib's array": joblib_array("u1", 9, b"123456789", b"cos\nsystem\n(S'true'\ntR."),
+    "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N"),
+}  # fmt: skip

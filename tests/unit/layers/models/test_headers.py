@@ -1,0 +1,133 @@
+"""Headers of safetensors, GGUF and ONNX: facts from good files, a fault from each way of being wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from typing import Any
+
+import pytest
+
+from modelcrate_layers.models.facts import Facts, facts_of
+
+
+def read(data: bytes, name: str) -> Facts:
+    return facts_of(io.BytesIO(data), name, len(data))
+
+
+def safetensors(header: Any, body: bytes = b"") -> bytes:
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + body
+
+
+def tensor(start: int, end: int, shape: list[int], dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def port(name: bytes, sides: list[int | bytes]) -> bytes:
+    shape = b"".join(field(1, field(1 if isinstance(side, int) else 2, side)) for side in sides)
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+
+
+def onnx(location: bytes = b"") -> bytes:
+    outside = field(13, field(1, b"location") + field(2, location)) if location else b""
+    weights = field(1, 3) + field(1, 4) + field(2, 1) + field(8, b"w") + field(9, b"\0" * 48) + outside
+    packed = field(1, varint(2) + varint(5)) + field(2, 7)
+    graph = field(1, field(4, b"MatMul")) + field(5, weights) + field(5, packed)
+    graph += field(11, port(b"x", [b"batch", 3])) + field(12, port(b"y", [1, 4]))
+    return field(1, 9) + field(2, b"trainer") + field(3, b"1.2") + field(7, graph) + field(8, field(2, 17))
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack("<Q", len(value)) + value
+
+
+def gguf(version: int = 3, tensors: int = 1) -> bytes:
+    pairs = text(b"general.name") + struct.pack("<I", 8) + text(b"tiny")
+    pairs += text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"b")
+    pairs += text(b"general.count") + struct.pack("<II", 4, 7)
+    body = text(b"w") + struct.pack("<IQQIQ", 2, 3, 4, 1, 0)
+    return b"GGUF" + struct.pack("<IQQ", version, tensors, 3) + pairs + body
+
+
+def test_safetensors_facts() -> None:
+    data = safetensors(
+        {"__metadata__": {"format": "pt"}, "a": tensor(0, 24, [2, 3]), "b": tensor(24, 26, [1], "BF16")}, b"\0" * 26
+    )
+    assert read(data, "m.safetensors").facts == {
+        "tensors": 2, "parameters": 7, "dtypes": {"BF16": 1, "F32": 1}, "metadata": {"format": "pt"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "length of its header"),
+        (struct.pack("<Q", 1 << 62) + b"{}", "length of its header"),
+        (safetensors(b"[]"), "no map of tensors"),
+        (safetensors(b'{"a":1,"a":2}'), "stands twice"),
+        (safetensors({"a": 1}), "no good type"),
+        (safetensors({"a": tensor(0, 4, [1], "F99")}, b"1234"), "no good type"),
+        (safetensors({"a": tensor(0, 8, [1])}, b"12345678"), "needs 4"),
+        (safetensors({"a": tensor(4, 8, [1])}, b"12345678"), "overlap or leave a hole"),
+        (safetensors({"a": tensor(0, 4, [1]), "b": tensor(0, 4, [1])}, b"1234"), "overlap or leave a hole"),
+        (safetensors({"a": tensor(0, 4, [1])}, b"12345"), "its header tells of 4"),
+        (safetensors({"a": tensor(0, 4, [True])}, b"1234"), "no good type"),
+        (safetensors({"__metadata__": {"a": 1}}), "no map of texts"),
+    ],
+)
+def test_wrong_safetensors(data: bytes, fault: str) -> None:
+    assert fault in read(data, "m.safetensors").fault
+
+
+def test_onnx_facts() -> None:
+    found = read(onnx(), "m.onnx")
+    assert found.fault == ""
+    assert found.facts == {
+        "ir_version": 9, "producer": "trainer 1.2", "opsets": {"ai.onnx": 17}, "nodes": 1,
+        "inputs": [{"name": "x", "type": "float", "shape": ["batch", 3]}],
+        "outputs": [{"name": "y", "type": "float", "shape": [1, 4]}],
+        "tensors": 2, "parameters": 22, "dtypes": {"float": 1, "int64": 1},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("location", [b"../secret", b"/etc/passwd", b"a\\..\\..\\b"])
+def test_onnx_weights_outside_of_the_model_are_refused(location: bytes) -> None:
+    assert "lies elsewhere" in read(onnx(location), "m.onnx").fault
+    assert read(onnx(b"weights.bin"), "m.onnx").facts["external"] == ["weights.bin"]
+
+
+def test_every_cut_onnx_is_a_fault() -> None:
+    data = onnx()
+    whole = [end for end in range(len(data)) if not read(data[:end], "m.onnx").fault]
+    assert whole == []
+
+
+def test_gguf_facts() -> None:
+    found = read(gguf(), "m.gguf")
+    assert found.fault == ""
+    assert found.facts == {
+        "version": 3, "tensors": 1, "parameters": 12, "dtypes": {"F16": 1},
+        "metadata": {"general.count": 7, "general.name": "tiny"},
+    }  # fmt: skip
+
+
+def test_wrong_gguf() -> None:
+    assert "version 1" in read(gguf(1), "m.gguf").fault
+    assert "can't be" in read(gguf(3, 1 << 60), "m.gguf").fault
+    assert all(read(gguf()[:end], "m.gguf").fault for end in range(len(gguf())))

@@ -1,0 +1,139 @@
+"""The gates before a build, over real folders: what is refused, what is told, and what the project's settings change."""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcrate.checks import check
+from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
+from modelcrate.trust.gates import inspect
+from modelcrate.trust.secrets import secrets_in
+from modelcrate_layers.errors import SourceError
+from support.pickles import EVIL, calls
+
+AWS = "AKIA" + "IOSFODNN7EXAMPLE"
+SECRETS: dict[str, tuple[str, str]] = {
+    "an access key of AWS": ("a.py", f"x = 1\nkey = '{AWS}'\n"),
+    "a secret key of AWS": ("a.cfg", "aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    "a private key": ("k.pem", "-----BEGIN EC PRIVATE " + "KEY-----\nMHcCAQEEIOa1b2c3d4\nAAAA\n-----END"),
+    "a token of GitHub's": ("a.sh", "ghp_" + "a1B2" * 9),
+    "a token of GitLab's": ("a.sh", "glpat-" + "a1B2c" * 4),
+    "a token of Hugging Face's": ("a.py", "hf_" + "abcDE" * 7),
+    "a token of Slack's": ("a.py", "xoxb-" + "123456789012-abcdefgh"),
+    "an API key of Google's": ("a.js", "AIza" + "Sy" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6Q"),
+    "a key of Stripe's": ("a.py", "sk_live_" + "a1B2" * 6),
+    "a token of PyPI's": ("a.ini", "pypi-AgE" + "IcHlwaS5vcmc" * 6),
+    "a token of npm's": ("a.txt", "npm_" + "a1B2" * 9),
+    "an account key of Azure's": ("a.txt", "AccountKey=" + "a1B2" * 21 + "ab=="),
+    "a token of Databricks'": ("a.txt", "dapi" + "0123456789abcdef" * 2),
+    "a registry login": ("config.json", '{"auths": {"r": {"auth": "' + "dXNlcjpwYXNz" + '"}}}'),
+    "a login in a URL": ("a.py", "postgres://admin:" + "s3cr3tpw@db.example.com/x"),
+    "logins": (".netrc", "machine example.com login a password b"),
+    "a file of environment variables with values": (".env", "TOKEN=abc"),
+    "cloud credentials": (".aws/credentials", "[default]\nx = yes_it_is"),
+    "a private SSH key": ("id_ed25519", "anything"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.pkl").write_bytes(pickle.dumps(OrderedDict(a=1)))
+    return Project("demo", Entry(Path("score.py"), Path("src")), (Model(Path("model"), "demo"),), base=ScratchBase())
+
+
+def test_a_clean_project_passes_in_silence(project: Project, tmp_path: Path) -> None:
+    assert check(project, tmp_path) == ()
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_each_secret_is_found_and_never_repeated(kind: str, project: Project, tmp_path: Path) -> None:
+    name, text = SECRETS[kind]
+    (tmp_path / "src" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "src" / name).write_text(text)
+    with pytest.raises(SourceError, match=f"would put {kind} into the image") as caught:
+        check(project, tmp_path)
+    assert text.split()[-1] not in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("score.py", "password = os.environ['PASSWORD']\ntoken = get_token()\n"),
+        (".env", "# nothing\nTOKEN=\nOTHER=$FROM_OUTSIDE\n"),
+        (".env.example", "TOKEN=abc"),
+        ("cert.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"),
+        ("doc.md", "postgres://user:password@db.example.com and https://user:***@x.example.com"),
+        ("doc.md", "-----BEGIN PRIVATE KEY-----"),
+        ("id_rsa.pub", "ssh-rsa AAAA"),
+        ("model.bin", "\0" + AWS),
+    ],
+)
+def test_what_is_no_secret_passes(name: str, text: str) -> None:
+    assert secrets_in(name, text.encode()) == []
+
+
+def test_secrets_are_told_with_their_line() -> None:
+    assert [(each.line, each.kind) for each in secrets_in("a.py", f"a\n\nb {AWS}".encode())] == [
+        (3, "an access key of AWS")
+    ]
+
+
+def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/evil.pkl").write_bytes(EVIL)
+    with pytest.raises(SourceError, match="would run code") as caught:
+        check(project, tmp_path)
+    assert "posix.system" in str(caught.value)
+
+
+SETTINGS: list[tuple[bytes, Any, tuple[int, int]]] = [
+    (calls("my.thing", "Model"), "warn", (0, 1)),
+    (calls("my.thing", "Model"), "refuse", (1, 0)),
+    (calls("my.thing", "Model"), "allow", (0, 0)),
+    (EVIL, "warn", (1, 0)),
+    (EVIL, "refuse", (1, 0)),
+    (EVIL, "allow", (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("data", "setting", "counts"), SETTINGS)
+def test_the_setting_decides(
+    data: bytes, setting: Any, counts: tuple[int, int], project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "model/other.pkl").write_bytes(data)
+    found = inspect(replace(project, gates=Gates(unsafe_pickle=setting)), tmp_path)
+    assert (len(found.refused), len(found.warned)) == counts
+
+
+def test_secrets_can_be_told_only_or_not_at_all(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "src/a.py").write_text(AWS)
+    assert len(inspect(replace(project, gates=Gates(secrets="warn")), tmp_path).warned) == 1
+    assert inspect(replace(project, gates=Gates(secrets="allow")), tmp_path).warned == ()
+
+
+def test_a_damaged_header_ends_the_build(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/w.safetensors").write_bytes(b"12345678{}")
+    with pytest.raises(SourceError, match="damaged"):
+        check(project, tmp_path)
+
+
+def test_a_pickle_in_the_source_folder_is_looked_at(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "src/cache.pkl").write_bytes(EVIL)
+    assert len(inspect(project, tmp_path).refused) == 1
+
+
+def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/other.pkl").write_bytes(calls("my.thing", "Model"))
+    assert (
+        inspect(replace(project, gates=Gates(unsafe_pickle="refuse", allow=("my.thing:Model",))), tmp_path).refused
+        == ()
+    )
