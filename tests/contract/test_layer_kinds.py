@@ -67,13 +67,17 @@ EXAMPLES: dict[str, Callable[[Path], LayerKind]] = {
 }
 
 
+READY = "ready"
+"""A layer that somebody has already: it has no tree, for it is never made."""
+
+
 @pytest.fixture(params=EXAMPLES)
 def make(request: pytest.FixtureRequest) -> Callable[[Path], LayerKind]:
     return EXAMPLES[request.param]
 
 
 def test_every_kind_is_held_to_this() -> None:
-    assert {module.name for module in pkgutil.iter_modules(kinds.__path__)} == set(EXAMPLES)
+    assert {module.name for module in pkgutil.iter_modules(kinds.__path__)} == set(EXAMPLES) | {READY}
 
 
 def test_it_says_what_it_is(make: Callable[[Path], LayerKind], tmp_path: Path) -> None:
