@@ -10,6 +10,7 @@ from pathlib import Path
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.inputs import store
+from modelcrate.lease import using
 from modelcrate.outputs import Nameable, Output, Preparable
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
@@ -80,6 +81,7 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     wanted = [outputs.parse(text) for text in _wanted(args)]
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
+        stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
