@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +162,15 @@ class Layout:
                 entry["annotations"] = {**entry.get("annotations", {}), REF_NAME: tag}
             kept = [other for other in index["manifests"] if not _replaced(other, entry, tag)]
             index["manifests"] = [*kept, entry]
+            replace(self.root / "index.json", canonical_json(index))
+
+    def forget(self, tags: Collection[str]) -> None:
+        """Take these names out of the index. The blobs stay where they are."""
+        with self._locked():
+            index = self.index()
+            index["manifests"] = [
+                each for each in index["manifests"] if (each.get("annotations") or {}).get(REF_NAME) not in tags
+            ]
             replace(self.root / "index.json", canonical_json(index))
 
     @contextmanager

@@ -35,6 +35,7 @@ VERBS = {
     "inspect": "show an image",
     "explain": "say which input decided each layer",
     "diff": "compare two images",
+    "cache": "show or prune what is kept",
     "verify": "rebuild or reread an image and compare",
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""

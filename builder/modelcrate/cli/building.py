@@ -12,7 +12,12 @@ from pathlib import Path
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.inputs import store
+<<<<<<< HEAD
 from modelcrate.outputs import Nameable, Output, Preparable, archive
+=======
+from modelcrate.lease import using
+from modelcrate.outputs import Nameable, Output, Preparable
+>>>>>>> refs/heads/inspect
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
@@ -84,6 +89,7 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     _check_streams(wanted, args)
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
+        stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name

@@ -12,6 +12,7 @@ from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.cost import cost, held
+from modelcrate.lease import using
 from modelcrate.reference import Reference
 from modelcrate.registry.fetch import Fetcher
 
@@ -22,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with Fetcher(console.settings.network, console.emit) as fetcher:
+    with using(console.settings.home), Fetcher(console.settings.network, console.emit) as fetcher:
         prepared = building.prepare(args, console, fetcher)
         image = pipeline.predict(prepared, console.settings)
     registries = frozenset(Reference.parse(text).registry for text in building.pushed(args))

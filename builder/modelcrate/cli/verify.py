@@ -48,6 +48,7 @@ def _project(args: argparse.Namespace, path: Path, console: Console) -> int:
 
     from modelcrate import pipeline
     from modelcrate.inputs.addresses import find
+    from modelcrate.lease import using
     from modelcrate.pack import Nowhere
     from modelcrate.registry.fetch import Fetcher
     from modelcrate.verify_rebuild import differences
@@ -57,7 +58,7 @@ def _project(args: argparse.Namespace, path: Path, console: Console) -> int:
     address = args.against or f"{request.project.name}:latest"
     found = find(address, settings)
     mismatches: list[str] = []
-    with Fetcher(settings.network, emit) as fetcher:
+    with using(console.settings.home), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
         rebuilt = pipeline.build(prepared, settings, emit, Nowhere(), Nowhere()).image
         for image in rebuilt.images:
