@@ -12,12 +12,8 @@ from pathlib import Path
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.inputs import store
-<<<<<<< HEAD
-from modelcrate.outputs import Nameable, Output, Preparable, archive
-=======
 from modelcrate.lease import using
-from modelcrate.outputs import Nameable, Output, Preparable
->>>>>>> refs/heads/inspect
+from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
