@@ -167,7 +167,7 @@ class ZipMember:
                     if part := unpack.decompress(chunk, CHUNK):
                         yield part
                     chunk = unpack.unconsumed_tail
-            except isal_zlib.error as fault:
+            except isal_zlib.error as fault:  # type: ignore[misc]  # it is IsalError, which its stub doesn't say
                 raise IntegrityError(f"{self.name} is damaged: {fault}", where=self.path) from None
         if unpack is not None and (rest := unpack.flush()):
             yield rest
