@@ -80,7 +80,7 @@ def app(folder: Path, seed: int = 4) -> None:
 
 def _shard(folder: Path, number: int, shards: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"model-{number + 1:05}-of-{shards:05}.safetensors"
+    return folder / f"model-{number + 1:05}-of-{shards:05}.weights"
 
 
 def _pieces(size: int) -> list[int]:

@@ -7,7 +7,7 @@ Three ways to cut an image into layers, over the same history:
 - the usual Dockerfile: `COPY requirements.txt`, `RUN pip install`, `COPY . .`, so that code and models share a layer, and every image
   has a dependencies layer of its own, with other bytes at each build of it, for pip's files have the clock in them.
 
-The history is drawn from a seed. Wheels are those of 28 real packages with the sizes of their Linux wheels for Python 3.11; a project
+The history is drawn from a seed. Wheels are those of 38 real packages, with their real sizes; a project
 takes one of four stacks and a few small packages. An image is built again when its code changes (most often), its model, one of its
 wheels (each package has releases, which a project follows with some delay), or the base (once a month, for security). A node runs
 images as they are deployed: every build goes to three nodes of forty, which keep what they have pulled, as engines do.
@@ -34,36 +34,30 @@ BASE = 18_000_000
 MB = 1_000_000
 
 PACKAGES = {
-    "torch": 821.0, "nvidia-cudnn-cu12": 706.8, "nvidia-cublas-cu12": 594.3, "triton": 155.6, "tensorflow": 644.9,
-    "numpy": 16.9, "scipy": 35.3, "scikit-learn": 9.3, "pandas": 12.8, "pyarrow": 42.8, "xgboost": 115.9, "lightgbm": 3.6,
-    "transformers": 11.3, "tokenizers": 3.3, "safetensors": 0.5, "sentencepiece": 1.3, "onnxruntime": 17.0, "pillow": 6.6,
-    "matplotlib": 8.7, "grpcio": 6.2, "pydantic-core": 2.1, "gunicorn": 0.3, "joblib": 0.3, "requests": 0.1, "pyyaml": 0.8,
-    "cryptography": 4.4, "sqlalchemy": 3.3, "lxml": 5.2,
+    "torch": 539.1, "nvidia-cudnn-cu13": 519.2, "nvidia-cublas": 404.9, "triton": 285.8, "nvidia-cusolver": 227.9,
+    "nvidia-cufft": 218.3, "nvidia-nccl-cu13": 216.0, "nvidia-cusparselt-cu13": 170.1, "nvidia-cusparse": 151.0,
+    "nvidia-nvshmem-cu13": 135.4, "xgboost": 131.7, "pyarrow": 55.0, "nvidia-cuda-nvrtc": 47.0, "scipy": 35.3,
+    "onnxruntime": 27.8, "numpy": 16.9, "transformers": 13.3, "pandas": 12.4, "matplotlib": 9.9, "scikit-learn": 9.3,
+    "pillow": 7.1, "sympy": 6.3, "fonttools": 5.5, "hf-xet": 4.3, "lightgbm": 3.5, "tokenizers": 3.4,
+    "pydantic-core": 2.3, "networkx": 2.1, "kiwisolver": 1.4, "huggingface-hub": 0.9, "regex": 0.8, "pyyaml": 0.8,
+    "safetensors": 0.5, "narwhals": 0.5, "joblib": 0.3, "protobuf": 0.3, "gunicorn": 0.3, "packaging": 0.1,
 }  # fmt: skip
-"""Wheel files in MB, rounded, of manylinux x86-64 and CPython 3.11 as they were on the package index in 2025."""
+"""Wheel files in MB, as a lock of torch, transformers, onnxruntime, pandas, pyarrow, xgboost, lightgbm, scikit-learn and matplotlib for
+CPython 3.11 on manylinux x86-64 named them in November 2026."""
 
 STACKS = {
-    "sklearn": ("numpy", "scipy", "scikit-learn", "joblib", "pandas"),
-    "boosting": ("numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "xgboost", "lightgbm"),
-    "torch": ("numpy", "torch", "nvidia-cudnn-cu12", "nvidia-cublas-cu12", "triton", "transformers", "tokenizers",
-              "safetensors"),
-    "onnx": ("numpy", "onnxruntime", "pillow", "tokenizers"),
+    "sklearn": ("numpy", "scipy", "scikit-learn", "joblib", "narwhals", "pandas"),
+    "boosting": ("numpy", "scipy", "scikit-learn", "joblib", "narwhals", "pandas", "pyarrow", "xgboost", "lightgbm"),
+    "torch": ("numpy", "torch", "triton", "sympy", "networkx", "transformers", "tokenizers", "safetensors", "hf-xet",
+              "huggingface-hub", "regex", "pyyaml", "packaging",
+              *(name for name in PACKAGES if name.startswith("nvidia-"))),
+    "onnx": ("numpy", "onnxruntime", "protobuf", "packaging", "pillow", "tokenizers"),
 }  # fmt: skip
 SHARES = {"sklearn": 50, "boosting": 20, "torch": 20, "onnx": 10}
 MODELS = {"sklearn": (1, 2), "boosting": (1, 30), "torch": (3, 900), "onnx": (1, 120)}
 """Files of a model, and MB of each."""
 
-SMALL = (
-    "gunicorn",
-    "requests",
-    "pyyaml",
-    "cryptography",
-    "sqlalchemy",
-    "lxml",
-    "grpcio",
-    "pydantic-core",
-    "matplotlib",
-)
+SMALL = ("gunicorn", "pydantic-core", "pyyaml", "matplotlib", "pillow", "fonttools", "kiwisolver", "protobuf", "regex")
 RELEASE, FOLLOW = 1 / 45, 1 / 10
 """Chances a day: that a package has a release; that a project which is behind catches up with one of its packages."""
 CODE, MODEL, BASE_EVERY = 1 / 7, 1 / 20, 30
@@ -152,7 +146,7 @@ def dockerfile(state: State) -> tuple[Layer, ...]:
 
 
 WAYS: dict[str, Cut] = {"modelcrate": ours, "one layer a kind": by_kind, "usual Dockerfile": dockerfile}
-BUDGETS = (2, 4, 8, 12, 24)
+BUDGETS = (2, 4, 8, 12, 16, 24, 48)
 
 
 def history(images: int, seed: int = 7) -> Iterator[State]:
@@ -216,9 +210,10 @@ def _verdict(totals: dict[str, Totals]) -> str:
     best = totals[f"budget {BUDGETS[-1]}"].stored
     enough = next(limit for limit in BUDGETS if totals[f"budget {limit}"].stored <= 1.01 * best)
     return (
-        f"From a budget of {enough} on, more layers save less than one percent: these stacks have few wheels that are heavy "
-        f"({grouping.HEAVY >> 20} MiB and more). The product's {grouping.MAX_LAYERS} leaves room for larger stacks and is "
-        f"far below the 127 that engines take; the largest image here has {totals['modelcrate'].most} layers in all."
+        f"From a budget of {enough} on, more layers save less than one percent, for only wheels of {grouping.HEAVY >> 20} MiB and more go "
+        f"alone, and no stack here has more of them. Below it, the largest wheels share the tail's layer, and every small release moves "
+        f"them all again. The product's budget is {grouping.MAX_LAYERS}; its largest image here has {totals['modelcrate'].most} layers in all, "
+        f"of the 127 that engines take."
     )
 
 

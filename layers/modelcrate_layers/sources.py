@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from modelcrate_layers.codec import crc32, inflate
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 
@@ -126,10 +127,7 @@ class FileRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ZipMember:
-    """One member of a zip file (a wheel), found by the offset of its local header (APPNOTE.TXT 4.3.7); its CRC is checked.
-
-    ISA-L inflates in half of zlib's time; a stream that it would read otherwise could not pass the CRC.
-    """
+    """One member of a zip file (a wheel), found by the offset of its local header (APPNOTE.TXT 4.3.7); its CRC is checked."""
 
     path: str
     name: str
@@ -140,8 +138,6 @@ class ZipMember:
     crc: int
 
     def chunks(self) -> Iterator[bytes]:
-        from isal.isal_zlib import crc32
-
         crc, size = 0, 0
         for chunk in self._inflated():
             size += len(chunk)
@@ -155,22 +151,7 @@ class ZipMember:
             )
 
     def _inflated(self) -> Iterator[bytes]:
-        from isal import isal_zlib
-
-        unpack = isal_zlib.decompressobj(-15) if self.method == DEFLATED else None
-        for chunk in self._packed():
-            if unpack is None:
-                yield chunk
-                continue
-            try:
-                while chunk:
-                    if part := unpack.decompress(chunk, CHUNK):
-                        yield part
-                    chunk = unpack.unconsumed_tail
-            except isal_zlib.error as fault:  # type: ignore[misc]  # its stubs call it an instance
-                raise IntegrityError(f"{self.name} is damaged: {fault}", where=self.path) from None
-        if unpack is not None and (rest := unpack.flush()):
-            yield rest
+        return inflate(self._packed(), self.name, self.path) if self.method == DEFLATED else self._packed()
 
     def _packed(self) -> Iterator[bytes]:
         try:
