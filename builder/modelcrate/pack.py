@@ -118,10 +118,9 @@ def _made(
     if layer.origin != "built" or layer.key is not None:
         return layer
     for each in previous:
-        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None and still_there(taken):
-            return replace(
-                taken, name=layer.name, role=layer.role, origin="reused", why=f"same bytes as in {each.where}"
-            )
+        taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec.name)
+        if taken is not None and still_there(taken):
+            return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
     return layer
 
 
@@ -130,7 +129,7 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emi
     if isinstance(planned.kind, ReadyLayer):
         return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
     if planned.taken is not None:
-        return replace(planned.taken, why=planned.why, origin="reused", name=planned.name, role=planned.role)
+        return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
     if known is not None:
         return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)
@@ -147,6 +146,12 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emi
     if planned.role in KEPT:
         return _placed(planned, layer, DeferredBlob(settings.store, layer, planned.kind, supply))
     return _placed(planned, layer, RecipeBlob(recipe, layer))
+
+
+def _taken(layer: ImageLayer, planned: Planned, inputs: tuple[str, ...], why: str) -> ImageLayer:
+    """Somebody's layer as ours: its bytes, our words. What it says of its inputs was cut to travel, and would be cut again."""
+    facts = replace(layer.layer, inputs=inputs)
+    return ImageLayer(planned.role, planned.name, facts, layer.blob, "reused", why, planned.key)
 
 
 def _placed(planned: Planned, layer: Layer, blob: Blob) -> ImageLayer:

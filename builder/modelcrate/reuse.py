@@ -47,9 +47,16 @@ class Previous:
         """The layers with a key, however they are stored, and whether they are still there or not."""
         return (each for each in self.image.layers if each.key == key)
 
-    def by_diff_id(self, diff_id: Digest) -> ImageLayer | None:
-        """The layer with these bytes, however it is stored."""
-        return next((each for each in self.image.layers if each.layer.diff_id == diff_id and not each.foreign), None)
+    def by_diff_id(self, diff_id: Digest, codec: str) -> ImageLayer | None:
+        """The layer with these bytes, stored by a codec of this name, whatever its version."""
+        return next(
+            (
+                each
+                for each in self.image.layers
+                if each.layer.diff_id == diff_id and each.layer.codec.name == codec and not each.foreign
+            ),
+            None,
+        )
 
 
 def lost(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
