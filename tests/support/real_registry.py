@@ -80,7 +80,7 @@ def running(
             env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
         )
     try:
-        _wait_for(port, process)
+        _wait_for(port, process, folder / "log")
         yield Running(f"127.0.0.1:{port}", data, process)
     finally:
         process.terminate()

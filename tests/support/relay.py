@@ -21,6 +21,7 @@ class Relay:
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: Counter[str] = Counter()
         self.received = 0
+        self.connections = 0
         self._open = 0
         self._lock = threading.Lock()
         self._alarm: tuple[int, Callable[[], None]] | None = None
@@ -50,6 +51,7 @@ class Relay:
                 return
             with self._lock:
                 self._open += 1
+                self.connections += 1
             server = socket.create_connection(self._target)
             threading.Thread(target=self._back, args=(server, client), daemon=True).start()
             threading.Thread(target=self._forth, args=(client, server), daemon=True).start()

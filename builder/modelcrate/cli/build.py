@@ -14,9 +14,14 @@ from modelcrate.cli.words import receipt_text
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
     building.output_arguments(parser)
+    building.fleet_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    if args.each is not None:
+        from modelcrate.cli.fleet import build_each
+
+        return build_each(args, console)
     receipt = building.build(args, console)
     if "docker-archive:-" in args.output or "oci-archive:-" in args.output:  # standard output is taken
         console.say(receipt_text(receipt))
