@@ -155,8 +155,9 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit:
     begun = time.time_ns()
     tree = planned.tree or planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
-    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", recipe.tar.size, emit)
-    measuring = Measuring(told, recipe.codec, recipe.tar.size)
+    size = recipe.tar.size
+    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
+    measuring = Measuring(told, recipe.codec, size)
     measuring.key = str(planned.fact)
     layer = replace(sink.take(measuring), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered

@@ -92,7 +92,7 @@ def prepare(
         for warning in pass_gates(project, folder, files.entries.values(), settings):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
     with _timed("plan", timings, emit):
         earlier = _previous(request, settings, emit)
         plans = _plans(request, world, files, settings, earlier)
@@ -157,7 +157,7 @@ def build(
         for lie in lies(chain.from_iterable(packed), prepared.previous):
             emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:
-            refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
+            refuse(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
     with _timed("assemble", timings, emit):
         created = project.created or settings.created or EPOCH
         images = [
@@ -187,12 +187,13 @@ def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lo
     receipt = build(prepared, settings, emit)
     layers = receipt.image.images[0].layers
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared.files, layers), tuple(codecs))
+    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
 
 
-def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
-    """The models with the diff ids of their layers."""
-    ids = iter([layer.layer.diff_id for layer in layers if layer.role == "model"])
+def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """The models with the diff ids of their layers. A base of ours may have models of its own below."""
+    files, below = prepared.files, len(prepared.plans[0].base)
+    ids = iter([layer.layer.diff_id for layer in layers[below:] if layer.role == "model"])
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class ContainerRegistry:
-    """Not frozen: scripts of the original fill it in field by field. The password is in its field and never in `repr`."""
+    """Not frozen: scripts of the original fill it in, field by field. The password is in its field and never in `repr`."""
 
     address: str | None = None
     username: str | None = None

@@ -192,7 +192,8 @@ class Model:
 
         if isinstance(models, str | Path | Model):
             raise UserError("models are a list", hint="Model.package(ws, [model], ...)")
-        records = [Model._resolve(workspace, each).record for each in models]
+        found = [Model._resolve(workspace, each).record for each in models]
+        records = list({record.id: record for record in found}.values())  # a model that is named twice goes in once
         return ModelPackage.begin(
             workspace, records, inference_config, image_name, image_label, dockerfile=generate_dockerfile
         )

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from modelcrate.models.shelf import Shelf, open_shelf
+from modelcrate.models.opening import open_shelf
+from modelcrate.models.shelf import Shelf
 from modelcrate.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
-
-if TYPE_CHECKING:
-    from modelcrate.azureml.model import Model
 
 CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json")
 """Where the original looks for the file, in a folder and in all above it."""
@@ -59,13 +56,6 @@ class Workspace:
     def address(self) -> str:
         """The place; a project file's `workspace` takes it."""
         return self._shelf.address
-
-    @property
-    def models(self) -> dict[str, Model]:
-        """The latest version of every model, by name."""
-        from modelcrate.azureml.model import Model
-
-        return {model.name: model for model in Model.list(self, latest=True)}
 
     @staticmethod
     def from_config(path: str | None = None, auth: object = None, _logger: object = None) -> Workspace:

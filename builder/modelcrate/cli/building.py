@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,14 @@ from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.inputs import store
 from modelcrate.lease import using
-from modelcrate.outputs import Nameable, Output, Preparable
+from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
+from modelcrate_layers.errors import UserError
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
@@ -91,17 +94,31 @@ def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in _wanted(args)]
+    _check_streams(wanted, args)
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
         stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
-        named = [_told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
+        named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
         return pipeline.deliver(receipt, places, settings, emit)
+
+
+def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
+    """Standard output takes one thing: an archive, or the result."""
+    taking = [output for output in wanted if archive.streams(output.kind, output.target)]
+    if len(taking) > 1 or (taking and args.json):
+        raise UserError(
+            "two things can't share standard output",
+            why=", ".join([f"{each.kind}:{each.target}" for each in taking] + ["--json"] * args.json),
+            hint="write one of them to a file",
+        )
+    if taking and sys.stdout.isatty():
+        raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
 
 
 def _wanted(args: argparse.Namespace) -> list[str]:
@@ -109,7 +126,7 @@ def _wanted(args: argparse.Namespace) -> list[str]:
     return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
 
 
-def _told(output: Output, prepared: Prepared) -> Output:
+def told(output: Output, prepared: Prepared) -> Output:
     """An output that takes more than an image is told where the image comes from."""
     return output.prepared(prepared) if isinstance(output, Preparable) else output
 

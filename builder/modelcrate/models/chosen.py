@@ -19,7 +19,7 @@ def choose(
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}
     from modelcrate.models.find import get, layers_of
-    from modelcrate.models.shelf import open_shelf
+    from modelcrate.models.opening import open_shelf
 
     shelf = open_shelf(project.workspace or "", settings, folder)
     lock = read_lock(folder / LOCK_NAME) if use_lock else None

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 from modelcrate.events import Emit
 from modelcrate.models.record import MAX_VERSION
 from modelcrate.outputs import Output
 from modelcrate.pack import Sink
-from modelcrate.reference import Reference
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Literal
-from modelcrate_layers.errors import UserError
 
 REPOSITORY = "models"
 """What models are kept in, below the workspace."""
@@ -46,7 +42,7 @@ class Shelf(Protocol):
 
     @property
     def address(self) -> str:
-        """The place in the user's words; `open_shelf` takes it back."""
+        """The place in the user's words; `opening.open_shelf` takes it back."""
         ...
 
     def tags(self) -> list[str]: ...
@@ -66,28 +62,6 @@ class Shelf(Protocol):
         ...
 
 
-def open_shelf(address: str, settings: Settings, folder: Path = Path()) -> Shelf:
-    """The workspace at an address: a registry's `HOST[:PORT]/PREFIX` (or `registry:...`), else a folder, which may not exist yet.
-
-    A relative folder is below `folder`. What has a dot or a colon in its first part is a registry, unless it begins with a dot or
-    there is such a folder.
-    """
-    from modelcrate.models.folder import FolderShelf
-
-    kind, colon, rest = address.partition(":")
-    if kind == "registry" and colon:
-        return _registry(rest, settings)
-    if kind == "folder" and colon:
-        return FolderShelf(folder / rest)
-    first, slash, _ = address.partition("/")
-    hosted = bool(slash) and not first.startswith(".") and ("." in first or ":" in first or first == "localhost")
-    if hosted and not (folder / address).is_dir():
-        return _registry(address, settings)
-    if not address.strip():
-        raise UserError("a workspace has no address", hint="expected a folder, or HOST/PREFIX of a registry")
-    return FolderShelf(folder / address)
-
-
 def tag_of(name: str, version: int) -> str:
     return f"{name}.{version}"
 
@@ -98,12 +72,3 @@ def split_tag(tag: str) -> tuple[str, int] | None:
     if not dot or not name or not version.isascii() or not version.isdigit() or not 1 <= int(version) <= MAX_VERSION:
         return None
     return name, int(version)
-
-
-def _registry(text: str, settings: Settings) -> Shelf:
-    from modelcrate.models.registry import RegistryShelf
-
-    reference = Reference.parse(text if "/" in text else f"{text}/{REPOSITORY}")
-    if reference.tag or reference.digest:
-        raise UserError(f"not a workspace: {text!r}", hint="a registry and a prefix, without tag and digest")
-    return RegistryShelf(text.rstrip("/"), settings)

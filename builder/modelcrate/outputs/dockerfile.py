@@ -89,15 +89,18 @@ class DockerfileOutput:
 def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     """Everything into the folder, the Dockerfile last."""
     project, (resolved,) = source.request.project, source.world.platforms
-    by_role = {role: [layer for layer in image.layers if layer.role == role] for role in ("base", "dependencies")}
-    ours = [layer for layer in image.layers if layer.role in ("model", "entry")]
+    below = len(source.plans[0].base)  # a base of ours may have packages and models of its own
+    made = image.layers[below:]
+    base = [*image.layers[:below], *(layer for layer in made if layer.role == "base")]
+    packages = [layer for layer in made if layer.role == "dependencies"]
+    ours = [layer for layer in made if layer.role in ("model", "entry")]
     exported = not isinstance(project.base, RegistryBase | ScratchBase)
-    digest = _base(folder, resolved, by_role["base"], image, emit) if exported else None
-    tars = [*(_tars(folder, BASE, by_role["base"], emit) if exported else ())]
-    tars += _tars(folder, "dependencies", by_role["dependencies"], emit)
+    digest = _base(folder, resolved, base, image, emit) if exported else None
+    tars = [*(_tars(folder, BASE, base, emit) if exported else ())]
+    tars += _tars(folder, "dependencies", packages, emit)
     _wheels(folder, source, resolved)
     _app(folder, ours)
-    again = inside(project, source.request.folder, resolved, image.layers, digest, folder)
+    again = inside(project, source.request.folder, resolved, made, digest, folder)
     again.write(folder)
     _map(folder, again.project)
     _dockerfile(folder, project, again, resolved, tars, image)
@@ -121,7 +124,7 @@ def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Ite
         with machine(folder / path), open(folder / path, "wb") as out:
             for chunk in watched(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
                 out.write(chunk)
-        if layer.foreign:
+        if under == BASE:
             _refuse_whiteouts(folder / path, layer)
         yield path
 

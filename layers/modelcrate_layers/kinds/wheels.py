@@ -5,7 +5,7 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import recipe, sources, tar, wheel
@@ -100,7 +100,7 @@ def _owned(installed: Iterable[tuple[str, Entry]]) -> dict[bytes, tuple[str, Ent
             continue
         if not _same(entry, other):
             raise _conflict(entry.path, first, owner, "and not with the same bytes")
-        owned[entry.path] = (first, replace(other, mode=other.mode | entry.mode))
+        owned[entry.path] = (first, other._replace(mode=other.mode | entry.mode))
     return owned
 
 

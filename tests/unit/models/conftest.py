@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.models.opening import open_shelf
 from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, register
-from modelcrate.models.shelf import Shelf, open_shelf
+from modelcrate.models.shelf import Shelf
 from modelcrate.settings import Settings
 from support import real_registry
 

@@ -14,9 +14,10 @@ from modelcrate.events import silent
 from modelcrate.models.download import download
 from modelcrate.models.find import Wanted, get, layers_of, listed
 from modelcrate.models.manifest import ARTIFACT, CONFIG, config_of
+from modelcrate.models.opening import open_shelf
 from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, change, register
-from modelcrate.models.shelf import Shelf, open_shelf, tag_of
+from modelcrate.models.shelf import Shelf, tag_of
 from modelcrate.settings import Settings
 from modelcrate_layers import codec
 from modelcrate_layers.content import Digest
