@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcrate.api import Building, Built, build, find, start
+    from modelcrate.fleet import Order, Outcome, build_all
     from modelcrate.receipt import Receipt
     from modelcrate.settings import Settings
     from modelcrate_layers.errors import CrateError
@@ -14,14 +15,29 @@ _HOMES = {
     "Building": "modelcrate.api",
     "Built": "modelcrate.api",
     "CrateError": "modelcrate_layers.errors",
+    "Order": "modelcrate.fleet",
+    "Outcome": "modelcrate.fleet",
     "Receipt": "modelcrate.receipt",
     "Settings": "modelcrate.settings",
     "build": "modelcrate.api",
+    "build_all": "modelcrate.fleet",
     "find": "modelcrate.api",
     "start": "modelcrate.api",
 }
 
-__all__ = ["Building", "Built", "CrateError", "Receipt", "Settings", "build", "find", "start"]
+__all__ = [
+    "Building",
+    "Built",
+    "CrateError",
+    "Order",
+    "Outcome",
+    "Receipt",
+    "Settings",
+    "build",
+    "build_all",
+    "find",
+    "start",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.memo import settled
+from modelcrate_layers.memo import Memo, settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
 
@@ -88,18 +88,19 @@ def pack(
     models: Sink | None = None,
     previous: Sequence[Previous] = (),
     kept: Sink | None = None,
+    facts: Memo | None = None,
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
     `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
     one of a `previous` image is taken over from there, with the bytes as they are stored there. `kept` takes the others; the store,
-    where nobody else is named.
+    where nobody else is named. `facts` are asked once more before a keyed layer is made, for another build may have made it meanwhile.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
     sinks = {True: kept or Kept(settings.store), False: models or Nowhere()}
     with ThreadPoolExecutor(settings.workers, "pack") as pool:
         waiting = {
-            fact: pool.submit(_made, each, settings, supply, sinks[each.role in KEPT], emit, previous)
+            fact: pool.submit(_made, each, settings, supply, sinks[each.role in KEPT], emit, previous, facts)
             for fact, each in wanted.items()
         }
         try:
@@ -111,10 +112,16 @@ def pack(
 
 
 def _made(
-    planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit, previous: Sequence[Previous]
+    planned: Planned,
+    settings: Settings,
+    supply: Supply,
+    sink: Sink,
+    emit: Emit,
+    previous: Sequence[Previous],
+    facts: Memo | None,
 ) -> ImageLayer:
     """A layer that was made, or the same one of an earlier image, if it is still there."""
-    layer = _layer(planned, settings, supply, sink, emit)
+    layer = _layer(planned, settings, supply, sink, emit, facts)
     if layer.origin != "built" or layer.key is not None:
         return layer
     for each in previous:
@@ -124,7 +131,18 @@ def _made(
     return layer
 
 
-def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
+def _layer(
+    planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit, facts: Memo | None
+) -> ImageLayer:
+    if planned.key is None or planned.known is not None or facts is None:
+        return _new(planned, settings, supply, sink, emit)
+    with facts.making(planned.fact):
+        known = facts.get(planned.fact)
+        why = "made by another build meanwhile" if known else planned.why
+        return _new(replace(planned, known=known, why=why), settings, supply, sink, emit)
+
+
+def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
     known = planned.known
     if isinstance(planned.kind, ReadyLayer):
         return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)

@@ -150,14 +150,9 @@ def build(
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
+        supply, earlier = prepared.world.supplier.supply, () if paranoid else prepared.previous
         packed = pack.pack(
-            prepared.plans,
-            settings,
-            prepared.world.supplier.supply,
-            emit,
-            models,
-            () if paranoid else prepared.previous,
-            kept,
+            prepared.plans, settings, supply, emit, models, earlier, kept, None if paranoid else settings.memo
         )
         for lie in lies(chain.from_iterable(packed), prepared.previous):
             emit(Notice(lie))

@@ -17,8 +17,10 @@ from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
 
 if TYPE_CHECKING:
+    from modelcrate.registry.events import Emit as RegistryEmit
     from modelcrate.registry.quirks import Rule
     from modelcrate.registry.settings import Settings as RegistrySettings
+    from modelcrate.registry.verbs import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,17 @@ class Settings:
     workers: int = 4
     owner: int | None = None
     """Whose folder the home has to be, where others could have put one there; None: anybody's."""
+
+    client: Client | None = field(default=None, repr=False, compare=False)
+    """A registry client whose connections all that is done under these settings shares; None: each opens its own."""
+
+    def registry(self, emit: RegistryEmit | None = None) -> Client:
+        """A client for registries."""
+        from modelcrate.registry.events import silent
+        from modelcrate.registry.verbs import Client
+
+        settings = self.registries if self.client is None else self.client.settings
+        return Client(settings, emit or silent, like=self.client)
 
     @property
     def store(self) -> Layout:

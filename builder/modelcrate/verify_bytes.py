@@ -30,7 +30,7 @@ class Checked:
 
 @dataclass(slots=True)
 class _Run:
-    """One walk over an image; it counts, so it is not frozen."""
+    """One walk over an image. Not frozen: it counts and notes as it goes."""
 
     found: Found
     seen: set[Digest] = field(default_factory=set)

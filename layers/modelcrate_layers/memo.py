@@ -6,8 +6,11 @@ believed beyond their key; whoever sends bytes still holds them to their digest.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +46,19 @@ class Memo:
         with machine(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, canonical_json({"layer": fact, "sum": str(Digest.of(canonical_json(fact)))}))
+
+    @contextmanager
+    def making(self, key: Digest) -> Iterator[None]:
+        """While a layer is made: who wants the same one meanwhile, in whatever process, waits, and finds it in the memo then."""
+        path = self._path(key).with_suffix(".making")
+        with machine(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _path(self, key: Digest) -> Path:
         return self.root / key.hex[:2] / f"{key.hex}.json"

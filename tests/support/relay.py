@@ -22,6 +22,7 @@ class Relay:
         self.requests: Counter[str] = Counter()
         self.received = 0
         self.returned = 0
+        self.connections = 0
         self._open = 0
         self._lock = threading.Lock()
         self._alarm: tuple[int, Callable[[], None]] | None = None
@@ -51,6 +52,7 @@ class Relay:
                 return
             with self._lock:
                 self._open += 1
+                self.connections += 1
             server = socket.create_connection(self._target)
             threading.Thread(target=self._back, args=(server, client), daemon=True).start()
             threading.Thread(target=self._forth, args=(client, server), daemon=True).start()

@@ -15,9 +15,14 @@ from modelcrate.outputs import archive
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
     building.output_arguments(parser)
+    building.fleet_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    if args.each is not None:
+        from modelcrate.cli.fleet import build_each
+
+        return build_each(args, console)
     receipt = building.build(args, console)
     if any(archive.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.say(receipt_text(receipt))

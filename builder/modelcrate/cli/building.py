@@ -58,6 +58,18 @@ def reuse_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paranoid", action="store_true", help="read every file, remember nothing, believe no key")
 
 
+def fleet_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many projects")
+    group.add_argument(
+        "--each",
+        type=Path,
+        metavar="FILE",
+        help="build the folders that a file lists; {name} in -o and --push is each one's name",
+    )
+    group.add_argument("--jobs", type=int, default=4, metavar="N", help="how many at once (default: 4)")
+    group.add_argument("--dask", metavar="ADDRESS", help="on the workers of a Dask cluster, such as tcp://HOST:8786")
+
+
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
     request = pipeline.read(args.project, console.settings, console.emit)

@@ -35,7 +35,7 @@ class RegistryCollection:
 def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:
     """What a reference names now; with a digest, that one."""
     reference = Reference.parse(text)
-    client = Registry(settings.registries)
+    client = settings.registry()
     wanted = reference.at(digest) if digest is not None else reference
     return Found(RegistryCollection(client, reference), client.resolve(wanted))
 
@@ -48,7 +48,7 @@ def copy_referrers(found: Found, target: str, settings: Settings) -> int:
         raise UserError("referrers are copied from registry to registry only", where=target)
     to = Reference.parse(rest)
     referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
-    with Registry(settings.registries) as client:
+    with settings.registry() as client:
         for descriptor in referrers:
             graph = Found(source, descriptor).graph()
             client.push_blobs(to, graph.blobs)

@@ -47,7 +47,7 @@ class RegistryOutput:
     @contextmanager
     def session(self, settings: Settings, emit: Emit) -> Iterator[RegistrySession]:
         """The output with its connections, for more than one thing at a time."""
-        with Registry(settings.registries, Progress(emit)) as client:
+        with settings.registry(Progress(emit)) as client:
             yield RegistrySession(self.reference, client, emit)
 
     def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:

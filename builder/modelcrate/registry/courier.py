@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from copy import copy
 from dataclasses import replace
 
 from modelcrate.reference import HUB, HUB_API, host_of, is_loopback
@@ -41,6 +42,13 @@ class Courier:
         self._lock = threading.RLock()
         self._remotes: dict[str, Remote] = {}
         self._warned: set[tuple[str, str]] = set()
+
+    def beside(self, emit: Emit, counters: Counters) -> Courier:
+        """Another one over the same connections, tokens and knowledge, that tells and counts for itself."""
+        other = copy(self)
+        other.emit, other.counters = emit, counters
+        other.engine = Engine(self.settings.patience, self.clock, emit)
+        return other
 
     def close(self) -> None:
         """End all kept connections."""

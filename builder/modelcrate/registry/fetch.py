@@ -6,6 +6,7 @@ The registry protocol is not here. Like all of `registry/`, this is where `reque
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,8 @@ class Fetcher:
     def __init__(self, network: Network, emit: Emit = silent, sleep: Callable[[float], None] = time.sleep) -> None:
         self._network, self._emit, self._sleep = network, emit, sleep
         self._session: requests.Session | None = None
+        self._guard = threading.Lock()
+        self._under_way: dict[Path, threading.Lock] = {}
 
     @property
     def offline(self) -> bool:
@@ -84,9 +87,16 @@ class Fetcher:
         return data
 
     def download(self, wanted: Download) -> Path:
-        """The file under its path, fetched unless it is there, verified while it streams. The first URL that has it wins."""
-        if wanted.path.exists():
-            return wanted.path
+        """The file under its path, fetched unless it is there, verified while it streams. The first URL that has it wins.
+
+        Of several threads that want it, one fetches and the others wait.
+        """
+        with self._guard:
+            turn = self._under_way.setdefault(wanted.path, threading.Lock())
+        with turn:
+            return wanted.path if wanted.path.exists() else self._fetched(wanted)
+
+    def _fetched(self, wanted: Download) -> Path:
         if self._network.offline and not any(url.startswith("file:") for url in wanted.urls):
             raise RegistryError(
                 f"{wanted.label} is not in the cache, and --offline forbids to fetch it", hint=str(wanted.path)

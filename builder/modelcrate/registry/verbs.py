@@ -35,12 +35,19 @@ class Client:
 
     Errors are RegistryError (a server's fault), IntegrityError (bytes are not what they should be), UserError (offline,
     a wrong name), or whatever a blob raises while it is read. `emit` gets the events of registry/events.py.
+    A client that is `like` another works over that one's connections and logins, and leaves them open.
     """
 
-    def __init__(self, settings: Settings = _NOTHING, emit: Emit = silent, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings = _NOTHING, emit: Emit = silent, clock: Clock | None = None, like: Client | None = None
+    ) -> None:
         self.settings = settings
         self._counters, self._stop = Counters(), Stop()
-        self._courier = Courier(settings, clock or SystemClock(), emit, self._counters)
+        self._owner = like is None
+        if like is None:
+            self._courier = Courier(settings, clock or SystemClock(), emit, self._counters)
+        else:
+            self._courier = like._courier.beside(emit, self._counters)
         self._puller = Puller(self._courier, self._stop.check)
         self._pusher = Pusher(self._courier, self._stop)
         self._referrers = Referrers(self._courier, self._put)
@@ -55,7 +62,8 @@ class Client:
 
     def close(self) -> None:
         """End all connections."""
-        self._courier.close()
+        if self._owner:
+            self._courier.close()
 
     def cancel(self) -> None:
         """End every transfer of this client, from any thread; each raises Cancelled, and its upload session is

@@ -1,0 +1,66 @@
+"""What `verify` does without keys: bytes held to what is said of them, and projects built once more. Mismatches end with code 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelcrate.cli.console import Console
+from modelcrate.lock import FILE_NAME as LOCK_NAME
+from modelcrate.project.values import FILE_NAME
+from modelcrate_layers.errors import IntegrityError
+
+
+def is_project(path: Path) -> bool:
+    """A project file, or a folder with one or with a lock."""
+    return path.is_file() or any((path / name).exists() for name in (FILE_NAME, LOCK_NAME))
+
+
+def check_image(address: str, console: Console) -> int:
+    """Recompute all that an image says of its bytes."""
+    from modelcrate.cli.words import size
+    from modelcrate.inputs.addresses import find
+    from modelcrate.verify_bytes import verify_bytes
+
+    checked = verify_bytes(find(address, console.settings))
+    facts = {
+        "image": address,
+        "documents": checked.documents,
+        "blobs": checked.blobs,
+        "bytes": checked.bytes,
+        "mismatches": list(checked.mismatches),
+    }
+    read = f"{checked.documents} documents and {checked.blobs} blobs, {size(checked.bytes)}"
+    return _verdict(console, facts, checked.mismatches, f"{address}: {read}, all as they should be")
+
+
+def check_project(path: Path, against: str | None, console: Console) -> int:
+    """Build it once more from its lock, keep nothing, and compare with an image: the store's NAME:latest, if none is given."""
+    from dataclasses import replace
+
+    from modelcrate import pipeline
+    from modelcrate.inputs.addresses import find
+    from modelcrate.lease import using
+    from modelcrate.pack import Nowhere
+    from modelcrate.registry.fetch import Fetcher
+    from modelcrate.verify_rebuild import differences
+
+    settings, emit = console.settings, console.emit
+    request = replace(pipeline.read(path, settings, emit), locked=True, paranoid=True)
+    address = against or f"{request.project.name}:latest"
+    found = find(address, settings)
+    mismatches: list[str] = []
+    with using(console.settings.home), Fetcher(settings.network, emit) as fetcher:
+        prepared = pipeline.prepare(request, settings, fetcher, emit)
+        rebuilt = pipeline.build(prepared, settings, emit, Nowhere(), Nowhere()).image
+        for image in rebuilt.images:
+            mismatches += differences(found.image(image.platform), image)
+    facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}
+    return _verdict(console, facts, mismatches, f"{address} is what {path} gives: {rebuilt.digest}")
+
+
+def _verdict(console: Console, facts: Mapping[str, object], mismatches: Sequence[str], well: str) -> int:
+    """Print it; the exit code."""
+    lines = [*mismatches, f"{len(mismatches)} mismatches (exit {IntegrityError.exit_code})"] if mismatches else [well]
+    console.result(facts, "\n".join(lines))
+    return IntegrityError.exit_code if mismatches else 0

@@ -1,0 +1,64 @@
+"""`build --each`: many projects, a line each on the way and a table at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+from modelcrate import fleet
+from modelcrate.cli import building
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import size, table
+from modelcrate.fleet import Order, Outcome
+from modelcrate_layers.errors import MachineError, UserError
+
+
+def build_each(args: argparse.Namespace, console: Console) -> int:
+    """Build all, whatever becomes of one of them; the exit code is the worst of theirs."""
+    if args.paranoid or args.no_reuse:
+        raise UserError("--each builds with reuse, and has no --paranoid")
+    targets = (*(text for text in args.output if not text.startswith("registry:")), *_others(args))
+    orders = [
+        Order(folder.absolute(), targets, tuple(args.cache_from), args.locked) for folder in fleet.read_list(args.each)
+    ]
+    settings = None if args.dask else console.settings
+    with _executor(args) as executor:
+        outcomes = fleet.build_all(orders, executor, settings, lambda each: console.say(_line(each)))
+    console.result([each.json() for each in outcomes], table([_row(each) for each in outcomes], right=(2,)))
+    return fleet.worst(outcomes)
+
+
+def _others(args: argparse.Namespace) -> Iterator[str]:
+    yield from (f"registry:{reference}" for reference in building.pushed(args))
+    yield from (f"store:{name}" for name in args.tag)
+
+
+@contextmanager
+def _executor(args: argparse.Namespace) -> Iterator[Executor]:
+    if not args.dask:
+        with ThreadPoolExecutor(max(1, args.jobs), "fleet") as pool:
+            yield pool
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MachineError("Dask is not installed", hint="pip install 'modelcrate[dask]'") from None
+    try:
+        client = Client(args.dask)
+    except (OSError, ValueError) as fault:
+        raise MachineError("no Dask scheduler answers", where=args.dask, why=str(fault)) from None
+    with closing(client), client.get_executor(pure=False) as pool:
+        yield pool
+
+
+def _line(each: Outcome) -> str:
+    return each.fault or f"{each.project}: built"
+
+
+def _row(each: Outcome) -> tuple[str, str, str]:
+    if each.receipt is None:
+        return (each.project, f"failed (exit {each.code})", "")
+    sent = sum(output["bytes_sent"] for output in each.receipt["outputs"])
+    return (each.project, each.receipt["digest"], f"{size(sent)} written")

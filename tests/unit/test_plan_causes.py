@@ -1,0 +1,115 @@
+"""The exact cause for which a layer is new, and the digest that is foreseen when none is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate import api, pipeline
+from modelcrate.cost import cost, held
+from modelcrate.image import Image
+from modelcrate.pipeline import Prepared
+from modelcrate.plan import Planned, plan
+from modelcrate.registry.fetch import Fetcher
+from modelcrate.reuse import Previous
+from modelcrate.settings import Settings
+from modelcrate_layers.kinds.wheels import WheelsLayer
+from modelcrate_layers.memo import Memo, settled
+from support.small_projects import served
+from support.wheels import make_wheel
+
+AUTO = dict.fromkeys(("base", "dependencies", "model", "entry"), "auto")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home")
+
+
+def built(project: Path, settings: Settings) -> Image:
+    return api.build(project, settings=settings).image.images[0]
+
+
+def prepared(project: Path, settings: Settings) -> Prepared:
+    with Fetcher(settings.network) as fetcher:
+        return pipeline.prepare(pipeline.read(project, settings), settings, fetcher)
+
+
+def again(each: Planned, previous: Previous, memo: Path | None, policy: str = "auto") -> Planned:
+    """The layer as it is planned where an earlier image is all that is known."""
+    kind = each.kind
+    made = plan(
+        previous.image.platform, (), [kind], {**AUTO, kind.role: policy}, Memo(memo) if memo else None, [previous]
+    )
+    return made.layers[0]
+
+
+def test_every_cause_is_named(tmp_path: Path, settings: Settings) -> None:
+    project = served(tmp_path / "p")
+    previous = Previous("there", built(project, settings))
+    planned = prepared(project, settings).plans[0].layers
+    wheels = next(each for each in planned if isinstance(each.kind, WheelsLayer))
+    fresh = tmp_path / "fresh"
+    known = again(wheels, previous, fresh)
+    assert (known.whence, known.why) == ("there", "same inputs as in there")
+    assert known.taken is not None
+    lost = replace(previous, lost=frozenset({known.taken.descriptor.digest}))
+    assert again(wheels, lost, fresh).why == "there names it, and has lost its blob"
+    stored = str(known.taken.layer.codec)
+    other = "none" if stored != "none" else "zstd"
+    assert again(wheels, previous, fresh, other).why == f"the setting: codec {other}, and there has {stored}"
+    assert again(wheels, previous, None).why == "made again to see whether it is that of there"
+    assert isinstance(wheels.kind, WheelsLayer)
+    moved = replace(wheels, kind=replace(wheels.kind, python="3.12"))
+    assert again(moved, previous, fresh).why == "python 3.11 -> 3.12, against there"
+    stale = tuple(
+        replace(
+            each,
+            key=None,
+            layer=replace(each.layer, inputs=tuple(t.replace("rules 1.", "rules 0.") for t in each.layer.inputs)),
+        )
+        for each in previous.image.layers
+    )
+    ruled = Previous("there", replace(previous.image, layers=stale))
+    assert again(wheels, ruled, fresh).why.startswith("rules 0.")
+
+
+def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Settings) -> None:
+    project = served(tmp_path / "p")
+    previous = Previous("there", built(project, settings))
+    make_wheel(project / "wheels", "tiny-lib", "1.3")
+    whys = {again(each, previous, tmp_path / "fresh").why for each in prepared(project, settings).plans[0].layers}
+    assert "tiny-lib 1.0 -> 1.3, against there" in whys
+
+
+def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Settings) -> None:
+    project = served(tmp_path / "p")
+    assert pipeline.predict(prepared(project, settings), settings) is None
+    trees = [each.tree for each in prepared(project, settings).plans[0].layers if each.tree is not None]
+    while not all(map(settled, trees)):  # files that are younger are not remembered
+        time.sleep(0.02)
+    image = built(project, settings)
+    foreseen = pipeline.predict(prepared(project, settings), settings)
+    assert foreseen is not None
+    assert foreseen.digest == image.digest
+    (project / "model.bin").write_bytes(b"other")
+    assert pipeline.predict(prepared(project, settings), settings) is None
+
+
+def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Settings) -> None:
+    project = served(tmp_path / "p")
+    before = {each.role: cost(each, frozenset()) for each in prepared(project, settings).plans[0].layers}
+    assert before["model"].read == 7000
+    assert (before["entry"].fetch, before["entry"].compress, before["entry"].send) == (0, None, None)
+    image = built(project, settings)
+    there = held([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))
+    assert there == {layer.descriptor.digest for layer in image.layers}
+    known = [each for each in prepared(project, settings).plans[0].layers if each.known]
+    assert known
+    assert {cost(each, there).send for each in known} == {0}
+    assert {cost(each, frozenset()).send for each in known} == {
+        each.known.descriptor.size for each in known if each.known
+    }
