@@ -17,8 +17,8 @@ import pytest
 
 from support import demo, real_registry
 from support.demo import PROJECT, REQUEST
-from support.installed import Modelcrate
 from support.real_registry import free_port
+from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tools import call, need
 
@@ -163,8 +163,8 @@ def test_row_5_no_code_answers_what_the_model_predicts(warm: Modelcrate, tmp_pat
 def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tmp_path: Path) -> None:
     need("buildah", "unshare", root=True)
     warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
-    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "vfs"]
-    built = ["bud", "--isolation", "chroot", "--layers", "-t", "theirs", tmp_path / "imagefiles"]
+    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "overlay"]
+    built = ["bud", "--isolation", "chroot", "-t", "theirs", tmp_path / "imagefiles"]
     call("unshare", "-n", "buildah", *there, *built, timeout=280)
     call("buildah", *there, "push", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=280)
     started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", f"oci:{tmp_path / 'out'}:theirs")
