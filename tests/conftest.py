@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support import demo as demos
 from support import real_registry
-from support.shared_command import Modelcrate
 from support.demo import Built
+from support.shared_command import Modelcrate
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +62,15 @@ def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_r
     if reason := real_registry.missing():
         pytest.skip(reason)
     with real_registry.running(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture
+def talkative_registry(tmp_path: Path) -> Iterator[real_registry.Running]:
+    """A docker-registry that logs what it answers."""
+    if reason := real_registry.missing():
+        pytest.skip(reason)
+    with real_registry.running(tmp_path / "registry", level="info") as server:
         yield server
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
 from modelcrate.image import Deliverable, ImageLayer
+from modelcrate.lease import using
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
@@ -57,7 +58,8 @@ class Built:
         """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
         from modelcrate import outputs
 
-        return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
+        with using(self.settings.home):
+            return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
 
 
 class Building:
@@ -115,7 +117,7 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     settings = settings or default_settings()
     request = pipeline.read(Path(project), settings, emit)
     request = pipeline.Request(request.project, request.folder, locked)
-    with Fetcher(settings.network, emit) as fetcher:
+    with using(settings.home), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
         return Built(pipeline.build(prepared, settings, emit), settings)
 

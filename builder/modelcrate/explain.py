@@ -60,20 +60,22 @@ def changes(before: ImageLayer | None, now: Sequence[str]) -> str:
     """How the inputs differ, in a few words: `joblib 1.5.3 -> 1.6.0`, `src/score.py changed`, `+ onnx 1.2`. Empty, if they don't."""
     if before is None:
         return ""
-    return _few(list(_differences(dict(map(_split, before.layer.inputs)), dict(map(_split, now)))))
+    return _few(list(differences(before.layer.inputs, now)))
 
 
-def _differences(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+def differences(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    """How inputs differ, each in a few words."""
+    before, now = dict(map(_split, old)), dict(map(_split, new))
     for what in sorted(before.keys() | now.keys()):
-        old, new = before.get(what), now.get(what)
-        if old == new:
+        was, is_now = before.get(what), now.get(what)
+        if was == is_now:
             continue
-        if old is None:
-            yield f"+ {what} {new}" if _is_version(new or "") else f"+ {what}"
-        elif new is None:
-            yield f"- {what} {old}" if _is_version(old) else f"- {what}"
+        if was is None:
+            yield f"+ {what} {is_now}" if _is_version(is_now or "") else f"+ {what}"
+        elif is_now is None:
+            yield f"- {what} {was}" if _is_version(was) else f"- {what}"
         else:
-            yield f"{what} {old} -> {new}" if _is_version(new) else f"{what} changed"
+            yield f"{what} {was} -> {is_now}" if _is_version(is_now) else f"{what} changed"
 
 
 def _split(text: str) -> tuple[str, str]:

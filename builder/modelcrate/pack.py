@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 from modelcrate.events import Emit, Watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
-from modelcrate.reuse import Previous
+from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
@@ -87,17 +87,19 @@ def pack(
     emit: Emit,
     models: Sink | None = None,
     previous: Sequence[Previous] = (),
+    kept: Sink | None = None,
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
     `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
-    one of a `previous` image is taken over from there, with the bytes as they are stored there.
+    one of a `previous` image is taken over from there, with the bytes as they are stored there. `kept` takes the others; the store,
+    where nobody else is named.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
-    sinks = {True: Kept(settings.store), False: models or Nowhere()}
+    sinks = {True: kept or Kept(settings.store), False: models or Nowhere()}
     with ThreadPoolExecutor(settings.workers, "pack") as pool:
         waiting = {
-            fact: pool.submit(_layer, each, settings, supply, sinks[each.role in KEPT], emit)
+            fact: pool.submit(_made, each, settings, supply, sinks[each.role in KEPT], emit, previous)
             for fact, each in wanted.items()
         }
         try:
@@ -105,15 +107,18 @@ def pack(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [(*plan.base, *(_again(made[each.fact], previous) for each in plan.layers)) for plan in plans]
+    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
 
-def _again(layer: ImageLayer, previous: Sequence[Previous]) -> ImageLayer:
-    """A layer that was made, or the same one of an earlier image."""
+def _made(
+    planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit, previous: Sequence[Previous]
+) -> ImageLayer:
+    """A layer that was made, or the same one of an earlier image, if it is still there."""
+    layer = _layer(planned, settings, supply, sink, emit)
     if layer.origin != "built" or layer.key is not None:
         return layer
     for each in previous:
-        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None:
+        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None and still_there(taken):
             return replace(
                 taken, name=layer.name, role=layer.role, origin="reused", why=f"same bytes as in {each.where}"
             )
@@ -132,8 +137,9 @@ def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emi
     begun = time.time_ns()
     tree = planned.tree or planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
-    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", recipe.tar.size, emit)
-    measuring = Measuring(told, recipe.codec, recipe.tar.size)
+    size = recipe.tar.size
+    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
+    measuring = Measuring(told, recipe.codec, size)
     measuring.key = str(planned.fact)
     layer = replace(sink.take(measuring), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered

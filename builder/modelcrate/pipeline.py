@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 from modelcrate import compose, image, pack
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
-from modelcrate.image import EPOCH, Image, ImageLayer, Index
+from modelcrate.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models
@@ -29,7 +29,7 @@ from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
-from modelcrate.reuse import Previous, find_previous
+from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
@@ -92,30 +92,75 @@ def prepare(
         for warning in pass_gates(project, folder, files.entries.values(), settings):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
     with _timed("plan", timings, emit):
-        earlier = {} if request.paranoid else _previous(request, settings, emit)
-        plans = tuple(
-            plan(
-                each.platform,
-                each.below.layers,
-                compose.kinds(project, each, files),
-                compose.policies(project),
-                None if request.paranoid else settings.memo,
-                earlier.get(each.platform, ()),
-            )
-            for each in world.platforms
-        )
+        earlier = _previous(request, settings, emit)
+        plans = _plans(request, world, files, settings, earlier)
+        gone = lost(each.taken for plan in plans for each in plan.layers if each.taken is not None)
+        if gone:
+            earlier = {name: tuple(replace(each, lost=gone) for each in found) for name, found in earlier.items()}
+            plans = _plans(request, world, files, settings, earlier)
     return Prepared(request, files, world, plans, tuple(chain.from_iterable(earlier.values())), lock, timings)
 
 
-def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: Sink | None = None) -> Receipt:
-    """Pack and assemble: the image, with nothing delivered yet. `models` is an output that takes models while they are measured."""
+def _plans(
+    request: Request,
+    world: World,
+    files: compose.Files,
+    settings: Settings,
+    earlier: Mapping[Platform, Sequence[Previous]],
+) -> tuple[Plan, ...]:
+    """The plan of every platform."""
+    project = request.project
+    memo = None if request.paranoid else settings.memo
+    policies = compose.policies(project)
+    return tuple(
+        plan(
+            each.platform,
+            each.below.layers,
+            compose.kinds(project, each, files),
+            policies,
+            memo,
+            earlier.get(each.platform, ()),
+        )
+        for each in world.platforms
+    )
+
+
+def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
+    """The image, if all its layers are known: assembling is pure, so this is what a build would give. Else None."""
+    if any(each.known is None for plan in prepared.plans for each in plan.layers):
+        return None
+    return build(prepared, settings).image
+
+
+def build(
+    prepared: Prepared,
+    settings: Settings,
+    emit: Emit = silent,
+    models: Sink | None = None,
+    kept: Sink | None = None,
+) -> Receipt:
+    """Pack and assemble: the image, with nothing delivered yet.
+
+    `models` is an output that takes models while they are measured; `kept` takes the other layers that are made, instead of the store.
+    """
     project, timings = prepared.request.project, dict(prepared.timings)
+    paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
-        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models, prepared.previous)
+        packed = pack.pack(
+            prepared.plans,
+            settings,
+            prepared.world.supplier.supply,
+            emit,
+            models,
+            () if paranoid else prepared.previous,
+            kept,
+        )
+        for lie in lies(chain.from_iterable(packed), prepared.previous):
+            emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:
             refuse(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
     with _timed("assemble", timings, emit):

@@ -22,10 +22,15 @@ from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
 
+MEMO = "memo"
+"""Who knows of a layer that was made on this machine before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A layer that is wanted. `known` are its facts, if it need not be made; `taken`, where an earlier image has it; `why` is for people."""
+    """A layer that is wanted. `known` are its facts, if it need not be made, and `whence` says who knows them; `taken`, where an earlier
+    image has it; `why` is for people.
+    """
 
     kind: LayerKind = field(repr=False)
     policy: str
@@ -34,6 +39,7 @@ class Planned:
     tree: Tree | None = field(repr=False, default=None)
     known: Layer | None = None
     taken: ImageLayer | None = field(repr=False, default=None)
+    whence: str = ""
     why: str = ""
 
     @property
@@ -62,7 +68,9 @@ def plan(
     memo: Memo | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo, nothing is remembered."""
+    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo nothing is believed, no earlier image either:
+    those then only serve to say what is new.
+    """
     return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
 
 
@@ -76,7 +84,14 @@ def choose(policy: str, tree: Tree) -> codecs.Codec:
 def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
     if isinstance(kind, ReadyLayer):
         return Planned(
-            kind, policy, None, kind.layer.descriptor.digest, None, kind.layer, why="a registered model's own"
+            kind,
+            policy,
+            None,
+            kind.layer.descriptor.digest,
+            None,
+            kind.layer,
+            whence="registered model",
+            why="a registered model's own",
         )
     key = kind.key()
     tree = None if key is not None else kind.tree()
@@ -84,19 +99,31 @@ def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence
     known = memo.get(fact) if memo is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if tree is None else "no file has changed"
-        return Planned(kind, policy, key, fact, tree, known, why=why)
-    for each in previous:
+        return Planned(kind, policy, key, fact, tree, known, whence=MEMO, why=why)
+    for each in previous if memo is not None else ():
         if key is not None and (taken := each.by_key(key, policy)) is not None:
-            return Planned(kind, policy, key, fact, tree, taken.layer, taken, f"same inputs as in {each.where}")
-    return Planned(kind, policy, key, fact, tree, why=_cause(kind, tree, previous))
+            why = f"same inputs as in {each.where}"
+            return Planned(kind, policy, key, fact, tree, taken.layer, taken, each.where, why)
+    cause = _cause(kind, key, policy, previous, believing=memo is not None)
+    return Planned(kind, policy, key, fact, tree, why=cause)
 
 
-def _cause(kind: LayerKind, tree: Tree | None, previous: Sequence[Previous]) -> str:
-    """Why a layer has to be made: how its inputs differ from those of the earlier image's layer of the same place, if there is one."""
+def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[Previous], *, believing: bool) -> str:
+    """Why a layer has to be made: how it differs from the earlier image's layer of the same place, if there is one."""
     for each in previous:
-        if causes := explain.changes(explain.counterpart(kind.role, kind.name, each.image), kind.inputs()):
+        same = next(each.with_key(key), None) if key is not None else None
+        if same is not None and not believing:
+            return f"made again to see whether it is that of {each.where}"
+        if same is not None and same.descriptor.digest in each.lost:
+            return f"{each.where} names it, and has lost its blob"
+        if same is not None:
+            return f"the setting: codec {policy}, and {each.where} has {same.layer.codec}"
+        other = explain.counterpart(kind.role, kind.name, each.image)
+        if causes := explain.changes(other, kind.inputs()):
             return f"{causes}, against {each.where}"
-    return "never built here from these inputs" if tree is None else "new, or a file has changed"
+        if other is not None and key is None:
+            return f"not yet read here; {each.where} has it from files of the same names"
+    return "never built here from these inputs" if key is not None else "never built here from these files"
 
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import deb as debs
@@ -175,7 +175,7 @@ def _made(found: dict[bytes, Entry], python: str) -> Iterator[Entry]:
     yield from (directory(path, 0o1777) for path in _STICKY)
     yield from (directory(path, 0o755) for path in _FOLDERS)
     yield directory(b"root", 0o700)
-    yield replace(directory(b"home/" + USER, 0o770), uid=UID)
+    yield directory(b"home/" + USER, 0o770)._replace(uid=UID)
     yield from (symlink(path, target) for path, target in _RUN.items())
     yield file(b"etc/passwd", Bytes(_PASSWD), 0o644)
     yield file(b"etc/group", Bytes(_GROUP), 0o644)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from support import real_registry
-from support.command import Modelcrate
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 
 pytestmark = pytest.mark.slow
 

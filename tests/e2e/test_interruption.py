@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,14 @@ def _handles(pid: int, number: int) -> bool | None:
     except (OSError, StopIteration):
         return None
     return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_while_a_base_is_looked_through(crate: Crate, tmp_path: Path) -> None:
+    project = served(tmp_path / "project", base="{from: 'rootfs:base.tar', interpreter: /usr/bin/python3.11}")
+    head = tarfile.TarInfo("large")
+    head.size = 64 * GIB
+    with open(project / "base.tar", "wb") as base:
+        base.write(head.tobuf(tarfile.GNU_FORMAT))
+        base.truncate(64 * GIB + 10240)
+    crate.signalled(at("progress", label="read base.tar"), signal.SIGINT, "build", project).failed(130, "interrupted")
+    nothing_made(crate)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from support.command import Modelcrate
 from support.demo import Built, build_places, copy_of_demo
 from support.engines import short_folder
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import call, need, skopeo
 
 pytestmark = [pytest.mark.network, pytest.mark.interop]

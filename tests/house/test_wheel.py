@@ -39,8 +39,8 @@ def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:
     } <= names
     sources = {
         path.relative_to(REPOSITORY / root).as_posix()
-        for root in ("builder", "layers")
-        for path in (REPOSITORY / root).rglob("*")
+        for root, package in (("builder", "modelcrate"), ("layers", "modelcrate_layers"))
+        for path in (REPOSITORY / root / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert sources <= names

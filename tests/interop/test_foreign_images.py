@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
-from support import real_registry
-from support.command import Modelcrate
 from support.demo import Built, cache, small_project
 from support.engines import docker, podman
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import need, skopeo
 
 pytestmark = pytest.mark.interop
@@ -155,34 +152,15 @@ def test_modelcar_base_image_carries_our_models(modelcar: Path, modelcrate: Mode
     skopeo("copy", "--all", "--preserve-digests", f"oci:{tmp_path}/oci:1", f"oci:{tmp_path}/copy:1")
 
 
-@pytest.fixture
-def talkative(tmp_path: Path) -> Iterator[Running]:
-    """A registry that logs every request."""
-    if reason := real_registry.missing():
-        pytest.skip(reason)
-    with real_registry.running(tmp_path / "registry", level="info") as server:
-        yield server
-
-
-def answered(server: Running) -> list[Mapping[str, str]]:
-    """What the registry says that it answered, oldest first."""
-    lines = [line for line in server.log.read_text().splitlines() if 'msg="response completed"' in line]
-    fields = [dict(re.findall(r'http\.(\w+\.\w+)="?([^" ]+)', line)) for line in lines]
-    return [
-        {"method": f["request.method"], "uri": unquote(f["request.uri"]), "status": f["response.status"]}
-        for f in fields
-    ]
-
-
 def test_layers_of_a_base_in_the_same_registry_are_mounted_and_never_fetched(
-    small: Built, modelcrate: Modelcrate, talkative: Running, tmp_path: Path
+    small: Built, modelcrate: Modelcrate, talkative_registry: Running, tmp_path: Path
 ) -> None:
-    base = f"{talkative.host}/team/base:1"
+    base = f"{talkative_registry.host}/team/base:1"
     modelcrate.said("push", f"oci:{small.layout}:1", base)
-    before = len(answered(talkative))
+    before = len(talkative_registry.answered())
     project = small_project(tmp_path / "project", base=base)
-    receipt = modelcrate.json("build", project, "--push", f"{talkative.host}/other/place:1")
-    since = answered(talkative)[before:]
+    receipt = modelcrate.json("build", project, "--push", f"{talkative_registry.host}/other/place:1")
+    since = talkative_registry.answered()[before:]
     layers = {layer["digest"] for layer in small.receipt["layers"]}
     fetched = [each["uri"] for each in since if each["method"] == "GET" and any(d in each["uri"] for d in layers)]
     assert since

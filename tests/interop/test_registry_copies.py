@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from support.shared_command import Modelcrate
 from support.demo import Built, copy_of_demo
 from support.engines import podman
 from support.real_registry import Running
+from support.shared_command import Modelcrate
 from support.tools import call, need, skopeo
 
 pytestmark = pytest.mark.interop
@@ -90,14 +90,18 @@ def test_crane_finds_no_fault_in_the_gzip_variant(
     assert "PASS" in call("crane", "validate", "--insecure", "--remote", name)
 
 
-def test_a_second_push_sends_no_blob(small: Built, modelcrate: Modelcrate, docker_registry: Running) -> None:
-    name = f"{docker_registry.host}/team/twice:1"
+def test_a_second_push_sends_no_blob(small: Built, modelcrate: Modelcrate, talkative_registry: Running) -> None:
+    name = f"{talkative_registry.host}/team/twice:1"
     first = modelcrate.json("push", f"oci:{small.layout}:1", name)["outputs"][0]
+    before = len(talkative_registry.answered())
     second = modelcrate.json("push", f"oci:{small.layout}:1", name)["outputs"][0]
     stored = sum(layer["size"] for layer in small.receipt["layers"])
     assert first["bytes_sent"] >= stored
     assert second["bytes_sent"] == 0
     assert second["bytes_there"] >= stored
+    asked = talkative_registry.answered()[before:]
+    assert {each["method"] for each in asked if "/blobs/" in each["uri"]} <= {"HEAD"}
+    assert {each["method"] for each in asked} <= {"HEAD", "GET"}
 
 
 @pytest.mark.network

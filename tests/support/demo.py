@@ -14,8 +14,8 @@ import pytest
 
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import RegistryError
-from support.shared_command import REPOSITORY, Modelcrate
 from support.rootfs import tiny_rootfs
+from support.shared_command import REPOSITORY, Modelcrate
 
 PROJECT = REPOSITORY / "fixtures" / "projects" / "diabetes"
 REQUEST = '{"data": [[1,2,3,4,5,6,7,8,9,10],[10,9,8,7,6,5,4,3,2,1]]}'

@@ -1,4 +1,4 @@
-"""A relay on loopback that counts what a client sends: bytes of bodies and requests by verb. It changes nothing."""
+"""A relay on loopback that counts what a client sends: bytes of bodies, requests by verb, and bytes of answers. It changes nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from contextlib import contextmanager, suppress
 class Relay:
     """Connections to `host` are passed on to `target`; Host headers stay, so Locations of the target lead to `host` again."""
 
-    def __init__(self, target: str) -> None:
-        name, _, port = target.rpartition(":")
-        self._target = (name, int(port))
-        self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
+    def __init__(self, target: str, port: int = 0) -> None:
+        name, _, number = target.rpartition(":")
+        self._target = (name, int(number))
+        self._server = socket.create_server(("127.0.0.1", port), backlog=64)
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: Counter[str] = Counter()
         self.received = 0
+        self.returned = 0
         self._open = 0
         self._lock = threading.Lock()
         self._alarm: tuple[int, Callable[[], None]] | None = None
@@ -57,6 +58,8 @@ class Relay:
     def _back(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(1 << 16):
+                with self._lock:
+                    self.returned += len(data)
                 client.sendall(data)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
@@ -104,8 +107,9 @@ class Relay:
 
 
 @contextmanager
-def relaying(target: str) -> Iterator[Relay]:
-    relay = Relay(target)
+def relaying(target: str, port: int = 0) -> Iterator[Relay]:
+    """A relay to `target`, on a port that may be given."""
+    relay = Relay(target, port)
     try:
         yield relay
     finally:

@@ -12,8 +12,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = ("builder", "layers")
 SERVER = "modelcrate_layers.serving.modelcrate_server"
 """The package that is put into images. It runs there alone, on Python 3.9 too, and has laws of its own."""
-TEMPLATES = "modelcrate_layers.serving.entry_templates"
-"""Entry scripts that are put into images, for libraries that are only there."""
+IN_IMAGES = (SERVER, "modelcrate_layers.serving.entry_templates")
+"""What is put into images, with the entry scripts that we offer: text to us, code to others."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Module:
 
 @cache
 def modules() -> Mapping[str, Module]:
-    """All modules of the two packages by name, without the server that is put into images."""
+    """All modules of the two packages by name, without those that are put into images."""
     found = {}
     for root in ROOTS:
         for path in sorted((REPOSITORY / root).rglob("*.py")):
             name = ".".join(path.relative_to(REPOSITORY / root).with_suffix("").parts).removesuffix(".__init__")
-            if not name.startswith((SERVER, TEMPLATES)):
+            if not name.startswith(IN_IMAGES):
                 tree = ast.parse(path.read_text(), str(path))
                 found[name] = Module(name, path, tree, tuple(_imports(tree, False, False)))
     return found

@@ -12,7 +12,7 @@ from modelcrate.azureml.container_registry import ContainerRegistry
 class DockerSection:
     """What lies below: an image by its reference, or anything else that a project's `base` may say (`oci:DIR`, `rootfs:FILE`, ...).
 
-    None stands for modelcrate's own base, made from signed Debian packages. Scripts change it field by field.
+    None stands for modelcrate's own base, made from signed Debian packages. Not frozen: users set its members one by one, as in Azure.
     """
 
     base_image: str | None = None
@@ -27,7 +27,10 @@ class DockerSection:
 
 @dataclass(slots=True)
 class PythonSection:
-    """The Python packages; with `user_managed_dependencies` none are installed, for the base has them. Scripts change it."""
+    """The Python packages; with `user_managed_dependencies` none are installed, for the base has them.
+
+    Not frozen: users set its members one by one, as in Azure.
+    """
 
     user_managed_dependencies: bool = False
     interpreter_path: str = "python"

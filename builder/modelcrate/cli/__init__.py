@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from types import ModuleType
 
-from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError
+from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
 VERBS = {
     "init": "write the project file for a folder",
@@ -31,6 +33,10 @@ VERBS = {
     "logs": "print a container's log",
     "images": "list the images of the local store",
     "inspect": "show an image",
+    "explain": "say which input decided each layer",
+    "diff": "compare two images",
+    "cache": "show or prune what is kept",
+    "verify": "rebuild or reread an image and compare",
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 
@@ -38,7 +44,11 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        parser().print_help(sys.stderr)
+        return UserError.exit_code
     try:
+        _check_verb(words[0])
         return _run(parser(words).parse_args(words))
     except BrokenPipeError:  # who read our output has had enough
         with suppress(OSError):
@@ -89,14 +99,34 @@ def _run(args: argparse.Namespace) -> int:
         with console, heeded(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
             return code
-    except CrateError as fault:
+    except BrokenPipeError:
+        raise
+    except Exception as fault:
         if args.debug:
-            raise
-        return console.fail(fault)
-    except OSError as fault:
-        if args.debug or isinstance(fault, BrokenPipeError):
-            raise
-        return console.fail(MachineError(f"{fault.strerror or fault}", where=str(fault.filename or "")))
+            traceback.print_exception(fault)
+        return console.fail(_told(fault))
+
+
+def _told(fault: Exception) -> CrateError:
+    """What a user is told: our own errors as they are, the operating system's as this machine's, all others as our fault."""
+    if isinstance(fault, CrateError):
+        return fault
+    if isinstance(fault, OSError):
+        return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""))
+    return CrateError(
+        f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",
+        hint="please report it with what --debug prints",
+    )
+
+
+def _check_verb(word: str) -> None:
+    """A word that is no verb, with the one that was probably meant."""
+    if word.startswith("-") or word in VERBS:
+        return
+    near = get_close_matches(word, VERBS, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    print(f"modelcrate: unknown command '{word}'{meant}\nknown are {', '.join(VERBS)}", file=sys.stderr)
+    raise SystemExit(UserError.exit_code)
 
 
 def _module(name: str) -> ModuleType:

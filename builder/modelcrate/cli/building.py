@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
-from modelcrate.outputs import Nameable, Output, Preparable
+from modelcrate.inputs import store
+from modelcrate.lease import using
+from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
+from modelcrate.settings import Settings
+from modelcrate_layers.errors import UserError
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
@@ -55,22 +61,31 @@ def reuse_arguments(parser: argparse.ArgumentParser) -> None:
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
     request = pipeline.read(args.project, console.settings, console.emit)
-    request = replace(request, locked=args.locked, reuse=_reuse(args, request.project.name), paranoid=args.paranoid)
+    reuse = _reuse(args, request.project.name, console.settings)
+    request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
     return pipeline.prepare(request, console.settings, fetcher, console.emit)
 
 
-def _reuse(args: argparse.Namespace, name: str) -> tuple[str, ...]:
+def pushed(args: argparse.Namespace) -> tuple[str, ...]:
+    """The references that are pushed to."""
+    return (*args.push, *(text.removeprefix("registry:") for text in args.output if text.startswith("registry:")))
+
+
+def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str, ...]:
+    """What is pushed to, what --cache-from names, and, where nothing is pushed, what the local store has under the project's name."""
     if args.no_reuse:
         return ()
-    pushed = [text.removeprefix("registry:") for text in args.output if text.startswith("registry:")]
-    return tuple(f"registry:{ref}" for ref in (*args.push, *pushed)) + tuple(args.cache_from)
+    named = (*(f"registry:{ref}" for ref in pushed(args)), *args.cache_from)
+    return named if pushed(args) or store.find(name, settings) is None else (*named, name)
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in _wanted(args)]
+    _check_streams(wanted, args)
     settings, emit = console.settings, console.emit
     with ExitStack() as stack:
+        stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher)
         name = prepared.request.project.name
@@ -79,6 +94,19 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
         return pipeline.deliver(receipt, places, settings, emit)
+
+
+def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
+    """Standard output takes one thing: an archive, or the result."""
+    taking = [output for output in wanted if archive.streams(output.kind, output.target)]
+    if len(taking) > 1 or (taking and args.json):
+        raise UserError(
+            "two things can't share standard output",
+            why=", ".join([f"{each.kind}:{each.target}" for each in taking] + ["--json"] * args.json),
+            hint="write one of them to a file",
+        )
+    if taking and sys.stdout.isatty():
+        raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
 
 
 def _wanted(args: argparse.Namespace) -> list[str]:

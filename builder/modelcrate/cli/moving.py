@@ -10,6 +10,7 @@ from modelcrate.cli.words import receipt_text
 from modelcrate.image import Deliverable
 from modelcrate.inputs import Found
 from modelcrate.inputs.addresses import find
+from modelcrate.lease import using
 from modelcrate.outputs import Nameable
 from modelcrate.receipt import Receipt
 from modelcrate_layers.content import Platform
@@ -25,7 +26,10 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
     output = outputs.parse(target)
     if isinstance(output, Nameable) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
-    receipt = pipeline.deliver(Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit)
+    with using(console.settings.home):
+        receipt = pipeline.deliver(
+            Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
+        )
     if getattr(args, "referrers", False):
         _referrers(found, target, console)
     console.result(receipt.json(), receipt_text(receipt))

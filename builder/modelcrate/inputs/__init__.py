@@ -214,6 +214,11 @@ def read_inputs(notes: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(map(str, said)) if isinstance(said, list) else ()
 
 
+def named_codec(media_type: str) -> str | None:
+    """How a layer of this type should be stored; None for a type that nobody knows."""
+    return _NAMES.get(media_type)
+
+
 def read_codec(text: str, name: str) -> Codec:
     """A codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")

@@ -12,6 +12,7 @@ from modelcrate.image import Graph
 from modelcrate_layers import tar
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
+from modelcrate_layers.errors import MachineError
 from modelcrate_layers.sources import Bytes, Source
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
 from modelcrate_layers.tree import Entry, directory, file
@@ -33,6 +34,11 @@ class BlobSource:
     def chunks(self) -> Iterator[bytes]:
         label = f"write {self.blob.descriptor.digest.short}"
         return watched(self.blob.chunks(), label, self.size, self.emit)
+
+
+def streams(kind: str, target: str) -> bool:
+    """Whether an output of this kind and target goes to standard output."""
+    return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 
 
 def members(
@@ -68,7 +74,10 @@ def write(target: str, entries: Iterable[Entry]) -> int:
     """The archive at its place, whole or not at all; `-` is standard output. Returns its length in bytes."""
     chunks = tar.stream(entries)
     if target == STDOUT:
-        return _pour(chunks, sys.stdout.fileno())
+        try:
+            return _pour(chunks, sys.stdout.fileno())
+        except BrokenPipeError:
+            raise MachineError("was closed before the archive had ended", where="standard output") from None
     path = Path(target)
     with machine(path):
         if path.exists() and not path.is_file():  # a pipe or a device is written to; a name can't be given to it

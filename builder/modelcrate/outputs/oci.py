@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
@@ -11,7 +13,8 @@ from modelcrate.image import Deliverable
 from modelcrate.inputs.layout import split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
-from modelcrate_layers.store import Layout
+from modelcrate_layers.recipe import Layer, Measuring
+from modelcrate_layers.store import Adding, Layout
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"
@@ -33,26 +36,77 @@ class LayoutOutput:
     def target(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    @contextmanager
+    def session(self, settings: Settings, emit: Emit) -> Iterator[LayoutSession]:
+        """The output with its files open, for layers that are written while they are measured."""
         fresh = not self.path.exists()
         try:
-            return write(Layout.create(self.path), image, self.tag, emit, KIND, self.target)
+            with ExitStack() as stack:
+                yield LayoutSession(self, emit, _Opened(self.path, stack))
         except BaseException:
             if fresh:
                 _remove_empty(self.path)
             raise
 
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        with self.session(settings, emit) as session:
+            return session.deliver(image, settings, emit)
+
+
+class _Opened:
+    """The layout, made when the first layer comes: a build that fails before has touched nothing. Not a value: it holds files."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path, self._stack, self._lock = path, stack, threading.Lock()
+        self._adding: Adding | None = None
+
+    def adding(self) -> Adding:
+        with self._lock:
+            if self._adding is None:
+                self._adding = Adding(Layout.create(self._path), self._stack)
+            return self._adding
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSession:
+    """An output that also takes layers while they are measured: their files are read once."""
+
+    output: LayoutOutput
+    emit: Emit = field(repr=False)
+    opened: _Opened = field(repr=False)
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return self.output.target
+
+    def take(self, measuring: Measuring) -> Layer:
+        self.opened.adding().take(measuring, lambda: measuring.descriptor)
+        return measuring.layer
+
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        layout = Layout.create(self.output.path)
+        return _write(layout, self.opened.adding(), image, self.output.tag, emit, KIND, self.target)
+
 
 def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
     """Blobs and documents all at once, the name last: whoever reads meanwhile sees the old image or the new one."""
+    with layout.adding() as adding:
+        return _write(layout, adding, image, tag, emit, kind, target)
+
+
+def _write(
+    layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
+) -> Delivered:
     graph = image.graph()
     sent = there = 0
-    with layout.adding() as add:
-        for blob in (*graph.blobs, *graph.documents):
-            descriptor = blob.descriptor
-            chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
-            written = add(chunks, descriptor)
-            sent, there = sent + written, there + descriptor.size - written
+    for blob in (*graph.blobs, *graph.documents):
+        descriptor = blob.descriptor
+        chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
+        written = adding.add(chunks, descriptor)
+        sent, there = sent + written, there + descriptor.size - written
+    adding.keep()
     layout.name(image.descriptor, tag)
     return Delivered(kind, target, image.digest, sent, there)
 

@@ -53,18 +53,18 @@ class Puller:
                 )
             return told
 
-        return self._first(ref, ask)
+        return self.first(ref, ask)
 
     def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
         """The raw bytes and their descriptor, verified."""
-        return self._first(ref, lambda remote, place: self._manifest(remote, place, ref))
+        return self.first(ref, lambda remote, place: self._manifest(remote, place, ref))
 
     def _manifest(self, remote: Remote, place: Place, ref: Reference) -> tuple[Descriptor, bytes]:
         request = wire.get_manifest(place, ref.target)
         answer = self.courier.send(request, remote, f"manifest {ref}")
         return documents.received(answer, ref.digest, request.where()), answer.body
 
-    def _first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
+    def first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
         """The first place that answers well; the last one's fault where none does."""
         *mirrors, last = self.sources(ref)
         for mirror in mirrors:
@@ -90,6 +90,17 @@ class RemoteBlob:
         if start == 0:
             return verified(stream, self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
         return stream
+
+    def there(self) -> bool:
+        """Whether it can still be had, by one HEAD. A registry that can't be asked is taken for one that lacks it."""
+
+        def ask(remote: Remote, place: Place) -> bool:
+            request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
+            doing = f"question for {self.descriptor.digest}"
+            answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
+            return answer.status == 200 and wire.length(answer) in (None, self.descriptor.size)
+
+        return self.puller.first(self.ref, ask)
 
     def read(self, limit: int = MAX_JSON) -> bytes:
         """All bytes of a small blob (a config)."""

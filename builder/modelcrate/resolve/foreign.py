@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.events import Emit, silent
 from modelcrate.image import Image, environment
 from modelcrate.inputs import Found, archive, layout
 from modelcrate.project.values import (
@@ -35,11 +36,12 @@ def resolve_foreign(
     folder: Path,
     settings: Settings,
     digest: Digest | None = None,
+    emit: Emit = silent,
 ) -> Below:
     """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
     path = getattr(base, "path", None)
     with placed(str(folder / path) if path else f"base {base}"):
-        return _foreign(base, platform, python, folder, settings, digest)
+        return _foreign(base, platform, python, folder, settings, digest, emit)
 
 
 def _foreign(
@@ -49,6 +51,7 @@ def _foreign(
     folder: Path,
     settings: Settings,
     digest: Digest | None,
+    emit: Emit,
 ) -> Below:
     if isinstance(base, ScratchBase):
         return Below(
@@ -58,11 +61,11 @@ def _foreign(
             python=python or "",
         )
     if isinstance(base, RootfsBase):
-        layer = read_rootfs(folder / base.path, settings)
+        layer = read_rootfs(folder / base.path, settings, emit)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return _with_python(
-            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings
+            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings, emit
         )
     image = _find(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
@@ -70,7 +73,7 @@ def _foreign(
     remote = isinstance(base, RegistryBase)
     reference = str(base) if remote else ""
     below = Below(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
-    return _with_python(below, base.interpreter, python, settings, look=not remote)
+    return _with_python(below, base.interpreter, python, settings, emit, look=not remote)
 
 
 def _find(
@@ -93,13 +96,13 @@ def _find(
 
 
 def _with_python(
-    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, look: bool = True
+    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, emit: Emit, look: bool = True
 ) -> Below:
     """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it.
 
     A base on this machine is looked through in any case: what it claims and where its members lead is checked then.
     """
-    seen = [path for layer in below.layers for path in scan(layer, settings.cache).interpreters] if look else []
+    seen = [path for layer in below.layers for path in scan(layer, settings.cache, emit).interpreters] if look else []
     if given is not None:
         version = re.search(r"python(3\.[0-9]+)$", str(given))
         return _python(below, str(given), python or (version[1] if version else ""))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from modelcrate.events import Emit, silent
 from modelcrate.lock import Lock, Pins
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.registry.fetch import Fetcher
@@ -57,11 +58,17 @@ class World:
 
 
 def resolve(
-    project: Project, folder: Path, settings: Settings, fetcher: Fetcher, now: datetime, lock: Lock | None = None
+    project: Project,
+    folder: Path,
+    settings: Settings,
+    fetcher: Fetcher,
+    now: datetime,
+    lock: Lock | None = None,
+    emit: Emit = silent,
 ) -> World:
     """Everything pinned: by the lock, if one is given, else as the world is now."""
     sources = Sources(project, folder, settings, fetcher)
-    resolved = [_resolve(sources, platform, now, lock) for platform in project.platforms]
+    resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     debs = {deb.sha256: deb for each in resolved for deb in each.pins.debs}
     wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
     supplier = Supplier(sources, debs, wheels)
@@ -76,7 +83,7 @@ def conflicts(world: World) -> None:
             check_conflicts(each.wheels, each.target.minor)
 
 
-def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None) -> Resolved:
+def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
     project = sources.project
     pins = lock.of(platform) if lock is not None else None
     if isinstance(project.base, DebianBase):
@@ -85,8 +92,8 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
         from modelcrate.resolve.foreign import resolve_foreign
 
         digest = pins.base if pins is not None else None
-        settings = sources.settings
-        below, debs = resolve_foreign(project.base, platform, project.python, sources.folder, settings, digest), ()
+        settings, folder = sources.settings, sources.folder
+        below, debs = resolve_foreign(project.base, platform, project.python, folder, settings, digest, emit), ()
     target = _target(project, platform, below)
     if pins is None:
         pins = Pins(below.digest, debs, _lock_wheels(sources, target))

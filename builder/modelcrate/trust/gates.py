@@ -54,6 +54,16 @@ def inspect(project: Project, folder: Path) -> Findings:
     return Findings(tuple(refused), tuple(warned))
 
 
+def gate(project: Project, folder: Path) -> tuple[str, ...]:
+    """What is only to be told; what is refused is one error with all of it."""
+    findings = inspect(project, folder)
+    if findings.refused:
+        first, *rest = findings.refused
+        first.also = (*first.also, *rest)
+        raise first
+    return findings.warned
+
+
 def guarded(project: Project, folder: Path) -> Iterator[Guarded]:
     """The files of the models, and those that go along with the entry script; each once."""
     seen: set[str] = set()

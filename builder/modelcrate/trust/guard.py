@@ -27,15 +27,11 @@ def pass_gates(project: Project, folder: Path, entries: Iterable[Entry], setting
     known = settings.home / "gates" / f"{Digest.of(canonical_json(question)).hex}.json"
     with suppress(OSError, CrateError):
         return tuple(map(str, parse_json(known.read_bytes())))
-    from modelcrate.trust.gates import inspect
+    from modelcrate.trust.gates import gate
 
-    findings = inspect(project, folder)
-    if findings.refused:
-        first, *rest = findings.refused
-        first.also = (*first.also, *rest)
-        raise first
+    warned = gate(project, folder)
     if settled(tree):
         with suppress(OSError):  # a home that can't be written makes the next build slower, no more
             known.parent.mkdir(parents=True, exist_ok=True)
-            replace(known, canonical_json(list(findings.warned)))
-    return findings.warned
+            replace(known, canonical_json(list(warned)))
+    return warned

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from modelcrate_layers import tar
 from modelcrate_layers.content import Digest
 from modelcrate_layers.packages import Deb
 from modelcrate_layers.recipe import key as layer_key
@@ -37,7 +39,12 @@ class DebianLayer:
         return layer_key("debian", {"debs": packages, "policy": POLICY, "python": self.python})
 
     def inputs(self) -> tuple[str, ...]:
-        return tuple(f"{each.package} {each.version}" for each in self.debs)
+        """The packages, and our rules."""
+        return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {tar.POLICY}.{POLICY}")
+
+    def packages(self) -> tuple[tuple[Path, int], ...]:
+        """The packages' places in the cache, and their sizes in bytes."""
+        return tuple((each.path, each.size) for each in self.debs)
 
     def tree(self) -> Tree:
         """Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +161,14 @@ def test_a_listing_says_all_that_decides_a_tree(tmp_path: Path) -> None:
     assert isinstance(entry.source, FileRange)
     stamp = entry.source.stamp
     others = [
-        replace(entry, mode=0o775),
-        replace(entry, uid=1),
-        replace(entry, path=b"other"),
-        replace(entry, source=replace(entry.source, stamp=replace(stamp, mtime_ns=stamp.mtime_ns + 1))),
-        replace(entry, source=replace(entry.source, stamp=replace(stamp, ctime_ns=stamp.ctime_ns + 1))),
-        replace(entry, source=replace(entry.source, stamp=replace(stamp, inode=stamp.inode + 1))),
-        replace(entry, source=Bytes(b"abc")),
-        replace(entry, source=Bytes(b"abd")),
+        entry._replace(mode=0o775),
+        entry._replace(uid=1),
+        entry._replace(path=b"other"),
+        entry._replace(source=entry.source._replace(stamp=stamp._replace(mtime_ns=stamp.mtime_ns + 1))),
+        entry._replace(source=entry.source._replace(stamp=stamp._replace(ctime_ns=stamp.ctime_ns + 1))),
+        entry._replace(source=entry.source._replace(stamp=stamp._replace(inode=stamp.inode + 1))),
+        entry._replace(source=Bytes(b"abc")),
+        entry._replace(source=Bytes(b"abd")),
         hard_link(b"other", b"model.bin"),
         directory(b"model.bin"),
     ]

@@ -130,7 +130,7 @@ def test_the_same_file_on_another_device_number_is_not_taken_for_it(tmp_path: Pa
     path = tmp_path / "f"
     path.write_bytes(b"abc")
     source = FileRange.whole(str(path))
-    moved = replace(source, stamp=replace(source.stamp, inode=source.stamp.inode + 1))
+    moved = source._replace(stamp=source.stamp._replace(inode=source.stamp.inode + 1))
     with pytest.raises(SourceError, match="changed"):
         taken(moved)
 
