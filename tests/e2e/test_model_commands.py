@@ -113,3 +113,22 @@ def test_row_2_package_writes_an_image_or_a_dockerfile(inside: Inside, files: Pa
 def test_package_without_a_config_says_what_is_lacking(inside: Inside, files: Path, tmp_path: Path) -> None:
     inside("model", "register", "one", files / "models" / "one.bin", "-w", tmp_path / "ws").succeeded()
     inside("package", "one", "-w", tmp_path / "ws").failed(2, "needs an inference config")
+
+
+def test_row_17_changes_of_the_dockerfile_are_understood_or_named(inside: Inside, files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "imagefiles"
+    made = inside("build", files, "--offline", "-o", f"dockerfile:{folder}", "--json").succeeded().json
+    text = (folder / "Dockerfile").read_text()
+    changed = text.replace('LABEL "team"="research"', 'LABEL "team"="another"').replace("USER 10001:0", "USER 12345:0")
+    (folder / "Dockerfile").write_text(f"{changed}ENV NEW=1\n# a word\n")
+    again = inside("build", folder, "--offline", "-o", f"oci:{tmp_path / 'out'}", "--json").succeeded().json
+    assert again["digest"] != made["digest"]
+    config = json.loads((tmp_path / "out/blobs" / again["id"].replace(":", "/")).read_text())["config"]
+    assert "NEW=1" in config["Env"]
+    assert (config["Labels"], config["User"]) == ({"team": "another"}, "12345:0")
+    (folder / "Dockerfile").write_text(f"{text}RUN true\n")
+    inside("build", folder, "--offline").failed(2, "takes an engine", "RUN true")
+    (folder / "Dockerfile").write_text(text.replace("STOPSIGNAL SIGTERM\n", ""))
+    inside("build", folder, "--offline").failed(2, "takes an engine", "STOPSIGNAL")
+    (folder / "Dockerfile").write_text(text)
+    assert inside("build", folder, "--offline", "--json").json["digest"] == made["digest"]
