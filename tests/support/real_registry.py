@@ -46,6 +46,7 @@ class Running:
     host: str
     data: Path
     process: subprocess.Popen[bytes]
+    log: Path
 
     def asked(self, since: int = 0) -> list[tuple[str, str, int]]:
         """Its access log from an entry on, where it keeps one: method, path, status."""
