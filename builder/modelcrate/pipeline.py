@@ -23,6 +23,7 @@ from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
+from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
@@ -74,7 +75,10 @@ def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
     file = path / FILE_NAME if path.is_dir() else path
-    return Request(open_project(file, settings.home), file.parent)
+    project = open_project(file, settings.home)
+    if (file.parent / LISTING).exists():
+        project = edited(project, file.parent)
+    return Request(project, file.parent)
 
 
 def prepare(

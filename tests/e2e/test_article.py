@@ -17,8 +17,8 @@ import pytest
 
 from support import demo, real_registry
 from support.demo import PROJECT, REQUEST
-from support.installed import Modelcrate
 from support.real_registry import free_port
+from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tools import call, need
 
@@ -157,14 +157,49 @@ def test_row_5_no_code_answers_what_the_model_predicts(warm: Modelcrate, tmp_pat
         warm.said("kill", "bare")
 
 
+def message(*fields: tuple[int, int | bytes]) -> bytes:
+    """A protobuf message of small numbers and of texts or messages below 128 bytes."""
+    return b"".join(
+        bytes([number << 3, value]) if isinstance(value, int) else bytes([number << 3 | 2, len(value)]) + value
+        for number, value in fields
+    )
+
+
+def doubling_model() -> bytes:
+    """An ONNX model that adds its input to itself: y = x + x, for any number of floats."""
+    shape = message((1, message((2, b"n"))))
+    floats = message((1, message((1, 1), (2, shape))))
+    node = message((1, b"x"), (1, b"x"), (2, b"y"), (4, b"Add"))
+    graph = message((1, node), (2, b"g"), (11, message((1, b"x"), (2, floats))), (12, message((1, b"y"), (2, floats))))
+    return message((1, 8), (7, graph), (8, message((2, 13))))
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_row_5_no_code_serves_an_onnx_model(warm: Modelcrate, tmp_path: Path) -> None:
+    (tmp_path / "double.onnx").write_bytes(doubling_model())
+    place = f"folder:{tmp_path / 'ws'}"
+    warm.said("model", "register", "double", tmp_path / "double.onnx", "-w", place, "--framework", "Onnx")
+    warm.said("package", "double", "-w", place, "-o", "store:double")
+    started = warm.json("run", "-d", "--name", "double", "-p", "0:5001", "double")
+    try:
+        url = f"http://127.0.0.1:{started['ports']['5001']}/score"
+        for body in (b'{"data": [1, 2.5]}', b'{"inputs": {"x": [1, 2.5]}}'):
+            asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                assert json.loads(answer.read()) == {"outputs": {"y": [2.0, 5.0]}}
+    finally:
+        warm.said("kill", "double")
+
+
 @pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.interop
 def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tmp_path: Path) -> None:
     need("buildah", "unshare", root=True)
     warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
-    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "vfs"]
-    built = ["bud", "--isolation", "chroot", "--layers", "-t", "theirs", tmp_path / "imagefiles"]
+    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "overlay"]
+    built = ["bud", "--isolation", "chroot", "-t", "theirs", tmp_path / "imagefiles"]
     call("unshare", "-n", "buildah", *there, *built, timeout=280)
     call("buildah", *there, "push", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=280)
     started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", f"oci:{tmp_path / 'out'}:theirs")

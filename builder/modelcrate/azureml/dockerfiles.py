@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
 
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
@@ -42,33 +42,3 @@ def parse_base(text: str) -> BaseDockerfile:
     if not image:
         raise UserError("the base's Dockerfile has no FROM")
     return BaseDockerfile(image, env, labels)
-
-
-def instructions(text: str) -> Iterator[tuple[int, str]]:
-    """The instructions with the numbers of their lines; comments are left out, continued lines are one."""
-    held, began = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("#") or not (stripped or held):
-            continue
-        began = began or number
-        if stripped.endswith("\\"):
-            held += stripped[:-1].rstrip() + " "
-            continue
-        if held + stripped:
-            yield began, (held + stripped).strip()
-        held, began = "", 0
-    if held:
-        yield began, held.strip()
-
-
-def pairs(rest: str, number: int) -> dict[str, str]:
-    """`A=1 B="two words"`, or the old form `A one value`."""
-    try:
-        words = shlex.split(rest)
-    except ValueError as fault:
-        raise UserError(f"can't be read: {fault}", where=f"Dockerfile:{number}") from None
-    if words and all("=" in word for word in words):
-        return dict(word.partition("=")[::2] for word in words)
-    name, _, value = rest.strip().partition(" ")
-    return {name: value.strip()}

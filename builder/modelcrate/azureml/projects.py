@@ -30,9 +30,7 @@ class Made:
     notices: tuple[str, ...] = ()
 
 
-def project_of(
-    name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None, gpu: bool = False
-) -> Made:
+def project_of(name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None) -> Made:
     """The project for these models. Without a config, one model of a known framework is enough."""
     models = tuple(RegisteredModel(record.name, record.version) for record in records)
     if config is None:
@@ -59,6 +57,9 @@ def _in(environment: Environment, project: Project) -> Made:
     notices = tuple(
         f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
     )
+    registry = environment.docker.base_image_registry
+    if registry.username:
+        notices += (f"credentials for the base are those that are kept: modelcrate login {registry.address}",)
     needs = dependencies([line for line in spec.pip if line not in dropped])
     made = replace(
         project,

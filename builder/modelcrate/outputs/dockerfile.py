@@ -30,6 +30,7 @@ from modelcrate.image import Deliverable, Image, ImageLayer, RunSpec
 from modelcrate.outputs import Delivered, oci
 from modelcrate.outputs.dockerfile_project import BASE, WHEELS, Inside, inside
 from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
+from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
 from modelcrate.run.unpack import unpack
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
 
 KIND = "dockerfile"
 EXAMPLE = "DIR"
-
-LISTING = ".modelcrate-files.json"
-"""What we have written into the folder, so that a second time knows what somebody else has added or changed."""
 
 
 def parse(target: str) -> DockerfileOutput:
@@ -215,7 +213,8 @@ def _placed(path: Path) -> Iterator[Path]:
 def _list(folder: Path) -> int:
     """Note what was written, and give the sum of its bytes."""
     stamps = dict(_stamps(folder))
-    (folder / LISTING).write_text(json.dumps(stamps, indent=1, sort_keys=True) + "\n")
+    listing = {"files": stamps, "dockerfile": (folder / "Dockerfile").read_text(encoding="utf-8")}
+    (folder / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return sum(size for size, _ in stamps.values())
 
 
@@ -237,8 +236,8 @@ def _refuse_foreign(path: Path) -> None:
     if not any(path.iterdir()):
         return
     try:
-        known = json.loads((path / LISTING).read_text())
-    except (OSError, ValueError):
+        known = json.loads((path / LISTING).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
         known = {}
     for name, stamp in sorted(_stamps(path)):
         if known.get(name) != stamp:
