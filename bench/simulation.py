@@ -21,6 +21,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from modelcrate_layers import grouping
 from modelcrate_layers.kinds import model as models
@@ -115,18 +116,28 @@ class Totals:
 
 def ours(state: State, budget: int = grouping.MAX_LAYERS) -> tuple[Layer, ...]:
     """The product's own rules."""
-    groups = grouping.group(map(_wheel, state.wheels), "3.11", budget=budget)
-    wheels = [
-        Layer("w" + ",".join(sorted(w.sha256 for w in each.wheels)), sum(w.size for w in each.wheels))
-        for each in groups
-    ]
     top = models.folder("model", 1)
     entries = [
         file(top + b"/" + name.encode(), FileRange(name, Stamp(0, version, size, 0, 0), 0, size))
         for name, version, size in state.files
     ]
     cut = models.model_layers("model", 1, Listing((directory(top), *entries)))
-    return (_base(state), *wheels, *(_model(state, each) for each in cut), Layer(f"e{state.name}{state.code}", 40_000))
+    return (
+        _base(state),
+        *_wheel_layers(state.wheels, budget),
+        *(_model(state, each) for each in cut),
+        Layer(f"e{state.name}{state.code}", 40_000),
+    )
+
+
+@cache
+def _wheel_layers(wheels: tuple[tuple[str, int], ...], budget: int) -> tuple[Layer, ...]:
+    """Cached, for most builds change no wheel."""
+    groups = grouping.group(map(_wheel, wheels), "3.11", budget=budget)
+    return tuple(
+        Layer("w" + ",".join(sorted(w.sha256 for w in each.wheels)), sum(w.size for w in each.wheels))
+        for each in groups
+    )
 
 
 def by_kind(state: State) -> tuple[Layer, ...]:

@@ -15,6 +15,9 @@ from modelcrate_layers.tree import Entry, Tree, show
 SMALL = 1 << 20
 """Bytes of a file that is hashed once more for the sake of a word that names it; a larger one is known by its layer's digest."""
 
+READ_ON = 8192
+"""Characters of inputs after which nobody reads on (a manifest carries half of it): files after that are not hashed for it."""
+
 
 class LayerKind(Protocol):
     """A layer that is wanted."""
@@ -44,9 +47,12 @@ class LayerKind(Protocol):
 
 def file_inputs(entries: Iterable[Entry], above: bytes) -> tuple[str, ...]:
     """Files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one."""
-    out = []
+    out: list[str] = []
+    length = 0
     for entry in entries:
         if entry.source is not None:
-            told = f"{entry.size} bytes" if entry.size > SMALL else sha256(entry.source)[:12]
+            large = entry.size > SMALL or length > READ_ON
+            told = f"{entry.size} bytes" if large else sha256(entry.source)[:12]
             out.append(f"{show(entry.path.removeprefix(above))} {told}")
+            length += len(out[-1])
     return tuple(out)
