@@ -231,4 +231,6 @@ def test_a_key_that_lies_is_told_by_paranoid_and_the_image_is_right(
     assert f"{name}: the key of its layer dependencies tiny-lib 1.0" in done.err
     told = machine(tmp_path, "five")("verify", project, "--against", f"registry:{lying}", "--json")
     assert told.code == 5
-    assert any("its key lies" in line and "the first entry that differs is /opt" in line for line in told.json["mismatches"])
+    assert any(
+        "its key lies" in line and "the first entry that differs is /opt" in line for line in told.json["mismatches"]
+    )
