@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.inputs.addresses import find
     from modelcrate.receipt import Receipt
 
-    image = find(args.image, console.settings).whole()
+    image = find(args.image, console.settings).with_attached()
     places = [outputs.parse(f"registry:{reference}") for reference in args.references]
     receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))

@@ -8,8 +8,9 @@ image are those of Docker 25 (moby's save), which containerd's importer reads as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from modelcrate.artifact import ORIGINAL, place_of
 from modelcrate.events import Emit
 from modelcrate.image import Image, ImageLayer, Index, replaced
 from modelcrate.inputs import plain_size
@@ -69,9 +70,13 @@ class DockerArchiveOutput:
                 "a docker archive holds an image for one platform", where=self.target, why=f"this one is for {have}",
                 hint="choose one with --platform, or write an oci-archive",
             )  # fmt: skip
-        image = plain(image)
+        signed, image = image, plain(image)
         full, short, tag = _names(self.name or "modelcrate:latest")
         graph = image.graph()
+        root = image.descriptor
+        if signed.attached:  # they are about the image's own manifest, which is not the one that Docker gets
+            graph = replace(graph, documents=(*graph.documents, signed.manifest), attached=signed.attached)
+            root = replace(root, annotations={ORIGINAL: place_of(signed.manifest)})
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
         legacy = {
             "Config": blob_path(image.id),
@@ -81,7 +86,7 @@ class DockerArchiveOutput:
         top = image.layers[-1].layer.diff_id.hex if image.layers else ""
         repositories = {short.rpartition(":")[0]: {tag: top}}
         extra = [archive.document("manifest.json", [legacy]), archive.document("repositories", repositories)]
-        size = archive.write(self.file, archive.members(graph, image.descriptor, full, tag, extra, emit))
+        size = archive.write(self.file, archive.members(graph, root, full, tag, extra, emit))
         return Delivered(KIND, self.target, image.digest, size)
 
 
