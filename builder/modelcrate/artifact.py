@@ -52,6 +52,12 @@ class Artifact:
         return str(self.descriptor.rest.get("artifactType", ""))
 
     @property
+    def subject(self) -> Digest | None:
+        """The manifest that it is about, where it says so itself."""
+        about = parse_object(self.manifest.data).get("subject")
+        return Descriptor.parse(about).digest if about else None
+
+    @property
     def layers(self) -> list[Descriptor]:
         return layers_of(self.manifest.data)
 

@@ -78,6 +78,7 @@ def prepare(
         files = compose.list_files(project, folder)
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
         plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
     return Prepared(request, files, world, plans, lock, timings)
@@ -120,6 +121,19 @@ def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[Mode
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
+
+
+def _trusted(request: Request, world: World, settings: Settings, emit: Emit) -> None:
+    """Hold the base to the policy, if there is one."""
+    if settings.policy is None:
+        return
+    from modelcrate.trust.bases import check_base
+    from modelcrate.trust.policy import read_policy
+
+    policy = read_policy(settings.policy)
+    pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)
+    for checked in check_base(request.project, request.folder, pinned, policy, settings, datetime.now(UTC)):
+        emit(Notice(checked))
 
 
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:

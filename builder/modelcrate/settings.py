@@ -24,6 +24,8 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
     workers: int = 4
+    policy: Path | None = None
+    """A policy that bases are held to (`trust.policy`)."""
 
     @property
     def store(self) -> Layout:

@@ -22,6 +22,10 @@ VERBS = (
     "logs",
     "images",
     "inspect",
+    "sbom",
+    "keygen",
+    "sign",
+    "verify",
 )
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 

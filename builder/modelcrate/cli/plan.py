@@ -21,6 +21,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     with Fetcher(console.settings.network, console.emit) as fetcher:
-        prepared = building.prepare(args, console, fetcher)
+        prepared = building.prepare(args, console.settings, console.emit, fetcher)
     console.result(plan_json(prepared), plan_text(prepared))
     return 0

@@ -86,7 +86,14 @@ class RegistrySession:
 
 def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]) -> None:
     """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
+    listed = {
+        one.digest
+        for about in {each.subject for each in artifacts if each.subject}
+        for one in client.referrers(reference.at(about))
+    }
     for each in artifacts:
+        if each.manifest.descriptor.digest in listed:
+            continue
         there = RegistryCollection(client, reference).tagged(each.tag) if each.tag else None
         if there is not None:
             each = joined(there, each)

@@ -72,7 +72,7 @@ def resolve_foreign(
         return _with_python(
             Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings
         )
-    image = _find(base, folder, settings, digest).image(platform)
+    image = find_base(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
     remote = isinstance(base, RegistryBase)
@@ -81,12 +81,13 @@ def resolve_foreign(
     return _with_python(below, base.interpreter, python, settings, look=not remote)
 
 
-def _find(
+def find_base(
     base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase,
     folder: Path,
     settings: Settings,
-    digest: Digest | None,
+    digest: Digest | None = None,
 ) -> Found:
+    """The image that a project names as its base; in a registry, what it was under `digest`."""
     match base:
         case LayoutBase():
             return layout.find(folder / base.path, base.tag)
