@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from modelcrate.image import Image, ImageLayer, Index, RunSpec, assemble, combine
 from modelcrate_layers import codec
@@ -33,6 +37,26 @@ def small_index() -> Index:
 def cache() -> Path:
     """Where tests find and keep other people's tools."""
     return Path(os.environ.get("MODELCRATE_TEST_CACHE", Path.home() / ".cache" / "modelcrate-tests"))
+
+
+def judge(module: str) -> str:
+    """A Python that has somebody's library: this one, or that of the environment `venv` in the cache; empty where none has it."""
+    if importlib.util.find_spec(module) is not None:
+        return sys.executable
+    other = cache() / "venv" / "bin" / "python"
+    if other.exists() and subprocess.run([other, "-c", f"import {module}"], capture_output=True).returncode == 0:
+        return str(other)
+    return ""
+
+
+def judged(module: str, script: str, *words: str) -> str:
+    """What a script says that uses somebody's library; the test is skipped where nobody has it."""
+    python = judge(module)
+    if not python:
+        pytest.skip(f"{module} is not installed, here or in {cache() / 'venv'}")
+    done = subprocess.run([python, "-c", script, *words], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def cosign_words() -> list[str]:

@@ -70,8 +70,6 @@ class File:
     facts: dict[str, Any] = field(default_factory=dict, hash=False)
     verdict: str = ""
     licence: str = ""
-    sha1: str = ""
-    """SPDX 2.3 demands it of every file; nobody here relies on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +211,10 @@ def _wheel(metadata: bytes) -> Iterator[Part]:
 def _file(item: _Item) -> File:
     plain = File(show(item.path), item.size, "")
     if not (match := _MODEL.fullmatch(item.path)):
-        digest, old = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
+        digest = hashlib.sha256()
         for chunk in item.chunks():
             digest.update(chunk)
-            old.update(chunk)
-        return replace(plain, sha256=digest.hexdigest(), sha1=old.hexdigest())
+        return replace(plain, sha256=digest.hexdigest())
     model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
     with _opened(item) as (handle, sha256):
         told = facts_of(handle, name, item.size)

@@ -12,7 +12,7 @@ from modelcrate.image import EPOCH, Image
 from modelcrate.lock import Pins
 from modelcrate.settings import Settings
 from modelcrate.trust.contents import File, Part, contents_of
-from modelcrate_layers.content import Descriptor, Digest
+from modelcrate_layers.content import Descriptor, Digest, canonical_json
 
 _NAMESPACE = uuid.UUID("5d1ac1a6-6d4d-5c38-9f2a-40c6a1e2f0b7")
 """Ours; identifiers of documents are made of it and of the image's digest."""
@@ -43,8 +43,9 @@ class Inventory:
 
     @property
     def serial(self) -> uuid.UUID:
-        """The same for the same image, whoever writes it and when."""
-        return uuid.uuid5(_NAMESPACE, f"{self.name} {self.subject.digest}")
+        """The same for the same image and the same knowledge of it, whoever writes it and when."""
+        known = Digest.of(canonical_json([[each.purl, each.sha256] for each in self.items]))
+        return uuid.uuid5(_NAMESPACE, f"{self.name} {self.subject.digest} {known}")
 
     @property
     def models(self) -> dict[str, list[File]]:

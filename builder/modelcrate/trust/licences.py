@@ -73,6 +73,8 @@ def expression(text: str) -> str:
 
 def of_debian(copyright_file: str) -> str:
     """All licences that a copyright file in Debian's format names, in the order of their names; empty where it has another form."""
+    if not re.search(r"(?m)^Format:", copyright_file):
+        return ""
     names = re.findall(r"(?m)^License:[ \t]*(\S[^\n]{0,200})$", copyright_file)
     found = {
         _debian(part) for name in names for part in re.split(r"\s+(?:and|or|and/or)\s+|,\s*", name.strip()) if part
@@ -83,6 +85,8 @@ def of_debian(copyright_file: str) -> str:
 def _debian(name: str) -> str:
     short = re.sub(r"\s+with\s.*", "", name.strip().strip("()"), flags=re.IGNORECASE).lower()
     later = short.endswith("+")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+~_-]{0,60}", short):
+        return ""
     known = _DEBIAN.get(short.rstrip("+"), "")
     if known in _GNU:
         return f"{known}-{'or-later' if later else 'only'}"

@@ -18,8 +18,7 @@ NOTHING = "NOASSERTION"
 
 def document(inventory: Inventory) -> dict[str, Any]:
     """The document; the image is what it describes, and contains all else."""
-    packages = [_image(inventory), *map(_package, inventory.items), *_models(inventory)]
-    files = [_file(each) for each in inventory.files if not each.model]
+    packages = [_image(inventory), *map(_package, inventory.items), *_files(inventory)]
     expressions = [each.part.licence for each in inventory.items] + [each.licence for each in inventory.files]
     return {
         "spdxVersion": "SPDX-2.3",
@@ -29,7 +28,6 @@ def document(inventory: Inventory) -> dict[str, Any]:
         "documentNamespace": f"urn:uuid:{inventory.serial}",
         "creationInfo": {"created": timestamp(inventory.created), "creators": ["Tool: modelcrate"]},
         "packages": packages,
-        **({"files": files} if files else {}),
         "hasExtractedLicensingInfos": [_own_licence(each) for each in references(expressions)],
         "relationships": list(_relationships(inventory)),
     }
@@ -47,7 +45,7 @@ def _image(inventory: Inventory) -> dict[str, Any]:
         "primaryPackagePurpose": "CONTAINER",
         "checksums": [{"algorithm": "SHA256", "checksumValue": inventory.subject.digest.hex}],
         "externalRefs": [_purl(f"pkg:oci/{_lower(inventory.name)}@sha256%3A{inventory.subject.digest.hex}")],
-        **_common("", False),
+        **_common(""),
     }
 
 
@@ -62,44 +60,34 @@ def _package(item: Item) -> dict[str, Any]:
         **({"packageFileName": item.filename} if item.filename else {}),
         **({"summary": item.part.summary} if item.part.summary else {}),
         **sums,
-        **_common(item.part.licence, False),
+        **_common(item.part.licence),
     }
 
 
-def _models(inventory: Inventory) -> Iterator[dict[str, Any]]:
-    for name, files in inventory.models.items():
-        licence = next((each.licence for each in files if each.licence), "")
-        for each in files:
-            yield {
-                "SPDXID": _file_id(each),
-                "name": each.path.rpartition("/")[2],
-                "versionInfo": name.rpartition(":")[2],
-                "packageFileName": each.path,
-                "primaryPackagePurpose": "FILE",
-                "checksums": [{"algorithm": "SHA256", "checksumValue": each.sha256}],
-                "comment": f"a file of the model {name}" + (f"; format {each.format}" if each.format else ""),
-                "attributionTexts": [canonical_json({"facts": each.facts}).decode()] if each.facts else [],
-                **_common(licence, False),
-            }
-
-
-def _file(file: File) -> dict[str, Any]:
-    return {
-        "SPDXID": _file_id(file),
-        "fileName": f"./{file.path}",
-        "checksums": [
-            {"algorithm": "SHA256", "checksumValue": file.sha256},
-            {"algorithm": "SHA1", "checksumValue": file.sha1},
-        ],
-        "licenseConcluded": NOTHING,
-        "copyrightText": NOTHING,
+def _files(inventory: Inventory) -> Iterator[dict[str, Any]]:
+    """Files as packages of the purpose FILE: they have no verification code of their package, and a model's have facts."""
+    licences = {
+        name: next((each.licence for each in files if each.licence), "") for name, files in inventory.models.items()
     }
+    for each in inventory.files:
+        about = f"a file of the model {each.model}" if each.model else "a file of the project"
+        yield {
+            "SPDXID": _file_id(each),
+            "name": each.path.rpartition("/")[2],
+            "packageFileName": each.path,
+            "primaryPackagePurpose": "FILE",
+            "checksums": [{"algorithm": "SHA256", "checksumValue": each.sha256}],
+            "comment": about + (f"; format {each.format}" if each.format else ""),
+            **({"versionInfo": each.model.rpartition(":")[2]} if each.model else {}),
+            **({"attributionTexts": [canonical_json({"facts": each.facts}).decode()]} if each.facts else {}),
+            **_common(licences.get(each.model, "")),
+        }
 
 
-def _common(licence: str, analyzed: bool) -> dict[str, Any]:
+def _common(licence: str) -> dict[str, Any]:
     return {
         "downloadLocation": NOTHING,
-        "filesAnalyzed": analyzed,
+        "filesAnalyzed": False,
         "licenseConcluded": NOTHING,
         "licenseDeclared": licence or NOTHING,
         "copyrightText": NOTHING,
