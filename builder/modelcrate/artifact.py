@@ -180,6 +180,9 @@ def read_shelf(index: bytes, read: Callable[[Descriptor], bytes], blob: Callable
 def read_artifact(descriptor: Descriptor, data: bytes, blob: Callable[[Descriptor], Blob], tag: str = "") -> Artifact:
     """An artifact out of its manifest's bytes."""
     document = parse_object(data)
+    Descriptor.parse({**descriptor.json(), "annotations": document.get("annotations")})
+    if not isinstance(document.get("artifactType", ""), str):
+        raise IntegrityError("an artifact whose type is no text")
     named = [Descriptor.parse(document.get("config")), *layers_of(data)]
     blobs = {each.digest: blob(each) for each in named}
     return Artifact(Literal(data, descriptor.media_type), tuple(blobs.values()), tag)

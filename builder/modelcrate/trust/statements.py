@@ -17,14 +17,14 @@ from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_jso
 from modelcrate_layers.errors import IntegrityError
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-BUNDLES = frozenset({BUNDLE, "application/vnd.dev.sigstore.bundle+json;version=0.3"})
+BUNDLES = (BUNDLE, "application/vnd.dev.sigstore.bundle+json;version=0.3")
 SIMPLE = "application/vnd.dev.cosign.simplesigning.v1+json"
 DSSE = "application/vnd.dsse.envelope.v1+json"
 IN_TOTO = "application/vnd.in-toto+json"
 SIGNATURE_NOTE = "dev.cosignproject.cosign/signature"
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-STATEMENTS = frozenset({STATEMENT, "https://in-toto.io/Statement/v0.1"})
+STATEMENTS = (STATEMENT, "https://in-toto.io/Statement/v0.1")
 SIGNED = "https://sigstore.dev/cosign/sign/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"

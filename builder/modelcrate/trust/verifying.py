@@ -143,25 +143,26 @@ def _subject(found: Found) -> Descriptor:
 
 
 def _pieces(artifact: Artifact, unchecked: list[str]) -> Iterator[_Piece]:
-    blobs = {blob.descriptor.digest: blob for blob in artifact.blobs}
+    """The signed things of an artifact. All its blobs are read, also those that say nothing: a changed byte is never passed over."""
+    blobs = {blob.descriptor.digest: _read(blob) for blob in artifact.blobs}
     for layer in artifact.layers:
+        data = blobs[layer.digest]
         if layer.media_type in BUNDLES:
-            envelope = statements.parse_bundle(_read(blobs[layer.digest], layer))
+            envelope = statements.parse_bundle(data)
             yield _Piece("bundle", envelope, envelope.payload, b"")
         elif layer.media_type == DSSE:
-            envelope = statements.parse_envelope(_read(blobs[layer.digest], layer))
+            envelope = statements.parse_envelope(data)
             yield _Piece("attestation under a tag", envelope, envelope.payload, b"")
         elif layer.media_type == SIMPLE:
-            yield _Piece(
-                "signature under a tag", None, _read(blobs[layer.digest], layer), statements.signature_of(layer)
-            )
+            yield _Piece("signature under a tag", None, data, statements.signature_of(layer))
         else:
             unchecked.append(f"{layer.media_type} {layer.digest}: not signed, so nothing of it was believed")
 
 
-def _read(blob: Blob, descriptor: Descriptor) -> bytes:
-    if descriptor.size > MAX_SIGNED:
-        raise IntegrityError(f"a signed document of {descriptor.size} bytes; the limit is {MAX_SIGNED}")
+def _read(blob: Blob) -> bytes:
+    size = blob.descriptor.size
+    if size > MAX_SIGNED:
+        raise IntegrityError(f"something of {size} bytes stands beside the image; the limit is {MAX_SIGNED}")
     return b"".join(blob.chunks())
 
 
