@@ -16,9 +16,12 @@ from modelcrate_layers.serving.entry_check import check_entry
 MAX_SCRIPT = 16 << 20
 
 
-def check(project: Project, folder: Path) -> tuple[str, ...]:
-    """What is only to be told, as words; one error with all faults, where something is missing, wrong, or stopped at a gate."""
-    findings = gates.inspect(project, folder)
+def check(project: Project, folder: Path, known: Path | None = None) -> tuple[str, ...]:
+    """What is only to be told, as words; one error with all faults, where something is missing, wrong, or stopped at a gate.
+
+    `known` is where the gates remember files that were good.
+    """
+    findings = gates.inspect(project, folder, known)
     faults = [*_missing(project, folder), *_entry(project, folder), *findings.refused]
     if faults:
         first, *rest = faults

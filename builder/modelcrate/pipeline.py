@@ -73,7 +73,7 @@ def prepare(
     timings: dict[str, float] = {}
     project, folder = request.project, request.folder
     with _timed("resolve", timings, emit):
-        for warning in check(project, folder):
+        for warning in check(project, folder, settings.cache / "gates"):
             emit(Notice(warning))
         files = compose.list_files(project, folder)
         lock = _lock(request, files, emit) if use_lock else None

@@ -7,22 +7,28 @@ name what runs code are refused, and so are secrets and damaged headers.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from modelcrate.project.values import Gates, Project
-from modelcrate.trust.keys import load_public
-from modelcrate.trust.model_signatures import Checked, check_model
-from modelcrate.trust.secrets import MAX_BYTES, secrets_in
+from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.listing import CLUTTER, list_inside, list_path
-from modelcrate_layers.models.allowed import Judged, Verdict
-from modelcrate_layers.models.facts import WEIGHTS, Facts, facts_of
-from modelcrate_layers.models.unpacked import ENDINGS
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.sources import FileRange, Stamp
+
+if TYPE_CHECKING:  # the readers are imported when there is a file that nobody has looked at yet
+    from modelcrate.trust.model_signatures import Checked
+    from modelcrate_layers.models.allowed import Judged
+    from modelcrate_layers.models.facts import Facts
+
+VERSION = 1
+"""Raised when the gates see more than before: files are then looked at anew."""
 
 MAX_SHOWN = 8
+_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Guarded:
     name: str
     size: int
     model: bool
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +50,59 @@ class Findings:
     warned: tuple[str, ...]
 
 
-def inspect(project: Project, folder: Path) -> Findings:
-    """Look at every file that the project would put into the image. Nothing of them is loaded or run."""
+def inspect(project: Project, folder: Path, known: Path | None = None) -> Findings:
+    """Look at every file that the project would put into the image. Nothing of them is loaded or run.
+
+    Files in which nothing was found are remembered below `known`, and not read again while their stamps stay the same.
+    """
     refused: list[CrateError] = []
     warned: list[str] = []
     for each in guarded(project, folder):
-        for fault, setting in _findings(each, project.gates):
+        mark = _mark(each, project.gates, known) if known is not None else None
+        if mark is not None and mark.exists():
+            continue
+        findings = list(_findings(each, project.gates))
+        for fault, setting in findings:
             if setting == "refuse":
                 refused.append(fault)
             else:
                 warned.append(" ".join(str(fault).split()))
+        if mark is not None and not findings and _settled(each.stamp):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
     signed = _signed(project, folder)
-    return Findings((*refused, *signed.faults), (*warned, *signed.unchecked))
+    if signed is not None:
+        refused += signed.faults
+        warned += signed.unchecked
+    return Findings(tuple(refused), tuple(warned))
 
 
-def _signed(project: Project, folder: Path) -> Checked:
-    """The models that come with a signature, held to it."""
+def _mark(file: Guarded, gates: Gates, known: Path) -> Path:
+    told = [
+        VERSION,
+        file.name,
+        file.model,
+        list(astuple(file.stamp)),
+        gates.unsafe_pickle,
+        gates.secrets,
+        list(gates.allow),
+    ]
+    digest = Digest.of(canonical_json(told)).hex
+    return known / digest[:2] / digest
+
+
+def _settled(stamp: Stamp) -> bool:
+    """Whether a stamp can be trusted later: a file younger than this could change and keep it."""
+    return max(stamp.mtime_ns, stamp.ctime_ns) < time.time_ns() - 2 * _SECOND
+
+
+def _signed(project: Project, folder: Path) -> Checked | None:
+    """The models that come with a signature, held to it; None, where none does."""
+    if not any(True for model in project.models for _ in (folder / model.path).glob("*.sig")):
+        return None
+    from modelcrate.trust.keys import load_public
+    from modelcrate.trust.model_signatures import Checked, check_model
+
     keys = [load_public(folder / path) for path in project.gates.model_keys]
     checked = [check_model(folder / model.path, keys) for model in project.models]
     return Checked(
@@ -85,10 +129,14 @@ def _files(top: Path, model: bool, seen: set[str]) -> Iterator[Guarded]:
     for entry in sorted(listing.entries, key=lambda each: each.path):
         if isinstance(entry.source, FileRange) and entry.source.path not in seen:
             seen.add(entry.source.path)
-            yield Guarded(entry.source.path, os.fsdecode(entry.path).lstrip("/"), entry.size, model)
+            yield Guarded(entry.source.path, os.fsdecode(entry.path).lstrip("/"), entry.size, model, entry.source.stamp)
 
 
 def _findings(file: Guarded, gates: Gates) -> Iterator[tuple[CrateError, str]]:
+    from modelcrate_layers.models.allowed import Verdict
+    from modelcrate_layers.models.facts import WEIGHTS
+    from modelcrate_layers.models.unpacked import ENDINGS
+
     if gates.secrets != "allow":
         for fault in _secrets(file):
             yield fault, gates.secrets
@@ -104,6 +152,8 @@ def _findings(file: Guarded, gates: Gates) -> Iterator[tuple[CrateError, str]]:
 
 def look(file: Guarded, allowed: Sequence[str] = ()) -> Facts:
     """What a file says of itself."""
+    from modelcrate_layers.models.facts import facts_of
+
     try:
         with open(file.path, "rb") as handle:
             return facts_of(handle, file.name, file.size, allowed)
@@ -112,6 +162,8 @@ def look(file: Guarded, allowed: Sequence[str] = ()) -> Facts:
 
 
 def _secrets(file: Guarded) -> Iterator[CrateError]:
+    from modelcrate.trust.secrets import MAX_BYTES, secrets_in
+
     if file.size > MAX_BYTES:
         return
     try:
@@ -128,6 +180,8 @@ def _secrets(file: Guarded) -> Iterator[CrateError]:
 
 
 def _unsafe(file: Guarded, judged: Judged) -> CrateError:
+    from modelcrate_layers.models.allowed import Verdict
+
     inner = f" ({judged.inner})" if judged.inner else ""
     what = "would run code when it is loaded" if judged.verdict is Verdict.UNSAFE else "names what nobody knows"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""

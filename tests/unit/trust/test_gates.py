@@ -137,3 +137,22 @@ def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> N
         inspect(replace(project, gates=Gates(unsafe_pickle="refuse", allow=("my.thing:Model",))), tmp_path).refused
         == ()
     )
+
+
+def test_a_good_file_is_remembered_and_a_changed_one_is_read_again(project: Project, tmp_path: Path) -> None:
+    import os
+
+    for path in (tmp_path / "src").iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    inspect(project, tmp_path, tmp_path / "known")
+    assert not list((tmp_path / "known").rglob("*")), "the change time is of now: nothing is remembered yet"
+    from modelcrate.trust import gates
+    from modelcrate_layers.sources import Stamp
+
+    (file, *_) = gates.guarded(project, tmp_path)
+    mark = gates._mark(file, project.gates, tmp_path / "known")
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    Path(file.path).write_bytes(EVIL)
+    assert len(inspect(project, tmp_path, tmp_path / "known").refused) == 1
+    assert gates._settled(Stamp(1, 1, 1, 1, 1))
