@@ -124,11 +124,12 @@ def shelf(artifacts: Sequence[Artifact]) -> Literal:
     return Literal(canonical_json(index), MediaType.INDEX)
 
 
-def note(artifacts: Sequence[Artifact]) -> dict[str, str]:
-    """The annotation of the image's entry; none where it has no artifacts."""
+def note(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
+    """The annotations of the image's entry: ours, and the one by which cosign finds the image in a layout; none without artifacts."""
     if not artifacts:
         return {}
-    return {ATTACHED: place_of(shelf(artifacts))}
+    kind = "imageIndex" if root.media_type in MediaType.INDEXES else "image"
+    return {ATTACHED: place_of(shelf(artifacts)), "kind": f"dev.cosignproject.cosign/{kind}"}
 
 
 def place_of(document: Literal) -> str:

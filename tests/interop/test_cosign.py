@@ -156,3 +156,19 @@ def test_our_signature_beside_cosigns_under_one_tag(
         assert (
             cosign("verify", "--key", str(public), *OFFLINE, *FORMS["tag"], reference, folder=tmp_path).returncode == 0
         )
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_cosign_verifies_our_layout_behind_an_air_gap(
+    changed: bool, host: str, settings: Settings, pair: tuple[keys.Signer, Path], tmp_path: Path
+) -> None:
+    parse(f"oci:{tmp_path}/layout").deliver(small_image(), settings, silent)
+    found = find(f"oci:{tmp_path}/layout", settings)
+    signing.sign(found, "demo", pair[0])
+    if changed:
+        path = tmp_path / "layout/blobs/sha256" / found.descriptor.digest.hex
+        path.write_bytes(path.read_bytes().replace(b"linux", b"linuX") + b" ")
+    done = cosign(
+        "verify", "--key", str(pair[1]), "--insecure-ignore-tlog=true", "--local-image", "layout", folder=tmp_path
+    )
+    assert (done.returncode != 0) is changed, done.stderr

@@ -47,7 +47,7 @@ def members(
     """
     notes = {"io.containerd.image.name": name} if name else {}
     notes |= {REF_NAME: tag} if tag else {}
-    notes |= artifact.note(graph.attached)
+    notes |= artifact.note(graph.attached, root)
     described = root.json()
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     if notes:

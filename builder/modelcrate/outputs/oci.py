@@ -49,7 +49,7 @@ def write(layout: Layout, image: Image | Index, tag: str | None, emit: Emit, kin
     for blob in (*graph.blobs, *graph.documents, *documents(attached)):
         written = _put(layout, blob, emit)
         sent, there = sent + written, there + blob.descriptor.size - written
-    layout.name(replace(image.descriptor, annotations=note(attached)), tag)
+    layout.name(replace(image.descriptor, annotations=note(attached, image.descriptor)), tag)
     return Delivered(kind, target, image.digest, sent, there)
 
 
@@ -61,7 +61,7 @@ def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> Non
     for each in layout.manifests():
         if each.digest == digest:
             layout.name(
-                replace(each, annotations={**each.annotations, **note(attached)}), each.annotations.get(REF_NAME)
+                replace(each, annotations={**each.annotations, **note(attached, each)}), each.annotations.get(REF_NAME)
             )
 
 

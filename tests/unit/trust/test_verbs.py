@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from modelcrate.cli import main
+from modelcrate.pipeline import read
+from modelcrate.project.values import LayoutBase
+from modelcrate.resolve.base import resolve_foreign
+from modelcrate.settings import Settings
+from modelcrate.trust.bases import check_base
+from modelcrate.trust.policy import read_policy
 from modelcrate.trust.provenance import git_revision
+from modelcrate_layers.errors import IntegrityError
 from support.pickles import EVIL
 
 
@@ -114,21 +122,12 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
         "name: demo\nbase: {from: 'oci:base:1', interpreter: /usr/bin/python3.11}\nmodels: [{path: model, name: m}]\nentry: score.py\n"
     )
     (project / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
-    (project / "pylock.toml").write_text("")
     (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
-    (project / "modelcrate.lock").unlink(missing_ok=True)
-    from datetime import UTC, datetime
-
-    from modelcrate.pipeline import read
-    from modelcrate.resolve.base import resolve_foreign
-    from modelcrate.settings import Settings
-    from modelcrate.trust.bases import check_base
-    from modelcrate.trust.policy import read_policy
-    from modelcrate_layers.errors import IntegrityError
-
     request = read(project)
     settings = Settings(tmp_path / "home")
-    below = resolve_foreign(request.project.base, request.project.platforms[0], None, project, settings)  # type: ignore[arg-type]
+    base = request.project.base
+    assert isinstance(base, LayoutBase)
+    below = resolve_foreign(base, request.project.platforms[0], None, project, settings)
     assert below.digest is not None
     policy = read_policy(tmp_path / "p.yaml")
     with pytest.raises(IntegrityError, match="not signed"):
