@@ -40,7 +40,7 @@ judges: $(VENV)/.done
 	@sh tools/install-judges.sh
 
 bench: $(VENV)/.done
-	$(BIN)/python -m bench $(BENCH)
+	PYTHONPATH=builder:layers:tests $(BIN)/python -m bench $(BENCH)
 
 docs: $(VENV)/.done
 	$(BIN)/python tools/write_schema.py

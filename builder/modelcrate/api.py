@@ -17,7 +17,8 @@ from pathlib import Path
 
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.image import Deliverable, ImageLayer
+from modelcrate.lease import using
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
@@ -31,7 +32,7 @@ class Built:
     settings: Settings = field(repr=False)
 
     @property
-    def image(self) -> Image | Index:
+    def image(self) -> Deliverable:
         return self.receipt.image
 
     @property
@@ -57,7 +58,8 @@ class Built:
         """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
         from modelcrate import outputs
 
-        return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
+        with using(self.settings.home):
+            return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
 
 
 class Building:
@@ -113,9 +115,9 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     from modelcrate.registry.fetch import Fetcher
 
     settings = settings or default_settings()
-    request = pipeline.read(Path(project), emit)
+    request = pipeline.read(Path(project), settings, emit)
     request = pipeline.Request(request.project, request.folder, locked)
-    with Fetcher(settings.network, emit) as fetcher:
+    with using(settings.home), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
         return Built(pipeline.build(prepared, settings, emit), settings)
 

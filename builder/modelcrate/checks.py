@@ -5,34 +5,48 @@ That they are there, that the entry script can be one, and what the gates (`trus
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelcrate.project.values import Project
-from modelcrate.trust import gates
-from modelcrate_layers.errors import CrateError, SourceError
-from modelcrate_layers.serving.entry_check import check_entry
+from modelcrate.project.values import Model, Project
+from modelcrate_layers.errors import CrateError, SourceError, UserError
 
 MAX_SCRIPT = 16 << 20
 
 
-def check(project: Project, folder: Path, known: Path | None = None) -> tuple[str, ...]:
-    """What is only to be told, as words; one error with all faults, where something is missing, wrong, or stopped at a gate.
-
-    `known` is where the gates remember files that were good.
-    """
-    findings = gates.inspect(project, folder, known)
-    faults = [*_missing(project, folder), *_entry(project, folder), *findings.refused]
+def check(project: Project, folder: Path) -> None:
+    """Models and requirements are there, and the entry script parses and has `init` and `run`; else one error with all faults."""
+    faults = [*_leaving(project, folder), *_missing(project, folder), *_entry(project, folder)]
     if faults:
         first, *rest = faults
         first.also = tuple(rest)
         raise first
-    return findings.warned
+
+
+def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
+    """Paths that links lead out of the project. Looked at on every build, for the project file knows nothing of links.
+
+    An absolute path is no file's (its grammar refuses them) but a program's, which knows where its things are.
+    """
+    top = os.path.realpath(folder)
+    needs, entry = project.dependencies, project.entry
+    paths = [model.path for model in project.models if isinstance(model, Model)]
+    paths += [path for path in (needs.requirements, needs.pylock) if isinstance(path, Path)]
+    paths += [entry.file, *([entry.source] if entry.source else [])] if entry else []
+    for path in [each for each in paths if not each.is_absolute()]:
+        target = os.path.realpath(folder / path)
+        if target != top and not target.startswith(top + os.sep):
+            yield UserError(
+                "is a link that leads out of the project",
+                where=str(folder / path),
+                hint="copy what it points to into the project",
+            )
 
 
 def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     for model in project.models:
-        if not (folder / model.path).exists():
+        if isinstance(model, Model) and not (folder / model.path).exists():
             yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path))
     needs = project.dependencies
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]
@@ -51,4 +65,6 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
     except OSError as fault:
         yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path))
         return
+    from modelcrate_layers.serving.entry_check import check_entry
+
     yield from check_entry(source, str(project.entry.file))

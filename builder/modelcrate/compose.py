@@ -12,16 +12,18 @@ from pathlib import Path
 
 from modelcrate.image import RunSpec, environment
 from modelcrate.lock import ModelPin
-from modelcrate.project.values import Entry, Model, Project, Role
+from modelcrate.project.values import Entry as ProjectEntry
+from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import Contract, contract
-from modelcrate_layers.tree import Kind, show
+from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.venv import PREFIX
 
 _ROLES: Mapping[str, Role] = {"base": "base", "dependencies": "dependencies", "model": "models", "entry": "entry"}
@@ -30,28 +32,36 @@ ANYBODY = {"HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the one folder of 
 """For a user that the image does not know, on a root file system that nobody may write."""
 
 
+Registered = Mapping[RegisteredModel, tuple[ReadyLayer, ...]]
+"""The layers of registered models, as the workspace has them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
     """The user's files, as listed: the same for every platform."""
 
-    models: tuple[tuple[ModelLayer, ...], ...]
+    models: tuple[tuple[ModelLayer | ReadyLayer, ...], ...]
     pins: tuple[ModelPin, ...]
     entry: EntryLayer | None
 
+    @property
+    def entries(self) -> dict[bytes, Entry]:
+        """Every file of the user's own, by its path in the image."""
+        groups = [layer.files for layers in self.models for layer in layers if isinstance(layer, ModelLayer)]
+        groups += [self.entry.sources.entries] if self.entry is not None else []
+        return {entry.path: entry for group in groups for entry in group}
 
-def list_files(project: Project, place: Path) -> Files:
-    """Models and entry as they are on the disk now."""
-    listings = [list_path(place / model.path, folder(model.name, model.version)) for model in project.models]
-    layers = tuple(
-        model_layers(model.name, model.version, listing)
-        for model, listing in zip(project.models, listings, strict=True)
-    )
-    pins = tuple(_pin(model, listing) for model, listing in zip(project.models, listings, strict=True))
+
+def list_files(project: Project, place: Path, registered: Registered) -> Files:
+    """Models and entry as they are on the disk now; registered models as they are."""
+    found = [_model(model, place, registered) for model in project.models]
+    layers, pins = tuple(each[0] for each in found), tuple(each[1] for each in found)
     served = serving(project)
     entry = project.entry
     if entry is None or served is None:
         return Files(layers, pins, None)
-    return Files(layers, pins, EntryLayer(str(entry.file), _sources(project, entry, place), served.files))
+    sources = _sources(project, entry, place)
+    return Files(layers, pins, EntryLayer(_script_name(project, entry), sources, served.files))
 
 
 def serving(project: Project) -> Contract | None:
@@ -94,27 +104,45 @@ def _azure(project: Project) -> dict[str, str]:
     one = project.models[0] if len(project.models) == 1 else None
     out = {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
     if project.entry is not None:
-        source = _source_name(project, project.entry)
-        out["AZUREML_ENTRY_SCRIPT"] = (Path(source) / project.entry.script).as_posix()
+        source = source_name(project, project.entry)
+        out["AZUREML_ENTRY_SCRIPT"] = _script_name(project, project.entry)
         if source:
             out["AZUREML_SOURCE_DIRECTORY"] = source
     return out
 
 
-def _source_name(project: Project, entry: Entry) -> str:
+def _script_name(project: Project, entry: ProjectEntry) -> str:
+    """The entry script below the app's root; one that goes alone lies there by its base name."""
+    if entry.source is None:
+        return entry.script.name
+    return (Path(source_name(project, entry)) / entry.script).as_posix()
+
+
+def source_name(project: Project, entry: ProjectEntry) -> str:
     """What the source folder is called in the image; empty for a script that goes alone."""
     return "" if entry.source is None else entry.source.name or project.name
 
 
-def _sources(project: Project, entry: Entry, place: Path) -> Listing:
+def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
     if entry.source is None:
         return list_path(place / entry.script, ROOT)
     needs = project.dependencies
-    apart = [place / model.path for model in project.models]
+    apart = [place / model.path for model in project.models if isinstance(model, Model)]
     apart += [place / needs.wheelhouse] if needs.wheelhouse else []
-    under = ROOT + b"/" + os.fsencode(_source_name(project, entry))
+    under = ROOT + b"/" + os.fsencode(source_name(project, entry))
     top = place / entry.source
     return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
+
+
+def _model(
+    model: Model | RegisteredModel, place: Path, registered: Registered
+) -> tuple[tuple[ModelLayer | ReadyLayer, ...], ModelPin]:
+    """A model's layers and its pin. A registered one is pinned by its layers alone, which say it all."""
+    if isinstance(model, RegisteredModel):
+        assert model.version is not None, "`prepare` fills it in"
+        return registered[model], ModelPin(model.name, model.version, (), ())
+    listing = list_path(place / model.path, folder(model.name, model.version))
+    return model_layers(model.name, model.version, listing), _pin(model, listing)
 
 
 def _pin(model: Model, listing: Listing) -> ModelPin:

@@ -47,7 +47,14 @@ class Notice:
     text: str
 
 
-Event = Step | Started | Advanced | Finished | Notice
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something that was asked for is done, and stays so whatever fails after it: an image is where it should go."""
+
+    what: str
+
+
+Event = Step | Started | Advanced | Finished | Notice | Done
 Emit = Callable[[Event], None]
 
 
@@ -62,3 +69,16 @@ def watched(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) 
         emit(Advanced(label, len(chunk)))
         yield chunk
     emit(Finished(label))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The same for chunks that can be taken more than once."""
+
+    chunks: Iterable[bytes]
+    label: str
+    total: int | None
+    emit: Emit
+
+    def __iter__(self) -> Iterator[bytes]:
+        return watched(self.chunks, self.label, self.total, self.emit)

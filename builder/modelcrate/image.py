@@ -32,6 +32,9 @@ EPOCH = datetime(1980, 1, 1, 0, 0, 1, tzinfo=UTC)
 ANNOTATION = "io.modelcrate."
 """What our own annotations begin with."""
 
+INPUTS = 4096
+"""Characters of the inputs of a layer that travel with it: manifests have to stay small."""
+
 _FORGOTTEN = frozenset(
     {"container", "container_config", "docker_version", "parent", "id", "created", "rootfs", "history"}
 )
@@ -76,11 +79,25 @@ class ImageLayer:
             )
         notes = {"layer.role": self.role, "layer.name": self.name, "layer.codec": str(self.layer.codec)}
         notes["layer.tar-size"] = str(self.layer.tar_size)
+        if said := told(self.layer.inputs):
+            notes["layer.inputs"] = said
         if self.key is not None:
             notes["layer.key"] = str(self.key)
         return Descriptor(
             plain.media_type, plain.digest, plain.size, {ANNOTATION + key: notes[key] for key in sorted(notes)}
         )
+
+
+def told(inputs: Sequence[str]) -> str:
+    """The inputs of a layer as an annotation: JSON, cut where it would be too long, with the number of those left out."""
+    kept, size = [], 0
+    for each in inputs:
+        size += len(each) + 3
+        if size > INPUTS:
+            break
+        kept.append(each)
+    left = [f"... and {len(inputs) - len(kept)} more"] if len(kept) < len(inputs) else []
+    return canonical_json([*kept, *left]).decode() if inputs else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +180,26 @@ class Index:
         attached = (*self.attached, *(each for image in self.images for each in image.attached))
         manifests = (image.manifest for image in self.images)
         return Graph(self.index, (*manifests, self.index), tuple(blobs.values()), attached)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Something that exists, to be delivered byte for byte: an image, an index, or an artifact. `images` are those in it that can run."""
+
+    descriptor: Descriptor
+    images: tuple[Image, ...]
+    contents: Graph = field(repr=False)
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    def graph(self) -> Graph:
+        return self.contents
+
+
+Deliverable = Image | Index | Copy
+"""What an output takes."""
 
 
 @dataclass(frozen=True, slots=True)

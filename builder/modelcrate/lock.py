@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelcrate.resolve.debian import PinnedDeb
-from modelcrate.resolve.wheels import PinnedWheel
+from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 
 FILE_NAME = "modelcrate.lock"
 VERSION = 1

@@ -9,15 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from modelcrate.events import Emit, watched
+from modelcrate.events import Emit, Watched
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
+from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
@@ -33,17 +35,15 @@ Supply = Callable[[LayerKind], None]
 class Sink(Protocol):
     """Where the bytes of a pass go: nowhere, the store, or an output that takes bytes whose digest it learns at the end."""
 
-    def take(self, measuring: Measuring, label: str) -> Layer: ...
+    def take(self, measuring: Measuring) -> Layer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Nowhere:
     """For bytes that are only measured."""
 
-    emit: Emit
-
-    def take(self, measuring: Measuring, label: str) -> Layer:
-        for _ in watched(measuring, label, measuring.length, self.emit):
+    def take(self, measuring: Measuring) -> Layer:
+        for _ in measuring:
             pass
         return measuring.layer
 
@@ -53,17 +53,17 @@ class Kept:
     """For bytes that are kept in the store."""
 
     store: Layout
-    emit: Emit
 
-    def take(self, measuring: Measuring, label: str) -> Layer:
-        self.store.take(watched(measuring, label, measuring.length, self.emit), lambda: measuring.descriptor)
+    def take(self, measuring: Measuring) -> Layer:
+        self.store.take(measuring, lambda: measuring.descriptor)
         return measuring.layer
 
 
 @dataclass(frozen=True, slots=True)
 class DeferredBlob:
-    """A known layer whose bytes are nowhere: its inputs are fetched and its recipe made when somebody asks for them."""
+    """A known layer. Its bytes are in the store; where they are not, or not any more, its inputs are fetched and its recipe made again."""
 
+    store: Layout
     layer: Layer
     kind: LayerKind = field(repr=False)
     supply: Supply = field(repr=False)
@@ -73,22 +73,34 @@ class DeferredBlob:
         return self.layer.descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        if self.store.has(self.descriptor):
+            yield from self.store.blob(self.descriptor).chunks(start)
+            return
         self.supply(self.kind)
-        return RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)
+        yield from RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)
 
 
 def pack(
-    plans: Sequence[Plan], settings: Settings, supply: Supply, emit: Emit, models: Sink | None = None
+    plans: Sequence[Plan],
+    settings: Settings,
+    supply: Supply,
+    emit: Emit,
+    models: Sink | None = None,
+    previous: Sequence[Previous] = (),
+    kept: Sink | None = None,
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
-    `models` takes model layers while they are measured; without it they are only measured.
+    `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
+    one of a `previous` image is taken over from there, with the bytes as they are stored there. `kept` takes the others; the store,
+    where nobody else is named.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
-    sinks = {True: Kept(settings.store, emit), False: models or Nowhere(emit)}
+    sinks = {True: kept or Kept(settings.store), False: models or Nowhere()}
     with ThreadPoolExecutor(settings.workers, "pack") as pool:
         waiting = {
-            fact: pool.submit(_layer, each, settings, supply, sinks[each.role in KEPT]) for fact, each in wanted.items()
+            fact: pool.submit(_made, each, settings, supply, sinks[each.role in KEPT], emit, previous)
+            for fact, each in wanted.items()
         }
         try:
             made = {fact: each.result() for fact, each in waiting.items()}
@@ -98,25 +110,43 @@ def pack(
     return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
 
-def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink) -> ImageLayer:
+def _made(
+    planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit, previous: Sequence[Previous]
+) -> ImageLayer:
+    """A layer that was made, or the same one of an earlier image, if it is still there."""
+    layer = _layer(planned, settings, supply, sink, emit)
+    if layer.origin != "built" or layer.key is not None:
+        return layer
+    for each in previous:
+        if (taken := each.by_diff_id(layer.layer.diff_id)) is not None and still_there(taken):
+            return replace(
+                taken, name=layer.name, role=layer.role, origin="reused", why=f"same bytes as in {each.where}"
+            )
+    return layer
+
+
+def _layer(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
     known = planned.known
+    if isinstance(planned.kind, ReadyLayer):
+        return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
+    if planned.taken is not None:
+        return replace(planned.taken, why=planned.why, origin="reused", name=planned.name, role=planned.role)
     if known is not None:
-        return _placed(planned, known, _stored(known, settings) or DeferredBlob(known, planned.kind, supply))
+        return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)
     begun = time.time_ns()
     tree = planned.tree or planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
-    measuring = Measuring.of(recipe)
+    size = recipe.tar.size
+    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
+    measuring = Measuring(told, recipe.codec, size)
     measuring.key = str(planned.fact)
-    layer = sink.take(measuring, f"{planned.role}: {planned.name}")
+    layer = replace(sink.take(measuring), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
-    return _placed(planned, layer, _stored(layer, settings) or RecipeBlob(recipe, layer))
-
-
-def _stored(layer: Layer, settings: Settings) -> Blob | None:
-    store = settings.store
-    return store.blob(layer.descriptor) if store.has(layer.descriptor) else None
+    if planned.role in KEPT:
+        return _placed(planned, layer, DeferredBlob(settings.store, layer, planned.kind, supply))
+    return _placed(planned, layer, RecipeBlob(recipe, layer))
 
 
 def _placed(planned: Planned, layer: Layer, blob: Blob) -> ImageLayer:

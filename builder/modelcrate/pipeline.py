@@ -6,37 +6,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from modelcrate import compose, image, pack
 from modelcrate.checks import check
-from modelcrate.events import Emit, Notice, Step, silent
-from modelcrate.image import EPOCH, Image, ImageLayer, Index
+from modelcrate.events import Done, Emit, Notice, Step, silent
+from modelcrate.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
+from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
+from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
+from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.settings import Settings
+from modelcrate.trust.guard import pass_gates
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be built: a project in its folder, and how. `locked` means: from the lock, or not at all."""
+    """What is to be built: a project in its folder, and how.
+
+    `locked` means: from the lock, or not at all. `reuse` are addresses of images that may have layers of it. `paranoid` remembers
+    nothing, believes no key, and reads everything.
+    """
 
     project: Project
     folder: Path
     locked: bool = False
+    reuse: tuple[str, ...] = ()
+    paranoid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,12 @@ class Prepared:
     files: compose.Files = field(repr=False)
     world: World = field(repr=False)
     plans: tuple[Plan, ...]
+    previous: tuple[Previous, ...] = field(repr=False)
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
 
 
-def read(path: Path, emit: Emit = silent) -> Request:
+def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
     """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
     if path.is_dir() and not (path / FILE_NAME).exists():
         from modelcrate.project.detect import detect
@@ -60,41 +73,103 @@ def read(path: Path, emit: Emit = silent) -> Request:
         for finding in findings:
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
-    from modelcrate.project.reading import read_project
-
     file = path / FILE_NAME if path.is_dir() else path
-    return Request(read_project(file), file.parent)
+    return Request(open_project(file, settings.home), file.parent)
 
 
 def prepare(
     request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
+    settings.check_home()
     timings: dict[str, float] = {}
-    project, folder = request.project, request.folder
+    folder = request.folder
     with _timed("resolve", timings, emit):
-        for warning in check(project, folder, settings.cache / "gates"):
+        check(request.project, folder)
+        project, registered = choose_models(request.project, request.folder, settings, use_lock)
+        request = replace(request, project=project)
+        files = compose.list_files(project, folder, registered)
+        for warning in pass_gates(project, folder, files.entries.values(), settings):
             emit(Notice(warning))
-        files = compose.list_files(project, folder)
         lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock)
+        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
-        plans = tuple(_plan(project, each, files, settings) for each in world.platforms)
-    return Prepared(request, files, world, plans, lock, timings)
+        earlier = _previous(request, settings, emit)
+        plans = _plans(request, world, files, settings, earlier)
+        gone = lost(each.taken for plan in plans for each in plan.layers if each.taken is not None)
+        if gone:
+            earlier = {name: tuple(replace(each, lost=gone) for each in found) for name, found in earlier.items()}
+            plans = _plans(request, world, files, settings, earlier)
+    return Prepared(request, files, world, plans, tuple(chain.from_iterable(earlier.values())), lock, timings)
 
 
-def build(prepared: Prepared, settings: Settings, emit: Emit = silent, models: Sink | None = None) -> Receipt:
-    """Pack and assemble: the image, with nothing delivered yet. `models` is an output that takes models while they are measured."""
+def _plans(
+    request: Request,
+    world: World,
+    files: compose.Files,
+    settings: Settings,
+    earlier: Mapping[Platform, Sequence[Previous]],
+) -> tuple[Plan, ...]:
+    """The plan of every platform."""
+    project = request.project
+    memo = None if request.paranoid else settings.memo
+    policies = compose.policies(project)
+    return tuple(
+        plan(
+            each.platform,
+            each.below.layers,
+            compose.kinds(project, each, files),
+            policies,
+            memo,
+            earlier.get(each.platform, ()),
+        )
+        for each in world.platforms
+    )
+
+
+def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
+    """The image, if all its layers are known: assembling is pure, so this is what a build would give. Else None."""
+    if any(each.known is None for plan in prepared.plans for each in plan.layers):
+        return None
+    return build(prepared, settings).image
+
+
+def build(
+    prepared: Prepared,
+    settings: Settings,
+    emit: Emit = silent,
+    models: Sink | None = None,
+    kept: Sink | None = None,
+) -> Receipt:
+    """Pack and assemble: the image, with nothing delivered yet.
+
+    `models` is an output that takes models while they are measured; `kept` takes the other layers that are made, instead of the store.
+    """
     project, timings = prepared.request.project, dict(prepared.timings)
+    paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world)
-        packed = pack.pack(prepared.plans, settings, prepared.world.supplier.supply, emit, models)
+        packed = pack.pack(
+            prepared.plans,
+            settings,
+            prepared.world.supplier.supply,
+            emit,
+            models,
+            () if paranoid else prepared.previous,
+            kept,
+        )
+        for lie in lies(chain.from_iterable(packed), prepared.previous):
+            emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:
-            refuse(list(changed_models(prepared.lock, model_pins(prepared.files, packed[0]))))
+            refuse(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
     with _timed("assemble", timings, emit):
-        images = [_assemble(project, *each) for each in zip(prepared.world.platforms, packed, strict=True)]
+        created = project.created or settings.created or EPOCH
+        images = [
+            _assemble(project, resolved, layers, created)
+            for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
+        ]
         made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
     return Receipt(project.name, made, (), timings)
 
@@ -103,8 +178,14 @@ def deliver(receipt: Receipt, outputs: Sequence[Output], settings: Settings, emi
     """Put the image into every output, one after the other; the first that fails ends it."""
     timings = dict(receipt.timings)
     with _timed("deliver", timings, emit):
-        delivered: tuple[Delivered, ...] = tuple(output.deliver(receipt.image, settings, emit) for output in outputs)
+        delivered = tuple(_deliver(receipt, output, settings, emit) for output in outputs)
     return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
+
+
+def _deliver(receipt: Receipt, output: Output, settings: Settings, emit: Emit) -> Delivered:
+    delivered = output.deliver(receipt.image, settings, emit)
+    emit(Done(f"{delivered.kind} {delivered.target}"))
+    return delivered
 
 
 def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lock:
@@ -112,12 +193,13 @@ def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lo
     receipt = build(prepared, settings, emit)
     layers = receipt.image.images[0].layers
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared.files, layers), tuple(codecs))
+    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
 
 
-def model_pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
-    """The models with the diff ids of their layers."""
-    ids = iter([layer.layer.diff_id for layer in layers if layer.role == "model"])
+def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """The models with the diff ids of their layers. A base of ours may have models of its own below."""
+    files, below = prepared.files, len(prepared.plans[0].base)
+    ids = iter([layer.layer.diff_id for layer in layers[below:] if layer.role == "model"])
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
@@ -166,9 +248,9 @@ def _other_files(lock: Lock, files: compose.Files) -> Iterator[str]:
     return changed_models(lock, now)
 
 
-def _plan(project: Project, resolved: Resolved, files: compose.Files, settings: Settings) -> Plan:
-    kinds = compose.kinds(project, resolved, files)
-    return plan(resolved.platform, resolved.below.layers, kinds, compose.policies(project), settings.memo)
+def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
+    """The images that may have layers, by platform."""
+    return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
 def _whole(world: World) -> None:
@@ -178,7 +260,7 @@ def _whole(world: World) -> None:
     conflicts(world)
 
 
-def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]) -> Image:
+def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:
     below = resolved.below
     notes = {"org.opencontainers.image.title": project.name}
     if below.reference:
@@ -187,7 +269,7 @@ def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer]
             "org.opencontainers.image.base.digest": str(below.digest),
         }
     run = compose.run_spec(project, resolved)
-    return image.assemble(resolved.platform, below.config, layers, run, project.created or EPOCH, notes)
+    return image.assemble(resolved.platform, below.config, layers, run, created, notes)
 
 
 @contextmanager

@@ -6,23 +6,31 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelcrate import explain
 from modelcrate.image import ImageLayer
+from modelcrate.reuse import Previous
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
 
+MEMO = "memo"
+"""Who knows of a layer that was made on this machine before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A layer that is wanted. `known` are its facts, if it need not be made; `why` is for people."""
+    """A layer that is wanted. `known` are its facts, if it need not be made, and `whence` says who knows them; `taken`, where an earlier
+    image has it; `why` is for people.
+    """
 
     kind: LayerKind = field(repr=False)
     policy: str
@@ -30,6 +38,8 @@ class Planned:
     fact: Digest
     tree: Tree | None = field(repr=False, default=None)
     known: Layer | None = None
+    taken: ImageLayer | None = field(repr=False, default=None)
+    whence: str = ""
     why: str = ""
 
     @property
@@ -51,10 +61,17 @@ class Plan:
 
 
 def plan(
-    platform: Platform, base: Iterable[ImageLayer], kinds: Iterable[LayerKind], policies: Mapping[str, str], memo: Memo
+    platform: Platform,
+    base: Iterable[ImageLayer],
+    kinds: Iterable[LayerKind],
+    policies: Mapping[str, str],
+    memo: Memo | None,
+    previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role."""
-    return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo) for kind in kinds))
+    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo nothing is believed, no earlier image either:
+    those then only serve to say what is new.
+    """
+    return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
 
 
 def choose(policy: str, tree: Tree) -> codecs.Codec:
@@ -64,16 +81,49 @@ def choose(policy: str, tree: Tree) -> codecs.Codec:
     return codecs.zstd() if recipe.worth_compressing(tree) else codecs.NONE
 
 
-def _planned(kind: LayerKind, policy: str, memo: Memo) -> Planned:
+def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
+    if isinstance(kind, ReadyLayer):
+        return Planned(
+            kind,
+            policy,
+            None,
+            kind.layer.descriptor.digest,
+            None,
+            kind.layer,
+            whence="registered model",
+            why="a registered model's own",
+        )
     key = kind.key()
     tree = None if key is not None else kind.tree()
     fact = _fact({"key": str(key)} if tree is None else {"files": recipe.listing(tree)}, policy)
-    known = memo.get(fact)
+    known = memo.get(fact) if memo is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if tree is None else "no file has changed"
-    else:
-        why = "never built here from these inputs" if tree is None else "new, or a file has changed"
-    return Planned(kind, policy, key, fact, tree, known, why)
+        return Planned(kind, policy, key, fact, tree, known, whence=MEMO, why=why)
+    for each in previous if memo is not None else ():
+        if key is not None and (taken := each.by_key(key, policy)) is not None:
+            why = f"same inputs as in {each.where}"
+            return Planned(kind, policy, key, fact, tree, taken.layer, taken, each.where, why)
+    cause = _cause(kind, key, policy, previous, believing=memo is not None)
+    return Planned(kind, policy, key, fact, tree, why=cause)
+
+
+def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[Previous], *, believing: bool) -> str:
+    """Why a layer has to be made: how it differs from the earlier image's layer of the same place, if there is one."""
+    for each in previous:
+        same = next(each.with_key(key), None) if key is not None else None
+        if same is not None and not believing:
+            return f"made again to see whether it is that of {each.where}"
+        if same is not None and same.descriptor.digest in each.lost:
+            return f"{each.where} names it, and has lost its blob"
+        if same is not None:
+            return f"the setting: codec {policy}, and {each.where} has {same.layer.codec}"
+        other = explain.counterpart(kind.role, kind.name, each.image)
+        if causes := explain.changes(other, kind.inputs()):
+            return f"{causes}, against {each.where}"
+        if other is not None and key is None:
+            return f"not yet read here; {each.where} has it from files of the same names"
+    return "never built here from these inputs" if key is not None else "never built here from these files"
 
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:

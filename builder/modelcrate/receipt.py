@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.image import Deliverable, Image, ImageLayer
 from modelcrate.outputs import Delivered
 
 
@@ -15,7 +15,7 @@ class Receipt:
     """`timings` are seconds by step."""
 
     name: str
-    image: Image | Index
+    image: Deliverable
     outputs: tuple[Delivered, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict, hash=False)
 

@@ -184,7 +184,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
-    """Foreign JSON: at most `limit` bytes, no duplicate keys, no NaN; anything else is an IntegrityError."""
+    """Foreign JSON: at most `limit` bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -198,7 +198,7 @@ def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
     if len(data) > limit:
         raise IntegrityError(f"a document of {len(data)} bytes; the limit is {limit}", where=where)
     try:
-        return json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
+        return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as fault:
         raise IntegrityError(f"not valid JSON: {fault}", where=where) from None
 

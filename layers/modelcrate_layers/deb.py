@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from modelcrate_layers import codec
+from modelcrate_layers.atomic import incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.sources import FileRange, Stamp, sha256
@@ -112,20 +111,10 @@ def unpack(path: Path, digest: str) -> Path:
             where=str(path),
             hint="remove this file; it will be fetched again",
         )
-    with machine(tar.parent):
-        handle, name = tempfile.mkstemp(dir=tar.parent, prefix=".part-")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                for chunk in _part(path, "data.tar", MAX_DATA):
-                    out.write(chunk)
-                out.flush()
-                os.fchmod(out.fileno(), 0o644)
-                os.fsync(out.fileno())
-            os.replace(name, tar)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+    with machine(tar.parent), incoming(tar.parent) as out:
+        for chunk in _part(path, "data.tar", MAX_DATA):
+            out.write(chunk)
+        out.keep(tar)
     return tar
 
 

@@ -6,7 +6,8 @@ and never contain a secret. Errors that were found together are raised together 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class CrateError(Exception):
@@ -78,6 +79,16 @@ class LockedError(CrateError):
     """What was pinned can't be had, or differs from what the project now asks for."""
 
     exit_code = 7
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Errors from inside that don't know where they happened are told of this place."""
+    try:
+        yield
+    except CrateError as fault:
+        fault.where = fault.where or where
+        raise
 
 
 INTERRUPTED = 130

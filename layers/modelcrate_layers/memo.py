@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.sources import FileRange
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 from modelcrate_layers.tree import Tree
 
 _SECOND = 1_000_000_000

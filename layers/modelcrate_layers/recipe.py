@@ -31,19 +31,21 @@ WORTH = 0.1
 class Layer:
     """What is known of a measured layer: the facts that a manifest and a config need, and how it was stored.
 
-    `tar_size` is the length of the uncompressed tar in bytes.
+    `tar_size` is the length of the uncompressed tar in bytes. `inputs` say what it was made of, a few words each; they decide nothing.
     """
 
     descriptor: Descriptor
     diff_id: Digest
     tar_size: int
     codec: Codec
+    inputs: tuple[str, ...] = ()
 
     def json(self) -> dict[str, Any]:
         return {
             "codec": {"name": self.codec.name, "version": self.codec.version, "level": self.codec.level},
             "descriptor": self.descriptor.json(),
             "diff_id": str(self.diff_id),
+            "inputs": list(self.inputs),
             "tar_size": self.tar_size,
         }
 
@@ -53,7 +55,8 @@ class Layer:
         try:
             codec = Codec(str(value["codec"]["name"]), str(value["codec"]["version"]), int(value["codec"]["level"]))
             diff_id, tar_size = Digest.parse(value["diff_id"]), int(value["tar_size"])
-            return cls(Descriptor.parse(value["descriptor"]), diff_id, tar_size, codec)
+            inputs = tuple(map(str, value["inputs"]))
+            return cls(Descriptor.parse(value["descriptor"]), diff_id, tar_size, codec, inputs)
         except (KeyError, TypeError, ValueError) as fault:
             raise IntegrityError(f"not the record of a layer: {fault!r}") from None
 

@@ -10,11 +10,11 @@ import hashlib
 import os
 import stat
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from modelcrate_layers.codec import crc32, inflate
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 
@@ -50,9 +50,11 @@ class Bytes:
             yield self.data[start : start + CHUNK]
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does)."""
+class Stamp(NamedTuple):
+    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does).
+
+    A named tuple, as are file ranges and entries: there are ten thousands of them, and they are made in a third of the time.
+    """
 
     device: int
     inode: int
@@ -65,8 +67,7 @@ class Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class FileRange:
+class FileRange(NamedTuple):
     """`size` bytes of a regular file, from `offset` on. The whole file must still have its `stamp` when they have been read."""
 
     path: str
@@ -142,7 +143,7 @@ class ZipMember:
             size += len(chunk)
             if size > self.size:
                 break
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
             yield chunk
         if size != self.size or crc != self.crc:
             raise IntegrityError(
@@ -150,20 +151,7 @@ class ZipMember:
             )
 
     def _inflated(self) -> Iterator[bytes]:
-        unpack = zlib.decompressobj(-zlib.MAX_WBITS) if self.method == DEFLATED else None
-        for chunk in self._packed():
-            if unpack is None:
-                yield chunk
-                continue
-            try:
-                while chunk:
-                    if part := unpack.decompress(chunk, CHUNK):
-                        yield part
-                    chunk = unpack.unconsumed_tail
-            except zlib.error as fault:
-                raise IntegrityError(f"{self.name} is damaged: {fault}", where=self.path) from None
-        if unpack is not None and (rest := unpack.flush()):
-            yield rest
+        return inflate(self._packed(), self.name, self.path) if self.method == DEFLATED else self._packed()
 
     def _packed(self) -> Iterator[bytes]:
         try:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcrate_layers.atomic import Incoming, incoming, replace
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -105,21 +105,22 @@ class Layout:
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
         """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
-        if self.has(descriptor):
-            return 0
-        with self._incoming() as (out, name):
-            for chunk in verified(chunks, descriptor):
-                out.write(chunk)
-            self._keep(out, name, descriptor.digest)
-        return descriptor.size
+        with self.adding() as adding:
+            return adding.add(chunks, descriptor)
+
+    @contextmanager
+    def adding(self) -> Iterator[Adding]:
+        """Keep several blobs, all of them or none: what is inside adds them one by one, and leaving it makes them seen."""
+        with ExitStack() as stack:
+            adding = Adding(self, stack)
+            yield adding
+            adding.keep()
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
         """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
-        with self._incoming() as (out, name):
-            for chunk in chunks:
-                out.write(chunk)
-            descriptor = named()
-            self._keep(out, name, descriptor.digest)
+        with self.adding() as adding:
+            descriptor = adding.take(chunks, named)
+            adding.want(descriptor)
         return descriptor
 
     def index(self) -> dict[str, Any]:
@@ -147,22 +148,26 @@ class Layout:
             index["manifests"] = [*kept, entry]
             replace(self.root / "index.json", canonical_json(index))
 
-    @contextmanager
-    def _incoming(self) -> Iterator[tuple[Any, str]]:
-        folder = self.root / "blobs" / "sha256"
-        with machine(self.root):
-            handle, name = tempfile.mkstemp(dir=folder, prefix=".incoming-")
-            try:
-                with os.fdopen(handle, "wb", buffering=0) as out:
-                    yield out, name
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
+    def forget(self, tags: Collection[str]) -> None:
+        """Take these names out of the index. The blobs stay where they are."""
+        with self._locked():
+            index = self.index()
+            index["manifests"] = [
+                each for each in index["manifests"] if (each.get("annotations") or {}).get(REF_NAME) not in tags
+            ]
+            replace(self.root / "index.json", canonical_json(index))
 
-    def _keep(self, out: Any, name: str, digest: Digest) -> None:
-        os.fchmod(out.fileno(), 0o644)
-        os.fsync(out.fileno())
-        os.replace(name, self.path(digest))
+    @contextmanager
+    def incoming(self) -> Iterator[Incoming]:
+        """A blob that is being written; until `keep` nobody sees it."""
+        with machine(self.root), incoming(self.root / "blobs" / "sha256") as file:
+            yield file
+
+    def keep(self, file: Incoming, digest: Digest) -> None:
+        """It is complete, and has this digest."""
+        path = self.path(digest)
+        path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
+        file.keep(path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -171,20 +176,51 @@ class Layout:
             yield
 
 
-def replace(path: Path, data: bytes) -> None:
-    """A small file, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fchmod(out.fileno(), 0o644)
-            os.fsync(out.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+class Adding:
+    """Blobs on their way into a layout, written but not seen before `keep`. Not a value: it is the files that are open.
+
+    Threads may take at the same time.
+    """
+
+    def __init__(self, layout: Layout, stack: ExitStack) -> None:
+        self._layout, self._stack = layout, stack
+        self._taken: dict[Digest, Incoming] = {}
+        self._complete: list[tuple[Incoming, Digest]] = []
+
+    def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
+        """These bytes, which have to be what the descriptor says, unless they are there. Returns how many were written for this blob."""
+        if self.want(descriptor):
+            return descriptor.size
+        if self._layout.has(descriptor):
+            return 0
+        self._write(verified(chunks, descriptor), lambda: descriptor)
+        self.want(descriptor)
+        return descriptor.size
+
+    def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
+        """Bytes whose descriptor is known only when they have passed: `named` is asked for it then. They are kept if they are wanted."""
+        return self._write(chunks, named)
+
+    def want(self, descriptor: Descriptor) -> bool:
+        """Whether the blob was taken here; it will be kept then."""
+        file = self._taken.pop(descriptor.digest, None)
+        if file is None:
+            return False
+        self._complete.append((file, descriptor.digest))
+        return True
+
+    def keep(self) -> None:
+        """What was added is seen from now on."""
+        while self._complete:
+            self._layout.keep(*self._complete.pop())
+
+    def _write(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
+        file = self._stack.enter_context(self._layout.incoming())
+        for chunk in chunks:
+            file.write(chunk)
+        descriptor = named()
+        self._taken[descriptor.digest] = file
+        return descriptor
 
 
 @contextmanager

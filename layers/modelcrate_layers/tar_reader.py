@@ -331,7 +331,9 @@ class _Source:
         for chunk in self._chunks:
             left -= len(chunk)
             if left < 0:
-                raise IntegrityError(f"more than {limit} bytes follow the end of a tar")
+                break
+        if left < 0:
+            raise IntegrityError(f"more than {limit} bytes follow the end of a tar")
 
     def _fill(self) -> None:
         for chunk in self._chunks:

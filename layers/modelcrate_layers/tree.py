@@ -5,15 +5,18 @@ Paths are bytes, relative, with `/` between the parts, as a tar has them (image-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import Source
 
 MAX_PATH = 4096
 """Linux's PATH_MAX; a longer path could not be unpacked."""
+
+_UNCLEAN = frozenset({b"", b".", b".."})
 
 _MAX_ID = 0o7777777
 _MODE = 0o1777
@@ -29,9 +32,8 @@ class Kind(Enum):
     DIRECTORY = b"5"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One path of a layer.
+class Entry(NamedTuple):
+    """One path of a layer. A named tuple, for layers have ten thousands of them.
 
     `mode` has permission bits only, `size` is in bytes and 0 for all but files, `link` is the target of a link: for a hard
     link the path of an earlier file of the same tree. There is no time and no owner's name: these are policy (`tar`).
@@ -72,34 +74,37 @@ class Tree:
 
     Sorted by path bytes. Closed: the parent of every entry is a directory of the tree, up to the `roots`, the folders that the
     layer owns. Nothing is said about what lies above a root, so that a layer never replaces a directory, or a symlink to one,
-    of the base (`lib -> usr/lib`).
+    of the base (`lib -> usr/lib`). A hard link has the mode and the owner of its file: they are one file, and readers differ in
+    whose mode counts.
     """
 
     entries: tuple[Entry, ...]
     roots: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        kinds: dict[bytes, Kind] = {}
+        known: dict[bytes, Entry] = {}
         before = b""
         roots = frozenset(self.roots)
         for entry in self.entries:
             path = entry.path
             if path <= before:
                 raise _fault(path, "stands twice in one layer" if path == before else "is not in order")
+            parent, _, name = path.rpartition(b"/")
+            above = known.get(parent)
+            _check_path(path, path.split(b"/") if above is None else (name,))  # what is above has been checked already
             _check(entry)
-            parent = path.rpartition(b"/")[0]
-            if parent and path not in roots and kinds.get(parent) is not Kind.DIRECTORY:
+            if parent and path not in roots and (above is None or above.kind is not Kind.DIRECTORY):
                 raise _fault(path, "has no folder above it in the layer")
-            if entry.kind is Kind.HARD_LINK and kinds.get(entry.link) is not Kind.FILE:
-                raise _fault(path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
-            kinds[path] = entry.kind
+            if entry.kind is Kind.HARD_LINK:
+                _check_hard_link(entry, known.get(entry.link))
+            known[path] = entry
             before = path
 
     @classmethod
     def of(cls, entries: Iterable[Entry], roots: Iterable[bytes] = ()) -> Tree:
         """A tree of these entries, in any order, with the missing folders between the roots and them added.
 
-        Two equal directories are one; any other path that comes twice is a SourceError.
+        Two equal directories are one; any other path that comes twice is a SourceError. Hard links get their file's mode and owner.
         """
         roots = tuple(sorted(roots))
         known: dict[bytes, Entry] = {}
@@ -107,10 +112,12 @@ class Tree:
             other = known.setdefault(entry.path, entry)
             if other is not entry and not (other == entry and entry.kind is Kind.DIRECTORY):
                 raise _fault(entry.path, "comes twice")
-        for path in list(known):
+        for path, entry in list(known.items()):
+            if entry.kind is Kind.HARD_LINK and (real := known.get(entry.link)) is not None:
+                known[path] = entry._replace(mode=real.mode, uid=real.uid, gid=real.gid)
             while path not in roots and (path := path.rpartition(b"/")[0]) and path not in known:
                 known[path] = directory(path)
-        return cls(tuple(sorted(known.values(), key=lambda entry: entry.path)), roots)
+        return cls(tuple(known[path] for path in sorted(known)), roots)
 
 
 def show(path: bytes) -> str:
@@ -119,15 +126,17 @@ def show(path: bytes) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def _check(entry: Entry) -> None:
-    path = entry.path
-    parts = path.split(b"/")
-    if not path or len(path) > MAX_PATH or b"\0" in path or b"" in parts or b"." in parts or b".." in parts:
+def _check_path(path: bytes, parts: Sequence[bytes]) -> None:
+    if not path or len(path) > MAX_PATH or b"\0" in path or not _UNCLEAN.isdisjoint(parts):
         raise _fault(path, "is not a clean relative path")
     if parts[-1].startswith(b".wh."):
         raise _fault(
             path, "would delete a file of the base", "in a layer, names that begin with .wh. are whiteouts; rename it"
         )
+
+
+def _check(entry: Entry) -> None:
+    path = entry.path
     if entry.mode & ~_MODE or not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):
         raise _fault(path, f"has a mode or an owner that is not allowed: {entry.mode:o} {entry.uid}:{entry.gid}")
     if (entry.source is not None) is not (entry.kind is Kind.FILE):
@@ -137,6 +146,13 @@ def _check(entry: Entry) -> None:
             raise _fault(path, "is a link with a target that is empty, too long, or has a NUL in it")
     elif entry.link:
         raise _fault(path, "has a link target and is no link")
+
+
+def _check_hard_link(entry: Entry, real: Entry | None) -> None:
+    if real is None or real.kind is not Kind.FILE:
+        raise _fault(entry.path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
+    if (entry.mode, entry.uid, entry.gid) != (real.mode, real.uid, real.gid):
+        raise _fault(entry.path, f"is a hard link to {show(entry.link)} with another mode or owner")
 
 
 def _fault(path: bytes, what: str, hint: str = "") -> SourceError:

@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inventory, Pins, Pat
         pytest.skip("a root file system is unpacked and entered as root only")
     settings = Settings(cache() / "home", dict(os.environ))
     with Fetcher(settings.network) as fetcher:
-        prepared = pipeline.prepare(pipeline.read(PROJECT), settings, fetcher)
+        prepared = pipeline.prepare(pipeline.read(PROJECT, settings), settings, fetcher)
         image = pipeline.build(prepared, settings).image.images[0]
         pins = prepared.world.pins[str(image.platform)]
         told = inventory("diabetes", image, settings, pins)

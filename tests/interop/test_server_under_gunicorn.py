@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,22 @@ def test_both_ports_answer(python: str, script: Path, tmp_path: Path) -> None:
     with our_server(python, script, tmp_path, env, ["--health_port", str(port)]) as server:
         other = Server(server.process, port, server.log_file)
         assert (other.ask(Ask("GET", "/")).body, server.ask(Ask("GET", "/")).body) == (b"Healthy", b"Healthy")
+
+
+def test_a_silent_client_is_given_up_and_the_worker_lives_on(python: str, script: Path, tmp_path: Path) -> None:
+    with our_server(python, script, tmp_path, {"MODELCRATE_CLIENT_TIMEOUT": "1"}) as server:
+        before = workers_of(server)
+        for begun in (b"POST /sco", b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12"):
+            with socket.create_connection(("127.0.0.1", server.port)) as silent:
+                silent.sendall(begun)
+                assert server.ask(Ask(body=b"")).status == 200
+        assert workers_of(server) == before
+
+
+def test_two_hundred_clients_at_once_are_all_answered(server: Server) -> None:
+    with ThreadPoolExecutor(200) as clients:
+        statuses = list(clients.map(lambda _: server.ask(Ask(body=b"")).status, range(200)))
+    assert statuses == [200] * 200
 
 
 def test_fifty_megabytes_are_taken(python: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -76,6 +77,24 @@ def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Cli
     assert script.received <= SIZE + CHUNK
 
 
+def test_a_stream_that_only_lacked_its_name_is_read_and_named(script: Script, client: Client, tmp_path: Path) -> None:
+    script.plan("PUT", "/uploads/", Drop(), times=9)
+    with pytest.raises(Lost):
+        client(journal=tmp_path, patience=ONCE).push_stream(at(script.host), Cold(noise(SIZE), SIZE, "recipe"))
+    script.planned.clear()
+    again = Cold(noise(SIZE), SIZE, "recipe")
+    sent = client(journal=tmp_path).push_stream(at(script.host), again)
+    assert (sent.how, sent.bytes, again.passes) == ("resumed", 0, 1)
+    assert script.blobs["team/model", str(again.descriptor.digest)] == again.data
+
+
+@pytest.mark.parametrize("length", [None, 0])
+def test_an_empty_stream_is_a_blob_too(script: Script, client: Client, length: int | None) -> None:
+    stream = Cold(b"", length)
+    client().push_stream(at(script.host), stream)
+    assert script.blobs["team/model", str(stream.descriptor.digest)] == b""
+
+
 def test_a_stream_that_changed_since_it_was_cut_begins_anew(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     with pytest.raises(Lost):
@@ -105,6 +124,15 @@ def test_an_old_note_is_not_followed(script: Script, client: Client, tmp_path: P
     script.planned.clear()
     clock.time += 25 * 3600
     assert client(journal=tmp_path).push_blob(at(script.host), blob).how == "sent"
+
+
+def test_old_notes_are_swept_away(client: Client, tmp_path: Path, clock: StillClock) -> None:
+    for name, age in (("old", 25), ("young", 23)):
+        note = {"location": "http://x/", "offset": 1, "noted": clock.time - age * 3600}
+        (tmp_path / f"{name}.json").write_text(json.dumps(note))
+        (tmp_path / f"{name}.lock").touch()
+    client(journal=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["young.json", "young.lock"]
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"location": 1, "offset": 0, "noted": 0}', '{"offset": 7}', "x" * 100])

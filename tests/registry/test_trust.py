@@ -61,10 +61,8 @@ def test_copies_carry_them_from_registry_to_layout_to_registry(
 ) -> None:
     source, target = f"{host}/trust/source:1", f"{host}/elsewhere/target:2"
     parse(f"registry:{source}").deliver(signed(signer, b"copy"), settings, silent)
-    parse(f"oci-archive:{tmp_path}/gap.tar").deliver(find(source, settings).with_attached(), settings, silent)
-    parse(f"registry:{target}").deliver(
-        find(f"oci-archive:{tmp_path}/gap.tar", settings).with_attached(), settings, silent
-    )
+    parse(f"oci-archive:{tmp_path}/gap.tar").deliver(find(source, settings).copy(), settings, silent)
+    parse(f"registry:{target}").deliver(find(f"oci-archive:{tmp_path}/gap.tar", settings).copy(), settings, silent)
     verified = verify(find(target, settings), [signer.public], target)
     require_signature(verified)
     assert sorted(each.form for each in verified.signatures) == ["bundle", "signature under a tag"]

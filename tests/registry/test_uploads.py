@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from modelcrate.reference import Reference
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.pushes import Cancelled
 from modelcrate.registry.quirks import Rule
+from modelcrate.registry.stopping import Cancelled
 from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
-from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
+from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support.images import Cold, Memory, StillClock, image, noise
 from support.real_registry import Running
 from support.scripted import Drop, Reply, Script, digest_of, error
@@ -546,7 +547,7 @@ def test_a_blob_that_shrinks_or_grows_is_an_error(script: Script, client: Client
         def descriptor(self) -> Descriptor:
             return Descriptor(MediaType.LAYER, Descriptor.of(self.data, "x").digest, length - change)
 
-    with pytest.raises(Exception, match="shorter|grew"):
+    with pytest.raises(SourceError, match=r"shorter|grew"):
         client().push_blob(at(script), Changing(noise(length)))
     assert not script.blobs
     assert not script.uploads
@@ -584,3 +585,26 @@ def test_no_event_of_a_fault_says_that_it_is_a_success(script: Script, client: C
         client().push_blob(at(script), Memory(noise(10)))
     with pytest.raises(RegistryError):
         client().manifest(at(script))
+
+
+def test_a_fault_of_one_blob_ends_the_others_and_the_client_goes_on(script: Script, client: Client) -> None:
+    registry, good = client(), [Memory(noise(300 * KIB, n)) for n in range(3)]
+
+    class Broken(Memory):
+        def chunks(self, start: int = 0) -> Iterator[bytes]:
+            raise SourceError("the file is gone")
+
+    with pytest.raises(SourceError, match="gone"):
+        registry.push_blobs(at(script), [*good, Broken(noise(100 * KIB, 9))])
+    assert not script.uploads
+    assert {one.how for one in registry.push_blobs(at(script), good)} <= {"sent", "known"}
+
+
+def test_a_refused_blob_leaves_the_others_to_be_resumed(script: Script, client: Client, tmp_path: Path) -> None:
+    script.plan("PATCH", "/uploads/", error(403, "DENIED"), times=1, skip=10)
+    blobs = [Memory(noise(900 * KIB, n)) for n in range(3)]
+    with pytest.raises(Refusal, match="403"):
+        client(journal=tmp_path).push_blobs(at(script), blobs)
+    sent = client(journal=tmp_path).push_blobs(at(script), blobs)
+    assert [one.how for one in sent].count("resumed") >= 1
+    assert script.received <= 3 * 900 * KIB + 4 * 64 * KIB

@@ -82,7 +82,7 @@ class Mirror:
         text = "\n".join(self.stanzas[suite]).encode()
         sums = []
         for architecture in ("amd64", "arm64"):
-            data = gzip.compress(text, mtime=0) if packer == ".gz" else lzma.compress(text)
+            data = lzma.compress(text) if packer == ".xz" else gzip.compress(text, mtime=0)
             digest, where = hashlib.sha256(data).hexdigest(), f"main/binary-{architecture}"
             self.files[f"{root}/{where}/by-hash/SHA256/{digest}"] = data
             sums.append(f" {digest} {len(data)} {where}/Packages{packer}")

@@ -57,7 +57,8 @@ _dependencies = st.builds(
     st.lists(_urls, max_size=2).map(tuple),
 ) | st.builds(values.Dependencies, st.just(()), _inside | st.just(Path("pylock.toml")), st.none() | _anywhere)
 _models = st.lists(
-    st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999)),
+    st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999))
+    | st.builds(values.RegisteredModel, _model_names, st.none() | st.integers(1, 999_999_999)),
     max_size=3,
     unique_by=lambda model: (model.name, model.version),
 ).map(tuple)
@@ -93,6 +94,7 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
             st.lists(st.just(Path("keys/model.pub")), max_size=1).map(tuple),
         ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
+        workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),
         created=st.none()
         | st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)).map(
             lambda moment: moment.replace(microsecond=0)

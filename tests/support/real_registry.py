@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 BINARY = "/usr/bin/docker-registry"
 USER, PASSWORD = "lab", "labpass"
+_ACCESS = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+" (\d+)')
 
 
 def missing() -> str:
@@ -43,16 +46,36 @@ class Running:
     host: str
     data: Path
     process: subprocess.Popen[bytes]
+    log: Path
+
+    def asked(self, since: int = 0) -> list[tuple[str, str, int]]:
+        """Its access log from an entry on, where it keeps one: method, path, status."""
+        found = _ACCESS.findall(self.log.read_text())[since:]
+        return [(method, path, int(status)) for method, path, status in found]
+
+    def answered(self) -> list[dict[str, str]]:
+        """What it says that it answered, oldest first: method, uri, status. It says so at level info only."""
+        lines = [line for line in self.log.read_text().splitlines() if 'msg="response completed"' in line]
+        found = [dict(re.findall(r'http\.(\w+\.\w+)="?([^" ]+)', line)) for line in lines]
+        return [
+            {"method": f["request.method"], "uri": unquote(f["request.uri"]), "status": f["response.status"]}
+            for f in found
+        ]
 
 
 @contextmanager
-def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0) -> Iterator[Running]:
-    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration."""
+def running(
+    folder: Path, *, auth: str = "", tls: str = "", port: int = 0, level: str = "error", logs: bool = False
+) -> Iterator[Running]:
+    """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration.
+
+    `logs` makes it keep an access log; at `level` info it logs every answer besides.
+    """
     port, data = port or free_port(), folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     config.write_text(
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        f"version: 0.1\nlog: {{level: {level}, accesslog: {{disabled: {str(not logs).lower()}}}}}\n"
         f"storage:\n  filesystem: {{rootdirectory: {data}, maxthreads: 100}}\n  delete: {{enabled: true}}\n"
         "  cache: {blobdescriptor: inmemory}\n"
         f"http:\n  addr: 127.0.0.1:{port}\n  secret: lab\n{tls}{auth}"
@@ -66,7 +89,7 @@ def running(folder: Path, *, auth: str = "", tls: str = "", port: int = 0) -> It
         )
     try:
         _wait_for(port, process, folder / "log")
-        yield Running(f"127.0.0.1:{port}", data, process)
+        yield Running(f"127.0.0.1:{port}", data, process, folder / "log")
     finally:
         process.terminate()
         process.wait()

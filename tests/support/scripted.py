@@ -52,8 +52,15 @@ class Short:
     size: int
 
 
+@dataclass(frozen=True)
+class Again:
+    """A redirect to the very address that was asked; nothing else is done."""
+
+    status: int
+
+
 Change = Callable[[Reply], Reply]
-Fault = Reply | Drop | Stall | Short | Change
+Fault = Reply | Drop | Stall | Short | Again | Change
 
 
 @dataclass
@@ -67,13 +74,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived; `body` is how many bytes of it did."""
+    """One request as it arrived; `body` is how many bytes of it did, `content` the first of them."""
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: int
+    content: bytes = b""
 
     @property
     def authorization(self) -> str:
@@ -104,6 +112,7 @@ class Script:
     lock: threading.RLock = field(default_factory=threading.RLock)
     host: str = ""
     arriving: int = 0
+    started: int = 0
     on_arrival: Callable[[int], None] = lambda total: None
     inside: int = 0
     most_inside: int = 0
@@ -182,7 +191,14 @@ class Handler(BaseHTTPRequestHandler):
         fault = script.next_fault(self.command, self.route)
         cut = fault.after if isinstance(fault, Drop) and not fault.done else None
         body, complete = self._body(cut)
-        seen = Seen(self.command, self.route, self.query, {k.lower(): v for k, v in self.headers.items()}, len(body))
+        seen = Seen(
+            self.command,
+            self.route,
+            self.query,
+            {k.lower(): v for k, v in self.headers.items()},
+            len(body),
+            body[:2000],
+        )
         with script.lock:
             script.seen.append(seen)
         if not complete:
@@ -191,8 +207,11 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Stall):
             script.ended.wait(30)
             self._reset()
+        if isinstance(fault, Again):
+            fault = Reply(fault.status, {"Location": self.path})
         if isinstance(fault, Reply):
-            return self._send(fault)
+            self._send(fault)
+            return
         reply = self._guarded(script, seen, body)
         if isinstance(fault, Drop):
             self._reset()
@@ -307,7 +326,8 @@ class Desk:
         if "mount" in asked and (asked["from"][0], asked["mount"][0]) in self.script.blobs:
             self.script.blobs[name, asked["mount"][0]] = self.script.blobs[asked["from"][0], asked["mount"][0]]
             return Reply(201, {"Location": f"/v2/{name}/blobs/{asked['mount'][0]}"})
-        key = f"u{len(self.script.uploads) + 1:04}"
+        self.script.started += 1
+        key = f"u{self.script.started:04}"
         self.script.uploads[key] = bytearray()
         headers = self._where(name, key)
         if self.script.minimum:

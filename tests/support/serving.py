@@ -76,7 +76,7 @@ def ask_over(connection: http.client.HTTPConnection, ask: Ask) -> Answer:
     connection.putrequest(ask.method, ask.path, skip_accept_encoding=True)
     for name, value in ask.headers:
         connection.putheader(name, value.encode("latin-1"))
-    if ask.body is not None and not any(name.lower() == "content-length" for name, _ in ask.headers):
+    if ask.body is not None and not any(name == "Transfer-Encoding" for name, _ in ask.headers):
         connection.putheader("Content-Length", str(len(ask.body)))
     connection.endheaders(ask.body)
     response = connection.getresponse()

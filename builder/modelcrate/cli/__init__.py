@@ -5,59 +5,78 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from types import ModuleType
 
-from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError
+from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
-VERBS = (
-    "init",
-    "lock",
-    "plan",
-    "build",
-    "push",
-    "run",
-    "stop",
-    "logs",
-    "images",
-    "inspect",
-    "sbom",
-    "keygen",
-    "sign",
-    "verify",
-)
+VERBS = {
+    "init": "write the project file for a folder",
+    "lock": "pin base, packages and models in modelcrate.lock",
+    "plan": "show what a build would do",
+    "build": "build the image of a project",
+    "model": "register models, and ask for them",
+    "package": "build the image of registered models",
+    "push": "push an image to a registry",
+    "pull": "fetch an image from a registry",
+    "copy": "copy an image from anywhere to anywhere",
+    "tags": "list the tags of a repository",
+    "digest": "print the digest of an image",
+    "login": "keep credentials for a registry",
+    "logout": "forget credentials for a registry",
+    "run": "start an image, without an engine",
+    "stop": "stop a container",
+    "kill": "end a container at once",
+    "logs": "print a container's log",
+    "images": "list the images of the local store",
+    "inspect": "show an image",
+    "explain": "say which input decided each layer",
+    "diff": "compare two images",
+    "cache": "show or prune what is kept",
+    "sbom": "print what is in an image",
+    "keygen": "make a pair of keys to sign with",
+    "sign": "sign an image",
+    "verify": "check signatures, or rebuild or reread an image and compare",
+}
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = parser(words).parse_args(words)
+    if not words:
+        parser().print_help(sys.stderr)
+        return UserError.exit_code
     try:
-        return _run(args)
+        _check_verb(words[0])
+        return _run(parser(words).parse_args(words))
     except BrokenPipeError:  # who read our output has had enough
         with suppress(OSError):
             sys.stdout.close()
         return 0
+    except KeyboardInterrupt as fault:
+        print("interrupted; nothing half-made was left behind", file=sys.stderr)
+        return getattr(fault, "exit_code", INTERRUPTED)
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The grammar of the command line. Only the verb that `words` call for is imported; without one, all of them."""
+    """The grammar of the command line. Only the verb that `words` call for is imported and complete."""
     top = argparse.ArgumentParser(
         prog="modelcrate", description="Turns a trained model into a runnable container image, with nothing but Python."
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
-    for name in VERBS:
-        if called in (None, name):
+    for name, summary in VERBS.items():
+        each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == called:
             verb = _module(name)
-            each = verbs.add_parser(
-                name, help=verb.SUMMARY, description=verb.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-            )
-            verb.arguments(each)
-            _common(each)
+            each.description = verb.__doc__
+            for place in verb.arguments(each) or (each,):  # a verb with verbs of its own gives their parsers
+                _common(place)
     return top
 
 
@@ -76,23 +95,41 @@ def _common(verb: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
+    from modelcrate.cli.interruption import heeded
 
     console = Console.of(args)
     try:
-        with console:
+        with console, heeded(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
             return code
-    except KeyboardInterrupt:
-        console.say("interrupted; nothing half-made was left behind")
-        return INTERRUPTED
-    except CrateError as fault:
+    except BrokenPipeError:
+        raise
+    except Exception as fault:
         if args.debug:
-            raise
-        return console.fail(fault)
-    except OSError as fault:
-        if args.debug or isinstance(fault, BrokenPipeError):
-            raise
-        return console.fail(MachineError(f"{fault.strerror or fault}", where=str(fault.filename or "")))
+            traceback.print_exception(fault)
+        return console.fail(_told(fault))
+
+
+def _told(fault: Exception) -> CrateError:
+    """What a user is told: our own errors as they are, the operating system's as this machine's, all others as our fault."""
+    if isinstance(fault, CrateError):
+        return fault
+    if isinstance(fault, OSError):
+        return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""))
+    return CrateError(
+        f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",
+        hint="please report it with what --debug prints",
+    )
+
+
+def _check_verb(word: str) -> None:
+    """A word that is no verb, with the one that was probably meant."""
+    if word.startswith("-") or word in VERBS:
+        return
+    near = get_close_matches(word, VERBS, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    print(f"modelcrate: unknown command '{word}'{meant}\nknown are {', '.join(VERBS)}", file=sys.stderr)
+    raise SystemExit(UserError.exit_code)
 
 
 def _module(name: str) -> ModuleType:

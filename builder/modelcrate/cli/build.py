@@ -9,8 +9,7 @@ import argparse
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
-
-SUMMARY = "build the image of a project"
+from modelcrate.outputs import archive
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     receipt = building.build(args, console)
-    if "docker-archive:-" in args.output or "oci-archive:-" in args.output:  # standard output is taken
+    if any(archive.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.say(receipt_text(receipt))
     else:
         console.result(receipt.json(), receipt_text(receipt))

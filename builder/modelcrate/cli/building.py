@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
+from modelcrate.cli import saying
 from modelcrate.cli.console import Console
-from modelcrate.cli.passwords import password_of
-from modelcrate.events import Emit
-from modelcrate.outputs import Output
-from modelcrate.outputs.docker_archive import DockerArchiveOutput
+from modelcrate.inputs import store
+from modelcrate.lease import using
+from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
+from modelcrate_layers.errors import UserError
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
@@ -40,80 +42,88 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--push", action="append", default=[], metavar="REF", help="short for -o registry:REF")
     parser.add_argument(
-        "--sbom",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="put bills of materials beside the image (default: when it is pushed)",
+        "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
     )
-    parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
-    parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="hold the base to a policy before anything is built"
-    )
+    saying.arguments(parser)
     parser.add_argument(
         "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
     )
+    reuse_arguments(parser)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the command line wants to be said about an image."""
+def reuse_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache-from", action="append", default=[], metavar="IMAGE", help="an image whose layers may be taken over"
+    )
+    parser.add_argument(
+        "--no-reuse", action="store_true", help="take no layer from any image, not even the pushed tag's"
+    )
+    parser.add_argument("--paranoid", action="store_true", help="read every file, remember nothing, believe no key")
 
-    key: str | None
-    sbom: bool
-    provenance: bool
-    place: str
-    password: str | None = field(repr=False)
+
+def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher, policy: Path | None = None) -> Prepared:
+    """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
+    request = pipeline.read(args.project, console.settings, console.emit)
+    reuse = _reuse(args, request.project.name, console.settings)
+    request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
+    settings = replace(console.settings, policy=policy)
+    return pipeline.prepare(request, settings, fetcher, console.emit)
 
 
-def prepare(args: argparse.Namespace, settings: Settings, emit: Emit, fetcher: Fetcher) -> Prepared:
-    request = pipeline.read(args.project, emit)
-    request = pipeline.Request(request.project, request.folder, getattr(args, "locked", False))
-    return pipeline.prepare(request, settings, fetcher, emit)
+def pushed(args: argparse.Namespace) -> tuple[str, ...]:
+    """The references that are pushed to."""
+    return (*args.push, *(text.removeprefix("registry:") for text in args.output if text.startswith("registry:")))
+
+
+def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str, ...]:
+    """What is pushed to, what --cache-from names, and, where nothing is pushed, what the local store has under the project's name."""
+    if args.no_reuse:
+        return ()
+    named = (*(f"registry:{ref}" for ref in pushed(args)), *args.cache_from)
+    return named if pushed(args) or store.find(name, settings) is None else (*named, name)
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
-    wanted = [outputs.parse(text) for text in (*args.output, *(f"registry:{ref}" for ref in args.push))]
-    settings, emit = console.settings, console.emit
-    settings = replace(settings, policy=args.policy) if args.policy else settings
-    wish = _wish(args, wanted, settings)
-    begun = datetime.now(UTC)
+    wanted = [outputs.parse(text) for text in _wanted(args)]
+    _check_streams(wanted, args)
+    settings, emit, begun = console.settings, console.emit, datetime.now(UTC)
     with ExitStack() as stack:
+        stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
-        prepared = prepare(args, settings, emit, fetcher)
+        prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name
-        named = [_named(output, name) for output in wanted] or [StoreOutput(name)]
+        named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
-        return pipeline.deliver(_attested(prepared, receipt, wish, settings, begun), places, settings, emit)
+        receipt = saying.attested(args, pushed(args), prepared, receipt, settings, begun)
+        return pipeline.deliver(receipt, places, settings, emit)
 
 
-def _wish(args: argparse.Namespace, wanted: Sequence[Output], settings: Settings) -> Wish:
-    """What is to be said about the image: bills of materials go along with a push, unless they are not wanted."""
-    pushed = [each.target for each in wanted if each.kind == "registry"]
-    sbom = bool(pushed) if args.sbom is None else args.sbom
-    return Wish(
-        args.sign,
-        sbom,
-        args.provenance,
-        pushed[0] if pushed else "",
-        password_of(args.sign, settings.environment) if args.sign else None,
-    )
+def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
+    """Standard output takes one thing: an archive, or the result."""
+    taking = [output for output in wanted if archive.streams(output.kind, output.target)]
+    if len(taking) > 1 or (taking and args.json):
+        raise UserError(
+            "two things can't share standard output",
+            why=", ".join([f"{each.kind}:{each.target}" for each in taking] + ["--json"] * args.json),
+            hint="write one of them to a file",
+        )
+    if taking and sys.stdout.isatty():
+        raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
 
 
-def _attested(prepared: Prepared, receipt: Receipt, wish: Wish, settings: Settings, begun: datetime) -> Receipt:
-    if not (wish.sbom or wish.provenance or wish.key):
-        return receipt
-    from modelcrate.trust.attesting import Wanted, attest
-    from modelcrate.trust.keys import load_signer
-    from modelcrate.trust.naming import identity
+def _wanted(args: argparse.Namespace) -> list[str]:
+    """The outputs that were named, spelt out."""
+    return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
 
-    signer = load_signer(wish.key, wish.password) if wish.key else None
-    wanted = Wanted(identity(wish.place or receipt.name), wish.sbom, wish.provenance, signer)
-    return attest(prepared, receipt, wanted, settings, begun)
+
+def told(output: Output, prepared: Prepared) -> Output:
+    """An output that takes more than an image is told where the image comes from."""
+    return output.prepared(prepared) if isinstance(output, Preparable) else output
 
 
 def _named(output: Output, name: str) -> Output:
-    return output.named(name) if isinstance(output, DockerArchiveOutput) else output
+    """An output that can carry the image's name, and was given none, carries the project's."""
+    return output.named(name) if isinstance(output, Nameable) else output

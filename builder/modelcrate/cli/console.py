@@ -52,5 +52,6 @@ class Console:
         self.progress.clear()
         count = fault.faults
         number = f"{count} faults, " if count > 1 else ""
-        print(f"{fault}\n{number}nothing was changed (exit {fault.exit_code})", file=sys.stderr, flush=True)
+        done = f"done before that: {', '.join(self.progress.done)}" if self.progress.done else "nothing was changed"
+        print(f"{fault}\n{number}{done} (exit {fault.exit_code})", file=sys.stderr, flush=True)
         return fault.exit_code

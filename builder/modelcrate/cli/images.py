@@ -8,8 +8,6 @@ from typing import Any
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import size, table
 
-SUMMARY = "list the images of the local store"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """It takes none but the common ones."""

@@ -8,8 +8,6 @@ from pathlib import Path
 from modelcrate.cli.console import Console
 from modelcrate_layers.errors import UserError
 
-SUMMARY = "write the project file for a folder"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="the folder (default: this one)")
@@ -20,7 +18,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.project.detect import detect
     from modelcrate.project.values import FILE_NAME
     from modelcrate.project.writing import project_text
-    from modelcrate_layers.store import machine, replace
+    from modelcrate_layers.atomic import replace
+    from modelcrate_layers.store import machine
 
     path = args.folder / FILE_NAME
     if path.exists() and not args.force:

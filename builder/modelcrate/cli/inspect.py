@@ -9,8 +9,6 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import whole_text
 from modelcrate.image import Image
 
-SUMMARY = "show an image"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")

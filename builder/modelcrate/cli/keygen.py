@@ -10,8 +10,6 @@ from pathlib import Path
 from modelcrate.cli.console import Console
 from modelcrate.cli.passwords import new_password
 
-SUMMARY = "make a pair of keys"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

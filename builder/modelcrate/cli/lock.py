@@ -9,11 +9,10 @@ import argparse
 from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
+from modelcrate.lease import using
 from modelcrate.lock import FILE_NAME, read_lock, write_lock
 from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import LockedError
-
-SUMMARY = "pin base, packages and models in modelcrate.lock"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with Fetcher(console.settings.network, console.emit) as fetcher:
-        request = pipeline.read(args.project, console.emit)
+    with using(console.settings.home), Fetcher(console.settings.network, console.emit) as fetcher:
+        request = pipeline.read(args.project, console.settings, console.emit)
         prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
         lock = pipeline.make_lock(prepared, console.settings, console.emit)
     path = request.folder / FILE_NAME

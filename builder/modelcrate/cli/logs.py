@@ -7,8 +7,6 @@ import sys
 
 from modelcrate.cli.console import Console
 
-SUMMARY = "print a container's log"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the container's name")

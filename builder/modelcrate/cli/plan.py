@@ -1,26 +1,33 @@
-"""Show the layers that a build would make: their keys, which are known already and why. Nothing is built."""
+"""Show what a build would do: which layers are known and who knows them, which are new and why, how many bytes would be
+fetched, read, compressed and sent, and the image's digest, if all is known. Nothing is built.
+
+-o and --push are taken as build takes them, and name what the plan is for."""
 
 from __future__ import annotations
 
 import argparse
 
+from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
+from modelcrate.cost import cost, held
+from modelcrate.lease import using
+from modelcrate.reference import Reference
 from modelcrate.registry.fetch import Fetcher
-
-SUMMARY = "show what a build would do"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     building.project_argument(parser)
-    parser.add_argument(
-        "--locked", action="store_true", help="plan what modelcrate.lock says, or fail and say how it differs"
-    )
+    building.output_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with Fetcher(console.settings.network, console.emit) as fetcher:
-        prepared = building.prepare(args, console.settings, console.emit, fetcher)
-    console.result(plan_json(prepared), plan_text(prepared))
+    with using(console.settings.home), Fetcher(console.settings.network, console.emit) as fetcher:
+        prepared = building.prepare(args, console, fetcher)
+        image = pipeline.predict(prepared, console.settings)
+    registries = frozenset(Reference.parse(text).registry for text in building.pushed(args))
+    there = held(prepared.previous, registries) if registries else None
+    costs = {each.fact: cost(each, there) for plan in prepared.plans for each in plan.layers}
+    console.result(plan_json(prepared, costs, image), plan_text(prepared, costs, image))
     return 0

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.cli.words import size
-from modelcrate.events import Advanced, Event, Finished, Notice, Started, Step
+from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
 
 EVERY = 3.0
 """Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""
@@ -48,6 +48,7 @@ class Progress:
         self.out, self.clock = out, clock
         self.lock = threading.Lock()
         self.tasks: dict[str, Task] = {}
+        self.done: list[str] = []
         self._cancelled = threading.Event()
 
     def emit(self, event: Event) -> None:
@@ -69,6 +70,9 @@ class Progress:
                 self.tasks[label].done += count
             case Finished(label):
                 return self.tasks.pop(label, None)
+            case Done(what):
+                self.done.append(what)
+                return None
             case Step() | Notice():
                 return None
         return self.tasks.get(event.label)

@@ -8,8 +8,6 @@ from modelcrate import pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 
-SUMMARY = "push an image to a registry"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -21,10 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate import outputs
     from modelcrate.inputs.addresses import find
+    from modelcrate.lease import using
     from modelcrate.receipt import Receipt
 
-    image = find(args.image, console.settings).with_attached()
+    image = find(args.image, console.settings).copy()
     places = [outputs.parse(f"registry:{reference}") for reference in args.references]
-    receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
+    with using(console.settings.home):
+        receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))
     return 0

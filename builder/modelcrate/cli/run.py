@@ -9,8 +9,6 @@ from modelcrate.cli.console import Console
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 
-SUMMARY = "start an image, without an engine"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")
@@ -37,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.inputs.addresses import find
+    from modelcrate.lease import using
     from modelcrate.run import Port, RunOptions, attach, start, wait_ready
 
     image = find(args.image, console.settings).image(args.platform)
@@ -52,7 +51,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         read_only=args.read_only,
         keep=args.keep,
     )
-    container = start(image.settings, [layer.blob for layer in image.layers], options)
+    with using(console.settings.home):
+        container = start(image.settings, [layer.blob for layer in image.layers], options)
     state = container.state()
     for port in state.ports:
         console.say(f"{container.name}: 127.0.0.1:{port.host} -> {port.container}, by {state.engine}")

@@ -17,8 +17,6 @@ from modelcrate_layers.errors import UserError
 if TYPE_CHECKING:
     from modelcrate.trust.inventory import Inventory
 
-SUMMARY = "print what is in an image"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address, or a project's folder or file")
@@ -57,7 +55,9 @@ def _of_project(path: Path, platform: str | None, console: Console) -> Inventory
     from modelcrate.trust.inventory import inventory
 
     with Fetcher(console.settings.network, console.emit) as fetcher:
-        prepared = pipeline.prepare(pipeline.read(path, console.emit), console.settings, fetcher, console.emit)
+        prepared = pipeline.prepare(
+            pipeline.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
+        )
         receipt = pipeline.build(prepared, console.settings, console.emit)
         wanted = platform or str(receipt.image.images[0].platform)
         image = next((each for each in receipt.image.images if str(each.platform) == wanted), None)

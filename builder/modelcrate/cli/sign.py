@@ -10,8 +10,6 @@ import argparse
 from modelcrate.cli.console import Console
 from modelcrate.cli.passwords import password_of
 
-SUMMARY = "sign an image"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")

@@ -6,8 +6,6 @@ import argparse
 
 from modelcrate.cli.console import Console
 
-SUMMARY = "stop a container"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="containers by name")

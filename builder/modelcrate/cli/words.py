@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 
-from modelcrate.image import Image, ImageLayer, Index
+from modelcrate.cost import Cost
+from modelcrate.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.pipeline import Prepared
+from modelcrate.plan import Planned
 from modelcrate.receipt import Receipt
+from modelcrate_layers.content import Digest
+
+Costs = Mapping[Digest, Cost]
+"""What each planned layer will take, by its fact."""
 
 
 def size(count: float) -> str:
@@ -63,7 +70,7 @@ def receipt_text(receipt: Receipt) -> str:
     return "\n".join(parts)
 
 
-def plan_text(prepared: Prepared) -> str:
+def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> str:
     """What a build would do."""
     parts = []
     for plan in prepared.plans:
@@ -75,33 +82,49 @@ def plan_text(prepared: Prepared) -> str:
         parts += [*head, table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
         parts.append("keys\n" + "\n".join(f"  {role:13} {key}" for role, key in keys))
+    parts.append(f"to do: {', '.join(_to_do(costs))}")
+    parts.append(f"image {image.digest}" if image is not None else "image: known when the new layers are measured")
     return "\n".join(parts)
 
 
-def plan_json(prepared: Prepared) -> dict[str, object]:
+def _to_do(costs: Costs) -> Iterator[str]:
+    """Sums of what is known, and where there is more that is not."""
+    for name in ("fetch", "read", "compress", "send"):
+        counts = [getattr(each, name) for each in costs.values()]
+        unknown = counts.count(None)
+        known = size(sum(count for count in counts if count is not None))
+        yield f"{name} {known}" + (f" and what {unknown} new layer{'s' * (unknown > 1)} will be" if unknown else "")
+
+
+def plan_json(prepared: Prepared, costs: Costs, image: Deliverable | None) -> dict[str, object]:
     """The same as data."""
-    platforms = []
-    for plan in prepared.plans:
-        layers: list[dict[str, object]] = [
-            {"role": layer.role, "name": layer.name, "digest": str(layer.descriptor.digest), "state": "base"}
-            for layer in plan.base
-        ]
-        for each in plan.layers:
-            facts = (
-                {"digest": str(each.known.descriptor.digest), "size": each.known.descriptor.size} if each.known else {}
-            )
-            layers.append(
-                {
-                    "role": each.role,
-                    "name": each.name,
-                    "key": str(each.key) if each.key else None,
-                    "state": "known" if each.known else "new",
-                    "why": each.why,
-                    **facts,
-                }
-            )
-        platforms.append({"platform": str(plan.platform), "layers": layers})
-    return {"name": prepared.request.project.name, "platforms": platforms}
+    platforms = [
+        {
+            "platform": str(plan.platform),
+            "layers": [*map(_base_json, plan.base), *(_planned_json(each, costs[each.fact]) for each in plan.layers)],
+        }
+        for plan in prepared.plans
+    ]
+    digest = str(image.digest) if image is not None else None
+    return {"name": prepared.request.project.name, "digest": digest, "platforms": platforms}
+
+
+def _base_json(layer: ImageLayer) -> dict[str, object]:
+    return {"role": layer.role, "name": layer.name, "digest": str(layer.descriptor.digest), "state": "base"}
+
+
+def _planned_json(each: Planned, bytes_of: Cost) -> dict[str, object]:
+    known = each.known
+    return {
+        "role": each.role,
+        "name": each.name,
+        "key": str(each.key) if each.key else None,
+        "state": "known" if known else "new",
+        "known_from": each.whence or None,
+        "why": each.why,
+        "bytes": asdict(bytes_of),
+        **({"digest": str(known.descriptor.digest), "size": known.descriptor.size} if known else {}),
+    }
 
 
 def whole_text(name: str, image: Image | Index) -> str:
@@ -122,6 +145,6 @@ def whole_text(name: str, image: Image | Index) -> str:
 
 
 def _fate(layer: ImageLayer) -> str:
-    words = {"built": "built", "known": "known", "reused": "as it was"}
-    why = f": {layer.why}" if layer.why else ""
-    return words[layer.origin] + why
+    if layer.foreign:
+        return "the base's own"
+    return f"{layer.origin}: {layer.why}" if layer.why else layer.origin

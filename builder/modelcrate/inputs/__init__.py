@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from modelcrate.artifact import Artifact, joined_all, noted, read_shelf
-from modelcrate.image import ANNOTATION, Graph, Image, ImageLayer, Index
+from modelcrate.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import (
@@ -20,6 +20,7 @@ from modelcrate_layers.content import (
     Literal,
     MediaType,
     Platform,
+    parse_json,
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
@@ -96,9 +97,13 @@ class Found:
             return ()
         return tuple(each for each in _leaves(self.collection, self.descriptor, 0) if _runnable(each))
 
-    def with_attached(self) -> Image | Index:
-        """The whole image, with what is said about it, to be put elsewhere."""
-        return replace(self.whole(), attached=self.attached())
+    def copy(self) -> Copy:
+        """It as it is, with what is said about it, to be put elsewhere."""
+        try:
+            images = self.whole().images
+        except CrateError:
+            images = ()  # an artifact: it is copied, and can't be run
+        return Copy(self.descriptor, images, replace(self.graph(), attached=self.attached()))
 
     def graph(self) -> Graph:
         """All that it names, byte for byte, whatever it is: for copies, which change nothing."""
@@ -209,7 +214,7 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
         if notes.get("layer.tar-size", "").isdigit()
         else -1
     )
-    layer = Layer(descriptor, diff_id, size, _codec(notes.get("layer.codec", ""), name))
+    layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), read_inputs(notes))
     key = None
     if "layer.key" in notes:
         try:
@@ -220,7 +225,21 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     return ImageLayer(role, notes.get("layer.name", ""), layer, collection.blob(descriptor), "reused", key=key)
 
 
-def _codec(text: str, name: str) -> Codec:
+def read_inputs(notes: Mapping[str, str]) -> tuple[str, ...]:
+    """What a layer says that it was made of."""
+    try:
+        said = parse_json(notes["layer.inputs"].encode()) if "layer.inputs" in notes else []
+    except CrateError:
+        return ()
+    return tuple(map(str, said)) if isinstance(said, list) else ()
+
+
+def named_codec(media_type: str) -> str | None:
+    """How a layer of this type should be stored; None for a type that nobody knows."""
+    return _NAMES.get(media_type)
+
+
+def read_codec(text: str, name: str) -> Codec:
     """A codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")
     level = head.removeprefix(f"{name}-")

@@ -139,8 +139,13 @@ def find_oci(path: Path, tag: str | None = None) -> Found:
 
 
 def find_docker(path: Path, name: str | None = None) -> Found:
-    """What a docker archive has under a name; without one, the only image that it has."""
+    """What a docker archive has under a name; without one, the only image that it has.
+
+    An archive that is an OCI layout as well (ours, and Docker's since 25) is read as one: its manifests are what was published.
+    """
     archive = Archive.open(path)
+    if name is None and {b"oci-layout", b"index.json"} <= archive.files.keys():
+        return find_oci(path)
     items = parse_json(archive.small("manifest.json"), str(path))
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise IntegrityError("manifest.json is not a list of images", where=str(path))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from modelcrate.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.inputs import Found
 from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
 from modelcrate.registry.faults import Refusal
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
-from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.errors import IntegrityError, UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,8 @@ class RegistryCollection:
         listed = self.client.referrers(self.reference.at(digest))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
-        found = [
-            read_artifact(each, self.read(each), self.blob) for each in listed if each.media_type == MediaType.MANIFEST
-        ]
+        manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
+        found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
         tags = [tag_of(digest, suffix) for suffix in SUFFIXES]
         return found + [each for tag in tags if (each := self.tagged(tag)) is not None]
 
@@ -60,3 +59,19 @@ def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:
     client = Registry(settings.registries)
     wanted = reference.at(digest) if digest is not None else reference
     return Found(RegistryCollection(client, reference), client.resolve(wanted))
+
+
+def copy_referrers(found: Found, target: str, settings: Settings) -> int:
+    """Copy what refers to an image from its repository to another: blobs, then the referrers themselves. Returns how many."""
+    source = found.collection
+    kind, _, rest = target.partition(":")
+    if not isinstance(source, RegistryCollection) or kind != "registry":
+        raise UserError("referrers are copied from registry to registry only", where=target)
+    to = Reference.parse(rest)
+    referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
+    with Registry(settings.registries) as client:
+        for descriptor in referrers:
+            graph = Found(source, descriptor).graph()
+            client.push_blobs(to, graph.blobs)
+            client.push_referrer(to, graph.root.data)
+    return len(referrers)

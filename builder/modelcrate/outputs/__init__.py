@@ -1,4 +1,5 @@
-"""Where an image can go, one file a kind. A kind is found by its file: a module here with `KIND`, `parse` and an Output."""
+"""Where an image can go, one file a kind. A kind is found by its file: a module here
+with `KIND`, `EXAMPLE`, `parse` and an Output."""
 
 from __future__ import annotations
 
@@ -8,16 +9,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit
-    from modelcrate.image import Image, Index
+    from modelcrate.image import Deliverable
+    from modelcrate.pipeline import Prepared
     from modelcrate.settings import Settings
+
+
+_SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})
+"""What is in this folder and is no output: what outputs have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,23 @@ class Output(Protocol):
         """The place, in the user's words."""
         ...
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         """Put the image there. Afterwards all of it is there under its name, or nothing is changed and an error says why."""
         ...
+
+
+@runtime_checkable
+class Nameable(Protocol):
+    """An output whose target may lack the image's name."""
+
+    def named(self, name: str) -> Output: ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """An output that takes more than an image: what it was made from."""
+
+    def prepared(self, source: Prepared) -> Output: ...
 
 
 @contextmanager
@@ -60,23 +79,17 @@ def opened(output: Output, settings: Settings, emit: Emit) -> Iterator[Output]:
 
 
 @cache
-def kinds() -> Mapping[str, ModuleType]:
-    """The modules of this folder that are outputs, by their kind."""
-    found: dict[str, ModuleType] = {}
-    for each in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
-        module = importlib.import_module(f"{__name__}.{each.name}")
-        if kind := getattr(module, "KIND", None):
-            if kind in found:
-                raise AssertionError(f"two outputs are called {kind}: {found[kind].__file__} and {module.__file__}")
-            found[kind] = module
-    return found
+def kinds() -> Mapping[str, str]:
+    """The outputs of this folder: their kinds, which are their files' names with dashes, and their modules."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
 
 
 def parse(text: str) -> Output:
-    """An output as the command line writes it, `KIND:TARGET`."""
+    """An output as the command line writes it, `KIND:TARGET`. Only its own module is imported."""
     kind, colon, target = text.partition(":")
     if kind not in kinds() or not colon or not target:
-        known = ", ".join(f"{name}:{module.EXAMPLE}" for name, module in kinds().items())
+        known = ", ".join(f"{name}:{importlib.import_module(module).EXAMPLE}" for name, module in kinds().items())
         raise UserError(f"not an output: {text!r}", hint=f"known are {known}")
-    output: Output = kinds()[kind].parse(target)
+    output: Output = importlib.import_module(kinds()[kind]).parse(target)
     return output

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +11,9 @@ from modelcrate import artifact
 from modelcrate.events import Emit, watched
 from modelcrate.image import Graph
 from modelcrate_layers import tar
+from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
+from modelcrate_layers.errors import MachineError
 from modelcrate_layers.sources import Bytes, Source
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
 from modelcrate_layers.tree import Entry, directory, file
@@ -36,6 +35,11 @@ class BlobSource:
     def chunks(self) -> Iterator[bytes]:
         label = f"write {self.blob.descriptor.digest.short}"
         return watched(self.blob.chunks(), label, self.size, self.emit)
+
+
+def streams(kind: str, target: str) -> bool:
+    """Whether an output of this kind and target goes to standard output."""
+    return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 
 
 def members(
@@ -73,28 +77,28 @@ def write(target: str, entries: Iterable[Entry]) -> int:
     """The archive at its place, whole or not at all; `-` is standard output. Returns its length in bytes."""
     chunks = tar.stream(entries)
     if target == STDOUT:
-        return _pour(chunks, sys.stdout.fileno())
+        try:
+            return _pour(chunks, sys.stdout.fileno())
+        except BrokenPipeError:
+            raise MachineError("was closed before the archive had ended", where="standard output") from None
     path = Path(target)
     with machine(path):
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
-        try:
-            size = _pour(chunks, handle)
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-            os.replace(name, path)
-        finally:
-            os.close(handle)
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        if path.exists() and not path.is_file():  # a pipe or a device is written to; a name can't be given to it
+            with open(path, "wb", buffering=0) as out:
+                return _pour(chunks, out.fileno())
+        with incoming(path.absolute().parent) as file:
+            size = 0
+            for chunk in chunks:
+                file.write(chunk)
+                size += len(chunk)
+            file.keep(path)
     return size
 
 
 def _pour(chunks: Iterable[bytes], handle: int) -> int:
     size = 0
     for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        write_all(handle, chunk)
         size += len(chunk)
     return size
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from modelcrate.artifact import ORIGINAL, place_of
 from modelcrate.events import Emit
-from modelcrate.image import Image, ImageLayer, Index, replaced
+from modelcrate.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.inputs import plain_size
 from modelcrate.outputs import Delivered, archive
 from modelcrate.reference import Reference
@@ -63,20 +63,22 @@ class DockerArchiveOutput:
         """The same place, with a name if it had none."""
         return self if self.name else DockerArchiveOutput(self.file, name)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
-        if isinstance(image, Index):
-            have = ", ".join(str(each.platform) for each in image.images)
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        if len(image.images) != 1:
+            have = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
             raise UserError(
-                "a docker archive holds an image for one platform", where=self.target, why=f"this one is for {have}",
+                "a docker archive holds an image for one platform",
+                where=self.target,
+                why=f"this one has {have}",
                 hint="choose one with --platform, or write an oci-archive",
-            )  # fmt: skip
-        signed, image = image, plain(image)
+            )
         full, short, tag = _names(self.name or "modelcrate:latest")
-        graph = image.graph()
-        root = image.descriptor
-        if signed.attached:  # they are about the image's own manifest, which is not the one that Docker gets
-            graph = replace(graph, documents=(*graph.documents, signed.manifest), attached=signed.attached)
-            root = replace(root, annotations={ORIGINAL: place_of(signed.manifest)})
+        signed, attached = image.images[0].manifest, image.graph().attached
+        image = plain(image.images[0])
+        graph, root = image.graph(), image.descriptor
+        if attached:  # they are about the image's own manifest, which is not the one that Docker gets
+            graph = replace(graph, documents=(*graph.documents, signed), attached=attached)
+            root = replace(root, annotations={ORIGINAL: place_of(signed)})
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
         legacy = {
             "Config": blob_path(image.id),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelcrate.artifact import Artifact, documents, joined_all, note, noted
+from modelcrate.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
 from modelcrate.events import Emit, watched
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.inputs import Found
 from modelcrate.inputs.layout import LayoutCollection, split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Blob, Digest
-from modelcrate_layers.store import REF_NAME, Layout
+from modelcrate_layers.content import Digest
+from modelcrate_layers.recipe import Layer, Measuring
+from modelcrate_layers.store import REF_NAME, Adding, Layout
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"
@@ -36,20 +39,80 @@ class LayoutOutput:
     def target(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
-        layout = Layout.create(self.path)
-        return write(layout, image, self.tag, emit, KIND, self.target)
+    @contextmanager
+    def session(self, settings: Settings, emit: Emit) -> Iterator[LayoutSession]:
+        """The output with its files open, for layers that are written while they are measured."""
+        fresh = not self.path.exists()
+        try:
+            with ExitStack() as stack:
+                yield LayoutSession(self, emit, _Opened(self.path, stack))
+        except BaseException:
+            if fresh:
+                _remove_empty(self.path)
+            raise
+
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        with self.session(settings, emit) as session:
+            return session.deliver(image, settings, emit)
 
 
-def write(layout: Layout, image: Image | Index, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
-    """Blobs first, documents then, the name last: whoever reads meanwhile sees the old image or the new one."""
+class _Opened:
+    """The layout, made when the first layer comes: a build that fails before has touched nothing. Not a value: it holds files."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path, self._stack, self._lock = path, stack, threading.Lock()
+        self._adding: Adding | None = None
+
+    def adding(self) -> Adding:
+        with self._lock:
+            if self._adding is None:
+                self._adding = Adding(Layout.create(self._path), self._stack)
+            return self._adding
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSession:
+    """An output that also takes layers while they are measured: their files are read once."""
+
+    output: LayoutOutput
+    emit: Emit = field(repr=False)
+    opened: _Opened = field(repr=False)
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return self.output.target
+
+    def take(self, measuring: Measuring) -> Layer:
+        self.opened.adding().take(measuring, lambda: measuring.descriptor)
+        return measuring.layer
+
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        layout = Layout.create(self.output.path)
+        return _write(layout, self.opened.adding(), image, self.output.tag, emit, KIND, self.target)
+
+
+def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
+    """Blobs and documents all at once, the name last: whoever reads meanwhile sees the old image or the new one."""
+    with layout.adding() as adding:
+        return _write(layout, adding, image, tag, emit, kind, target)
+
+
+def _write(
+    layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
+) -> Delivered:
     graph = image.graph()
     attached = joined_all((*known(layout, image.digest), *graph.attached))
     sent = there = 0
     for blob in (*graph.blobs, *graph.documents, *documents(attached)):
-        written = _put(layout, blob, emit)
-        sent, there = sent + written, there + blob.descriptor.size - written
-    layout.name(replace(image.descriptor, annotations=note(attached, image.descriptor)), tag)
+        descriptor = blob.descriptor
+        chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
+        written = adding.add(chunks, descriptor)
+        sent, there = sent + written, there + descriptor.size - written
+    adding.keep()
+    notes = {key: value for key, value in image.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
+    layout.name(replace(image.descriptor, annotations={**notes, **note(attached, image.descriptor)}), tag)
     return Delivered(kind, target, image.digest, sent, there)
 
 
@@ -58,11 +121,9 @@ def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> Non
     attached = joined_all((*known(layout, digest), *artifacts))
     for blob in documents(attached):
         layout.add(blob.chunks(), blob.descriptor)
-    for each in layout.manifests():
-        if each.digest == digest:
-            layout.name(
-                replace(each, annotations={**each.annotations, **note(attached, each)}), each.annotations.get(REF_NAME)
-            )
+    for each in [each for each in layout.manifests() if each.digest == digest]:
+        notes = {**each.annotations, **note(attached, each)}
+        layout.name(replace(each, annotations=notes), each.annotations.get(REF_NAME))
 
 
 def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
@@ -71,8 +132,11 @@ def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
     return Found(LayoutCollection(layout), entries[0]).attached() if entries else ()
 
 
-def _put(layout: Layout, blob: Blob, emit: Emit) -> int:
-    descriptor = blob.descriptor
-    if layout.has(descriptor):
-        return 0
-    return layout.add(watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit), descriptor)
+def _remove_empty(folder: Path) -> None:
+    """Take back a layout that was made for an image which then could not be written; one that somebody else has begun to fill stays."""
+    with suppress(OSError):
+        for inner in ("blobs/sha256", "blobs"):
+            (folder / inner).rmdir()
+        (folder / "oci-layout").unlink(missing_ok=True)
+        (folder / ".lock").unlink(missing_ok=True)
+        folder.rmdir()

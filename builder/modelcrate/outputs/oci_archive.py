@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelcrate.events import Emit
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.outputs import Delivered, archive
 from modelcrate.settings import Settings
 
@@ -23,6 +23,6 @@ class OciArchiveOutput:
 
     kind = KIND
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         size = archive.write(self.target, archive.members(image.graph(), image.descriptor, None, None, (), emit))
         return Delivered(KIND, self.target, image.digest, size)

@@ -6,17 +6,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from modelcrate.artifact import Artifact, joined
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.reference import Reference
 from modelcrate.registry import events
-from modelcrate.registry.client import Registry
 from modelcrate.registry.pulls import RemoteBlob
+from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
 from modelcrate_layers.recipe import Layer, Measuring
@@ -26,6 +27,9 @@ EXAMPLE = "HOST/REPOSITORY[:TAG]"
 
 ASKED_FIRST = 32 << 20
 """A new layer below this size is measured before it is sent: asking whether the registry has it costs less than sending it."""
+
+LARGE = 64 << 20
+"""Bytes for which a registry's hashing takes so long that silence would look like a fault."""
 
 
 def parse(target: str) -> RegistryOutput:
@@ -48,7 +52,7 @@ class RegistryOutput:
         with Registry(settings.registries, Progress(emit)) as client:
             yield RegistrySession(self.reference, client, emit)
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         with self.session(settings, emit) as session:
             return session.deliver(image, settings, emit)
 
@@ -67,13 +71,13 @@ class RegistrySession:
     def target(self) -> str:
         return str(self.reference)
 
-    def take(self, measuring: Measuring, label: str) -> Layer:
+    def take(self, measuring: Measuring) -> Layer:
         if (measuring.tar_size or 0) < ASKED_FIRST:
-            return Nowhere(self.emit).take(measuring, label)
+            return Nowhere().take(measuring)
         self.client.push_stream(self.reference, measuring)
         return measuring.layer
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         graph = image.graph()
         descriptor, sent = self.client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
@@ -86,11 +90,8 @@ class RegistrySession:
 
 def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]) -> None:
     """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
-    listed = {
-        one.digest
-        for about in {each.subject for each in artifacts if each.subject}
-        for one in client.referrers(reference.at(about))
-    }
+    subjects = {each.subject for each in artifacts if each.subject}
+    listed = {one.digest for about in subjects for one in client.referrers(reference.at(about))}
     for each in artifacts:
         if each.manifest.descriptor.digest in listed:
             continue
@@ -99,9 +100,8 @@ def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]
             each = joined(there, each)
         client.push_blobs(reference, each.blobs)
         if each.tag:
-            client.put_manifest(
-                reference.tagged(each.tag), each.manifest.data, each.manifest.media_type, blobs=each.blobs
-            )
+            data = each.manifest
+            client.put_manifest(reference.tagged(each.tag), data.data, data.media_type, blobs=each.blobs)
         else:
             client.push_referrer(reference, each.manifest.data)
 
@@ -112,21 +112,31 @@ class Progress:
     def __init__(self, emit: Emit) -> None:
         self._emit, self._lock = emit, threading.Lock()
         self._done: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def __call__(self, event: object) -> None:
         match event:
             case events.Moved(_, name, done, total):
                 self._moved(f"push {name}", done, total)
             case events.Waiting(name):
-                self._emit(Notice(f"waiting for the registry, which hashes {name}"))
-            case events.Retrying(where, why, seconds, _):
-                self._emit(Notice(f"{where}: {why}; again in {seconds:.1f} s"))
+                if self._done.get(f"push {name}", 0) >= LARGE:
+                    self._emit(Notice(f"waiting for the registry, which hashes {name}"))
+            case events.Retrying(where, why, _, _):
+                self._once(f"{urlsplit(where.rpartition(' ')[2]).netloc or where}: {why}; trying again for a while")
             case events.Resumed(name, offset):
                 self._emit(Notice(f"{name}: goes on at byte {offset}"))
             case events.Restarted(name, why):
                 self._emit(Notice(f"{name}: begins anew, {why}"))
             case events.Warned(where, text):
                 self._emit(Notice(f"{where}: {text}"))
+
+    def _once(self, text: str) -> None:
+        """Parallel uploads fail in chorus; it is said once."""
+        with self._lock:
+            if text in self._said:
+                return
+            self._said.add(text)
+        self._emit(Notice(text))
 
     def _moved(self, label: str, done: int, total: int | None) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelcrate.events import Emit
-from modelcrate.image import Image, Index
+from modelcrate.image import Deliverable
 from modelcrate.outputs import Delivered, oci
 from modelcrate.settings import Settings
 
@@ -28,5 +28,5 @@ class StoreOutput:
         """The name with its tag; `latest` where none was given."""
         return self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"
 
-    def deliver(self, image: Image | Index, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         return oci.write(settings.store, image, self.target, emit, KIND, self.target)

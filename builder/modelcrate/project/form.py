@@ -29,15 +29,17 @@ from modelcrate.project.grammar import (
     OptionalInterpreter,
     OptionalModelName,
     OptionalPython,
+    OptionalRegistered,
     OptionalTime,
     OptionalUrl,
+    OptionalVersion,
+    OptionalWorkspace,
     Package,
     Requirement,
     Script,
     Target,
     Url,
     User,
-    Version,
     refuse,
 )
 
@@ -97,11 +99,21 @@ class DependenciesForm(Form):
 
 
 class ModelForm(Form):
-    """One model file or folder."""
+    """One model: a file or folder, or a registered one."""
 
-    path: Inside = Field(description="The model's file or folder; a folder's tree is kept.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["path"]}, {"required": ["registered"]}]
+        }  # else no editor would say so
+    )
+    path: OptionalInside = Field(None, description="The model's file or folder; a folder's tree is kept.")
+    registered: OptionalRegistered = Field(
+        None, description="Instead of a path: a model of the workspace, NAME or NAME:VERSION; default: its latest."
+    )
     name: OptionalModelName = Field(None, description="The registered name; default: from the file name.")
-    version: Version = Field(1, description="The registered version; default: 1.")
+    version: OptionalVersion = Field(
+        None, description="The registered version; default: 1.", json_schema_extra={"default": 1}
+    )
 
 
 class EntryForm(Form):
@@ -169,7 +181,10 @@ class ProjectForm(Form):
         Field([], description="The model files and folders.")
     )
     entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
-        Field(None, description="The entry script, or a mapping with source and script; only scratch can do without.")
+        Field(
+            None,
+            description="The entry script, or a mapping with source and script; models alone, over another's base, do without.",
+        )
     )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
     labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")
@@ -180,6 +195,9 @@ class ProjectForm(Form):
         json_schema_extra={"default": "auto"},
     )
     created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
+    workspace: OptionalWorkspace = Field(
+        None, description="Where registered models are: a folder, or HOST/PREFIX of a registry."
+    )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),
         description="What is looked for before a build: unsafe pickles and secrets.",
@@ -217,7 +235,7 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
-    if "entry" not in given and not isinstance(base.origin, values.ScratchBase):
+    if "entry" not in given and (debian or needs.requirements or needs.pylock):
         yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
@@ -231,21 +249,42 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
         yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
-    yield from _model_breaches(form.models)
+    yield from _model_breaches(form)
 
 
-def _model_breaches(models: list[ModelForm]) -> Iterator[Breach]:
-    seen: set[tuple[str, int]] = set()
-    for place, model in enumerate(models):
-        name = model.name or values.model_name(model.path)
-        if not name:
+def _model_breaches(form: ProjectForm) -> Iterator[Breach]:
+    seen: set[tuple[str, int | None]] = set()
+    for place, model in enumerate(form.models):
+        if (fault := _source_fault(model, form.workspace)) is not None:
+            yield Breach(("models", place), *fault)
+            continue
+        meant = _model_value(model)
+        if not meant.name:
             yield Breach(
                 ("models", place), f"no name can be made of {str(model.path)!r}", "give it one: name: my-model"
             )
-        elif (name, model.version) in seen:
+        elif (meant.name, meant.version) in seen:
             hint = "give one of them another name or version"
-            yield Breach(("models", place), f"a second model called {name}, version {model.version}", hint)
-        seen.add((name, model.version))
+            yield Breach(("models", place), f"a second model called {meant.name}, version {meant.version}", hint)
+        seen.add((meant.name, meant.version))
+
+
+def _source_fault(model: ModelForm, workspace: str | None) -> tuple[str, str] | None:
+    """What is wrong with where a model comes from: a path, or a workspace, and not both."""
+    if model.registered is None:
+        return None if model.path is not None else ("'path' is missing in a model", "")
+    if model.path is not None or model.name is not None or model.version is not None:
+        return "a registered model with a path, name or version", "all is said by registered: NAME:VERSION"
+    if workspace is None:
+        return "a registered model, and no workspace", "say where it is: workspace: FOLDER, or HOST/PREFIX"
+    return None
+
+
+def _model_value(form: ModelForm) -> values.Model | values.RegisteredModel:
+    if form.registered is not None:
+        return form.registered
+    assert form.path is not None, "the breaches have said so"
+    return values.Model(form.path, form.name or values.model_name(form.path), form.version or 1)
 
 
 def value_of(form: ProjectForm) -> values.Project:
@@ -254,7 +293,7 @@ def value_of(form: ProjectForm) -> values.Project:
     return values.Project(
         name=form.name,
         entry=values.Entry(form.entry.script, form.entry.source) if form.entry else None,
-        models=tuple(values.Model(m.path, m.name or values.model_name(m.path), m.version) for m in form.models),
+        models=tuple(map(_model_value, form.models)),
         python=form.python,
         platforms=tuple(form.platforms),
         base=_base_value(form.base),
@@ -270,6 +309,7 @@ def value_of(form: ProjectForm) -> values.Project:
         user=form.user,
         codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
         created=form.created,
+        workspace=form.workspace,
         gates=values.Gates(
             form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
         ),

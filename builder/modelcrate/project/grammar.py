@@ -131,6 +131,11 @@ def _version(text: str, info: Info) -> int:
     return int(text)
 
 
+def _registered(text: str, info: Info) -> values.RegisteredModel:
+    name, colon, version = text.partition(":")
+    return values.RegisteredModel(name, int(version) if colon else None)
+
+
 def _user(text: str, info: Info) -> str:
     if any(part.isdigit() and int(part) > 2**32 - 2 for part in text.split(":")):
         raise refuse(f"{text!r} is not a user: ids go up to {2**32 - 2}")
@@ -216,7 +221,27 @@ OptionalInside = Annotated[Path | None, _INSIDE]
 OptionalAnywhere = Annotated[Path | None, Text("a path", check=_path)]
 Script = Annotated[Path, Text("a Python file", check=_script, types=("string",))]
 OptionalModelName = Annotated[str | None, _MODEL_NAME]
-Version = Annotated[int, Text("a version: a whole number from 1", r"[1-9][0-9]{0,8}", _version, ("string", "integer"))]
+OptionalRegistered = Annotated[
+    values.RegisteredModel | None,
+    Text(
+        "a registered model: NAME or NAME:VERSION",
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}(:[1-9][0-9]{0,8})?",
+        _registered,
+        ("string", "number"),
+    ),
+]
+OptionalWorkspace = Annotated[
+    str | None,
+    Text(
+        "a workspace: a folder, or HOST/PREFIX of a registry",
+        r"[^\s].*",
+        types=("string",),
+        examples=("workspace", "registry.example/team/ws"),
+    ),
+]
+OptionalVersion = Annotated[
+    int | None, Text("a version: a whole number from 1", r"[1-9][0-9]{0,8}", _version, ("string", "integer"))
+]
 EnvName = Annotated[str, Text("the name of a variable: letters, digits and _", r"[A-Za-z_][A-Za-z0-9_]*")]
 AnyText = Annotated[str, Text("a text")]
 Label = Annotated[str, Text("a label: no spaces at its ends, no line breaks", r"[^\s]([^\r\n]*[^\s])?")]

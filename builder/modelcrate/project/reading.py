@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, Table, parse, quoted
-from modelcrate.project.values import FILE_NAME, Project
-from modelcrate_layers.errors import SourceError
+from modelcrate.project.values import FILE_NAME, Base, Project
+from modelcrate_layers.errors import SourceError, UserError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -144,3 +144,19 @@ def _guess(loc: Steps) -> str:
     """The key that was probably meant by an unknown one, or nothing."""
     known = _form_at(loc[:-1])[1]
     return next(iter(difflib.get_close_matches(str(loc[-1])[:100].lower(), known, 1, 0.6)), "")
+
+
+def parse_base_words(text: str) -> Base:
+    """A base in the words of the key `base`: `debian`, an image reference, `oci:DIR`, `rootfs:FILE`; else a UserError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from modelcrate.project.grammar import BaseWords
+
+    try:
+        base: Base = TypeAdapter(BaseWords).validate_python(text)
+    except ValidationError as fault:
+        context = fault.errors()[0].get("ctx", {})
+        raise UserError(
+            str(context.get("what", f"{text!r:.80} is not a base")), hint=str(context.get("hint", ""))
+        ) from None
+    return base

@@ -145,6 +145,17 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model out of the project's workspace; without a version its latest, which the step `prepare` fills in."""
+
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The entry script, and the folder that goes into the image with it.
 
@@ -201,8 +212,8 @@ class Project:
 
     name: str
     entry: Entry | None
-    """None only where the base is scratch: an image that carries models and starts nothing."""
-    models: tuple[Model, ...] = ()
+    """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
+    models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's."""
     platforms: tuple[Platform, ...] = (DEFAULT_PLATFORM,)
@@ -214,6 +225,8 @@ class Project:
     codecs: Codecs = Codecs()
     created: datetime | None = None
     """The image's creation time in UTC; never touches a layer."""
+    workspace: str | None = None
+    """Where registered models are: a folder, or HOST/PREFIX of a registry."""
     gates: Gates = Gates()
 
 

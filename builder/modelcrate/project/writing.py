@@ -13,7 +13,18 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from modelcrate.project.values import Base, Codecs, DebianBase, Dependencies, Entry, Gates, Model, Project, is_pylock
+from modelcrate.project.values import (
+    Base,
+    Codecs,
+    DebianBase,
+    Dependencies,
+    Entry,
+    Gates,
+    Model,
+    Project,
+    RegisteredModel,
+    is_pylock,
+)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
 _NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
@@ -32,10 +43,10 @@ def project_text(project: Project) -> str:
 
 
 def _lines(project: Project) -> Iterator[str]:
-    platforms = ", ".join(_text(str(platform)) for platform in project.platforms)
-    yield f"name: {_text(project.name)}"
+    platforms = ", ".join(scalar(str(platform)) for platform in project.platforms)
+    yield f"name: {scalar(project.name)}"
     if project.python:
-        yield f"python: {_text(project.python)}"
+        yield f"python: {scalar(project.python)}"
     yield _noted(f"platforms: [{platforms}]", "linux/amd64, linux/arm64, or both")
     yield from _base(project.base)
     yield from _dependencies(project.dependencies)
@@ -44,24 +55,26 @@ def _lines(project: Project) -> Iterator[str]:
         yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
     yield from _table("env", project.env)
     yield from _table("labels", project.labels)
-    yield _noted(f"user: {_text(project.user)}", "uid:gid; not root, and group 0 for OpenShift")
+    yield _noted(f"user: {scalar(project.user)}", "uid:gid; not root, and group 0 for OpenShift")
     yield from _codecs(project.codecs)
     if project.created:
-        yield _noted(f"created: {_text(_moment(project.created))}", "the image's own time; never touches a layer")
+        yield _noted(f"created: {scalar(_moment(project.created))}", "the image's own time; never touches a layer")
+    if project.workspace:
+        yield _noted(f"workspace: {scalar(project.workspace)}", "where registered models are")
     yield from _gates(project.gates)
 
 
 def _base(base: Base) -> Iterator[str]:
     mirror, packages = (base.mirror, base.packages) if isinstance(base, DebianBase) else (None, ())
     if not (mirror or packages or base.interpreter):
-        yield _noted(f"base: {_text(base)}", "debian, an image reference, oci:DIR, docker-archive:FILE, ...")
+        yield _noted(f"base: {scalar(base)}", "debian, an image reference, oci:DIR, docker-archive:FILE, ...")
         return
-    yield f"base:\n  from: {_text(base)}"
+    yield f"base:\n  from: {scalar(base)}"
     if mirror:
-        yield f"  mirror: {_text(mirror)}"
+        yield f"  mirror: {scalar(mirror)}"
     yield from _listed("  packages", packages)
     if base.interpreter:
-        yield f"  interpreter: {_text(base.interpreter)}"
+        yield f"  interpreter: {scalar(base.interpreter)}"
 
 
 def _dependencies(needs: Dependencies) -> Iterator[str]:
@@ -72,32 +85,35 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
     if needs == Dependencies(requirements=asked) and isinstance(asked, tuple):
         yield from _listed("dependencies", asked)
     elif needs == (Dependencies(pylock=needs.pylock) if is_pylock(str(only)) else Dependencies(requirements=asked)):
-        yield _noted(f"dependencies: {_text(str(only))}", "a requirements file, a pylock.toml, or a list")
+        yield _noted(f"dependencies: {scalar(str(only))}", "a requirements file, a pylock.toml, or a list")
     else:
         yield "dependencies:"
         if isinstance(asked, tuple):
             yield from _listed("  requirements", asked)
         else:
-            yield f"  requirements: {_text(asked)}"
+            yield f"  requirements: {scalar(asked)}"
         for key, value in (("pylock", needs.pylock), ("wheelhouse", needs.wheelhouse), ("index-url", needs.index_url)):
             if value is not None:
-                yield f"  {key}: {_text(value)}"
+                yield f"  {key}: {scalar(value)}"
         yield from _listed("  extra-index-url", needs.extra_index_urls)
 
 
-def _models(models: tuple[Model, ...]) -> Iterator[str]:
+def _models(models: tuple[Model | RegisteredModel, ...]) -> Iterator[str]:
     if models:
         yield "models:"
     for model in models:
-        yield _noted(f"  - path: {_text(model.path)}", "a file, or a folder whose tree is kept")
-        yield f"    name: {_text(model.name)}"
+        if isinstance(model, RegisteredModel):
+            yield _noted(f"  - registered: {scalar(str(model))}", "out of the workspace")
+            continue
+        yield _noted(f"  - path: {scalar(model.path)}", "a file, or a folder whose tree is kept")
+        yield f"    name: {scalar(model.name)}"
         yield f"    version: {model.version}"
 
 
 def _entry(entry: Entry) -> str:
     if entry.source is None:
-        return _text(entry.script)
-    return f"{{source: {_text(entry.source)}, script: {_text(entry.script)}}}"
+        return scalar(entry.script)
+    return f"{{source: {scalar(entry.source)}, script: {scalar(entry.script)}}}"
 
 
 def _codecs(codecs: Codecs) -> Iterator[str]:
@@ -121,7 +137,7 @@ def _table(key: str, pairs: Mapping[str, str]) -> Iterator[str]:
     if pairs:
         yield f"{key}:"
     for name, value in pairs.items():
-        yield f"  {_text(name)}: {_text(value)}"
+        yield f"  {scalar(name)}: {scalar(value)}"
 
 
 def _listed(key: str, items: tuple[str, ...]) -> Iterator[str]:
@@ -129,7 +145,7 @@ def _listed(key: str, items: tuple[str, ...]) -> Iterator[str]:
     if items:
         yield f"{key}:"
     for item in items:
-        yield f"{indent}- {_text(item)}"
+        yield f"{indent}- {scalar(item)}"
 
 
 def _noted(line: str, note: str) -> str:
@@ -140,7 +156,7 @@ def _moment(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _text(value: str | PurePath | Base) -> str:
+def scalar(value: str | PurePath | Base) -> str:
     """A text as a YAML scalar: plain where nobody can misread it, else in double quotes with JSON's escapes, which are YAML's."""
     text = str(value)
     if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:

@@ -12,7 +12,7 @@ import socket
 from urllib.parse import urlsplit
 
 from modelcrate.reference import is_loopback
-from modelcrate.registry.wire import redacted
+from modelcrate.registry.urls import redacted
 from modelcrate_layers.errors import RegistryError
 
 _PORTS = {"http": 80, "https": 443}

@@ -18,6 +18,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport, Trust
+from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.errors import RegistryError
 
@@ -82,7 +83,7 @@ class Courier:
                 self._judged(reply, request, remote, doing, ok)
             return reply
 
-        return self.engine.run(act)
+        return self.engine.run(act) if request.repeat else act()
 
     def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Answer:
         answer = reply.read()
@@ -123,7 +124,7 @@ class Courier:
             if reply.answer.status not in _MOVED or not location:
                 return reply
             reply.close()
-            target = wire.resolve(request.url, location, request.where())
+            target = resolve(request.url, location, request.where())
             addresses.check_hop(request.url, target, request.where())
             request = wire.follow(request, target)
         raise RegistryError("the registry sends us in circles", where=request.where(), why=f"{MAX_HOPS} redirects")

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
-from modelcrate.registry.wire import Answer, Request, redacted
+from modelcrate.registry.urls import redacted
+from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 
@@ -108,7 +109,10 @@ def _access_hint(request: Request, answer: Answer, host: str, now: float | None)
         return f"this machine's clock and the registry's differ by {skew} seconds, so tokens look expired"
     if "insufficient_scope" in challenge or answer.status == 403:
         return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"
-    return f"log in first: modelcrate login {host}"
+    return (
+        f"log in first: docker, podman and skopeo keep the credentials for {host} where they are found, and so do\n"
+        "MODELCRATE_REGISTRY_USERNAME and MODELCRATE_REGISTRY_PASSWORD"
+    )
 
 
 def _skew(answer: Answer, now: float | None) -> int:

@@ -6,20 +6,20 @@ The registry protocol is not here. Like all of `registry/`, this is where `reque
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Started, silent
+from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
+from modelcrate_layers.store import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,27 +117,22 @@ class Fetcher:
                 raise
 
     def _into(self, url: str, wanted: Download) -> None:
-        wanted.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=wanted.path.parent, prefix=".part-")
-        try:
-            with os.fdopen(handle, "wb") as out, self._open(url, "*/*") as body:
+        folder = wanted.path.parent
+        with machine(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with incoming(folder) as out, self._open(url, "*/*") as body:
                 self._copy(body, out, wanted, url)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(name, wanted.path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+                out.keep(wanted.path)
 
-    def _copy(self, body: IO[bytes], out: IO[bytes], wanted: Download, url: str) -> None:
+    def _copy(self, body: IO[bytes], out: Incoming, wanted: Download, url: str) -> None:
         hashed, size = hashlib.sha256(), 0
         while chunk := body.read(CHUNK):
             size += len(chunk)
             if wanted.size is not None and size > wanted.size:
                 break
             hashed.update(chunk)
-            out.write(chunk)
+            with machine(wanted.path.parent):  # inside, or a full disk would pass for a broken connection
+                out.write(chunk)
             self._emit(Advanced(wanted.label, len(chunk)))
         if wanted.size is not None and size != wanted.size:
             raise IntegrityError(

@@ -86,29 +86,33 @@ class Journal:
     folder: Path | None
     clock: Clock
 
+    def nothing(self) -> Entry:
+        """The note of an upload that can't be resumed."""
+        return Entry(None, None, self.clock)
+
     def entry(self, place: str, name: str) -> Entry:
         """The note about blob `name` in `place`. Where another process holds it, one that remembers nothing."""
         if self.folder is None:
-            return Entry(None, None, self.clock)
+            return self.nothing()
         key = hashlib.sha256(f"{place}\n{name}".encode()).hexdigest()[:40]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            return Entry(None, None, self.clock)
+            return self.nothing()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            return Entry(None, None, self.clock)
+            return self.nothing()
         return Entry(self.folder / f"{key}.json", lock, self.clock)
 
     def sweep(self) -> int:
-        """Remove notes that are too old; the number removed."""
+        """Remove notes that are too old, or none; the number removed."""
         removed = 0
         for path in self.folder.glob("*.json") if self.folder and self.folder.is_dir() else ():
-            with suppress(OSError):
-                if self.clock.now() - path.stat().st_mtime >= LIFETIME:
+            if Entry(path, None, self.clock).read() is None:
+                with suppress(OSError):
                     path.unlink()
                     path.with_suffix(".lock").unlink(missing_ok=True)
                     removed += 1

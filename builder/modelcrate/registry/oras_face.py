@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,13 @@ from modelcrate.reference import Reference
 from modelcrate.registry import wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.faults import PASSING
+from modelcrate.registry.files import FileBlob
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import Sent
+from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Access, Request
-from modelcrate_layers.content import CHUNK, Blob, Descriptor, Digest, MediaType, canonical_json, parse_object, verified
-from modelcrate_layers.errors import RegistryError, SourceError
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
+from modelcrate_layers.errors import RegistryError
 
 BACKEND = "modelcrate"
 _API = re.compile(r"/v2/(?P<name>.+)/(?:blobs|manifests|tags|referrers)/")
@@ -49,27 +50,6 @@ class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no
         self, original: Any, headers: dict[str, str], refresh: bool = False
     ) -> tuple[dict[str, str], bool]:
         return headers, False
-
-
-@dataclass(frozen=True, slots=True)
-class FileBlob:
-    """A file on disk under the descriptor that oras made of it."""
-
-    path: Path
-    descriptor: Descriptor
-
-    def chunks(self, start: int = 0) -> Iterator[bytes]:
-        pieces = self._pieces(start)
-        return pieces if start else verified(pieces, self.descriptor, str(self.path))
-
-    def _pieces(self, start: int) -> Iterator[bytes]:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(start)
-                while chunk := file.read(CHUNK):
-                    yield chunk
-        except OSError as fault:
-            raise SourceError("a file can't be read", where=str(self.path), why=str(fault.strerror)) from None
 
 
 class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
@@ -180,6 +160,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         if size is None:
             raise RegistryError("the registry does not say how large a blob is", where=request.where())
         beside = Path(f"{outfile}.part")
+        beside.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
                 for chunk in self.blob(ref, Descriptor(wire.OCTETS, name, size)).chunks():
@@ -207,7 +188,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         return True
 
     def _get_location(self, r: requests.Response, container: Any) -> str:
-        return wire.resolve(str(r.url), r.headers.get("Location", ""), "an upload")
+        return resolve(str(r.url), r.headers.get("Location", ""), "an upload")
 
     def _reference(self, container: Any) -> Reference:
         if isinstance(container, Reference):

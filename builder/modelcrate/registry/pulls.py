@@ -11,6 +11,7 @@ from modelcrate.registry import documents, wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Warned
 from modelcrate.registry.faults import Lost, Refusal
+from modelcrate.registry.quirks import Mirror
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import Place
@@ -27,14 +28,14 @@ class Puller:
     courier: Courier
     check: Callable[[], None]
 
-    def places(self, ref: Reference) -> Iterator[tuple[Remote, Place]]:
-        """Where to ask, in order: the mirrors of the registry, then itself. Credentials are each host's own."""
-        origin = self.courier.settings.habits(ref.registry)
-        for mirror in origin.mirrors:
-            remote = self.courier.remote(mirror.host)
-            yield remote, remote.place(ref.repository, ref.registry if mirror.proxy else None)
-        remote = self.courier.remote(ref.registry)
-        yield remote, remote.place(ref.repository)
+    def sources(self, ref: Reference) -> list[Mirror]:
+        """Whom to ask, in order: the mirrors of the registry, then itself. Credentials are each host's own."""
+        return [*self.courier.settings.habits(ref.registry).mirrors, Mirror(ref.registry)]
+
+    def reach(self, source: Mirror, ref: Reference) -> tuple[Remote, Place]:
+        """One of them, looked at only when it is needed."""
+        remote = self.courier.remote(source.host)
+        return remote, remote.place(ref.repository, ref.registry if source.proxy else None)
 
     def resolve(self, ref: Reference) -> Descriptor:
         """The descriptor of what the reference names; from a HEAD where that tells all, else from the manifest
@@ -52,26 +53,26 @@ class Puller:
                 )
             return told
 
-        return self._first(ref, ask)
+        return self.first(ref, ask)
 
     def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
         """The raw bytes and their descriptor, verified."""
-        return self._first(ref, lambda remote, place: self._manifest(remote, place, ref))
+        return self.first(ref, lambda remote, place: self._manifest(remote, place, ref))
 
     def _manifest(self, remote: Remote, place: Place, ref: Reference) -> tuple[Descriptor, bytes]:
         request = wire.get_manifest(place, ref.target)
         answer = self.courier.send(request, remote, f"manifest {ref}")
         return documents.received(answer, ref.digest, request.where()), answer.body
 
-    def _first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
+    def first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
         """The first place that answers well; the last one's fault where none does."""
-        places = list(self.places(ref))
-        for remote, place in places[:-1]:
+        *mirrors, last = self.sources(ref)
+        for mirror in mirrors:
             try:
-                return ask(remote, place)
+                return ask(*self.reach(mirror, ref))
             except CrateError as fault:
-                self.courier.emit(Warned(remote.registry, f"this mirror was of no use: {fault.what}"))
-        return ask(*places[-1])
+                self.courier.emit(Warned(mirror.host, f"this mirror was of no use: {fault.what}"))
+        return ask(*self.reach(last, ref))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,17 @@ class RemoteBlob:
             return verified(stream, self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
         return stream
 
+    def there(self) -> bool:
+        """Whether it can still be had, by one HEAD. A registry that can't be asked is taken for one that lacks it."""
+
+        def ask(remote: Remote, place: Place) -> bool:
+            request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
+            doing = f"question for {self.descriptor.digest}"
+            answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
+            return answer.status == 200 and wire.length(answer) in (None, self.descriptor.size)
+
+        return self.puller.first(self.ref, ask)
+
     def read(self, limit: int = MAX_JSON) -> bytes:
         """All bytes of a small blob (a config)."""
         if self.descriptor.size > limit:
@@ -99,14 +111,13 @@ class RemoteBlob:
         return b"".join(self.chunks())
 
     def _bytes(self, start: int) -> Iterator[bytes]:
-        places = list(self.puller.places(self.ref))
+        sources = self.puller.sources(self.ref)
         at, failures, etag = start, 0, ""
         while at < self.descriptor.size or (self.descriptor.size == 0 and failures == 0):
             self.puller.check()
-            remote, place = places[0]
             before = at
             try:
-                with self._open(remote, place, at, etag) as reply:
+                with self._open(*self.puller.reach(sources[0], self.ref), at, etag) as reply:
                     etag = reply.answer.headers.get("ETag")
                     for chunk in self._from(reply, at):
                         self.puller.check()
@@ -119,14 +130,14 @@ class RemoteBlob:
                 return
             except (Lost, Refusal) as fault:
                 failures = 1 if at > before else failures + 1
-                if len(places) > 1:
-                    places, failures = places[1:], 0
+                if len(sources) > 1:
+                    sources, failures = sources[1:], 0
                 else:
                     self.puller.courier.engine.pause(fault, failures)
 
     def _open(self, remote: Remote, place: Place, at: int, etag: str) -> Reply:
         strong = etag if etag.startswith('"') else ""
-        request = wire.get_blob(place, self.descriptor.digest, at, strong)
+        request = replace(wire.get_blob(place, self.descriptor.digest, at, strong), repeat=False)  # we repeat it here
         reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200, 206))
         if reply.answer.status == 206 and wire.partial_start(reply.answer) != at:
             reply.close()  # it answers another question; without a Range it can't

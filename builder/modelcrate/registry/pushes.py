@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +14,14 @@ from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Mounted, Warned
 from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.journal import Entry, Journal, Session
+from modelcrate.registry.journal import Journal, Session
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Named, Source, Stream, Unnamed
+from modelcrate.registry.stopping import Halted, Stop
 from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import Blob, Descriptor, Digest
-from modelcrate_layers.errors import CrateError, RegistryError, UserError
+from modelcrate_layers.errors import RegistryError, UserError
 
 MAX_MOUNT_SOURCES = 3
 ASKERS = 16
@@ -39,31 +40,13 @@ class Sent:
     requests: int
 
 
-class Cancelled(CrateError):  # noqa: N818  (errors are named after what happened)
-    """The transfer was ended by the caller."""
-
-
-class Stop:
-    """The caller's word that it is enough; every transfer looks here before it goes on."""
-
-    def __init__(self) -> None:
-        self._said = threading.Event()
-
-    def say(self) -> None:
-        self._said.set()
-
-    def check(self) -> None:
-        """Raises Cancelled once the word was said."""
-        if self._said.is_set():
-            raise Cancelled("the transfer was cancelled")
-
-
 class Pusher:
     """The sending side of one client. It keeps which digests are under way, so that none is sent twice at once."""
 
     def __init__(self, courier: Courier, stop: Stop) -> None:
         self._courier, self._stop = courier, stop
         self._journal = Journal(courier.settings.journal, courier.clock)
+        self._journal.sweep()
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, Digest], Future[Sent]] = {}
 
@@ -82,8 +65,16 @@ class Pusher:
             return False
         return True
 
-    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], *, asked: bool = False) -> Sent:
-        """Bring one blob there; a second caller with the same digest waits for the first one's."""
+    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str]) -> Sent:
+        """Bring one blob there, if it is not."""
+        counters = Counters(self._courier.counters)
+        check_size(self._courier.remote(ref.registry), blob.descriptor)
+        if self.has(ref, blob.descriptor, counters):
+            return Sent(blob.descriptor, 0, "known", counters.read().total)
+        return self._once(ref, blob, mount_from, counters, self._stop)
+
+    def _once(self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop) -> Sent:
+        """Send what is missing; a second caller with the same digest waits for the first one's end."""
         descriptor = blob.descriptor
         key, mine = (ref.name, descriptor.digest), Future[Sent]()
         with self._lock:
@@ -92,7 +83,7 @@ class Pusher:
             sent = other.result()
             return Sent(descriptor, 0, "known", 0) if sent.how != "mounted" else Sent(descriptor, 0, "mounted", 0)
         try:
-            sent = self._push(ref, blob, descriptor, mount_from, asked=asked)
+            sent = self._send(ref, blob, mount_from, counters, stop)
         except BaseException as fault:
             mine.set_exception(fault)
             raise
@@ -103,20 +94,14 @@ class Pusher:
             with self._lock:
                 del self._under_way[key]
 
-    def _push(
-        self, ref: Reference, blob: Blob, descriptor: Descriptor, mount_from: Sequence[str], *, asked: bool
-    ) -> Sent:
-        counters = Counters(self._courier.counters)
-        remote = self._courier.remote(ref.registry)
-        check_size(remote, descriptor)
-        self._stop.check()
-        if not asked and self.has(ref, descriptor, counters):
-            return Sent(descriptor, 0, "known", counters.read().total)
+    def _send(self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop) -> Sent:
+        descriptor, remote = blob.descriptor, self._courier.remote(ref.registry)
         with remote.gate.inside():
+            stop.check()
             session = self._mount(ref, remote, descriptor.digest, mount_from, counters)
             if session is True:
                 return Sent(descriptor, 0, "mounted", counters.read().total)
-            resumed = self._upload(remote, ref, Named(blob, descriptor), counters, session or None)
+            resumed = self._upload(remote, ref, Named(blob, descriptor), counters, stop, session or None)
         traffic = counters.read()
         return Sent(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
@@ -133,27 +118,11 @@ class Pusher:
         workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
         found: dict[int, Sent] = {}
         if missing:
-            pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push")
-            futures = {n: pool.submit(self.push, ref, wanted[n], mount_from, asked=True) for n in missing}
-            found = self._gather(pool, futures)
+            stop, pool = Stop(self._stop), ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push")
+            tallies = {n: Counters(self._courier.counters) for n in missing}
+            futures = {n: pool.submit(self._once, ref, wanted[n], mount_from, tallies[n], stop) for n in missing}
+            found = _gathered(pool, futures, stop)
         return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
-
-    def _gather(self, pool: ThreadPoolExecutor, futures: dict[int, Future[Sent]]) -> dict[int, Sent]:
-        """The results; on a fault, what has not begun is not begun, and what runs is told to end."""
-        from concurrent.futures import FIRST_EXCEPTION, wait
-
-        try:
-            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-            fault = next((f.exception() for f in done if f.exception()), None)
-            if fault:
-                raise fault
-            return {n: future.result() for n, future in futures.items()}
-        except BaseException as fault:
-            if not isinstance(fault, Lost | Refusal):
-                self._stop.say()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, ref: Reference, blobs: Sequence[Blob]) -> dict[Digest, bool]:
         """Which are there, each digest asked for once, all at the same time."""
@@ -171,26 +140,20 @@ class Pusher:
         if limit is not None and stream.length is not None and stream.length > limit:
             raise too_large(remote, "a layer", stream.length, limit)
         with remote.gate.inside():
-            resumed = self._upload(remote, ref, Unnamed(stream), counters, None)
+            resumed = self._upload(remote, ref, Unnamed(stream), counters, self._stop, None)
         traffic = counters.read()
         return Sent(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
     def _upload(
-        self, remote: Remote, ref: Reference, source: Source, counters: Counters, session: Session | None
+        self, remote: Remote, ref: Reference, source: Source, counters: Counters, stop: Stop, session: Session | None
     ) -> bool:
-        way = remote.habits.way(source.length)
-        if source.known is None:
-            named = isinstance(source, Unnamed) and source.stream.key is not None
-            way = "chunks" if named and source.length is not None and remote.habits.upload == "chunks" else "stream"
-        noted = way != "put" and (
-            source.known is not None or (isinstance(source, Unnamed) and source.stream.key is not None)
+        way = (
+            remote.habits.way(source.length) if source.known else remote.habits.way_of_stream(source.key, source.length)
         )
-        entry = self._journal.entry(ref.name, source.name) if noted else Entry(None, None, self._courier.clock)
+        entry = self._journal.entry(ref.name, source.key) if source.key and way != "put" else self._journal.nothing()
+        place = remote.place(ref.repository)
         try:
-            uploader = Uploader(
-                self._courier, remote, remote.place(ref.repository), source, entry, counters, self._stop.check
-            )
-            return uploader.run(way, session)
+            return Uploader(self._courier, remote, place, source, entry, counters, stop.check).run(way, session)
         finally:
             entry.close()
 
@@ -237,6 +200,25 @@ class Pusher:
             theirs and theirs.identity_token,
         )
         return source if alike else None
+
+
+def _gathered(pool: ThreadPoolExecutor, futures: dict[int, Future[Sent]], stop: Stop) -> dict[int, Sent]:
+    """The results. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
+    is a registry's, so that the next run goes on."""
+    try:
+        done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+        fault = next((one.exception() for one in done if one.exception()), None)
+        if fault:
+            raise fault
+        return {n: future.result() for n, future in futures.items()}
+    except (Lost, Refusal, Halted):
+        stop.halt()
+        raise
+    except BaseException:
+        stop.cancel()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def check_size(remote: Remote, descriptor: Descriptor) -> None:

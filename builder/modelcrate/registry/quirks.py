@@ -103,6 +103,10 @@ class Habits:
             return "chunks"
         return "put" if self.upload == "chunks" and size <= self.chunk_size else self.upload
 
+    def way_of_stream(self, key: str | None, size: int | None) -> Upload:
+        """How a blob without a digest yet is uploaded: in chunks where it could be resumed, else in one go."""
+        return "chunks" if key is not None and size is not None and self.upload == "chunks" else "stream"
+
 
 def habits(registry: str, rules: Sequence[Rule] = ()) -> Habits:
     """What holds for this registry; of two rules that say something, the later counts, and the user's come last."""

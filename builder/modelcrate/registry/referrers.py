@@ -15,6 +15,7 @@ from modelcrate.registry import addresses, documents, wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.remote import Remote
+from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError
@@ -53,7 +54,7 @@ def pages(courier: Courier, remote: Remote, request: Request, doing: str, read: 
         link = wire.next_page(answer)
         if link is None:
             return
-        target = wire.resolve(answer.url, link, request.where())
+        target = resolve(answer.url, link, request.where())
         addresses.check_page(request.url, target, request.where())
         if target in seen:
             raise RegistryError("the registry's pages lead in circles", where=request.where())

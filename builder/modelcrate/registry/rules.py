@@ -82,9 +82,10 @@ def _text(value: object) -> str:
 
 
 def _concurrency(value: object, _: Path) -> dict[str, Any]:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 32:
+    text = "" if isinstance(value, bool) else str(value)
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= 32:
         raise ValueError(f"expected a number from 1 to 32, got {value!r:.60}")
-    return {"concurrency": value}
+    return {"concurrency": int(text)}
 
 
 def _insecure(value: object, _: Path) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _mirrors(value: object, _: Path) -> dict[str, Any]:
     for one in value:
         if not isinstance(one, Mapping) or not is_registry(str(one.get("host"))) or set(one) - {"host", "proxy"}:
             raise ValueError("expected a list of {host: ..., proxy: true or false}")
-        found.append(Mirror(str(one["host"]), one.get("proxy") is True))
+        found.append(Mirror(str(one["host"]), one.get("proxy") in (True, "true")))
     return {"mirrors": tuple(found)}
 
 

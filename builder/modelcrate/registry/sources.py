@@ -34,13 +34,17 @@ class Stream(Protocol):
 
 
 class Source(Protocol):
-    """`name` is for messages and the journal; `digest` may only be asked for after the last byte was read."""
+    """`name` is for messages, `key` for the journal (None: it can't be resumed); `digest` may only be asked for after the
+    last byte was read, `known` is it where it is known before."""
 
     @property
     def length(self) -> int | None: ...
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def key(self) -> str | None: ...
 
     @property
     def known(self) -> Digest | None: ...
@@ -66,6 +70,10 @@ class Named:
         return str(self.descriptor.digest)
 
     @property
+    def key(self) -> str:
+        return self.name
+
+    @property
     def known(self) -> Digest:
         return self.descriptor.digest
 
@@ -89,6 +97,10 @@ class Unnamed:
     @property
     def name(self) -> str:
         return self.stream.key or "a layer that is measured while it is sent"
+
+    @property
+    def key(self) -> str | None:
+        return self.stream.key
 
     @property
     def known(self) -> None:
@@ -117,6 +129,7 @@ class Reader:
         self._pieces: Iterator[bytes] | None = None
         self._rest = b""
         self._at = 0
+        self.ended = False
 
     def take(self, offset: int, size: int | None) -> Iterator[bytes]:
         """`size` bytes from `offset`, or all that are left. Behind the last byte the source is read to its end,
@@ -156,6 +169,7 @@ class Reader:
             if self._next():
                 raise SourceError("a layer grew while it was sent", where=self._source.name, why=f"over {length} bytes")
             self._pieces = None
+            self.ended = True
 
 
 @dataclass(frozen=True, slots=True)

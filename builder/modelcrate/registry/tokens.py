@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from modelcrate.registry.challenges import Challenge, parse_scope
 from modelcrate.registry.credentials import IDENTITY, Credential
-from modelcrate.registry.wire import Access, Answer, Bytes, Request, redacted
+from modelcrate.registry.urls import redacted
+from modelcrate.registry.wire import Access, Answer, Bytes, Request
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 

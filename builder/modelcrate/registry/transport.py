@@ -187,6 +187,8 @@ class Transport:
     def _adapter(self, trust: Trust) -> HTTPAdapter:
         with self._lock:
             if trust not in self._adapters:
+                if trust.verify is False:  # the user's own rule says so; a warning a request would not make it safer
+                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
                 self._adapters[trust] = _Adapter(pool_connections=POOL, pool_maxsize=POOL, max_retries=0)
             return self._adapters[trust]
 

@@ -23,6 +23,7 @@ from modelcrate.registry.journal import Entry, Session
 from modelcrate.registry.quirks import Upload
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
+from modelcrate.registry.stopping import Halted
 from modelcrate.registry.wire import Answer, Place
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
@@ -85,7 +86,7 @@ class Uploader:
                 except Unresumable as reason:
                     self._restart(str(reason))
                     session = None
-        except (Lost, Refusal):
+        except (Lost, Refusal, Halted):
             raise  # what is sent stays noted: the next run goes on from there
         except BaseException:
             self._cancel()
@@ -139,6 +140,9 @@ class Uploader:
             session = self._after(answer, session, size, request.url)
             if length is None:
                 break
+        if self.source.known is None and length is not None and not reader.ended:
+            for _ in reader.take(length, 0):  # nothing is left to send, but a stream has its name from being read
+                pass
         return session
 
     def _size(self, way: Upload, offset: int) -> int | None:
@@ -243,7 +247,9 @@ class Uploader:
         try:
             answer = self.courier.send(request, self.remote, doing, ACCEPTED, counters=self.counters, patience=patience)
         except Refusal as fault:
-            if fault.codes & {"DIGEST_INVALID", "SIZE_INVALID"} or (fault.status == 400 and self.ledger.resumed):
+            if (fault.codes & {"DIGEST_INVALID", "SIZE_INVALID"} and fault.status != 413) or (
+                fault.status == 400 and self.ledger.resumed
+            ):
                 raise self._spoilt(fault) from None
             raise
         wire.confirm_digest(answer, digest, request.where())

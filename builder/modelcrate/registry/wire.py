@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
+from modelcrate.registry.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
-from modelcrate_layers.errors import IntegrityError, RegistryError
+from modelcrate_layers.errors import IntegrityError
 
 OCTETS = "application/octet-stream"
 
@@ -223,17 +224,6 @@ def follow(request: Request, url: str) -> Request:
     return replace(request, url=url)
 
 
-def resolve(base: str, location: str, where: str) -> str:
-    """A Location or Link against the URL that was asked (RFC 3986); its query is kept to the byte."""
-    if not location or not re.fullmatch(r"[!-~]+", location):
-        raise RegistryError("the registry sent no usable Location", where=where, why=f"got {location!r:.100}")
-    url = urljoin(base, location)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise RegistryError("the registry sent us to an address that is none", where=where, why=redacted(url))
-    return url.partition("#")[0]
-
-
 def upload_location(answer: Answer, before: str, where: str) -> str:
     """Where the upload goes on: the Location of this answer, against the URL that was asked."""
     return resolve(answer.url or before, answer.headers.get("Location"), where)
@@ -298,19 +288,3 @@ def described(answer: Answer, where: str) -> Descriptor | None:
     if not claimed or size is None or answer.media_type not in MediaType.MANIFESTS | MediaType.INDEXES:
         return None
     return Descriptor(answer.media_type, Digest.parse(claimed), size)
-
-
-_SECRET = re.compile(
-    r"(?i)^(sig|signature|token|.*password.*|secret|_state|x-amz-.*|x-goog-.*|access_token|se|sp|sv|sr)$"
-)
-
-
-def redacted(url: str) -> str:
-    """The URL as it may be shown: no user information, and no value of a query that might be a signature."""
-    parts = urlsplit(url)
-    query = "&".join(
-        f"{name}=..." if _SECRET.match(name) and value else f"{name}{mark}{value}"
-        for name, mark, value in (pair.partition("=") for pair in parts.query.split("&"))
-    )
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if parts.query else "")

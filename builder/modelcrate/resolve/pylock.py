@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
-from modelcrate_layers.wheel import Wheel
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, PackageWheel, Pylock
 
 MAX_LOCK = 64 << 20
 """Bytes of a pylock.toml."""
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedWheel:
-    """A wheel as a lock names it: by name, version, file name and hash, and no host. `size` in bytes, where the index says it.
-
-    `urls` are places where it was seen just now; they are no part of the pin, and are never written.
-    """
-
-    name: str
-    version: str
-    filename: str
-    sha256: str
-    size: int | None = None
-    urls: tuple[str, ...] = field(default=(), compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        Wheel(self.name, self.version, self.filename, self.sha256, self.size or 0, "")  # whose rules hold for a pin too
 
 
 def read_pylock(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelcrate.events import Emit, silent, watched
 from modelcrate.image import ImageLayer
 from modelcrate.settings import Settings
 from modelcrate_layers import codec as codecs
@@ -16,7 +17,7 @@ from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tree import Tree, file
 
 
-def read_rootfs(path: Path, settings: Settings) -> ImageLayer:
+def read_rootfs(path: Path, settings: Settings, emit: Emit = silent) -> ImageLayer:
     """The layer, known by the file's stamp where it was read before."""
     source = FileRange.whole(str(path))
     stamp = source.stamp
@@ -25,20 +26,21 @@ def read_rootfs(path: Path, settings: Settings) -> ImageLayer:
     if layer is None or (
         layer.codec.name == "zstd" and _stored_anew(path) and not settings.store.has(layer.descriptor)
     ):
-        layer = _read(source, settings)
+        layer = _read(source, settings, emit)
         if settled(Tree((file(b"rootfs", source),))):
             settings.memo.put(key, layer)
     blob: Blob = settings.store.blob(layer.descriptor) if _stored_anew(path) else FileBlob(path, layer.descriptor)
     return ImageLayer("base", path.name, layer, blob, "reused", "a root file system")
 
 
-def _read(source: FileRange, settings: Settings) -> Layer:
+def _read(source: FileRange, settings: Settings, emit: Emit) -> Layer:
+    chunks = watched(source.chunks(), f"read {Path(source.path).name}", source.size, emit)
     if _stored_anew(Path(source.path)):
-        measuring = Measuring(codecs.decode(source.chunks()), codecs.zstd())
+        measuring = Measuring(codecs.decode(chunks), codecs.zstd())
         settings.store.take(measuring, lambda: measuring.descriptor)
         return measuring.layer
     packed, plain = Tally(), Tally()
-    for _ in plain.passing(codecs.decode(packed.passing(source.chunks()))):
+    for _ in plain.passing(codecs.decode(packed.passing(chunks))):
         pass
     codec = Codec(_packing(Path(source.path)))
     return Layer(Descriptor(codec.media_type, packed.digest, packed.size), plain.digest, plain.size, codec)

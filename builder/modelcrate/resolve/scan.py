@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcrate.events import Emit, silent, watched
 from modelcrate.image import ImageLayer
 from modelcrate_layers import codec as codecs
+from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.recipe import Tally
-from modelcrate_layers.store import machine, replace
+from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import show
 
@@ -31,12 +33,17 @@ class Scan:
     tar_size: int
 
 
-def scan(layer: ImageLayer, cache: Path) -> Scan:
+def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> Scan:
     """A layer looked through. Wrong digests, damage and members that lead outside are an IntegrityError."""
     path = cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
     if (seen := _remembered(path)) is not None:
         return seen
-    found = _look(layer)
+    try:
+        found = _look(layer, emit)
+    except IntegrityError:
+        for _ in layer.blob.chunks():  # if the bytes are not those that were promised, that is what is wrong
+            pass
+        raise
     with machine(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(
@@ -55,11 +62,13 @@ def check_name(name: bytes, where: str) -> None:
         )
 
 
-def _look(layer: ImageLayer) -> Scan:
+def _look(layer: ImageLayer, emit: Emit) -> Scan:
     tally = Tally()
     where = f"layer {layer.layer.descriptor.digest.short} of the base"
     interpreters = []
-    for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks()))):
+    size = layer.layer.descriptor.size
+    stored = watched(layer.blob.chunks(), f"look through {where}", size, emit)
+    for member in read_tar(tally.passing(codecs.decode(stored))):
         check_name(member.name, where)
         if member.kind is MemberKind.HARD_LINK:
             check_name(member.link, where)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modelcrate.registry.fetch import Network
 from modelcrate.resolve.target import Target
-from modelcrate_layers.errors import CrateError, MachineError, RegistryError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 
 _PASSED = re.compile(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
@@ -120,6 +120,12 @@ def explained(text: str, target: Target) -> CrateError:
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
             hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
+        )
+    if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
+        return IntegrityError(
+            f"the wheel {match[1]} is damaged",
+            why=why,
+            hint="fetch or build it again, and put it in the place of this one",
         )
     if "No solution found" in text:
         return UserError("the requirements can't be had together", why=why, hint="loosen one of them")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.registry.fetch import Download, Fetcher
-from modelcrate.resolve.pylock import PinnedWheel, every, read_pylock, select
+from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.resolve.pylock import every, read_pylock, select
 from modelcrate.resolve.requirements import Requirements, check, package_of
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv

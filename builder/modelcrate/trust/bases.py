@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modelcrate.project.values import DebianBase, Project, RegistryBase, RootfsBase, ScratchBase
-from modelcrate.resolve.base import find_base
+from modelcrate.resolve.foreign import find_base
 from modelcrate.settings import Settings
 from modelcrate.trust.naming import identity
 from modelcrate.trust.policy import Policy, check

@@ -19,6 +19,7 @@ from modelcrate.pack import DeferredBlob
 from modelcrate.settings import Settings
 from modelcrate.trust import licences
 from modelcrate_layers import codec as codecs
+from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import CHUNK, canonical_json, parse_object
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import CrateError, IntegrityError
@@ -27,7 +28,6 @@ from modelcrate_layers.models.facts import Facts, facts_of
 from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source
 from modelcrate_layers.store import machine
-from modelcrate_layers.store import replace as write
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 

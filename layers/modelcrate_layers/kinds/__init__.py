@@ -5,10 +5,15 @@ Making the tree may list folders and read the directories of archives; it reads 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.sources import sha256
+from modelcrate_layers.tree import Entry, Tree, show
+
+SMALL = 1 << 20
+"""Bytes of a file that is hashed once more for the sake of a word that names it; a larger one is known by its layer's digest."""
 
 
 class LayerKind(Protocol):
@@ -31,3 +36,17 @@ class LayerKind(Protocol):
     def tree(self) -> Tree:
         """Its entries."""
         ...
+
+    def inputs(self) -> tuple[str, ...]:
+        """What it is made of, in words that people compare: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Asked when it is made."""
+        ...
+
+
+def file_inputs(entries: Iterable[Entry], above: bytes) -> tuple[str, ...]:
+    """Files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one."""
+    out = []
+    for entry in entries:
+        if entry.source is not None:
+            told = f"{entry.size} bytes" if entry.size > SMALL else sha256(entry.source)[:12]
+            out.append(f"{show(entry.path.removeprefix(above))} {told}")
+    return tuple(out)

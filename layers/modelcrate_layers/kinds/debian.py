@@ -1,89 +1,20 @@
-"""The Debian base: the files of pinned packages as one layer, as distroless images are made. No maintainer script ever runs.
-
-What the scripts would have done, and an image needs, is done here, each with its reason:
-
-| made here                                  | why                                                                              |
-|--------------------------------------------|----------------------------------------------------------------------------------|
-| bin, sbin, lib, lib64 -> usr/...           | merged /usr, as every Debian since 12 has it; made where usr/... exists          |
-| etc/passwd, etc/group                      | root, nobody, and the user that images of ours run as                            |
-| etc/nsswitch.conf                          | names come from files and DNS, nothing else is there                             |
-| etc/ssl/certs/ca-certificates.crt          | Mozilla's certificates in the order of their names, as update-ca-certificates does |
-| usr/lib/ssl/cert.pem, usr/lib/ssl/certs    | where OpenSSL looks; the package that brings these links is left out             |
-| etc/localtime, etc/timezone                | UTC, said instead of implied; only where tzdata is there                         |
-| usr/bin/python3                            | the name that scripts ask for                                                    |
-| var/run, var/lock                          | links to /run, which base-files' script makes                                    |
-| var/lib/dpkg/status.d                      | one control stanza a package, where scanners look for them in distroless images  |
-
-Left out are documentation (copyright files stay), manual pages, translations, and set-user-id bits. Alternatives aren't made.
-A file of a package is never replaced by one of ours.
-"""
+"""The Debian base: the files of pinned packages as one layer. Which files, and why, is said in `debian_files`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from modelcrate_layers import deb as debs
+from modelcrate_layers import tar
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.packages import Deb
 from modelcrate_layers.recipe import key as layer_key
-from modelcrate_layers.sources import Bytes, FileRange, read, sha256
-from modelcrate_layers.tar_reader import MemberKind
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
+from modelcrate_layers.tree import Tree
 
 POLICY = 1
 """Raised with every change here that changes a byte of the layer; part of its key."""
 
-USER, UID = b"modelcrate", 10001
-"""Whom the images run as by default. Its group is root's, as any user's in OpenShift."""
-
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-_UNPACKERS = 4
-_MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32", b"libo32")
-_LEFT_OUT = tuple(
-    b"usr/share/" + name + b"/"
-    for name in (b"applications", b"bug", b"doc", b"doc-base", b"info", b"lintian", b"locale", b"man", b"pixmaps")
-)
-_DOC = b"usr/share/doc/"
-_CERTIFICATES = b"usr/share/ca-certificates/mozilla/"
-_BUNDLE = b"etc/ssl/certs/ca-certificates.crt"
-_STATUS = b"var/lib/dpkg/status.d/"
-_RUN = {b"var/run": b"/run", b"var/lock": b"/run/lock"}
-_STICKY = (b"tmp", b"var/tmp")
-_FOLDERS = (
-    *(b"dev", b"etc", b"etc/ssl", b"etc/ssl/certs", b"home", b"proc", b"run", b"run/lock", b"sys", b"usr", b"usr/bin"),
-    *(b"usr/lib", b"usr/lib/ssl", b"usr/local", b"usr/local/bin", b"usr/sbin", b"var", b"var/lib", b"var/lib/dpkg"),
-    _STATUS.rstrip(b"/"),
-)
-_PASSWD = b"""root:x:0:0:root:/root:/usr/sbin/nologin
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-%b:x:%d:0:%b:/home/%b:/usr/sbin/nologin
-""" % (USER, UID, USER, USER)
-_GROUP = b"root:x:0:\nnogroup:x:65534:\n"
-_NSSWITCH = b"""passwd: files
-group: files
-shadow: files
-hosts: files dns
-networks: files
-protocols: files
-services: files
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Deb:
-    """A pinned package and its place in the cache, where it may not be yet. `pool` is its path in the archive, for people."""
-
-    package: str
-    version: str
-    architecture: str
-    path: Path
-    sha256: str
-    size: int
-    pool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +38,19 @@ class DebianLayer:
         packages = sorted([each.package, each.version, each.architecture, each.sha256] for each in self.debs)
         return layer_key("debian", {"debs": packages, "policy": POLICY, "python": self.python})
 
+    def inputs(self) -> tuple[str, ...]:
+        """The packages, and our rules."""
+        return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {tar.POLICY}.{POLICY}")
+
+    def packages(self) -> tuple[tuple[Path, int], ...]:
+        """The packages' places in the cache, and their sizes in bytes."""
+        return tuple((each.path, each.size) for each in self.debs)
+
     def tree(self) -> Tree:
         """Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""
-        packed = _packages(self.debs)
-        found = {path: owned.entry for path, owned in packed.items()}
-        for entry in (*_records(self.debs, found), *_made(found, self.python)):
-            found.setdefault(entry.path, entry)
-        _close(found)
-        return Tree.of(_linked(found.values()))
+        from modelcrate_layers import debian_files
 
-
-@dataclass(frozen=True, slots=True)
-class _Owned:
-    """An entry and the package that brings it."""
-
-    entry: Entry
-    package: str
+        return debian_files.tree(self.debs, self.python)
 
 
 def environment() -> dict[str, str]:
@@ -130,132 +58,4 @@ def environment() -> dict[str, str]:
     return {"LANG": "C.UTF-8", "PATH": PATH}
 
 
-def _packages(wanted: Sequence[Deb]) -> dict[bytes, _Owned]:
-    """The entries of all packages, in the order of their names, so that the first to bring a directory decides its mode."""
-    found: dict[bytes, _Owned] = {}
-    ordered = sorted(wanted, key=lambda each: each.package)
-    with ThreadPoolExecutor(_UNPACKERS) as pool:  # xz releases the GIL
-        tars = list(pool.map(lambda deb: debs.unpack(deb.path, deb.sha256), ordered))
-    for deb, tar in zip(ordered, tars, strict=True):
-        for entry in _entries(tar):
-            new = _Owned(entry, deb.package)
-            old = found.setdefault(entry.path, new)
-            if old is not new and not _agree(old.entry, entry):
-                raise SourceError(
-                    f"{old.package} and {deb.package} both bring {show(entry.path)}, and not the same",
-                    hint="leave one of them out of the base's packages",
-                )
-    return found
-
-
-def _entries(tar: Path) -> Iterator[Entry]:
-    """What is kept of a package. A hard link is given the bytes of the file that it is."""
-    files: dict[bytes, FileRange] = {}
-    for item in debs.items(tar):
-        if item.source is not None:
-            files[item.path] = item.source
-        path, mode = _placed(item.path), item.mode & 0o1777
-        if path is None or not _kept(path, item.kind):
-            continue
-        if item.kind is MemberKind.DIRECTORY:
-            yield directory(path, mode)
-        elif item.kind is MemberKind.SYMLINK:
-            yield symlink(path, item.link)
-        elif (source := item.source or files.get(item.link)) is not None:
-            yield file(path, source, mode)
-        else:
-            raise SourceError(
-                f"{show(item.path)} is a hard link to {show(item.link)}, which comes later or never", where=str(tar)
-            )
-
-
-def _placed(path: bytes) -> bytes | None:
-    """Where a path of a package is, behind the links that are made here; None for what becomes such a link."""
-    top, _, rest = path.partition(b"/")
-    if top in _MERGED:
-        return b"usr/" + path if rest else None
-    for link, target in _RUN.items():
-        if path == link or path.startswith(link + b"/"):
-            return target[1:] + path[len(link) :] if path != link else None
-    return path
-
-
-def _kept(path: bytes, kind: MemberKind) -> bool:
-    if path.startswith(_DOC):
-        depth = path.count(b"/")
-        return (depth == 3 and kind is MemberKind.SYMLINK) or (depth == 4 and path.endswith(b"/copyright"))
-    return not (path + b"/").startswith(_LEFT_OUT)
-
-
-def _agree(one: Entry, other: Entry) -> bool:
-    """Whether two packages may both bring a path: directories always, other things if they are the same."""
-    if one.kind is Kind.DIRECTORY or other.kind is Kind.DIRECTORY:
-        return one.kind is other.kind
-    if one.source is None or other.source is None or one.size != other.size:
-        return one == other
-    return one.mode == other.mode and sha256(one.source) == sha256(other.source)
-
-
-def _records(wanted: Iterable[Deb], found: dict[bytes, Entry]) -> Iterator[Entry]:
-    """What scanners read: the control stanza of each package, and the checksums of those of its files that are kept."""
-    for deb in wanted:
-        said = debs.control(deb.path)
-        told = tuple(said.fields[name] for name in ("Package", "Version", "Architecture"))
-        if told != (deb.package, deb.version, deb.architecture):
-            raise SourceError(
-                f"says that it is {' '.join(told)}, not {deb.package} {deb.version} {deb.architecture}",
-                where=str(deb.path),
-            )
-        sums = [line for line in said.md5sums.splitlines() if _placed(line[34:]) in found]
-        yield file(_STATUS + deb.package.encode(), Bytes(said.stanza), 0o644)
-        yield file(_STATUS + deb.package.encode() + b".md5sums", Bytes(b"".join(s + b"\n" for s in sums)), 0o644)
-
-
-def _made(found: dict[bytes, Entry], python: str) -> Iterator[Entry]:
-    """What maintainer scripts would have made; see the table above."""
-    inside = {path.split(b"/", 2)[1] for path in found if path.startswith(b"usr/")}
-    yield from (
-        symlink(name, b"usr/" + name) for name in _MERGED if name in inside or name in (b"bin", b"sbin", b"lib")
-    )
-    yield from (directory(path, 0o1777) for path in _STICKY)
-    yield from (directory(path, 0o755) for path in _FOLDERS)
-    yield directory(b"root", 0o700)
-    yield replace(directory(b"home/" + USER, 0o770), uid=UID)
-    yield from (symlink(path, target) for path, target in _RUN.items())
-    yield file(b"etc/passwd", Bytes(_PASSWD), 0o644)
-    yield file(b"etc/group", Bytes(_GROUP), 0o644)
-    yield file(b"etc/nsswitch.conf", Bytes(_NSSWITCH), 0o644)
-    if b"usr/bin/python" + python.encode() in found:
-        yield symlink(b"usr/bin/python3", b"python" + python.encode())
-    if b"usr/share/zoneinfo/Etc/UTC" in found:
-        yield symlink(b"etc/localtime", b"/usr/share/zoneinfo/Etc/UTC")
-        yield file(b"etc/timezone", Bytes(b"Etc/UTC\n"), 0o644)
-    if bundle := _certificates(found):
-        yield file(_BUNDLE, Bytes(bundle), 0o644)
-        yield symlink(b"usr/lib/ssl/cert.pem", b"/" + _BUNDLE)
-        yield symlink(b"usr/lib/ssl/certs", b"/etc/ssl/certs")
-
-
-def _certificates(found: dict[bytes, Entry]) -> bytes:
-    """The bundle: every certificate, each ending in one line break."""
-    names = sorted(path for path in found if path.startswith(_CERTIFICATES) and path.endswith(b".crt"))
-    sources = (found[name].source for name in names)
-    return b"".join(read(source).rstrip(b"\n") + b"\n" for source in sources if source is not None)
-
-
-def _close(found: dict[bytes, Entry]) -> None:
-    """Adds the folders that no package brings; all that are added here are root's."""
-    for path in list(found):
-        while (path := path.rpartition(b"/")[0]) and path not in found:
-            found[path] = directory(path, 0o755)
-
-
-def _linked(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The same entries, with hard links where several are the same file of one package."""
-    first: dict[FileRange, bytes] = {}
-    for entry in sorted(entries, key=lambda each: each.path):
-        if isinstance(entry.source, FileRange) and entry.size:
-            path = first.setdefault(entry.source, entry.path)
-            yield entry if path == entry.path else replace(hard_link(entry.path, path), mode=entry.mode)
-        else:
-            yield entry
+__all__ = ["PATH", "POLICY", "Deb", "DebianLayer", "environment"]

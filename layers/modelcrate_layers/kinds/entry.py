@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Digest, canonical_json
+from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.sources import Bytes
@@ -35,3 +36,8 @@ class EntryLayer:
     def tree(self) -> Tree:
         server = [file(path.encode(), Bytes(data)) for path, data in self.server]
         return Tree.of([*self.sources.entries, *server], [ROOT, PREFIX])
+
+    def inputs(self) -> tuple[str, ...]:
+        """The user's files, and the server as one thing."""
+        server = Digest.of(canonical_json([[path, Digest.of(data).hex] for path, data in self.server]))
+        return (*file_inputs(self.sources.entries, ROOT + b"/"), f"server {server.short}")

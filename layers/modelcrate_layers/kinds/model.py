@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelcrate_layers.content import Digest
+from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
-from modelcrate_layers.tree import Entry, Kind, Tree
+from modelcrate_layers.tree import Entry, Kind, Tree, show
 
 ROOT = b"var/azureml-app"
 MODELS = ROOT + b"/azureml-models"
@@ -37,6 +38,9 @@ class ModelLayer:
 
     def tree(self) -> Tree:
         return Tree.of(self.files, [ROOT])
+
+    def inputs(self) -> tuple[str, ...]:
+        return file_inputs(self.files, MODELS + b"/")
 
 
 def folder(name: str, version: int) -> bytes:
@@ -90,5 +94,5 @@ def _within_budget(groups: list[list[Entry]]) -> list[list[Entry]]:
 
 def _title(group: Sequence[Entry], name: str, version: int) -> str:
     files = [entry for entry in group if entry.kind is not Kind.DIRECTORY]
-    first = (files or group)[0].path.removeprefix(folder(name, version) + b"/").decode("utf-8", "backslashreplace")
+    first = show((files or group)[0].path.removeprefix(folder(name, version) + b"/"))
     return first if len(files) <= 1 else f"{first} and {len(files) - 1} more"

@@ -62,6 +62,9 @@ class RuntimeLayer:
             roots=(venv.root,),
         )
 
+    def inputs(self) -> tuple[str, ...]:
+        return (f"interpreter {self._target()}",)
+
     def _target(self) -> str:
         target = self.interpreter or f"/usr/bin/python{self.python}"
         parts = target.split("/")

@@ -5,9 +5,10 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
-from modelcrate_layers import recipe, sources, wheel
+from modelcrate_layers import recipe, sources, tar, wheel
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
@@ -48,6 +49,14 @@ class WheelsLayer:
             "wheels": sorted(each.sha256 for each in self.wheels),
         }
         return recipe.key(KIND, inputs)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The wheels, and what else decides: the Python that they are installed for, and our rules."""
+        return (*sorted(map(str, self.wheels)), f"python {self.python}", f"rules {tar.POLICY}.{POLICY}")
+
+    def packages(self) -> tuple[tuple[Path, int], ...]:
+        """The wheels' places in the cache, and their sizes in bytes."""
+        return tuple((Path(each.path), each.size) for each in self.wheels)
 
     def tree(self) -> Tree:
         """The installed files. The wheels must have been fetched; only their directories are read."""
@@ -91,7 +100,7 @@ def _owned(installed: Iterable[tuple[str, Entry]]) -> dict[bytes, tuple[str, Ent
             continue
         if not _same(entry, other):
             raise _conflict(entry.path, first, owner, "and not with the same bytes")
-        owned[entry.path] = (first, replace(other, mode=other.mode | entry.mode))
+        owned[entry.path] = (first, other._replace(mode=other.mode | entry.mode))
     return owned
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate_layers.codec import NONE
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.kinds.debian import Deb, DebianLayer, environment
+from modelcrate_layers.recipe import Recipe, measure
 from modelcrate_layers.sources import read
 from modelcrate_layers.tree import Entry, Kind
 from support.debs import Put, folder, hard, keep_deb, link
@@ -170,6 +172,17 @@ def test_the_key_needs_no_package_and_knows_every_hash(tmp_path: Path) -> None:
     ]
     assert len({layer.key(), *(other.key() for other in others)}) == 4
     assert (layer.role, layer.name) == ("base", "debian bookworm, python 3.11")
+
+
+def test_the_layers_bytes_are_those_of_always(tmp_path: Path) -> None:
+    """A golden digest: who moves it raises POLICY, and says so in the changelog."""
+    members = [Put("./usr/bin/python3.11", b"1", mode=0o755), Put("./lib/a", b"2"), link("./etc/b", "../usr/lib/a")]
+    debs = (keep_deb(tmp_path, "one", members), keep_deb(tmp_path, "two", []))
+    tree = DebianLayer("bookworm", "3.11", debs).tree()
+    assert (
+        str(measure(Recipe(tree, NONE)).diff_id)
+        == "sha256:b97a8d17ff9fc8b1292d733ea6854e5e79381eb005f6cb13644c0dc834222d01"
+    )
 
 
 def test_the_environment_is_small() -> None:

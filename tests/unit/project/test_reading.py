@@ -162,8 +162,14 @@ def test_creation_time_is_utc() -> None:
     assert with_entry("created: 2026-01-01T02:00:00+02:00").created == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_an_image_from_scratch_needs_no_entry() -> None:
-    assert read("name: x\nbase: scratch").entry is None
+@pytest.mark.parametrize("base", ["scratch", "registry.example/modelcar:1", "oci:../layout", "rootfs:base.tar"])
+def test_models_alone_over_a_base_that_is_not_ours_need_no_entry(base: str) -> None:
+    assert read(f"name: x\nbase: {base}\nmodels: [m.bin]").entry is None
+
+
+@pytest.mark.parametrize("base", ["debian", "scratch", "registry.example/modelcar:1"])
+def test_packages_are_for_an_entry_script(base: str) -> None:
+    assert refused(f"name: x\nbase: {base}\ndependencies: [numpy]").what == "'entry' is missing"
 
 
 def test_a_byte_order_mark_is_no_matter() -> None:

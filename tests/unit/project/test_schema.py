@@ -33,7 +33,7 @@ def test_every_key_has_a_description() -> None:
         return here + [key for form in node.get("$defs", {}).values() for key in keys(form)]
 
     found = keys(schema())
-    assert len(found) == 36
+    assert len(found) == 38
     assert [name for name, key in found if not key.get("description")] == []
 
 
@@ -47,6 +47,7 @@ def test_the_demo_project_is_good() -> None:
         "name: x\npython: 3.11\nuser: 10001\nentry: score.py\nenv: {A: 1, B: true, C: 1.5}",
         "name: x\nbase: {from: debian, packages: [libgomp1]}\nentry: {script: score.py, source: src}",
         "name: x\ndependencies: [numpy]\nmodels: [a.pkl, {path: b, version: '2'}, {path: c, version: 2}]",
+        "name: x\nworkspace: ws\nmodels: [{registered: m}, {registered: 'm:2'}]",
         "name: x\ncodec: {models: none}\ncreated: 2026-01-01T00:00:00Z\nlabels: {org.example/a: b}",
     ],
 )

@@ -137,6 +137,8 @@ def test_a_stanza_that_says_nonsense_is_refused(change: dict[str, str]) -> None:
         needs(lists(listed("a", **change)), "a")
 
 
-def test_a_stanza_without_a_name_is_refused() -> None:
-    with pytest.raises(IntegrityError, match="without a name"):
-        lists("Version: 1\n")
+def test_a_package_without_a_name_is_no_package() -> None:
+    index = lists("Version: 1\n", listed("a"), "Package: \nVersion: 1\n")
+    assert needs(index, "a") == ["a"]
+    with pytest.raises(UserError, match="no Debian package 'b'"):
+        needs(index, "b")

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pysequoia import SignatureMode, sign
 
 from modelcrate.registry.fetch import Fetcher, Network
-from modelcrate.resolve.debian import DebianWanted, Freshness, PinnedDeb, debs_in, fetch_debs, resolve_debian
-from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
+from modelcrate.resolve.debian import (
+    DebianWanted,
+    Freshness,
+    PinnedDeb,
+    choose_mirrors,
+    debs_in,
+    fetch_debs,
+    resolve_debian,
+)
+from modelcrate_layers.errors import (
+    CrateError,
+    IntegrityError,
+    LockedError,
+    MachineError,
+    RegistryError,
+    UserError,
+)
 from modelcrate_layers.kinds.debian import DebianLayer
 from support.debian_mirror import NOW, ROOTS, Mirror, new_key, rfc, serve
 from support.debs import Put, deb_bytes, stanza
@@ -136,11 +154,14 @@ def test_a_pinned_package_survives_the_way_through_a_lock(mirror: Mirror, tmp_pa
         ("size", "5"),
         ("archive", "debian-evil"),
         ("package", None),
+        ("package", "../a"),
+        ("architecture", ""),
+        ("version", "1\n2"),
     ],
 )
 def test_a_lock_that_was_tampered_with_is_refused(name: str, value: object) -> None:
     good = PinnedDeb("a", "1", "all", "debian", "pool/main/a.deb", "0" * 64, 5).json()
-    with pytest.raises(IntegrityError, match="not a pinned"):
+    with pytest.raises(IntegrityError, match=r"not a (pinned|version)"):
         PinnedDeb.parse({**good, name: value})
 
 
@@ -198,7 +219,8 @@ def test_an_index_without_a_signature_is_refused(mirror: Mirror, tmp_path: Path,
         ({"Date": "tomorrow"}, "no date"),
         ({"Valid-Until": rfc(NOW - timedelta(minutes=1))}, "too old"),
         ({"Valid-Until": "never"}, "no date"),
-        ({"SHA256": "nonsense"}, "stands twice|malformed"),
+        ({"SHA256": "nonsense"}, "stands twice"),
+        ({"Date": rfc(NOW)[:-4] + " +0200", "Codename": "x"}, "the index of 'x'"),
     ],
 )
 def test_an_index_that_says_wrong_things_is_refused(
@@ -207,6 +229,24 @@ def test_an_index_that_says_wrong_things_is_refused(
     mirror.publish()
     mirror.publish_suite("bookworm", **change)
     with pytest.raises(IntegrityError, match=words):
+        resolve(mirror, tmp_path)
+
+
+def test_an_index_without_lists_for_an_architecture_is_refused(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.publish()
+    mirror.publish_suite("bookworm", packer=".lzma")
+    with pytest.raises(IntegrityError, match="no packages of main for amd64"):
+        resolve(mirror, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "lines", [f"{'0' * 63} 5 a", f"{'0' * 64} x a", f"{'0' * 64} 5 a\n {'0' * 64} 5 a", f"{'0' * 64} 5 a b"]
+)
+def test_an_index_with_malformed_hashes_is_refused(mirror: Mirror, tmp_path: Path, lines: str) -> None:
+    mirror.publish()
+    fields = f"Codename: bookworm\nDate: {rfc(NOW)}\nSHA256:\n {lines}\n"
+    mirror.files["/debian/dists/bookworm/InRelease"] = sign(KEY.signer(), fields.encode(), mode=SignatureMode.CLEAR)
+    with pytest.raises(IntegrityError, match=r"malformed line|lists a twice"):
         resolve(mirror, tmp_path)
 
 
@@ -265,11 +305,51 @@ def test_a_package_that_left_the_mirror_is_named_with_a_way_out(mirror: Mirror, 
     mirror.publish()
     pinned = resolve(mirror, tmp_path)
     del mirror.files["/debian/pool/main/tzdata_1.0_all.deb"]
-    with pytest.raises(LockedError, match="has left the mirror") as caught:
+    with pytest.raises(LockedError, match=r"has left the mirror: tzdata 1\.0\n") as caught:
         fetch(mirror, tmp_path, pinned)
-    assert "tzdata 1.0" in caught.value.what
+    assert caught.value.where.endswith("/tzdata_1.0_all.deb")
     assert "snapshot mirror" in caught.value.hint
     assert "lock again" in caught.value.hint
+
+
+def test_a_mirror_may_be_a_folder_and_a_package_may_have_left_it_too(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.publish()
+    for path, data in mirror.files.items():
+        (tmp_path / "mirror" / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mirror" / path[1:]).write_bytes(data)
+    there = choose_mirrors([f"file://{tmp_path}/mirror/debian"], {})
+    there = replace(there, keyring=mirror.keyring)
+    with Fetcher(NO_NET) as fetcher:
+        pinned = resolve_debian(WANTED, there, fetcher, tmp_path / "cache", NOW)
+        (tmp_path / "mirror/debian/pool/main/tzdata_1.0_all.deb").unlink()
+        with pytest.raises(LockedError, match=r"tzdata 1\.0"):
+            fetch_debs(pinned, there, fetcher, tmp_path / "cache")
+    assert mirror.asked == []
+
+
+def test_a_security_update_that_is_gone_from_both_archives_is_named(mirror: Mirror, tmp_path: Path) -> None:
+    path = mirror.add("tzdata", version="1.1", suite="bookworm-security")
+    mirror.publish()
+    pinned = resolve(mirror, tmp_path)
+    del mirror.files[path]
+    with pytest.raises(LockedError, match=r"tzdata 1\.1"):
+        fetch(mirror, tmp_path, pinned)
+    assert sum("tzdata" in each for each in mirror.asked) == 2
+
+
+def test_a_disk_that_takes_no_more_is_this_machines_fault(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.add("big", [Put("./random", os.urandom(300_000))])
+    mirror.publish()
+    pinned = resolve(mirror, tmp_path, replace(WANTED, packages=("big",)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(MachineError, match="can't be written"):
+            fetch(mirror, tmp_path, pinned)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    wanted = next(each.sha256 for each in pinned if each.package == "big")
+    assert not any(wanted in name or ".part-" in name for name in files(tmp_path))
 
 
 def test_a_security_update_is_found_where_it_moved(mirror: Mirror, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from modelcrate_layers.serving.modelcrate_server.settings import Process, Settin
 
 def test_defaults(tmp_path: Path) -> None:
     settings = read_settings({"AML_APP_ROOT": str(tmp_path)})
-    assert settings.process == Process("0.0.0.0", 5001, None, 1, 300, False)
+    assert settings.process == Process("0.0.0.0", 5001, None, 1, 300, 30, False)
     assert settings.scoring_timeout_ms == 3_600_000
     assert (settings.service.name, settings.service.version, settings.service.path_prefix) == ("ML service", "1.0", "")
     assert not any((settings.departures.encode_numpy, settings.departures.bad_input_is_400, settings.departures.probes))

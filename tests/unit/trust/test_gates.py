@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.checks import check
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
-from modelcrate.trust.gates import inspect
+from modelcrate.trust.gates import gate, inspect
 from modelcrate.trust.secrets import secrets_in
 from modelcrate_layers.errors import SourceError
 from support.pickles import EVIL, calls
@@ -51,7 +50,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_a_clean_project_passes_in_silence(project: Project, tmp_path: Path) -> None:
-    assert check(project, tmp_path) == ()
+    assert gate(project, tmp_path) == ()
 
 
 @pytest.mark.parametrize("kind", SECRETS)
@@ -60,7 +59,7 @@ def test_each_secret_is_found_and_never_repeated(kind: str, project: Project, tm
     (tmp_path / "src" / name).parent.mkdir(exist_ok=True)
     (tmp_path / "src" / name).write_text(text)
     with pytest.raises(SourceError, match=f"would put {kind} into the image") as caught:
-        check(project, tmp_path)
+        gate(project, tmp_path)
     assert text.split()[-1] not in str(caught.value)
     assert caught.value.exit_code == 3
 
@@ -91,7 +90,7 @@ def test_secrets_are_told_with_their_line() -> None:
 def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/evil.pkl").write_bytes(EVIL)
     with pytest.raises(SourceError, match="would run code") as caught:
-        check(project, tmp_path)
+        gate(project, tmp_path)
     assert "posix.system" in str(caught.value)
 
 
@@ -123,7 +122,7 @@ def test_secrets_can_be_told_only_or_not_at_all(project: Project, tmp_path: Path
 def test_a_damaged_header_ends_the_build(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/w.safetensors").write_bytes(b"12345678{}")
     with pytest.raises(SourceError, match="damaged"):
-        check(project, tmp_path)
+        gate(project, tmp_path)
 
 
 def test_a_pickle_in_the_source_folder_is_looked_at(project: Project, tmp_path: Path) -> None:
@@ -137,22 +136,3 @@ def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> N
         inspect(replace(project, gates=Gates(unsafe_pickle="refuse", allow=("my.thing:Model",))), tmp_path).refused
         == ()
     )
-
-
-def test_a_good_file_is_remembered_and_a_changed_one_is_read_again(project: Project, tmp_path: Path) -> None:
-    import os
-
-    for path in (tmp_path / "src").iterdir():
-        os.utime(path, (1_000_000_000, 1_000_000_000))
-    inspect(project, tmp_path, tmp_path / "known")
-    assert not list((tmp_path / "known").rglob("*")), "the change time is of now: nothing is remembered yet"
-    from modelcrate.trust import gates
-    from modelcrate_layers.sources import Stamp
-
-    (file, *_) = gates.guarded(project, tmp_path)
-    mark = gates._mark(file, project.gates, tmp_path / "known")
-    mark.parent.mkdir(parents=True)
-    mark.touch()
-    Path(file.path).write_bytes(EVIL)
-    assert len(inspect(project, tmp_path, tmp_path / "known").refused) == 1
-    assert gates._settled(Stamp(1, 1, 1, 1, 1))

@@ -11,7 +11,7 @@ import pytest
 from modelcrate.cli import main
 from modelcrate.pipeline import read
 from modelcrate.project.values import LayoutBase
-from modelcrate.resolve.base import resolve_foreign
+from modelcrate.resolve.foreign import resolve_foreign
 from modelcrate.settings import Settings
 from modelcrate.trust.bases import check_base
 from modelcrate.trust.policy import read_policy
@@ -59,7 +59,7 @@ def test_verify_refuses_with_its_exit_code(project: Path, capsys: pytest.Capture
     said(capsys, "keygen", "k")
     said(capsys, "build", str(project), "-o", "oci:out:1", "--offline")
     assert "not signed by any of these keys" in said(capsys, "verify", "oci:out:1", "--key", "k.pub", code=5)
-    assert "nothing to verify with" in said(capsys, "verify", "oci:out:1", code=2)
+    assert "all as they should be" in said(capsys, "verify", "oci:out:1")
     assert "signed oci:out:1" in said(capsys, "sign", "oci:out:1", "--key", "k.key")
     said(capsys, "verify", "oci:out:1", "--key", "k.pub")
 
@@ -123,7 +123,7 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
     )
     (project / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
     (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
-    request = read(project)
+    request = read(project, Settings(tmp_path / "home"))
     settings = Settings(tmp_path / "home")
     base = request.project.base
     assert isinstance(base, LayoutBase)

@@ -116,7 +116,7 @@ def test_what_is_said_travels_with_copies(
     sign(find(address, settings), "demo", signer)
     digest = find(address, settings).descriptor.digest
     target = {"store": "copy:2", "oci": f"{tmp_path}/other:1"}.get(way[1], f"{tmp_path}/copy.tar")
-    parse(f"{way[1]}:{target}").deliver(find(address, settings).with_attached(), settings, silent)
+    parse(f"{way[1]}:{target}").deliver(find(address, settings).copy(), settings, silent)
     verified = proven(find(target if way[1] == "store" else f"{way[1]}:{target}", settings), signer.public)
     assert verified.digest == digest
 
@@ -140,7 +140,7 @@ def test_an_archive_for_docker_is_not_signed(
 ) -> None:
     address = placed("oci")
     sign(find(address, settings), "demo", signer)
-    parse(f"docker-archive:{tmp_path}/d.tar").deliver(find(address, settings).with_attached(), settings, silent)
+    parse(f"docker-archive:{tmp_path}/d.tar").deliver(find(address, settings).copy(), settings, silent)
     with pytest.raises(UserError, match="can't be signed"):
         sign(find(f"docker-archive:{tmp_path}/d.tar", settings), "demo", signer)
 

@@ -1,9 +1,15 @@
-"""The Debian base: signed indexes, versions, dependencies, mirrors. What others need of it is `resolve_debian` and `fetch_debs`."""
+"""The Debian base: signed indexes, versions, dependencies, mirrors. What others need of it is named here, imported when it is used."""
 
-from modelcrate.resolve.debian.mirrors import Mirrors, choose_mirrors
-from modelcrate.resolve.debian.pin import DebianWanted, PinnedDeb, debs_in, fetch_debs, resolve_debian
-from modelcrate.resolve.debian.release import Freshness, Keyring
-from modelcrate.resolve.debian.releases import known_release
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.debian.mirrors import Mirrors, choose_mirrors
+    from modelcrate.resolve.debian.pin import DebianWanted, fetch_debs, resolve_debian
+    from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
+    from modelcrate.resolve.debian.release import Freshness, Keyring
+    from modelcrate.resolve.debian.releases import known_release
 
 __all__ = [
     "DebianWanted",
@@ -17,3 +23,20 @@ __all__ = [
     "known_release",
     "resolve_debian",
 ]
+
+_HOMES = {
+    "mirrors": ("Mirrors", "choose_mirrors"),
+    "pin": ("DebianWanted", "fetch_debs", "resolve_debian"),
+    "pinned": ("PinnedDeb", "debs_in"),
+    "release": ("Freshness", "Keyring"),
+    "releases": ("known_release",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)

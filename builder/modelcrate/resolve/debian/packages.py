@@ -6,10 +6,11 @@ A list has 45 MB and some 64,000 stanzas, of which a base needs forty: all that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from modelcrate.resolve.debian.pinned import MAX_DEB, NAME, POOL
 from modelcrate.resolve.debian.versions import Key, version_key
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
@@ -17,13 +18,12 @@ from modelcrate_layers.errors import IntegrityError
 MAX_LIST = 256 << 20
 """Bytes of an unpacked list; Debian's largest has about 50 MB."""
 
-MAX_DEB = 4 << 30
-"""Bytes of one package."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
-POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
+
+
+Text = bytes | bytearray
+"""A list as it was unpacked; never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,25 @@ class Package:
 
 
 class Packages:
-    """The stanzas of several lists, by name. Not a frozen value: what was parsed is kept."""
+    """The stanzas of several lists, by name. Not a frozen value: what was parsed is kept.
 
-    def __init__(self, lists: Sequence[tuple[str, bytes]]) -> None:
+    A name is kept with the place where it stands, so that the lists are in memory once and not in pieces, too.
+    """
+
+    def __init__(self, lists: Sequence[tuple[str, Text]]) -> None:
         """`lists` are pairs of an archive and the text of a list; of equal versions the earlier list's counts."""
-        self._stanzas: dict[bytes, list[tuple[str, bytes]]] = {}
+        self._lists = lists
         self._parsed: dict[str, Package | None] = {}
-        for archive, text in lists:
-            for stanza in text.split(b"\n\n"):
-                name = stanza[9 : stanza.find(b"\n")] if stanza.startswith(b"Package: ") else _name(stanza)
-                if name:
-                    self._stanzas.setdefault(name, []).append((archive, stanza))
+        self._places: dict[bytes, list[tuple[int, int]]] = {}
+        for number, (_, text) in enumerate(lists):
+            for at in _lines(text, b"Package: "):
+                self._places.setdefault(_value(text, at), []).append((number, at))
 
     def get(self, name: str) -> Package | None:
         """The highest version of a package that any of the lists has."""
         if name not in self._parsed:
-            found = [_package(archive, stanza) for archive, stanza in self._stanzas.get(name.encode(), ())]
+            places = self._places.get(name.encode(), ())
+            found = [_package(self._lists[number][0], _stanza(self._lists[number][1], at)) for number, at in places]
             self._parsed[name] = max(found, key=lambda package: package.key, default=None)
         return self._parsed[name]
 
@@ -88,29 +91,43 @@ class Packages:
 
     @property
     def names(self) -> list[str]:
-        return sorted(name.decode("utf-8", "replace") for name in self._stanzas)
+        return sorted(name.decode("utf-8", "replace") for name in self._places)
 
     @cached_property
     def _provided(self) -> Mapping[str, list[str]]:
-        """Which packages provide a name: one search through all stanzas, when the first virtual name is asked for."""
+        """Which packages provide a name: one search through all lists, when the first virtual name is asked for."""
         found: dict[str, set[str]] = {}
-        for name, stanzas in self._stanzas.items():
-            for _, stanza in stanzas:
-                start = stanza.find(b"\nProvides: ")
-                if start >= 0:
-                    line = stanza[start + 11 : stanza.find(b"\n", start + 1) % (len(stanza) + 1)]
-                    for atom in line.split(b","):
-                        virtual = atom.partition(b"(")[0].partition(b":")[0].strip().decode("utf-8", "replace")
-                        found.setdefault(virtual, set()).add(name.decode("utf-8", "replace"))
+        for _, text in self._lists:
+            for at in _lines(text, b"Provides: "):
+                stanza = _stanza(text, at)
+                name = _value(stanza, next(_lines(stanza, b"Package: "), len(stanza))).decode("utf-8", "replace")
+                for atom in _value(text, at).split(b","):
+                    virtual = atom.partition(b"(")[0].partition(b":")[0].strip().decode("utf-8", "replace")
+                    found.setdefault(virtual, set()).add(name)
         return {virtual: sorted(names) for virtual, names in found.items()}
 
 
-def _name(stanza: bytes) -> bytes:
-    """The name in a stanza that does not begin with it."""
-    match = re.search(rb"^Package: *(\S+)", stanza, re.MULTILINE)
-    if match is None and stanza.strip():
-        raise IntegrityError(f"a list of packages has a stanza without a name: {stanza[:60]!r}")
-    return match[1] if match else b""
+def _lines(text: Text, start: bytes) -> Iterator[int]:
+    """Where the values of the lines that begin like this stand."""
+    if text.startswith(start):
+        yield len(start)
+    start = b"\n" + start
+    at = 0
+    while (at := text.find(start, at)) >= 0:
+        at += len(start)
+        yield at
+
+
+def _value(text: Text, at: int) -> bytes:
+    """The rest of a line."""
+    end = text.find(b"\n", at)
+    return bytes(text[at : end if end >= 0 else len(text)]).strip()
+
+
+def _stanza(text: Text, at: int) -> bytes:
+    """The stanza around a place."""
+    start, end = text.rfind(b"\n\n", 0, at), text.find(b"\n\n", at)
+    return bytes(text[start + 2 if start >= 0 else 0 : end if end >= 0 else len(text)])
 
 
 def _package(archive: str, stanza: bytes) -> Package:
@@ -120,7 +137,7 @@ def _package(archive: str, stanza: bytes) -> Package:
         raise IntegrityError(f"a list of packages is not UTF-8: {stanza[:60]!r}") from None
     name, size, digest = found.get("Package", ""), found.get("Size", ""), found.get("SHA256", "")
     version, pool = found.get("Version", ""), found.get("Filename", "")
-    if not _NAME.fullmatch(name) or not POOL.fullmatch(pool) or not _SHA256.fullmatch(digest):
+    if not NAME.fullmatch(name) or not POOL.fullmatch(pool) or not _SHA256.fullmatch(digest):
         raise IntegrityError(f"a list of packages has no good name, path or SHA-256 for {name[:80]!r}")
     if not re.fullmatch(r"[0-9]{1,12}", size) or int(size) > MAX_DEB:
         raise IntegrityError(f"a list of packages has a bad size for {name}: {size[:40]!r}")

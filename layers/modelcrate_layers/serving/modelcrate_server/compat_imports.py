@@ -21,6 +21,8 @@ STAND_INS: dict[str, str | None] = {
     "azureml.contrib.services": None,
     "azureml.contrib.services.aml_request": ".raw_http",
     "azureml.contrib.services.aml_response": ".response",
+    "azureml.core": ".model_path",
+    "azureml.core.model": ".model_path",
     _AZURE: None,
     f"{_AZURE}.api": None,
     f"{_AZURE}.api.aml_request": ".raw_http",
@@ -46,7 +48,7 @@ class _StandIns(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         if fullname not in STAND_INS:
             return None
-        return ModuleSpec(fullname, self, origin="modelcrate_server", is_package=STAND_INS[fullname] is None)
+        return ModuleSpec(fullname, self, origin="modelcrate_server", is_package=_has_more(fullname))
 
     def exec_module(self, module: ModuleType) -> None:
         source = STAND_INS[module.__name__]
@@ -54,6 +56,11 @@ class _StandIns(MetaPathFinder, Loader):
             return
         contents = vars(importlib.import_module(source, __package__))
         module.__dict__.update((key, value) for key, value in contents.items() if not key.startswith("__"))
+
+
+def _has_more(name: str) -> bool:
+    """Whether a name is a package: it is empty, or there are names below it."""
+    return STAND_INS[name] is None or any(other.startswith(f"{name}.") for other in STAND_INS)
 
 
 _FINDER = _StandIns()

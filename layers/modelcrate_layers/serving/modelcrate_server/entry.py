@@ -62,9 +62,8 @@ def load_entry(settings: Settings) -> Entry:
 
 
 def _imported(settings: Settings) -> ModuleType:
-    for folder in (settings.app_root, os.path.join(settings.app_root, settings.source_dir)):
-        if folder not in sys.path:
-            sys.path.append(folder)
+    sources = [os.path.join(settings.app_root, settings.source_dir)] if settings.source_dir else []
+    sys.path += [folder for folder in (settings.app_root, *sources) if folder not in sys.path]
     if not settings.entry_script:
         return importlib.import_module("main")
     path = os.path.join(settings.app_root, settings.entry_script)

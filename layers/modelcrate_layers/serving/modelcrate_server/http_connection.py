@@ -14,9 +14,9 @@ from urllib.parse import unquote
 
 from .response import error
 
-IDLE_SECONDS = 75
-"""How long a client may be silent, between requests or within one."""
-MAX_LINE = 65536
+MAX_REQUEST_LINE = 4094
+"""As gunicorn has it."""
+MAX_CHUNK_LINE = 4096
 
 _log = logging.getLogger("azmlinfsrv")
 
@@ -53,16 +53,19 @@ class Connection(BaseHTTPRequestHandler):
     """Reads requests until the client goes, hands each to the server's queue, and writes what comes back."""
 
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one piece
 
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.client_timeout or None)  # type: ignore[attr-defined]  # a runner_plain._Server
+
     def handle_one_request(self) -> None:
         try:
-            self.raw_requestline = self.rfile.readline(MAX_LINE + 1)
+            self.raw_requestline = self.rfile.readline(MAX_REQUEST_LINE + 3)
             if not self.raw_requestline:
                 self.close_connection = True
-            elif len(self.raw_requestline) > MAX_LINE:
+            elif len(self.raw_requestline.rstrip(b"\r\n")) > MAX_REQUEST_LINE:
                 self._refuse(414, "the request line is too long")
             elif self.parse_request():
                 self._answer()
@@ -107,7 +110,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def _chunks(self) -> Any:
         while True:
-            text = self.rfile.readline(MAX_LINE).split(b";")[0].strip()
+            text = self.rfile.readline(MAX_CHUNK_LINE).split(b";")[0].strip()
             try:
                 size = int(text, 16) if text.isalnum() else -1
             except ValueError:
@@ -120,7 +123,7 @@ class Connection(BaseHTTPRequestHandler):
             if len(chunk) < size or self.rfile.read(2) != b"\r\n":
                 raise BadRequestError("a chunk ended early")
             yield chunk
-        while self.rfile.readline(MAX_LINE) not in (b"\r\n", b"\n", b""):
+        while self.rfile.readline(MAX_CHUNK_LINE) not in (b"\r\n", b"\n", b""):
             pass  # trailer fields say nothing to a scoring script
 
     def _environ(self, body: bytes) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def _read(environ: Mapping[str, Any], length: int | None, limit: int | None) -> 
     parts: list[bytes] = []
     size = 0
     while wanted is None or size < wanted:
-        part = stream.read(_CHUNK if wanted is None else min(_CHUNK, wanted - size))
+        part = _next_part(stream, _CHUNK if wanted is None else min(_CHUNK, wanted - size))
         if not part:
             break
         parts.append(part)
@@ -183,6 +183,13 @@ def _read(environ: Mapping[str, Any], length: int | None, limit: int | None) -> 
     if wanted is not None and size < wanted:
         raise HttpError(400, "the client went away before its request was complete")
     return b"".join(parts)
+
+
+def _next_part(stream: Any, size: int) -> bytes:
+    try:
+        return bytes(stream.read(size))
+    except OSError as error:
+        raise HttpError(408, "the client was silent for too long, or went away") from error
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

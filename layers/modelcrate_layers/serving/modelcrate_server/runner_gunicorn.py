@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import HaltServer
+from gunicorn.workers.sync import SyncWorker
 
 from .settings import Process
 
@@ -21,7 +26,7 @@ def options(process: Process) -> dict[str, Any]:
     return {
         "bind": [f"{process.host}:{port}" for port in ports],
         "workers": process.workers,
-        "worker_class": "sync",
+        "worker_class": _worker_class(process.client_timeout),
         "timeout": process.worker_timeout,
         "graceful_timeout": 30,
         "preload_app": process.preload,
@@ -38,7 +43,22 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
 
     Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
     """
-    _Application(make_app, options(process)).run()
+    try:
+        _Application(make_app, options(process)).run()
+    except HaltServer as halt:  # a second worker that can't boot, while gunicorn already ends because of the first
+        sys.exit(halt.exit_status)
+
+
+def _worker_class(client_timeout: int) -> type:
+    """A sync worker that gives up a client which is silent for too long: until then nobody else is served by it."""
+
+    class Worker(SyncWorker):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
+        def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
+            # the receiving side only: a large answer may take as long as the client needs
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", client_timeout, 0))
+            super().handle(listener, client, addr)
+
+    return Worker
 
 
 class _Application(BaseApplication):  # type: ignore[misc]  # of the image's gunicorn, which has no types here

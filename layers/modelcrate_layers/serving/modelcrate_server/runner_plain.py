@@ -33,7 +33,7 @@ def serve(make_app: Callable[[], Any], process: Process) -> None:
     app = make_app()
     waiting: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()  # simple: its put may interrupt its get
     ports = [process.port] if process.health_port is None else [process.port, process.health_port]
-    servers = [_Server((process.host, port), waiting) for port in ports]
+    servers = [_Server((process.host, port), waiting, process.client_timeout) for port in ports]
     _when_told_to_end(lambda: waiting.put(None))
     for server in servers:
         threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
@@ -78,8 +78,10 @@ class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], waiting: queue.SimpleQueue[Exchange | None]) -> None:
-        self.waiting = waiting
+    def __init__(
+        self, address: tuple[str, int], waiting: queue.SimpleQueue[Exchange | None], client_timeout: int
+    ) -> None:
+        self.waiting, self.client_timeout = waiting, client_timeout
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, Connection)
 

@@ -67,13 +67,15 @@ class Departures:
 
 @dataclass(frozen=True)
 class Process:
-    """Sockets and workers. Without a health port there is one listener."""
+    """Sockets and workers. Without a health port there is one listener. A client that is silent for `client_timeout`
+    seconds while it owes us bytes is given up; 0 waits for ever."""
 
     host: str
     port: int
     health_port: int | None
     workers: int
     worker_timeout: int
+    client_timeout: int
     preload: bool
 
 
@@ -210,5 +212,6 @@ def _process(environ: Mapping[str, str]) -> Process:
         health_port=None if health == port else health,
         workers=_number(environ, "WORKER_COUNT", 1, low=1),
         worker_timeout=_number(environ, "WORKER_TIMEOUT", 300, low=0),
+        client_timeout=_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
         preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from modelcrate.image import Image, ImageLayer, environment
+from modelcrate.events import Emit, silent
+from modelcrate.image import Image, environment
 from modelcrate.inputs import Found, archive, layout
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -18,35 +17,16 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
+from modelcrate.resolve.below import Below
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import LockedError, UserError
-from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.errors import LockedError, UserError, placed
 
 ForeignBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """A resolved base for one platform.
-
-    `layers` are somebody else's and stay as they are; `kinds` are those that we make. `interpreter` is the absolute path of its
-    Python and `python` that one's version; both are empty where there is none. `glibc` decides which wheels run on it.
-    """
-
-    name: str
-    config: Mapping[str, Any] = field(repr=False, hash=False)
-    layers: tuple[ImageLayer, ...] = ()
-    kinds: tuple[LayerKind, ...] = ()
-    interpreter: str = ""
-    python: str = ""
-    glibc: tuple[int, int] = (2, 28)
-    digest: Digest | None = None
-    reference: str = ""
 
 
 def resolve_foreign(
@@ -56,8 +36,23 @@ def resolve_foreign(
     folder: Path,
     settings: Settings,
     digest: Digest | None = None,
+    emit: Emit = silent,
 ) -> Below:
     """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
+    path = getattr(base, "path", None)
+    with placed(str(folder / path) if path else f"base {base}"):
+        return _foreign(base, platform, python, folder, settings, digest, emit)
+
+
+def _foreign(
+    base: ForeignBase,
+    platform: Platform,
+    python: str | None,
+    folder: Path,
+    settings: Settings,
+    digest: Digest | None,
+    emit: Emit,
+) -> Below:
     if isinstance(base, ScratchBase):
         return Below(
             "scratch",
@@ -66,11 +61,11 @@ def resolve_foreign(
             python=python or "",
         )
     if isinstance(base, RootfsBase):
-        layer = read_rootfs(folder / base.path, settings)
+        layer = read_rootfs(folder / base.path, settings, emit)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return _with_python(
-            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings
+            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings, emit
         )
     image = find_base(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
@@ -78,7 +73,7 @@ def resolve_foreign(
     remote = isinstance(base, RegistryBase)
     reference = str(base) if remote else ""
     below = Below(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
-    return _with_python(below, base.interpreter, python, settings, look=not remote)
+    return _with_python(below, base.interpreter, python, settings, emit, look=not remote)
 
 
 def find_base(
@@ -102,18 +97,19 @@ def find_base(
 
 
 def _with_python(
-    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, look: bool = True
+    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, emit: Emit, look: bool = True
 ) -> Below:
-    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it."""
+    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it.
+
+    A base on this machine is looked through in any case: what it claims and where its members lead is checked then.
+    """
+    seen = [path for layer in below.layers for path in scan(layer, settings.cache, emit).interpreters] if look else []
     if given is not None:
         version = re.search(r"python(3\.[0-9]+)$", str(given))
         return _python(below, str(given), python or (version[1] if version else ""))
     told = re.match(r"(3\.[0-9]+)\b", environment(below.config).get("PYTHON_VERSION", ""))
     if told:
         return _python(below, f"/usr/local/bin/python{told[1]}", told[1], python)
-    if not look:
-        return below
-    seen = [path for layer in below.layers for path in scan(layer, settings.cache).interpreters]
     fitting = [path for path in seen if python is None or path.endswith(f"python{python}")]
     if fitting:
         return _python(below, fitting[0], fitting[0].rpartition("python")[2])

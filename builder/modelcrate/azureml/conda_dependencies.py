@@ -1,0 +1,171 @@
+"""What an environment is made of, in conda's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, spec
+from modelcrate_layers.errors import SourceError, UserError
+
+
+class CondaDependencies:
+    """Packages of conda and pip, channels and Python's version. A builder, as in the original: it changes as it is called.
+
+    Without a version of Python the base decides; the original would take 3.10.
+    """
+
+    def __init__(self, conda_dependencies_file_path: str | None = None) -> None:
+        self._spec = CondaSpec() if conda_dependencies_file_path is None else _read(Path(conda_dependencies_file_path))
+
+    @staticmethod
+    def create(
+        pip_indexurl: str | None = None,
+        pip_packages: Sequence[str] | None = None,
+        conda_packages: Sequence[str] | None = None,
+        python_version: str | None = None,
+        pin_sdk_version: bool = True,
+    ) -> CondaDependencies:
+        """A new one. `pin_sdk_version` is about the original's own packages, of which none go into an image."""
+        made = CondaDependencies()
+        if pip_indexurl:
+            made.set_pip_index_url(pip_indexurl)
+        for each in pip_packages or ():
+            made.add_pip_package(each)
+        for each in conda_packages or ():
+            made.add_conda_package(each)
+        if python_version:
+            made.set_python_version(python_version)
+        return made
+
+    @property
+    def spec(self) -> CondaSpec:
+        """The same as a value."""
+        return self._spec
+
+    @property
+    def python_version(self) -> str | None:
+        return self._spec.python
+
+    @property
+    def conda_packages(self) -> list[str]:
+        return list(self._spec.packages)
+
+    @property
+    def conda_channels(self) -> list[str]:
+        return list(self._spec.channels)
+
+    @property
+    def pip_packages(self) -> list[str]:
+        return [line for line in self._spec.pip if not line.startswith("-")]
+
+    @property
+    def pip_options(self) -> list[str]:
+        return [line for line in self._spec.pip if line.startswith("-")]
+
+    def add_conda_package(self, conda_package: str) -> None:
+        """`python=3.11` among them sets the version of Python."""
+        name = package_name(conda_package)
+        kept = [line for line in self._spec.packages if package_name(line) != name]
+        self._set(packages=[*kept, conda_package])
+
+    def remove_conda_package(self, conda_package: str) -> None:
+        self._set(packages=[line for line in self._spec.packages if line != conda_package])
+
+    def add_pip_package(self, pip_package: str) -> None:
+        """Another requirement of the same package is replaced."""
+        name = _pip_name(pip_package)
+        kept = [line for line in self._spec.pip if line.startswith("-") or _pip_name(line) != name]
+        self._set(pip=[*kept, pip_package])
+
+    def remove_pip_package(self, pip_package: str) -> None:
+        self._set(pip=[line for line in self._spec.pip if line != pip_package])
+
+    def add_channel(self, channel: str) -> None:
+        if channel not in self._spec.channels:
+            self._set(channels=[*self._spec.channels, channel])
+
+    def remove_channel(self, channel: str) -> None:
+        self._set(channels=[each for each in self._spec.channels if each != channel])
+
+    def set_pip_option(self, pip_option: str) -> None:
+        """An option of pip, such as `--extra-index-url URL`; an earlier one of the same name is replaced."""
+        if not pip_option.startswith("-"):
+            raise UserError(f"not an option of pip: {pip_option[:60]!r}")
+        word = pip_option.split()[0]
+        self._set(pip=[pip_option, *(line for line in self._spec.pip if line.split()[0] != word)])
+
+    def remove_pip_option(self, pip_option: str) -> None:
+        self._set(pip=[line for line in self._spec.pip if line.split()[0] != pip_option.split()[0]])
+
+    def set_pip_index_url(self, index_url: str) -> None:
+        self.set_pip_option(index_url if index_url.startswith("-") else f"--index-url {index_url}")
+
+    def set_pip_requirements(self, pip_requirements: Sequence[str]) -> None:
+        """These instead of all that are there; the options stay."""
+        self._set(pip=[*self.pip_options, *pip_requirements])
+
+    def set_python_version(self, version: str) -> None:
+        self._set(packages=[*self._spec.packages, f"python={version}"])
+
+    def serialize_to_string(self) -> str:
+        """The text of a conda environment file."""
+        return conda_text(self._spec)
+
+    def save_to_file(self, base_directory: str, conda_file_path: str | None = None) -> str:
+        """Write the file below a folder; the result is its name there."""
+        name = conda_file_path or "conda_dependencies.yml"
+        Path(base_directory, name).write_text(self.serialize_to_string(), encoding="utf-8")
+        return name
+
+    def save(self, path: str | None = None) -> str:
+        place = Path(path or "conda_dependencies.yml")
+        place.write_text(self.serialize_to_string(), encoding="utf-8")
+        return str(place)
+
+    @staticmethod
+    def merge_requirements(requirements: Sequence[str]) -> list[str]:
+        """Requirements with those of the same package joined: `a>=1` and `a<2` are `a>=1,<2`."""
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        joined: dict[str, Requirement] = {}
+        for line in requirements:
+            try:
+                each = Requirement(line)
+            except InvalidRequirement:
+                raise UserError(f"not a requirement: {line[:80]!r}") from None
+            other = joined.setdefault(_pip_name(line), each)
+            if other is not each:
+                other.specifier &= each.specifier
+                other.extras |= each.extras
+        return [str(each) for each in joined.values()]
+
+    def _set(
+        self,
+        packages: Sequence[str] | None = None,
+        pip: Sequence[str] | None = None,
+        channels: Sequence[str] | None = None,
+    ) -> None:
+        now = self._spec
+        python = [f"python={now.python}"] if now.python else []
+        self._spec = spec(
+            now.name,
+            now.channels if channels is None else channels,
+            [*python, *(now.packages if packages is None else packages)],
+            now.pip if pip is None else pip,
+        )
+
+
+def _read(path: Path) -> CondaSpec:
+    try:
+        return parse_conda(path.read_bytes(), str(path))
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+
+
+def _pip_name(line: str) -> str:
+    """The normalised name of a requirement (PEP 503), as far as it has one."""
+    import re
+
+    match = re.match(r"\s*([A-Za-z0-9._-]+)", line)
+    return re.sub(r"[-_.]+", "-", match[1]).lower() if match else line

@@ -1,0 +1,193 @@
+"""The environment that a model is served in: base, packages, variables."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from modelcrate.azureml.conda_dependencies import CondaDependencies
+from modelcrate.azureml.container_registry import ContainerRegistry
+from modelcrate.azureml.sections import DockerSection, PythonSection
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import SourceError, UserError
+
+DEFINITION = "azureml_environment.json"
+CONDA = "conda_dependencies.yml"
+DOCKERFILE = "BaseDockerfile"
+
+_NO_SERVICE = "environments are kept in files here: save_to_directory, and load_from_directory"
+
+
+class Environment:
+    """A name with a Docker and a Python section and variables. Scripts fill it in field by field, so it is not frozen.
+
+    `environment_variables` begin empty (the original has an example in it). `inferencing_stack_version` may say `latest`: modelcrate
+    puts its server on top of any base anyway.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise UserError("an environment has a name")
+        self.name = name
+        self.version: str | None = None
+        self.asset_id: str | None = None
+        self.docker = DockerSection()
+        self.python = PythonSection()
+        self.environment_variables: dict[str, str] = {}
+        self.inferencing_stack_version: str | None = None
+        self.spark: object = None
+        self.databricks: object = None
+        self.r: object = None
+
+    def __repr__(self) -> str:
+        return f"Environment(name={self.name!r}, base_image={self.docker.base_image!r})"
+
+    @staticmethod
+    def from_conda_specification(name: str, file_path: str) -> Environment:
+        made = Environment(name)
+        made.python.conda_dependencies = CondaDependencies(file_path)
+        return made
+
+    @staticmethod
+    def from_pip_requirements(name: str, file_path: str, pip_version: str | None = None) -> Environment:
+        """The lines of a requirements file. `pip_version` means nothing to an image without pip."""
+        made = Environment(name)
+        made.python.conda_dependencies = CondaDependencies.create(pip_packages=_requirements(Path(file_path)))
+        return made
+
+    @staticmethod
+    def from_docker_image(
+        name: str,
+        image: str,
+        container_registry: ContainerRegistry | None = None,
+        conda_specification: str | None = None,
+        pip_requirements: str | None = None,
+    ) -> Environment:
+        """An image below; without packages of its own, it has to bring all of them."""
+        if conda_specification and pip_requirements:
+            raise UserError("a conda specification and pip requirements at once", hint="keep one of them")
+        made = Environment(name)
+        if conda_specification:
+            made = Environment.from_conda_specification(name, conda_specification)
+        elif pip_requirements:
+            made = Environment.from_pip_requirements(name, pip_requirements)
+        else:
+            made.python.user_managed_dependencies = True
+        made.docker.base_image = image
+        made.docker.base_image_registry = container_registry or ContainerRegistry()
+        return made
+
+    @staticmethod
+    def from_dockerfile(
+        name: str, dockerfile: str, conda_specification: str | None = None, pip_requirements: str | None = None
+    ) -> Environment:
+        """A Dockerfile's text, or the path of one; what it may say is seen when the image is built: FROM, ENV and LABEL."""
+        made = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
+        path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
+        made.docker.base_image = None
+        made.docker.base_dockerfile = path.read_text(encoding="utf-8") if path and path.is_file() else dockerfile
+        return made
+
+    @staticmethod
+    def from_docker_build_context(name: str, docker_build_context: object) -> Environment:
+        raise UserError(
+            "a build context is built by running its commands, which takes an engine",
+            hint="build it once with one, and name the image: Environment.from_docker_image",
+        )
+
+    @staticmethod
+    def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment:
+        raise UserError(
+            "an environment of this machine is not for the image's platform",
+            hint=f"export it: conda env export -n {conda_environment_name} --from-history; then from_conda_specification",
+        )
+
+    @staticmethod
+    def add_private_pip_wheel(workspace: object, file_path: str, exist_ok: bool = False) -> str:
+        raise UserError(
+            f"{file_path} has nowhere to be uploaded to",
+            hint="name the folder of your wheels: conda_dependencies.set_pip_option('--find-links FOLDER')",
+        )
+
+    def clone(self, new_name: str) -> Environment:
+        made = copy.deepcopy(self)
+        made.name, made.version = new_name, None
+        return made
+
+    def save_to_directory(self, path: str, overwrite: bool = False) -> None:
+        """The definition as JSON, the conda file, and the base's Dockerfile, if there is one. No password is written."""
+        folder = Path(path)
+        if folder.exists() and any(folder.iterdir()) and not overwrite:
+            raise UserError(f"{path} is not empty", hint="overwrite=True replaces what is in it")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DEFINITION).write_text(json.dumps(self._definition(), indent=4) + "\n", encoding="utf-8")
+        if self.python.conda_dependencies is not None:
+            self.python.conda_dependencies.save_to_file(str(folder), CONDA)
+        if self.docker.base_dockerfile is not None:
+            (folder / DOCKERFILE).write_text(self.docker.base_dockerfile, encoding="utf-8")
+
+    @staticmethod
+    def load_from_directory(path: str) -> Environment:
+        folder = Path(path)
+        try:
+            facts = parse_object((folder / DEFINITION).read_bytes(), str(folder / DEFINITION))
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=str(folder / DEFINITION)) from None
+        made = Environment(str(facts.get("name") or ""))
+        made.environment_variables = {str(k): str(v) for k, v in (facts.get("environmentVariables") or {}).items()}
+        made.inferencing_stack_version = facts.get("inferencingStackVersion")
+        docker, python = facts.get("docker") or {}, facts.get("python") or {}
+        made.docker.base_image = docker.get("baseImage")
+        made.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
+        made.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
+        made.python.interpreter_path = str(python.get("interpreterPath") or "python")
+        conda, dockerfile = folder / CONDA, folder / DOCKERFILE
+        made.python.conda_dependencies = CondaDependencies(str(conda)) if conda.exists() else None
+        made.docker.base_dockerfile = dockerfile.read_text(encoding="utf-8") if dockerfile.exists() else None
+        return made
+
+    def register(self, workspace: object) -> Environment:
+        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
+
+    @staticmethod
+    def get(workspace: object, name: str, version: str | None = None) -> Environment:
+        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
+
+    @staticmethod
+    def list(workspace: object) -> dict[str, Environment]:
+        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
+
+    def build(self, workspace: object, image_build_compute: object = None) -> object:
+        raise UserError("an environment is built with the image that uses it", hint="Model.package builds both")
+
+    build_local = get_image_details = build
+
+    def _definition(self) -> dict[str, Any]:
+        docker = asdict(self.docker)
+        return {
+            "name": self.name,
+            "version": self.version,
+            "environmentVariables": self.environment_variables,
+            "inferencingStackVersion": self.inferencing_stack_version,
+            "docker": {
+                "baseImage": docker["base_image"],
+                "registryAddress": self.docker.base_image_registry.address,
+                "platform": docker["platform"],
+            },
+            "python": {
+                "userManagedDependencies": self.python.user_managed_dependencies,
+                "interpreterPath": self.python.interpreter_path,
+            },
+        }
+
+
+def _requirements(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+    stripped = (line.partition(" #")[0].strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]

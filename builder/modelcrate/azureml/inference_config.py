@@ -1,0 +1,121 @@
+"""How a model is scored: the entry script, its folder, and the environment."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path, PurePosixPath
+
+from modelcrate.azureml.conda_dependencies import CondaDependencies
+from modelcrate.azureml.container_registry import ContainerRegistry
+from modelcrate.azureml.environment import Environment
+from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.serving.entry_check import check_entry
+
+RUNTIMES = ("python", "spark-py")
+CUDA_VERSIONS = ("9.0", "9.1", "10.0")
+_OLD = ("runtime", "conda_file", "extra_docker_file_steps", "enable_gpu", "cuda_version", "base_image")
+
+
+class InferenceConfig:
+    """The entry script is looked at when this is made: it parses, and has `init` and `run`.
+
+    The parameters of the time before environments still work, each with a DeprecationWarning, as far as they can without an engine.
+    """
+
+    def __init__(
+        self,
+        entry_script: str | None = None,
+        runtime: str | None = None,
+        conda_file: str | None = None,
+        extra_docker_file_steps: str | None = None,
+        source_directory: str | None = None,
+        enable_gpu: bool | None = None,
+        description: str | None = None,
+        base_image: str | None = None,
+        base_image_registry: ContainerRegistry | None = None,
+        cuda_version: str | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        given = (runtime, conda_file, extra_docker_file_steps, enable_gpu, cuda_version, base_image)
+        old: dict[str, object] = {name: value for name, value in zip(_OLD, given, strict=True) if value is not None}
+        _check_old(old, environment)
+        _check_registry(base_image_registry)
+        if not entry_script:
+            raise UserError("an entry script is needed", hint="InferenceConfig(entry_script='score.py', ...)")
+        self.source_directory = source_directory
+        self.entry_script = PurePosixPath(entry_script.replace("\\", "/")).as_posix()
+        self.description = description
+        self.environment = environment if environment is not None else _environment(old, base_image_registry)
+        self._check_script()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that the original sets for the container."""
+        if self.source_directory is None:
+            return {"AZUREML_ENTRY_SCRIPT": self.entry_script}
+        base = Path(self.source_directory).resolve().name
+        return {"AZUREML_ENTRY_SCRIPT": f"{base}/{self.entry_script}", "AZUREML_SOURCE_DIRECTORY": base}
+
+    @property
+    def script(self) -> Path:
+        """Where the script is on this machine."""
+        return Path(self.source_directory or "", self.entry_script)
+
+    def _check_script(self) -> None:
+        if self.source_directory is not None and not Path(self.source_directory).is_dir():
+            raise SourceError("the source directory is not there", where=self.source_directory)
+        try:
+            source = self.script.read_bytes()
+        except OSError as fault:
+            raise SourceError(f"the entry script can't be read: {fault.strerror}", where=str(self.script)) from None
+        faults = check_entry(source, self.entry_script)
+        if faults:
+            first, *rest = faults
+            first.also = tuple(rest)
+            raise first
+
+
+def _check_old(old: dict[str, object], environment: Environment | None) -> None:
+    if environment is not None and old:
+        raise UserError(
+            f"an environment and {', '.join(old)} at once", hint="say it in the environment; the parameters are old"
+        )
+    for name in old:
+        warnings.warn(f"{name} is deprecated: use environment", DeprecationWarning, stacklevel=4)
+    if old.get("runtime", "python") not in RUNTIMES:
+        raise UserError(f"not a runtime: {old['runtime']!r}", hint=f"expected {' or '.join(RUNTIMES)}")
+    if old.get("cuda_version", "9.0") not in CUDA_VERSIONS:
+        raise UserError(f"not a CUDA version: {old['cuda_version']!r}", hint=f"expected {', '.join(CUDA_VERSIONS)}")
+    if old.get("runtime") == "spark-py":
+        raise UserError("there is no Spark in an image of ours", hint="name a base that has it: base_image")
+    if old.get("enable_gpu") or old.get("cuda_version"):
+        raise UserError(
+            "these CUDA versions can't be had any more",
+            hint="today's wheels bring CUDA with them; or name a base that has it: Environment.from_docker_image",
+        )
+    if old.get("extra_docker_file_steps"):
+        raise UserError(
+            "steps of a Dockerfile take an engine that runs them",
+            hint="package with generate_dockerfile=True, add them to the Dockerfile, and build that",
+        )
+
+
+def _check_registry(registry: ContainerRegistry | None) -> None:
+    if registry is None:
+        return
+    parts = (registry.address, registry.username, registry.password)
+    if any(parts) and not all(parts):
+        raise UserError("a base image's registry needs address, username and password, or none of them")
+
+
+def _environment(old: dict[str, object], registry: ContainerRegistry | None) -> Environment | None:
+    """The environment that the old parameters mean; None where they say nothing, which is found wrong when it is packaged."""
+    if not old:
+        return None
+    made = Environment("inference")
+    if "conda_file" in old:
+        made.python.conda_dependencies = CondaDependencies(str(old["conda_file"]))
+    if "base_image" in old:
+        made.docker.base_image = str(old["base_image"])
+        made.docker.base_image_registry = registry or ContainerRegistry()
+    return made

@@ -1,0 +1,131 @@
+"""From the article's objects to a project: what `Model.package` builds is what a project file could have said."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from modelcrate.azureml.dockerfiles import parse_base
+from modelcrate.azureml.environment import Environment
+from modelcrate.azureml.inference_config import InferenceConfig
+from modelcrate.azureml.no_code import no_code
+from modelcrate.models.record import ModelRecord
+from modelcrate.project.conda import CondaSpec, as_requirement, package_name
+from modelcrate.project.values import Base, DebianBase, Dependencies, Entry, Project, RegisteredModel
+from modelcrate_layers.errors import UserError
+
+SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
+"""Packages that bring the original's server; an image has modelcrate's own, which answers the same."""
+
+_FLAGS = {"-i": "--index-url", "-f": "--find-links"}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A project, and what a person should know of how it came to be."""
+
+    project: Project
+    notices: tuple[str, ...] = ()
+
+
+def project_of(
+    name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None, gpu: bool = False
+) -> Made:
+    """The project for these models. Without a config, one model of a known framework is enough."""
+    models = tuple(RegisteredModel(record.name, record.version) for record in records)
+    if config is None:
+        script, requirements = no_code(list(records))
+        bare = Project(name, Entry(script), models, dependencies=Dependencies(requirements), workspace=workspace)
+        return Made(bare, (f"no inference config: {script.name}, with {', '.join(requirements)}",))
+    if config.environment is None:
+        raise UserError(
+            "the inference config has no environment", hint="InferenceConfig(..., environment=Environment('name'))"
+        )
+    source = Path(config.source_directory).absolute() if config.source_directory is not None else None
+    entry = Entry(Path(config.entry_script), source) if source else Entry(config.script.absolute())
+    return _in(config.environment, Project(name, entry, models, workspace=workspace))
+
+
+def _in(environment: Environment, project: Project) -> Made:
+    """The project in an environment."""
+    base, env, labels = _base(environment)
+    conda = environment.python.conda_dependencies
+    spec = CondaSpec() if environment.python.user_managed_dependencies or conda is None else conda.spec
+    if spec.packages:
+        raise conda_fault(spec)
+    dropped = [line for line in spec.pip if package_name(line) in SERVERS]
+    notices = tuple(
+        f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
+    )
+    needs = dependencies([line for line in spec.pip if line not in dropped])
+    made = replace(
+        project,
+        base=base,
+        python=spec.python,
+        dependencies=needs,
+        env={**env, **environment.environment_variables},
+        labels=labels,
+    )
+    return Made(made, notices)
+
+
+def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str]]:
+    """The base, with the variables and labels that its Dockerfile sets."""
+    docker, env, labels = environment.docker, {}, {}
+    given = [docker.base_image, docker.base_dockerfile, docker.build_context]
+    if sum(each is not None for each in given) > 1:
+        raise UserError("more than one base", hint="base_image, base_dockerfile or build_context: keep one of them")
+    if docker.build_context is not None:
+        raise UserError("a build context takes an engine", hint="build it once, and name the image: base_image")
+    image = docker.base_image
+    if docker.base_dockerfile is not None:
+        found = parse_base(docker.base_dockerfile)
+        image, env, labels = found.image, dict(found.env), dict(found.labels)
+    if not image:
+        return DebianBase(), env, labels
+    address = docker.base_image_registry.address
+    from modelcrate.project.reading import parse_base_words
+
+    base = parse_base_words(f"{address}/{image}" if address and not image.startswith(f"{address}/") else image)
+    interpreter = environment.python.interpreter_path
+    if interpreter.startswith("/"):
+        base = replace(base, interpreter=PurePosixPath(interpreter))
+    return base, env, labels
+
+
+def dependencies(lines: Sequence[str]) -> Dependencies:
+    """Pip's lines as dependencies; of its options, those that say where packages are."""
+    options = [option for line in lines if line.startswith("-") for option in _option(line)]
+    found = {name: [value for key, value in options if key == name] for name, _ in options}
+    houses = found.pop("--find-links", [])
+    if len(houses) > 1:
+        raise UserError("more than one --find-links", hint="one folder of wheels")
+    index = found.pop("--index-url", [])
+    requirements = tuple(line for line in lines if not line.startswith("-"))
+    return Dependencies(
+        requirements,
+        wheelhouse=Path(houses[0]).absolute() if houses else None,
+        index_url=index[-1] if index else None,
+        extra_index_urls=tuple(found.pop("--extra-index-url", [])),
+    )
+
+
+def _option(line: str) -> Iterator[tuple[str, str]]:
+    word, *rest = shlex.split(line.replace("=", " ", 1) if line.startswith("--") else line)
+    name = _FLAGS.get(word, word)
+    if name not in ("--index-url", "--extra-index-url", "--find-links") or len(rest) != 1:
+        known = "--index-url, --extra-index-url, --find-links"
+        raise UserError(f"an option of pip that means nothing here: {line[:80]!r}", hint=f"known are {known}")
+    yield name, rest[0]
+
+
+def conda_fault(spec: CondaSpec) -> UserError:
+    """What to say of conda packages: which wheels would serve instead."""
+    wheels = ", ".join(as_requirement(line) for line in spec.packages)
+    return UserError(
+        f"conda packages can't be installed: {', '.join(spec.packages)}",
+        why="an image is made of wheels; conda's packages would have to be solved and linked",
+        hint=f"put them into the pip section as: {wheels}",
+    )

@@ -1,0 +1,183 @@
+"""What is kept in MODELCRATE_HOME, how much of it there is, and which of it may go.
+
+| kind     | what                                                     | may go                                        |
+|----------|----------------------------------------------------------|-----------------------------------------------|
+| images   | blobs of images that the store has a name for            | when it is asked for                          |
+| layers   | blobs that only remembered facts need, with their facts  | by age and size                               |
+| loose    | blobs that nobody needs, and what was left half-written  | always                                        |
+| memo     | facts of layers whose bytes are elsewhere                | by age and size                               |
+| wheels, debs, indexes, uv | downloads                               | by age and size                               |
+| projects, gates           | remembered answers about files          | by age and size                               |
+| uploads  | notes by which a broken push goes on                     | by age                                        |
+| containers | containers that were started                           | never: they are their users'                  |
+
+Age is the time since something was last used, as the file system tells it (the later of atime and mtime).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcrate.inputs import Found
+from modelcrate.inputs.layout import LayoutCollection
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.store import REF_NAME, Layout
+
+_DOWNLOADS = (("wheels", "cache/wheels"), ("debs", "cache/debs"), ("indexes", "cache/debian"), ("uv", "cache/uv"))
+_ANSWERS = (("projects", "projects"), ("gates", "gates"))
+_NEVER = frozenset({"images", "containers"})
+_BY_AGE_ONLY = frozenset({"uploads"})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that goes as a whole or stays. `used` is in seconds since 1970; `names` are the tags of an image."""
+
+    kind: str
+    paths: tuple[Path, ...] = field(repr=False)
+    size: int
+    used: float
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may go: what was not used for `age` seconds; then the longest unused, until at most `keep` bytes are left.
+
+    Images with names go only with `images`.
+    """
+
+    age: float | None = None
+    keep: int | None = None
+    images: bool = False
+
+
+def items(settings: Settings) -> list[Item]:
+    """All that is there."""
+    home = settings.home
+    found = [*_store(settings)]
+    for kind, folder in (*_DOWNLOADS, *_ANSWERS, ("uploads", "uploads"), ("containers", "containers")):
+        found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
+    return found
+
+
+def choose(found: Sequence[Item], rules: Rules, now: float | None = None) -> list[Item]:
+    """Those that the rules let go, the longest unused first. Pure."""
+    now = time.time() if now is None else now
+    protected = _NEVER - {"images"} if rules.images else _NEVER
+    going = [each for each in found if each.kind == "loose"]
+    free = (each for each in found if each.kind not in protected and each.kind != "loose")
+    candidates = sorted((each for each in free if each.names or each.kind != "images"), key=lambda each: each.used)
+    if rules.age is not None:
+        going += [each for each in candidates if each.used < now - rules.age]
+    if rules.keep is not None:
+        left = sum(each.size for each in found) - sum(each.size for each in going)
+        for each in candidates:
+            if left <= rules.keep:
+                break
+            if each not in going and each.kind not in _BY_AGE_ONLY:
+                going.append(each)
+                left -= each.size
+    return going
+
+
+def prune(settings: Settings, rules: Rules) -> list[Item]:
+    """Take away what the rules let go, and what nobody needs then. Hold the home alone meanwhile (`lease.alone`)."""
+    going = choose(items(settings), rules)
+    _remove(going, settings)
+    loose = choose(items(settings), Rules())
+    _remove(loose, settings)
+    return [*going, *loose]
+
+
+def _remove(going: Sequence[Item], settings: Settings) -> None:
+    """Names go before bytes."""
+    names = {name for each in going for name in each.names}
+    if names:
+        settings.store.forget(names)
+    for each in going:
+        for path in each.paths:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _store(settings: Settings) -> Iterator[Item]:
+    """The blobs by who needs them: an image with a name, a fact, or nobody."""
+    root = settings.home / "store"
+    if not (root / "oci-layout").exists():
+        yield from (_item("memo", [path]) for path, _ in _facts(settings))
+        return
+    store = Layout.open(root)
+    held = [(each, _held(store, each)) for each in store.manifests()]
+    holders = Counter(digest for _, digests in held for digest in digests)
+    needed = set(holders)
+    for descriptor, digests in held:
+        name = descriptor.annotations.get(REF_NAME, "")
+        own = [store.path(digest) for digest in sorted(digests, key=str) if holders[digest] == 1]
+        yield _item("images", [path for path in own if path.exists()], (name,) if name else ())
+    shared = [store.path(digest) for digest, count in holders.items() if count > 1]
+    yield from (_item("images", [path]) for path in shared if path.exists())
+    by_blob: dict[Digest, list[Path]] = {}
+    for path, digest in _facts(settings):
+        if digest is None or digest in needed or not store.path(digest).exists():
+            yield _item("memo", [path])
+        else:
+            by_blob.setdefault(digest, []).append(path)
+    yield from (_item("layers", [*facts, store.path(digest)]) for digest, facts in by_blob.items())
+    wanted = {store.path(digest) for digest in (*needed, *by_blob)}
+    yield from (_item("loose", [path]) for path in _files(root / "blobs") if path not in wanted)
+
+
+def _held(store: Layout, descriptor: Descriptor) -> set[Digest]:
+    """Every blob and document below a name; of a damaged image, those that can be found."""
+    held, waiting = {descriptor.digest}, [descriptor]
+    while waiting:
+        each = waiting.pop()
+        with suppress(CrateError, KeyError, TypeError):
+            document = Found(LayoutCollection(store), each).document()
+            children = [*document.get("manifests", ()), *document.get("layers", ())]
+            parsed = [Descriptor.parse(child) for child in [*children, *filter(None, [document.get("config")])]]
+            fresh = [child for child in parsed if child.digest not in held]
+            held |= {child.digest for child in fresh}
+            waiting += [child for child in fresh if child.media_type in (*MediaType.INDEXES, *MediaType.MANIFESTS)]
+    return held
+
+
+def _facts(settings: Settings) -> Iterator[tuple[Path, Digest | None]]:
+    """The memo's files, with the digest of the layer that each is about; None for one that can't be read."""
+    for path in _files(settings.home / "memo"):
+        digest = None
+        with suppress(CrateError, OSError, KeyError, TypeError):
+            digest = Digest.parse(parse_object(path.read_bytes())["layer"]["descriptor"]["digest"])
+        yield path, digest
+
+
+def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Item:
+    size, used = 0, 0.0
+    for path in (file for each in paths for file in (_files(each) if each.is_dir() else [each])):
+        with suppress(OSError):
+            status = os.lstat(path)
+            size, used = size + status.st_size, max(used, status.st_mtime, status.st_atime)
+    return Item(kind, tuple(paths), size, used, names)
+
+
+def _children(folder: Path, *, deep: bool) -> list[Path]:
+    if deep:
+        return list(_files(folder))
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in sorted(names))

@@ -1,0 +1,71 @@
+"""Show how much MODELCRATE_HOME holds, by kind (du), or take away what is not needed (prune).
+
+prune takes what nobody needs; with --older-than also what was not used for so long, and with --keep the longest unused until no more
+than that is left. Images with names stay, unless --images is given. While a build runs it refuses, or waits with --wait."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import size, table
+from modelcrate_layers.errors import UserError
+
+if TYPE_CHECKING:
+    from modelcrate.cache import Item
+
+_AGES = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SIZES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("du", "prune"), help="du shows what there is, prune takes away")
+    parser.add_argument("--older-than", metavar="AGE", help="not used for so long: 30d, 12h, 10m")
+    parser.add_argument("--keep", metavar="SIZE", help="how much may stay: 5GB, 500MB")
+    parser.add_argument("--images", action="store_true", help="take images that have names as well")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go")
+    parser.add_argument("--wait", action="store_true", help="wait for builds that are running")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate import cache
+    from modelcrate.lease import alone, using
+
+    settings = console.settings
+    if args.action == "du":
+        with using(settings.home):
+            _show(console, cache.items(settings), "in all")
+        return 0
+    age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
+    keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
+    with alone(settings.home, wait=args.wait):
+        rules = cache.Rules(age, keep, args.images)
+        going = cache.choose(cache.items(settings), rules) if args.dry_run else cache.prune(settings, rules)
+    _show(console, going, "would go" if args.dry_run else "taken away")
+    return 0
+
+
+def _show(console: Console, found: list[Item], total: str) -> None:
+    kinds: dict[str, tuple[int, int]] = {}
+    for each in found:
+        count, held = kinds.get(each.kind, (0, 0))
+        kinds[each.kind] = (count + 1, held + each.size)
+    held = sum(each.size for each in found)
+    rows = [(kind, str(count), size(total)) for kind, (count, total) in sorted(kinds.items())]
+    facts = {
+        "home": str(console.settings.home),
+        "bytes": held,
+        "kinds": {kind: {"items": count, "bytes": total} for kind, (count, total) in sorted(kinds.items())},
+    }
+    console.result(facts, table([*rows, (total, str(len(found)), size(held))], right=(1, 2)))
+
+
+def _amount(text: str | None, grammar: str, units: dict[str, int], what: str, example: str) -> int | None:
+    if text is None:
+        return None
+    found = re.fullmatch(grammar, text)
+    if found is None:
+        raise UserError(f"not {what}: {text[:40]!r}", hint=f"expected something like {example}")
+    return int(found[1]) * units[found[2]]

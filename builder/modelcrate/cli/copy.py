@@ -1,0 +1,26 @@
+"""Copy an image from any address to any output, byte for byte. From registry to registry nothing touches the disk, and within one
+registry what can be mounted is not sent."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli import moving
+from modelcrate.cli.console import Console
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", help="the image's address: a name in the local store, registry:REF, oci:DIR, an archive"
+    )
+    parser.add_argument(
+        "target", metavar="KIND:TARGET", help="where it goes: registry:REF, oci:DIR[:TAG], oci-archive:FILE, ..."
+    )
+    parser.add_argument(
+        "--referrers", action="store_true", help="with what refers to it: signatures, bills of materials"
+    )
+    moving.platform_argument(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    return moving.move(args.source, args.target, args, console)

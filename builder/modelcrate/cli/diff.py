@@ -1,0 +1,65 @@
+"""Compare two images: config, layers, packages, models, files. Layers that both have are not fetched."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import table
+
+if TYPE_CHECKING:
+    from modelcrate.diff import Difference
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", help="an image's address")
+    parser.add_argument("after", help="another's")
+    parser.add_argument("--platform", help="which of several, such as linux/arm64")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.diff import diff
+    from modelcrate.inputs.addresses import find
+    from modelcrate_layers.content import Platform
+
+    platform = Platform.parse(args.platform) if args.platform else None
+    before, after = (find(each, console.settings).image(platform) for each in (args.before, args.after))
+    found = diff(before, after)
+    facts = {
+        "before": str(before.digest),
+        "after": str(after.digest),
+        "same": found.same,
+        **{name: [_json(each) for each in getattr(found, name)] for name in _LEVELS},
+    }
+    console.result(facts, "\n".join(_text(found)))
+    return 0
+
+
+_LEVELS = ("config", "layers", "packages", "models", "files")
+
+
+def _json(each: object) -> object:
+    return each if isinstance(each, str) else asdict(each)  # type: ignore[call-overload]
+
+
+def _text(found: Difference) -> Iterator[str]:
+    if found.same:
+        yield "no difference"
+        return
+    yield from _section("config", [(each.name, each.before or "-", "->", each.after or "-") for each in found.config])
+    yield from _section("layers", [(each.role, each.name, each.state, each.cause) for each in found.layers])
+    yield from _section("packages", [(each,) for each in found.packages])
+    yield from _section("models", [(each,) for each in found.models])
+    yield from _section("files", [(_SIGNS[each.state], each.path, each.how) for each in found.files])
+
+
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def _section(name: str, rows: list[tuple[str, ...]]) -> Iterator[str]:
+    if rows:
+        yield name
+        yield from (f"  {line}" for line in table(rows).splitlines())

@@ -1,0 +1,25 @@
+"""Print the digest of an image, wherever it is. From a registry nothing but the manifest's head is fetched."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.moving import platform_argument
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help="the image's address")
+    platform_argument(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.inputs import select
+    from modelcrate.inputs.addresses import find
+
+    found = find(args.image, console.settings)
+    descriptor = (
+        found.descriptor if args.platform is None else select(found.collection, found.descriptor, args.platform)
+    )
+    console.result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
+    return 0

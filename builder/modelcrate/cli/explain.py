@@ -1,0 +1,32 @@
+"""Say what every layer of an image was made of; or, with another image, what became of each layer and which input decided it.
+
+From annotations alone: no layer is read or fetched."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import table
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help="the image's address")
+    parser.add_argument("other", nargs="?", help="the address of the image that came after it")
+    parser.add_argument("--platform", help="which of several, such as linux/arm64")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.explain import explain
+    from modelcrate.inputs.addresses import find
+    from modelcrate_layers.content import Platform
+
+    platform = Platform.parse(args.platform) if args.platform else None
+    first = find(args.image, console.settings).image(platform)
+    second = find(args.other, console.settings).image(platform) if args.other else None
+    lines = explain(None, first) if second is None else explain(first, second)
+    rows = [(line.role, line.name, line.state, line.cause) for line in lines]
+    facts = {"image": args.image, "other": args.other, "layers": [asdict(line) for line in lines]}
+    console.result(facts, table(rows))
+    return 0

@@ -1,0 +1,43 @@
+"""Try a user name and a password at a registry, and keep them where Docker and Podman keep theirs.
+
+The password is read from standard input with --password-stdin, or asked for on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from modelcrate.cli.console import Console
+from modelcrate_layers.errors import UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("registry", help="HOST[:PORT]")
+    parser.add_argument("-u", "--username", required=True, help="who")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    parser.add_argument("-p", "--password", help="the password; others on this machine may see it, so better not")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.registry.login import login
+
+    if args.password is not None:
+        console.say("a password on the command line can be seen by others on this machine: use --password-stdin")
+    kept = login(args.registry, args.username, _password(args), console.settings.registries)
+    plainly = " (not encrypted: a credential helper would keep it better)" if kept.plainly else ""
+    console.result(
+        {"registry": args.registry, "kept": kept.where}, f"logged in to {args.registry}; kept in {kept.where}{plainly}"
+    )
+    return 0
+
+
+def _password(args: argparse.Namespace) -> str:
+    if args.password is not None:
+        return str(args.password)
+    if args.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise UserError("no password was given", hint="--password-stdin reads it from standard input")
+    from getpass import getpass
+
+    return getpass(f"password of {args.username} at {args.registry}: ")

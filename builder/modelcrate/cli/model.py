@@ -1,0 +1,162 @@
+"""Register models in a workspace, and ask for them. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import size, table
+from modelcrate.cli.workspaces import workspace, workspace_argument
+from modelcrate.models.record import ModelRecord
+from modelcrate_layers.errors import UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentParser]:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    made = {name: actions.add_parser(name, help=text, description=text) for name, (text, _) in _ACTIONS.items()}
+    _register_arguments(made["register"])
+    _list_arguments(made["list"])
+    for name in ("show", "download", "tag"):
+        made[name].add_argument("model", help="NAME, which is its latest version, or NAME:VERSION")
+    made["download"].add_argument("target", nargs="?", default=".", type=Path, help="where to (default: this folder)")
+    made["download"].add_argument("--exist-ok", action="store_true", help="replace what is there")
+    made["tag"].add_argument("tags", nargs="*", metavar="KEY=VALUE", help="tags to set")
+    made["tag"].add_argument("--remove", action="append", default=[], metavar="KEY", help="a tag to take away")
+    made["tag"].add_argument(
+        "--property", action="append", default=[], metavar="KEY=VALUE", help="a property to add; it can't be changed"
+    )
+    for each in made.values():
+        workspace_argument(each)
+    return list(made.values())
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    _ACTIONS[args.action][1](args, console)
+    return 0
+
+
+def _register_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="letters, digits, dashes, dots and underscores")
+    parser.add_argument("path", type=Path, help="the model's file or folder")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag")
+    parser.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="a property")
+    parser.add_argument("--description", default="", help="a text for people")
+    parser.add_argument("--framework", default="", help="ScikitLearn, Onnx, ...; those two need no entry script")
+    parser.add_argument("--framework-version", default="", help="the version that wrote the model")
+    parser.add_argument("--child", action="append", default=[], metavar="PATH", help="only this of a folder")
+
+
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="models of this name (default: all)")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="those with this tag")
+    parser.add_argument("--property", action="append", default=[], metavar="KEY[=VALUE]", help="and this property")
+    parser.add_argument("--framework", help="and of this framework")
+    parser.add_argument("--latest", action="store_true", help="the latest version of each")
+
+
+def _register(args: argparse.Namespace, console: Console) -> None:
+    from datetime import UTC, datetime
+
+    from modelcrate.models.register import Registration, register
+
+    tags, properties = _texts(args.tag), _texts(args.property)
+    wanted = Registration(
+        args.name,
+        args.path,
+        tags,
+        properties,
+        args.description,
+        args.framework,
+        args.framework_version,
+        tuple(args.child),
+    )
+    shelf = workspace(args, console.settings)
+    record = register(shelf, wanted, console.settings, datetime.now(UTC), console.emit)
+    console.result(facts(record), record.id)
+
+
+def _list(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate.models.find import Wanted, listed
+
+    wanted = Wanted(args.name, _filter(args.tag), _filter(args.property), args.framework, args.latest)
+    found = listed(workspace(args, console.settings), wanted)
+    head = ("NAME", "VERSION", "FRAMEWORK", "CREATED", "SIZE", "TAGS")
+    rows = [
+        (each.name, str(each.version), each.framework, f"{each.created:%Y-%m-%d}", size(each.size), _shown(each.tags))
+        for each in found
+    ]
+    console.result([facts(each) for each in found], table([head, *rows]))
+
+
+def _show(args: argparse.Namespace, console: Console) -> None:
+    told = facts(_asked(args, console))
+    lines = [(key, _shown(value) if isinstance(value, dict) else str(value)) for key, value in told.items() if value]
+    console.result(told, table([line for line in lines if line[0] != "layers"]))
+
+
+def _download(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate.models.download import download
+
+    record = _asked(args, console)
+    place = download(workspace(args, console.settings), record, args.target, exist_ok=args.exist_ok)
+    console.result({**facts(record), "path": str(place)}, str(place))
+
+
+def _tag(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate.models.register import change
+
+    record = _asked(args, console).tagged(_texts(args.tags), tuple(args.remove))
+    record = change(workspace(args, console.settings), record.with_properties(_texts(args.property)), console.emit)
+    console.result(facts(record), _shown(record.tags))
+
+
+def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
+    from modelcrate.models.find import get
+    from modelcrate.models.record import split_id
+
+    return get(workspace(args, console.settings), *split_id(args.model))
+
+
+def facts(record: ModelRecord) -> dict[str, Any]:
+    """A model as data."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "version": record.version,
+        "created": record.created.isoformat(),
+        "framework": record.framework,
+        "framework_version": record.framework_version,
+        "description": record.description,
+        "tags": dict(record.tags),
+        "properties": dict(record.properties),
+        "size": record.size,
+        "layers": [str(each.layer.descriptor.digest) for each in record.layers],
+    }
+
+
+def _texts(words: Sequence[str]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise UserError(f"not a pair: {key!r}", hint="expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _filter(words: Sequence[str]) -> dict[str, str | None]:
+    return {key: value if equals else None for key, equals, value in (word.partition("=") for word in words)}
+
+
+def _shown(texts: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(texts.items()))
+
+
+_ACTIONS = {
+    "register": ("register a file or folder under the next version of a name", _register),
+    "list": ("list models", _list),
+    "show": ("show one model", _show),
+    "download": ("write a model's files into a folder", _download),
+    "tag": ("set and take away tags, and add properties", _tag),
+}

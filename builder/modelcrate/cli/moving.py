@@ -1,0 +1,47 @@
+"""What the verbs that move images have in common: from an address to an output, whole or for one platform."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate import outputs, pipeline
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import receipt_text
+from modelcrate.image import Deliverable
+from modelcrate.inputs import Found
+from modelcrate.inputs.addresses import find
+from modelcrate.lease import using
+from modelcrate.outputs import Nameable
+from modelcrate.receipt import Receipt
+from modelcrate_layers.content import Platform
+
+
+def platform_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--platform", type=Platform.parse, metavar="OS/ARCH", help="only this image of an index")
+
+
+def move(source: str, target: str, args: argparse.Namespace, console: Console) -> int:
+    """Deliver what is at an address, and say so."""
+    found = find(source, console.settings)
+    output = outputs.parse(target)
+    if isinstance(output, Nameable) and source.startswith("registry:"):
+        output = output.named(source.removeprefix("registry:").partition("@")[0])
+    with using(console.settings.home):
+        receipt = pipeline.deliver(
+            Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
+        )
+    if getattr(args, "referrers", False):
+        _referrers(found, target, console)
+    console.result(receipt.json(), receipt_text(receipt))
+    return 0
+
+
+def chosen(found: Found, platform: Platform | None) -> Deliverable:
+    return found.copy() if platform is None else found.image(platform)
+
+
+def _referrers(found: Found, target: str, console: Console) -> None:
+    from modelcrate.inputs.registry import copy_referrers
+
+    count = copy_referrers(found, target, console.settings)
+    console.say(f"{count} referrers copied")

@@ -1,0 +1,86 @@
+"""Build the image of registered models, or with --dockerfile the folder of a Dockerfile, as Azure's Model.package does.
+
+Without an entry script there is exactly one model, of a framework that needs none (ScikitLearn, Onnx). The image goes into the
+workspace, under the name package and the time, unless an output is named."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.words import receipt_text
+from modelcrate.cli.workspaces import workspace, workspace_argument
+
+if TYPE_CHECKING:
+    from modelcrate.azureml.inference_config import InferenceConfig
+    from modelcrate.outputs import Output
+    from modelcrate.pipeline import Prepared
+
+NAME = "package"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="NAME, which is its latest version, or NAME:VERSION")
+    parser.add_argument("--entry-script", metavar="FILE", help="the script with init and run")
+    parser.add_argument("--source-directory", metavar="DIR", help="its folder, which goes into the image with it")
+    parser.add_argument("--conda-file", metavar="FILE", help="a conda environment: python, and the pip section")
+    parser.add_argument("--requirements", metavar="FILE", help="a requirements file")
+    parser.add_argument("--base-image", metavar="BASE", help="what lies below, as a project's base")
+    parser.add_argument("--image-name", metavar="NAME", help=f"the image's name (default: {NAME})")
+    parser.add_argument("--image-label", metavar="TAG", help="the image's tag (default: the time of now)")
+    parser.add_argument("--dockerfile", metavar="DIR", type=Path, help="write the folder of a Dockerfile instead")
+    parser.add_argument(
+        "-o", "--output", action="append", default=[], metavar="KIND:TARGET", help="where the image goes instead"
+    )
+    workspace_argument(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate import pipeline
+    from modelcrate.azureml.projects import project_of
+    from modelcrate.events import Notice
+    from modelcrate.models.find import get
+    from modelcrate.models.record import split_id
+    from modelcrate.registry.fetch import Fetcher
+
+    settings, emit = console.settings, console.emit
+    shelf = workspace(args, settings)
+    records = [get(shelf, *split_id(each)) for each in args.models]
+    made = project_of(args.image_name or NAME, shelf.address, records, _config(args))
+    for notice in made.notices:
+        emit(Notice(notice))
+    with Fetcher(settings.network, emit) as fetcher:
+        request = pipeline.Request(made.project, Path.cwd())
+        prepared = pipeline.prepare(request, settings, fetcher, emit, use_lock=False)
+        receipt = pipeline.build(prepared, settings, emit)
+        receipt = pipeline.deliver(receipt, _outputs(args, prepared, console), settings, emit)
+    console.result(receipt.json(), receipt_text(receipt))
+    return 0
+
+
+def _config(args: argparse.Namespace) -> InferenceConfig | None:
+    if args.entry_script is None:
+        return None
+    from modelcrate.azureml import Environment, InferenceConfig
+
+    environment = Environment(NAME)
+    if args.conda_file:
+        environment = Environment.from_conda_specification(NAME, args.conda_file)
+    elif args.requirements:
+        environment = Environment.from_pip_requirements(NAME, args.requirements)
+    environment.docker.base_image = args.base_image
+    return InferenceConfig(args.entry_script, source_directory=args.source_directory, environment=environment)
+
+
+def _outputs(args: argparse.Namespace, prepared: Prepared, console: Console) -> list[Output]:
+    from modelcrate import outputs
+    from modelcrate.cli.building import told
+
+    named = [*args.output, *([f"dockerfile:{args.dockerfile}"] if args.dockerfile else [])]
+    if named:
+        return [told(outputs.parse(text), prepared) for text in named]
+    tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
+    return [workspace(args, console.settings).images(args.image_name or NAME, tag)]

@@ -1,0 +1,21 @@
+"""List the tags of a repository."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli.console import Console
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repository", help="HOST/REPOSITORY")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.reference import Reference
+    from modelcrate.registry.verbs import Client as Registry
+
+    with Registry(console.settings.registries) as client:
+        tags = client.tags(Reference.parse(args.repository))
+    console.result({"repository": args.repository, "tags": tags}, "\n".join(tags))
+    return 0

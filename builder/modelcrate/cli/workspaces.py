@@ -1,0 +1,26 @@
+"""Which workspace a verb works with: the one that is named, the one of MODELCRATE_WORKSPACE, or a folder in modelcrate's home."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.models.opening import open_shelf
+from modelcrate.models.shelf import Shelf
+from modelcrate.settings import Settings
+
+VARIABLE = "MODELCRATE_WORKSPACE"
+
+
+def workspace_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-w",
+        "--workspace",
+        default="",
+        metavar="PLACE",
+        help=f"a folder, or HOST/PREFIX of a registry (default: {VARIABLE}, else a folder of modelcrate's own)",
+    )
+
+
+def workspace(args: argparse.Namespace, settings: Settings) -> Shelf:
+    named = args.workspace or settings.environment.get(VARIABLE, "")
+    return open_shelf(named or f"folder:{settings.home / 'workspaces' / 'default'}", settings)

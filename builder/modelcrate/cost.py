@@ -1,0 +1,62 @@
+"""What a build will take, layer by layer, as far as that is known before it is done. Looks for packages in the cache; reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from modelcrate.plan import Planned
+from modelcrate.reuse import Previous
+from modelcrate_layers.content import Digest
+from modelcrate_layers.tar import Tar
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes to be fetched from package mirrors, read from this disk, put through a codec, and sent to a registry.
+
+    None is what nobody can know yet: what a codec makes of a layer, or whether it will be put through one.
+    """
+
+    fetch: int = 0
+    read: int = 0
+    compress: int | None = 0
+    send: int | None = 0
+
+
+@runtime_checkable
+class Packaged(Protocol):
+    """A kind of layer that is made of packages, which may have to be fetched."""
+
+    def packages(self) -> Iterable[tuple[Path, int]]:
+        """Their places in the cache, and their sizes in bytes."""
+        ...
+
+
+def cost(planned: Planned, there: frozenset[Digest] | None) -> Cost:
+    """`there` are the digests that the registry which is pushed to has, or can mount; None, if nothing is pushed."""
+    if planned.known is not None:
+        size = planned.known.descriptor.size
+        return Cost(send=0 if there is None or planned.known.descriptor.digest in there else size)
+    packages = list(planned.kind.packages()) if isinstance(planned.kind, Packaged) else []
+    fetch = sum(size for path, size in packages if not path.exists())
+    tree = planned.tree if packages else planned.tree or planned.kind.tree()
+    plain = Tar(tree.entries).size if tree is not None else None
+    read = sum(size for _, size in packages) if tree is None else sum(entry.size for entry in tree.entries)
+    raw = planned.policy == "none"
+    compress = 0 if raw else plain if planned.policy != "auto" else None
+    send = 0 if there is None else plain if raw else None
+    return Cost(fetch, read, compress, send)
+
+
+def held(previous: Iterable[Previous], registries: frozenset[str]) -> frozenset[Digest]:
+    """The digests that images in these registries name and still have."""
+    return frozenset(
+        layer.descriptor.digest
+        for each in previous
+        if each.where.partition("/")[0] in registries
+        for layer in each.image.layers
+        if layer.descriptor.digest not in each.lost
+    )

@@ -1,0 +1,162 @@
+"""Two images compared: config, layers, packages, models, files. Only layers whose tars differ are read; equal ones are not even fetched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from modelcrate import explain
+from modelcrate.explain import Line
+from modelcrate.image import Image, ImageLayer
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.content import canonical_json
+from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
+from modelcrate_layers.tree import show
+
+State = Literal["added", "removed", "changed"]
+
+_APART = frozenset({"rootfs", "history"})
+"""Members of a config that repeat what the layers say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of the config, as JSON; empty where there is none."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an archive says of one entry. `sha256` is that of a file's bytes, `link` where a link leads."""
+
+    kind: str
+    mode: int
+    owner: str
+    size: int
+    sha256: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one path."""
+
+    path: str
+    state: State
+    before: Facts | None = None
+    after: Facts | None = None
+
+    @property
+    def how(self) -> str:
+        """In a few words: `size 3 -> 5, sha256 ab12... -> cd34...`."""
+        if self.before is None or self.after is None:
+            return self.state
+        return ", ".join(
+            f"{name} {_short(name, old)} -> {_short(name, new)}"
+            for name in ("kind", "mode", "owner", "size", "sha256", "link")
+            if (old := getattr(self.before, name)) != (new := getattr(self.after, name))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`layers` has all layers of both images, the others only what differs."""
+
+    config: tuple[Setting, ...]
+    layers: tuple[Line, ...]
+    packages: tuple[str, ...]
+    models: tuple[str, ...]
+    files: tuple[Entry, ...] = field(repr=False)
+
+    @property
+    def same(self) -> bool:
+        """Whether a container of the one would be a container of the other."""
+        return not self.config and not self.files and all(line.state == "same" for line in self.layers)
+
+
+def diff(old: Image, new: Image) -> Difference:
+    """All levels. Bytes of layers are verified while they are read; damage is an IntegrityError."""
+    lines = tuple(explain.explain(old, new))
+    return Difference(
+        tuple(settings(old.settings, new.settings)),
+        lines,
+        tuple(explain.differences(_inputs(old), _inputs(new))),
+        tuple(f"{line.name}: {_told(line)}" for line in lines if line.role == "model" and line.state != "same"),
+        tuple(files(*apart(old, new))),
+    )
+
+
+def settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Setting]:
+    """How two configs differ, by dotted names. Variables of the environment are compared one by one."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield Setting(name, before.get(name, ""), after.get(name, ""))
+
+
+def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
+    """The layers of each image whose tars the other does not have."""
+    first, second = ({layer.layer.diff_id for layer in image.layers} for image in (old, new))
+    return (
+        [each for each in old.layers if each.layer.diff_id not in second],
+        [each for each in new.layers if each.layer.diff_id not in first],
+    )
+
+
+def files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[Entry]:
+    """How the entries of some layers differ from those of others, by path; of two layers with one path the upper counts."""
+    before, after = _entries(old), _entries(new)
+    for path in sorted({*before, *after}):
+        one, other = before.get(path), after.get(path)
+        if one != other:
+            state: State = "added" if one is None else "removed" if other is None else "changed"
+            yield Entry(show(path), state, one, other)
+
+
+def _entries(layers: Iterable[ImageLayer]) -> dict[bytes, Facts]:
+    found: dict[bytes, Facts] = {}
+    for layer in layers:
+        for member in read_tar(codecs.decode(layer.blob.chunks())):
+            found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member)
+    return found
+
+
+def _facts(member: Member) -> Facts:
+    hashed = hashlib.sha256()
+    for chunk in member.body:
+        hashed.update(chunk)
+    digest = hashed.hexdigest() if member.kind is MemberKind.FILE else ""
+    owner = f"{member.uid}:{member.gid}"
+    return Facts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link))
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in config.items():
+        if name == "config" and isinstance(value, dict):
+            for inner, setting in value.items():
+                if inner == "Env" and isinstance(setting, list):
+                    yield from ((f"Env {key}", text) for key, _, text in (str(line).partition("=") for line in setting))
+                else:
+                    yield inner, canonical_json(setting).decode()
+        elif name not in _APART:
+            yield name, canonical_json(value).decode()
+
+
+def _inputs(image: Image) -> list[str]:
+    """What the packages of an image are: the inputs of its base and its dependencies."""
+    return [text for each in image.layers if each.role in ("base", "dependencies") for text in each.layer.inputs]
+
+
+def _told(line: Line) -> str:
+    return f"{line.state}, {line.cause}" if line.cause else line.state
+
+
+def _short(name: str, value: object) -> str:
+    if name == "mode":
+        return f"{value:04o}"
+    return f"{str(value)[:12]}..." if name == "sha256" else str(value)

@@ -1,0 +1,35 @@
+"""The registered models of a project: which version of each, and their layers as they are in the workspace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from modelcrate.lock import FILE_NAME as LOCK_NAME
+from modelcrate.lock import read_lock
+from modelcrate.project.values import Model, Project, RegisteredModel
+from modelcrate.settings import Settings
+from modelcrate_layers.kinds.ready import ReadyLayer
+
+
+def choose(
+    project: Project, folder: Path, settings: Settings, use_lock: bool
+) -> tuple[Project, dict[RegisteredModel, tuple[ReadyLayer, ...]]]:
+    """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
+    if not any(isinstance(model, RegisteredModel) for model in project.models):
+        return project, {}
+    from modelcrate.models.find import get, layers_of
+    from modelcrate.models.opening import open_shelf
+
+    shelf = open_shelf(project.workspace or "", settings, folder)
+    lock = read_lock(folder / LOCK_NAME) if use_lock else None
+    locked = {pin.name: pin.version for pin in lock.models} if lock is not None else {}
+    models: list[Model | RegisteredModel] = []
+    found: dict[RegisteredModel, tuple[ReadyLayer, ...]] = {}
+    for model in project.models:
+        if isinstance(model, RegisteredModel):
+            record = get(shelf, model.name, model.version or locked.get(model.name))
+            model = RegisteredModel(record.name, record.version)
+            found[model] = layers_of(shelf, record)
+        models.append(model)
+    return replace(project, models=tuple(models)), found

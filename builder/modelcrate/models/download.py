@@ -1,0 +1,48 @@
+"""The files of a registered model, out of its layers, into a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from modelcrate.models.find import layers_of
+from modelcrate.models.record import ModelRecord
+from modelcrate.models.shelf import Shelf
+from modelcrate.run.unpack import unpack
+from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.kinds.model import folder
+from modelcrate_layers.store import machine
+
+
+def download(shelf: Shelf, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
+    """Write the model below `target`, and return where it is: its file, or its folder.
+
+    What is there already is a UserError, and is replaced with `exist_ok`. Nothing is changed before all of it has arrived.
+    """
+    with machine(target):
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".incoming-") as beside:
+            unpack([layer.blob for layer in layers_of(shelf, record)], Path(beside))
+            inner = Path(beside) / os.fsdecode(folder(record.name, record.version))
+            tops = sorted(inner.iterdir()) if inner.is_dir() else []
+            if len(tops) != 1:
+                raise IntegrityError(f"the model {record.id} has {len(tops)} files at its top instead of one")
+            return _move(tops[0], target / tops[0].name, record, exist_ok=exist_ok)
+
+
+def _move(source: Path, place: Path, record: ModelRecord, *, exist_ok: bool) -> Path:
+    if os.path.lexists(place):
+        if not exist_ok:
+            raise UserError(
+                f"{place} is there already",
+                why=f"the model {record.id} was not downloaded",
+                hint="choose another folder, or allow it to be replaced (exist_ok)",
+            )
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+    os.replace(source, place)
+    return place

@@ -1,0 +1,108 @@
+"""Ask a shelf for models: one by name and version, or all that have some tags and properties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from modelcrate.models.manifest import config_of, decode
+from modelcrate.models.record import ModelRecord, checked_name
+from modelcrate.models.shelf import Shelf, split_tag, tag_of
+from modelcrate_layers.content import Descriptor, verified
+from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.kinds.ready import ReadyLayer
+
+MAX_CONFIG = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a model has to be. A tag with the value None has to be there, whatever its value; so with properties."""
+
+    name: str | None = None
+    tags: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    properties: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    framework: str | None = None
+    latest: bool = False
+
+    def fits(self, record: ModelRecord) -> bool:
+        return (
+            self.framework in (None, record.framework)
+            and _has(record.tags, self.tags)
+            and _has(record.properties, self.properties)
+        )
+
+
+def get(shelf: Shelf, name: str, version: int | None = None) -> ModelRecord:
+    """A model; without a version its latest. A SourceError where there is none."""
+    checked_name(name)
+    if version is None:
+        version = max(versions(shelf.tags(), name), default=None)
+    record = None if version is None else read(shelf, name, version)
+    if record is None:
+        known = ", ".join(map(str, versions(shelf.tags(), name)))
+        raise SourceError(
+            f"there is no model {name}" + (f" of version {version}" if version else ""),
+            where=shelf.address,
+            why=f"it has the versions {known}" if known else f"it has: {', '.join(names(shelf)) or 'no models'}",
+        )
+    return record
+
+
+def read(shelf: Shelf, name: str, version: int) -> ModelRecord | None:
+    """The model of exactly this name and version, or None."""
+    tag = tag_of(name, version)
+    manifest = shelf.manifest(tag)
+    if manifest is None:
+        return None
+    where = f"{shelf.address} {name}:{version}"
+    config = config_of(manifest, where)
+    record = decode(manifest, _small(shelf, config, where), where)
+    if (record.name, record.version) != (name, version):
+        raise IntegrityError(f"is the model {record.id}", where=where)
+    return record
+
+
+def listed(shelf: Shelf, wanted: Wanted) -> list[ModelRecord]:
+    """All that fit, by name, the newest version first."""
+    tags = shelf.tags()
+    found = []
+    for name in _names(tags) if wanted.name is None else [checked_name(wanted.name)]:
+        for version in sorted(versions(tags, name), reverse=True):
+            record = read(shelf, name, version)
+            if record is not None and wanted.fits(record):
+                found.append(record)
+                if wanted.latest:
+                    break
+    return found
+
+
+def names(shelf: Shelf) -> list[str]:
+    return _names(shelf.tags())
+
+
+def versions(tags: Iterable[str], name: str) -> list[int]:
+    """The versions that a name has, ascending."""
+    found = map(split_tag, tags)
+    return sorted(each[1] for each in found if each is not None and each[0] == name)
+
+
+def layers_of(shelf: Shelf, record: ModelRecord) -> tuple[ReadyLayer, ...]:
+    """The layers of a model as an image takes them."""
+    return tuple(
+        ReadyLayer("model", each.name, each.layer, shelf.blob(each.layer.descriptor)) for each in record.layers
+    )
+
+
+def _names(tags: Iterable[str]) -> list[str]:
+    return sorted({each[0] for each in map(split_tag, tags) if each is not None})
+
+
+def _has(texts: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+    return all(key in texts and value in (None, texts[key]) for key, value in wanted.items())
+
+
+def _small(shelf: Shelf, descriptor: Descriptor, where: str) -> bytes:
+    if descriptor.size > MAX_CONFIG:
+        raise IntegrityError(f"has a config of {descriptor.size} bytes; the limit is {MAX_CONFIG}", where=where)
+    return b"".join(verified(shelf.blob(descriptor).chunks(), descriptor, where))

@@ -1,0 +1,144 @@
+"""A registered model as an OCI artifact, after the CNCF ModelPack specification: record to bytes, bytes to record. Pure.
+
+What never changes is in the config (`modelfs`, name, version) or in the layers; what may change is in the manifest's annotations, so
+that another tag is another manifest over the same config and the same layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from modelcrate.image import ANNOTATION, timestamp, told
+from modelcrate.inputs import read_codec, read_inputs
+from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checked_texts
+from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.recipe import Layer
+
+ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
+CONFIG = "application/vnd.cncf.model.config.v1+json"
+
+_WEIGHTS = "application/vnd.cncf.model.weight.v1."
+_TYPES = {
+    MediaType.LAYER: _WEIGHTS + "tar",
+    MediaType.LAYER_GZIP: _WEIGHTS + "tar+gzip",
+    MediaType.LAYER_ZSTD: _WEIGHTS + "tar+zstd",
+}
+"""The same bytes are called one thing in an image and another in an artifact."""
+_IMAGE_TYPES = {model: image for image, model in _TYPES.items()}
+_CODECS = {MediaType.LAYER: "none", MediaType.LAYER_GZIP: "gzip", MediaType.LAYER_ZSTD: "zstd"}
+
+_OPENCONTAINERS = "org.opencontainers.image."
+_MODEL = ANNOTATION + "model."
+_LAYER = ANNOTATION + "layer."
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """The documents of a registered model."""
+
+    config: Literal
+    manifest: Literal
+
+
+def encode(record: ModelRecord) -> Artifact:
+    config = Literal(canonical_json(_config(record)), CONFIG)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MediaType.MANIFEST,
+        "artifactType": ARTIFACT,
+        "config": config.descriptor.json(),
+        "layers": [_descriptor(each).json() for each in record.layers],
+        "annotations": _notes(record),
+    }
+    return Artifact(config, Literal(canonical_json(manifest), MediaType.MANIFEST))
+
+
+def config_of(manifest: bytes, where: str) -> Descriptor:
+    """The config's descriptor, of a manifest that is a model's; anything else is an IntegrityError."""
+    document = parse_object(manifest, where)
+    config = Descriptor.parse(document.get("config"))
+    if document.get("artifactType") != ARTIFACT or config.media_type != CONFIG:
+        raise IntegrityError("is not a registered model", where=where, why=f"it is {config.media_type[:100]}")
+    return config
+
+
+def decode(manifest: bytes, config: bytes, where: str) -> ModelRecord:
+    """The record of a model out of documents whose digests are checked already, and whose contents are not."""
+    document, facts = parse_object(manifest, where), parse_object(config, where)
+    try:
+        return _record(document, facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise IntegrityError(f"is not a registered model that we can read: {fault!r:.200}", where=where) from None
+
+
+def _config(record: ModelRecord) -> dict[str, Any]:
+    """ModelPack's config: who and what, and the diff ids of the layers."""
+    return {
+        "descriptor": {"createdAt": timestamp(record.created), "name": record.name, "version": str(record.version)},
+        "config": {"format": record.framework} if record.framework else {},
+        "modelfs": {"type": "layers", "diffIds": [str(each.layer.diff_id) for each in record.layers]},
+    }
+
+
+def _notes(record: ModelRecord) -> dict[str, str]:
+    """The annotations; those that would be empty are left out."""
+    texts = {
+        _OPENCONTAINERS + "title": record.name,
+        _OPENCONTAINERS + "version": str(record.version),
+        _OPENCONTAINERS + "created": timestamp(record.created),
+        _OPENCONTAINERS + "description": record.description,
+        _MODEL + "framework": record.framework,
+        _MODEL + "framework-version": record.framework_version,
+    }
+    maps: dict[str, Mapping[str, Any]] = {
+        _MODEL + "tags": record.tags,
+        _MODEL + "properties": record.properties,
+        _MODEL + "resources": record.resources,
+    }
+    return {key: text for key, text in texts.items() if text} | {
+        key: canonical_json(dict(value)).decode() for key, value in maps.items() if value
+    }
+
+
+def _descriptor(tar: ModelTar) -> Descriptor:
+    plain, layer = tar.layer.descriptor, tar.layer
+    notes = {"name": tar.name, "codec": str(layer.codec), "tar-size": str(layer.tar_size)}
+    notes |= {"inputs": told(layer.inputs)} if layer.inputs else {}
+    return Descriptor(
+        _TYPES[plain.media_type], plain.digest, plain.size, {_LAYER + key: value for key, value in notes.items()}
+    )
+
+
+def _record(document: Mapping[str, Any], facts: Mapping[str, Any]) -> ModelRecord:
+    who, notes = facts["descriptor"], document.get("annotations") or {}
+    diff_ids = [Digest.parse(each) for each in facts["modelfs"]["diffIds"]]
+    layers = [Descriptor.parse(each) for each in document["layers"]]
+    return ModelRecord(
+        name=checked_name(who["name"]),
+        version=int(who["version"]),
+        layers=tuple(_tar(*each) for each in zip(layers, diff_ids, strict=True)),
+        created=datetime.fromisoformat(who["createdAt"]),
+        tags=checked_texts(_map(notes, "tags"), "tag"),
+        properties=checked_texts(_map(notes, "properties"), "property"),
+        description=notes.get(_OPENCONTAINERS + "description", ""),
+        framework=notes.get(_MODEL + "framework", ""),
+        framework_version=notes.get(_MODEL + "framework-version", ""),
+        resources={str(key): float(value) for key, value in _map(notes, "resources").items()},
+    )
+
+
+def _map(notes: Mapping[str, str], name: str) -> dict[str, Any]:
+    return parse_object(notes.get(_MODEL + name, "{}").encode())
+
+
+def _tar(descriptor: Descriptor, diff_id: Digest) -> ModelTar:
+    kind = _IMAGE_TYPES[descriptor.media_type]
+    notes = {key.removeprefix(ANNOTATION): text for key, text in descriptor.annotations.items()}
+    codec = read_codec(notes.get("layer.codec", ""), _CODECS[kind])
+    size = descriptor.size if codec.name == "none" else int(notes["layer.tar-size"])
+    plain = Descriptor(kind, descriptor.digest, descriptor.size)
+    return ModelTar(notes["layer.name"], Layer(plain, diff_id, size, codec, read_inputs(notes)))

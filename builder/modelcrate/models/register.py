@@ -1,0 +1,140 @@
+"""Register a model: measure its files into the layers that images will have, and put them on a shelf under the next version."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from modelcrate.events import Emit
+from modelcrate.image import ImageLayer
+from modelcrate.models.manifest import encode
+from modelcrate.models.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
+from modelcrate.models.shelf import Shelf, Taken, Writing, split_tag, tag_of
+from modelcrate.pack import pack
+from modelcrate.plan import plan
+from modelcrate.project.values import DEFAULT_PLATFORM
+from modelcrate.settings import Settings
+from modelcrate_layers.errors import RegistryError, SourceError, UserError
+from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.model import folder, model_layers
+from modelcrate_layers.listing import Listing, list_path
+
+TRIES = 5
+"""How often another registration may be faster before we give up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is to be registered. `children` are paths below a folder model, all of it where there are none."""
+
+    name: str
+    path: Path
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    description: str = ""
+    framework: str = ""
+    framework_version: str = ""
+    children: tuple[str, ...] = ()
+    resources: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+def register(shelf: Shelf, wanted: Registration, settings: Settings, now: datetime, emit: Emit) -> ModelRecord:
+    """The registered model. Versions are 1, 2, 3, ...; nothing is on the shelf before all of it is."""
+    check(wanted)
+    with shelf.writing(wanted.name, emit) as writing:
+        for _ in range(TRIES):
+            try:
+                return _put(writing, wanted, next_version(shelf.tags(), wanted.name), settings, now, emit)
+            except Taken:
+                continue
+    raise RegistryError(f"others keep registering {wanted.name}", where=shelf.address, hint="try again")
+
+
+def check(wanted: Registration) -> None:
+    """The rules of a registration, before anything is read."""
+    checked_name(wanted.name)
+    checked_texts(wanted.tags, "tag")
+    checked_texts(wanted.properties, "property")
+    if wanted.framework_version and not wanted.framework:
+        raise UserError("a framework's version without a framework", hint="name the framework as well")
+    if not wanted.path.exists():
+        raise SourceError(f"the model {wanted.name} is not there", where=str(wanted.path))
+    if wanted.children and not wanted.path.is_dir():
+        raise UserError("child paths are of a folder, and the model is a file", where=str(wanted.path))
+
+
+def next_version(tags: Sequence[str], name: str) -> int:
+    found = [each[1] for each in map(split_tag, tags) if each is not None and each[0] == name]
+    version = max(found, default=0) + 1
+    if version > MAX_VERSION:
+        raise UserError(f"{name} has no versions left after {MAX_VERSION}")
+    return version
+
+
+def files_of(wanted: Registration, version: int) -> Listing:
+    """The model's entries at their places in an image. Names are kept relative to the parent of the model's path."""
+    path = Path(os.path.abspath(wanted.path))  # a folder such as "." has a name, too
+    under = folder(wanted.name, version)
+    whole = list_path(path, under)
+    if not wanted.children:
+        return whole
+    top = under + b"/" + os.fsencode(path.name)
+    places = [_child(each, path, top) for each in wanted.children]
+    kept = [
+        entry
+        for entry in whole.entries
+        if any(entry.path == place or entry.path.startswith(place + b"/") for place in places)
+    ]
+    return Listing(tuple(kept))
+
+
+def _child(child: str, path: Path, top: bytes) -> bytes:
+    inner = PurePosixPath(child)
+    if inner.is_absolute():
+        inner = PurePosixPath(os.path.relpath(child, path))
+    if ".." in inner.parts or not (path / inner).exists():
+        raise SourceError(f"the child path {child!r} is not in the model", where=str(path))
+    return top if inner == PurePosixPath() else top + b"/" + os.fsencode(str(inner))
+
+
+def _put(
+    writing: Writing, wanted: Registration, version: int, settings: Settings, now: datetime, emit: Emit
+) -> ModelRecord:
+    kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, files_of(wanted, version))
+    planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, settings.memo)
+    (layers,) = pack([planned], settings, _nothing, emit, writing.sink)
+    record = _record(wanted, version, layers, now)
+    artifact = encode(record)
+    blobs = [layer.blob for layer in layers]
+    writing.publish(tag_of(wanted.name, version), (artifact.config, artifact.manifest), blobs, new=True)
+    return record
+
+
+def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], now: datetime) -> ModelRecord:
+    return ModelRecord(
+        wanted.name,
+        version,
+        tuple(ModelTar(layer.name, layer.layer) for layer in layers),
+        now.replace(microsecond=0),
+        dict(wanted.tags),
+        dict(wanted.properties),
+        wanted.description,
+        wanted.framework,
+        wanted.framework_version,
+        dict(wanted.resources),
+    )
+
+
+def change(shelf: Shelf, record: ModelRecord, emit: Emit) -> ModelRecord:
+    """Put a record in the place of the one of its name and version; its layers are there."""
+    artifact = encode(record)
+    with shelf.writing(record.name, emit) as writing:
+        writing.publish(tag_of(record.name, record.version), (artifact.config, artifact.manifest), (), new=False)
+    return record
+
+
+def _nothing(kind: LayerKind) -> None:
+    """A model's files need no fetching."""

@@ -1,0 +1,96 @@
+"""A workspace that is a repository prefix of a registry: models in PREFIX/models, images beside it.
+
+The protocol of registries has no "only if it is not there yet". So a new version is looked for before it is written, and looked at
+again behind it: who finds somebody else's model there takes the next number. Two registrations of one name that write within the same
+moment may still both believe to have been the last, and one of them is then gone from its tag: let one job at a time register
+a name, or register in a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from modelcrate.events import Emit
+from modelcrate.models.shelf import REPOSITORY, Taken
+from modelcrate.outputs import Output
+from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySession
+from modelcrate.pack import Sink
+from modelcrate.reference import Reference
+from modelcrate.registry.faults import Refusal
+from modelcrate.registry.verbs import Client as Registry
+from modelcrate.settings import Settings
+from modelcrate_layers.content import Blob, Descriptor, Literal
+
+_MISSING = 404
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryShelf:
+    """`prefix` is HOST[:PORT][/PATH]. Connections of what was read end with the process, as in `inputs.registry`."""
+
+    prefix: str
+    settings: Settings = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"registry:{self.prefix}"
+
+    @property
+    def reference(self) -> Reference:
+        return Reference.parse(f"{self.prefix}/{REPOSITORY}")
+
+    def tags(self) -> list[str]:
+        with Registry(self.settings.registries) as client:
+            try:
+                return client.tags(self.reference)
+            except Refusal as fault:
+                if fault.status == _MISSING:  # no repository before its first model
+                    return []
+                raise
+
+    def manifest(self, tag: str) -> bytes | None:
+        with Registry(self.settings.registries) as client:
+            return _manifest(client, self.reference.tagged(tag))
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return Registry(self.settings.registries).blob(self.reference, descriptor)
+
+    @contextmanager
+    def writing(self, name: str, emit: Emit) -> Iterator[RegistryWriting]:
+        with Registry(self.settings.registries, Progress(emit)) as client:
+            yield RegistryWriting(self.reference, client, emit)
+
+    def images(self, repository: str, tag: str) -> Output:
+        return RegistryOutput(Reference.parse(f"{self.prefix}/{repository}:{tag}"))
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryWriting:
+    """The repository of the models, with a connection."""
+
+    reference: Reference
+    client: Registry = field(repr=False)
+    emit: Emit = field(repr=False)
+
+    @property
+    def sink(self) -> Sink:
+        return RegistrySession(self.reference, self.client, self.emit)
+
+    def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
+        place, data = self.reference.tagged(tag), documents[-1].data
+        if new and _manifest(self.client, place) is not None:
+            raise Taken(tag)
+        self.client.publish(place, documents[-1:], (*blobs, *documents[:-1]))
+        if new and _manifest(self.client, place) != data:
+            raise Taken(tag)
+
+
+def _manifest(client: Registry, place: Reference) -> bytes | None:
+    try:
+        return client.manifest(place)[1]
+    except Refusal as fault:
+        if fault.status == _MISSING:
+            return None
+        raise

@@ -1,0 +1,249 @@
+"""`dockerfile:DIR`: the folder of a Dockerfile, for people with an engine: everything beside it, nothing to be fetched or run.
+
+| in the folder                          | what it is                                                                        |
+|----------------------------------------|-----------------------------------------------------------------------------------|
+| `Dockerfile`                           | ADDs base and packages, COPYs models and code, each apart                         |
+| `azureml-app/`                         | the code, `azureml-models/NAME/VERSION/`, `model_config_map.json`: Azure's tree   |
+| `server/`                              | modelcrate's server                                                               |
+| `base/`                                | the base as an OCI layout, and as plain tars for the Dockerfile                   |
+| `dependencies/`                        | the installed packages, a tar a layer                                             |
+| `wheels/`, `requirements.txt`          | the locked wheels, and what was asked for                                         |
+| `modelcrate.yaml`, `modelcrate.lock`   | the same as a project, which `modelcrate build` takes, edited or not              |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from modelcrate import image as images
+from modelcrate.events import Emit, watched
+from modelcrate.image import Deliverable, Image, ImageLayer, RunSpec
+from modelcrate.outputs import Delivered, oci
+from modelcrate.outputs.dockerfile_project import BASE, WHEELS, Inside, inside
+from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
+from modelcrate.project.values import Project, RegistryBase, ScratchBase
+from modelcrate.resolve.world import Resolved
+from modelcrate.run.unpack import unpack
+from modelcrate.settings import Settings
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.store import Layout, machine
+from modelcrate_layers.tar_reader import read_tar
+
+if TYPE_CHECKING:
+    from modelcrate.pipeline import Prepared
+
+KIND = "dockerfile"
+EXAMPLE = "DIR"
+
+LISTING = ".modelcrate-files.json"
+"""What we have written into the folder, so that a second time knows what somebody else has added or changed."""
+
+
+def parse(target: str) -> DockerfileOutput:
+    return DockerfileOutput(Path(target))
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileOutput:
+    """It takes more than an image: where its packages, models and code came from."""
+
+    path: Path
+    source: Prepared | None = field(default=None, repr=False)
+
+    kind = KIND
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def prepared(self, source: Prepared) -> Self:
+        """The output for what was prepared."""
+        return replace(self, source=source)
+
+    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+        if self.source is None:
+            raise UserError(
+                "a Dockerfile is made from a project, not from an image",
+                hint="modelcrate build PROJECT -o dockerfile:DIR",
+            )
+        if not isinstance(image, Image):
+            raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
+        _refuse_foreign(self.path)
+        with _placed(self.path) as folder:
+            _fill(folder, self.source, image, emit)
+            size = _list(folder)
+        return Delivered(KIND, self.target, image.digest, size)
+
+
+def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
+    """Everything into the folder, the Dockerfile last."""
+    project, (resolved,) = source.request.project, source.world.platforms
+    below = len(source.plans[0].base)  # a base of ours may have packages and models of its own
+    made = image.layers[below:]
+    base = [*image.layers[:below], *(layer for layer in made if layer.role == "base")]
+    packages = [layer for layer in made if layer.role == "dependencies"]
+    ours = [layer for layer in made if layer.role in ("model", "entry")]
+    exported = not isinstance(project.base, RegistryBase | ScratchBase)
+    digest = _base(folder, resolved, base, image, emit) if exported else None
+    tars = [*(_tars(folder, BASE, base, emit) if exported else ())]
+    tars += _tars(folder, "dependencies", packages, emit)
+    _wheels(folder, source, resolved)
+    _app(folder, ours)
+    again = inside(project, source.request.folder, resolved, made, digest, folder)
+    again.write(folder)
+    _map(folder, again.project)
+    _dockerfile(folder, project, again, resolved, tars, image)
+
+
+def _base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Image, emit: Emit) -> Digest:
+    """The base as an image of its own, in an OCI layout."""
+    base = images.assemble(image.platform, resolved.below.config, layers, RunSpec())
+    layout = Layout.create(folder / BASE)
+    oci.write(layout, base, None, emit, "oci", BASE)
+    (folder / BASE / ".lock").unlink(missing_ok=True)
+    return base.digest
+
+
+def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Iterator[str]:
+    """Each layer as a plain tar, which every builder can ADD; the names tell their order."""
+    (folder / under).mkdir(exist_ok=True)
+    for number, layer in enumerate(layers, 1):
+        short = re.sub(r"[^a-z0-9.]+", "-", layer.name.lower()).strip("-.")[:40] or "layer"
+        path = f"{under}/{number:02}-{short}.tar"
+        with machine(folder / path), open(folder / path, "wb") as out:
+            for chunk in watched(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
+                out.write(chunk)
+        if under == BASE:
+            _refuse_whiteouts(folder / path, layer)
+        yield path
+
+
+def _refuse_whiteouts(path: Path, layer: ImageLayer) -> None:
+    """ADD knows no whiteouts: what an upper layer of a base deletes would be there again."""
+    with open(path, "rb") as tar:
+        names = (member.name for member in read_tar(iter(lambda: tar.read(1 << 20), b"")))
+        if any(name.rpartition(b"/")[2].startswith(b".wh.") for name in names):
+            raise UserError(
+                "the base deletes files of its own lower layers, which a Dockerfile's ADD can't",
+                where=str(layer.descriptor.digest),
+                hint="push the base to a registry, and name it there: base: HOST/NAME:TAG",
+            )
+
+
+def _wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
+    missing = [wheel for wheel in resolved.wheels if not Path(wheel.path).exists()]
+    source.world.supplier.fetch(missing)
+    names = {pin.sha256: pin.filename for pin in resolved.pins.wheels}
+    for wheel in resolved.wheels:
+        (folder / WHEELS).mkdir(exist_ok=True)
+        shutil.copyfile(wheel.path, folder / WHEELS / names[wheel.sha256])
+
+
+def _app(folder: Path, layers: list[ImageLayer]) -> None:
+    """Models, code and server out of their layers: what the image has, not what the disk has by now."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as root:
+        unpack([layer.blob for layer in layers], Path(root))
+        for path, name in ((APP_ROOT, APP), (SERVER_ROOT, SERVER)):
+            inner = Path(root, path.lstrip("/"))
+            if inner.is_dir():
+                os.replace(inner, folder / name)
+    (folder / APP).mkdir(exist_ok=True)
+
+
+def _map(folder: Path, project: Project) -> None:
+    """The original's list of the models, for people and scripts that look into it."""
+    info = {f"{model.name}:{model.version}": {"name": model.name, "version": model.version} for model in project.models}
+    value = {
+        "accountContext": {},
+        "models": {model.name: {"name": model.name} for model in project.models},
+        "modelsInfo": info,
+    }
+    (folder / APP / "model_config_map.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def _dockerfile(
+    folder: Path, project: Project, again: Inside, resolved: Resolved, tars: Sequence[str], image: Image
+) -> None:
+    base, note = "scratch", ""
+    if isinstance(project.base, RegistryBase):
+        name = project.base.reference.partition("@")[0]
+        base, note = f"{_without_tag(name)}@{resolved.below.digest}", f"pinned: {name}"
+    beside = {"azureml-models", "model_config_map.json"}
+    code = sorted(
+        f"{each.name}/" if each.is_dir() else each.name for each in (folder / APP).iterdir() if each.name not in beside
+    )
+    models = [f"azureml-models/{model.name}/{model.version}" for model in again.project.models]
+    parts = Parts(project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir())
+    config: dict[str, Any] = image.settings.get("config") or {}
+    (folder / "Dockerfile").write_text(dockerfile(parts, config), encoding="utf-8")
+    (folder / ".dockerignore").write_text(f"{WHEELS}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")
+
+
+def _without_tag(name: str) -> str:
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[Path]:
+    """A folder beside, that takes the place of `path` when all is well."""
+    with machine(path):
+        above = path.absolute().parent
+        above.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=above, prefix=f".{path.name}-"))
+        try:
+            yield made
+            made.chmod(0o755)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(made, path)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _list(folder: Path) -> int:
+    """Note what was written, and give the sum of its bytes."""
+    stamps = dict(_stamps(folder))
+    (folder / LISTING).write_text(json.dumps(stamps, indent=1, sort_keys=True) + "\n")
+    return sum(size for size, _ in stamps.values())
+
+
+def _stamps(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    for above, _, names in os.walk(folder):
+        for name in names:
+            path = Path(above, name)
+            status = path.lstat()
+            if name != LISTING:
+                yield path.relative_to(folder).as_posix(), [status.st_size, status.st_mtime_ns]
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A folder with something in it that isn't ours, or that was edited since, is not overwritten."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UserError("is a file, and a folder is needed", where=str(path))
+    if not any(path.iterdir()):
+        return
+    try:
+        known = json.loads((path / LISTING).read_text())
+    except (OSError, ValueError):
+        known = {}
+    for name, stamp in sorted(_stamps(path)):
+        if known.get(name) != stamp:
+            raise UserError(
+                f"has a file that would be lost: {name}",
+                where=str(path),
+                hint="move the folder away, or choose another",
+            )

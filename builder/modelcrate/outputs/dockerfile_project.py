@@ -1,0 +1,108 @@
+"""The project file and the lock that go into the folder of a Dockerfile: the same image again, out of what lies in the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from modelcrate import compose
+from modelcrate.image import ImageLayer
+from modelcrate.lock import FILE_NAME as LOCK_NAME
+from modelcrate.lock import Lock, ModelPin, Pins
+from modelcrate.outputs.dockerfile_text import APP
+from modelcrate.project.values import (
+    FILE_NAME,
+    Base,
+    Dependencies,
+    Entry,
+    LayoutBase,
+    Model,
+    Project,
+    RegistryBase,
+    ScratchBase,
+)
+from modelcrate.project.writing import project_text
+from modelcrate.resolve.asked import asked
+from modelcrate.resolve.world import Resolved, server
+from modelcrate_layers.content import Digest
+
+BASE, WHEELS, REQUIREMENTS, PYLOCK = "base", "wheels", "requirements.txt", "pylock.toml"
+MODELS = f"{APP}/azureml-models"
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A project whose files are all in one folder, and its lock."""
+
+    project: Project
+    lock: Lock
+
+    def write(self, folder: Path) -> None:
+        (folder / FILE_NAME).write_text(project_text(self.project), encoding="utf-8")
+        (folder / LOCK_NAME).write_bytes(self.lock.text())
+
+
+def inside(
+    project: Project, place: Path, resolved: Resolved, layers: Sequence[ImageLayer], base: Digest | None, folder: Path
+) -> Inside:
+    """The project as it is in `folder`, where everything lies already; `place` is where it was, `base` the digest of the exported base."""
+    mine = replace(
+        project,
+        base=_base(project.base, resolved),
+        python=resolved.below.python or project.python,
+        dependencies=_dependencies(project, place, resolved, folder),
+        models=tuple(_model(model.name, model.version or 0, folder) for model in project.models),
+        entry=_entry(project),
+        workspace=None,
+    )
+    pins = Pins(base or resolved.below.digest, (), resolved.pins.wheels)
+    listed = compose.list_files(mine, folder, {})
+    codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
+    wanted = asked(mine, folder, server(mine))
+    return Inside(mine, Lock(wanted, {str(resolved.platform): pins}, _pins(listed, layers), tuple(codecs)))
+
+
+def _base(base: Base, resolved: Resolved) -> Base:
+    """A registry's base stays there, pinned by the lock; any other is exported beside the Dockerfile."""
+    interpreter = PurePosixPath(resolved.below.interpreter) if resolved.below.interpreter else None
+    if isinstance(base, RegistryBase | ScratchBase):
+        return replace(base, interpreter=interpreter)
+    return LayoutBase(Path(BASE), None, interpreter)
+
+
+def _dependencies(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
+    needs = project.dependencies
+    house = Path(WHEELS) if resolved.pins.wheels else None
+    if needs.pylock is not None:
+        (folder / PYLOCK).write_bytes((place / needs.pylock).read_bytes())
+        return Dependencies(pylock=Path(PYLOCK), wheelhouse=house)
+    lines = asked(project, place, ())["requirements"]
+    if not lines:
+        return Dependencies(wheelhouse=house)
+    (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return Dependencies(Path(REQUIREMENTS), wheelhouse=house)
+
+
+def _model(name: str, version: int, folder: Path) -> Model:
+    under = Path(MODELS, name, str(version))
+    (top,) = (folder / under).iterdir()
+    return Model(under / top.name, name, version)
+
+
+def _entry(project: Project) -> Entry | None:
+    if project.entry is None:
+        return None
+    source = compose.source_name(project, project.entry)
+    if not source:
+        return Entry(Path(APP, project.entry.script.name))
+    return Entry(project.entry.script, Path(APP, source))
+
+
+def _pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """The models by their files, and by the diff ids of the layers that the image has of them."""
+    by_model: dict[str, list[Digest]] = {}
+    for layer in layers:
+        if layer.role == "model":
+            by_model.setdefault(layer.name.partition(" ")[0], []).append(layer.layer.diff_id)
+    return tuple(replace(pin, layers=tuple(by_model.get(f"{pin.name}:{pin.version}", ()))) for pin in files.pins)

@@ -1,0 +1,81 @@
+"""The Dockerfile of an image, as text. Pure.
+
+Nothing in it has to be run, so it builds for any platform, and without a network unless its base is a registry's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+APP = "azureml-app"
+APP_ROOT = "/var/azureml-app"
+SERVER = "server"
+SERVER_ROOT = "/opt/modelcrate/server"
+
+_HEAD = """\
+# {name}: base, packages, models and code, each in layers of its own. Build it with
+#   docker build --tag {name} .
+#   buildah bud --isolation chroot --tag {name} .
+#   modelcrate build .          by modelcrate.yaml, which says the same; unedited, with the digest {digest}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is to add, by paths in the folder: tars for the root, models, and the items of the code."""
+
+    name: str
+    digest: str
+    base: str
+    """What follows FROM."""
+    note: str
+    tars: Sequence[str]
+    models: Sequence[str]
+    code: Sequence[str]
+    server: bool
+
+
+def dockerfile(parts: Parts, config: Mapping[str, Any]) -> str:
+    """`config` is the member of the image's config that has the same name."""
+    return _HEAD.format(name=parts.name, digest=parts.digest) + "".join(f"{line}\n" for line in _lines(parts, config))
+
+
+def _lines(parts: Parts, config: Mapping[str, Any]) -> Iterator[str]:
+    if parts.note:
+        yield f"# {parts.note}"
+    yield f"FROM {parts.base}"
+    yield from (_array("ADD", [path, "/"]) for path in parts.tars)
+    yield from (_array("COPY", [f"{APP}/{path}/", f"{APP_ROOT}/{path}/"]) for path in parts.models)
+    if parts.server:
+        yield _array("COPY", [f"{SERVER}/", f"{SERVER_ROOT}/"])
+    yield from (_array("COPY", [f"{APP}/{path}", f"{APP_ROOT}/{path}"]) for path in parts.code)
+    yield from _settings(config)
+
+
+def _settings(config: Mapping[str, Any]) -> Iterator[str]:
+    for line in config.get("Env") or []:
+        name, _, value = str(line).partition("=")
+        yield f"ENV {name}={_quoted(value)}"
+    for name, value in (config.get("Labels") or {}).items():
+        yield f"LABEL {_quoted(name)}={_quoted(value)}"
+    for word, key in (("USER", "User"), ("WORKDIR", "WorkingDir"), ("STOPSIGNAL", "StopSignal")):
+        if config.get(key):
+            yield f"{word} {config[key]}"
+    yield from (f"EXPOSE {port}" for port in config.get("ExposedPorts") or {})
+    for word, key in (("ENTRYPOINT", "Entrypoint"), ("CMD", "Cmd")):
+        if config.get(key):
+            yield _array(word, list(config[key]))
+
+
+def _array(word: str, items: list[str]) -> str:
+    """The form with a JSON array, in which a path may have spaces."""
+    return f"{word} {json.dumps(items)}"
+
+
+def _quoted(text: str) -> str:
+    """A value in double quotes; what a Dockerfile would replace in it is escaped."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'

@@ -1,0 +1,140 @@
+"""Conda's environment files: bytes in, what they ask for out. Packages are not looked for here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modelcrate_layers.errors import UserError
+
+MAX_BYTES = 1 << 20
+
+_PYTHON = re.compile(r"python\s*(?:[=~><]=?=?)\s*(3\.\d+)(?:\.[0-9*]+)*")
+_SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9._-]+)\s*(.*)", re.DOTALL)
+_TOOLS = frozenset({"pip", "setuptools", "wheel"})
+"""Conda's way to say how pip is to be had; an image of ours has no pip."""
+
+_ON_PYPI = {
+    "pytorch": "torch",
+    "pytorch-cpu": "torch",
+    "tensorflow-gpu": "tensorflow",
+    "py-xgboost": "xgboost",
+    "py-opencv": "opencv-python-headless",
+    "matplotlib-base": "matplotlib",
+    "onnxruntime-cpu": "onnxruntime",
+    "msgpack-python": "msgpack",
+    "pyarrow-core": "pyarrow",
+}
+"""Where a package has another name on PyPI."""
+
+
+@dataclass(frozen=True, slots=True)
+class CondaSpec:
+    """`packages` are conda's own, without python and pip; `pip` the lines of its pip section; `python` has two numbers."""
+
+    name: str = ""
+    channels: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+    python: str | None = None
+
+
+def parse_conda(data: bytes, where: str) -> CondaSpec:
+    """The specification in an environment file; a UserError says what is no such thing in it."""
+    import yaml
+
+    if len(data) > MAX_BYTES:
+        raise UserError(f"is larger than {MAX_BYTES} bytes", where=where)
+    try:
+        document = yaml.safe_load(data)
+    except (yaml.YAMLError, RecursionError, ValueError) as fault:
+        raise UserError("is not YAML", where=where, why=str(fault)[:300]) from None
+    if not isinstance(document, dict):
+        raise UserError("is not a conda environment: it has no keys", where=where)
+    lines = _texts(document, "dependencies", where, nested=True)
+    conda = [line for line in lines if isinstance(line, str)]
+    pip = [text for line in lines if isinstance(line, dict) for text in _texts(line, "pip", where)]
+    return spec(
+        str(document.get("name") or ""), map(str, _texts(document, "channels", where)), conda, map(str, pip), where
+    )
+
+
+def spec(
+    name: str,
+    channels: Iterable[str],
+    packages: Iterable[str],
+    pip: Iterable[str],
+    where: str = "the conda dependencies",
+) -> CondaSpec:
+    """The specification of these parts: Python's version is taken out of the packages, and pip with its kin left out."""
+    conda = list(packages)
+    python = [line for line in conda if package_name(line) == "python"]
+    kept = [line for line in conda if package_name(line) not in _TOOLS | {"python"}]
+    return CondaSpec(
+        name,
+        tuple(channels),
+        tuple(kept),
+        tuple(pip),
+        _python(python[-1], where) if python else None,
+    )
+
+
+def package_name(line: str) -> str:
+    """The name of a conda package, in lower case."""
+    match = _SPEC.match(line.strip())
+    return match[1].lower() if match else ""
+
+
+def as_requirement(line: str) -> str:
+    """The requirement of pip that asks for about the same as a conda package."""
+    match = _SPEC.match(line.strip())
+    if match is None:
+        return line
+    name, rest = _ON_PYPI.get(match[1].lower(), match[1].lower()), match[2].strip()
+    version = re.match(r"=?=?\s*([0-9][\w.]*)(\.?\*)?(?:[\s=].*)?$", rest)
+    if version:
+        exact = rest.startswith("==") and not version[2]
+        return f"{name}=={version[1]}" if exact else f"{name}=={version[1].rstrip('.')}.*"
+    return f"{name}{rest}" if re.match(r"[<>!~]", rest) else name
+
+
+def _python(line: str, where: str) -> str | None:
+    if line.strip() == "python":
+        return None
+    match = _PYTHON.match(line.strip())
+    if match is None:
+        raise UserError(
+            f"not a version of Python: {line[:60]!r}", where=where, hint="expected for instance python=3.11"
+        )
+    return match[1]
+
+
+def _texts(document: dict[str, object], key: str, where: str, nested: bool = False) -> list[object]:
+    value = document.get(key) or []
+    if not isinstance(value, list):
+        raise UserError(f"{key!r} is not a list", where=where)
+    for each in value:
+        if not isinstance(each, str | int | float) and not (nested and isinstance(each, dict)):
+            raise UserError(f"{key!r} has something in it that is no text: {each!r:.60}", where=where)
+    return [each if isinstance(each, dict) else str(each) for each in value]
+
+
+def conda_text(wanted: CondaSpec) -> str:
+    """An environment file that means this."""
+    from modelcrate.project.writing import scalar
+
+    def lines() -> Iterator[str]:
+        yield f"name: {scalar(wanted.name or 'project_environment')}"
+        if wanted.channels:
+            yield "channels:"
+        yield from (f"  - {scalar(each)}" for each in wanted.channels)
+        yield "dependencies:"
+        if wanted.python:
+            yield f"  - {scalar(f'python={wanted.python}')}"
+        yield from (f"  - {scalar(each)}" for each in wanted.packages)
+        if wanted.pip:
+            yield "  - pip:"
+        yield from (f"      - {scalar(each)}" for each in wanted.pip)
+
+    return "".join(f"{line}\n" for line in lines())

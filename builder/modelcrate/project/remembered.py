@@ -1,0 +1,90 @@
+"""A project that was read once, remembered by the digest of its file: reading it again takes the YAML and validation libraries half a second
+of start-up, and nothing in it can have changed.
+
+Written and read are our own value types only, by name and field. What is damaged, or of another version of these types, is
+read anew from the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from modelcrate.project import values
+from modelcrate_layers.content import Digest, Platform, canonical_json, parse_object
+from modelcrate_layers.errors import CrateError
+
+_TYPES: Mapping[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Platform,
+        values.Codecs,
+        values.DebianBase,
+        values.Dependencies,
+        values.DockerArchiveBase,
+        values.Entry,
+        values.Gates,
+        values.LayoutBase,
+        values.Model,
+        values.OciArchiveBase,
+        values.Project,
+        values.RegisteredModel,
+        values.RegistryBase,
+        values.RootfsBase,
+        values.ScratchBase,
+    )
+}
+_SHAPE = str(
+    Digest.of(canonical_json({name: [each.name for each in dataclasses.fields(kind)] for name, kind in _TYPES.items()}))
+)
+"""The names of the types and of their fields: another version of them is another shape."""
+
+
+def encode(project: values.Project) -> bytes:
+    """The project as JSON."""
+    return canonical_json({"project": _plain(project), "shape": _SHAPE})
+
+
+def decode(data: bytes) -> values.Project | None:
+    """The project out of JSON that `encode` wrote; None, if it is anything else."""
+    try:
+        record = parse_object(data)
+        project = _value(record["project"]) if record.get("shape") == _SHAPE else None
+    except (CrateError, KeyError, TypeError, ValueError):
+        return None
+    return project if isinstance(project, values.Project) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON: a list is a tuple, an object has its type's name under `=`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        return {"=": type(value).__name__, **fields}
+    if isinstance(value, PurePosixPath):
+        return {"=": "Path" if isinstance(value, Path) else "PurePosixPath", "path": str(value)}
+    if isinstance(value, datetime):
+        return {"=": "datetime", "at": value.isoformat()}
+    if isinstance(value, Mapping):
+        return {"=": "map", "pairs": [[key, text] for key, text in value.items()]}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _value(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return tuple(map(_value, plain))
+    if not isinstance(plain, dict):
+        return plain
+    match plain.pop("="):
+        case "Path":
+            return Path(plain["path"])
+        case "PurePosixPath":
+            return PurePosixPath(plain["path"])
+        case "datetime":
+            return datetime.fromisoformat(plain["at"])
+        case "map":
+            return dict(plain["pairs"])
+        case name:
+            return _TYPES[name](**{key: _value(each) for key, each in plain.items()})

@@ -1,0 +1,31 @@
+"""A file on disk as a blob."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate_layers.content import CHUNK, Descriptor, verified
+from modelcrate_layers.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlob:
+    """A file under a descriptor that somebody made of it; read from the start, it is held to that."""
+
+    path: Path
+    descriptor: Descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        pieces = self._pieces(start)
+        return pieces if start else verified(pieces, self.descriptor, str(self.path))
+
+    def _pieces(self, start: int) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                while chunk := file.read(CHUNK):
+                    yield chunk
+        except OSError as fault:
+            raise SourceError("a file can't be read", where=str(self.path), why=str(fault.strerror)) from None

@@ -1,0 +1,144 @@
+"""Logging in and out as Docker does it, so that every tool finds the credentials: a helper where one is configured,
+
+else the file, written with mode 0600, in one step, and with all that was in it before.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelcrate.reference import HUB_ALIASES, is_registry
+from modelcrate.registry import wire
+from modelcrate.registry.counters import Counters
+from modelcrate.registry.courier import Courier
+from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
+from modelcrate.registry.events import Emit, silent
+from modelcrate.registry.keychain import Keychain
+from modelcrate.registry.retry import SystemClock
+from modelcrate.registry.settings import Settings
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import CrateError, MachineError, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where credentials were kept or removed: a helper's program or a file; `plainly` where anybody with the file has them."""
+
+    where: str
+    plainly: bool
+
+
+def login(registry: str, username: str, password: str, settings: Settings, emit: Emit = silent) -> Kept:
+    """Try the credentials at the registry, then keep them. Nothing is kept where the registry refuses them."""
+    _check(registry)
+    if not username or not password:
+        raise UserError("a login needs a user name and a password")
+    courier = Courier(replace(settings, username=username, password=password), SystemClock(), emit, Counters())
+    try:
+        remote = courier.remote("docker.io" if registry in HUB_ALIASES else registry)
+        courier.send(wire.ping(remote.origin), remote, "login", (200,))
+    finally:
+        courier.close()
+    path = config_path(settings)
+    config = _read(path)
+    if helper := _helper(config, registry):
+        Keychain(helper, settings.environment).store(_key(registry), username, password)
+        return Kept(f"docker-credential-{helper}", plainly=False)
+    secret = base64.b64encode(f"{username}:{password}".encode()).decode()
+    _write(path, {**config, "auths": {**_table(config, "auths"), _key(registry): {"auth": secret}}})
+    return Kept(str(path), plainly=True)
+
+
+def logout(registry: str, settings: Settings) -> Kept | None:
+    """Forget this registry's credentials; None where there were none."""
+    _check(registry)
+    path = config_path(settings)
+    config, found = _read(path), None
+    if helper := _helper(config, registry):
+        Keychain(helper, settings.environment).erase(_key(registry))
+        found = Kept(f"docker-credential-{helper}", plainly=False)
+    auths = _table(config, "auths")
+    names = {_key(registry), registry, f"https://{registry}", f"http://{registry}"}
+    if names & set(auths):
+        left = {key: value for key, value in auths.items() if key not in names}
+        _write(path, {**config, "auths": left})
+        found = found or Kept(str(path), plainly=True)
+    return found
+
+
+def config_path(settings: Settings) -> Path:
+    """The file that is written: the one given, else REGISTRY_AUTH_FILE, else Docker's."""
+    if settings.auth_file is not None:
+        return settings.auth_file
+    if named := settings.environment.get("REGISTRY_AUTH_FILE"):
+        return Path(named)
+    if folder := settings.environment.get("DOCKER_CONFIG"):
+        return Path(folder) / "config.json"
+    if settings.home is None:
+        raise UserError(
+            "there is no home folder to keep credentials in", hint="set DOCKER_CONFIG or REGISTRY_AUTH_FILE"
+        )
+    return settings.home / ".docker/config.json"
+
+
+def _check(registry: str) -> None:
+    if not is_registry(registry):
+        raise UserError(f"not a registry: {registry!r:.100}", hint="expected a host or host:port, without a scheme")
+
+
+def _key(registry: str) -> str:
+    return HUB_KEY if registry in HUB_ALIASES else registry
+
+
+def _helper(config: Mapping[str, Any], registry: str) -> str:
+    helper = _table(config, "credHelpers").get(registry) or config.get("credsStore")
+    return helper if isinstance(helper, str) else ""
+
+
+def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as fault:
+        raise MachineError(
+            "the file with credentials can't be read", where=str(path), why=str(fault.strerror)
+        ) from None
+    try:
+        return parse_object(data, str(path)) if data.strip() else {}
+    except CrateError as fault:
+        raise UserError("the file with credentials is not JSON; it is left as it is", where=str(path)) from fault
+
+
+def _write(path: Path, config: Mapping[str, Any]) -> None:
+    """Beside it, synced, and renamed over it; through a link where it is one."""
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        number, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")  # mkstemp makes it 0600
+        try:
+            with open(number, "w") as file:
+                file.write(json.dumps(config, indent="\t") + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as fault:
+        raise MachineError("credentials can't be kept", where=str(path), why=str(fault.strerror)) from None

@@ -1,0 +1,90 @@
+"""Talking to the server that a registry names in its challenge: it gets our password, so every step of the way is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modelcrate.registry import addresses, tokens
+from modelcrate.registry.challenges import Challenge
+from modelcrate.registry.counters import Counters
+from modelcrate.registry.credentials import Credential
+from modelcrate.registry.faults import PASSING, refusal
+from modelcrate.registry.remote import Remote
+from modelcrate.registry.retry import Engine
+from modelcrate.registry.settings import Settings
+from modelcrate.registry.tokens import Token
+from modelcrate.registry.transport import Transport, Trust
+from modelcrate.registry.urls import resolve
+from modelcrate.registry.wire import Answer, Request
+
+MAX_HOPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TokenServer:
+    """One registry's token server, for one errand."""
+
+    remote: Remote
+    challenge: Challenge
+    settings: Settings
+    transport: Transport
+    engine: Engine
+    counters: Counters
+
+    def fetch(self, scopes: Sequence[str], credential: Credential | None, refresh: str = "") -> Token:
+        """A token for these scopes. `refresh` is traded for it where there is one, by GET where the server knows no POST.
+
+        Raises Refusal with the server's status; its answer is never shown, because it may hold a secret.
+        """
+        addresses.check_realm(
+            self.challenge.realm,
+            self.remote.origin,
+            insecure=self.remote.plain,
+            where=f"the challenge of {self.remote.registry}",
+        )
+        now = self.engine.clock.now()
+        answer = self._call(tokens.trade(self.challenge, scopes, refresh)) if refresh else None
+        if answer is None or answer.status in (404, 405):
+            answer = self._call(tokens.ask(self.challenge, scopes, credential))
+        if answer.status != 200:
+            whose = f"credentials from {credential.source}" if credential else "anonymous access"
+            asked = Request("GET", self.challenge.realm)
+            raise refusal(asked, replace(answer, body=b""), f"token ({whose})", now)
+        return tokens.granted(answer, scopes, now)
+
+    def _call(self, request: Request) -> Answer:
+        """One request, repeated where that may help."""
+
+        def act() -> Answer:
+            answer = self._walk(request)
+            if answer.status in PASSING:
+                raise refusal(replace(request, url=self.challenge.realm), replace(answer, body=b""), "token")
+            return answer
+
+        return self.engine.run(act)
+
+    def _walk(self, request: Request) -> Answer:
+        """Follow redirects, each checked like the realm itself; nothing secret goes to another host."""
+        for _ in range(MAX_HOPS):
+            reply = self.transport.exchange(request, self._trust(request.url), self.counters, verb="TOKEN")
+            answer = reply.read(tokens.MAX_ANSWER)
+            if answer.status not in (301, 302, 307, 308):
+                return answer
+            target = resolve(request.url, answer.headers.get("Location"), request.where())
+            addresses.check_realm(target, self.remote.origin, insecure=self.remote.plain, where=request.where())
+            addresses.check_hop(request.url, target, request.where())
+            if addresses.origin(target) != addresses.origin(request.url):
+                if request.method == "POST":
+                    raise refusal(request, replace(answer, body=b""), "token: it sends our identity token elsewhere")
+                kept = {key: value for key, value in request.headers.items() if key != "Authorization"}
+                request = replace(request, headers=kept)
+            request = replace(request, url=target)
+        raise refusal(request, replace(answer, body=b""), "token: too many redirects")
+
+    def _trust(self, url: str) -> Trust:
+        """The token server's own rule where it has one, else the registry's CA, but neither its leniency nor our certificate."""
+        if self.remote.owns(url):
+            return self.remote.trust
+        own = Trust.of(self.settings.habits(url.split("/")[2]), self.settings)
+        return own if own != Trust() or self.remote.trust.verify is False else Trust(self.remote.trust.verify)

@@ -1,0 +1,144 @@
+"""Recompute all that an image says of its bytes, whoever made it: digests, sizes, diff ids, the lengths and codecs of its tars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelcrate.image import ANNOTATION
+from modelcrate.inputs import MAX_DEPTH, Found, named_codec, parse_document
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
+from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+from modelcrate_layers.recipe import Tally
+
+_GONE = 404
+"""HTTP's word for what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How many documents and blobs were read, and everything in which they are not what is said of them."""
+
+    documents: int
+    blobs: int
+    bytes: int
+    mismatches: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One walk over an image; it counts, so it is not frozen."""
+
+    found: Found
+    seen: set[Digest] = field(default_factory=set)
+    documents: int = 0
+    blobs: int = 0
+    total: int = 0
+    mismatches: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self, what: str) -> Iterator[None]:
+        """A fault of bytes inside is noted, and the walk goes on; so is what is gone. A registry that doesn't answer ends it."""
+        try:
+            yield
+        except CrateError as fault:
+            if isinstance(fault, RegistryError) and getattr(fault, "status", None) != _GONE:
+                raise
+            self.mismatches.append(f"{what}: {fault.what}" + (f" ({fault.why})" if fault.why else ""))
+
+    def document(self, descriptor: Descriptor, depth: int = 0) -> None:
+        if descriptor.digest in self.seen:
+            return
+        self.seen.add(descriptor.digest)
+        if depth > MAX_DEPTH:
+            raise IntegrityError(f"indexes nested more than {MAX_DEPTH} deep", where=self.found.collection.where)
+        kind = "index" if descriptor.media_type in MediaType.INDEXES else "manifest"
+        with self.noting(f"{kind} {descriptor.digest}"):
+            document = parse_document(self.read(descriptor), descriptor, self.found.collection.where)
+            self.documents += 1
+            if kind == "index":
+                for each in document["manifests"]:
+                    self.document(Descriptor.parse(each), depth + 1)
+            else:
+                self.manifest(document)
+
+    def manifest(self, document: dict[str, Any]) -> None:
+        config = Descriptor.parse(document.get("config"))
+        layers = [Descriptor.parse(each) for each in document.get("layers") or []]
+        diff_ids: list[Digest | None] = [None] * len(layers)
+        with self.noting(f"config {config.digest}"):
+            data = self.read(config)
+            self.blobs += 1
+            if config.media_type in (MediaType.CONFIG, MediaType.DOCKER_CONFIG):
+                told = _diff_ids(data)
+                if len(told) != len(layers):
+                    raise IntegrityError(f"has {len(told)} diff ids for {len(layers)} layers")
+                diff_ids = [*told]
+        for layer, diff_id in zip(layers, diff_ids, strict=True):
+            if layer.digest not in self.seen:
+                self.seen.add(layer.digest)
+                with self.noting(f"layer {layer.digest}"):
+                    self.layer(layer, diff_id)
+
+    def layer(self, descriptor: Descriptor, diff_id: Digest | None) -> None:
+        stored = Tally()
+        chunks = verified(stored.passing(self.found.collection.blob(descriptor).chunks()), descriptor)
+        self.blobs += 1
+        if diff_id is None:  # no image's layer, so nothing is said of a tar
+            for _ in chunks:
+                pass
+        else:
+            head, chunks = _peeked(chunks)
+            plain = Tally()
+            for chunk in codecs.decode(chunks):
+                plain.add(chunk)
+            self.mismatches += _differing(descriptor, diff_id, plain, codecs.sniff(head))
+        self.total += stored.size
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        data = b"".join(verified([self.found.collection.read(descriptor)], descriptor))
+        self.total += len(data)
+        return data
+
+
+def verify_bytes(found: Found) -> Checked:
+    """Read all of it once. Every mismatch is listed; only a place that can't be read at all is an error."""
+    run = _Run(found)
+    run.document(found.descriptor)
+    return Checked(run.documents, run.blobs, run.total, tuple(run.mismatches))
+
+
+def _differing(descriptor: Descriptor, diff_id: Digest, plain: Tally, name: str) -> Iterator[str]:
+    what = f"layer {descriptor.digest}"
+    if plain.digest != diff_id:
+        yield f"{what}: its tar is not what the config says: claimed {diff_id}, computed {plain.digest}"
+    told = descriptor.annotations.get(f"{ANNOTATION}layer.tar-size", "")
+    if told and told != str(plain.size):
+        yield f"{what}: its tar has {plain.size} bytes, and its annotation says {told}"
+    if (claimed := named_codec(descriptor.media_type)) not in (None, name):
+        yield f"{what}: it is stored as {name}, and its type says {claimed}"
+
+
+def _diff_ids(data: bytes) -> list[Digest]:
+    rootfs = parse_object(data).get("rootfs")
+    told = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(told, list):
+        raise IntegrityError("has no diff ids")
+    return [Digest.parse(each) for each in told]
+
+
+def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= 6:
+            break
+
+    def whole() -> Iterator[bytes]:
+        yield head
+        yield from chunks
+
+    return head, whole()

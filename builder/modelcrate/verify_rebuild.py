@@ -1,0 +1,66 @@
+"""Build a project once more from its lock, believing nothing, and see whether an image is what comes out. Pure, but for reading layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelcrate import diff, explain
+from modelcrate.image import Image, ImageLayer
+
+
+def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:
+    """Why an image is not the one that was rebuilt, a line each: for every layer the cause and the first entry that differs.
+
+    Nothing, if they are the same, byte for byte.
+    """
+    if claimed.digest == rebuilt.digest:
+        return
+    found = [*_layers(claimed, rebuilt), *_stored(claimed, rebuilt)]
+    for setting in diff.settings(claimed.settings, rebuilt.settings):
+        found.append(
+            f"config: {setting.name} is {setting.before or 'not set'}, and should be {setting.after or 'unset'}"
+        )
+    yield from found or ["manifest: only annotations, or the order of something, differ"]
+
+
+def _layers(claimed: Image, rebuilt: Image) -> Iterator[str]:
+    theirs, ours = diff.apart(claimed, rebuilt)
+    for layer in ours:
+        other = _counterpart(layer, theirs, claimed)
+        if other is None:
+            yield f"{_name(layer)}: is missing"
+            continue
+        theirs.remove(other)
+        cause = explain.changes(other, layer.layer.inputs) or _unexplained(layer, other)
+        first = next(diff.files([other], [layer]), None)
+        where = (
+            f"; the first entry that differs is /{first.path}: {first.how}" if first else "; all entries are the same"
+        )
+        yield f"{_name(layer)}: {cause}{where}"
+    yield from (f"{_name(layer)}: does not belong there" for layer in theirs)
+
+
+def _counterpart(layer: ImageLayer, among: list[ImageLayer], image: Image) -> ImageLayer | None:
+    """The layer that claims to be this one: by its key, else by its place."""
+    by_key = next((each for each in among if layer.key is not None and each.key == layer.key), None)
+    found = by_key or explain.counterpart(layer.role, layer.name, image)
+    return found if found in among else None
+
+
+def _unexplained(layer: ImageLayer, other: ImageLayer) -> str:
+    if layer.key is not None and layer.key == other.key:
+        return "its key lies: the same inputs give other bytes"
+    return "its inputs are the same, and its bytes are not"
+
+
+def _stored(claimed: Image, rebuilt: Image) -> Iterator[str]:
+    """Layers with the same tars, stored in another way."""
+    ours = {layer.layer.diff_id: layer for layer in rebuilt.layers}
+    for layer in claimed.layers:
+        other = ours.get(layer.layer.diff_id)
+        if other is not None and other.descriptor.digest != layer.descriptor.digest:
+            yield f"{_name(other)}: the same tar, stored by {layer.layer.codec}, and here by {other.layer.codec}"
+
+
+def _name(layer: ImageLayer) -> str:
+    return f"{layer.role} {layer.name}"

@@ -1,0 +1,80 @@
+"""Files that are there whole or not at all, whatever ends us: an error, Ctrl-C, SIGKILL.
+
+A file without a name (O_TMPFILE) is written and synced, and gets its name when it is complete; the kernel forgets it with the
+process. Where a file system has no such files, a hidden one beside the target takes their place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MODE = 0o644
+
+_UNNAMED = getattr(os, "O_TMPFILE", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A file that is being written in a folder. Until `keep` nobody sees it under its name."""
+
+    handle: int
+    folder: Path
+    hidden: Path
+
+    def write(self, data: bytes) -> None:
+        write_all(self.handle, data)
+
+    def keep(self, path: Path) -> None:
+        """It is complete: give it its name, in the place of what had it."""
+        os.fchmod(self.handle, MODE)
+        os.fsync(self.handle)
+        if not self.hidden.exists():
+            os.link(f"/proc/self/fd/{self.handle}", self.hidden, src_dir_fd=self.handle)  # linkat(2), AT_SYMLINK_FOLLOW
+        os.replace(self.hidden, path)
+
+
+@contextmanager
+def incoming(folder: Path) -> Iterator[Incoming]:
+    """A new file in a folder; leaving the block without `keep` leaves nothing."""
+    hidden = folder / f".incoming-{secrets.token_hex(8)}"
+    handle = -1
+    try:
+        handle = _open(folder, hidden)
+        yield Incoming(handle, folder, hidden)
+    finally:
+        if handle >= 0:
+            os.close(handle)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(hidden)  # named before it was made: there is no moment at which it could be forgotten
+
+
+def replace(path: Path, data: bytes) -> None:
+    """A small file, whole or not at all."""
+    with incoming(path.parent) as file:
+        file.write(data)
+        file.keep(path)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """All of the bytes, for `os.write` may take only some of them."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _open(folder: Path, hidden: Path) -> int:
+    if _UNNAMED and os.path.isdir("/proc/self/fd"):
+        try:
+            return os.open(folder, _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        except (IsADirectoryError, FileNotFoundError):
+            pass  # an old kernel's ways to say that it knows no files without a name
+        except OSError as fault:
+            if fault.errno != errno.EOPNOTSUPP:
+                raise
+    return os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

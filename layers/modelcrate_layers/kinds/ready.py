@@ -1,0 +1,29 @@
+"""A layer that somebody has already: a registered model's. Its bytes are as they are, and nothing is read to place it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelcrate_layers.content import Blob, Digest
+from modelcrate_layers.recipe import Layer
+from modelcrate_layers.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyLayer:
+    """A measured layer and where its bytes are to be had."""
+
+    role: str
+    name: str
+    layer: Layer
+    blob: Blob = field(repr=False, compare=False)
+
+    def key(self) -> Digest | None:
+        """None: it is known by its bytes."""
+        return None
+
+    def tree(self) -> Tree:
+        raise AssertionError("a layer that is ready is not made again")
+
+    def inputs(self) -> tuple[str, ...]:
+        return self.layer.inputs

@@ -1,0 +1,202 @@
+"""What every output promises (`Output`): all of the image is there afterwards, under its name, byte for byte, and it is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modelcrate import image, outputs
+from modelcrate.image import Image, ImageLayer, Index, RunSpec
+from modelcrate.inputs import Found
+from modelcrate.inputs.addresses import find
+from modelcrate.outputs import docker_archive
+from modelcrate.settings import Settings
+from modelcrate_layers import codec
+from modelcrate_layers.content import Platform
+from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tree import Tree, file
+from support import golden, real_registry
+from support.validator import assert_valid_archive, assert_valid_found, assert_valid_layout
+
+
+def on_disk(folder: Path, names: tuple[str, ...], platform: str = "linux/amd64") -> Image:
+    """An image of layers that are made from files when they are sent."""
+    layers = []
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).write_bytes(name.encode() * 50_000)
+        tree = Tree.of([file(b"opt/" + name.encode(), FileRange.whole(str(folder / name)))])
+        recipe = Recipe(tree, codec.named(name))
+        layer = measure(recipe)
+        layers.append(ImageLayer("model", name, layer, RecipeBlob(recipe, layer)))
+    return image.assemble(Platform.parse(platform), {}, layers, RunSpec(env={"A": "1"}, user="1:0"))
+
+
+ALL_CODECS = ("none", "gzip", "zstd")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if missing := real_registry.missing():
+        pytest.skip(missing)
+    with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+Place = Callable[[str], tuple[str, str]]
+"""For a name: the output as the command line writes it, and the address at which the image is then."""
+
+
+NO_IMAGES = {"dockerfile"}
+"""Outputs that write no image but what one can be made of: nothing can be read back from them by address."""
+
+
+@pytest.fixture(params=sorted(set(outputs.kinds()) - NO_IMAGES))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    folder = tmp_path / "places"
+    folder.mkdir()
+
+    def of(name: str) -> tuple[str, str]:
+        match kind:
+            case "store":
+                return f"store:{name}", name
+            case "oci":
+                return (f"oci:{folder / name}:tag",) * 2
+            case "oci-archive":
+                return (f"oci-archive:{folder / name}.tar",) * 2
+            case "docker-archive":
+                return f"docker-archive:{folder / name}.tar:{name}:1", f"docker-archive:{folder / name}.tar"
+            case "registry":
+                host = request.getfixturevalue("registry")
+                return (f"registry:{host}/{tmp_path.name.replace('_', '-').lower()}/{name}:1",) * 2
+        pytest.fail(f"there is a new output {kind!r}: say here where it puts things")
+
+    return of
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home", {"HOME": str(tmp_path)})
+
+
+def deliver(text: str, made: Image | Index, settings: Settings) -> outputs.Delivered:
+    return outputs.parse(text).deliver(made, settings, lambda event: None)
+
+
+def judged(kind: str, address: str, settings: Settings) -> Found:
+    found = find(address, settings)
+    assert assert_valid_found(found).images
+    if kind in {"oci-archive", "docker-archive"}:
+        assert_valid_archive(Path(address.partition(":")[2]))
+    elif kind == "oci":
+        assert_valid_layout(Path(address.split(":")[1]))
+    elif kind == "store":
+        assert_valid_layout(settings.store.root)
+    return found
+
+
+def test_the_image_is_there_and_valid(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    output, address = place("image")
+    made = on_disk(tmp_path, ALL_CODECS)
+    delivered = deliver(output, made, settings)
+    found = judged(kind, address, settings).image()
+    assert found.id == made.id
+    assert [each.layer.diff_id for each in found.layers] == [each.layer.diff_id for each in made.layers]
+    wanted = docker_archive.plain(made) if kind == "docker-archive" else made
+    assert delivered.digest == wanted.digest
+    assert delivered.kind == kind
+    assert delivered.sent > 0
+    if kind != "docker-archive":  # its reader makes a manifest of what Docker's own files say
+        assert found.digest == made.digest
+
+
+def test_it_can_be_done_again(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    output, address = place("again")
+    made = on_disk(tmp_path, ALL_CODECS)
+    first, second = (deliver(output, made, settings) for _ in range(2))
+    assert first.digest == second.digest
+    if kind in {"store", "oci", "registry"}:
+        assert second.there > 0, "what was there was sent again"
+        assert second.sent < first.sent
+    judged(kind, address, settings)
+
+
+def test_another_image_takes_the_name(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    output, address = place("moves")
+    deliver(output, on_disk(tmp_path, ("none",)), settings)
+    other = on_disk(tmp_path, ("zstd",))
+    deliver(output, other, settings)
+    assert judged(kind, address, settings).image().id == other.id
+
+
+def test_two_runs_are_equal_byte_for_byte(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    made = on_disk(tmp_path, ALL_CODECS)
+    digests = []
+    for name in ("one", "two"):
+        output, address = place(name)
+        deliver(output, made, settings)
+        digests.append(judged(kind, address, settings).descriptor.digest)
+    assert digests[0] == digests[1]
+
+
+def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    made = image.combine(on_disk(tmp_path, ("zstd",), each) for each in ("linux/amd64", "linux/arm64"))
+    output, address = place("several")
+    if kind == "docker-archive":
+        with pytest.raises(UserError, match="one platform"):
+            deliver(output, made, settings)
+        return
+    assert deliver(output, made, settings).digest == made.digest
+    found = judged(kind, address, settings)
+    assert [str(each.platform) for each in found.whole().images] == ["linux/amd64", "linux/arm64"]
+    assert found.image(Platform.parse("linux/arm64")).id == made.images[1].id
+
+
+def test_a_file_that_changed_publishes_nothing(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+    output, address = place("changed")
+    made = on_disk(tmp_path, ("none", "zstd"))
+    (tmp_path / "zstd").write_bytes(b"other")
+    before = {path for path in (tmp_path / "places").rglob("*") if path.is_file()}
+    with pytest.raises(CrateError, match="changed") as refused:
+        deliver(output, made, settings)
+    assert "zstd" in str(refused.value)
+    with pytest.raises(CrateError):
+        find(address, settings).image()
+    left = {path for path in (tmp_path / "places").rglob("*") if path.is_file()} - before
+    assert not [path for path in left if "incoming" in path.name or path.suffix == ".tar"]
+
+
+def test_a_failed_delivery_leaves_the_name_where_it_was(
+    kind: str, place: Place, settings: Settings, tmp_path: Path
+) -> None:
+    output, address = place("kept")
+    old = on_disk(tmp_path, ("none",))
+    deliver(output, old, settings)
+    new = on_disk(tmp_path, ("gzip", "zstd"))
+    (tmp_path / "zstd").write_bytes(b"other")
+    with pytest.raises(CrateError):
+        deliver(output, new, settings)
+    assert judged(kind, address, settings).image().id == old.id
+
+
+def test_the_golden_image_passes_through(kind: str, place: Place, settings: Settings) -> None:
+    output, address = place("golden")
+    made = golden.made()
+    deliver(output, made, settings)
+    assert judged(kind, address, settings).image().id == made.id
+
+
+def test_an_output_that_is_none_is_refused_with_those_that_there_are() -> None:
+    for text in ("nothing", "oci", "oci:", ":x", "docker:x"):
+        with pytest.raises(UserError) as refused:
+            outputs.parse(text)
+        assert all(name in refused.value.hint for name in outputs.kinds())

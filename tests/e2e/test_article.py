@@ -1,0 +1,177 @@
+"""The article, executed: every block of docs/azureml.md in its order, with a folder and with docker-registry as the workspace."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import demo, real_registry
+from support.demo import PROJECT, REQUEST
+from support.installed import Modelcrate
+from support.real_registry import free_port
+from support.sources import REPOSITORY
+from support.tools import call, need
+
+PAGE = REPOSITORY / "docs" / "azureml.md"
+REFERENCE = [6783.288837469616, 4073.0497773702928]
+"""What the real server answered for this model (scikit-learn 1.9.1)."""
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of the page's blocks."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def rows() -> list[tuple[int, str]]:
+    """Numbers and tests of the page's table."""
+    lines = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", PAGE.read_text(), re.MULTILINE)
+    return [(int(number), test.strip("` ")) for number, test in lines]
+
+
+def test_every_row_works_or_says_why_not() -> None:
+    assert [number for number, _ in rows()] == list(range(1, 39))
+    known = {
+        node.name
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert [test for _, test in rows() if test != "by design" and test not in known] == []
+
+
+@pytest.fixture(scope="module")
+def registry_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why := real_registry.missing():
+        pytest.skip(why)
+    with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Modelcrate:
+    """A home whose layers both runs share, with a `modelcrate` for shells and no Docker to be found."""
+    home = demo.home(tmp_path_factory.mktemp("article") / "home")
+    bin_folder = home / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "modelcrate").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m modelcrate "$@"\n')
+    (bin_folder / "modelcrate").chmod(0o755)
+    crate = Modelcrate(home)
+    demo.build_places(PROJECT, home, crate, ["store:warm"])  # skips where no mirror answers
+    return crate
+
+
+class Reader:
+    """Somebody who follows the page. `said` grows with what the blocks print."""
+
+    def __init__(self, folder: Path, crate: Modelcrate, address: str, image: str) -> None:
+        self.folder, self.crate, self.names, self.said = folder, crate, {}, []  # type: ignore[var-annotated]
+        self.replaced = {'"address": "workspace"': f'"address": "{address}"', "diabetes:1": image}
+        self.replaced["6789"] = str(free_port())
+
+    def follow(self, language: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+        for old, new in self.replaced.items():
+            text = text.replace(old, new)
+        if language == "json":
+            (self.folder / "config.json").write_text(text)
+        elif language == "python":
+            exec(compile(text, str(PAGE), "exec"), self.names)
+            self.said.append(capsys.readouterr().out)
+        else:
+            path = f"{self.crate.home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+            done = subprocess.run(
+                ["sh", "-e", "-c", text],
+                cwd=self.folder,
+                env={**self.crate.environment, "PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=280,
+            )
+            assert done.returncode == 0, f"{text}\n{done.stderr[-3000:]}"
+            self.said.append(done.stdout)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "registry"])
+def test_the_article(
+    kind: str,
+    request: pytest.FixtureRequest,
+    warm: Modelcrate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Rows 3, 11 to 14, 23, 24, 26, 27 and 37."""
+    for name in ("sklearn_regression_model.pkl", "score.py"):
+        (tmp_path / "src").mkdir(exist_ok=True)
+        source = PROJECT / ("src" if name == "score.py" else "model") / name
+        (tmp_path / ("src" if name == "score.py" else ".") / name).write_bytes(source.read_bytes())
+    address, image = "workspace", "diabetes:1"
+    if kind == "registry":
+        address = f"{request.getfixturevalue('registry_host')}/article"
+        image = f"{address}/diabetes:1"
+    monkeypatch.chdir(tmp_path)
+    for name, value in warm.environment.items():
+        monkeypatch.setenv(name, value)
+    reader = Reader(tmp_path, warm, address, image)
+    for language, text in blocks():
+        reader.follow(language, text, capsys)
+    said = "\n".join(reader.said)
+    assert said.startswith("Registering model sklearn-regression-model\nsklearn-regression-model 1\n")
+    assert said.count("Package creation Succeeded") == 3
+    assert f"Status: Downloaded newer image for {image}\n" in said
+    assert [json.loads(line) for line in said.splitlines() if line.startswith("[")] == [pytest.approx(REFERENCE, 1e-9)]
+    assert re.search(r"^myimage +latest +[0-9a-f]{12} ", said, re.MULTILINE)
+    assert "<none>" not in said
+    package: Any = reader.names["package"]
+    shown = {each["repository"]: each for each in json.loads(warm.said("images", "--json"))}
+    assert shown["myimage"]["digest"] == package.digest, "the saved folder, unedited"
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_row_5_no_code_answers_what_the_model_predicts(warm: Modelcrate, tmp_path: Path) -> None:
+    place = f"folder:{tmp_path / 'ws'}"
+    model = PROJECT / "model" / "sklearn_regression_model.pkl"
+    known = ("--framework", "ScikitLearn", "--framework-version", "1.9.1")
+    warm.said("model", "register", "m", model, "-w", place, *known)
+    receipt = warm.json("package", "m", "-w", place, "-o", "store:bare")
+    assert [layer["origin"] for layer in receipt["layers"] if layer["role"] == "model"] == ["reused"]
+    started = warm.json("run", "-d", "--name", "bare", "-p", "0:5001", "bare")
+    try:
+        url = f"http://127.0.0.1:{started['ports']['5001']}/score"
+        body = REQUEST.encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})) as answer:
+            assert json.loads(answer.read()) == {"predict": pytest.approx(REFERENCE, 1e-9)}
+    finally:
+        warm.said("kill", "bare")
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.interop
+def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tmp_path: Path) -> None:
+    need("buildah", "unshare", root=True)
+    warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
+    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "vfs"]
+    built = ["bud", "--isolation", "chroot", "--layers", "-t", "theirs", tmp_path / "imagefiles"]
+    call("unshare", "-n", "buildah", *there, *built, timeout=280)
+    call("buildah", *there, "push", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=280)
+    started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", f"oci:{tmp_path / 'out'}:theirs")
+    try:
+        url = f"http://127.0.0.1:{started['ports']['5001']}/score"
+        body = REQUEST.encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})) as answer:
+            assert json.loads(answer.read()) == pytest.approx(REFERENCE, 1e-9)
+    finally:
+        warm.said("kill", "theirs")

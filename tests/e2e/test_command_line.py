@@ -1,0 +1,217 @@
+"""The command line as a new user meets it: help, versions, mistakes, terminals, pipes, and JSON for machines."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import tarfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from modelcrate.cli import VERBS
+from support.command import Crate, Inside, half_made
+from support.small_projects import SCRIPT, model_only, served, sparse_model
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Crate:
+    return Crate.at(tmp_path / "home")
+
+
+def test_without_arguments_it_says_what_it_can_do(inside: Inside) -> None:
+    failed = inside().failed(2, "usage: modelcrate")
+    assert all(verb in failed.err for verb in VERBS)
+
+
+def test_help_of_every_verb(inside: Inside) -> None:
+    shown = inside("--help").succeeded().out
+    for verb in VERBS:
+        assert f"    {verb} " in shown
+        help_text = inside(verb, "--help").succeeded().out
+        assert help_text.startswith(f"usage: modelcrate {verb}")
+        assert "--json" in help_text
+        assert "--debug" in help_text
+
+
+@pytest.mark.parametrize(("word", "meant"), [("biuld", "build"), ("pusch", "push"), ("image", "images")])
+def test_an_unknown_verb_that_is_near_a_known_one(inside: Inside, word: str, meant: str) -> None:
+    inside(word, "x").failed(2, word, f"did you mean '{meant}'?")
+
+
+def test_an_unknown_verb(inside: Inside) -> None:
+    inside("frobnicate").failed(2, "frobnicate", *VERBS)
+
+
+def test_an_unknown_option(inside: Inside) -> None:
+    inside("build", "--pusch", "x").failed(2, "--pusch")
+
+
+def test_the_version(inside: Inside) -> None:
+    assert inside("--version").succeeded().out.startswith("modelcrate ")
+
+
+def test_json_is_alone_on_standard_output(inside: Inside, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    (project / "modelcrate.yaml").unlink()  # so that there are words to say: what was detected
+    (project / "modelcrate.yaml").write_text(served(tmp_path / "other").joinpath("modelcrate.yaml").read_text())
+    receipt = inside("build", project, "--json").succeeded().json
+    assert {"digest", "id", "platform", "layers", "outputs", "timings"} <= set(receipt)
+    assert [layer["role"] for layer in receipt["layers"]] == ["dependencies", "dependencies", "model", "entry"]
+    for layer in receipt["layers"]:
+        assert {"role", "name", "digest", "diff_id", "size", "codec", "origin"} <= set(layer)
+        assert layer["origin"] in ("built", "known", "reused")
+    assert {"kind", "target", "digest", "bytes_sent", "requests"} <= set(receipt["outputs"][0])
+    for words in (["plan", project], ["images"], ["inspect", "served"], ["lock", project]):
+        assert inside(*words, "--json").succeeded().json
+
+
+def test_an_error_leaves_standard_output_empty_also_with_json(inside: Inside) -> None:
+    inside("inspect", "nothing", "--json").failed(3, "there is no image 'nothing'")
+
+
+def test_progress_as_json_lines(inside: Inside, tmp_path: Path) -> None:
+    done = inside("build", model_only(tmp_path / "project"), "--progress", "json").succeeded()
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert [each["name"] for each in events if each["event"] == "step"] == [
+        "resolve",
+        "plan",
+        "pack",
+        "assemble",
+        "deliver",
+    ]
+    started = {each["label"] for each in events if each["event"] == "started"}
+    assert started == {each["label"] for each in events if each["event"] == "finished"}
+    assert {each["what"] for each in events if each["event"] == "done"} == {"store alone:latest"}
+
+
+def test_in_a_log_there_are_no_control_characters(crate: Crate, tmp_path: Path) -> None:
+    done = crate("build", model_only(tmp_path / "project")).succeeded()
+    assert "\x1b" not in done.err + done.out
+    assert "\r" not in done.err + done.out
+
+
+def test_on_a_terminal_there_is_a_bar_that_goes_away(crate: Crate, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    project = sparse_model(tmp_path / "project", 256 << 20)
+    with subprocess.Popen(
+        crate.command("build", project, "-o", f"oci:{tmp_path / 'out'}"),
+        env=crate.environment,
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = _all(ours)
+        process.wait()
+    assert process.returncode == 0, shown
+    assert "[####" in shown
+    assert "model: large:1" in shown
+    after = shown.rpartition("\x1b[J")[2]
+    assert "[#" not in after, "what is left on the screen is the result"
+    assert "image sha256:" in after
+
+
+def test_ctrl_c_on_a_terminal(crate: Crate, tmp_path: Path) -> None:
+    """As the terminal sends it: to all processes of the foreground."""
+    pid, ours = pty.fork()
+    if pid == 0:
+        command = crate.command("build", sparse_model(tmp_path / "project", 64 << 30))
+        os.execvpe(command[0], command, dict(crate.environment))
+    shown = b""
+    while b"[" not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, b"\x03")
+    rest = _all(ours)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert "interrupted; nothing half-made was left behind" in rest
+    assert "Traceback" not in rest
+    assert half_made(crate.home) == []
+
+
+def _all(handle: int) -> str:
+    data = b""
+    with suppress(OSError):  # a terminal whose other side is closed
+        while piece := os.read(handle, 65536):
+            data += piece
+    os.close(handle)
+    return data.decode()
+
+
+@pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
+def test_an_archive_on_standard_output(crate: Crate, tmp_path: Path, kind: str) -> None:
+    done = subprocess.run(
+        crate.command("build", served(tmp_path / "project"), "-o", f"{kind}:-"),
+        env=crate.environment,
+        capture_output=True,
+        check=True,
+    )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r|") as archive:
+        members = archive.getnames()
+    assert "index.json" in members
+    assert b"image sha256:" in done.stderr, "the words went to standard error"
+
+
+def test_an_archive_is_not_poured_onto_a_terminal(crate: Crate, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        crate.command("build", model_only(tmp_path / "project"), "-o", "docker-archive:-"),
+        env=crate.environment,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(theirs)
+        shown = _all(ours)
+        _, err = process.communicate()
+    assert process.returncode == 2, err
+    assert b"terminal" in err
+    assert shown == ""
+
+
+def test_json_and_an_archive_can_not_share_standard_output(inside: Inside, tmp_path: Path) -> None:
+    inside("build", model_only(tmp_path / "project"), "-o", "docker-archive:-", "--json").failed(2, "standard output")
+
+
+def test_two_archives_can_not_share_standard_output(inside: Inside, tmp_path: Path) -> None:
+    inside("build", model_only(tmp_path / "project"), "-o", "docker-archive:-", "-o", "oci-archive:-").failed(
+        2, "standard output"
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error_to_shout_about(crate: Crate, tmp_path: Path) -> None:
+    project = sparse_model(tmp_path / "project", 64 << 20)
+    with crate.start("build", project, "-o", "oci-archive:-") as process:
+        assert process.stdout is not None
+        process.stdout.read(1000)
+        process.stdout.close()
+        err = process.stderr.read() if process.stderr else b""
+        process.wait()
+    assert b"Traceback" not in err, err.decode()
+    assert process.returncode != 0, "an archive that nobody has read to its end was not written"
+
+
+def test_without_a_project_file_what_was_found_is_told_with_reasons(inside: Inside, tmp_path: Path) -> None:
+    folder = tmp_path / "found"
+    folder.mkdir()
+    (folder / "score.py").write_text(SCRIPT)
+    (folder / "requirements.txt").write_text("tiny-lib\n")
+    (folder / "model.joblib").write_bytes(b"\x80\x04weights")
+    done = inside("init", folder).succeeded()
+    assert all(word in done.out for word in ("score.py", "init", "run", "requirements.txt", "model.joblib"))
+    assert "because" in done.out or ":" in done.out
+    inside("init", folder).failed(2, "is there already", "--force")
+    (folder / "modelcrate.yaml").unlink()
+    told = inside("plan", folder, "--offline")
+    assert "detected" in told.err
+    assert "score.py" in told.err
+
+
+def test_debug_shows_where_an_error_came_from(crate: Crate, tmp_path: Path) -> None:
+    done = crate("inspect", "nothing", "--debug")
+    assert "Traceback" in done.err
+    assert done.code == 3, "the exit code is the same"

@@ -1,0 +1,104 @@
+"""modelcrate from Python: the same line, as values. It prints nothing, keeps no state, and can be watched and cancelled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import modelcrate
+from modelcrate.events import Advanced, Event, Finished, Started, Step
+from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
+from support.command import SOURCES, Crate, half_made, names
+from support.scripted import error, scripted
+from support.small_projects import model_only, served, sparse_model
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> modelcrate.Settings:
+    return modelcrate.Settings(tmp_path / "home")
+
+
+def test_build_save_and_push(settings: modelcrate.Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
+    assert names(settings.home / "store") == [], "nothing is delivered by building"
+    assert [layer.role for layer in image.layers] == ["model"]
+    saved = image.save(f"oci:{tmp_path / 'out'}:1", f"docker-archive:{tmp_path / 'image.tar'}", "store:mine")
+    assert [each.kind for each in saved.outputs] == ["oci", "docker-archive", "store"]
+    assert names(settings.home / "store") == ["mine:latest"]
+    with scripted() as registry:
+        receipt = image.push(f"{registry.host}/a/b:1", f"{registry.host}/a/c:1")
+        assert receipt.sent_bytes > 0
+        assert {name for name, _ in registry.manifests} == {"a/b", "a/c"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_command_line_has_the_same_digest(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    image = modelcrate.build(project, settings=settings)
+    assert str(image.digest) == Crate.at(tmp_path / "other")("build", project, "--json").json["digest"]
+
+
+def test_an_image_is_found_again(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
+    image.save("store:mine", f"oci-archive:{tmp_path / 'image.tar'}")
+    assert modelcrate.find("mine", settings=settings).digest == image.digest
+    assert modelcrate.find(f"oci-archive:{tmp_path / 'image.tar'}", settings=settings).id == image.id
+
+
+def test_events_can_be_iterated(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    building = modelcrate.start(model_only(tmp_path / "project"), settings=settings)
+    seen: list[Event] = list(building)
+    assert [event.name for event in seen if isinstance(event, Step)] == ["resolve", "plan", "pack", "assemble"]
+    total = next(event.total for event in seen if isinstance(event, Started) and event.label == "model: alone:1")
+    assert sum(e.count for e in seen if isinstance(e, Advanced) and e.label == "model: alone:1") == total
+    assert Finished("model: alone:1") in seen
+    assert building.result().digest == modelcrate.build(tmp_path / "project", settings=settings).digest
+
+
+def test_a_build_can_be_cancelled(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    building = modelcrate.start(sparse_model(tmp_path / "project", 64 << 30), settings=settings)
+    for event in building:
+        if isinstance(event, Advanced):
+            building.cancel()
+    with pytest.raises(KeyboardInterrupt):
+        building.result()
+    assert half_made(settings.home) == []
+
+
+def test_errors_are_values(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    project = model_only(tmp_path / "project")
+    image = modelcrate.build(project, settings=settings)
+    with scripted() as registry, pytest.raises(RegistryError, match="403"):
+        registry.plan("POST", ".*", error(403, "DENIED"), times=99)
+        image.push(f"{registry.host}/a/b:1")
+    with pytest.raises(UserError, match="not an output"):
+        image.save("nothing:x")
+    (project / "model.bin").write_bytes(b"other")
+    with pytest.raises(SourceError, match="changed"):
+        image.save(f"oci:{tmp_path / 'out'}")
+    assert not (tmp_path / "out").exists()
+    (project / "model.bin").unlink()
+    with pytest.raises(modelcrate.CrateError) as caught:
+        modelcrate.start(project, settings=settings).result()
+    assert (caught.value.exit_code, caught.value.where) == (3, str(project / "model.bin"))
+    with pytest.raises((SourceError, IntegrityError)):
+        modelcrate.find(f"oci:{tmp_path / 'nowhere'}", settings=settings)
+
+
+def test_importing_it_costs_nothing_and_changes_nothing() -> None:
+    code = "import sys, modelcrate, modelcrate_layers; print(sorted(m for m in sys.modules if m.split('.')[0] in ('requests', 'oras', 'yaml', 'pydantic', 'zstandard', 'urllib3')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": SOURCES}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_it_says_that_it_is_typed() -> None:
+    import modelcrate_layers
+
+    for package in (modelcrate, modelcrate_layers):
+        assert package.__file__ is not None
+        assert (Path(package.__file__).parent / "py.typed").exists()

@@ -1,0 +1,54 @@
+"""The pages that people read are true: made from the code where they can be, and naming only what exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / name / "README.md" for name in ("builder", "layers"))]
+)
+
+
+def _tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reference_pages_equal_the_code() -> None:
+    for name, text in _tool("write_reference").pages().items():
+        assert (ROOT / "docs" / "reference" / name).read_text() == text, f"docs/reference/{name} is old: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_architecture_names_only_what_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    houses = [ROOT, ROOT / "builder" / "modelcrate", ROOT / "layers" / "modelcrate_layers"]
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", text))
+    assert len(named) > 15
+    missing = [name for name in named if not any((house / name).exists() for house in houses)]
+    assert not missing
+
+
+def test_the_changelog_tells_the_policies() -> None:
+    from modelcrate_layers import tar
+    from modelcrate_layers.kinds import debian, wheels
+
+    told = (ROOT / "CHANGELOG.md").read_text().partition("### Digests")[2]
+    assert f"tar policy {tar.POLICY}" in told
+    assert f"wheel policy {wheels.POLICY}" in told
+    assert f"Debian policy {debian.POLICY}" in told

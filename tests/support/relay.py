@@ -1,0 +1,116 @@
+"""A relay on loopback that counts what a client sends: bytes of bodies, requests by verb, and bytes of answers. It changes nothing."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+
+class Relay:
+    """Connections to `host` are passed on to `target`; Host headers stay, so Locations of the target lead to `host` again."""
+
+    def __init__(self, target: str, port: int = 0) -> None:
+        name, _, number = target.rpartition(":")
+        self._target = (name, int(number))
+        self._server = socket.create_server(("127.0.0.1", port), backlog=64)
+        self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
+        self.requests: Counter[str] = Counter()
+        self.received = 0
+        self.returned = 0
+        self._open = 0
+        self._lock = threading.Lock()
+        self._alarm: tuple[int, Callable[[], None]] | None = None
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def at(self, byte: int, act: Callable[[], None]) -> None:
+        """Call `act` once, as soon as so many bytes have come."""
+        self._alarm = (byte, act)
+
+    def settle(self) -> None:
+        """Wait until every connection has ended."""
+        while self._open:
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._open += 1
+            server = socket.create_connection(self._target)
+            threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+            threading.Thread(target=self._forth, args=(client, server), daemon=True).start()
+
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(1 << 16):
+                with self._lock:
+                    self.returned += len(data)
+                client.sendall(data)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _forth(self, client: socket.socket, server: socket.socket) -> None:
+        left, head = 0, b""
+        with suppress(OSError):
+            while data := client.recv(1 << 18):
+                left, head = self._count(data, left, head)
+                server.sendall(data)
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        client.close()
+        server.close()
+        with self._lock:
+            self._open -= 1
+
+    def _count(self, data: bytes, left: int, head: bytes) -> tuple[int, bytes]:
+        while data:
+            if left:
+                body, data = data[:left], data[left:]
+                left -= len(body)
+                self._arrived(len(body))
+                continue
+            head += data
+            first, mark, data = head.partition(b"\r\n\r\n")
+            if not mark:
+                return 0, head
+            with self._lock:
+                self.requests[first.split(b" ", 1)[0].decode()] += 1
+            length = re.search(rb"(?i)content-length: *(\d+)", first)
+            left, head = int(length[1]) if length else 0, b""
+        return left, head
+
+    def _arrived(self, count: int) -> None:
+        with self._lock:
+            self.received += count
+            alarm = self._alarm
+            if alarm and self.received >= alarm[0]:
+                self._alarm = None
+            else:
+                alarm = None
+        if alarm:
+            alarm[1]()
+
+
+@contextmanager
+def relaying(target: str, port: int = 0) -> Iterator[Relay]:
+    """A relay to `target`, on a port that may be given."""
+    relay = Relay(target, port)
+    try:
+        yield relay
+    finally:
+        relay.close()

@@ -1,0 +1,76 @@
+"""Our own modules as syntax trees: who imports whom, and when."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROOTS = ("builder", "layers")
+SERVER = "modelcrate_layers.serving.modelcrate_server"
+"""The package that is put into images. It runs there alone, on Python 3.9 too, and has laws of its own."""
+IN_IMAGES = (SERVER, "modelcrate_layers.serving.entry_templates")
+"""What is put into images, with the entry scripts that we offer: text to us, code to others."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name of an import statement. `typing` says that it happens for type checkers only, `local` that it is in a function."""
+
+    name: str
+    line: int
+    typing: bool
+    local: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    path: Path
+    tree: ast.Module
+    imports: tuple[Import, ...]
+
+    @property
+    def package(self) -> str:
+        """The house's room: `modelcrate.registry`, `modelcrate_layers.codec`."""
+        return ".".join(self.name.split(".")[:2])
+
+
+@cache
+def modules() -> Mapping[str, Module]:
+    """All modules of the two packages by name, without those that are put into images."""
+    found = {}
+    for root in ROOTS:
+        for path in sorted((REPOSITORY / root).rglob("*.py")):
+            name = ".".join(path.relative_to(REPOSITORY / root).with_suffix("").parts).removesuffix(".__init__")
+            if not name.startswith(IN_IMAGES):
+                tree = ast.parse(path.read_text(), str(path))
+                found[name] = Module(name, path, tree, tuple(_imports(tree, False, False)))
+    return found
+
+
+def edges(module: Module, *, typing: bool = False, local: bool = True) -> Iterator[str]:
+    """The modules of ours that a module imports."""
+    for each in module.imports:
+        if (typing or not each.typing) and (local or not each.local):
+            name = each.name if each.name in modules() else each.name.rpartition(".")[0]
+            if name in modules() and name != module.name:
+                yield name
+
+
+def _imports(node: ast.AST, typing: bool, local: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(each.name, child.lineno, typing, local) for each in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"a relative import in line {child.lineno}"
+            yield from (Import(f"{child.module}.{each.name}", child.lineno, typing, local) for each in child.names)
+        else:
+            guarded = (
+                isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+            )
+            inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(child, typing or guarded, local or inner)

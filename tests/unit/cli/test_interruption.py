@@ -1,0 +1,54 @@
+"""Signals that mean the end: heeded once, gently; left alone outside the main thread, and put back afterwards."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from modelcrate.cli.interruption import ENDING, Interrupted, heeded
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_the_first_signal_cancels_and_raises(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in ENDING]
+    cancelled: list[bool] = []
+    with pytest.raises(Interrupted) as caught, heeded(lambda: cancelled.append(True)):
+        signal.raise_signal(number)
+    assert caught.value.exit_code == 128 + number
+    assert cancelled == [True]
+    assert [signal.getsignal(each) for each in ENDING] == before
+    assert threading.active_count() == 1 or all(
+        not isinstance(each, threading.Timer) or each.finished.is_set() for each in threading.enumerate()
+    )
+
+
+def test_a_second_signal_would_end_the_process() -> None:
+    with pytest.raises(Interrupted), heeded(lambda: None):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            assert [signal.getsignal(each) for each in ENDING] == [signal.SIG_DFL] * len(ENDING)
+
+
+def test_nohup_is_obeyed() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with heeded(lambda: None):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        with heeded(lambda: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]

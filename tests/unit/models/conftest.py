@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcrate.events import silent
+from modelcrate.models.opening import open_shelf
+from modelcrate.models.record import ModelRecord
+from modelcrate.models.register import Registration, register
+from modelcrate.models.shelf import Shelf
+from modelcrate.settings import Settings
+from support import real_registry
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def registry_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why := real_registry.missing():
+        pytest.skip(why)
+    with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home", {"HOME": str(tmp_path)})
+
+
+@pytest.fixture(params=["folder", "registry"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Shelf:
+    """A workspace of each kind; the registry is docker-registry."""
+    if request.param == "folder":
+        return open_shelf(str(tmp_path / "workspace"), settings)
+    host = request.getfixturevalue("registry_host")
+    return open_shelf(f"{host}/{tmp_path.name.replace('_', '-').strip('-')}", settings)
+
+
+Put = Callable[..., ModelRecord]
+
+
+@pytest.fixture
+def put(shelf: Shelf, settings: Settings, tmp_path: Path) -> Put:
+    """Registers a model of one file whose bytes are given."""
+
+    def put(name: str = "iris", data: bytes = b"weights", **more: Any) -> ModelRecord:
+        path = tmp_path / "files" / "model.bin"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        wanted = Registration(name, more.pop("path", path), **more)
+        return register(shelf, wanted, settings, NOON, silent)
+
+    return put

@@ -1,0 +1,201 @@
+"""Registered models in a folder and in docker-registry: the same rules, the same answers (row 1)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from modelcrate.events import silent
+from modelcrate.models.download import download
+from modelcrate.models.find import Wanted, get, layers_of, listed
+from modelcrate.models.manifest import ARTIFACT, CONFIG, config_of
+from modelcrate.models.opening import open_shelf
+from modelcrate.models.record import ModelRecord
+from modelcrate.models.register import Registration, change, register
+from modelcrate.models.shelf import Shelf, tag_of
+from modelcrate.settings import Settings
+from modelcrate_layers import codec
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.tar_reader import read_tar
+
+Put = Callable[..., ModelRecord]
+
+
+def names_in(shelf: Shelf, record: ModelRecord) -> list[str]:
+    """The files of a model below its version, as its layers have them."""
+    under = f"var/azureml-app/azureml-models/{record.name}/{record.version}/"
+    members = [m for layer in layers_of(shelf, record) for m in read_tar(codec.decode(layer.blob.chunks()))]
+    return [m.name.decode().removeprefix(under) for m in members if m.kind.name == "FILE"]
+
+
+def test_versions_count_from_one_by_name(put: Put) -> None:
+    assert [put("a").id, put("a").id, put("b").id, put("a.1").id, put("a").id] == ["a:1", "a:2", "b:1", "a.1:1", "a:3"]
+
+
+def test_a_model_is_found_by_name_version_and_as_the_latest(shelf: Shelf, put: Put) -> None:
+    first, second = put(data=b"one"), put(data=b"two", tags={"kind": "flower"}, description="leaves")
+    assert get(shelf, "iris", 1) == first
+    assert get(shelf, "iris") == second
+    assert second.description == "leaves"
+
+
+def test_models_are_listed_by_tags_properties_and_framework(shelf: Shelf, put: Put) -> None:
+    put("a", tags={"area": "x", "stage": "old"}, framework="Onnx")
+    put("a", tags={"area": "x"}, properties={"run": "7"})
+    put("b", tags={"area": "y"})
+    found = {
+        "all": Wanted(),
+        "latest": Wanted(latest=True),
+        "key": Wanted(tags={"stage": None}),
+        "value": Wanted(tags={"area": "x"}),
+        "latest with": Wanted(tags={"stage": None}, latest=True),
+        "property": Wanted(properties={"run": "7"}),
+        "framework": Wanted(framework="Onnx"),
+        "name": Wanted("b"),
+    }
+    assert {key: [each.id for each in listed(shelf, wanted)] for key, wanted in found.items()} == {
+        "all": ["a:2", "a:1", "b:1"],
+        "latest": ["a:2", "b:1"],
+        "key": ["a:1"],
+        "value": ["a:2", "a:1"],
+        "latest with": ["a:1"],
+        "property": ["a:2"],
+        "framework": ["a:1"],
+        "name": ["b:1"],
+    }
+
+
+def test_tags_change_properties_only_grow_and_the_bytes_stay(shelf: Shelf, put: Put) -> None:
+    record = put(tags={"a": "1", "b": "2"}, properties={"made": "here"})
+    change(shelf, record.tagged({"c": "3"}, ("a",)).with_properties({"more": "x", "made": "here"}), silent)
+    now = get(shelf, "iris", 1)
+    assert (now.tags, now.properties) == ({"b": "2", "c": "3"}, {"made": "here", "more": "x"})
+    assert now.layers == record.layers
+    with pytest.raises(UserError, match="properties"):
+        record.with_properties({"made": "there"})
+    with pytest.raises(UserError, match="no tag 'z'"):
+        record.tagged({}, ("z",))
+
+
+def test_a_file_keeps_its_base_name_and_a_folder_its_own_name(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.bin").write_bytes(b"a")
+    (folder / "sub" / "b.bin").write_bytes(b"b")
+    (folder / "sub" / "c.bin").write_bytes(b"c")
+    assert names_in(shelf, put("file")) == ["model.bin"]
+    assert names_in(shelf, put("whole", path=folder)) == ["net/a.bin", "net/sub/b.bin", "net/sub/c.bin"]
+    assert names_in(shelf, put("part", path=folder, children=("sub",))) == ["net/sub/b.bin", "net/sub/c.bin"]
+    assert names_in(shelf, put("one", path=folder, children=("a.bin", "sub/c.bin"))) == ["net/a.bin", "net/sub/c.bin"]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "error"),
+    [
+        ("-iris", {}, UserError),
+        ("", {}, UserError),
+        ("a/b", {}, UserError),
+        ("a" * 256, {}, UserError),
+        ("iris", {"framework_version": "1.0"}, UserError),
+        ("iris", {"path": Path("nowhere.bin")}, SourceError),
+        ("iris", {"children": ("x",)}, UserError),
+        ("iris", {"tags": {"a": 1}}, UserError),
+    ],
+)
+def test_what_breaks_a_rule_registers_nothing(
+    shelf: Shelf, put: Put, name: str, more: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        put(name, **more)
+    assert shelf.tags() == []
+
+
+@pytest.mark.parametrize("child", ["missing", "../files", "sub/../../files"])
+def test_a_child_that_is_not_in_the_model_is_refused(put: Put, tmp_path: Path, child: str) -> None:
+    (tmp_path / "net").mkdir()
+    with pytest.raises(SourceError, match="child path"):
+        put(path=tmp_path / "net", children=(child,))
+
+
+def test_an_unknown_model_is_refused_with_what_there_is(shelf: Shelf, put: Put) -> None:
+    put()
+    with pytest.raises(SourceError, match="no model rose") as fault:
+        get(shelf, "rose")
+    assert fault.value.why == "it has: iris"
+    with pytest.raises(SourceError, match="no model iris of version 2") as fault:
+        get(shelf, "iris", 2)
+    assert fault.value.why == "it has the versions 1"
+
+
+def test_download_gives_the_files_back_and_overwrites_only_when_told(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+    record = put(data=b"weights" * 1000)
+    place = download(shelf, record, tmp_path / "down")
+    assert place == tmp_path / "down" / "model.bin"
+    assert place.read_bytes() == b"weights" * 1000
+    place.write_bytes(b"mine")
+    with pytest.raises(UserError, match="there already"):
+        download(shelf, record, tmp_path / "down")
+    assert place.read_bytes() == b"mine"
+    download(shelf, record, tmp_path / "down", exist_ok=True)
+    assert place.read_bytes() == b"weights" * 1000
+    assert [each.name for each in (tmp_path / "down").iterdir()] == ["model.bin"]
+
+
+def test_it_is_a_modelpack_artifact(shelf: Shelf, put: Put) -> None:
+    record = put(framework="Onnx")
+    manifest = json.loads(shelf.manifest(tag_of("iris", 1)) or b"")
+    assert manifest["artifactType"] == ARTIFACT
+    assert manifest["config"]["mediaType"] == CONFIG
+    assert manifest["layers"][0]["mediaType"].startswith("application/vnd.cncf.model.weight.v1.tar")
+    layer = record.layers[0].layer
+    assert manifest["layers"][0]["digest"] == str(layer.descriptor.digest)
+    (ready,) = layers_of(shelf, record)
+    tar = b"".join(codec.decode(ready.blob.chunks()))
+    assert Digest.of(tar) == layer.diff_id, "the layer is the tar of the image"
+
+
+def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, settings: Settings) -> None:
+    """In a folder, where a lock holds; for a registry see the module's promise."""
+    shelf, file = open_shelf(str(tmp_path / "ws"), settings), tmp_path / "m.bin"
+    file.write_bytes(b"x")
+
+    def work() -> None:
+        register(shelf, Registration("m", file), settings, datetime.now(UTC), silent)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(each.version for each in listed(shelf, Wanted("m"))) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_foreign_image_under_a_models_tag_is_refused(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+    put()
+    manifest = shelf.manifest(tag_of("iris", 1)) or b""
+    with pytest.raises(IntegrityError, match="not a registered model"):
+        config_of(manifest.replace(ARTIFACT.encode(), b"application/x"), "here")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("ws", "FolderShelf"),
+        ("./a.b/ws", "FolderShelf"),
+        ("folder:a.b/ws", "FolderShelf"),
+        ("a.example/ws", "RegistryShelf"),
+        ("localhost/ws", "RegistryShelf"),
+        ("127.0.0.1:5000/ws", "RegistryShelf"),
+        ("registry:host.example", "RegistryShelf"),
+    ],
+)
+def test_addresses_of_workspaces(settings: Settings, tmp_path: Path, address: str, kind: str) -> None:
+    shelf = open_shelf(address, settings, tmp_path)
+    assert type(shelf).__name__ == kind
+    assert open_shelf(shelf.address, settings, tmp_path) == shelf

@@ -1,0 +1,108 @@
+"""What may be pruned, what stays, and that a running build is let alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from modelcrate.cache import Item, Rules, choose, items, prune
+from modelcrate.inputs import store
+from modelcrate.lease import alone, using
+from modelcrate.settings import Settings
+from modelcrate.verify_bytes import verify_bytes
+from modelcrate_layers.errors import MachineError
+from support.command import Crate
+from support.small_projects import served, sparse_model
+
+DAY = 86400.0
+
+
+def item(kind: str, size: int, used: float, *names: str) -> Item:
+    return Item(kind, (), size, used, names)
+
+
+def test_without_rules_only_what_nobody_needs_goes() -> None:
+    found = [item("loose", 1, 0), item("wheels", 1, 0), item("layers", 1, 0), item("images", 1, 0, "a:1")]
+    assert choose(found, Rules(), now=100 * DAY) == found[:1]
+
+
+def test_by_age_goes_what_was_not_used_since() -> None:
+    found = [
+        item("wheels", 1, 10 * DAY),
+        item("debs", 1, 90 * DAY),
+        item("images", 1, 0, "a:1"),
+        item("containers", 1, 0),
+    ]
+    assert choose(found, Rules(age=30 * DAY), now=100 * DAY) == found[:1]
+    assert choose(found, Rules(age=30 * DAY, images=True), now=100 * DAY) == [found[2], found[0]]
+
+
+def test_by_size_the_longest_unused_go_until_little_enough_is_left() -> None:
+    found = [item("wheels", 40, 3), item("debs", 40, 1), item("layers", 40, 2), item("uploads", 40, 0)]
+    assert choose(found, Rules(keep=100)) == [found[1], found[2]]
+
+
+def test_blobs_that_images_share_go_with_neither_alone() -> None:
+    shared = item("images", 1, 0)
+    assert choose([shared, item("images", 1, 0, "a:1")], Rules(age=0, images=True), now=DAY)[0].names == ("a:1",)
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Crate:
+    return Crate.at(tmp_path / "home")
+
+
+def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate: Crate, tmp_path: Path) -> None:
+    project = served(tmp_path / "p")
+    crate("lock", project).succeeded()
+    first = crate("build", project, "--json").succeeded().json
+    with open(project / "src" / "score.py", "a") as script:
+        script.write("# more\n")
+    crate("build", project, "-o", f"oci:{tmp_path}/out:1").succeeded()
+    settings = Settings(crate.home)
+    before = {each.kind for each in items(settings)}
+    assert {"images", "layers", "memo", "wheels"} <= before
+    du = crate("cache", "du", "--json").succeeded().json
+    assert set(du["kinds"]) == before
+    pruned = crate("cache", "prune", "--keep", "0B", "--json").succeeded().json
+    assert {"layers", "wheels"} <= set(pruned["kinds"])
+    assert "images" not in pruned["kinds"]
+    assert {each.kind for each in items(settings)} <= {"images", "uploads"}
+    found = store.find("served", settings)
+    assert found is not None
+    assert verify_bytes(found).mismatches == ()
+    prune(settings, Rules(age=0, images=True))
+    assert store.find("served", settings) is None
+    assert [path for path in (crate.home / "store" / "blobs").rglob("*") if path.is_file()] == []
+    (project / "src" / "score.py").write_text((project / "src" / "score.py").read_text().removesuffix("# more\n"))
+    assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]
+
+
+def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, tmp_path: Path) -> None:
+    project = sparse_model(tmp_path / "p", 1 << 30)
+    with crate.start("build", project, "-o", f"oci:{tmp_path}/out:1", "--progress", "json") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if json.loads(line).get("event") == "started" or b"model" in line:
+                break
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            told = crate("cache", "prune", "--older-than", "1d")
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        told.failed(6, "is in use by a build")
+        process.communicate(timeout=100)
+    assert process.returncode == 0
+    crate("cache", "prune", "--older-than", "1d").succeeded()
+    assert crate("verify", f"oci:{tmp_path}/out:1", "--json").succeeded().json["mismatches"] == []
+
+
+def test_many_may_use_a_home_and_only_one_be_alone(tmp_path: Path) -> None:
+    with using(tmp_path), using(tmp_path), pytest.raises(MachineError, match="is in use by a build"), alone(tmp_path):
+        pass
+    with alone(tmp_path), pytest.raises(MachineError), alone(tmp_path):
+        pass

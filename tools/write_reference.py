@@ -1,0 +1,175 @@
+"""Write the pages of docs/reference that are made from the code: the command line, the project file, the exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelcrate.cli import VERBS, parser
+from modelcrate.project.schema import schema
+from modelcrate_layers import errors
+
+HERE = Path(__file__).parents[1] / "docs" / "reference"
+NOTE = "This page is made from the code by `make docs`; a test keeps them equal."
+
+
+def pages() -> dict[str, str]:
+    """The pages by their file names."""
+    return {
+        "command-line.md": "\n".join(command_line()) + "\n",
+        "project-file.md": "\n".join(project_file()) + "\n",
+        "exit-codes.md": "\n".join(exit_codes()) + "\n",
+    }
+
+
+def command_line() -> Iterator[str]:
+    yield from ("# The command line", "", NOTE, "")
+    yield from ("| command | what it does |", "|---|---|")
+    yield from (f"| [`{name}`](#{name}) | {summary} |" for name, summary in VERBS.items())
+    for name in VERBS:
+        verb = subparsers(parser([name]))[name]
+        yield from ("", f"## {name}", "", (verb.description or "").strip(), "")
+        yield from nested(verb)
+    yield from ("", "## Every command also takes", "", *rows(common(subparsers(parser(["images"]))["images"])))
+
+
+def nested(verb: argparse.ArgumentParser) -> Iterator[str]:
+    """A verb's arguments; of a verb with sub-commands, theirs."""
+    inner = subparsers(verb)
+    if not inner:
+        yield f"    {usage(verb)}"
+        yield ""
+        yield from rows(own(verb))
+    for name, each in inner.items():
+        yield from (
+            f"### {verb.prog.split()[-1]} {name}",
+            "",
+            (each.description or "").strip(),
+            "",
+            f"    {usage(each)}",
+            "",
+        )
+        yield from rows(own(each))
+        yield ""
+
+
+def subparsers(top: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    return next((each.choices for each in top._actions if isinstance(each, argparse._SubParsersAction)), {})
+
+
+def usage(verb: argparse.ArgumentParser) -> str:
+    """One line, whatever the width of the terminal; the common options are told once, at the end of the page."""
+    shown = own(verb)
+    words = [f"[{each.option_strings[0]}{value(each)}]" for each in shown if each.option_strings]
+    words += [
+        f"[{metavar(each)}]" if each.nargs in ("?", "*", "...") else metavar(each)
+        for each in shown
+        if not each.option_strings
+    ]
+    return " ".join([verb.prog, *words])
+
+
+def own(verb: argparse.ArgumentParser) -> list[argparse.Action]:
+    shared = {id(each) for each in common(verb)}
+    return [each for each in verb._actions if id(each) not in shared and each.dest not in ("help",)]
+
+
+def common(verb: argparse.ArgumentParser) -> list[argparse.Action]:
+    return next((group._group_actions for group in verb._action_groups if group.title == "common options"), [])
+
+
+def rows(actions: list[argparse.Action]) -> Iterator[str]:
+    if not actions:
+        return
+    yield from ("| argument | meaning |", "|---|---|")
+    for each in actions:
+        name = ", ".join(f"`{option}{value(each)}`" for option in each.option_strings) or f"`{metavar(each)}`"
+        yield f"| {name} | {(each.help or '').replace('|', chr(92) + '|')} |"
+
+
+def value(action: argparse.Action) -> str:
+    return "" if action.nargs == 0 else f" {metavar(action)}"
+
+
+def metavar(action: argparse.Action) -> str:
+    if action.choices and action.option_strings:
+        return "{" + ",".join(map(str, action.choices)) + "}"
+    shown = action.metavar or action.dest.upper()
+    return shown if isinstance(shown, str) else " ".join(shown)
+
+
+def project_file() -> Iterator[str]:
+    document = schema()
+    yield from ("# The project file, modelcrate.yaml", "", NOTE, "")
+    yield "Editors complete it from [modelcrate.schema.json](modelcrate.schema.json)."
+    yield from keys(document, document, "")
+    for name, inner in sorted(document.get("$defs", {}).items()):
+        if inner.get("properties"):
+            yield from ("", f"## {title(name)}", "", inner.get("description", ""))
+            yield from keys(document, inner, name)
+
+
+def keys(document: Mapping[str, Any], node: Mapping[str, Any], name: str) -> Iterator[str]:
+    yield from ("", "| key | type | meaning |", "|---|---|---|")
+    required = node.get("required", [])
+    for key, each in node["properties"].items():
+        must = " (required)" if key in required else ""
+        yield f"| `{key}`{must} | {kind(each)} | {told(each)} |"
+
+
+def kind(node: Mapping[str, Any]) -> str:
+    if "$ref" in node:
+        return f"mapping ([{title(node['$ref'])}](#{title(node['$ref'])}))"
+    if "const" in node:
+        return f"`{node['const']}`"
+    if "enum" in node:
+        return ", ".join(f"`{each}`" for each in node["enum"])
+    options = node.get("anyOf") or node.get("oneOf") or node.get("allOf")
+    if options:
+        found = dict.fromkeys(kind(each) for each in options if each.get("type") != "null")
+        return " or ".join(found).replace("text or number or yes or no", "text").replace("text or number", "text")
+    found = node.get("type", "anything")
+    if isinstance(found, list):
+        return "text" if "string" in found else " or ".join(found)
+    words = {"array": "list", "object": "mapping", "string": "text", "integer": "number", "boolean": "yes or no"}
+    if found == "array" and "items" in node:
+        return f"list of {kind(node['items'])}"
+    return words.get(found, found)
+
+
+def title(name: str) -> str:
+    """A form's heading: `ModelForm` is about a model."""
+    return name.rpartition("/")[2].removesuffix("Form").lower()
+
+
+def told(node: Mapping[str, Any]) -> str:
+    text = str(node.get("description", "")).replace("\n", " ").replace("|", "\\|")
+    examples = node.get("examples")
+    shown = ", ".join(f"`{each}`" for each in examples if isinstance(each, (str, int, float))) if examples else ""
+    return f"{text}{' For instance ' + shown if shown else ''}"
+
+
+def exit_codes() -> Iterator[str]:
+    yield from ("# Exit codes", "", NOTE, "")
+    yield "The code says whose fault it was. Whatever it is, nothing half-made is left behind."
+    yield from ("", "| code | meaning |", "|---|---|", "| 0 | done |")
+    kinds = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.CrateError)]
+    own = {each.exit_code: each for each in sorted(kinds, key=lambda each: len(each.__mro__))}
+    for code, each in sorted(own.items()):
+        first = (inspect.getdoc(each) or "").split("\n\n")[0].replace("\n", " ")
+        yield f"| {code} | {first} (`{each.__name__}`) |"
+    yield f"| {errors.INTERRUPTED} | Interrupted by Ctrl-C. |"
+
+
+def main() -> int:
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
