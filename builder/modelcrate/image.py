@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from modelcrate.artifact import Artifact
 from modelcrate_layers.content import (
     Blob,
     Descriptor,
@@ -104,11 +105,13 @@ class Graph:
     """A manifest or index with all that it names: what an output delivers.
 
     `documents` are manifests and indexes, children before parents, the root last; `blobs` are configs and layers, each once.
+    `attached` is what is said about them, and travels along.
     """
 
     root: LiteralBlob
     documents: tuple[LiteralBlob, ...]
     blobs: tuple[Blob, ...]
+    attached: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class Image:
     config: LiteralBlob = field(repr=False)
     manifest: LiteralBlob = field(repr=False)
     layers: tuple[ImageLayer, ...]
+    attached: tuple[Artifact, ...] = field(default=(), repr=False, compare=False)
+    """What is said about it: no part of it, but it goes where the image goes."""
 
     @property
     def descriptor(self) -> Descriptor:
@@ -148,7 +153,7 @@ class Image:
         blobs: dict[Digest, Blob] = {self.config.descriptor.digest: self.config}
         for layer in self.layers:
             blobs.setdefault(layer.descriptor.digest, layer.blob)
-        return Graph(self.manifest, (self.manifest,), tuple(blobs.values()))
+        return Graph(self.manifest, (self.manifest,), tuple(blobs.values()), self.attached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,7 @@ class Index:
 
     index: LiteralBlob = field(repr=False)
     images: tuple[Image, ...]
+    attached: tuple[Artifact, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def descriptor(self) -> Descriptor:
@@ -171,7 +177,9 @@ class Index:
         for image in self.images:
             for blob in image.graph().blobs:
                 blobs.setdefault(blob.descriptor.digest, blob)
-        return Graph(self.index, (*(image.manifest for image in self.images), self.index), tuple(blobs.values()))
+        attached = (*self.attached, *(each for image in self.images for each in image.attached))
+        manifests = (image.manifest for image in self.images)
+        return Graph(self.index, (*manifests, self.index), tuple(blobs.values()), attached)
 
 
 @dataclass(frozen=True, slots=True)

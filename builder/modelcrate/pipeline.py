@@ -97,6 +97,7 @@ def prepare(
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
+        _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
         earlier = _previous(request, settings, emit)
         plans = _plans(request, world, files, settings, earlier)
@@ -201,6 +202,19 @@ def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelP
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
+
+
+def _trusted(request: Request, world: World, settings: Settings, emit: Emit) -> None:
+    """Hold the base to the policy, if there is one."""
+    if settings.policy is None:
+        return
+    from modelcrate.trust.bases import check_base
+    from modelcrate.trust.policy import read_policy
+
+    policy = read_policy(settings.policy)
+    pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)
+    for checked in check_base(request.project, request.folder, pinned, policy, settings, datetime.now(UTC)):
+        emit(Notice(checked))
 
 
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:

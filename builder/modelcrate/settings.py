@@ -31,6 +31,8 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     offline: bool = False
     workers: int = 4
+    policy: Path | None = None
+    """A policy that bases are held to (`trust.policy`)."""
     owner: int | None = None
     """Whose folder the home has to be, where others could have put one there; None: anybody's."""
 

@@ -91,6 +91,7 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
             st.sampled_from(["refuse", "warn", "allow"]),
             st.sampled_from(["refuse", "warn", "allow"]),
             st.lists(st.sampled_from(["my_package", "a.b.c", "a.b:Name"]), max_size=2, unique=True).map(tuple),
+            st.lists(st.just(Path("keys/model.pub")), max_size=1).map(tuple),
         ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
         workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),

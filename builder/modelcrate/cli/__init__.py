@@ -36,7 +36,10 @@ VERBS = {
     "explain": "say which input decided each layer",
     "diff": "compare two images",
     "cache": "show or prune what is kept",
-    "verify": "rebuild or reread an image and compare",
+    "sbom": "print what is in an image",
+    "keygen": "make a pair of keys to sign with",
+    "sign": "sign an image",
+    "verify": "check signatures, or rebuild or reread an image and compare",
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 

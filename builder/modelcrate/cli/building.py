@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from modelcrate import outputs, pipeline
+from modelcrate.cli import saying
 from modelcrate.cli.console import Console
 from modelcrate.inputs import store
 from modelcrate.lease import using
@@ -42,6 +44,7 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
     )
+    saying.arguments(parser)
     parser.add_argument(
         "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
     )
@@ -70,12 +73,13 @@ def fleet_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dask", metavar="ADDRESS", help="on the workers of a Dask cluster, such as tcp://HOST:8786")
 
 
-def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher) -> Prepared:
+def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher, policy: Path | None = None) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
     request = pipeline.read(args.project, console.settings, console.emit)
     reuse = _reuse(args, request.project.name, console.settings)
     request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
-    return pipeline.prepare(request, console.settings, fetcher, console.emit)
+    settings = replace(console.settings, policy=policy)
+    return pipeline.prepare(request, settings, fetcher, console.emit)
 
 
 def pushed(args: argparse.Namespace) -> tuple[str, ...]:
@@ -95,16 +99,17 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in _wanted(args)]
     _check_streams(wanted, args)
-    settings, emit = console.settings, console.emit
+    settings, emit, begun = console.settings, console.emit, datetime.now(UTC)
     with ExitStack() as stack:
         stack.enter_context(using(settings.home))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
-        prepared = prepare(args, console, fetcher)
+        prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         takers = [place for place in places if isinstance(place, Sink)]
         receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
+        receipt = saying.attested(args, pushed(args), prepared, receipt, settings, begun)
         return pipeline.deliver(receipt, places, settings, emit)
 
 

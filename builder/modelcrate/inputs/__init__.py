@@ -6,9 +6,10 @@ A `Collection` is any place that has manifests and blobs. Everything in it is ho
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from modelcrate.artifact import Artifact, joined_all, noted, read_shelf
 from modelcrate.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.codec import Codec
@@ -54,6 +55,10 @@ class Collection(Protocol):
 
     def blob(self, descriptor: Descriptor) -> Blob: ...
 
+    def beside(self, digest: Digest) -> list[Artifact]:
+        """The artifacts about this manifest that the place itself lists."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -77,13 +82,28 @@ class Found:
         images = tuple(read_image(self.collection, member) for member in members)
         return Index(Literal(self.collection.read(self.descriptor), self.descriptor.media_type), images)
 
+    def attached(self) -> tuple[Artifact, ...]:
+        """What is said about it and about its images: signatures, attestations, bills of materials. Nothing of it is believed."""
+        found: list[Artifact] = []
+        if (index := noted(self.descriptor)) is not None:
+            found += read_shelf(self.collection.read(index), self.collection.read, self.collection.blob)
+        for digest in (self.descriptor.digest, *(each.digest for each in self.members())):
+            found += self.collection.beside(digest)
+        return joined_all(found)
+
+    def members(self) -> tuple[Descriptor, ...]:
+        """The manifests of an index's images; none for a single image."""
+        if self.descriptor.media_type not in MediaType.INDEXES:
+            return ()
+        return tuple(each for each in _leaves(self.collection, self.descriptor, 0) if _runnable(each))
+
     def copy(self) -> Copy:
-        """It as it is, to be put elsewhere."""
+        """It as it is, with what is said about it, to be put elsewhere."""
         try:
             images = self.whole().images
         except CrateError:
             images = ()  # an artifact: it is copied, and can't be run
-        return Copy(self.descriptor, images, self.graph())
+        return Copy(self.descriptor, images, replace(self.graph(), attached=self.attached()))
 
     def graph(self) -> Graph:
         """All that it names, byte for byte, whatever it is: for copies, which change nothing."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelcrate.artifact import ATTACHED, ORIGINAL, Artifact
 from modelcrate.inputs import Found
-from modelcrate.inputs.layout import choose
+from modelcrate.inputs.layout import choose, listed
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import (
     MAX_JSON,
@@ -84,8 +85,10 @@ class OciArchiveCollection:
         return b"".join(self.blob(descriptor).chunks())
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        digest = descriptor.digest
-        return self.archive.blob(f"blobs/{digest.algorithm}/{digest.hex}", descriptor)
+        return stored(self.archive, descriptor)
+
+    def beside(self, digest: Digest) -> list[Artifact]:
+        return listed(entries(self.archive), digest, self.read, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,30 @@ class DockerArchiveCollection:
         return str(self.archive.path)
 
     def read(self, descriptor: Descriptor) -> bytes:
-        return self.documents[descriptor.digest].data
+        if descriptor.size > MAX_JSON:
+            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
+        return b"".join(self.blob(descriptor).chunks())
 
     def blob(self, descriptor: Descriptor) -> Blob:
         found = self.documents.get(descriptor.digest) or self.layers.get(descriptor.digest)
-        if found is None:
-            raise IntegrityError(f"has no blob {descriptor.digest}", where=self.where)
-        return found
+        return found if found is not None else stored(self.archive, descriptor)
+
+    def beside(self, digest: Digest) -> list[Artifact]:
+        return []
+
+
+def stored(archive: Archive, descriptor: Descriptor) -> FileBlob:
+    """A blob where an OCI layout has it."""
+    digest = descriptor.digest
+    return archive.blob(f"blobs/{digest.algorithm}/{digest.hex}", descriptor)
+
+
+def entries(archive: Archive) -> list[Descriptor]:
+    """What an archive's index.json names."""
+    manifests = parse_object(archive.small("index.json"), str(archive.path)).get("manifests")
+    if not isinstance(manifests, list):
+        raise IntegrityError("index.json is not an index", where=str(archive.path))
+    return [Descriptor.parse(each) for each in manifests]
 
 
 def find_oci(path: Path, tag: str | None = None) -> Found:
@@ -115,11 +135,7 @@ def find_oci(path: Path, tag: str | None = None) -> Found:
     archive = Archive.open(path)
     if parse_object(archive.small("oci-layout"), str(path)).get("imageLayoutVersion") != "1.0.0":
         raise IntegrityError("has an unknown layout version", where=str(path))
-    manifests = parse_object(archive.small("index.json"), str(path)).get("manifests")
-    if not isinstance(manifests, list):
-        raise IntegrityError("index.json is not an index", where=str(path))
-    found = [Descriptor.parse(each) for each in manifests]
-    return Found(OciArchiveCollection(archive), choose(found, tag, str(path)))
+    return Found(OciArchiveCollection(archive), choose(entries(archive), tag, str(path)))
 
 
 def find_docker(path: Path, name: str | None = None) -> Found:
@@ -165,7 +181,20 @@ def _docker(archive: Archive, item: Mapping[str, object]) -> Found:
     )
     documents = {document.descriptor.digest: document for document in (config, manifest)}
     collection = DockerArchiveCollection(archive, documents, {blob.descriptor.digest: blob for blob in blobs})
-    return Found(collection, manifest.descriptor)
+    return Found(collection, replace(manifest.descriptor, annotations=_notes(archive, manifest.data)))
+
+
+def _notes(archive: Archive, manifest: bytes) -> dict[str, str]:
+    """What our own archives say of their image beside Docker's words: its artifacts, and the manifest that they are about."""
+    if b"index.json" not in archive.files:
+        return {}
+    config = parse_object(manifest)["config"]["digest"]
+    for each in entries(archive):
+        if ATTACHED in each.annotations and each.size <= MAX_JSON:
+            document = parse_object(b"".join(stored(archive, each).chunks()))
+            if Descriptor.parse(document.get("config")).digest == Digest.parse(config):
+                return {key: each.annotations[key] for key in (ATTACHED, ORIGINAL) if key in each.annotations}
+    return {}
 
 
 def _layer(archive: Archive, name: str) -> FileBlob:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelcrate.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, tag_of
 from modelcrate.inputs import Found
-from modelcrate_layers.content import Descriptor
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout
+
+_ABOUT = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
+"""Tags under which things about an image stand, and no image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,28 @@ class LayoutCollection:
     def blob(self, descriptor: Descriptor) -> FileBlob:
         return self.layout.blob(descriptor)
 
+    def beside(self, digest: Digest) -> list[Artifact]:
+        return listed(self.layout.manifests(), digest, self.read, self.blob)
+
 
 def find(root: Path, tag: str | None) -> Found:
     """What a layout has under a tag; without one, the only thing that it has."""
     layout = Layout.open(root)
     return Found(LayoutCollection(layout), choose(layout.manifests(), tag, str(root)))
+
+
+def listed(
+    entries: list[Descriptor], digest: Digest, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
+) -> list[Artifact]:
+    """Artifacts that other tools have put into an index.json: under the stand-in tag for referrers, and under cosign's tags."""
+    found: list[Artifact] = []
+    for each in entries:
+        name = each.annotations.get(REF_NAME, "")
+        if name == tag_of(digest, "") and each.media_type in MediaType.INDEXES:
+            found += read_shelf(read(each), read, blob)
+        elif name and name in {tag_of(digest, suffix) for suffix in SUFFIXES}:
+            found.append(read_artifact(each, read(each), blob, name))
+    return found
 
 
 def split_tag(target: str) -> tuple[str, str | None]:
@@ -39,7 +62,10 @@ def split_tag(target: str) -> tuple[str, str | None]:
 
 
 def choose(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
-    """The manifest with a tag, or the only one."""
+    """The manifest with a tag, or the only one; what other tools list about an image is none."""
+    manifests = [
+        each for each in manifests if tag is not None or not _ABOUT.fullmatch(each.annotations.get(REF_NAME, ""))
+    ]
     fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
     distinct = {each.digest: each for each in fitting}
     if len(distinct) == 1:

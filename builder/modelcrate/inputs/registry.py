@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from modelcrate.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.inputs import Found
 from modelcrate.reference import Reference
+from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Blob, Descriptor, Digest, verified
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
+from modelcrate_layers.errors import IntegrityError, UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,25 @@ class RegistryCollection:
 
     def blob(self, descriptor: Descriptor) -> Blob:
         return self.client.blob(self.reference, descriptor)
+
+    def beside(self, digest: Digest) -> list[Artifact]:
+        listed = self.client.referrers(self.reference.at(digest))
+        if len(listed) > MAX_ARTIFACTS:
+            raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
+        manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
+        found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
+        tags = [tag_of(digest, suffix) for suffix in SUFFIXES]
+        return found + [each for tag in tags if (each := self.tagged(tag)) is not None]
+
+    def tagged(self, tag: str) -> Artifact | None:
+        """What stands under a tag of cosign's, if anything does."""
+        try:
+            descriptor, data = self.client.manifest(self.reference.tagged(tag))
+        except Refusal as fault:
+            if fault.status == 404:
+                return None
+            raise
+        return read_artifact(descriptor, data, self.blob, tag)
 
 
 def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelcrate import artifact
 from modelcrate.events import Emit, watched
 from modelcrate.image import Graph
 from modelcrate_layers import tar
@@ -50,11 +51,13 @@ def members(
     """
     notes = {"io.containerd.image.name": name} if name else {}
     notes |= {REF_NAME: tag} if tag else {}
+    notes |= artifact.note(graph.attached, root)
     described = root.json()
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     if notes:
         described["annotations"] = {**described.get("annotations", {}), **notes}
-    blobs = {blob.descriptor.digest: blob for blob in (*graph.documents, *graph.blobs)}
+    documents = (*graph.documents, *artifact.documents(graph.attached))
+    blobs = {blob.descriptor.digest: blob for blob in (*documents, *graph.blobs)}
     return [
         _member("oci-layout", Bytes(LAYOUT_VERSION)),
         _member("index.json", Bytes(canonical_json(index))),

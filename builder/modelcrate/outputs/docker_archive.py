@@ -8,8 +8,9 @@ image are those of Docker 25 (moby's save), which containerd's importer reads as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from modelcrate.artifact import ORIGINAL, place_of
 from modelcrate.events import Emit
 from modelcrate.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.inputs import plain_size
@@ -72,8 +73,12 @@ class DockerArchiveOutput:
                 hint="choose one with --platform, or write an oci-archive",
             )
         full, short, tag = _names(self.name or "modelcrate:latest")
+        signed, attached = image.images[0].manifest, image.graph().attached
         image = plain(image.images[0])
-        graph = image.graph()
+        graph, root = image.graph(), image.descriptor
+        if attached:  # they are about the image's own manifest, which is not the one that Docker gets
+            graph = replace(graph, documents=(*graph.documents, signed), attached=attached)
+            root = replace(root, annotations={ORIGINAL: place_of(signed)})
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
         legacy = {
             "Config": blob_path(image.id),
@@ -83,7 +88,7 @@ class DockerArchiveOutput:
         top = image.layers[-1].layer.diff_id.hex if image.layers else ""
         repositories = {short.rpartition(":")[0]: {tag: top}}
         extra = [archive.document("manifest.json", [legacy]), archive.document("repositories", repositories)]
-        size = archive.write(self.file, archive.members(graph, image.descriptor, full, tag, extra, emit))
+        size = archive.write(self.file, archive.members(graph, root, full, tag, extra, emit))
         return Delivered(KIND, self.target, image.digest, size)
 
 

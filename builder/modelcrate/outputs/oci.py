@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelcrate.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
 from modelcrate.events import Emit, watched
 from modelcrate.image import Deliverable
-from modelcrate.inputs.layout import split_tag
+from modelcrate.inputs import Found
+from modelcrate.inputs.layout import LayoutCollection, split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
+from modelcrate_layers.content import Digest
 from modelcrate_layers.recipe import Layer, Measuring
-from modelcrate_layers.store import Adding, Layout
+from modelcrate_layers.store import REF_NAME, Adding, Layout
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"
@@ -100,15 +103,33 @@ def _write(
     layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
 ) -> Delivered:
     graph = image.graph()
+    attached = joined_all((*known(layout, image.digest), *graph.attached))
     sent = there = 0
-    for blob in (*graph.blobs, *graph.documents):
+    for blob in (*graph.blobs, *graph.documents, *documents(attached)):
         descriptor = blob.descriptor
         chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
         written = adding.add(chunks, descriptor)
         sent, there = sent + written, there + descriptor.size - written
     adding.keep()
-    layout.name(image.descriptor, tag)
+    notes = {key: value for key, value in image.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
+    layout.name(replace(image.descriptor, annotations={**notes, **note(attached, image.descriptor)}), tag)
     return Delivered(kind, target, image.digest, sent, there)
+
+
+def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
+    """Put artifacts beside an image that the layout has, under all its names."""
+    attached = joined_all((*known(layout, digest), *artifacts))
+    for blob in documents(attached):
+        layout.add(blob.chunks(), blob.descriptor)
+    for each in [each for each in layout.manifests() if each.digest == digest]:
+        notes = {**each.annotations, **note(attached, each)}
+        layout.name(replace(each, annotations=notes), each.annotations.get(REF_NAME))
+
+
+def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
+    """What the layout has about an image already."""
+    entries = [each for each in layout.manifests() if each.digest == digest and noted(each) is not None]
+    return Found(LayoutCollection(layout), entries[0]).attached() if entries else ()
 
 
 def _remove_empty(folder: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from modelcrate.artifact import Artifact, joined
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
 from modelcrate.image import Deliverable
+from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.reference import Reference
@@ -80,9 +82,28 @@ class RegistrySession:
         descriptor, sent = self.client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
         )
+        attach(self.client, self.reference, graph.attached)
         traffic = self.client.traffic
         there = sum(each.descriptor.size for each in sent if not each.bytes)
         return Delivered(KIND, self.target, descriptor.digest, traffic.sent, there, traffic.total)
+
+
+def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]) -> None:
+    """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
+    subjects = {each.subject for each in artifacts if each.subject}
+    listed = {one.digest for about in subjects for one in client.referrers(reference.at(about))}
+    for each in artifacts:
+        if each.manifest.descriptor.digest in listed:
+            continue
+        there = RegistryCollection(client, reference).tagged(each.tag) if each.tag else None
+        if there is not None:
+            each = joined(there, each)
+        client.push_blobs(reference, each.blobs)
+        if each.tag:
+            data = each.manifest
+            client.put_manifest(reference.tagged(each.tag), data.data, data.media_type, blobs=each.blobs)
+        else:
+            client.push_referrer(reference, each.manifest.data)
 
 
 class Progress:

@@ -143,6 +143,9 @@ class GatesForm(Form):
     )
     secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
     allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
+    model_keys: list[Inside] = Field(
+        [], alias="model-keys", description="Public keys, one of which has to have signed a model that has a signature."
+    )
 
 
 class ProjectForm(Form):
@@ -307,7 +310,9 @@ def value_of(form: ProjectForm) -> values.Project:
         codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
         created=form.created,
         workspace=form.workspace,
-        gates=values.Gates(form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow)),
+        gates=values.Gates(
+            form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
+        ),
     )
 
 

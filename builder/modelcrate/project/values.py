@@ -202,6 +202,8 @@ class Gates:
     unsafe_pickle: Gate = "warn"
     secrets: Gate = "refuse"
     allow: tuple[str, ...] = ()
+    model_keys: tuple[Path, ...] = ()
+    """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
 
 
 @dataclass(frozen=True, slots=True)

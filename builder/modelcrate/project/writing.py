@@ -130,6 +130,7 @@ def _gates(gates: Gates) -> Iterator[str]:
     yield f"  unsafe-pickle: {gates.unsafe_pickle}"
     yield f"  secrets: {gates.secrets}"
     yield from _listed("  allow", gates.allow)
+    yield from _listed("  model-keys", tuple(map(str, gates.model_keys)))
 
 
 def _table(key: str, pairs: Mapping[str, str]) -> Iterator[str]:

@@ -67,7 +67,7 @@ def _foreign(
         return _with_python(
             Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings, emit
         )
-    image = _find(base, folder, settings, digest).image(platform)
+    image = find_base(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
     remote = isinstance(base, RegistryBase)
@@ -76,12 +76,13 @@ def _foreign(
     return _with_python(below, base.interpreter, python, settings, emit, look=not remote)
 
 
-def _find(
+def find_base(
     base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase,
     folder: Path,
     settings: Settings,
-    digest: Digest | None,
+    digest: Digest | None = None,
 ) -> Found:
+    """The image that a project names as its base; in a registry, what it was under `digest`."""
     match base:
         case LayoutBase():
             return layout.find(folder / base.path, base.tag)

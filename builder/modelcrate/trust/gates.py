@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcrate.project.values import Gates, Model, Project
+from modelcrate.trust.keys import load_public
+from modelcrate.trust.model_signatures import Checked, check_model
 from modelcrate.trust.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.listing import CLUTTER, list_inside, list_path
@@ -51,7 +53,18 @@ def inspect(project: Project, folder: Path) -> Findings:
                 refused.append(fault)
             else:
                 warned.append(" ".join(str(fault).split()))
-    return Findings(tuple(refused), tuple(warned))
+    signed = _signed(project, folder)
+    return Findings((*refused, *signed.faults), (*warned, *signed.unchecked))
+
+
+def _signed(project: Project, folder: Path) -> Checked:
+    """The models that come with a signature, held to it."""
+    keys = [load_public(folder / path) for path in project.gates.model_keys]
+    checked = [check_model(folder / model.path, keys) for model in project.models if isinstance(model, Model)]
+    return Checked(
+        tuple(fault for each in checked for fault in each.faults),
+        tuple(line for each in checked for line in each.unchecked),
+    )
 
 
 def gate(project: Project, folder: Path) -> tuple[str, ...]:

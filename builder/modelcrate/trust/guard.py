@@ -15,15 +15,23 @@ from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import listing
 from modelcrate_layers.tree import Entry, Tree
 
-VERSION = 1
+VERSION = 2
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
+
+
+def _keys(project: Project, folder: Path) -> list[str]:
+    """What the keys of models are now: a name may stay while its key is another."""
+    return [
+        str(Digest.of((folder / path).read_bytes())) if (folder / path).is_file() else ""
+        for path in project.gates.model_keys
+    ]
 
 
 def pass_gates(project: Project, folder: Path, entries: Iterable[Entry], settings: Settings) -> tuple[str, ...]:
     """What is only to be told. What the project refuses is one error with all findings. `entries` are the user's files as listed."""
     tree = Tree.of(entries, {b""})
     gates = project.gates
-    question = [VERSION, gates.unsafe_pickle, gates.secrets, list(gates.allow), listing(tree)]
+    question = [VERSION, gates.unsafe_pickle, gates.secrets, list(gates.allow), _keys(project, folder), listing(tree)]
     known = settings.home / "gates" / f"{Digest.of(canonical_json(question)).hex}.json"
     with suppress(OSError, CrateError):
         return tuple(map(str, parse_json(known.read_bytes())))

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from modelcrate_layers.models.pickles import COMPUTED, Named
+from modelcrate_layers.models.seen import COMPUTED, Named
 from modelcrate_layers.models.unpacked import Found
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.opcodes import OPAQUE
+from modelcrate_layers.models.seen import Made, is_named
 
 _KIND = re.compile(r"[<>=|]?([?bBhHiIulLqQefdgFDGSaUVmMpPnNc])([0-9]{0,9})(\[.{1,20}\])?")
 _LETTERS = {
@@ -49,3 +51,22 @@ def item_bytes(kind: str, told: int | None) -> int:
     if letter in "SaVU":  # numpy lets the state decide these
         return told or int(digits or "0") * (4 if letter == "U" else 1)
     return int(digits) if digits else _LETTERS[letter]
+
+
+def dtype_of(value: object) -> tuple[str, int | None] | None:
+    """What numpy.dtype was called with, and the size in bytes that its state tells, if it does."""
+    if not isinstance(value, Made) or not is_named(value.what, "numpy", "dtype") or not value.arguments:
+        return None
+    kind = value.arguments[0]
+    size = value.state[5] if isinstance(value.state, tuple) and len(value.state) > 5 else None
+    if isinstance(value.state, tuple) and len(value.state) > 4 and value.state[4] not in (None, OPAQUE):
+        return ("|V", size) if isinstance(size, int) and size > 0 and _plain_fields(value.state[4]) else None
+    return (kind, size if isinstance(size, int) and size > 0 else None) if isinstance(kind, str) else None
+
+
+def _plain_fields(fields: object) -> bool:
+    """Whether no field of a record is an object."""
+    if not isinstance(fields, dict):
+        return False
+    found = [dtype_of(each[0]) if isinstance(each, tuple) and each else None for each in fields.values()]
+    return all(each is not None and each[0].lstrip("<>=|")[:1] != "O" for each in found)

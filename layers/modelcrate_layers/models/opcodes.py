@@ -5,7 +5,7 @@ The table is ours and complete: an opcode that is not in it ends a pickle, for t
 
 from __future__ import annotations
 
-import codecs
+import re
 from collections.abc import Callable
 
 from modelcrate_layers.errors import IntegrityError
@@ -13,6 +13,20 @@ from modelcrate_layers.models.tape import Tape
 
 MAX_TEXT = 4096
 """Longer texts are passed over: a module, a name or a dtype is never that long."""
+
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPED = {
+    b"\\": b"\\",
+    b"'": b"'",
+    b'"': b'"',
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+}
 
 Argument = object
 """What stands beside an opcode: an int, a text, a pair of texts, or OPAQUE for what is passed over."""
@@ -77,10 +91,19 @@ def _quoted(tape: Tape) -> object:
     raw = tape.line().strip()
     if len(raw) < 2 or raw[:1] not in (b"'", b'"') or raw[-1:] != raw[:1]:
         raise IntegrityError("has a text without quotes")
-    try:
-        return _decoded(codecs.escape_decode(raw[1:-1])[0], "ascii")
-    except ValueError:
-        raise IntegrityError("has a text with a bad escape") from None
+    if re.search(rb"(?<!\\)(?:\\\\)*\\(?:x(?![0-9a-fA-F]{2})|$)", raw[1:-1]):
+        raise IntegrityError("has a text with a bad escape")
+    return _decoded(_ESCAPE.sub(_unescaped, raw[1:-1]), "ascii")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    """One escape of a bytes literal; one that is none stays as it is."""
+    told = match[1]
+    if told[:1] == b"x":
+        return bytes([int(told[1:], 16)])
+    if told.isdigit():
+        return bytes([int(told, 8) & 0xFF])
+    return _ESCAPED.get(told, match[0])
 
 
 def _raw_unicode(tape: Tape) -> object:

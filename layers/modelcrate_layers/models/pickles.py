@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import _compat_pickle
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models.arrays import array_bytes
+from modelcrate_layers.models.arrays import array_bytes, dtype_of
 from modelcrate_layers.models.opcodes import ARGUMENTS, OPAQUE
+from modelcrate_layers.models.seen import COMPUTED, Made, Named, Seen, is_named
 from modelcrate_layers.models.tape import Tape
 
 MAX_STACK = 1 << 20
@@ -27,44 +27,8 @@ MAX_ITEMS = 16
 MAX_NESTED = 8
 """How deep one pickle may stand in another's arrays."""
 
-COMPUTED = "?"
-"""In the place of a name that is not a literal text: the file hides what it calls."""
-
 Value = object
 _MARK = object()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Named:
-    """A thing that a pickle names and can have called: `module` and `name`, and how it is first used."""
-
-    module: str
-    name: str
-    use: str = field(compare=False, default="named")
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(slots=True)
-class Made:
-    """An object that a pickle has made by calling something. Not frozen: BUILD gives it its state later."""
-
-    what: Value
-    arguments: tuple[Value, ...] = ()
-    state: Value = None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """All that a pickle names, in the order of names; whether it came to its end (STOP); and what was wrong with it."""
-
-    names: tuple[Named, ...]
-    whole: bool
-    faults: tuple[str, ...] = ()
-    protocol: int = 0
-    arrays: bool = False
-    """Whether joblib's arrays stand between the opcodes."""
 
 
 class Faults(list[str]):
@@ -195,7 +159,7 @@ class _Machine:
         if not isinstance(made, Made):
             return
         made.state = state
-        if _is(made.what, "joblib.numpy_pickle", "NumpyArrayWrapper"):
+        if is_named(made.what, "joblib.numpy_pickle", "NumpyArrayWrapper"):
             self.arrays = True
             self.array(made)
 
@@ -203,7 +167,7 @@ class _Machine:
         if not isinstance(made.state, dict):
             self.faults.append("has an array of joblib's whose shape it hides")
             return
-        size = array_bytes(made.state, _dtype_of(made.state.get("dtype")))
+        size = array_bytes(made.state, dtype_of(made.state.get("dtype")))
         if size is None:
             self._nested()
             return
@@ -228,29 +192,6 @@ class _Plain(_Machine):
 
     def array(self, made: Made) -> None:
         return None
-
-
-def _is(value: Value, module: str, name: str) -> bool:
-    return isinstance(value, Named) and (value.module, value.name) == (module, name)
-
-
-def _dtype_of(value: Value) -> tuple[str, int | None] | None:
-    """What numpy.dtype was called with, and the size in bytes that its state tells, if it does."""
-    if not isinstance(value, Made) or not _is(value.what, "numpy", "dtype") or not value.arguments:
-        return None
-    kind = value.arguments[0]
-    size = value.state[5] if isinstance(value.state, tuple) and len(value.state) > 5 else None
-    if isinstance(value.state, tuple) and len(value.state) > 4 and value.state[4] not in (None, OPAQUE):
-        return ("|V", size) if isinstance(size, int) and size > 0 and _plain_fields(value.state[4]) else None
-    return (kind, size if isinstance(size, int) and size > 0 else None) if isinstance(kind, str) else None
-
-
-def _plain_fields(fields: Value) -> bool:
-    """Whether no field of a record is an object."""
-    if not isinstance(fields, dict):
-        return False
-    found = [_dtype_of(each[0]) if isinstance(each, tuple) and each else None for each in fields.values()]
-    return all(each is not None and each[0].lstrip("<>=|")[:1] != "O" for each in found)
 
 
 def _renamed(module: str, name: str) -> tuple[str, str]:

@@ -23,7 +23,8 @@ from typing import BinaryIO
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.opcodes import ARGUMENTS
-from modelcrate_layers.models.pickles import Named, Seen, look, look_plain
+from modelcrate_layers.models.pickles import look, look_plain
+from modelcrate_layers.models.seen import Named, Seen
 from modelcrate_layers.models.tape import Tape
 from modelcrate_layers.tar_reader import index_tar
 

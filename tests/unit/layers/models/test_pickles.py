@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
-from modelcrate_layers.models.pickles import Named
+from modelcrate_layers.models.seen import Named
 from modelcrate_layers.models.unpacked import pickles_in
 from support.pickles import COMMAND, EVIL, MALICIOUS, calls, joblib_array, npy, stack_global, zipped
 

@@ -1,0 +1,36 @@
+"""Passwords of keys: from the environment, else asked for on a terminal. The only place that asks."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping
+
+from modelcrate_layers.errors import UserError
+
+VARIABLES = ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD")
+
+
+def password_of(key: str, environment: Mapping[str, str]) -> str | None:
+    """The password of a key that needs one; None, where it is nowhere to be had."""
+    from modelcrate.trust.keys import needs_password
+
+    if not needs_password(key):
+        return None
+    given = _given(environment)
+    return given if given is not None or not sys.stdin.isatty() else getpass.getpass(f"password of {key}: ")
+
+
+def new_password(environment: Mapping[str, str]) -> str | None:
+    """The password for a new key; empty means none."""
+    given = _given(environment)
+    if given is not None or not sys.stdin.isatty():
+        return given or None
+    first = getpass.getpass("password of the new key (empty: none): ")
+    if first and getpass.getpass("again: ") != first:
+        raise UserError("the two passwords differ; no key was made")
+    return first or None
+
+
+def _given(environment: Mapping[str, str]) -> str | None:
+    return next((environment[name] for name in VARIABLES if name in environment), None)

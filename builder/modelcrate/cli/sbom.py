@@ -1,0 +1,66 @@
+"""Print the bill of materials of an image, or of the image of a project: what is in it, made from its layers and the lock.
+
+It is made anew from what the layers hold; hashes of package files are known where the project and its lock are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.cli.console import Console
+from modelcrate.project.values import FILE_NAME
+from modelcrate_layers.content import Platform, parse_object
+from modelcrate_layers.errors import UserError
+
+if TYPE_CHECKING:
+    from modelcrate.trust.inventory import Inventory
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help="the image's address, or a project's folder or file")
+    parser.add_argument(
+        "--format", choices=("spdx", "cyclonedx"), default="spdx", help="SPDX 2.3 or CycloneDX 1.6, both JSON"
+    )
+    parser.add_argument("--platform", help="which image of several")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.trust import cyclonedx, spdx
+
+    project = Path(args.image)
+    of_project = (project / FILE_NAME).is_file() or project.is_file()
+    found = (
+        _of_project(project, args.platform, console) if of_project else _of_image(args.image, args.platform, console)
+    )
+    value = (spdx if args.format == "spdx" else cyclonedx).document(found)
+    console.result(value, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+    return 0
+
+
+def _of_image(address: str, platform: str | None, console: Console) -> Inventory:
+    from modelcrate.inputs.addresses import find
+    from modelcrate.trust.inventory import inventory
+    from modelcrate.trust.naming import identity
+
+    image = find(address, console.settings).image(Platform.parse(platform) if platform else None)
+    title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")
+    return inventory(title or identity(address), image, console.settings)
+
+
+def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
+    from modelcrate import pipeline
+    from modelcrate.registry.fetch import Fetcher
+    from modelcrate.trust.inventory import inventory
+
+    with Fetcher(console.settings.network, console.emit) as fetcher:
+        prepared = pipeline.prepare(
+            pipeline.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
+        )
+        receipt = pipeline.build(prepared, console.settings, console.emit)
+        wanted = platform or str(receipt.image.images[0].platform)
+        image = next((each for each in receipt.image.images if str(each.platform) == wanted), None)
+        if image is None:
+            raise UserError(f"the project is not built for {wanted}")
+        return inventory(receipt.name, image, console.settings, prepared.world.pins.get(wanted))

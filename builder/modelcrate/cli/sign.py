@@ -1,0 +1,40 @@
+"""Sign an image where it is: in a registry, the local store, an OCI layout or an OCI archive. The image itself doesn't change.
+
+The signature is written in both forms that other tools read (a sigstore bundle that refers to the image, and cosign's tag). Bills of
+materials and provenance that stand beside the image unsigned are attested with it."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli.console import Console
+from modelcrate.cli.passwords import password_of
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help="the image's address")
+    parser.add_argument(
+        "--key", required=True, help="the private key's file, or command:PROGRAM for a key that is elsewhere"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.inputs.addresses import find
+    from modelcrate.trust.keys import load_signer
+    from modelcrate.trust.naming import identity
+    from modelcrate.trust.signing import sign
+
+    signer = load_signer(args.key, password_of(args.key, console.settings.environment))
+    found = find(args.image, console.settings)
+    made = sign(found, identity(args.image), signer)
+    facts = {
+        "image": args.image,
+        "digest": str(found.descriptor.digest),
+        "artifacts": [str(each.manifest.descriptor.digest) for each in made],
+    }
+    lines = [
+        f"{each.manifest.descriptor.digest}  {each.tag or each.descriptor.annotations.get('dev.sigstore.bundle.predicateType', each.kind)}"
+        for each in made
+    ]
+    console.result(facts, "\n".join([f"signed {args.image}  {found.descriptor.digest}", *lines]))
+    return 0

@@ -1,0 +1,57 @@
+"""What `verify --key` and `verify --policy` do, and how they say it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelcrate.cli.console import Console
+
+if TYPE_CHECKING:
+    from modelcrate.trust.verifying import Verified
+
+
+def run(address: str, keys: list[Path], policy: Path | None, console: Console) -> int:
+    """Check who signed an image; with a policy, all that it requires as well. What is not proven is an error."""
+    from modelcrate.inputs.addresses import find
+    from modelcrate.trust.keys import load_public
+    from modelcrate.trust.naming import identity
+    from modelcrate.trust.policy import check, read_policy
+    from modelcrate.trust.verifying import require_signature, verify
+
+    found = find(address, console.settings)
+    if policy is not None:
+        verified = check(found, identity(address), read_policy(policy), datetime.now(UTC))
+    if keys:
+        verified = verify(found, [load_public(path) for path in keys], address)
+        require_signature(verified)
+    console.result(_facts(verified), _text(verified))
+    return 0
+
+
+def _facts(verified: Verified) -> dict[str, Any]:
+    proven = [
+        {
+            "predicateType": each.statement.predicate_type,
+            "subject": str(each.digest),
+            "key": each.key,
+            "form": each.form,
+        }
+        for each in verified.proven
+    ]
+    return {
+        "image": verified.name,
+        "digest": str(verified.digest),
+        "proven": proven,
+        "checked": list(verified.checked),
+        "unchecked": list(verified.unchecked),
+    }
+
+
+def _text(verified: Verified) -> str:
+    lines = [f"{verified.name}  {verified.digest}"]
+    lines += [f"proven     {each.form} by {each.key}: {each.statement.predicate_type}" for each in verified.proven]
+    lines += [f"checked    {line}" for line in verified.checked]
+    lines += [f"unchecked  {line}" for line in verified.unchecked]
+    return "\n".join(lines)

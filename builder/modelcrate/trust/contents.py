@@ -1,0 +1,272 @@
+"""What is in a layer, by its files: packages of Debian and of Python with their licences, models with what they say, the project's files.
+
+Each layer is looked through once, and remembered by its diff id. A layer that we are making is read by its entries, so that a model is
+not packed only to be unpacked; one that exists is read as the tar that it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from modelcrate.image import ImageLayer
+from modelcrate.pack import DeferredBlob
+from modelcrate.settings import Settings
+from modelcrate.trust import licences
+from modelcrate_layers import codec as codecs
+from modelcrate_layers.atomic import replace as write
+from modelcrate_layers.content import CHUNK, canonical_json, parse_object
+from modelcrate_layers.deb import fields
+from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.kinds.model import MODELS, ROOT
+from modelcrate_layers.models.facts import Facts, facts_of
+from modelcrate_layers.recipe import RecipeBlob, Tally
+from modelcrate_layers.sources import FileRange, Source
+from modelcrate_layers.store import machine
+from modelcrate_layers.tar_reader import MemberKind, read_tar
+from modelcrate_layers.tree import Kind, show
+
+VERSION = 1
+"""Raised when layers are to be looked through anew."""
+
+MAX_STATUS = 64 << 20
+MAX_TEXT = 4 << 20
+
+_STATUS = re.compile(rb"var/lib/dpkg/(?:status|status\.d/(?!.*\.md5sums$)[^/]+)")
+_METADATA = re.compile(rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
+_COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
+_MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
+_LICENCE = re.compile(rb"(?i)(.*/)?(licen[cs]e|copying)(\.(md|txt|rst))?")
+_CARD = re.compile(rb"(?i)readme\.md|modelcard\.md|model_card\.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A package: `kind` is deb or wheel. `licence` is an SPDX expression, or empty."""
+
+    kind: str
+    name: str
+    version: str
+    architecture: str = ""
+    source: str = ""
+    licence: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the project or of a model: `model` is `name:version`. `facts` are what a model's file says of itself."""
+
+    path: str
+    size: int
+    sha256: str
+    model: str = ""
+    format: str = ""
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)
+    verdict: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What one layer holds. `copyrights` are the licences of Debian packages by name."""
+
+    parts: tuple[Part, ...] = ()
+    files: tuple[File, ...] = ()
+    copyrights: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+def contents_of(layer: ImageLayer, settings: Settings) -> Contents:
+    """A layer looked through, or remembered. What its bytes say is held to its diff id."""
+    path = settings.cache / "contents" / f"{layer.layer.diff_id.hex}.json"
+    if (known := _remembered(path)) is not None:
+        return known
+    found = _collected(_entries(layer))
+    with machine(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, canonical_json({"version": VERSION, **asdict(found)}))
+    return found
+
+
+def _remembered(path: Path) -> Contents | None:
+    try:
+        seen = parse_object(path.read_bytes())
+        if seen.get("version") != VERSION:
+            return None
+        return Contents(
+            tuple(Part(**each) for each in seen["parts"]),
+            tuple(File(**each) for each in seen["files"]),
+            dict(seen["copyrights"]),
+        )
+    except (OSError, CrateError, KeyError, TypeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A file of a layer: where it will be, and its bytes, opened only when they are wanted."""
+
+    path: bytes
+    size: int
+    body: Iterator[bytes] | Source
+
+    def small(self, limit: int) -> bytes:
+        if self.size > limit:
+            return b""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        return self.body if isinstance(self.body, Iterator) else self.body.chunks()
+
+
+def _entries(layer: ImageLayer) -> Iterator[_Item]:
+    blob = layer.blob
+    if isinstance(blob, DeferredBlob):
+        blob.supply(blob.kind)
+        tree = blob.kind.tree()
+    elif isinstance(blob, RecipeBlob):
+        tree = blob.recipe.tree
+    else:
+        yield from _members(layer)
+        return
+    for entry in tree.entries:
+        if entry.kind is Kind.FILE and entry.source is not None:
+            yield _Item(entry.path, entry.size, entry.source)
+
+
+def _members(layer: ImageLayer) -> Iterator[_Item]:
+    tally = Tally()
+    for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks()))):
+        if member.kind is MemberKind.FILE:
+            yield _Item(member.name.removeprefix(b"./"), member.size, member.body)
+    if tally.digest != layer.layer.diff_id:
+        raise IntegrityError(
+            f"a layer is not what its config says: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
+        )
+
+
+def _collected(items: Iterator[_Item]) -> Contents:
+    parts: list[Part] = []
+    files: list[File] = []
+    copyrights: dict[str, str] = {}
+    for item in items:
+        if _STATUS.fullmatch(item.path):
+            parts += _debs(item.small(MAX_STATUS))
+        elif _METADATA.fullmatch(item.path):
+            parts += _wheel(item.small(MAX_TEXT))
+        elif match := _COPYRIGHT.fullmatch(item.path):
+            copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
+        elif item.path.startswith(ROOT + b"/"):
+            files.append(_file(item))
+    unique = {(each.kind, each.name, each.version, each.architecture): each for each in parts}
+    ordered = sorted(unique.values(), key=lambda each: (each.kind, each.name, each.version))
+    return Contents(
+        tuple(ordered),
+        tuple(sorted(files, key=lambda each: each.path)),
+        {k: v for k, v in sorted(copyrights.items()) if v},
+    )
+
+
+def _debs(status: bytes) -> Iterator[Part]:
+    """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
+    for stanza in status.decode("utf-8", "replace").split("\n\n"):
+        try:
+            told = fields(stanza.strip("\n"))
+        except CrateError:
+            continue
+        state = told.get("Status", "install ok installed").split()
+        if told.get("Package") and told.get("Version") and state[-1] == "installed":
+            source = told.get("Source", told["Package"]).partition(" ")[0]
+            yield Part(
+                "deb",
+                told["Package"],
+                told["Version"],
+                told.get("Architecture", ""),
+                source,
+                "",
+                told.get("Description", "").partition("\n")[0][:200],
+            )
+
+
+def _wheel(metadata: bytes) -> Iterator[Part]:
+    """The core metadata of a Python package; only its head is read."""
+    told: dict[str, list[str]] = {}
+    for line in metadata.decode("utf-8", "replace").partition("\n\n")[0].splitlines():
+        key, colon, value = line.partition(": ")
+        if colon and re.fullmatch(r"[A-Za-z-]+", key):
+            told.setdefault(key, []).append(value.strip())
+    name, version = told.get("Name", [""])[0], told.get("Version", [""])[0]
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
+        normal = re.sub(r"[-_.]+", "-", name).lower()
+        yield Part(
+            "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
+        )
+
+
+def _file(item: _Item) -> File:
+    plain = File(show(item.path), item.size, "")
+    if not (match := _MODEL.fullmatch(item.path)):
+        digest = hashlib.sha256()
+        for chunk in item.chunks():
+            digest.update(chunk)
+        return replace(plain, sha256=digest.hexdigest())
+    model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
+    with _opened(item) as (handle, sha256):
+        told = facts_of(handle, name, item.size)
+        licence = _card_licence(handle, item.size) if _CARD.fullmatch(match[3]) else ""
+    return replace(
+        plain,
+        sha256=sha256,
+        model=model,
+        format=_format(told, match[3]),
+        facts=dict(told.facts),
+        verdict=_verdict(told),
+        licence=licence,
+    )
+
+
+def _format(told: Facts, name: bytes) -> str:
+    return "model card" if _CARD.fullmatch(name) else "licence" if _LICENCE.fullmatch(name) else told.format
+
+
+def _verdict(told: Facts) -> str:
+    return "damaged" if told.fault else told.verdict.name.lower() if told.pickles else ""
+
+
+def _card_licence(handle: BinaryIO, size: int) -> str:
+    """The `license:` of a model card's head."""
+    handle.seek(0)
+    text = handle.read(min(size, 64 << 10)).decode("utf-8", "replace")
+    head = text.split("---", 2)[1] if text.startswith("---") and text.count("---") > 1 else ""
+    match = re.search(r"(?m)^license:[ \t]*[\"']?([A-Za-z0-9.+-]{1,64})[\"']?[ \t]*$", head)
+    return (licences.expression(match[1]) or licences.reference(match[1])) if match else ""
+
+
+class _opened:  # noqa: N801 - it is a function to those who use it
+    """A file of a layer to be read anywhere, with its SHA-256: itself, where it lies on this machine, else a nameless copy."""
+
+    def __init__(self, item: _Item) -> None:
+        self._item = item
+
+    def __enter__(self) -> tuple[BinaryIO, str]:
+        body, digest = self._item.body, hashlib.sha256()
+        there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
+        self._handle: BinaryIO = (
+            open(body.path, "rb")
+            if there and isinstance(body, FileRange)
+            else cast("BinaryIO", tempfile.SpooledTemporaryFile(CHUNK * 16))
+        )
+        for chunk in self._item.chunks():
+            digest.update(chunk)
+            if not there:
+                self._handle.write(chunk)
+        self._handle.seek(0)
+        return self._handle, digest.hexdigest()
+
+    def __exit__(self, *exc: object) -> None:
+        self._handle.close()

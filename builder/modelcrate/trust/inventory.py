@@ -1,0 +1,132 @@
+"""The inventory of an image: what all its layers hold, with the hashes that the lock has. What a bill of materials is written from."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from modelcrate.image import EPOCH, Image
+from modelcrate.lock import Pins
+from modelcrate.settings import Settings
+from modelcrate.trust.contents import File, Part, contents_of
+from modelcrate_layers.content import Descriptor, Digest, canonical_json
+
+_NAMESPACE = uuid.UUID("5d1ac1a6-6d4d-5c38-9f2a-40c6a1e2f0b7")
+"""Ours; identifiers of documents are made of it and of the image's digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A package in the image: what it is, its package URL, the SHA-256 of the file it came in (empty: nobody knows), its layer."""
+
+    part: Part
+    purl: str
+    sha256: str
+    layer: Digest
+    filename: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`created` is when the image was made, by its own word."""
+
+    name: str
+    subject: Descriptor
+    platform: str
+    created: datetime
+    items: tuple[Item, ...]
+    files: tuple[File, ...]
+    unread: tuple[Digest, ...] = field(default=())
+
+    @property
+    def serial(self) -> uuid.UUID:
+        """The same for the same image and the same knowledge of it, whoever writes it and when."""
+        known = Digest.of(canonical_json([[each.purl, each.sha256] for each in self.items]))
+        return uuid.uuid5(_NAMESPACE, f"{self.name} {self.subject.digest} {known}")
+
+    @property
+    def models(self) -> dict[str, list[File]]:
+        """The files of each model, by `name:version`."""
+        found: dict[str, list[File]] = {}
+        for each in self.files:
+            if each.model:
+                found.setdefault(each.model, []).append(each)
+        return found
+
+
+def inventory(name: str, image: Image, settings: Settings, pins: Pins | None = None) -> Inventory:
+    """All layers looked through, lowest first; a package that a layer has in another version replaces the one below."""
+    parts: dict[tuple[str, str, str], tuple[Part, Digest]] = {}
+    files: dict[str, File] = {}
+    copyrights: dict[str, str] = {}
+    for layer in image.layers:
+        found = contents_of(layer, settings)
+        copyrights |= found.copyrights
+        for part in found.parts:
+            parts[part.kind, part.name, part.architecture] = (part, layer.layer.diff_id)
+        files |= {each.path: each for each in found.files}
+    distro = _distro(image)
+    items = tuple(_item(part, layer, copyrights, _hashes(pins), distro) for _, (part, layer) in sorted(parts.items()))
+    return Inventory(
+        name,
+        image.manifest.descriptor,
+        str(image.platform),
+        _created(image, settings),
+        items,
+        tuple(files[path] for path in sorted(files)),
+    )
+
+
+def moment(settings: Settings) -> datetime | None:
+    """SOURCE_DATE_EPOCH, where it is set (reproducible-builds.org)."""
+    text = settings.environment.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(int(text), UTC) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _created(image: Image, settings: Settings) -> datetime:
+    if (fixed := moment(settings)) is not None:
+        return fixed
+    try:
+        return datetime.fromisoformat(str(image.settings.get("created")))
+    except ValueError:
+        return EPOCH
+
+
+def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]:
+    """SHA-256 and file name of what was pinned, by kind, name and version."""
+    if pins is None:
+        return {}
+    debs = {("deb", each.package, each.version): (each.sha256, each.pool.rpartition("/")[2]) for each in pins.debs}
+    return debs | {("wheel", each.name, each.version): (each.sha256, each.filename) for each in pins.wheels}
+
+
+def _item(
+    part: Part,
+    layer: Digest,
+    copyrights: Mapping[str, str],
+    hashes: Mapping[tuple[str, str, str], tuple[str, str]],
+    distro: str,
+) -> Item:
+    if part.kind == "deb":
+        part = replace(part, licence=part.licence or copyrights.get(part.name) or copyrights.get(part.source, ""))
+    sha256, filename = hashes.get((part.kind, part.name, part.version), ("", ""))
+    return Item(part, _purl(part, distro), sha256, layer, filename)
+
+
+def _purl(part: Part, distro: str) -> str:
+    if part.kind == "wheel":
+        return f"pkg:pypi/{part.name}@{quote(part.version, safe='.-_~')}"
+    words = [f"arch={part.architecture}"] if part.architecture else []
+    words += [f"distro={quote(distro, safe='.-_~')}"] if distro else []
+    return f"pkg:deb/debian/{quote(part.name, safe='.-_~')}@{quote(part.version, safe='.-_~:')}" + (
+        f"?{'&'.join(words)}" if words else ""
+    )
+
+
+def _distro(image: Image) -> str:
+    """The release that our own base layer tells in its name (`debian bookworm, python 3.11`)."""
+    names = [layer.name for layer in image.layers if layer.role == "base" and layer.name.startswith("debian ")]
+    return names[0].split()[1].rstrip(",") if names else ""

@@ -1,0 +1,262 @@
+"""Keys to sign with and to verify with: ECDSA on P-256 with SHA-256, which every tool of the field knows.
+
+Private keys are PKCS#8 in PEM, encrypted or not, or cosign's own encrypted form. What must not leave its hardware or its service signs by
+a command (`command:PROGRAM ARGUMENTS`): called with the word `sign` it reads the bytes and writes the signature, called with `public`
+it writes the public key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modelcrate.trust.secretbox import unseal
+from modelcrate_layers.content import parse_object
+from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
+from modelcrate_layers.store import machine
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+
+COMMAND = "command:"
+MAX_KEY = 64 << 10
+SECONDS = 120
+"""How long a command may take: somebody may have to touch a token."""
+
+_COSIGN = re.compile(rb"-----BEGIN ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END")
+_SCRYPT = frozenset({(32768, 8, 1), (65536, 8, 1), (131072, 8, 1)})
+"""N, r and p that cosign writes; others could make us take any amount of memory."""
+
+
+@dataclass(frozen=True)  # no slots: the hint is computed once
+class PublicKey:
+    """A key to verify with. `name` is what people call it: its file."""
+
+    key: EllipticCurvePublicKey = field(repr=False, compare=False)
+    der: bytes = field(repr=False)
+    name: str = field(default="", compare=False)
+
+    @cached_property
+    def hint(self) -> str:
+        """How a bundle names the key: the base64 of the SHA-256 of its DER form."""
+        return base64.b64encode(hashlib.sha256(self.der).digest()).decode()
+
+    @property
+    def pem(self) -> bytes:
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def verifies(self, signature: bytes, data: bytes) -> bool:
+        """Whether this key made this signature (DER) over these bytes."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        try:
+            self.key.verify(signature, data, ECDSA(SHA256()))
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+class Signer(Protocol):
+    """Whatever signs."""
+
+    @property
+    def public(self) -> PublicKey: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of these bytes, in DER."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKey:
+    """A private key at hand. Its signatures are deterministic (RFC 6979), so that signing again adds nothing."""
+
+    key: EllipticCurvePrivateKey = field(repr=False)
+    name: str = ""
+
+    @property
+    def public(self) -> PublicKey:
+        return _public(self.key.public_key(), self.name)
+
+    def sign(self, data: bytes) -> bytes:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        try:
+            return self.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
+        except (TypeError, UnsupportedAlgorithm):  # an older cryptography or OpenSSL: random ones are as good
+            return self.key.sign(data, ECDSA(SHA256()))
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """A key behind a command. What it signs is verified at once: a token that is out of order must not leave a wrong signature."""
+
+    words: tuple[str, ...]
+    public: PublicKey
+
+    def sign(self, data: bytes) -> bytes:
+        told = _run(self.words, "sign", data)
+        signature = told if told[:1] == b"\x30" and self.public.verifies(told, data) else _base64(told)
+        if not self.public.verifies(signature, data):
+            raise IntegrityError("the command's signature is not by its public key", where=self.words[0])
+        return signature
+
+
+def load_signer(text: str, password: str | None) -> Signer:
+    """A key to sign with: a file, or `command:...`. Without a password an encrypted key is a UserError."""
+    if text.startswith(COMMAND):
+        words = tuple(shlex.split(text.removeprefix(COMMAND)))
+        if not words:
+            raise UserError("no command to sign with", hint="expected command:PROGRAM ARGUMENTS")
+        return CommandKey(words, read_public(_run(words, "public", b""), words[0]))
+    return LocalKey(_private(_read(Path(text)), text, password), text)
+
+
+def needs_password(text: str) -> bool:
+    """Whether a key's file is encrypted."""
+    return not text.startswith(COMMAND) and b"ENCRYPTED" in _read(Path(text))
+
+
+def load_public(path: Path) -> PublicKey:
+    """A public key out of a PEM file."""
+    return read_public(_read(path), str(path))
+
+
+def read_public(pem: bytes, where: str) -> PublicKey:
+    """A public key in PEM; only P-256 is one for us."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    if b"PRIVATE KEY" in pem:
+        raise UserError("is a private key; to verify, the public one is needed", where=where)
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise UserError("is not a public key in PEM", where=where, hint="modelcrate keygen makes a pair") from None
+    return _public(_p256(key, where), where)
+
+
+def generate(password: str | None) -> tuple[bytes, bytes]:
+    """A new pair: the private key as PKCS#8 in PEM, encrypted where there is a password, and the public one."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = generate_private_key(SECP256R1())
+    hidden = BestAvailableEncryption(password.encode()) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden), _public(key.public_key(), "").pem
+
+
+def write_pair(prefix: Path, password: str | None) -> tuple[Path, Path]:
+    """A new pair as PREFIX.key, which only its owner can read, and PREFIX.pub. A file that exists is never overwritten."""
+    private, public = generate(password)
+    paths = prefix.with_name(prefix.name + ".key"), prefix.with_name(prefix.name + ".pub")
+    for path in paths:
+        if path.exists():
+            raise UserError("is there already, and a key is never overwritten", where=str(path))
+    for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
+        with machine(path):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+    return paths
+
+
+def _private(pem: bytes, where: str, password: str | None) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+
+    secret = password.encode() if password is not None else None
+    if b"ENCRYPTED" in pem and secret is None:
+        raise UserError(
+            "the key is encrypted, and there is no password",
+            where=where,
+            hint="set MODELCRATE_KEY_PASSWORD, or COSIGN_PASSWORD",
+        )
+    try:
+        if match := _COSIGN.search(pem):
+            return _p256(load_der_private_key(_cosign(_base64(match[1]), secret or b"", where), None), where)
+        return _p256(load_pem_private_key(pem, secret if b"ENCRYPTED" in pem else None), where)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UserError("is not a private key in PEM, or the password is wrong", where=where) from None
+
+
+def _cosign(data: bytes, password: bytes, where: str) -> bytes:
+    """PKCS#8 DER out of cosign's encrypted form (go-securesystemslib, "encrypted")."""
+    try:
+        told = parse_object(data, where)
+        kdf, cipher = told["kdf"], told["cipher"]
+        costs = tuple(kdf["params"][name] for name in ("N", "r", "p"))
+        salt, nonce, box = (
+            base64.b64decode(text, validate=True) for text in (kdf["salt"], cipher["nonce"], told["ciphertext"])
+        )
+        if (kdf["name"], cipher["name"]) != ("scrypt", "nacl/secretbox") or costs not in _SCRYPT or len(box) > MAX_KEY:
+            raise UserError("is encrypted in a way that cosign's keys are not", where=where)
+        n, r, p = costs
+        key = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=256 << 20, dklen=32)
+        return unseal(box, key, nonce)
+    except (KeyError, TypeError, ValueError):
+        raise UserError("is not a key of cosign's", where=where) from None
+    except IntegrityError as fault:
+        raise UserError(fault.what, where=where) from None
+
+
+def _p256(key: object, where: str) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+
+    if not isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise UserError("is not a key on the curve P-256", where=where, hint="modelcrate keygen makes one")
+    return key
+
+
+def _public(key: EllipticCurvePublicKey, name: str) -> PublicKey:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return PublicKey(key, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_KEY)
+    except OSError as fault:
+        raise SourceError(f"the key can't be read: {fault.strerror}", where=str(path)) from None
+
+
+def _run(words: tuple[str, ...], verb: str, data: bytes) -> bytes:
+    try:
+        done = subprocess.run([*words, verb], input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        raise MachineError(f"the command to sign with can't be run: {fault}", where=words[0]) from None
+    if done.returncode or len(done.stdout) > MAX_KEY:
+        raise MachineError(
+            f"the command to sign with failed with code {done.returncode}",
+            where=words[0],
+            why=f"it was called with {verb!r}",
+        )
+    return done.stdout
+
+
+def _base64(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except ValueError:
+        return b""

@@ -1,0 +1,149 @@
+"""Provenance: how an image came about, as SLSA v1 has it. Pure but for a few small files: the project's, the lock, Git's HEAD.
+
+Nothing of the machine stands in it: no host, no user, no path. Of the environment only a short list of CI variables that are
+public by their nature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from modelcrate.image import timestamp
+from modelcrate.lock import FILE_NAME as LOCK_NAME
+from modelcrate.lock import Pins
+from modelcrate.pipeline import Prepared
+from modelcrate.project.values import FILE_NAME
+from modelcrate.trust.inventory import Inventory
+from modelcrate_layers.content import Digest
+
+BUILD_TYPE = "urn:modelcrate:build:v1"
+BUILDER = "urn:modelcrate:cli"
+
+CI = (
+    *("GITHUB_REPOSITORY", "GITHUB_REF", "GITHUB_SHA", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_WORKFLOW_REF"),
+    *("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_PIPELINE_ID", "CI_JOB_ID"),
+    *("BUILD_BUILDID", "BUILD_SOURCEVERSION", "BUILD_REPOSITORY_NAME"),
+)
+"""Variables of GitHub, GitLab and Azure that name a run and a revision."""
+
+_SHA1 = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def predicate(
+    prepared: Prepared,
+    inventories: tuple[Inventory, ...],
+    environment: Mapping[str, str],
+    times: tuple[datetime, datetime],
+) -> dict[str, Any]:
+    """The predicate for all images of a build; `times` are its begin and end."""
+    request = prepared.request
+    facts = {name: environment[name][:500] for name in CI if environment.get(name)}
+    revision = git_revision(request.folder)
+    internal: dict[str, Any] = {"codecs": _codecs(prepared)}
+    if facts:
+        internal["ci"] = facts
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {
+                "project": request.project.name,
+                "platforms": [str(each) for each in request.project.platforms],
+                "locked": request.locked,
+            },
+            "internalParameters": internal,
+            "resolvedDependencies": list(_dependencies(prepared, inventories, revision)),
+        },
+        "runDetails": {
+            "builder": {"id": BUILDER, "version": {"modelcrate": _version()}},
+            "metadata": {"startedOn": timestamp(times[0]), "finishedOn": timestamp(times[1])},
+        },
+    }
+
+
+def _dependencies(prepared: Prepared, inventories: tuple[Inventory, ...], revision: str) -> Iterator[dict[str, Any]]:
+    folder = prepared.request.folder
+    for name in (FILE_NAME, LOCK_NAME):
+        path = folder / name
+        if path.is_file():
+            yield {"name": name, "digest": _digest(Digest.of(path.read_bytes()))}
+    if revision:
+        yield {"name": "source", "digest": {"gitCommit": revision}}
+    seen: set[str] = set()
+    for resolved in prepared.world.platforms:
+        for each in _pinned(resolved.pins, resolved.below.reference or resolved.below.name):
+            if str(each) not in seen:
+                seen.add(str(each))
+                yield each
+    for inventory in inventories[:1]:
+        for name, files in inventory.models.items():
+            for file in files:
+                yield {"name": f"model {name}: {file.path.rpartition('/')[2]}", "digest": {"sha256": file.sha256}}
+
+
+def _pinned(pins: Pins, base: str) -> Iterator[dict[str, Any]]:
+    if pins.base is not None:
+        yield {"name": f"base {base}", "digest": _digest(pins.base)}
+    for deb in pins.debs:
+        yield {
+            "uri": f"pkg:deb/debian/{deb.package}@{deb.version}?arch={deb.architecture}",
+            "digest": {"sha256": deb.sha256},
+        }
+    for wheel in pins.wheels:
+        yield {
+            "uri": f"pkg:pypi/{wheel.name}@{wheel.version}",
+            "name": wheel.filename,
+            "digest": {"sha256": wheel.sha256},
+        }
+
+
+def git_revision(folder: Path) -> str:
+    """The commit that is checked out around a folder, read from Git's files; empty where there is none."""
+    for top in (folder.absolute(), *folder.absolute().parents):
+        git = top / ".git"
+        if git.is_file():
+            git = top / _small(git).removeprefix("gitdir:").strip()
+        if (head := _small(git / "HEAD").strip()) and git.is_dir():
+            return _resolved(git, head)
+    return ""
+
+
+def _resolved(git: Path, head: str) -> str:
+    if _SHA1.fullmatch(head):
+        return head
+    name = head.removeprefix("ref:").strip()
+    common = git / (_small(git / "commondir").strip() or ".")
+    if not re.fullmatch(r"refs/[A-Za-z0-9._/@+-]+", name) or ".." in name:
+        return ""
+    for place in (git, common):
+        if _SHA1.fullmatch(found := _small(place / name).strip()):
+            return found
+    packed = re.search(rf"(?m)^([0-9a-f]{{40,64}}) {re.escape(name)}$", _small(common / "packed-refs", 16 << 20))
+    return packed[1] if packed else ""
+
+
+def _small(path: Path, limit: int = 4096) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _codecs(prepared: Prepared) -> list[str]:
+    return sorted({each.policy for plan in prepared.plans for each in plan.layers})
+
+
+def _digest(digest: Digest) -> dict[str, str]:
+    return {digest.algorithm: digest.hex}
+
+
+def _version() -> str:
+    try:
+        return version("modelcrate")
+    except PackageNotFoundError:
+        return "unknown"

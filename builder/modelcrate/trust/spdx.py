@@ -1,0 +1,133 @@
+"""An inventory as SPDX 2.3 in JSON: deterministic, and complete as far as the layers tell. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from modelcrate.image import timestamp
+from modelcrate.trust.contents import File
+from modelcrate.trust.inventory import Inventory, Item
+from modelcrate.trust.licences import references
+from modelcrate_layers.content import canonical_json
+
+MEDIA_TYPE = "application/spdx+json"
+NOTHING = "NOASSERTION"
+
+
+def document(inventory: Inventory) -> dict[str, Any]:
+    """The document; the image is what it describes, and contains all else."""
+    packages = [_image(inventory), *map(_package, inventory.items), *_files(inventory)]
+    expressions = [each.part.licence for each in inventory.items] + [each.licence for each in inventory.files]
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": inventory.name,
+        "documentNamespace": f"urn:uuid:{inventory.serial}",
+        "creationInfo": {"created": timestamp(inventory.created), "creators": ["Tool: modelcrate"]},
+        "packages": packages,
+        "hasExtractedLicensingInfos": [_own_licence(each) for each in references(expressions)],
+        "relationships": list(_relationships(inventory)),
+    }
+
+
+def text(inventory: Inventory) -> bytes:
+    return canonical_json(document(inventory))
+
+
+def _image(inventory: Inventory) -> dict[str, Any]:
+    return {
+        "SPDXID": "SPDXRef-image",
+        "name": inventory.name,
+        "versionInfo": str(inventory.subject.digest),
+        "primaryPackagePurpose": "CONTAINER",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": inventory.subject.digest.hex}],
+        "externalRefs": [_purl(f"pkg:oci/{_lower(inventory.name)}@sha256%3A{inventory.subject.digest.hex}")],
+        **_common(""),
+    }
+
+
+def _package(item: Item) -> dict[str, Any]:
+    sums = {"checksums": [{"algorithm": "SHA256", "checksumValue": item.sha256}]} if item.sha256 else {}
+    return {
+        "SPDXID": id_of(item),
+        "name": item.part.name,
+        "versionInfo": item.part.version,
+        "primaryPackagePurpose": "LIBRARY" if item.part.kind == "wheel" else "OTHER",
+        "externalRefs": [_purl(item.purl)],
+        **({"packageFileName": item.filename} if item.filename else {}),
+        **({"summary": item.part.summary} if item.part.summary else {}),
+        **sums,
+        **_common(item.part.licence),
+    }
+
+
+def _files(inventory: Inventory) -> Iterator[dict[str, Any]]:
+    """Files as packages of the purpose FILE: they have no verification code of their package, and a model's have facts."""
+    licences = {
+        name: next((each.licence for each in files if each.licence), "") for name, files in inventory.models.items()
+    }
+    for each in inventory.files:
+        about = f"a file of the model {each.model}" if each.model else "a file of the project"
+        yield {
+            "SPDXID": _file_id(each),
+            "name": each.path.rpartition("/")[2],
+            "packageFileName": each.path,
+            "primaryPackagePurpose": "FILE",
+            "checksums": [{"algorithm": "SHA256", "checksumValue": each.sha256}],
+            "comment": about + (f"; format {each.format}" if each.format else ""),
+            **({"versionInfo": each.model.rpartition(":")[2]} if each.model else {}),
+            **({"attributionTexts": [canonical_json({"facts": each.facts}).decode()]} if each.facts else {}),
+            **_common(licences.get(each.model, "")),
+        }
+
+
+def _common(licence: str) -> dict[str, Any]:
+    return {
+        "downloadLocation": NOTHING,
+        "filesAnalyzed": False,
+        "licenseConcluded": NOTHING,
+        "licenseDeclared": licence or NOTHING,
+        "copyrightText": NOTHING,
+        "supplier": NOTHING,
+    }
+
+
+def _own_licence(name: str) -> dict[str, str]:
+    words = name.removeprefix("LicenseRef-")
+    return {
+        "licenseId": name,
+        "name": words,
+        "extractedText": f"The package calls its licence {words!r}; its text is in the package.",
+    }
+
+
+def _relationships(inventory: Inventory) -> Iterator[dict[str, str]]:
+    yield {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image"}
+    for name in (*map(id_of, inventory.items), *map(_file_id, inventory.files)):
+        yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": name}
+
+
+def id_of(item: Item) -> str:
+    return f"SPDXRef-{item.part.kind}-{_word(item.part.name)}-{_word(item.part.version)}" + (
+        f"-{_word(item.part.architecture)}" if item.part.architecture else ""
+    )
+
+
+def _file_id(file: File) -> str:
+    return f"SPDXRef-file-{_word(file.path)}-{file.sha256[:12]}"
+
+
+def _word(text: str) -> str:
+    """Letters, digits, dots and dashes, as SPDX's names have them; what is replaced keeps its number, so that none fall together."""
+    return re.sub(r"[^A-Za-z0-9.-]", lambda match: f"-{ord(match[0]):x}-", text)
+
+
+def _lower(text: str) -> str:
+    return re.sub(r"[^a-z0-9._-]", "-", text.rpartition("/")[2].lower()) or "image"
+
+
+def _purl(purl: str) -> dict[str, str]:
+    return {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}

@@ -1,0 +1,46 @@
+"""What is seen in a pickle: the names in it, the objects it makes of them, and how far it could be followed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+COMPUTED = "?"
+"""In the place of a name that is not a literal text: the file hides what it calls."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Named:
+    """A thing that a pickle names and can have called: `module` and `name`, and how it is first used."""
+
+    module: str
+    name: str
+    use: str = field(compare=False, default="named")
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(slots=True)
+class Made:
+    """An object that a pickle has made by calling something. Not frozen: BUILD gives it its state later."""
+
+    what: object
+    arguments: tuple[object, ...] = ()
+    state: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that a pickle names, in the order of names; whether it came to its end (STOP); and what was wrong with it."""
+
+    names: tuple[Named, ...]
+    whole: bool
+    faults: tuple[str, ...] = ()
+    protocol: int = 0
+    arrays: bool = False
+    """Whether joblib's arrays stand between the opcodes."""
+
+
+def is_named(value: object, module: str, name: str) -> bool:
+    """Whether a value is this very name."""
+    return isinstance(value, Named) and (value.module, value.name) == (module, name)

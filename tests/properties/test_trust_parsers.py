@@ -1,0 +1,212 @@
+"""Hostile bytes into every parser of trust: facts or one of our errors, never anything else, and never anything run."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from modelcrate.artifact import layers_of, read_shelf
+from modelcrate.trust import keys, licences, statements
+from modelcrate.trust.contents import _debs, _wheel
+from modelcrate.trust.secretbox import seal, unseal
+from modelcrate.trust.secrets import secrets_in
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.models.allowed import Verdict, judge
+from modelcrate_layers.models.facts import facts_of
+from modelcrate_layers.models.unpacked import pickles_in
+from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped
+
+NAMES = ["m.pkl", "m.safetensors", "m.gguf", "m.onnx", "m.pt", "m.npy", "m", "m.joblib", "m.tar"]
+SEEDS = [*MALICIOUS.values(), npy(EVIL), zipped({"a": EVIL}), tarred({"a": EVIL}), zlib.compress(EVIL)]
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4) | st.tuples(inner, inner)
+    ),
+    max_leaves=12,
+)
+opcodes = st.lists(
+    st.sampled_from(
+        [bytes([code]) for code in b"(.012}])lo\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98RNQabdestu\x81"]
+    )
+    | st.sampled_from(
+        [
+            b"cos\nsystem\n",
+            short("os"),
+            short("system"),
+            b"h\x00",
+            b"q\x00",
+            b"g0\n",
+            b"p0\n",
+            b"\x80\x04",
+            b"K\x01",
+            b"ios\nx\n",
+            b"\x82\x01",
+        ]
+    ),
+    max_size=40,
+).map(b"".join)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A seed with some bytes changed, cut or doubled."""
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(data) - 1)))
+        how = draw(st.integers(0, 2))
+        if how == 0 and data:
+            data[at] = draw(st.integers(0, 255))
+        elif how == 1:
+            del data[at : at + draw(st.integers(1, 20))]
+        else:
+            data[at:at] = draw(st.binary(max_size=12))
+    return bytes(data)
+
+
+@given(st.binary(max_size=400) | damaged() | opcodes, st.sampled_from(NAMES))
+@settings(max_examples=400)
+def test_model_files_give_facts(data: bytes, name: str) -> None:
+    found = facts_of(io.BytesIO(data), name, len(data))
+    json.dumps(found.facts)
+    assert found.verdict in Verdict
+
+
+@given(plain, st.integers(0, 5))
+def test_plain_values_are_always_safe(value: object, protocol: int) -> None:
+    (found,) = pickles_in(io.BytesIO(pickle.dumps(value, protocol)), "m.pkl")
+    judged = judge(found)
+    assert judged is not None
+    assert judged.verdict is Verdict.SAFE, judged.because
+
+
+@given(plain, st.integers(0, 5), st.integers(0, 5))
+def test_a_call_is_seen_whatever_stands_around_it(value: object, protocol: int, other: int) -> None:
+    from support.pickles import reduced
+
+    before = pickle.dumps(value, protocol)[:-1]
+    call = reduced(max(protocol, other))
+    data = before + b"0" + call[2:] if call[:1] == b"\x80" else before + b"0" + call
+    (found, *_) = pickles_in(io.BytesIO(b"\x80\x02" + data), "m.pkl")
+    judged = judge(found)
+    assert judged is not None
+    assert judged.verdict is Verdict.UNSAFE
+
+
+@given(opcodes)
+def test_no_opcodes_that_the_real_machine_takes_are_called_safe_with_a_name_that_is_not(data: bytes) -> None:
+    import pickletools
+
+    try:
+        named = {str(arg) for op, arg, _ in pickletools.genops(data) if op.name in ("GLOBAL", "INST")}
+    except Exception:
+        named = set()
+    found = [judge(each) for each in pickles_in(io.BytesIO(b"\x80\x02" + data), "m.pkl")]
+    worst = max((each.verdict for each in found if each), key=lambda one: one.value, default=Verdict.SAFE)
+    assert not named or worst is Verdict.UNSAFE
+
+
+PARSERS: list[Callable[[bytes], object]] = [
+    statements.parse_bundle,
+    statements.parse_envelope,
+    statements.parse_simple,
+    statements.parse_statement,
+    layers_of,
+    lambda data: read_shelf(data, lambda one: data, lambda one: statements.Literal(data, "x")),
+    lambda data: keys.read_public(data, "x"),
+    lambda data: list(_debs(data)),
+    lambda data: list(_wheel(data)),
+    lambda data: secrets_in("a", data),
+    lambda data: licences.of_debian(data.decode("utf-8", "replace")),
+    lambda data: licences.expression(data.decode("utf-8", "replace")),
+]
+documents = st.recursive(
+    st.none() | st.integers() | st.text(max_size=12) | st.just("e30="),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "mediaType",
+                    "verificationMaterial",
+                    "publicKey",
+                    "hint",
+                    "dsseEnvelope",
+                    "payload",
+                    "payloadType",
+                    "signatures",
+                    "sig",
+                    "_type",
+                    "subject",
+                    "digest",
+                    "sha256",
+                    "predicateType",
+                    "predicate",
+                    "critical",
+                    "image",
+                    "docker-manifest-digest",
+                    "type",
+                    "layers",
+                    "manifests",
+                    "size",
+                    "annotations",
+                    "config",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+).map(lambda value: json.dumps(value).encode())
+
+
+@given(st.binary(max_size=200) | documents, st.sampled_from(PARSERS))
+@settings(max_examples=500)
+@example(
+    b'{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{},"dsseEnvelope":{}}',
+    PARSERS[0],
+)
+def test_documents_give_values_or_our_errors(data: bytes, parser: Callable[[bytes], object]) -> None:
+    with suppress(CrateError):
+        parser(data)
+
+
+@given(st.text(max_size=20), st.binary(max_size=300))
+def test_what_was_signed_is_read_back(kind: str, payload: bytes) -> None:
+    assert statements.pae(kind, payload).endswith(payload)
+    said = statements.parse_statement(statements.statement(Digest.of(payload), kind, {"a": kind}))
+    assert (said.predicate_type, said.subjects) == (kind, (Digest.of(payload),))
+
+
+@given(st.binary(max_size=400), st.binary(min_size=32, max_size=32), st.binary(min_size=24, max_size=24))
+@settings(max_examples=50)
+def test_boxes_open(data: bytes, key: bytes, nonce: bytes) -> None:
+    assert unseal(seal(data, key, nonce), key, nonce) == data
+
+
+@given(st.text(max_size=200))
+def test_expressions_are_valid_or_nothing(text: str) -> None:
+    from packaging.licenses import canonicalize_license_expression
+
+    found = licences.expression(text)
+    assert found == "" or canonicalize_license_expression(found) == found
+
+
+@pytest.mark.parametrize("kind", sorted(MALICIOUS.keys() - {"a zip behind a pickle"}))  # cut, that is no zip any more
+def test_no_prefix_of_an_attack_is_safe_once_the_call_is_in_it(kind: str) -> None:
+    data = MALICIOUS[kind]
+    found = [judge(each) for each in pickles_in(io.BytesIO(data[:-1]), "m.pkl")]
+    assert (
+        max((each.verdict for each in found if each), key=lambda one: one.value, default=Verdict.SAFE)
+        is not Verdict.SAFE
+    )

@@ -1,0 +1,149 @@
+"""The verbs keygen, build --sign, sign, verify and sbom, as a user types them, over an image that carries a model and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from modelcrate.cli import main
+from modelcrate.pipeline import read
+from modelcrate.project.values import LayoutBase
+from modelcrate.resolve.foreign import resolve_foreign
+from modelcrate.settings import Settings
+from modelcrate.trust.bases import check_base
+from modelcrate.trust.policy import read_policy
+from modelcrate.trust.provenance import git_revision
+from modelcrate_layers.errors import IntegrityError
+from support.pickles import EVIL
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MODELCRATE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "project"
+    (folder / "model").mkdir(parents=True)
+    (folder / "modelcrate.yaml").write_text("name: demo\nbase: scratch\nmodels: [{path: model, name: m}]\n")
+    (folder / "model/m.pkl").write_bytes(b"\x80\x04N.")
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main(list(words)) == code
+    told = capsys.readouterr()
+    return told.out + told.err
+
+
+def test_from_key_to_verified_archive(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "--sign", "k.key", "-o", "oci:out:1", "-o", "docker-archive:d.tar", "--offline")
+    for address in ("oci:out:1", "docker-archive:d.tar"):
+        told = json.loads(said(capsys, "verify", address, "--key", "k.pub", "--json"))
+        assert sorted({each["predicateType"].rpartition("/")[2] for each in told["proven"]}) == [
+            "Document",
+            "bom",
+            "v1",
+        ]
+    (tmp_path / "p.yaml").write_text(
+        "rules:\n  - images: ['*']\n    keys: [k.pub]\n    require: [signature, sbom, provenance, safe-pickles]\n    max-age: 1d\n"
+    )
+    assert "proven" in said(capsys, "verify", "oci:out:1", "--policy", "p.yaml")
+
+
+def test_verify_refuses_with_its_exit_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "-o", "oci:out:1", "--offline")
+    assert "not signed by any of these keys" in said(capsys, "verify", "oci:out:1", "--key", "k.pub", code=5)
+    assert "all as they should be" in said(capsys, "verify", "oci:out:1")
+    assert "signed oci:out:1" in said(capsys, "sign", "oci:out:1", "--key", "k.key")
+    said(capsys, "verify", "oci:out:1", "--key", "k.pub")
+
+
+def test_signing_changes_no_digest(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keygen", "k")
+    plain = json.loads(
+        said(capsys, "build", str(project), "-o", "oci:a:1", "--offline", "--json", "--progress", "none")
+    )
+    signed = json.loads(
+        said(
+            capsys,
+            "build",
+            str(project),
+            "-o",
+            "oci:b:1",
+            "--sign",
+            "k.key",
+            "--offline",
+            "--json",
+            "--progress",
+            "none",
+        )
+    )
+    assert plain["digest"] == signed["digest"]
+
+
+def test_the_same_build_twice_says_the_same(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    said(capsys, "keygen", "k")
+    for name in ("a", "b"):
+        monkeypatch.setenv("MODELCRATE_HOME", str(tmp_path / f"home-{name}"))
+        said(capsys, "build", str(project), "-o", f"oci:{name}:1", "--sign", "k.key", "--offline")
+    blobs = [{path.name for path in (tmp_path / name / "blobs/sha256").iterdir()} for name in ("a", "b")]
+    assert blobs[0] == blobs[1]
+
+
+def test_sbom_of_a_project_and_of_its_image(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "build", str(project), "-o", "oci:out:1", "--offline")
+    ours = json.loads(said(capsys, "sbom", str(project), "--offline", "--progress", "none"))
+    theirs = json.loads(said(capsys, "sbom", "oci:out:1"))
+    assert ours == theirs
+    assert "SPDX-2.3" in json.dumps(ours)
+    assert "machine-learning-model" in said(capsys, "sbom", "oci:out:1", "--format", "cyclonedx")
+
+
+def test_an_unsafe_pickle_stops_the_build(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "model/m.pkl").write_bytes(EVIL)
+    assert "posix.system" in said(capsys, "build", str(project), "--offline", code=3)
+
+
+def test_an_unsigned_base_stops_a_build_under_a_policy(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "-o", f"oci:{project}/base:1", "--offline")
+    (project / "modelcrate.yaml").write_text(
+        "name: demo\nbase: {from: 'oci:base:1', interpreter: /usr/bin/python3.11}\nmodels: [{path: model, name: m}]\nentry: score.py\n"
+    )
+    (project / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
+    request = read(project, Settings(tmp_path / "home"))
+    settings = Settings(tmp_path / "home")
+    base = request.project.base
+    assert isinstance(base, LayoutBase)
+    below = resolve_foreign(base, request.project.platforms[0], None, project, settings)
+    assert below.digest is not None
+    policy = read_policy(tmp_path / "p.yaml")
+    with pytest.raises(IntegrityError, match="not signed"):
+        check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
+    said(capsys, "sign", f"oci:{project}/base:1", "--key", "k.key")
+    assert check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
+
+
+def test_the_git_revision_is_read_from_gits_files(tmp_path: Path) -> None:
+    assert git_revision(tmp_path) == "" or len(git_revision(tmp_path)) in (40, 64)
+    (tmp_path / ".git/refs/heads").mkdir(parents=True)
+    (tmp_path / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / ".git/packed-refs").write_text(f"# pack-refs\n{'b' * 40} refs/heads/main\n")
+    assert git_revision(tmp_path) == "b" * 40
+    (tmp_path / ".git/refs/heads/main").write_text("a" * 40 + "\n")
+    (tmp_path / "inner").mkdir()
+    assert git_revision(tmp_path / "inner") == "a" * 40
+    (tmp_path / ".git/HEAD").write_text("ref: refs/../../etc/passwd\n")
+    assert git_revision(tmp_path) == ""

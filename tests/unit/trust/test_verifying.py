@@ -1,0 +1,233 @@
+"""Signing and verifying in layouts, archives and across copies; what one changed byte does; and what the words say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelcrate.artifact import ATTACHED
+from modelcrate.events import silent
+from modelcrate.image import Image, Index
+from modelcrate.inputs import Found
+from modelcrate.inputs.addresses import find
+from modelcrate.outputs import parse
+from modelcrate.settings import Settings
+from modelcrate.trust import cyclonedx, keys, spdx, statements
+from modelcrate.trust.inventory import inventory
+from modelcrate.trust.keys import LocalKey, PublicKey
+from modelcrate.trust.signing import sign
+from modelcrate.trust.verifying import Verified, require_signature, verify
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError
+from support.trusted import small_image, small_index
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home")
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> LocalKey:
+    private, _ = keys.write_pair(tmp_path / "k", None)
+    found = keys.load_signer(str(private), None)
+    assert isinstance(found, LocalKey)
+    return found
+
+
+Placed = Callable[..., str]
+
+
+@pytest.fixture
+def placed(tmp_path: Path, settings: Settings) -> Placed:
+    def place(kind: str, image: Image | Index | None = None) -> str:
+        target = {
+            "oci": f"{tmp_path}/layout:1",
+            "oci-archive": f"{tmp_path}/a.tar",
+            "store": "demo:1",
+            "docker-archive": f"{tmp_path}/d.tar",
+        }[kind]
+        parse(f"{kind}:{target}").deliver(image or small_image(), settings, silent)
+        return target if kind == "store" else f"{kind}:{target}"
+
+    return place
+
+
+def proven(found: Found, *by: PublicKey) -> Verified:
+    verified = verify(found, by, "it")
+    require_signature(verified)
+    return verified
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "store"])
+def test_an_image_is_signed_where_it_is_and_stays_what_it_was(
+    kind: str, placed: Placed, signer: LocalKey, settings: Settings
+) -> None:
+    address = placed(kind)
+    before = find(address, settings).descriptor.digest
+    sign(find(address, settings), "demo", signer)
+    verified = proven(find(address, settings), signer.public)
+    assert verified.digest == before
+    assert sorted(each.form for each in verified.signatures) == ["bundle", "signature under a tag"]
+    assert any("layers" in line and "bytes" in line for line in verified.checked)
+
+
+def test_signing_again_adds_nothing(placed: Placed, signer: LocalKey, settings: Settings) -> None:
+    address = placed("oci")
+    sign(find(address, settings), "demo", signer)
+    once = find(address, settings).descriptor.annotations[ATTACHED]
+    sign(find(address, settings), "demo", signer)
+    assert find(address, settings).descriptor.annotations[ATTACHED] == once
+
+
+def test_two_keys_sign_one_image(placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path) -> None:
+    address = placed("oci")
+    private, _ = keys.write_pair(tmp_path / "second", "pw")
+    second = keys.load_signer(str(private), "pw")
+    for each in (signer, second):
+        sign(find(address, settings), "demo", each)
+    assert len(proven(find(address, settings), signer.public, second.public).signatures) == 4
+    assert len(proven(find(address, settings), second.public).signatures) == 2
+
+
+def test_an_index_is_signed_with_its_images(placed: Placed, signer: LocalKey, settings: Settings) -> None:
+    address = placed("oci", small_index())
+    sign(find(address, settings), "demo", signer)
+    verified = proven(find(address, settings), signer.public)
+    assert {each.digest for each in verified.proven} == {verified.digest, *verified.members}
+
+
+def test_no_signature_is_an_integrity_error(placed: Placed, signer: LocalKey, settings: Settings) -> None:
+    with pytest.raises(IntegrityError, match="not signed by any of these keys") as caught:
+        proven(find(placed("oci"), settings), signer.public)
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "way", [("oci", "oci-archive"), ("oci", "docker-archive"), ("oci-archive", "store"), ("store", "oci")]
+)
+def test_what_is_said_travels_with_copies(
+    way: tuple[str, str], placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    address = placed(way[0])
+    sign(find(address, settings), "demo", signer)
+    digest = find(address, settings).descriptor.digest
+    target = {"store": "copy:2", "oci": f"{tmp_path}/other:1"}.get(way[1], f"{tmp_path}/copy.tar")
+    parse(f"{way[1]}:{target}").deliver(find(address, settings).copy(), settings, silent)
+    verified = proven(find(target if way[1] == "store" else f"{way[1]}:{target}", settings), signer.public)
+    assert verified.digest == digest
+
+
+def test_the_image_stays_the_only_entry_of_its_layout(
+    placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    sign(find(placed("oci"), settings), "demo", signer)
+    assert len(json.loads((tmp_path / "layout/index.json").read_bytes())["manifests"]) == 1
+
+
+def test_a_new_copy_into_a_layout_keeps_what_is_there(placed: Placed, signer: LocalKey, settings: Settings) -> None:
+    address = placed("oci")
+    sign(find(address, settings), "demo", signer)
+    placed("oci")
+    proven(find(address, settings), signer.public)
+
+
+def test_an_archive_for_docker_is_not_signed(
+    placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    address = placed("oci")
+    sign(find(address, settings), "demo", signer)
+    parse(f"docker-archive:{tmp_path}/d.tar").deliver(find(address, settings).copy(), settings, silent)
+    with pytest.raises(UserError, match="can't be signed"):
+        sign(find(f"docker-archive:{tmp_path}/d.tar", settings), "demo", signer)
+
+
+def test_every_changed_byte_of_every_blob_is_refused(
+    placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    address = placed("oci")
+    sign(find(address, settings), "demo", signer)
+    blobs = sorted((tmp_path / "layout/blobs/sha256").iterdir())
+    assert len(blobs) >= 8
+    for blob in blobs:
+        data = blob.read_bytes()
+        for at in {0, len(data) // 2, len(data) - 1}:
+            blob.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            with pytest.raises(CrateError):
+                proven(find(address, settings), signer.public)
+        blob.write_bytes(data)
+    proven(find(address, settings), signer.public)
+
+
+def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
+    placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    address = placed("oci-archive")
+    sign(find(address, settings), "demo", signer)
+    path = tmp_path / "a.tar"
+    data = path.read_bytes()
+    start = data.index(b"blobs/sha256/", data.index(b"blobs/sha256/") + 512) + 512
+    for at in range(start, start + 300, 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        if data[at]:
+            with pytest.raises(CrateError):
+                proven(find(address, settings), signer.public)
+
+
+def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: LocalKey, settings: Settings) -> None:
+    from modelcrate.artifact import referrer
+    from modelcrate.trust.signing import put
+    from modelcrate_layers.content import Literal
+
+    address = placed("oci")
+    image = small_image()
+    told = inventory("demo", image, settings)
+    found = find(address, settings)
+    for module in (spdx, cyclonedx):
+        put(found, (referrer(found.descriptor, module.MEDIA_TYPE, Literal(module.text(told), module.MEDIA_TYPE)),))
+    assert sum("not signed" in line for line in verify(find(address, settings), [signer.public], "it").unchecked) == 2
+    sign(find(address, settings), "demo", signer)
+    verified = proven(find(address, settings), signer.public)
+    assert len(verified.of_type(statements.SPDX, statements.CYCLONEDX)) == 2
+
+
+def test_a_bundle_that_names_our_key_and_is_not_by_it_is_an_attack(
+    placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
+) -> None:
+    from modelcrate.artifact import referrer
+    from modelcrate.trust.signing import put
+    from modelcrate_layers.content import Literal
+
+    address = placed("oci")
+    sign(find(address, settings), "demo", signer)
+    found = find(address, settings)
+    other = keys.load_signer(str(keys.write_pair(tmp_path / "evil", None)[0]), None)
+    forged = statements.bundle(statements.statement(found.descriptor.digest, statements.SIGNED, {}), other)
+    forged = forged.replace(other.public.hint.encode(), signer.public.hint.encode())
+    put(found, (referrer(found.descriptor, statements.BUNDLE, Literal(forged, statements.BUNDLE)),))
+    with pytest.raises(IntegrityError, match="did not make it"):
+        proven(find(address, settings), signer.public)
+
+
+def test_a_statement_about_another_digest_proves_nothing(signer: LocalKey) -> None:
+    said = statements.parse_statement(statements.statement(Digest.of(b"other"), statements.SIGNED, {}))
+    assert said.subjects == (Digest.of(b"other"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("registry.example/team/x:1", "registry.example/team/x"),
+        ("registry:localhost:5000/x@sha256:" + "0" * 64, "localhost:5000/x"),
+        ("demo:1", "demo"),
+        ("demo", "demo"),
+        ("oci:/a/b:1", "/a/b:1"),
+    ],
+)
+def test_names(address: str, name: str) -> None:
+    from modelcrate.trust.naming import identity
+
+    assert identity(address) == name
