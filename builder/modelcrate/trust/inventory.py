@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,9 +12,6 @@ from modelcrate.lock import Pins
 from modelcrate.settings import Settings
 from modelcrate.trust.contents import File, Part, contents_of
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
-
-_NAMESPACE = uuid.UUID("5d1ac1a6-6d4d-5c38-9f2a-40c6a1e2f0b7")
-"""Ours; identifiers of documents are made of it and of the image's digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +38,11 @@ class Inventory:
     unread: tuple[Digest, ...] = field(default=())
 
     @property
-    def serial(self) -> uuid.UUID:
-        """The same for the same image and the same knowledge of it, whoever writes it and when."""
-        known = Digest.of(canonical_json([[each.purl, each.sha256] for each in self.items]))
-        return uuid.uuid5(_NAMESPACE, f"{self.name} {self.subject.digest} {known}")
+    def serial(self) -> str:
+        """The same for the same image and the same knowledge of it, whoever writes it and when: a UUID of version 8 (RFC 9562)."""
+        known = [[each.purl, each.sha256] for each in self.items]
+        digits = Digest.of(canonical_json([self.name, str(self.subject.digest), known])).hex
+        return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
 
     @property
     def models(self) -> dict[str, list[File]]:

@@ -14,7 +14,6 @@ import re
 import shlex
 import subprocess
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,7 +35,7 @@ _SCRYPT = frozenset({(32768, 8, 1), (65536, 8, 1), (131072, 8, 1)})
 """N, r and p that cosign writes; others could make us take any amount of memory."""
 
 
-@dataclass(frozen=True)  # no slots: the hint is computed once
+@dataclass(frozen=True, slots=True)
 class PublicKey:
     """A key to verify with. `name` is what people call it: its file."""
 
@@ -44,7 +43,7 @@ class PublicKey:
     der: bytes = field(repr=False)
     name: str = field(default="", compare=False)
 
-    @cached_property
+    @property
     def hint(self) -> str:
         """How a bundle names the key: the base64 of the SHA-256 of its DER form."""
         return base64.b64encode(hashlib.sha256(self.der).digest()).decode()

@@ -22,7 +22,7 @@ class Named:
 
 @dataclass(slots=True)
 class Made:
-    """An object that a pickle has made by calling something. Not frozen: BUILD gives it its state later."""
+    """An object that a pickle has made by calling something. It changes: BUILD gives it its state later."""
 
     what: object
     arguments: tuple[object, ...] = ()
