@@ -15,9 +15,8 @@ from modelcrate.settings import Settings
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sbom",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="put bills of materials beside the image (default: when it is pushed)",
+        action="store_true",
+        help="put bills of materials beside the image; they always go along with --sign",
     )
     parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
     parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
@@ -34,14 +33,16 @@ def attested(
     settings: Settings,
     begun: datetime,
 ) -> Receipt:
-    """The receipt with all that was asked to be said beside its image; bills of materials go along with every push."""
-    sbom = bool(pushed) if args.sbom is None else args.sbom
-    if not (sbom or args.provenance or args.sign):
+    """The receipt with all that was asked to be said beside its image.
+
+    Nothing is said unasked: a layer that is only known by its key would have to be fetched to be looked through.
+    """
+    if not (args.sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest
     from modelcrate.trust.keys import load_signer
     from modelcrate.trust.naming import identity
 
     signer = load_signer(args.sign, password_of(args.sign, settings.environment)) if args.sign else None
-    wanted = Wanted(identity(pushed[0] if pushed else receipt.name), sbom, args.provenance, signer)
+    wanted = Wanted(identity(pushed[0] if pushed else receipt.name), args.sbom, args.provenance, signer)
     return attest(prepared, receipt, wanted, settings, begun)
