@@ -14,7 +14,9 @@ from modelcrate.settings import Settings
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--sbom", action="store_true", help="put bills of materials beside the image; its layers are read for them"
+        "--sbom",
+        action="store_true",
+        help="put bills of materials beside the image; they always go along with --sign",
     )
     parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
     parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
@@ -31,7 +33,10 @@ def attested(
     settings: Settings,
     begun: datetime,
 ) -> Receipt:
-    """The receipt with all that was asked to be said beside its image."""
+    """The receipt with all that was asked to be said beside its image.
+
+    Nothing is said unasked: a layer that is only known by its key would have to be fetched to be looked through.
+    """
     if not (args.sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest
