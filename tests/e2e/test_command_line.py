@@ -28,12 +28,18 @@ def test_without_arguments_it_says_what_it_can_do(inside: Inside) -> None:
     assert all(verb in failed.err for verb in VERBS)
 
 
+INNER = {"model": "list", "cache": "du"}
+"""A verb of each that has verbs of its own."""
+
+
 def test_help_of_every_verb(inside: Inside) -> None:
     shown = inside("--help").succeeded().out
     for verb in VERBS:
         assert f"    {verb} " in shown
-        help_text = inside(verb, "--help").succeeded().out
-        assert help_text.startswith(f"usage: modelcrate {verb}")
+        words = (verb, INNER[verb]) if verb in INNER else (verb,)
+        assert f"usage: modelcrate {verb}" in inside(verb, "--help").succeeded().out
+        help_text = inside(*words, "--help").succeeded().out
+        assert help_text.startswith(f"usage: modelcrate {' '.join(words)}")
         assert "--json" in help_text
         assert "--debug" in help_text
 
