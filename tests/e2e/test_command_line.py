@@ -28,8 +28,8 @@ def test_without_arguments_it_says_what_it_can_do(inside: Inside) -> None:
     assert all(verb in failed.err for verb in VERBS)
 
 
-INNER = {"model": "list", "cache": "du"}
-"""A verb of each that has verbs of its own."""
+INNER = {"model": "list"}
+"""One of the verbs of a verb that has verbs of its own."""
 
 
 def test_help_of_every_verb(inside: Inside) -> None:
