@@ -4,6 +4,8 @@ PYTHON ?= $(shell for each in python3.14 python3.13 python3.12 python3.11 python
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .venvs/demo
+TOGETHER := -n 2 --dist loadfile
+export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
 .PHONY: help demo test check lint fast judges bench docs clean
@@ -19,7 +21,7 @@ demo: $(DEMO)/.done
 	$(DEMO)/bin/python tools/demo.py
 
 test: judges lint
-	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST)
+	$(BIN)/python -m pytest --cov --cov-report= $(TOGETHER) $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet --append 2>/dev/null || true
 	$(BIN)/python -m coverage report --include='layers/*' --fail-under=95 --skip-covered
 
@@ -32,7 +34,7 @@ lint: $(VENV)/.done
 	$(BIN)/lint-imports --no-cache
 
 fast: $(VENV)/.done
-	$(BIN)/python -m pytest tests/unit tests/properties tests/golden tests/contract tests/house --cov --cov-report= -m 'not network and not slow' $(PYTEST)
+	$(BIN)/python -m pytest tests/unit tests/properties tests/golden tests/contract tests/house --cov --cov-report= -m 'not network and not slow' $(TOGETHER) $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet --append 2>/dev/null || true
 	$(BIN)/python -m coverage report --include='layers/*' --fail-under=95 --skip-covered
 

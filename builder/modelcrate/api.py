@@ -58,7 +58,7 @@ class Built:
         """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
         from modelcrate import outputs
 
-        with using(self.settings.home):
+        with using(self.settings):
             return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
 
 
@@ -117,7 +117,7 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     settings = settings or default_settings()
     request = pipeline.read(Path(project), settings, emit)
     request = pipeline.Request(request.project, request.folder, locked)
-    with using(settings.home), Fetcher(settings.network, emit) as fetcher:
+    with using(settings), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
         return Built(pipeline.build(prepared, settings, emit), settings)
 

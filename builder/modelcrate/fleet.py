@@ -108,7 +108,7 @@ def build_order(order: Order, settings: Settings | None = None) -> Outcome:
 @contextmanager
 def _sharing(settings: Settings) -> Iterator[Callable[[Order], Outcome]]:
     """What builds one order after the other, or several at once, over the same connections."""
-    with using(settings.home), Fetcher(settings.network) as fetcher, settings.registry() as client:
+    with using(settings), Fetcher(settings.network) as fetcher, settings.registry() as client:
         live = replace(settings, client=client)
         yield lambda order: _attempt(order, live, fetcher)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelcrate.settings import Settings
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import machine
 
@@ -15,9 +16,10 @@ FILE = ".lease"
 
 
 @contextmanager
-def using(home: Path) -> Iterator[None]:
-    """Any number of builds hold this at once; each waits for a prune that is under way."""
-    with _locked(home, fcntl.LOCK_SH):
+def using(settings: Settings) -> Iterator[None]:
+    """Any number of builds hold this at once; each waits for a prune that is under way. A home that can't be used is said first."""
+    settings.check_home()
+    with _locked(settings.home, fcntl.LOCK_SH):
         yield
 
 

@@ -159,7 +159,7 @@ def test_a_model_that_changes_while_it_is_packed(crate: Crate, project: Path, ch
     nothing_made(crate, project)
 
 
-@pytest.mark.parametrize("what", ["model.bin", "src", "wheels"])
+@pytest.mark.parametrize("what", ["model.bin", "src"])
 def test_a_path_of_the_project_that_is_a_link_to_outside(
     crate: Crate, project: Path, tmp_path: Path, what: str
 ) -> None:

@@ -101,7 +101,7 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     _check_streams(wanted, args)
     settings, emit, begun = console.settings, console.emit, datetime.now(UTC)
     with ExitStack() as stack:
-        stack.enter_context(using(settings.home))
+        stack.enter_context(using(settings))
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     settings = console.settings
     if args.action == "du":
-        with using(settings.home):
+        with using(settings):
             _show(console, cache.items(settings), "in all")
         return 0
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")

@@ -50,7 +50,7 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     address = against or f"{request.project.name}:latest"
     found = find(address, settings)
     mismatches: list[str] = []
-    with using(console.settings.home), Fetcher(settings.network, emit) as fetcher:
+    with using(console.settings), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
         rebuilt = pipeline.build(prepared, settings, emit, Nowhere(), Nowhere()).image
         for image in rebuilt.images:

@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with using(console.settings.home), Fetcher(console.settings.network, console.emit) as fetcher:
+    with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
         request = pipeline.read(args.project, console.settings, console.emit)
         prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
         lock = pipeline.make_lock(prepared, console.settings, console.emit)

@@ -26,7 +26,7 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
     output = outputs.parse(target)
     if isinstance(output, Nameable) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
-    with using(console.settings.home):
+    with using(console.settings):
         receipt = pipeline.deliver(
             Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
         )

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with using(console.settings.home), Fetcher(console.settings.network, console.emit) as fetcher:
+    with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
         prepared = building.prepare(args, console, fetcher)
         image = pipeline.predict(prepared, console.settings)
     registries = frozenset(Reference.parse(text).registry for text in building.pushed(args))

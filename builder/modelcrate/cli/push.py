@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     image = find(args.image, console.settings).copy()
     places = [outputs.parse(f"registry:{reference}") for reference in args.references]
-    with using(console.settings.home):
+    with using(console.settings):
         receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))
     return 0

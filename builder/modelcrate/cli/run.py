@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         read_only=args.read_only,
         keep=args.keep,
     )
-    with using(console.settings.home):
+    with using(console.settings):
         container = start(image.settings, [layer.blob for layer in image.layers], options)
     state = container.state()
     for port in state.ports:
