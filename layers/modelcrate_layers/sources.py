@@ -87,29 +87,47 @@ class FileRange(NamedTuple):
         return cls(path, Stamp.of(status), 0, status.st_size)
 
     def chunks(self) -> Iterator[bytes]:
+        return self._pieces() if self.size > CHUNK else iter((self._whole(),))
+
+    def _whole(self) -> bytes:
+        """All of it at once: most files are small, and most of what they cost is the way there."""
+        handle = self._open()
         try:
-            # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as fault:
-            raise SourceError(f"can't be read any more: {fault.strerror}", where=self.path) from None
-        try:
-            left = self.size
-            if self.offset:
-                os.lseek(handle, self.offset, os.SEEK_SET)
-            while left:
-                chunk = os.read(handle, min(left, CHUNK))
-                if not chunk:
-                    break
-                left -= len(chunk)
-                if not left:
-                    self._unchanged(handle)  # before the last bytes are handed over: a stream that ends is right
-                yield chunk
-            if left or not self.size:
-                self._unchanged(handle)
+            data = os.pread(handle, self.size, self.offset)
+            self._complete(handle, self.size - len(data))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
         finally:
             os.close(handle)
+        return data
+
+    def _pieces(self) -> Iterator[bytes]:
+        handle = self._open()
+        try:
+            at, left = self.offset, self.size
+            while left:
+                chunk = os.pread(handle, min(left, CHUNK), at)
+                at, left = at + len(chunk), left - len(chunk)
+                if not left or not chunk:
+                    self._complete(handle, left)  # before the last bytes are handed over: a stream that ends is right
+                yield chunk
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+        finally:
+            os.close(handle)
+
+    def _open(self) -> int:
+        try:
+            # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as fault:
+            raise SourceError(f"can't be read any more: {fault.strerror}", where=self.path) from None
+
+    def _complete(self, handle: int, lacking: int) -> None:
+        """All bytes were read, and of the file that was listed."""
+        self._unchanged(handle)
+        if lacking:
+            raise SourceError(f"ends {lacking} bytes too early", where=self.path)
 
     def _unchanged(self, handle: int) -> None:
         status, then = os.fstat(handle), self.stamp

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
@@ -27,6 +29,7 @@ from modelcrate_layers.tree import Entry, Kind
 
 POLICY = 1
 MTIME = 315532801
+_TIME = b"%011o\0" % MTIME
 BLOCK = 512
 END = bytes(2 * BLOCK)
 _ZEROS = bytes(BLOCK)
@@ -60,9 +63,12 @@ def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
 
 def header(entry: Entry) -> bytes:
     """The header blocks of one entry: 512 bytes, or three blocks and more where PAX records are needed (POSIX pax)."""
-    name = entry.path + b"/" if entry.kind is Kind.DIRECTORY else entry.path
+    path, kind, mode, source, link, uid, gid = entry
+    name = path + b"/" if kind is Kind.DIRECTORY else path
+    length = source.size if source is not None else 0
+    if len(name) <= 100 and name.isascii() and not link and length < _OCTAL_LIMIT:
+        return _plain(name, _owner(mode, uid, gid), length, kind)  # nearly all of them
     short, prefix = _split(name)
-    link, length = entry.link, entry.size
     records = []
     if not short:
         records.append((b"path", name))
@@ -73,7 +79,7 @@ def header(entry: Entry) -> bytes:
     if length >= _OCTAL_LIMIT:
         records.append((b"size", b"%d" % length))
         length = 0
-    block = _block(short, prefix, entry.mode, entry.uid, entry.gid, length, entry.kind.value, link)
+    block = _block(short, prefix, mode, uid, gid, length, kind.value, link)
     if not records:
         return block
     if not all(_is_utf8(value) for _, value in records):
@@ -97,11 +103,11 @@ def _pieces(entries: Iterable[Entry], start: int) -> Iterator[bytes]:
         yield END[skip:]
 
 
-def _entry(entry: Entry) -> Iterator[bytes]:
-    yield header(entry)
-    if entry.source is not None:
-        yield from entry.source.chunks()
-        yield _ZEROS[: -entry.size % BLOCK]
+def _entry(entry: Entry) -> Iterable[bytes]:
+    source = entry.source
+    if source is None:
+        return (header(entry),)
+    return chain((header(entry),), source.chunks(), (_ZEROS[: -source.size % BLOCK],))
 
 
 def _span(entry: Entry) -> int:
@@ -112,7 +118,7 @@ def _span(entry: Entry) -> int:
     return len(header(entry)) + _padded(length)
 
 
-def _drop(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
+def _drop(pieces: Iterable[bytes], skip: int) -> Iterator[bytes]:
     for piece in pieces:
         if skip < len(piece):
             yield piece[skip:]
@@ -150,24 +156,32 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
 
 
 def _block(name: bytes, prefix: bytes, mode: int, uid: int, gid: int, length: int, kind: bytes, link: bytes) -> bytes:
-    block = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%bustar\00000%b%b" % (
-        name.ljust(100, b"\0"),
-        mode,
-        uid,
-        gid,
-        length,
-        MTIME,
-        kind,
-        link.ljust(100, b"\0"),
-        _NAMELESS,
-        prefix.ljust(167, b"\0"),
-    )
-    return b"%b%06o\0 %b" % (block[:148], _sum(block), block[156:])
+    front = b"%b%07o\0%07o\0%07o\0%011o\0%b" % (name.ljust(100, b"\0"), mode, uid, gid, length, _TIME)
+    back = _back(kind, link, prefix)
+    return b"%b%06o\0 %b" % (front, _sum(front) + _sum(back) + 8 * 32, back)
 
 
-def _sum(block: bytes) -> int:
-    """The sum of a header's bytes. Adler-32's low half is one more than the sum as long as it stays below 65521: half a block does."""
-    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
+def _back(kind: bytes, link: bytes, prefix: bytes) -> bytes:
+    return b"%b%bustar\00000%b%b" % (kind, link.ljust(100, b"\0"), _NAMELESS, prefix.ljust(167, b"\0"))
+
+
+def _plain(name: bytes, owner: bytes, length: int, kind: Kind) -> bytes:
+    """The header of what has a short name and no link: the same block, put together from parts that seldom change."""
+    front = name.ljust(100, b"\0") + owner + b"%011o\0" % length + _TIME
+    back, total = _BACKS[kind]
+    return front + b"%06o\0 " % ((adler32(front) & 0xFFFF) - 1 + total) + back
+
+
+@cache
+def _owner(mode: int, uid: int, gid: int) -> bytes:
+    return b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
+
+
+def _sum(part: bytes) -> int:
+    """The sum of some bytes: Adler-32's low half is one more, as long as that stays below 65521. 256 bytes do; a path's own are ASCII mostly."""
+    if len(part) <= 256:
+        return (adler32(part) & 0xFFFF) - 1
+    return (adler32(part[:256]) & 0xFFFF) + (adler32(part[256:]) & 0xFFFF) - 2
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -185,3 +199,7 @@ def _is_utf8(value: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+_BACKS = {kind: (back, _sum(back) + 8 * 32) for kind in Kind for back in [_back(kind.value, b"", b"")]}
+"""What follows the checksum of a header without a link, and what it adds to it, eight spaces included."""

@@ -102,7 +102,12 @@ def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, 
 
 
 def test_many_may_use_a_home_and_only_one_be_alone(tmp_path: Path) -> None:
-    with using(Settings(tmp_path)), using(Settings(tmp_path)), pytest.raises(MachineError, match="is in use by a build"), alone(tmp_path):
+    with (
+        using(Settings(tmp_path)),
+        using(Settings(tmp_path)),
+        pytest.raises(MachineError, match="is in use by a build"),
+        alone(tmp_path),
+    ):
         pass
     with alone(tmp_path), pytest.raises(MachineError), alone(tmp_path):
         pass

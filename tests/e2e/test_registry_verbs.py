@@ -1,0 +1,92 @@
+"""The verbs that talk to registries, against docker-registry: push, pull, copy, tags, digest, login, logout, and registries.yaml."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelcrate.inputs.layout import find
+from support import real_registry
+from support.command import Crate
+from support.small_projects import model_only
+from support.validator import assert_valid_found
+
+pytestmark = pytest.mark.skipif(bool(real_registry.missing()), reason=real_registry.missing() or "")
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Crate:
+    made = Crate.at(tmp_path / "home")
+    made("build", model_only(tmp_path / "project")).succeeded()
+    return made
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[real_registry.Running]:
+    """A registry that wants a user and a password."""
+    (tmp_path / "guarded").mkdir()
+    with real_registry.running(tmp_path / "guarded", auth=real_registry.htpasswd(tmp_path / "guarded")) as server:
+        yield server
+
+
+def digest_in_store(crate: Crate) -> str:
+    return crate("digest", "alone").succeeded().out.strip()
+
+
+def test_an_image_goes_round_and_stays_what_it_is(
+    crate: Crate, docker_registry: real_registry.Running, tmp_path: Path
+) -> None:
+    here = f"{docker_registry.host}/verbs/one"
+    crate("push", "alone", f"{here}:1", f"{here}:2").succeeded()
+    assert sorted(crate("tags", here, "--json").succeeded().json["tags"]) == ["1", "2"]
+    there = f"{docker_registry.host}/verbs/other:9"
+    copied = crate("copy", f"registry:{here}:1", f"registry:{there}", "--json").succeeded().json
+    assert copied["outputs"][0]["bytes_there"] > 0, "what one registry has is mounted, not sent"
+    crate("pull", there, "-o", f"oci:{tmp_path / 'layout'}").succeeded()
+    crate("pull", there).succeeded()
+    digests = {
+        digest_in_store(crate),
+        copied["digest"],
+        crate("digest", f"registry:{there}").succeeded().out.strip(),
+        crate("digest", f"oci:{tmp_path / 'layout'}").succeeded().out.strip(),
+        crate("digest", there).succeeded().out.strip(),
+    }
+    assert len(digests) == 1
+    assert_valid_found(find(tmp_path / "layout", None))
+
+
+def test_login_is_tried_kept_and_forgotten(crate: Crate, guarded: real_registry.Running) -> None:
+    target = f"{guarded.host}/verbs/secret:1"
+    refused = crate("push", "alone", target).failed(4, guarded.host, "401")
+    assert "login" in refused.err
+    words = crate.command("login", guarded.host, "-u", real_registry.USER, "--password-stdin")
+    wrong = subprocess.run(words, env=crate.environment, input=b"wrong\n", capture_output=True)
+    assert wrong.returncode == 4
+    assert b"wrong" not in wrong.stderr
+    done = subprocess.run(words, env=crate.environment, input=real_registry.PASSWORD.encode(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    kept = Path(crate.environment["HOME"]) / ".docker" / "config.json"
+    assert guarded.host in json.loads(kept.read_text())["auths"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    crate("push", "alone", target).succeeded()
+    crate("logout", guarded.host).succeeded()
+    assert json.loads(kept.read_text())["auths"] == {}
+    crate("tags", target.removesuffix(":1")).failed(4, "401")
+
+
+def test_the_rules_of_registries_yaml_are_read(
+    crate: Crate, docker_registry: real_registry.Running, tmp_path: Path
+) -> None:
+    rules = tmp_path / "registries.yaml"
+    rules.write_text(f"registries:\n  - {{match: '{docker_registry.host}', max-layer: 1kB, concurrency: 2}}\n")
+    limited = Crate.at(crate.home, MODELCRATE_REGISTRIES=str(rules))
+    limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(4, "1000")
+    crate("tags", f"{docker_registry.host}/verbs/limited").failed(4)
+    rules.write_text("registries:\n  - {match: x, chunksize: 1}\n")
+    limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(
+        2, "chunksize", "did you mean 'chunk-size'?"
+    )
