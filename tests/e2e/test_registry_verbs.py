@@ -82,9 +82,9 @@ def test_the_rules_of_registries_yaml_are_read(
     crate: Crate, docker_registry: real_registry.Running, tmp_path: Path
 ) -> None:
     rules = tmp_path / "registries.yaml"
-    rules.write_text(f"registries:\n  - {{match: '{docker_registry.host}', max-layer: 1kB, concurrency: 2}}\n")
+    rules.write_text(f"registries:\n  - {{match: '{docker_registry.host}', max-layer: 100, concurrency: 2}}\n")
     limited = Crate.at(crate.home, MODELCRATE_REGISTRIES=str(rules))
-    limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(4, "1000")
+    limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(2, "at most 100")
     crate("tags", f"{docker_registry.host}/verbs/limited").failed(4)
     rules.write_text("registries:\n  - {match: x, chunksize: 1}\n")
     limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(

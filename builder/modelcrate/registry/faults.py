@@ -110,7 +110,7 @@ def _access_hint(request: Request, answer: Answer, host: str, now: float | None)
     if "insufficient_scope" in challenge or answer.status == 403:
         return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"
     return (
-        f"log in first: docker, podman and skopeo keep the credentials for {host} where they are found, and so do\n"
+        f"log in first: modelcrate login {host}; what docker, podman and skopeo keep is found as well, and so are\n"
         "MODELCRATE_REGISTRY_USERNAME and MODELCRATE_REGISTRY_PASSWORD"
     )
 
