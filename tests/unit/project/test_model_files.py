@@ -34,7 +34,7 @@ HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     [
         *((pickle.dumps([1.0], protocol), "a pickle") for protocol in (2, 3, 4, 5)),
         (zlib.compress(pickle.dumps({})), "a compressed pickle (joblib)"),
-        (gzip.compress(pickle.dumps({})), "a compressed pickle (joblib)"),
+        (gzip.compress(pickle.dumps({}), mtime=0), "a compressed pickle (joblib)"),
         (len(HEADER).to_bytes(8, "little") + HEADER + bytes(4), "safetensors"),
         (b"GGUF\3\0\0\0", "a GGUF model"),
         (b"\x89HDF\r\n\x1a\n....", "an HDF5 file"),
@@ -57,7 +57,7 @@ def test_the_first_bytes_tell_whatever_the_name(data: bytes, what: str) -> None:
         ("empty.pkl", b""),
         ("notes.txt", b"tree of knowledge"),
         ("data.json", b'{"rows": []}'),
-        ("data.gz", gzip.compress(b"rows")),
+        ("data.gz", gzip.compress(b"rows", mtime=0)),
         ("broken.bin", b"\x78\x9c\xff\xff\xff"),
         ("a.zip", b"PK\3\4" + bytes(40)),
         ("long.bin", (1 << 62).to_bytes(8, "little") + b"{"),
