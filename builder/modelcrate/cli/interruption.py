@@ -36,7 +36,7 @@ def heeded(cancel: Callable[[], None]) -> Iterator[None]:
     timers: list[threading.Timer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in ENDING:
+        for each in before:
             signal.signal(each, signal.SIG_DFL)
         cancel()
         timers.append(threading.Timer(GRACE, _give_up, (128 + number,)))
