@@ -10,8 +10,3 @@ from modelcrate.settings import Settings
 def settings(offline: bool = False) -> Settings:
     """The settings of this run, from the environment's variables."""
     return Settings.of(os.environ, os.getuid(), offline)
-
-
-def variables() -> dict[str, str]:
-    """A copy of the environment."""
-    return dict(os.environ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from modelcrate_layers.wheel import Wheel
 
@@ -23,3 +24,7 @@ class PinnedWheel:
 
     def __post_init__(self) -> None:
         Wheel(self.name, self.version, self.filename, self.sha256, self.size or 0, "")  # whose rules hold for a pin too
+
+    def place(self, cache: Path) -> Path:
+        """Where the wheel is in the cache, or will be once it is fetched."""
+        return cache / "wheels" / self.sha256 / self.filename

@@ -86,7 +86,7 @@ class Supplier:
 
     def placed(self, pinned: PinnedWheel) -> Wheel:
         """A wheel with its place in the cache; fetched only where nobody has said how large it is."""
-        path = self.sources.cache / "wheels" / pinned.sha256 / pinned.filename
+        path = pinned.place(self.sources.cache)
         size = pinned.size
         if size is None and not path.exists():
             self._fetch([pinned], self.wheels[pinned.sha256][1])

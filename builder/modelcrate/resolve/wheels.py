@@ -94,7 +94,7 @@ def cached(pinned: PinnedWheel, cache: Path) -> Wheel | None:
 
 
 def _place(pinned: PinnedWheel, cache: Path) -> Path:
-    return cache / "wheels" / pinned.sha256 / pinned.filename
+    return pinned.place(cache)
 
 
 def _wheel(pinned: PinnedWheel, path: Path, size: int) -> Wheel:
