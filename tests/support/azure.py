@@ -30,7 +30,7 @@ def environment(name: str, *packages: str) -> str:
         pytest.skip("uv is missing, which installs the original inference server")
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--python", str(python), *packages],
+        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
