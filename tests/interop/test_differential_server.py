@@ -10,8 +10,9 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,28 @@ from support.serving import SCRIPTS, Answer, Ask, Server, our_server
 pytestmark = [pytest.mark.interop, pytest.mark.network, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module", params=["stand-ins", "original libraries"])
-def pythons(request: pytest.FixtureRequest) -> tuple[str, str]:
-    original = environment("original", *LIBRARIES, *ORIGINAL)
-    return original, original if request.param != "stand-ins" else environment("libraries", *LIBRARIES)
+@dataclass(frozen=True)
+class Servers:
+    """The original, and ours with our stand-ins for its libraries and with its libraries."""
+
+    theirs: Server
+    with_stand_ins: Server
+    with_libraries: Server
+
+    @property
+    def ours(self) -> tuple[Server, Server]:
+        return self.with_stand_ins, self.with_libraries
+
+
+@contextmanager
+def servers_of(script: Path, folder: Path, env: Mapping[str, str]) -> Iterator[Servers]:
+    original, libraries = environment("original", *LIBRARIES, *ORIGINAL), environment("libraries", *LIBRARIES)
+    with (
+        original_server(original, script, folder, env) as theirs,
+        our_server(libraries, script, folder, env) as with_stand_ins,
+        our_server(original, script, folder, env) as with_libraries,
+    ):
+        yield Servers(theirs, with_stand_ins, with_libraries)
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +57,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=sorted(CASES))
-def pair(
-    request: pytest.FixtureRequest, pythons: tuple[str, str], folder: Path
-) -> Iterator[tuple[str, Server, Server]]:
+def scripted(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[str, Servers]]:
     name = request.param
-    script, env = SCRIPTS / f"{name}.py", SETTINGS.get(name, {})
-    with ExitStack() as stack:
-        theirs = stack.enter_context(original_server(pythons[0], script, folder, env))
-        yield name, theirs, stack.enter_context(our_server(pythons[1], script, folder, env))
+    with servers_of(SCRIPTS / f"{name}.py", folder, SETTINGS.get(name, {})) as servers:
+        yield name, servers
 
 
-def test_rows_of_the_contract_are_answered_alike(pair: tuple[str, Server, Server]) -> None:
-    name, theirs, ours = pair
-    assert_alike(CASES[name], theirs, ours)
+def test_rows_of_the_contract_are_answered_alike(scripted: tuple[str, Servers]) -> None:
+    name, servers = scripted
+    assert_alike(CASES[name], servers.theirs, *servers.ours)
 
 
 @pytest.mark.parametrize("name", ["plain", "raw", "raw_form", "with_headers", "mixed_schema"])
@@ -108,16 +123,16 @@ ASKS = st.builds(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(ask=ASKS)
-def test_generated_requests_are_answered_alike(pair: tuple[str, Server, Server], ask: Ask) -> None:
-    _, theirs, ours = pair
-    assert comparable(ask, ours.ask(ask)) == comparable(ask, theirs.ask(ask))
+def test_generated_requests_are_answered_alike(scripted: tuple[str, Servers], ask: Ask) -> None:
+    _, servers = scripted
+    wanted = comparable(ask, servers.theirs.ask(ask))
+    assert [comparable(ask, ours.ask(ask)) for ours in servers.ours] == [wanted, wanted]
 
 
 @pytest.mark.parametrize(
     "origins", ["https://a.example", "https://a.example, https://b.example", "*", "https://.*[.]example"]
 )
-def test_cross_origin_requests_are_answered_alike(pythons: tuple[str, str], folder: Path, origins: str) -> None:
-    env = {"AML_CORS_ORIGINS": origins}
+def test_cross_origin_requests_are_answered_alike(folder: Path, origins: str) -> None:
     preflight = ("Access-Control-Request-Method", "POST")
     wanted = ("Access-Control-Request-Headers", "x-two, X-One")
     askers = [[], *([("Origin", f"https://{name}.example")] for name in ("a", "B", "evil"))]
@@ -126,19 +141,17 @@ def test_cross_origin_requests_are_answered_alike(pythons: tuple[str, str], fold
     asks += [Ask("OPTIONS", "/score", headers=[*origin, preflight, wanted]) for origin in askers]
     asks += [Ask("OPTIONS", "/", headers=[*askers[1], ("Access-Control-Request-Method", "PUT")])]
     asks += [Ask("GET", "/", headers=[*askers[1], ("Access-Control-Request-Private-Network", "true")])]
-    with (
-        original_server(pythons[0], SCRIPTS / "plain.py", folder, env) as theirs,
-        our_server(pythons[1], SCRIPTS / "plain.py", folder, env) as ours,
-    ):
-        for ask in asks:
-            assert comparable(ask, ours.ask(ask)) == comparable(ask, theirs.ask(ask)), ask
+    with servers_of(SCRIPTS / "plain.py", folder, {"AML_CORS_ORIGINS": origins}) as servers:
+        assert_alike(asks, servers.theirs, *servers.ours)
 
 
-def assert_alike(asks: list[Ask], theirs: Server, ours: Server) -> None:
+def assert_alike(asks: list[Ask], theirs: Server, *ours: Server) -> None:
     differences = [
         f"{repr(ask)[:200]}: {where}"
         for ask in asks
-        for where in differing(comparable(ask, theirs.ask(ask)), comparable(ask, ours.ask(ask)))
+        for wanted in [comparable(ask, theirs.ask(ask))]
+        for each in ours
+        for where in differing(wanted, comparable(ask, each.ask(ask)))
     ]
     assert differences == [], "\n".join(differences)
 
