@@ -160,9 +160,8 @@ def cluster(folder: Path) -> Iterator[str]:
             start(name, "dask_worker", address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--name", name)
         yield address
     finally:
-        for process in started:
+        for process in reversed(started):  # workers first: one whose scheduler is gone waits for it to come back
             process.terminate()
-        for process in started:
             process.wait(30)
 
 

@@ -68,10 +68,14 @@ class _Below:
     kinds: dict[str, bytes] = field(default_factory=dict)
 
 
+DEBIAN_SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/image-spec/schema")
+"""Where the package golang-github-opencontainers-image-spec-dev has them."""
+
+
 def schemas() -> Path | None:
-    """The folder of the specification's JSON Schemas, where there is one beside the repository or further up."""
+    """The folder of the specification's JSON Schemas: beside the repository or further up, or Debian's."""
     places = (above / "shared" / "schemas" / "image-spec" for above in REPOSITORY.parents)
-    return next((place for place in places if place.is_dir()), None)
+    return next((place for place in (*places, DEBIAN_SCHEMAS) if place.is_dir()), None)
 
 
 def assert_valid_found(found: Found) -> Checked:
