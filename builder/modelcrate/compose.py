@@ -15,7 +15,7 @@ from modelcrate.lock import ModelPin
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.world import Resolved
-from modelcrate_layers.grouping import group
+from modelcrate_layers.grouping import group, group_conda
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
@@ -74,7 +74,9 @@ def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind
     out: list[LayerKind] = list(resolved.below.kinds)
     if resolved.target is not None:
         python = resolved.target.minor
-        out.append(RuntimeLayer(python, resolved.below.interpreter))
+        if not resolved.own_python:
+            out.append(RuntimeLayer(python, resolved.below.interpreter))
+        out += group_conda(resolved.conda, python)
         out += group(resolved.wheels, python)
     out += [layer for layers in files.models for layer in layers]
     if files.entry is not None:

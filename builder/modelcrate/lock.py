@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
@@ -25,11 +25,12 @@ _AGAIN = "lock again: modelcrate lock"
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What is pinned for one platform: the base by digest, or its packages; and every wheel."""
+    """What is pinned for one platform: the base by digest, or its packages; every wheel, and every conda package."""
 
     base: Digest | None
     debs: tuple[PinnedDeb, ...]
     wheels: tuple[PinnedWheel, ...]
+    conda: tuple[PinnedConda, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +153,15 @@ def _pins_json(pins: Pins) -> dict[str, Any]:
         out["base"] = str(pins.base)
     if pins.debs:
         out["debs"] = [each.json() for each in pins.debs]
+    if pins.conda:
+        out["conda"] = [{key: value for key, value in asdict(each).items() if value is not None} for each in pins.conda]
     return out
 
 
 def _pins(value: Mapping[str, Any]) -> Pins:
     base = Digest.parse(value["base"]) if "base" in value else None
-    return Pins(base, tuple(map(PinnedDeb.parse, value.get("debs", ()))), tuple(map(_wheel, value["wheels"])))
+    debs, conda = tuple(map(PinnedDeb.parse, value.get("debs", ()))), tuple(map(_conda, value.get("conda", ())))
+    return Pins(base, debs, tuple(map(_wheel, value["wheels"])), conda)
 
 
 def _wheel_json(wheel: PinnedWheel) -> dict[str, Any]:
@@ -172,12 +176,22 @@ def _wheel_json(wheel: PinnedWheel) -> dict[str, Any]:
 
 
 def _wheel(value: Mapping[str, Any]) -> PinnedWheel:
+    return PinnedWheel(**_texts(value, "name", "version", "filename", "sha256"), size=value.get("size"))
+
+
+def _conda(value: Mapping[str, Any]) -> PinnedConda:
+    texts = _texts(value, "name", "version", "build", "subdir", "filename", "sha256")
+    return PinnedConda(**texts, size=value.get("size"))
+
+
+def _texts(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The texts of a pinned package; what is none, or no size, is an IntegrityError."""
     size = value.get("size")
-    texts = {key: value[key] for key in ("name", "version", "filename", "sha256")}
+    texts = {key: value[key] for key in keys}
     if not all(isinstance(text, str) for text in texts.values()) or not (size is None or isinstance(size, int)):
-        raise IntegrityError(f"not a pinned wheel: {dict(value)!r:.120}")
+        raise IntegrityError(f"not a pinned package: {dict(value)!r:.120}")
     Digest("sha256", texts["sha256"])
-    return PinnedWheel(**texts, size=size)
+    return texts
 
 
 def _model_json(model: ModelPin) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
-from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
+from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, never_run, resolve
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
@@ -154,7 +154,7 @@ def build(
     paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
         if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
-            _whole(prepared.world)
+            _whole(prepared.world, emit)
         supply, earlier = prepared.world.supplier.supply, () if paranoid else prepared.previous
         packed = pack.pack(
             prepared.plans, settings, supply, emit, models, earlier, kept, None if paranoid else settings.memo
@@ -252,11 +252,14 @@ def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform
     return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
-def _whole(world: World) -> None:
-    """Fetch all wheels at once and see that no two own the same file, before the first layer of them is made."""
+def _whole(world: World, emit: Emit) -> None:
+    """Fetch all packages at once and see that no two own the same file, before the first layer of them is made."""
     missing = [wheel for each in world.platforms for wheel in each.wheels if not Path(wheel.path).exists()]
     world.supplier.fetch(missing)
+    world.supplier.fetch_conda(package for each in world.platforms for package in each.conda)
     conflicts(world)
+    for script in never_run(world):
+        emit(Notice(f"never run: {script}, which conda would run on the machine that it installs on"))
 
 
 def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:

@@ -25,7 +25,7 @@ _GATHER = 1 << 17
 
 _GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"))
+_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def gain(sample: bytes) -> float:
 
 
 def sniff(head: bytes) -> str:
-    """`gzip`, `zstd`, `xz` or `none`, by the first bytes; the media type of a foreign layer may lie."""
+    """`gzip`, `zstd`, `xz`, `bzip2` or `none`, by the first bytes; the media type of a foreign layer may lie."""
     return next((name for magic, name in _MAGIC if head.startswith(magic)), "none")
 
 
@@ -106,7 +106,7 @@ def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
     whole = _chain(head, chunks)
     if name == "none":
         return whole
-    return {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz}[name](whole)
+    return {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz, "bzip2": _bunzip2}[name](whole)
 
 
 def inflate(chunks: Iterable[bytes], what: str, where: str) -> Iterator[bytes]:
@@ -249,3 +249,22 @@ def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise IntegrityError(f"damaged xz data: {fault}") from None
     if not unpack.eof:
         raise IntegrityError("the xz data is cut short")
+
+
+def _bunzip2(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    import bz2
+
+    unpack, begun = bz2.BZ2Decompressor(), False
+    try:
+        for chunk in chunks:
+            while chunk or (begun and not (unpack.needs_input or unpack.eof)):
+                if unpack.eof:
+                    unpack, begun = bz2.BZ2Decompressor(), False
+                begun = True
+                if part := unpack.decompress(chunk, CHUNK):
+                    yield part
+                chunk = unpack.unused_data if unpack.eof else b""
+    except (OSError, ValueError) as fault:
+        raise IntegrityError(f"damaged bzip2 data: {fault}") from None
+    if not unpack.eof:
+        raise IntegrityError("the bzip2 data is cut short")

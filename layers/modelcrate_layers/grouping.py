@@ -1,43 +1,71 @@
-"""Which wheels share a layer: a pure plan, the same on every machine.
+"""Which packages share a layer: a pure plan, the same on every machine.
 
-A wheel alone is a blob that every project and registry shares, and that is pulled in parallel; but layers are not free (an
+A package alone is a blob that every project and registry shares, and that is pulled in parallel; but layers are not free (an
 engine takes 127 of them, and each costs a request). So the heavy ones go alone and the long tail shares one layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
+from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.venv import PREFIX
 from modelcrate_layers.wheel import Wheel
 
 HEAVY = 4 << 20
-"""Bytes of a wheel file from which on it has a layer of its own: below it, a request costs about as much as the bytes."""
+"""Bytes of a package's file from which on it has a layer of its own: below it, a request costs about as much as the bytes."""
 
 MAX_LAYERS = 24
-"""Layers for wheels, the tail's among them: leaves a hundred of an engine's 127 to base, model and entry."""
+"""Layers for wheels, the tail's among them, and as many for conda packages: leaves three quarters of an engine's 127 to base, model
+and entry."""
+
+
+class _Package(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+P = TypeVar("P", bound=_Package)
 
 
 def group(
     wheels: Iterable[Wheel], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS
 ) -> tuple[WheelsLayer, ...]:
-    """The layers of these wheels, heavy ones first (by name), then the tail. No wheels, no layers.
+    """The layers of these wheels, heavy ones first (by name), then the tail. No wheels, no layers."""
+    return tuple(WheelsLayer(each, python, prefix) for each in split(wheels, budget))
 
-    Stable: another small wheel changes the tail's layer only, another heavy wheel adds a layer. Over the budget, the lightest
+
+def group_conda(
+    packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS
+) -> tuple[CondaLayer, ...]:
+    """The layers of these conda packages, by the same rule."""
+    return tuple(CondaLayer(each, python, prefix) for each in split(packages, budget))
+
+
+def split(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:
+    """Heavy packages alone (by name), then the rest together.
+
+    Stable: another small package changes the tail only, another heavy one adds a layer. Over the budget, the lightest
     of the heavy join the tail.
     """
     if budget < 1:
         raise UserError(f"not a number of layers: {budget}", hint="at least one")
-    by_size = sorted(set(wheels), key=lambda each: (-each.size, each.name, each.sha256))
+    by_size = sorted(set(packages), key=lambda each: (-each.size, each.name, each.sha256))
     alone = [each for each in by_size if each.size >= HEAVY]
     if len(alone) > budget or (len(alone) == budget and len(alone) < len(by_size)):
         alone = alone[: budget - 1]
     tail = by_size[len(alone) :]
-    layers = [WheelsLayer((each,), python, prefix) for each in sorted(alone, key=_order)]
-    return (*layers, WheelsLayer(tuple(sorted(tail, key=_order)), python, prefix)) if tail else tuple(layers)
+    layers = tuple((each,) for each in sorted(alone, key=_order))
+    return (*layers, tuple(sorted(tail, key=_order))) if tail else layers
 
 
-def _order(each: Wheel) -> tuple[str, str]:
+def _order(each: _Package) -> tuple[str, str]:
     return each.name, each.sha256

@@ -62,6 +62,12 @@ if __name__ == "__main__":
 """
 
 
+def launcher(interpreter: str, module: str, attribute: str) -> bytes:
+    """The script that calls an entry point."""
+    first = attribute.partition(".")[0]
+    return _LAUNCHER.format(interpreter=interpreter, module=module, first=first, attribute=attribute).encode()
+
+
 def entries(contents: Contents, venv: Venv) -> tuple[Entry, ...]:
     """The files of a wheel where an installer would put them; a wheel that contradicts the format is an IntegrityError."""
     destination = _Destination(contents, venv)
@@ -125,10 +131,7 @@ class _Destination(WheelDestination):
     def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
         if not re.fullmatch(r"[^/\\\0\s](?:[^/\\\0\n\r]*[^/\\\0\s])?", name) or name in (".", ".."):
             raise ValueError(f"a script can't be called {name[:100]!r}")
-        text = _LAUNCHER.format(
-            interpreter=self._venv.interpreter, module=module, first=attr.partition(".")[0], attribute=attr
-        )
-        return self._add("scripts", name, Bytes(text.encode()), executable=True)
+        return self._add("scripts", name, Bytes(launcher(self._venv.interpreter, module, attr)), executable=True)
 
     def write_file(
         self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool

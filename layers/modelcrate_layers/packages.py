@@ -1,9 +1,17 @@
-"""A package of the distribution, as a file."""
+"""Packages of others, as files."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import IntegrityError
+
+CONDA_ENDINGS = (".conda", ".tar.bz2")
+
+_WORD = re.compile(r"[A-Za-z0-9_.+!~-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +25,26 @@ class Deb:
     sha256: str
     size: int
     pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class CondaPackage:
+    """A pinned package and its place in the cache, where it may not be yet. `size` is in bytes."""
+
+    name: str
+    version: str
+    build: str
+    filename: str
+    sha256: str
+    size: int
+    path: Path
+
+    def __post_init__(self) -> None:
+        whole = f"{self.name}-{self.version}-{self.build}"
+        words = all(_WORD.fullmatch(each) for each in (self.name, self.version, self.build))
+        if not words or self.filename not in {whole + ending for ending in CONDA_ENDINGS}:
+            raise IntegrityError(f"not the name of a conda package: {self.filename[:200]!r}")
+        Digest("sha256", self.sha256)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} {self.build}"

@@ -15,6 +15,7 @@ from modelcrate.settings import Settings
 from modelcrate_layers import codec, kinds
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ModelLayer, folder
@@ -24,6 +25,7 @@ from modelcrate_layers.listing import list_inside, list_path
 from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.serving import contract
 from modelcrate_layers.tree import Tree
+from support.conda import greeting, keep_conda, native
 from support.debian_mirror import ROOTS
 from support.debs import keep_deb
 from support.validator import assert_valid_layout
@@ -40,6 +42,10 @@ def files(place: Path) -> Path:
 def debian(place: Path) -> LayerKind:
     debs = tuple(keep_deb(place / "debs", name, members) for name, members in ROOTS.items())
     return DebianLayer("bookworm", "3.11", debs)
+
+
+def conda(place: Path) -> LayerKind:
+    return CondaLayer((keep_conda(place, greeting()), keep_conda(place, native(ending=".tar.bz2"))), "3.11")
 
 
 def entry(place: Path) -> LayerKind:
@@ -59,6 +65,7 @@ def wheels(place: Path) -> LayerKind:
 
 
 EXAMPLES: dict[str, Callable[[Path], LayerKind]] = {
+    "conda": conda,
     "debian": debian,
     "entry": entry,
     "model": model,

@@ -32,6 +32,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "installer": ("modelcrate_layers.installation", "modelcrate_layers.wheel"),
     "pysequoia": ("modelcrate.resolve",),
     "uv": ("modelcrate.resolve",),
+    "rattler": ("modelcrate.resolve",),
     "argparse": ("modelcrate.cli",),
     "tarfile": (),
     "pickle": (),
@@ -56,6 +57,7 @@ HEAVY = (
     "cryptography",
     "pysequoia",
     "uv",
+    "rattler",
 )
 
 

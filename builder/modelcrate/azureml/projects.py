@@ -12,8 +12,8 @@ from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.no_code import no_code
 from modelcrate.models.record import ModelRecord
-from modelcrate.project.conda import CondaSpec, as_requirement, package_name
-from modelcrate.project.values import Base, DebianBase, Dependencies, Entry, Project, RegisteredModel
+from modelcrate.project.conda import CondaSpec, package_name
+from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
 from modelcrate_layers.errors import UserError
 
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
@@ -51,8 +51,6 @@ def _in(environment: Environment, project: Project) -> Made:
     base, env, labels = _base(environment)
     conda = environment.python.conda_dependencies
     spec = CondaSpec() if environment.python.user_managed_dependencies or conda is None else conda.spec
-    if spec.packages:
-        raise conda_fault(spec)
     dropped = [line for line in spec.pip if package_name(line) in SERVERS]
     notices = tuple(
         f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
@@ -60,7 +58,7 @@ def _in(environment: Environment, project: Project) -> Made:
     registry = environment.docker.base_image_registry
     if registry.username:
         notices += (f"credentials for the base are those that are kept: modelcrate login {registry.address}",)
-    needs = dependencies([line for line in spec.pip if line not in dropped])
+    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=_conda(spec))
     made = replace(
         project,
         base=base,
@@ -122,11 +120,15 @@ def _option(line: str) -> Iterator[tuple[str, str]]:
     yield name, rest[0]
 
 
-def conda_fault(spec: CondaSpec) -> UserError:
-    """What to say of conda packages: which wheels would serve instead."""
-    wheels = ", ".join(as_requirement(line) for line in spec.packages)
-    return UserError(
-        f"conda packages can't be installed: {', '.join(spec.packages)}",
-        why="an image is made of wheels; conda's packages would have to be solved and linked",
-        hint=f"put them into the pip section as: {wheels}",
+def _conda(spec: CondaSpec) -> Conda | None:
+    """Conda's packages, where there are any; a channel that is a folder is one of this process."""
+    if not spec.packages:
+        return None
+    from modelcrate.resolve.conda import require
+
+    channels = (
+        str(Path(each).absolute()) if "://" not in each and Path(each).is_dir() else each for each in spec.channels
     )
+    wanted = Conda(spec.packages, tuple(channels))
+    require(wanted)
+    return wanted

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "changed": not same,
         "debs": sum(len(each.debs) for each in pins),
         "wheels": sum(len(each.wheels) for each in pins),
+        "conda": sum(len(each.conda) for each in pins),
         "models": len(lock.models),
     }
     text = f"{path}: {facts['debs']} Debian packages, {facts['wheels']} wheels, {facts['models']} models, {'as before' if same else 'changed'}"

@@ -8,6 +8,7 @@
 | `base/`                                | the base as an OCI layout, and as plain tars for the Dockerfile                   |
 | `dependencies/`                        | the installed packages, a tar a layer                                             |
 | `wheels/`, `requirements.txt`          | the locked wheels, and what was asked for                                         |
+| `conda/`                               | the locked conda packages, as a channel                                           |
 | `modelcrate.yaml`, `modelcrate.lock`   | the same as a project, which `modelcrate build` takes, edited or not              |
 """
 
@@ -28,7 +29,7 @@ from modelcrate import image as images
 from modelcrate.events import Emit, watched
 from modelcrate.image import Deliverable, Image, ImageLayer, RunSpec
 from modelcrate.outputs import Delivered, oci
-from modelcrate.outputs.dockerfile_project import BASE, WHEELS, Inside, inside
+from modelcrate.outputs.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
 from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
 from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
@@ -97,6 +98,7 @@ def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     tars = [*(_tars(folder, BASE, base, emit) if exported else ())]
     tars += _tars(folder, "dependencies", packages, emit)
     _wheels(folder, source, resolved)
+    _conda(folder, source, resolved)
     _app(folder, ours)
     again = inside(project, source.request.folder, resolved, made, digest, folder)
     again.write(folder)
@@ -148,6 +150,27 @@ def _wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
         shutil.copyfile(wheel.path, folder / WHEELS / names[wheel.sha256])
 
 
+def _conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
+    """The conda packages as a channel, so that the folder can be locked again."""
+    if not resolved.conda:
+        return
+    from modelcrate.resolve.conda import repodata
+    from modelcrate_layers.conda_package import read_package
+
+    source.world.supplier.fetch_conda(resolved.conda)
+    pins = [
+        (pin, package, read_package(package).index)
+        for pin, package in zip(resolved.pins.conda, resolved.conda, strict=True)
+    ]
+    for subdir in {"noarch", *(pin.subdir for pin, _, _ in pins)}:
+        (folder / CONDA / subdir).mkdir(parents=True)
+        (folder / CONDA / subdir / "repodata.json").write_text(
+            repodata([(pin, index) for pin, _, index in pins], subdir)
+        )
+    for pin, package, _ in pins:
+        shutil.copyfile(package.path, folder / CONDA / pin.subdir / pin.filename)
+
+
 def _app(folder: Path, layers: list[ImageLayer]) -> None:
     """Models, code and server out of their layers: what the image has, not what the disk has by now."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as root:
@@ -185,7 +208,7 @@ def _dockerfile(
     parts = Parts(project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir())
     config: dict[str, Any] = image.settings.get("config") or {}
     (folder / "Dockerfile").write_text(dockerfile(parts, config), encoding="utf-8")
-    (folder / ".dockerignore").write_text(f"{WHEELS}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")
+    (folder / ".dockerignore").write_text(f"{WHEELS}\n{CONDA}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")
 
 
 def _without_tag(name: str) -> str:

@@ -27,7 +27,7 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import Resolved, server
 from modelcrate_layers.content import Digest
 
-BASE, WHEELS, REQUIREMENTS, PYLOCK = "base", "wheels", "requirements.txt", "pylock.toml"
+BASE, WHEELS, CONDA, REQUIREMENTS, PYLOCK = "base", "wheels", "conda", "requirements.txt", "pylock.toml"
 MODELS = f"{APP}/azureml-models"
 
 
@@ -50,13 +50,13 @@ def inside(
     mine = replace(
         project,
         base=_base(project.base, resolved),
-        python=resolved.below.python or project.python,
+        python=project.python if resolved.conda else resolved.below.python or project.python,
         dependencies=_dependencies(project, place, resolved, folder),
         models=tuple(_model(model.name, model.version or 0, folder) for model in project.models),
         entry=_entry(project),
         workspace=None,
     )
-    pins = Pins(base or resolved.below.digest, (), resolved.pins.wheels)
+    pins = Pins(base or resolved.below.digest, (), resolved.pins.wheels, resolved.pins.conda)
     listed = compose.list_files(mine, folder, {})
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
     wanted = asked(mine, folder, server(mine))
@@ -72,6 +72,12 @@ def _base(base: Base, resolved: Resolved) -> Base:
 
 
 def _dependencies(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
+    conda = project.dependencies.conda
+    beside = replace(conda, channels=(f"./{CONDA}",)) if conda is not None else None
+    return replace(_wheels(project, place, resolved, folder), conda=beside)
+
+
+def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
     needs = project.dependencies
     house = Path(WHEELS) if resolved.pins.wheels else None
     if needs.pylock is not None:

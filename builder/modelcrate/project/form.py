@@ -16,7 +16,9 @@ from modelcrate.project import values
 from modelcrate.project.grammar import (
     AnyText,
     BaseWords,
+    Channel,
     Codec,
+    CondaSpec,
     EnvName,
     Gate,
     Inside,
@@ -84,8 +86,17 @@ class BaseForm(Form):
     )
 
 
+class CondaForm(Form):
+    """Packages of conda, solved and linked for the image's platform; takes the extra `modelcrate[conda]`."""
+
+    packages: list[CondaSpec] = Field(description="Specifications of conda packages, such as numpy=1.26.", min_length=1)
+    channels: list[Channel] = Field(
+        [], description="Where they are looked for, first to last: names, URLs, folders; default: conda-forge."
+    )
+
+
 class DependenciesForm(Form):
-    """The Python packages of the image."""
+    """The packages of the image."""
 
     requirements: Annotated[
         Annotated[Inside, Tag(TAGS[0])] | Annotated[list[Requirement], Tag(TAGS[1])], Discriminator(_shape)
@@ -96,6 +107,9 @@ class DependenciesForm(Form):
     )
     index_url: OptionalUrl = Field(None, alias="index-url", description="The package index; default: PyPI.")
     extra_index_url: list[Url] = Field([], alias="extra-index-url", description="More package indexes.")
+    conda: Annotated[
+        CondaForm | None, BeforeValidator(_short("packages", list), json_schema_input_type=list[CondaSpec] | CondaForm)
+    ] = Field(None, description="Packages of conda: a list, or a mapping with packages and channels.")
 
 
 class ModelForm(Form):
@@ -209,6 +223,7 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     (): ("the project", ProjectForm),
     ("base",): ("the base", BaseForm),
     ("dependencies",): ("the dependencies", DependenciesForm),
+    ("dependencies", "conda"): ("the conda packages", CondaForm),
     ("models",): ("a model", ModelForm),
     ("entry",): ("the entry", EntryForm),
     ("codec",): ("the codec", CodecForm),
@@ -235,7 +250,7 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
-    if "entry" not in given and (debian or needs.requirements or needs.pylock):
+    if "entry" not in given and (debian or needs.requirements or needs.pylock or needs.conda):
         yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
@@ -303,6 +318,7 @@ def value_of(form: ProjectForm) -> values.Project:
             needs.wheelhouse,
             needs.index_url,
             tuple(needs.extra_index_url),
+            values.Conda(tuple(needs.conda.packages), tuple(needs.conda.channels)) if needs.conda else None,
         ),
         env=form.env,
         labels=form.labels,

@@ -219,6 +219,24 @@ Requirement = Annotated[str, Text("a requirement", check=_requirement)]
 Inside = Annotated[Path, _INSIDE]
 OptionalInside = Annotated[Path | None, _INSIDE]
 OptionalAnywhere = Annotated[Path | None, Text("a path", check=_path)]
+CondaSpec = Annotated[
+    str,
+    Text(
+        "the specification of a conda package, such as numpy=1.26 or python>=3.11",
+        r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?",
+        types=("string",),
+        examples=("numpy=1.26",),
+    ),
+]
+Channel = Annotated[
+    str,
+    Text(
+        "a channel: a name, an http, https or file URL without a password, or a folder",
+        r"(https?|file)://[^\s@]+|[A-Za-z0-9_./][A-Za-z0-9_./ +-]*",
+        types=("string",),
+        examples=("conda-forge", "./channel"),
+    ),
+]
 Script = Annotated[Path, Text("a Python file", check=_script, types=("string",))]
 OptionalModelName = Annotated[str | None, _MODEL_NAME]
 OptionalRegistered = Annotated[

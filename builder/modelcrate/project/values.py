@@ -124,8 +124,16 @@ Base = DebianBase | RegistryBase | LayoutBase | OciArchiveBase | DockerArchiveBa
 
 
 @dataclass(frozen=True, slots=True)
+class Conda:
+    """Packages of conda, as specifications (`numpy=1.26`), and the channels that have them, first to last: names, URLs or folders."""
+
+    packages: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The Python packages: requirements to be locked, or a lock (PEP 751); never both, and neither for none at all."""
+    """The packages: requirements of Python to be locked, or a lock (PEP 751); never both, and neither for none at all. And conda's."""
 
     requirements: Path | tuple[str, ...] = ()
     pylock: Path | None = None
@@ -133,6 +141,7 @@ class Dependencies:
     """A folder of wheels that is asked instead of an index."""
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
+    conda: Conda | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +224,7 @@ class Project:
     """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
     models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
-    """The Python version, two numbers; None: the base's."""
+    """The Python version, two numbers; None: the base's, or the one that conda packages bring."""
     platforms: tuple[Platform, ...] = (DEFAULT_PLATFORM,)
     base: Base = DebianBase()
     dependencies: Dependencies = Dependencies()

@@ -96,6 +96,10 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
             if value is not None:
                 yield f"  {key}: {scalar(value)}"
         yield from _listed("  extra-index-url", needs.extra_index_urls)
+        if needs.conda is not None:
+            yield "  conda:"
+            yield from _listed("    packages", needs.conda.packages)
+            yield from _listed("    channels", needs.conda.channels)
 
 
 def _models(models: tuple[Model | RegisteredModel, ...]) -> Iterator[str]:

@@ -26,6 +26,8 @@ def asked(project: Project, folder: Path, server: tuple[str, ...]) -> dict[str, 
     }
     if isinstance(project.base, DebianBase) and project.base.packages:
         out["packages"] = list(project.base.packages)
+    if needs.conda is not None:
+        out["conda"] = list(needs.conda.packages)  # not the channels, which may be hosts
     if needs.pylock is not None:
         out["pylock"] = str(Digest.of(_read(folder / needs.pylock)))
     return out

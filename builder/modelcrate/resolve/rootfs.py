@@ -1,4 +1,4 @@
-"""A tar of a root file system as a base of one layer. Plain, gzip and zstd tars are used as they are; xz, which no image may have, is stored anew."""
+"""A tar of a root file system as a base of one layer. Plain, gzip and zstd tars are used as they are; xz and bzip2, which no image may have, are stored anew."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ def _packing(path: Path) -> str:
 
 
 def _stored_anew(path: Path) -> bool:
-    return _packing(path) == "xz"
+    return _packing(path) in ("xz", "bzip2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate.resolve.target import Target
 from modelcrate.settings import Settings
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
+from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ class Sources:
         return Index(needs.index_url or "", needs.extra_index_urls, house)
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Where conda packages are, first to last."""
+        from modelcrate.resolve.conda import channel_urls
+
+        conda = self.project.dependencies.conda
+        return channel_urls(conda, self.folder) if conda is not None else ()
+
+    @property
     def uv(self) -> Uv:
         from modelcrate.resolve.wheels import Uv
 
@@ -61,11 +71,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Supplier:
-    """Fetches packages by the hashes that they are pinned with. `debs` and `wheels` are the pins by these hashes."""
+    """Fetches packages by the hashes that they are pinned with. `debs`, `wheels` and `conda` are the pins by these hashes."""
 
     sources: Sources
     debs: Mapping[str, PinnedDeb] = field(hash=False, repr=False)
     wheels: Mapping[str, tuple[PinnedWheel, Target]] = field(hash=False, repr=False)
+    conda: Mapping[str, PinnedConda] = field(hash=False, repr=False)
 
     def supply(self, kind: LayerKind) -> None:
         """See that a layer's packages are in the cache."""
@@ -76,6 +87,8 @@ class Supplier:
             fetch_debs(pinned, self.sources.mirrors, self.sources.fetcher, self.sources.cache)
         elif isinstance(kind, WheelsLayer):
             self.fetch([each for each in kind.wheels if not Path(each.path).exists()])
+        elif isinstance(kind, CondaLayer):
+            self.fetch_conda(kind.wanted)
 
     def fetch(self, missing: Sequence[Wheel]) -> None:
         """Bring these wheels into the cache."""
@@ -83,6 +96,22 @@ class Supplier:
             self._fetch(
                 [self.wheels[each.sha256][0] for each in missing if self.wheels[each.sha256][1] == target], target
             )
+
+    def fetch_conda(self, wanted: Iterable[CondaPackage]) -> None:
+        """Bring those of these conda packages into the cache that aren't there."""
+        missing = [self.conda[each.sha256] for each in wanted if not each.path.exists()]
+        if missing:
+            from modelcrate.resolve.conda import fetch_conda
+
+            fetch_conda(missing, self.sources.channels, self.sources.cache, self.sources.fetcher)
+
+    def placed_conda(self, pinned: PinnedConda) -> CondaPackage:
+        """A conda package with its place in the cache; fetched only where no channel has said how large it is."""
+        path, size = pinned.place(self.sources.cache), pinned.size
+        if size is None:
+            self.fetch_conda([pinned.package(self.sources.cache, 0)])
+            size = path.stat().st_size
+        return pinned.package(self.sources.cache, size)
 
     def placed(self, pinned: PinnedWheel) -> Wheel:
         """A wheel with its place in the cache; fetched only where nobody has said how large it is."""

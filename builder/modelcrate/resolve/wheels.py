@@ -6,9 +6,10 @@ A pin names no host. Whoever has the file under that name with that hash may ser
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from modelcrate.registry.fetch import Download, Fetcher
 from modelcrate.resolve.pinned import PinnedWheel
@@ -19,14 +20,19 @@ from modelcrate.resolve.uv import Index, Uv
 from modelcrate_layers.errors import LockedError, RegistryError, UserError
 from modelcrate_layers.wheel import Wheel
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
 __all__ = ["Index", "PinnedWheel", "Requirements", "Target", "Uv", "cached", "fetch_wheels", "locate", "lock_wheels"]
 
 
-def lock_wheels(requirements: Requirements, target: Target, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
+def lock_wheels(
+    requirements: Requirements, target: Target, index: Index, uv: Uv, there: Mapping[str, str] = _NOTHING
+) -> tuple[PinnedWheel, ...]:
     """Every wheel that the requirements need on the target, by name.
 
     A pylock.toml is taken as it is; lines and files beside it only add what it lacks, at versions that go with it. Hashes
-    that the requirements give are enforced. UserError: unsatisfiable, no such package, or no wheel for the target;
+    that the requirements give are enforced. `there` are packages that the image has already, by name, with their versions: the
+    others have to go with them, and they are not locked again. UserError: unsatisfiable, no such package, or no wheel for the target;
     RegistryError: the index failed, or is needed though offline.
     """
     hashes = check(requirements)
@@ -36,14 +42,17 @@ def lock_wheels(requirements: Requirements, target: Target, index: Index, uv: Uv
         locked = select(read_pylock(path), target, path.absolute().parent, {}, str(path))
     lines = _lacking(requirements.lines, locked)
     if not lines and not requirements.files:
-        return _reachable(locked, index, uv)
+        return _reachable((each for each in locked if each.name not in there), index, uv)
     with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
         given = [*requirements.files, *_written(Path(name) / "dependencies", lines)]
-        pins = _written(Path(name) / "constraints", _exactly(locked))
+        pins = _written(
+            Path(name) / "constraints", [*_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
+        )
         options = [word for pin in pins for word in ("--constraints", str(pin))]
         text = uv.compile(given, target, index, *options)
     found = select(text, target, given[0].absolute().parent, hashes, "the package index")
-    names = {each.name for each in locked}
+    locked = tuple(each for each in locked if each.name not in there)
+    names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
     return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
 

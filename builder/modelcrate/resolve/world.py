@@ -15,15 +15,18 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.below import Below
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
-from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
 from modelcrate.resolve.supplier import Sources, Supplier
 from modelcrate.resolve.target import Target
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.kinds.conda import check_conflicts as check_conda
+from modelcrate_layers.kinds.conda import scripts as conda_scripts
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
 from modelcrate_layers.kinds.wheels import check_conflicts
+from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.wheel import Wheel
 
 DEFAULT_RELEASE = "bookworm"
@@ -35,13 +38,19 @@ SERVER = ("gunicorn",)
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """One platform with everything pinned. `wheels` name their places in the cache, where they need not be yet."""
+    """One platform with everything pinned. `wheels` and `conda` name their places in the cache, where they need not be yet."""
 
     platform: Platform
     below: Below
     pins: Pins
     wheels: tuple[Wheel, ...]
     target: Target | None
+    conda: tuple[CondaPackage, ...] = ()
+
+    @property
+    def own_python(self) -> bool:
+        """Whether conda packages bring the Python of the image."""
+        return bool(python_of(self.pins.conda))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +80,58 @@ def resolve(
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     debs = {deb.sha256: deb for each in resolved for deb in each.pins.debs}
     wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
-    supplier = Supplier(sources, debs, wheels)
-    placed = [replace(each, wheels=tuple(map(supplier.placed, each.pins.wheels))) for each in resolved]
+    conda = {each.sha256: each for one in resolved for each in one.pins.conda}
+    supplier = Supplier(sources, debs, wheels, conda)
+    placed = [
+        replace(
+            each,
+            wheels=tuple(map(supplier.placed, each.pins.wheels)),
+            conda=tuple(map(supplier.placed_conda, each.pins.conda)),
+        )
+        for each in resolved
+    ]
     return World(asked(project, folder, server(project)), tuple(placed), supplier)
 
 
 def conflicts(world: World) -> None:
-    """Two wheels that own one file. Needs the wheels, so it is asked when a layer of wheels is new."""
+    """Two packages that own one file. Needs the packages, so it is asked when a layer of them is new."""
     for each in world.platforms:
+        if each.conda:
+            check_conda(each.conda, each.target.minor if each.target is not None else "")
         if each.target is not None and each.wheels:
             check_conflicts(each.wheels, each.target.minor)
+
+
+def never_run(world: World) -> tuple[str, ...]:
+    """Scripts of conda packages that an installer or a shell would run, and nobody runs here. Needs the packages."""
+    return tuple(dict.fromkeys(line for each in world.platforms for line in conda_scripts(each.conda)))
 
 
 def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
     project = sources.project
     pins = lock.of(platform) if lock is not None else None
+    conda = project.dependencies.conda
+    python = project.python if conda is None else None  # conda brings its own; the base may have any
     if isinstance(project.base, DebianBase):
-        below, debs = _debian(project.base, platform, sources, now, pins)
+        below, debs = _debian(project.base, python, platform, sources, now, pins)
     else:
         from modelcrate.resolve.foreign import resolve_foreign
 
         digest = pins.base if pins is not None else None
         settings, folder = sources.settings, sources.folder
-        below, debs = resolve_foreign(project.base, platform, project.python, folder, settings, digest, emit), ()
-    target = _target(project, platform, below)
+        below, debs = resolve_foreign(project.base, platform, python, folder, settings, digest, emit), ()
+    solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
+    target = _target(project, platform, below, python_of(solved.pinned))
     if pins is None:
-        pins = Pins(below.digest, debs, _lock_wheels(sources, target))
+        pins = Pins(below.digest, debs, _lock_wheels(sources, target, solved.distributions), solved.pinned)
     return Resolved(platform, below, pins, (), target)
 
 
 def _debian(
-    base: DebianBase, platform: Platform, sources: Sources, now: datetime, pins: Pins | None
+    base: DebianBase, python: str | None, platform: Platform, sources: Sources, now: datetime, pins: Pins | None
 ) -> tuple[Below, tuple[PinnedDeb, ...]]:
-    python = sources.project.python
     release = known_release(base.release or _release_for(python))
-    debs = pins.debs if pins is not None else _pin_debs(base, release.codename, platform, sources, now)
+    debs = pins.debs if pins is not None else _pin_debs(base, release.codename, python, platform, sources, now)
     layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache))
     config = {"config": {"Env": [f"{name}={value}" for name, value in debian_environment().items()]}}
     interpreter = str(base.interpreter or f"/usr/bin/python{release.python}")
@@ -113,11 +139,11 @@ def _debian(
 
 
 def _pin_debs(
-    base: DebianBase, release: str, platform: Platform, sources: Sources, now: datetime
+    base: DebianBase, release: str, python: str | None, platform: Platform, sources: Sources, now: datetime
 ) -> tuple[PinnedDeb, ...]:
     from modelcrate.resolve.debian import DebianWanted, resolve_debian
 
-    wanted = DebianWanted(release, platform.architecture, base.packages, sources.project.python or "")
+    wanted = DebianWanted(release, platform.architecture, base.packages, python or "")
     return resolve_debian(wanted, sources.mirrors, sources.fetcher, sources.cache, now)
 
 
@@ -126,10 +152,12 @@ def _release_for(python: str | None) -> str:
     return next((name for name, release in RELEASES.items() if release.python == python), DEFAULT_RELEASE)
 
 
-def _target(project: Project, platform: Platform, below: Below) -> Target | None:
-    """What wheels are for; None where the image has no Python packages."""
+def _target(project: Project, platform: Platform, below: Below, own: str) -> Target | None:
+    """What wheels are for; None where the image has no Python packages. `own` is the Python that conda packages bring, if any."""
     if project.entry is None and not _wanted(project.dependencies):
         return None
+    if own:
+        return Target(own, platform.architecture, below.glibc)
     if not below.interpreter or not below.python:
         raise UserError(
             f"the base {below.name} does not say where its Python is",
@@ -139,14 +167,24 @@ def _target(project: Project, platform: Platform, below: Below) -> Target | None
 
 
 def _wanted(needs: Dependencies) -> bool:
-    return bool(needs.requirements) or needs.pylock is not None
+    return bool(needs.requirements) or needs.pylock is not None or needs.conda is not None
 
 
 def server(project: Project) -> tuple[str, ...]:
     return SERVER if project.entry is not None else ()
 
 
-def _lock_wheels(sources: Sources, target: Target | None) -> tuple[PinnedWheel, ...]:
+def _lock_conda(sources: Sources, platform: Platform, below: Below) -> Solved:
+    conda = sources.project.dependencies.conda
+    if conda is None:
+        return Solved()
+    from modelcrate.resolve.conda import lock_conda
+
+    return lock_conda(conda, sources.project.python, platform, below.glibc, sources.channels, sources.fetcher)
+
+
+def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, str]) -> tuple[PinnedWheel, ...]:
+    """`there` are the Python packages that conda brings: they stay, at their versions."""
     if target is None:
         return ()
     from modelcrate.resolve.wheels import Requirements, lock_wheels
@@ -157,4 +195,4 @@ def _lock_wheels(sources: Sources, target: Target | None) -> tuple[PinnedWheel, 
     lines = needs.requirements if isinstance(needs.requirements, tuple) else ()
     pylock = folder / needs.pylock if needs.pylock else None
     wanted = Requirements((*lines, *server(project)), files, pylock)
-    return lock_wheels(wanted, target, sources.index, sources.uv)
+    return lock_wheels(wanted, target, sources.index, sources.uv, there)

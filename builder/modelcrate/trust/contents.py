@@ -31,7 +31,7 @@ from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 
-VERSION = 1
+VERSION = 2
 """Raised when layers are to be looked through anew."""
 
 MAX_STATUS = 64 << 20
@@ -39,6 +39,7 @@ MAX_TEXT = 4 << 20
 
 _STATUS = re.compile(rb"var/lib/dpkg/(?:status|status\.d/(?!.*\.md5sums$)[^/]+)")
 _METADATA = re.compile(rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
+_CONDA = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 _COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
 _MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
 _LICENCE = re.compile(rb"(?i)(.*/)?(licen[cs]e|copying)(\.(md|txt|rst))?")
@@ -47,7 +48,7 @@ _CARD = re.compile(rb"(?i)readme\.md|modelcard\.md|model_card\.md")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A package: `kind` is deb or wheel. `licence` is an SPDX expression, or empty."""
+    """A package: `kind` is deb, wheel or conda. `licence` is an SPDX expression, or empty."""
 
     kind: str
     name: str
@@ -159,6 +160,8 @@ def _collected(items: Iterator[_Item]) -> Contents:
             parts += _debs(item.small(MAX_STATUS))
         elif _METADATA.fullmatch(item.path):
             parts += _wheel(item.small(MAX_TEXT))
+        elif _CONDA.fullmatch(item.path):
+            parts += _conda(item.small(MAX_TEXT))
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
         elif item.path.startswith(ROOT + b"/"):
@@ -205,6 +208,25 @@ def _wheel(metadata: bytes) -> Iterator[Part]:
         normal = re.sub(r"[-_.]+", "-", name).lower()
         yield Part(
             "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
+        )
+
+
+def _conda(note: bytes) -> Iterator[Part]:
+    """What an installer of conda packages notes of one (`conda-meta/*.json`); a note that can't be read is left out."""
+    try:
+        told = parse_object(note)
+    except CrateError:
+        return
+    texts = {key: value for key, value in told.items() if isinstance(value, str)}
+    if all(re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", texts.get(key, "")) for key in ("name", "version", "build")):
+        licence = texts.get("license", "")
+        yield Part(
+            "conda",
+            texts["name"],
+            texts["version"],
+            texts.get("subdir", ""),
+            texts["build"],
+            (licences.expression(licence) or licences.reference(licence)) if licence else "",
         )
 
 

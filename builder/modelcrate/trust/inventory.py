@@ -97,7 +97,8 @@ def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]
     if pins is None:
         return {}
     debs = {("deb", each.package, each.version): (each.sha256, each.pool.rpartition("/")[2]) for each in pins.debs}
-    return debs | {("wheel", each.name, each.version): (each.sha256, each.filename) for each in pins.wheels}
+    conda = {("conda", each.name, each.version): (each.sha256, each.filename) for each in pins.conda}
+    return debs | conda | {("wheel", each.name, each.version): (each.sha256, each.filename) for each in pins.wheels}
 
 
 def _item(
@@ -116,6 +117,11 @@ def _item(
 def _purl(part: Part, distro: str) -> str:
     if part.kind == "wheel":
         return f"pkg:pypi/{part.name}@{quote(part.version, safe='.-_~')}"
+    if part.kind == "conda":
+        build = f"build={quote(part.source, safe='.-_~')}" + (
+            f"&subdir={part.architecture}" if part.architecture else ""
+        )
+        return f"pkg:conda/{part.name}@{quote(part.version, safe='.-_~')}?{build}"
     words = [f"arch={part.architecture}"] if part.architecture else []
     words += [f"distro={quote(distro, safe='.-_~')}"] if distro else []
     return f"pkg:deb/debian/{quote(part.name, safe='.-_~')}@{quote(part.version, safe='.-_~:')}" + (

@@ -99,6 +99,12 @@ def _pinned(pins: Pins, base: str) -> Iterator[dict[str, Any]]:
             "name": wheel.filename,
             "digest": {"sha256": wheel.sha256},
         }
+    for package in pins.conda:
+        yield {
+            "uri": f"pkg:conda/{package.name}@{package.version}?build={package.build}&subdir={package.subdir}",
+            "name": package.filename,
+            "digest": {"sha256": package.sha256},
+        }
 
 
 def git_revision(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import subprocess
@@ -38,6 +39,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),
     "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,
     "xz": lzma.compress,
+    "bzip2": bz2.compress,
 }
 
 

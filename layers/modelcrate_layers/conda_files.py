@@ -1,0 +1,158 @@
+"""Conda packages as linked into an environment, without conda: which files, where, and with which bytes. Nothing of a package is run.
+
+| decision                | value                    | why                                                                          |
+|-------------------------|--------------------------|------------------------------------------------------------------------------|
+| modes                   | 0664, 0775 if executable | group 0 has the owner's rights, so that any uid of group 0 works             |
+| the placeholder in text | is replaced              | what conda-build put in for the prefix, by `info/paths.json`                 |
+| ... in binaries         | and NULs to the old length | offsets stay; the string in it ends earlier                                |
+| site-packages/, python-scripts/ | Python's folder, bin/ | packages without a platform don't know which Python they will meet      |
+| entry points            | our own launchers        | as for wheels                                                                |
+| hard links              | files                    | each path has its own replaced prefix                                        |
+| bytecode, __pycache__   | none                     | it is bound to times that a layer does not have, and no interpreter would take it |
+| conda-meta/*.json       | written, without addresses | conda, mamba and scanners see what there is                                |
+| link and activation scripts | stay, never run      | they change the machine that they run on                                     |
+
+POLICY is part of the key of every layer of conda packages: who changes a byte here raises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modelcrate_layers.conda_package import Contents, Linked, read_package, record
+from modelcrate_layers.content import CHUNK
+from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.sources import Bytes, Source, read, sha256
+from modelcrate_layers.tar_reader import MemberKind
+from modelcrate_layers.tree import Entry, Kind, directory, file, show, symlink
+from modelcrate_layers.venv import PREFIX, Venv
+
+POLICY = 1
+
+MAX_RELOCATED = 1 << 30
+"""Bytes of a file in which a placeholder is replaced: it is held in memory for it. The largest known is libpython with 30 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """A file with its placeholder replaced by the prefix. A binary keeps its length; a text's new length is counted beforehand."""
+
+    original: Source
+    placeholder: bytes
+    prefix: bytes
+    binary: bool
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        data = self._replaced()
+        for start in range(0, len(data), CHUNK):
+            yield data[start : start + CHUNK]
+
+    def _replaced(self) -> bytes:
+        data = read(self.original)
+        return (
+            in_binary(data, self.placeholder, self.prefix)
+            if self.binary
+            else data.replace(self.placeholder, self.prefix)
+        )
+
+
+def in_binary(data: bytes, placeholder: bytes, prefix: bytes) -> bytes:
+    """Replaced in every string that a NUL ends, which is filled up with NULs; the prefix is no longer than the placeholder."""
+    out: list[bytes] = []
+    done = 0
+    while (at := data.find(placeholder, done)) >= 0:
+        end = data.find(b"\0", at)
+        end = len(data) if end < 0 else end
+        string = data[at:end].replace(placeholder, prefix)
+        out += [data[done:at], string, bytes(end - at - len(string))]
+        done = end
+    return b"".join((*out, data[done:]))
+
+
+def entries(package: CondaPackage, python: str, prefix: str = PREFIX) -> tuple[Entry, ...]:
+    """The files of a package where an installer would put them. `python` is the environment's, or empty where it has none."""
+    contents = read_package(package)
+    if contents.noarch_python and not python:
+        raise UserError(f"{package} is for Python, and the environment has none")
+    root = prefix[1:].encode()
+    found = [each for linked in contents.linked if (each := _entry(contents, linked, python, prefix)) is not None]
+    found += _launchers(contents, prefix)
+    below = [each.path[len(root) + 1 :] for each in found if each.kind is not Kind.DIRECTORY]
+    note = f"{package.name}-{package.version}-{package.build}.json".encode()
+    return (*found, file(root + b"/conda-meta/" + note, Bytes(record(contents, below))))
+
+
+def owned(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> dict[bytes, Entry]:
+    """The entries of several packages by path; a UserError names two that bring the same file with different bytes."""
+    found: dict[bytes, tuple[CondaPackage, Entry]] = {}
+    for package in sorted(packages, key=lambda each: (each.name, each.sha256)):
+        for entry in entries(package, python, prefix):
+            other, before = found.setdefault(entry.path, (package, entry))
+            if before is not entry and not _same(before, entry):
+                raise UserError(
+                    f"{other} and {package} both bring /{show(entry.path)}, and not the same",
+                    hint="leave one of the two out",
+                )
+    return {path: entry for path, (_, entry) in found.items()}
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    if one.source is None or other.source is None:
+        return one == other
+    return one.mode == other.mode and one.size == other.size and sha256(one.source) == sha256(other.source)
+
+
+def _entry(contents: Contents, linked: Linked, python: str, prefix: str) -> Entry | None:
+    """A path of a package in its place; None for what is left out."""
+    if "__pycache__" in linked.path.split("/"):
+        return None
+    item = contents.members.get(linked.path.encode("utf-8", "surrogateescape"))
+    if item is None:
+        raise IntegrityError(f"{linked.path} is listed, and not there", where=str(contents.package.path))
+    place = f"{prefix[1:]}/{_placed(contents, linked.path, python, prefix)}".encode("utf-8", "surrogateescape")
+    if item.kind is MemberKind.SYMLINK:
+        return symlink(place, item.link)
+    if item.kind is MemberKind.DIRECTORY:
+        return directory(place)
+    real = item if item.source is not None else contents.members.get(item.link)
+    if real is None or real.source is None:
+        raise IntegrityError(f"{linked.path} is a link to what isn't there", where=str(contents.package.path))
+    executable = real.mode & 0o111 or place.rpartition(b"/")[0] == f"{prefix[1:]}/bin".encode()
+    return file(place, _relocated(contents, linked, real.source, prefix), 0o775 if executable else 0o664)
+
+
+def _placed(contents: Contents, path: str, python: str, prefix: str) -> str:
+    top, _, rest = path.partition("/")
+    if contents.noarch_python and top == "site-packages":
+        return Venv(python, prefix).folder("purelib", "") + rest
+    return f"bin/{rest}" if contents.noarch_python and top == "python-scripts" else path
+
+
+def _relocated(contents: Contents, linked: Linked, source: Source, prefix: str) -> Source:
+    if not linked.placeholder:
+        return source
+    where = str(contents.package.path)
+    if source.size > MAX_RELOCATED:
+        raise IntegrityError(f"{linked.path} has more than {MAX_RELOCATED} bytes and a prefix in it", where=where)
+    new = prefix.encode()
+    if linked.binary:
+        if len(new) > len(linked.placeholder):
+            raise IntegrityError(f"{linked.path} has no room for the prefix {prefix}", where=where)
+        return Relocated(source, linked.placeholder, new, True, source.size)
+    more = len(new) - len(linked.placeholder)
+    return Relocated(
+        source, linked.placeholder, new, False, source.size + more * read(source).count(linked.placeholder)
+    )
+
+
+def _launchers(contents: Contents, prefix: str) -> Iterator[Entry]:
+    if not contents.entry_points:
+        return
+    from modelcrate_layers.installation import launcher
+
+    for name, module, attribute in contents.entry_points:
+        text = launcher(f"{prefix}/bin/python", module, attribute)
+        yield file(f"{prefix[1:]}/bin/{name}".encode(), Bytes(text), 0o775)

@@ -1,0 +1,82 @@
+"""Layers of linked conda packages. Such a layer is a pure function of the packages' hashes, the Python version, the prefix and the
+policy: no conda and no solver is needed to make it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcrate_layers import recipe, tar
+from modelcrate_layers.content import Digest
+from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.tree import Tree
+from modelcrate_layers.venv import PREFIX
+
+KIND = "conda"
+POLICY = 1
+"""The policy of `conda_files`, repeated so that a key is known without importing it; a test keeps the two equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class CondaLayer:
+    """One or more packages, linked under a prefix. `python` is the environment's version, empty where it has none."""
+
+    wanted: tuple[CondaPackage, ...]
+    python: str
+    prefix: str = PREFIX
+
+    @property
+    def role(self) -> str:
+        return "dependencies"
+
+    @property
+    def name(self) -> str:
+        """The heaviest package, and how many others there are."""
+        first = min(self.wanted, key=lambda each: (-each.size, each.name))
+        more = len(self.wanted) - 1
+        return f"{first.name} {first.version}" + (f" + {more} conda packages" if more else " of conda")
+
+    def key(self) -> Digest:
+        """Known before any package is fetched."""
+        inputs = {
+            "packages": sorted(each.sha256 for each in self.wanted),
+            "policy": POLICY,
+            "prefix": self.prefix,
+            "python": self.python,
+        }
+        return recipe.key(KIND, inputs)
+
+    def inputs(self) -> tuple[str, ...]:
+        """The packages, and what else decides: the Python that they are linked for, and our rules."""
+        return (*sorted(map(str, self.wanted)), f"python {self.python}", f"rules {tar.POLICY}.{POLICY}")
+
+    def packages(self) -> tuple[tuple[Path, int], ...]:
+        """The packages' places in the cache, and their sizes in bytes."""
+        return tuple((each.path, each.size) for each in self.wanted)
+
+    def tree(self) -> Tree:
+        """The linked files. The packages must have been fetched."""
+        from modelcrate_layers import conda_files
+
+        return Tree.of(conda_files.owned(self.wanted, self.python, self.prefix).values(), (self.prefix[1:].encode(),))
+
+
+def check_conflicts(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> None:
+    """A UserError naming both packages, where two of one image bring the same file with different bytes, whatever layers they are in."""
+    from modelcrate_layers import conda_files
+
+    conda_files.owned(packages, python, prefix)
+
+
+def scripts(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
+    """What an installer, or a shell that enters the environment, would have run and nobody runs here, a line each."""
+    from modelcrate_layers.conda_package import read_package
+
+    return tuple(f"{each.name}: {path}" for each in packages for path in read_package(each).scripts)
+
+
+def in_cache(cache: Path, sha256: str, filename: str) -> Path:
+    """Where a package is in the cache, or will be once it is fetched."""
+    return cache / "conda" / sha256 / filename

@@ -1,0 +1,198 @@
+"""Linked conda packages: where files go, how prefixes are replaced, and what strangers may not do."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from modelcrate_layers import codec, conda_files
+from modelcrate_layers.conda_files import in_binary
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
+from modelcrate_layers.kinds import conda as kind
+from modelcrate_layers.kinds.conda import CondaLayer, check_conflicts, scripts
+from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.recipe import Recipe as LayerRecipe
+from modelcrate_layers.recipe import measure
+from modelcrate_layers.sources import read
+from modelcrate_layers.tree import Entry, Kind
+from support import conda
+from support.conda import PLACEHOLDER, Content, Recipe, greeting, keep_conda, native
+
+SITE = b"opt/modelcrate/lib/python3.11/site-packages"
+
+
+def tree(folder: Path, *recipes: Recipe, python: str = "3.11") -> dict[bytes, Entry]:
+    layer = CondaLayer(tuple(keep_conda(folder, each) for each in recipes), python)
+    return {entry.path: entry for entry in layer.tree().entries}
+
+
+def text(entry: Entry) -> bytes:
+    assert entry.source is not None
+    data = read(entry.source)
+    assert len(data) == entry.size
+    return data
+
+
+def test_the_policy_of_the_key_is_that_of_the_files() -> None:
+    assert kind.POLICY == conda_files.POLICY
+
+
+def test_a_key_follows_from_hashes_python_and_prefix(tmp_path: Path) -> None:
+    one, other = keep_conda(tmp_path, greeting()), keep_conda(tmp_path, native())
+    key = CondaLayer((one, other), "3.11").key()
+    assert key == CondaLayer((other, one), "3.11").key()
+    others = {CondaLayer((one,), "3.11").key(), CondaLayer((one, other), "3.12").key()}
+    assert key not in others | {CondaLayer((one, other), "3.11", "/opt/elsewhere").key()}
+
+
+def test_a_package_without_a_platform_goes_where_python_looks(tmp_path: Path) -> None:
+    found = tree(tmp_path, greeting())
+    assert SITE + b"/greeting/__init__.py" in found
+    assert text(found[SITE + b"/greeting/data.txt"]) == b"/opt/modelcrate/share and /opt/modelcrate/etc\n"
+    assert not [path for path in found if b"__pycache__" in path]
+    script, launcher = found[b"opt/modelcrate/bin/greet-script"], found[b"opt/modelcrate/bin/greet"]
+    assert (script.mode, launcher.mode) == (0o775, 0o775)
+    assert text(script).startswith(b"#!/opt/modelcrate/bin/python\n")
+    assert text(launcher).startswith(b"#!/opt/modelcrate/bin/python\nimport sys\n\nfrom greeting import main\n")
+    assert b'"fn": "greeting-1.0-0.conda"' in text(found[b"opt/modelcrate/conda-meta/greeting-1.0-0.json"])
+
+
+def test_it_needs_a_python(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is for Python, and the environment has none"):
+        tree(tmp_path, greeting(), python="")
+
+
+@pytest.mark.parametrize("ending", [".conda", ".tar.bz2"])
+@pytest.mark.parametrize("old", [False, True])
+def test_prefixes_are_replaced_in_texts_and_binaries(tmp_path: Path, ending: str, old: bool) -> None:
+    recipe = native(ending=ending, old=old)
+    found = tree(tmp_path, recipe, python="")
+    binary = text(found[b"opt/modelcrate/lib/libnative.so.1.0"])
+    original = recipe.files["lib/libnative.so.1.0"].data
+    gone = 2 * (len(PLACEHOLDER) - len("/opt/modelcrate"))
+    assert len(binary) == len(original)
+    assert binary.startswith(b"\x7fELF\x02\0/opt/modelcrate/lib:/opt/modelcrate/lib64" + bytes(gone + 1) + b"rest\0")
+    assert binary.endswith(b"/opt/modelcrate/share" + bytes(gone // 2 + 1) + b"end")
+    assert (
+        text(found[b"opt/modelcrate/lib/pkgconfig/native.pc"])
+        == b"prefix=/opt/modelcrate\nlibdir=/opt/modelcrate/lib\n"
+    )
+    link = found[b"opt/modelcrate/lib/libnative.so"]
+    assert (link.kind, link.link) == (Kind.SYMLINK, b"libnative.so.1.0")
+    assert text(found[b"opt/modelcrate/bin/native"]) == text(found[b"opt/modelcrate/bin/native-too"])
+    assert found[b"opt/modelcrate/share/native/plain.txt"].mode == 0o664
+
+
+def test_both_formats_give_the_same_files(tmp_path: Path) -> None:
+    """But for the note of what was installed, which names the file."""
+    trees = [
+        {
+            path: each
+            for path, each in tree(tmp_path / ending, native(ending=ending)).items()
+            if b"conda-meta/" not in path
+        }
+        for ending in (".conda", ".tar.bz2")
+    ]
+    assert trees[0].keys() == trees[1].keys()
+    assert all(
+        (one.kind, one.mode, one.link) == (other.kind, other.mode, other.link)
+        and (one.source is None or text(one) == text(other))
+        for one, other in zip(trees[0].values(), trees[1].values(), strict=True)
+    )
+
+
+def test_a_string_in_a_binary_may_end_with_the_file_and_others_stay() -> None:
+    assert in_binary(b"a/old/x\0b/old", b"/old", b"/n") == b"a/n/x\0\0\0b/n\0\0"
+    assert in_binary(b"nothing", b"/old", b"/n") == b"nothing"
+
+
+def test_the_layer_is_the_same_from_another_cache(tmp_path: Path) -> None:
+    layers = []
+    for place in ("one", "other"):
+        found = (keep_conda(tmp_path / place, greeting()), keep_conda(tmp_path / place, native()))
+        layers.append(measure(LayerRecipe(CondaLayer(found, "3.11").tree(), codec.NONE)))
+    assert layers[0].diff_id == layers[1].diff_id
+
+
+def test_what_conda_would_run_is_told(tmp_path: Path) -> None:
+    more = {**native().files, "etc/conda/activate.d/env.sh": Content(b"export A=1\n")}
+    assert scripts([keep_conda(tmp_path, native(files=more))]) == (
+        "native: bin/.native-post-link.sh",
+        "native: etc/conda/activate.d/env.sh",
+    )
+
+
+def test_two_packages_may_bring_the_same_file_but_not_another_under_its_name(tmp_path: Path) -> None:
+    same = {"share/native/plain.txt": Content(b"no prefix in here\n")}
+    other = {"share/native/plain.txt": Content(b"something else\n")}
+    packages = [keep_conda(tmp_path, native()), keep_conda(tmp_path, Recipe("again", files=same))]
+    check_conflicts(packages, "")
+    with pytest.raises(UserError, match=r"again 1.0 0 and other 1.0 0 both bring /opt/modelcrate/share/native/plain"):
+        check_conflicts([*packages, keep_conda(tmp_path, Recipe("other", files=other))], "")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"../outside": Content(b"x")}, "leads outside"),
+        ({"share/../../../etc/passwd": Content(b"x")}, "leads outside"),
+        ({"/etc/passwd": Content(b"x")}, "leads outside"),
+        ({"lib/short": Content(b"\0/p\0", prefix="binary", placeholder="/p")}, "no room for the prefix"),
+        ({"bin/gone": Content(hard="bin/nowhere")}, "not there|isn't there"),
+        ({"share/.wh.passwd": Content(b"")}, "whiteout|would delete"),
+    ],
+)
+def test_hostile_packages_are_refused(tmp_path: Path, files: dict[str, Content], words: str) -> None:
+    with pytest.raises(CrateError, match=words):
+        tree(tmp_path, Recipe("hostile", files=files, ending=".tar.bz2", old="bin/gone" in files))
+
+
+def test_a_file_that_is_listed_and_missing_is_named(tmp_path: Path) -> None:
+    recipe = Recipe("lacking", files={"share/a": Content(b"a")}, ending=".tar.bz2")
+    package = keep_conda(tmp_path, recipe)
+    import bz2
+
+    tar = bz2.decompress(package.path.read_bytes()).replace(b"share/a\0", b"share/b\0", 1)
+    broken = bz2.compress(tar)
+    with pytest.raises(IntegrityError):
+        _ = CondaLayer((_again(tmp_path, recipe, broken),), "").tree()
+
+
+def test_other_bytes_than_those_pinned_are_refused(tmp_path: Path) -> None:
+    package = keep_conda(tmp_path, native())
+    package.path.write_bytes(package.path.read_bytes() + b"more")
+    with pytest.raises(IntegrityError, match="not what was pinned") as fault:
+        CondaLayer((package,), "").tree()
+    assert fault.value.where == str(package.path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x05\x06" + bytes(18), b"not a zip at all", b"BZh9nonsense"])
+def test_what_is_no_package_is_refused(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises((IntegrityError, SourceError)):
+        CondaLayer((_again(tmp_path, native(), data),), "").tree()
+
+
+def test_a_package_that_says_it_is_another_is_refused(tmp_path: Path) -> None:
+    recipe = native()
+    path = conda.write_package(tmp_path, recipe)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    there = path.rename(tmp_path / "native-9.9-h1_0.conda")
+    with pytest.raises(IntegrityError, match=r"is no conda package|says that it is"):
+        CondaLayer((CondaPackage("native", "9.9", "h1_0", there.name, digest, 1, there),), "").tree()
+
+
+@pytest.mark.parametrize("filename", ["native-2.1-h1_0.zip", "../native-2.1-h1_0.conda", "other-2.1-h1_0.conda"])
+def test_a_pin_has_the_files_own_name(tmp_path: Path, filename: str) -> None:
+    with pytest.raises(IntegrityError, match="not the name of a conda package"):
+        CondaPackage("native", "2.1", "h1_0", filename, "0" * 64, 1, tmp_path)
+
+
+def _again(folder: Path, recipe: Recipe, data: bytes) -> CondaPackage:
+    """A package of these bytes, pinned as they are."""
+    digest = hashlib.sha256(data).hexdigest()
+    place = kind.in_cache(folder, digest, recipe.filename)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(data)
+    return CondaPackage(recipe.name, recipe.version, recipe.build, recipe.filename, digest, len(data), place)
