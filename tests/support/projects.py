@@ -48,6 +48,13 @@ _not_debian = st.one_of(
 _debian = st.builds(
     values.DebianBase, st.sampled_from([None, "bookworm", "trixie"]), st.none() | _urls, _packages, _interpreters
 )
+_conda = st.builds(
+    values.Conda,
+    st.lists(st.sampled_from(["numpy=1.26", "pkg >=1,<2", "conda-forge::x[build='*_0']"]), min_size=1, max_size=2).map(
+        tuple
+    ),
+    st.lists(st.sampled_from(["conda-forge", "./channel", "https://mirror.example/x"]), max_size=2).map(tuple),
+)
 _dependencies = st.builds(
     values.Dependencies,
     st.just(()) | _requirements | _inside,
@@ -55,6 +62,7 @@ _dependencies = st.builds(
     st.none() | _anywhere,
     st.none() | _urls,
     st.lists(_urls, max_size=2).map(tuple),
+    st.none() | _conda,
 ) | st.builds(values.Dependencies, st.just(()), _inside | st.just(Path("pylock.toml")), st.none() | _anywhere)
 _models = st.lists(
     st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999))

@@ -58,7 +58,7 @@ def _in(environment: Environment, project: Project) -> Made:
     registry = environment.docker.base_image_registry
     if registry.username:
         notices += (f"credentials for the base are those that are kept: modelcrate login {registry.address}",)
-    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=_conda(spec))
+    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=conda_of(spec))
     made = replace(
         project,
         base=base,
@@ -120,7 +120,7 @@ def _option(line: str) -> Iterator[tuple[str, str]]:
     yield name, rest[0]
 
 
-def _conda(spec: CondaSpec) -> Conda | None:
+def conda_of(spec: CondaSpec) -> Conda | None:
     """Conda's packages, where there are any; a channel that is a folder is one of this process."""
     if not spec.packages:
         return None

@@ -49,6 +49,7 @@ def lock_wheels(
             Path(name) / "constraints", [*_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
         )
         options = [word for pin in pins for word in ("--constraints", str(pin))]
+        options += ["--find-links", str(_stand_ins(there, Path(name)))] if there else []
         text = uv.compile(given, target, index, *options)
     found = select(text, target, given[0].absolute().parent, hashes, "the package index")
     locked = tuple(each for each in locked if each.name not in there)
@@ -120,6 +121,21 @@ def _written(path: Path, lines: Sequence[str]) -> list[Path]:
 
 def _exactly(pinned: Iterable[PinnedWheel]) -> list[str]:
     return [f"{each.name}=={each.version}" for each in pinned]
+
+
+def _stand_ins(there: Mapping[str, str], folder: Path) -> Path:
+    """Wheels with nothing in them, for what the image has already: no index may have it, and it has brought what it needs."""
+    import zipfile
+
+    house = folder / "there"
+    house.mkdir()
+    for name, version in there.items():
+        stem = f"{name.replace('-', '_')}-{version}"
+        with zipfile.ZipFile(house / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+    return house
 
 
 def _lacking(lines: Iterable[str], locked: Sequence[PinnedWheel]) -> list[str]:

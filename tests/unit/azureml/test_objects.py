@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from modelcrate.azureml import (
     WebserviceException,
     Workspace,
 )
-from modelcrate.azureml.projects import conda_fault, dependencies
+from modelcrate.azureml.projects import conda_of, dependencies
 from modelcrate.project.conda import as_requirement, parse_conda
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -181,10 +182,16 @@ def test_conda_dependencies_are_built_and_written() -> None:
     assert CondaDependencies.merge_requirements(["a>=1", "A<2", "b"]) == ["a<2,>=1", "b"]
 
 
-def test_conda_packages_are_refused_with_the_wheels_that_would_serve() -> None:
+def test_conda_packages_need_the_extra_and_the_wheels_that_would_serve_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "rattler", None)  # as Python notes that there is none
     spec = CondaDependencies.create(conda_packages=["scikit-learn=1.2", "pytorch::pytorch==2.1", "numpy>=1.2"]).spec
-    fault = conda_fault(spec)
-    assert fault.hint == "put them into the pip section as: scikit-learn==1.2.*, torch==2.1, numpy>=1.2"
+    with pytest.raises(UserError) as fault:
+        conda_of(spec)
+    assert fault.value.exit_code == 2
+    assert fault.value.hint.startswith("pip install 'modelcrate[conda]'")
+    assert fault.value.hint.endswith("wheels of PyPI instead: scikit-learn==1.2.*, torch==2.1, numpy>=1.2")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, SourceError, UserError
-from support import small_projects
+from support import conda, small_projects
 
 Register = Callable[[str], Model]
 
@@ -323,3 +323,26 @@ def test_a_dockerfile_is_made_from_a_project_only(settings: Settings, files: Pat
     with pytest.raises(UserError, match="from a project, not from an image"):
         modelcrate.build(files, settings=settings).save(f"dockerfile:{tmp_path / 'imagefiles'}")
     assert not (tmp_path / "imagefiles").exists()
+
+
+def test_conda_packages_channels_and_python_are_honoured(
+    ws: Workspace, registered: Register, config: InferenceConfig, tmp_path: Path
+) -> None:
+    """Python is conda's, whatever the base has; the pip section's wheels are over it."""
+    conda.channel(tmp_path / "channel")
+    assert config.environment is not None
+    wanted = config.environment.python.conda_dependencies
+    assert wanted is not None
+    wanted.add_channel(str(tmp_path / "channel"))
+    wanted.add_conda_package("greeting=1.0")
+    wanted.add_conda_package("native")
+    wanted.set_python_version("3.12")
+    package = Model.package(ws, [registered("iris")], config)
+    package.wait_for_creation()
+    image = find(str(package.location), ws.settings).image()
+    named = [layer.name for layer in image.layers if layer.role == "dependencies"]
+    assert [name for name in named if name.endswith("conda packages")]
+    assert not [name for name in named if name.startswith("python 3")]  # nothing is linked to the base's Python
+    inputs = [each for layer in image.layers for each in layer.layer.inputs]
+    assert {"greeting 1.0 0", "native 2.1 h1_0", "python 3.12.1 h0_cpython", "tiny-answer 1.0"} <= set(inputs)
+    assert "never run: native: bin/.native-post-link.sh" in str(package.get_logs())

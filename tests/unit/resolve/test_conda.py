@@ -15,11 +15,15 @@ from modelcrate.project.values import Conda
 from modelcrate.registry.fetch import Fetcher, Network
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.pinned import PinnedConda, Solved, python_of
+from modelcrate.resolve.target import Target
+from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.wheels import Requirements, lock_wheels
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support import conda
 from support.conda import Recipe, fake_python, greeting, native
 from support.sources import REPOSITORY
+from support.wheels import make_wheel
 
 AMD, ARM = Platform("linux", "amd64"), Platform("linux", "arm64")
 
@@ -175,3 +179,14 @@ def test_a_python_of_old_has_no_name_for_another(tmp_path: Path) -> None:
     assert python_of([]) == ""
     conda.write_channel(tmp_path / "channel", [fake_python()])
     assert python_of(solve(tmp_path, "python").pinned) == "3.11"
+
+
+def test_wheels_have_to_go_with_what_conda_brings_and_leave_it_alone(tmp_path: Path) -> None:
+    """No index has the package; the wheel that needs it is locked, and the one of an explicit line is left out."""
+    make_wheel(tmp_path / "wheels", "needs-it", requires=["greeting>=1"])
+    index, uv = Index(wheelhouse=tmp_path / "wheels"), Uv(tmp_path / "uv", Network({}, offline=True))
+    there = {"greeting": "1.0"}
+    locked = lock_wheels(Requirements(("needs-it", "greeting")), Target("3.11"), index, uv, there)
+    assert [each.name for each in locked] == ["needs-it"]
+    with pytest.raises(UserError, match="greeting"):
+        lock_wheels(Requirements(("needs-it", "greeting>=2")), Target("3.11"), index, uv, there)
