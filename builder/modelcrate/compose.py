@@ -23,6 +23,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import Contract, contract
+from modelcrate_layers.serving.azureml import ORIGINAL
 from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.venv import PREFIX
 
@@ -66,7 +67,9 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
 
 def serving(project: Project) -> Contract | None:
     """What the image promises to its platform; nothing, where it starts nothing."""
-    return contract("azureml") if project.entry is not None else None
+    if project.entry is None:
+        return None
+    return ORIGINAL if project.server == "azureml" else contract("azureml")
 
 
 def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind, ...]:
@@ -97,7 +100,15 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     base = environment(resolved.below.config)
     paths = [f"{PREFIX}/bin", base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
     env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project), **project.env}
-    return RunSpec(served.argv, env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM")
+    return RunSpec(
+        _command(project, served), env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM"
+    )
+
+
+def _command(project: Project, served: Contract) -> tuple[str, ...]:
+    """How the server is started: Microsoft's has its entry script behind it."""
+    script = (_script_name(project, project.entry),) if served is ORIGINAL and project.entry is not None else ()
+    return (*served.argv, *script)
 
 
 def _azure(project: Project) -> dict[str, str]:

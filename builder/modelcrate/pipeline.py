@@ -29,7 +29,7 @@ from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
-from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, never_run, resolve
+from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
@@ -226,8 +226,7 @@ def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
                 "there is no lock", where=str(request.folder / LOCK_NAME), hint="make one: modelcrate lock"
             )
         return None
-    server = SERVER if request.project.entry is not None else ()
-    differing = differences(asked(request.project, request.folder, server), lock)
+    differing = differences(asked(request.project, request.folder, server(request.project)), lock)
     if request.locked:
         refuse([*differing, *_other_files(lock, files)])
     elif differing:

@@ -39,6 +39,7 @@ from modelcrate.project.grammar import (
     Package,
     Requirement,
     Script,
+    Server,
     Target,
     Url,
     User,
@@ -200,6 +201,10 @@ class ProjectForm(Form):
             description="The entry script, or a mapping with source and script; models alone, over another's base, do without.",
         )
     )
+    server: Server = Field(
+        "modelcrate",
+        description="Who answers requests: modelcrate's server (default), or azureml: Microsoft's azureml-inference-server-http.",
+    )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
     labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")
     user: User = Field(values.DEFAULT_USER, description="Who runs in the container, uid[:gid]; default: 10001:0.")
@@ -264,6 +269,8 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
         yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
+    if form.server == "azureml" and form.entry is None:
+        yield Breach(("server",), "a server, and no entry script for it", "name one: entry: score.py")
     yield from _model_breaches(form)
 
 
@@ -326,6 +333,7 @@ def value_of(form: ProjectForm) -> values.Project:
         codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
         created=form.created,
         workspace=form.workspace,
+        server=form.server,
         gates=values.Gates(
             form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
         ),

@@ -32,6 +32,9 @@ Codec = Literal["auto", "gzip", "zstd", "none"]
 
 Role = Literal["base", "dependencies", "models", "entry"]
 
+Server = Literal["modelcrate", "azureml"]
+"""Who answers: the server that modelcrate brings, or Microsoft's own (azureml-inference-server-http)."""
+
 Gate = Literal["refuse", "warn", "allow"]
 """What becomes of a finding: it ends the build, it is told, or nobody looks."""
 
@@ -237,6 +240,7 @@ class Project:
     workspace: str | None = None
     """Where registered models are: a folder, or HOST/PREFIX of a registry."""
     gates: Gates = Gates()
+    server: Server = "modelcrate"
 
 
 def model_name(path: Path) -> str:

@@ -53,6 +53,8 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _models(project.models)
     if project.entry:
         yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
+    if project.server != "modelcrate":
+        yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
     yield from _table("env", project.env)
     yield from _table("labels", project.labels)
     yield _noted(f"user: {scalar(project.user)}", "uid:gid; not root, and group 0 for OpenShift")

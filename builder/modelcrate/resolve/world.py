@@ -32,8 +32,8 @@ from modelcrate_layers.wheel import Wheel
 DEFAULT_RELEASE = "bookworm"
 """Taken where the project says neither a release nor a Python."""
 
-SERVER = ("gunicorn",)
-"""What the server of the image needs, beside the project's own requirements, which may pin it."""
+SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
+"""What the servers that an image may have need, beside the project's own requirements, which may pin it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,8 @@ def _wanted(needs: Dependencies) -> bool:
 
 
 def server(project: Project) -> tuple[str, ...]:
-    return SERVER if project.entry is not None else ()
+    """What the project's server needs; nothing, where it has none."""
+    return SERVERS[project.server] if project.entry is not None else ()
 
 
 def _lock_conda(sources: Sources, platform: Platform, below: Below) -> Solved:

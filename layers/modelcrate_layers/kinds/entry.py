@@ -17,7 +17,7 @@ PREFIX = b"opt/modelcrate"
 
 @dataclass(frozen=True, slots=True)
 class EntryLayer:
-    """`script` for people, the files of the user's below `ROOT`, and the server's, by their paths below the image's root."""
+    """`script` for people, the files of the user's below `ROOT`, and the server's, by their paths below the image's root, if it is ours."""
 
     script: str
     sources: Listing = field(repr=False)
@@ -39,5 +39,8 @@ class EntryLayer:
 
     def inputs(self) -> tuple[str, ...]:
         """The user's files, and the server as one thing."""
+        sources = file_inputs(self.sources.entries, ROOT + b"/")
+        if not self.server:
+            return sources
         server = Digest.of(canonical_json([[path, Digest.of(data).hex] for path, data in self.server]))
-        return (*file_inputs(self.sources.entries, ROOT + b"/"), f"server {server.short}")
+        return (*sources, f"server {server.short}")
