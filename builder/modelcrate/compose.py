@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelcrate.image import RunSpec, environment
@@ -23,7 +23,6 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import Contract, contract
-from modelcrate_layers.serving.azureml import ORIGINAL
 from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.venv import PREFIX
 
@@ -69,7 +68,14 @@ def serving(project: Project) -> Contract | None:
     """What the image promises to its platform; nothing, where it starts nothing."""
     if project.entry is None:
         return None
-    return ORIGINAL if project.server == "azureml" else contract("azureml")
+    ours = contract("azureml")
+    return ours if project.server == "modelcrate" else _original(ours, _script_name(project, project.entry))
+
+
+def _original(ours: Contract, script: str) -> Contract:
+    """The same, kept by Microsoft's own server: a wheel of the image, which takes its script as an argument."""
+    env = tuple((name, value) for name, value in ours.env if name != "PYTHONPATH")
+    return replace(ours, env=env, argv=(f"{PREFIX}/bin/azmlinfsrv", "--entry_script", script), files=())
 
 
 def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind, ...]:
@@ -100,15 +106,7 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     base = environment(resolved.below.config)
     paths = [f"{PREFIX}/bin", base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
     env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project), **project.env}
-    return RunSpec(
-        _command(project, served), env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM"
-    )
-
-
-def _command(project: Project, served: Contract) -> tuple[str, ...]:
-    """How the server is started: Microsoft's has its entry script behind it."""
-    script = (_script_name(project, project.entry),) if served is ORIGINAL and project.entry is not None else ()
-    return (*served.argv, *script)
+    return RunSpec(served.argv, env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM")
 
 
 def _azure(project: Project) -> dict[str, str]:

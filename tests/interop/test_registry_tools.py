@@ -183,6 +183,7 @@ def test_podman_pulls_what_we_push_and_we_pull_what_it_pushes(host: str, client:
 def test_the_login_that_we_write_is_read_by_skopeo_and_theirs_by_us(
     host: str, client: Registry, tmp_path: Path
 ) -> None:
+    """Row 20 of docs/azureml.md."""
     from modelcrate.registry.login import login, logout
 
     needs("skopeo")

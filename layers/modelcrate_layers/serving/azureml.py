@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate_layers.serving import Contract, Route
@@ -36,12 +35,3 @@ CONTRACT = Contract(
     working_dir=APP_ROOT,
     files=_server_files(),
 )
-
-ORIGINAL = replace(
-    CONTRACT,
-    env=tuple((name, value) for name, value in CONTRACT.env if name != "PYTHONPATH"),
-    argv=("/opt/modelcrate/bin/azmlinfsrv", "--entry_script"),
-    files=(),
-)
-"""The same contract, kept by Microsoft's own server (azureml-inference-server-http), which the image has as a wheel. It takes the entry
-script as an argument and not from the environment: who starts it puts that behind `argv`."""

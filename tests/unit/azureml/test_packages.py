@@ -202,9 +202,13 @@ def test_row_9_each_kind_of_package_refuses_the_others_way(
 def test_rows_15_16_and_17_the_saved_folder_builds_the_same_digest(
     ws: Workspace, registered: Register, config: InferenceConfig, tmp_path: Path
 ) -> None:
+    """Row 4, too: one config for the image and for its folder."""
     model = registered("iris")
     package = Model.package(ws, [model], config, generate_dockerfile=True)
     package.save(str(tmp_path / "imagefiles"))
+    image = Model.package(ws, [model], config)
+    image.wait_for_creation()
+    assert image.digest == package.digest
     folder = tmp_path / "imagefiles"
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert {
