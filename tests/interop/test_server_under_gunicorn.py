@@ -101,6 +101,20 @@ def test_two_hundred_clients_at_once_are_all_answered(server: Server) -> None:
     with ThreadPoolExecutor(200) as clients:
         statuses = list(clients.map(lambda _: server.ask(Ask(body=b"")).status, range(200)))
     assert statuses == [200] * 200
+    assert server.ask(Ask("GET", "/")).body == b"Healthy"
+
+
+def test_a_body_that_is_not_json_is_the_scripts_failure_and_the_worker_lives_on(python: str, tmp_path: Path) -> None:
+    path = tmp_path / "score.py"
+    path.write_text(returning("json.loads(data)['pid'] or os.getpid()", "import json, os"))
+    with our_server(python, path, tmp_path) as server:
+        good = Ask(body=b'{"pid": 0}')
+        before = server.ask(good).body
+        for body in (b"", b"{", b"[1, 2]", b"\xff\xfe", b'{"pid": 0}' * 2):
+            answer = server.ask(Ask(body=body))
+            assert answer.status == (400 if body[:1] == b"\xff" else 500), body
+            assert "JSON" not in answer.body.decode(), "nothing of the script leaks"
+        assert server.ask(good).body == before
 
 
 def test_fifty_megabytes_are_taken(python: str, tmp_path: Path) -> None:
@@ -108,6 +122,7 @@ def test_fifty_megabytes_are_taken(python: str, tmp_path: Path) -> None:
     path.write_text(returning("len(data)"))
     with our_server(python, path, tmp_path) as server:
         assert server.ask(Ask(body=b"x" * 50_000_000)).body == b"50000000"
+        assert server.ask(Ask("GET", "/")).body == b"Healthy"
 
 
 def test_numpy_results_and_wrong_shapes_are_told_better_on_demand(python: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -174,6 +175,31 @@ def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, setting
     for thread in threads:
         thread.join()
     assert sorted(each.version for each in listed(shelf, Wanted("m"))) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+class Stale:
+    """A shelf that somebody has read too early: the first listing lacks what was registered meanwhile."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self._asked = shelf, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shelf, name)
+
+    def tags(self) -> list[str]:
+        self._asked += 1
+        return [] if self._asked == 1 else self._shelf.tags()
+
+
+def test_a_version_that_was_taken_meanwhile_is_left_alone(
+    shelf: Shelf, put: Put, settings: Settings, tmp_path: Path
+) -> None:
+    first = put(data=b"theirs")
+    (tmp_path / "ours.bin").write_bytes(b"ours")
+    wanted = Registration("iris", tmp_path / "ours.bin")
+    record = register(cast("Shelf", Stale(shelf)), wanted, settings, datetime.now(UTC), silent)
+    assert record.version == 2
+    assert get(shelf, "iris", 1).layers[0].layer == first.layers[0].layer
 
 
 def test_a_foreign_image_under_a_models_tag_is_refused(shelf: Shelf, put: Put, tmp_path: Path) -> None:

@@ -74,8 +74,19 @@ def test_switched_off_the_version_is_the_one_from_outside(tmp_path: Path) -> Non
     assert read_settings({"AML_APP_ROOT": str(tmp_path), **env}).version_header == "theirs/1"
 
 
-def test_telemetry_is_noticed_not_sent(tmp_path: Path) -> None:
-    assert read_settings({"AML_APP_ROOT": str(tmp_path), "AML_APP_INSIGHTS_ENABLED": "true"}).telemetry_wanted
+@pytest.mark.parametrize("name", ["AML_APP_INSIGHTS_ENABLED", "AML_MODEL_DC_STORAGE_ENABLED"])
+def test_telemetry_is_noticed_not_sent(tmp_path: Path, name: str) -> None:
+    assert read_settings({"AML_APP_ROOT": str(tmp_path), name: "true"}).telemetry_wanted
+
+
+def test_what_only_telemetry_would_tell_is_accepted_and_changes_nothing(tmp_path: Path) -> None:
+    bare = {"AML_APP_ROOT": str(tmp_path)}
+    (tmp_path / "config.json").write_text('{"WORKSPACE_NAME": "ws", "APP_INSIGHTS_LOG_RESPONSE_ENABLED": "false"}')
+    given = {"AML_APP_INSIGHTS_KEY": "0b4c7a4e-5a4f-4d6c-8a0b-1f2e3d4c5b6a", "WORKSPACE_NAME": "ws"}
+    found = read_settings({**bare, **given, "APP_INSIGHTS_LOG_RESPONSE_ENABLED": "false"})
+    assert found.unknown_keys == ()
+    (tmp_path / "config.json").unlink()
+    assert found == read_settings(bare)
 
 
 def test_options_become_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
