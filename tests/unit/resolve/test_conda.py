@@ -6,9 +6,13 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from modelcrate.lock import Lock, Pins, parse_lock
 from modelcrate.project.values import Conda
@@ -190,3 +194,28 @@ def test_wheels_have_to_go_with_what_conda_brings_and_leave_it_alone(tmp_path: P
     assert [each.name for each in locked] == ["needs-it"]
     with pytest.raises(UserError, match="greeting"):
         lock_wheels(Requirements(("needs-it", "greeting>=2")), Target("3.11"), index, uv, there)
+
+
+def test_a_channel_on_the_network_sends_its_list_packed(tmp_path: Path) -> None:
+    conda.channel(tmp_path / "channel")
+    for part in ("noarch", "linux-64"):
+        plain = tmp_path / "channel" / part / "repodata.json"
+        plain.with_suffix(".json.zst").write_bytes(zstandard.ZstdCompressor().compress(plain.read_bytes()))
+    (tmp_path / "channel/noarch/repodata.json").write_text("{")  # nobody asks for it
+    handler = partial(Quiet, directory=str(tmp_path / "channel"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            urls = channel_urls(Conda(("greeting",), (f"http://127.0.0.1:{server.server_port}",)), tmp_path)
+            with Fetcher(Network()) as fetcher:
+                solved = lock_conda(Conda(("greeting",)), None, AMD, (2, 36), urls, fetcher)
+                fetch_conda(solved.pinned, urls, tmp_path / "cache", fetcher)
+        finally:
+            server.shutdown()
+    assert names(solved) == {"greeting": "1.0", "python": "3.12.1"}
+    assert all(each.place(tmp_path / "cache").is_file() for each in solved.pinned)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass

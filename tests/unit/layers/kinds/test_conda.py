@@ -108,6 +108,14 @@ def test_a_string_in_a_binary_may_end_with_the_file_and_others_stay() -> None:
     assert in_binary(b"nothing", b"/old", b"/n") == b"nothing"
 
 
+def test_the_bytes_are_those_of_this_policy(tmp_path: Path) -> None:
+    """Who moves this digest raises POLICY; the packages are of the old format, whose bytes no library's version changes."""
+    found = (keep_conda(tmp_path, greeting(ending=".tar.bz2")), keep_conda(tmp_path, native(ending=".tar.bz2")))
+    layer = measure(LayerRecipe(CondaLayer(found, "3.11").tree(), codec.NONE))
+    assert conda_files.POLICY == 1
+    assert str(layer.diff_id) == "sha256:f6982ac2dc53282c61f2030170d12c192128a841eed2d215c24de1d4b2920b90"
+
+
 def test_the_layer_is_the_same_from_another_cache(tmp_path: Path) -> None:
     layers = []
     for place in ("one", "other"):
