@@ -3,6 +3,7 @@
 | decision                | value                    | why                                                                          |
 |-------------------------|--------------------------|------------------------------------------------------------------------------|
 | modes                   | 0664, 0775 if executable | group 0 has the owner's rights, so that any uid of group 0 works             |
+| python-scripts/         | always 0775              | packages without a platform may be made where there is no such bit           |
 | the placeholder in text | is replaced              | what conda-build put in for the prefix, by `info/paths.json`                 |
 | ... in binaries         | and NULs to the old length | offsets stay; the string in it ends earlier                                |
 | site-packages/, python-scripts/ | Python's folder, bin/ | packages without a platform don't know which Python they will meet      |
@@ -120,7 +121,8 @@ def _entry(contents: Contents, linked: Linked, python: str, prefix: str) -> Entr
     real = item if item.source is not None else contents.members.get(item.link)
     if real is None or real.source is None:
         raise IntegrityError(f"{linked.path} is a link to what isn't there", where=str(contents.package.path))
-    executable = real.mode & 0o111 or place.rpartition(b"/")[0] == f"{prefix[1:]}/bin".encode()
+    script = contents.noarch_python and linked.path.startswith("python-scripts/")
+    executable = real.mode & 0o111 or script
     return file(place, _relocated(contents, linked, real.source, prefix), 0o775 if executable else 0o664)
 
 

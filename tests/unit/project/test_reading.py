@@ -13,6 +13,7 @@ from modelcrate.project.document import MAX_BYTES, MAX_DEPTH, MAX_FAULTS, MAX_NO
 from modelcrate.project.reading import parse_project, read_project
 from modelcrate.project.values import (
     Codecs,
+    Conda,
     DebianBase,
     Dependencies,
     DockerArchiveBase,
@@ -128,6 +129,9 @@ def test_bases(text: str, base: object) -> None:
         ("locks/pylock.gpu.toml", Dependencies(pylock=Path("locks/pylock.gpu.toml"))),
         ("{requirements: [numpy], wheelhouse: ../wheels/, index-url: 'https://i.example/', extra-index-url: ['https://j.example/']}",
          Dependencies(("numpy",), None, Path("../wheels"), "https://i.example/", ("https://j.example/",))),
+        ("{conda: [gdal=3.9, 'proj >=9,<10']}", Dependencies(conda=Conda(("gdal=3.9", "proj >=9,<10")))),
+        ("{requirements: [numpy], conda: {packages: ['main::gdal[build=py*]'], channels: [conda-forge, ./here, 'https://c.example/x']}}",
+         Dependencies(("numpy",), conda=Conda(("main::gdal[build=py*]",), ("conda-forge", "./here", "https://c.example/x")))),
     ],
 )  # fmt: skip
 def test_dependencies(text: str, needs: object) -> None:
@@ -170,6 +174,15 @@ def test_models_alone_over_a_base_that_is_not_ours_need_no_entry(base: str) -> N
 @pytest.mark.parametrize("base", ["debian", "scratch", "registry.example/modelcar:1"])
 def test_packages_are_for_an_entry_script(base: str) -> None:
     assert refused(f"name: x\nbase: {base}\ndependencies: [numpy]").what == "'entry' is missing"
+    assert refused(f"name: x\nbase: {base}\ndependencies: {{conda: [numpy]}}").what == "'entry' is missing"
+
+
+def test_a_server_is_for_an_entry_script() -> None:
+    assert with_entry("server: azureml").server == "azureml"
+    assert (
+        refused("name: x\nbase: scratch\nmodels: [m.bin]\nserver: azureml").what
+        == "a server, and no entry script for it"
+    )
 
 
 def test_a_byte_order_mark_is_no_matter() -> None:
@@ -229,6 +242,13 @@ def test_a_fault_doesnt_hide_a_broken_rule_between_other_keys() -> None:
         ("base: debian:12", "3:7 '12' is not the name of a Debian release"),
         ("base: 'oci:'", "3:7 '' is not a path"),
         ("base: {from: scratch, mirror: 'http://m.example'}", "3:31 'mirror' is for a Debian base only"),
+        ("dependencies: {conda: []}", "3:23 'packages' is empty"),
+        ("dependencies: {conda: {channels: [x]}}", "3:23 'packages' is missing in the conda packages"),
+        ("dependencies: {conda: ['; rm']}", 
+         "3:24 '; rm' is not the specification of a conda package, such as numpy=1.26 or python>=3.11"),
+        ("dependencies: {conda: {packages: [a], channels: ['https://u:p@c.example/x']}}", 
+         "3:50 'https://***@c.example/x' is not a channel: a name, an http, https or file URL without a password, or a folder"),
+        ("server: flask", "3:9 'flask' is not a server: modelcrate or azureml"),
         ("base: {packages: [libgomp1]}", "3:7 'from' is missing in the base"),
         ("base: {from: debian, mirror: 'ftp://m.example'}", "3:30 'ftp://m.example' is not an http or https URL"),
         ("base: {from: debian, packages: [A]}", "3:33 'A' is not the name of a Debian package"),
