@@ -53,6 +53,8 @@ class Recipe:
     ending: str = ".conda"
     old: bool = False
     """Whether it lists its files as packages did before `paths.json`."""
+    info: Mapping[str, bytes] = field(default_factory=dict)
+    """What it says of itself beyond that, or instead: by name below `info/`."""
 
     @property
     def folder(self) -> str:
@@ -134,7 +136,7 @@ def _info(recipe: Recipe) -> dict[str, Content]:
         out["info/paths.json"] = text(
             {"paths": [_path(*each, recipe.files) for each in recipe.files.items()], "paths_version": 1}
         )
-    return out
+    return out | {f"info/{name}": Content(data) for name, data in recipe.info.items()}
 
 
 def _path(path: str, each: Content, files: Mapping[str, Content]) -> dict[str, Any]:
@@ -160,6 +162,8 @@ def _tar(files: Mapping[str, Content]) -> bytes:
             info.mode, info.mtime = each.mode, 1_600_000_000
             if each.link:
                 info.type, info.linkname = tarfile.SYMTYPE, each.link
+            elif path.endswith("/"):
+                info.type = tarfile.DIRTYPE
             elif each.hard:
                 info.type, info.linkname = tarfile.LNKTYPE, each.hard
             info.size = 0 if each.link or each.hard else len(each.data)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import codec, conda_files
+from modelcrate_layers import codec, conda_files, conda_package
 from modelcrate_layers.conda_files import in_binary
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
+from modelcrate_layers.grouping import group_conda
 from modelcrate_layers.kinds import conda as kind
 from modelcrate_layers.kinds.conda import CondaLayer, check_conflicts, scripts
 from modelcrate_layers.packages import CondaPackage
@@ -158,14 +159,9 @@ def test_hostile_packages_are_refused(tmp_path: Path, files: dict[str, Content],
 
 
 def test_a_file_that_is_listed_and_missing_is_named(tmp_path: Path) -> None:
-    recipe = Recipe("lacking", files={"share/a": Content(b"a")}, ending=".tar.bz2")
-    package = keep_conda(tmp_path, recipe)
-    import bz2
-
-    tar = bz2.decompress(package.path.read_bytes()).replace(b"share/a\0", b"share/b\0", 1)
-    broken = bz2.compress(tar)
-    with pytest.raises(IntegrityError):
-        _ = CondaLayer((_again(tmp_path, recipe, broken),), "").tree()
+    told = {"paths.json": b'{"paths": [{"_path": "share/gone"}]}'}
+    with pytest.raises(IntegrityError, match="share/gone is listed, and not there"):
+        tree(tmp_path, Recipe("lacking", info=told), python="")
 
 
 def test_other_bytes_than_those_pinned_are_refused(tmp_path: Path) -> None:
@@ -204,3 +200,61 @@ def _again(folder: Path, recipe: Recipe, data: bytes) -> CondaPackage:
     place.parent.mkdir(parents=True)
     place.write_bytes(data)
     return CondaPackage(recipe.name, recipe.version, recipe.build, recipe.filename, digest, len(data), place)
+
+
+def test_old_lists_may_name_a_path_alone_and_folders_may_be_empty(tmp_path: Path) -> None:
+    """The placeholder is conda-build's first one then."""
+    files = {"etc/home.conf": Content(b"home=/opt/anaconda1anaconda2anaconda3\n"), "var/empty/": Content()}
+    told = {"has_prefix": b"etc/home.conf\n", "files": b"etc/home.conf\nvar/empty\n"}
+    found = tree(tmp_path, Recipe("ancient", files=files, old=True, ending=".tar.bz2", info=told), python="")
+    assert text(found[b"opt/modelcrate/etc/home.conf"]) == b"home=/opt/modelcrate\n"
+    assert found[b"opt/modelcrate/var/empty"].kind is Kind.DIRECTORY
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("paths.json", b"{", "info/paths.json"),
+        ("paths.json", b'{"paths": 1}', "no list of paths"),
+        ("paths.json", b'{"paths": [1]}', "no list of paths"),
+        ("paths.json", b'{"paths": [{"_path": 1}]}', "a path that is no text"),
+        ("link.json", b'{"noarch": {"entry_points": ["a b"]}}', "an entry point that is none"),
+        ("index.json", b"[]", "info/index.json"),
+        ("index.json", b'{"name": "other", "version": "1.0", "build": "0"}', "says that it is other 1.0 0"),
+    ],
+)
+def test_a_package_that_speaks_nonsense_of_itself_is_refused(
+    tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
+    package = keep_conda(tmp_path, Recipe("odd", files={"share/a": Content(b"a")}, info={name: data}))
+    with pytest.raises(IntegrityError, match=words) as fault:
+        CondaLayer((package,), "").tree()
+    assert fault.value.where == str(package.path)
+
+
+@pytest.mark.parametrize(
+    ("module", "limit"), [(conda_package, "MAX_DATA"), (conda_package, "MAX_TEXT"), (conda_files, "MAX_RELOCATED")]
+)
+def test_nothing_is_believed_beyond_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, limit: str
+) -> None:
+    monkeypatch.setattr(module, limit, 20)
+    with pytest.raises(IntegrityError, match="more than 20 bytes"):
+        tree(tmp_path, native(), python="")
+
+
+def test_a_package_that_is_gone_is_named(tmp_path: Path) -> None:
+    package = keep_conda(tmp_path, native())
+    package.path.unlink()
+    with pytest.raises(SourceError) as fault:
+        CondaLayer((package,), "").tree()
+    assert fault.value.where == str(package.path)
+
+
+def test_a_layer_is_named_after_its_heaviest_package(tmp_path: Path) -> None:
+    one, other = keep_conda(tmp_path, greeting()), keep_conda(tmp_path, native())
+    layer = CondaLayer((one, other), "3.11")
+    assert layer.name == "greeting 1.0 + 1 conda packages"
+    assert CondaLayer((other,), "3.11").name == "native 2.1 of conda"
+    assert layer.packages() == ((one.path, one.size), (other.path, other.size))
+    assert [each.wanted for each in group_conda([one, other], "3.11")] == [(one, other)]
