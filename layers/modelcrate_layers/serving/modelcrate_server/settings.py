@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import VERSION
@@ -56,6 +56,14 @@ class Service:
 
 
 @dataclass(frozen=True)
+class ModelName:
+    """What the model is called in protocols that name one, and its version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Departures:
     """Where this server may do better than the one it is compatible with; everything is off unless asked for."""
 
@@ -95,8 +103,11 @@ class Settings:
     telemetry_wanted: bool
     unknown_keys: tuple[str, ...]
     service: Service
+    model: ModelName
     departures: Departures
     process: Process
+    variables: Mapping[str, str] = field(repr=False)
+    """The environment, over the config file: what platforms look at for variables of their own."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -111,11 +122,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         source_dir=values.get("AZUREML_SOURCE_DIRECTORY", ""),
         entry_script=values.get("AZUREML_ENTRY_SCRIPT", ""),
         model_dir=values.get("AZUREML_MODEL_DIR", ""),
-        scoring_timeout_ms=_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
+        scoring_timeout_ms=whole_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
         log_level=_log_level(values),
         cors_origins=tuple(o.strip() for o in values.get("AML_CORS_ORIGINS", "").split(",") if o.strip()),
         version_header=_version_header(environ),
-        debug_port=_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
+        debug_port=whole_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
         telemetry_wanted=any(
             environ.get(name, "").lower() == "true"
             for name in ("AML_APP_INSIGHTS_ENABLED", "AML_MODEL_DC_STORAGE_ENABLED")
@@ -126,8 +137,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             version=values.get("SERVICE_VERSION", "1.0"),
             path_prefix=values.get("SERVICE_PATH_PREFIX", ""),
         ),
+        model=ModelName(
+            environ.get("MODELCRATE_MODEL_NAME", "") or "model", environ.get("MODELCRATE_MODEL_VERSION", "") or "1"
+        ),
         departures=_departures(values),
         process=_process(environ),
+        variables=values,
     )
 
 
@@ -162,7 +177,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
+def whole_number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
+    """The number that a variable holds; `SettingsError` for one that is none, or outside of its bounds."""
     text = values.get(name, "").strip()
     if not text:
         return default
@@ -175,7 +191,8 @@ def _number(values: Mapping[str, str], name: str, default: int, *, low: int, hig
     return number
 
 
-def _switch(values: Mapping[str, str], name: str) -> bool:
+def switch(values: Mapping[str, str], name: str) -> bool:
+    """Whether a variable says yes."""
     return values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -194,24 +211,24 @@ def _version_header(environ: Mapping[str, str]) -> str:
 
 def _departures(values: Mapping[str, str]) -> Departures:
     return Departures(
-        encode_numpy=_switch(values, "MODELCRATE_ENCODE_NUMPY"),
-        bad_input_is_400=_switch(values, "MODELCRATE_BAD_INPUT_IS_400"),
-        probes=_switch(values, "MODELCRATE_PROBES"),
-        max_body_bytes=_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
+        encode_numpy=switch(values, "MODELCRATE_ENCODE_NUMPY"),
+        bad_input_is_400=switch(values, "MODELCRATE_BAD_INPUT_IS_400"),
+        probes=switch(values, "MODELCRATE_PROBES"),
+        max_body_bytes=whole_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
     )
 
 
 def _process(environ: Mapping[str, str]) -> Process:
     # the original's command line sets both ports anew, whatever the environment says; so does ours (see `arguments`)
     separate = environ.get("SEPERATE_HEALTH_ENDPOINT") == "true"
-    port = _number(environ, "SERVER_PORT", DEFAULT_PORT, low=1, high=65535)
-    health = _number(environ, "HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65535) if separate else port
+    port = whole_number(environ, "SERVER_PORT", DEFAULT_PORT, low=1, high=65535)
+    health = whole_number(environ, "HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65535) if separate else port
     return Process(
         host=environ.get("MODELCRATE_HOST", "") or DEFAULT_HOST,
         port=port,
         health_port=None if health == port else health,
-        workers=_number(environ, "WORKER_COUNT", 1, low=1),
-        worker_timeout=_number(environ, "WORKER_TIMEOUT", 300, low=0),
-        client_timeout=_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
+        workers=whole_number(environ, "WORKER_COUNT", 1, low=1),
+        worker_timeout=whole_number(environ, "WORKER_TIMEOUT", 300, low=0),
+        client_timeout=whole_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
         preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
     )
