@@ -1,4 +1,4 @@
-"""The environments of the differential test: the original server's, and one with its libraries but without itself."""
+"""The environments of the differential tests: the original server's, and one with its libraries but without itself."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def environment(name: str, *packages: str) -> str:
         return str(python)
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
-        pytest.skip("uv is missing, which installs the original inference server")
+        pytest.skip(f"uv is missing, which installs the packages of {name}")
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
         [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            pytest.skip(f"the original inference server can't be installed: {done.stderr.strip()[-300:]}")
+            pytest.skip(f"the packages of {name} can't be installed: {done.stderr.strip()[-300:]}")
     ready.write_text("\n".join(packages))
     return str(python)
 
