@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelcrate.conformance import Target, check
-from support.peers import OURS, mlflow, mlserver, numpy_python
+from support.peers import OURS, interpreter, mlflow, mlserver
 from support.platforms import serving
 from support.serving import Answer, Ask, Server
 
@@ -33,7 +33,7 @@ QUICK = settings(
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("ours"), OURS, python=numpy_python()) as server:
+    with serving(tmp_path_factory.mktemp("ours"), OURS, python=interpreter()) as server:
         yield server
 
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from support.azure import environment
 from support.serving import Ask, Server, free_port, started
 
-MLSERVER = ("mlserver==1.7.1", "numpy==2.4.6", "pandas==3.1.1")
-MLFLOW = (
+PACKAGES = (
+    "mlserver==1.7.1",
     "mlflow-skinny==3.17.2",
-    "fastapi==0.165.0",
-    "flask==3.1.3",
+    "gunicorn==27.0.1",
     "numpy==2.4.6",
+    "onnxruntime==1.32.0",
     "pandas==3.1.1",
-    "uvicorn==0.54.0",
+    "scikit-learn==1.9.1",
 )
+"""One environment for all of them, and for the models that our own server is given."""
 
 OURS = """
 import json
@@ -69,10 +70,15 @@ uvicorn.run(init(mlflow.pyfunc.load_model("model")), host="127.0.0.1", port=int(
 """
 
 
+def interpreter() -> str:
+    """The Python that has the packages."""
+    return environment("platforms", *PACKAGES)
+
+
 @contextmanager
 def mlserver(folder: Path) -> Iterator[Server]:
     """MLServer with the model `rows`, version 1."""
-    python = environment("mlserver", *MLSERVER)
+    python = interpreter()
     port = free_port()
     tensors = {
         "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}],
@@ -93,17 +99,12 @@ def mlserver(folder: Path) -> Iterator[Server]:
 @contextmanager
 def mlflow(folder: Path) -> Iterator[Server]:
     """MLflow's scoring server."""
-    python = environment("mlflow", *MLFLOW)
+    python = interpreter()
     port = free_port()
     (folder / "serve.py").write_text(_FLOW)
     with started([python, "serve.py", str(port)], port, {}, folder) as server:
         _await(server, "/ping")
         yield server
-
-
-def numpy_python() -> str:
-    """An interpreter that has numpy, for our own server."""
-    return environment("mlserver", *MLSERVER)
 
 
 def _await(server: Server, path: str) -> None:

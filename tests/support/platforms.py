@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,15 @@ PREDICTS: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
 
 @contextmanager
 def serving(
-    folder: Path, source: str, contracts: Sequence[str] = ALL, python: str = sys.executable
+    folder: Path,
+    source: str,
+    contracts: Sequence[str] = ALL,
+    python: str = sys.executable,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Our server with this script, on one port for all of these contracts."""
     script = folder / "score.py"
     script.write_text(source)
-    variables = {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows"}
+    variables = {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows", **(env or {})}
     with our_server(python, script, folder, variables) as server:
         yield server
