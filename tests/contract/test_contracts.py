@@ -12,13 +12,13 @@ from dataclasses import replace
 import pytest
 
 from modelcrate.conformance import Target, check
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.serving import Contract, contract, contracts, promise
 from modelcrate_layers.serving.modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
-from support.serving import Ask, Server
+from support.serving import Ask, Server, free_port
 
 
 @pytest.fixture(params=sorted(contracts()))
@@ -174,3 +174,20 @@ def test_what_lacks_is_said_and_not_counted(target: Target) -> None:
 
 def test_what_answers_is_recognised(target: Target) -> None:
     assert {verdict.contract for verdict in check(target)} == set(ALL)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://127.0.0.1", "http://", "http://a:b@127.0.0.1", "http://x:port", "http://x/?a=b", "http://x\n"]
+)
+def test_what_is_no_address_of_a_server_is_refused(url: str) -> None:
+    with pytest.raises(UserError, match="URL"):
+        check(Target(url))
+
+
+def test_where_nobody_answers_or_nothing_is_recognised_it_says_so(others: dict[str, Server]) -> None:
+    with pytest.raises(RegistryError, match="no server answers"):
+        check(Target(f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(RegistryError, match="no contract is recognised"):
+        check(Target(f"http://127.0.0.1:{others['vertex'].port}/below"))
+    with pytest.raises(UserError, match="unknown contract 'oips'"):
+        check(Target(f"http://127.0.0.1:{others['vertex'].port}"), ["oips"])

@@ -20,12 +20,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.project import values
 from modelcrate_layers.content import Platform
-from modelcrate_layers.serving import contracts
+from modelcrate_layers.serving import contract_names
 
 OURS = "modelcrate"
 """The type of the errors whose message is already in our words; the context may have a `hint`."""
 
-CONTRACTS = tuple(contracts())
+CONTRACTS = contract_names()
 """The platforms that an image can serve."""
 
 MAX_TEXT = 4096

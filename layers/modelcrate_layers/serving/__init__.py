@@ -62,21 +62,26 @@ class Promise:
 
 def contracts() -> Mapping[str, Contract]:
     """All contracts by name."""
-    return {name: _contract(platform) for name, platform in _platforms().items()}
+    return {name: contract(name) for name in contract_names()}
+
+
+def contract_names() -> tuple[str, ...]:
+    """The names of all contracts, by their files."""
+    from modelcrate_layers.serving.modelcrate_server import platforms
+
+    return tuple(platforms.names())
 
 
 def contract(name: str) -> Contract:
     """The contract of this name; `UserError` when there is none."""
-    known = contracts()
-    if name not in known:
-        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(known)}")
-    return known[name]
+    return _contract(_platform(name))
 
 
 def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     """What an image with these contracts promises, served by one process."""
-    kept = tuple(contract(name) for name in names)
-    programs = sorted({platform.program for name, platform in _platforms().items() if name in names} - {""})
+    platforms = [_platform(name) for name in names]
+    kept = tuple(map(_contract, platforms))
+    programs = sorted({each.program for each in platforms} - {""})
     env = {
         "AML_APP_ROOT": APP_ROOT,
         "PYTHONDONTWRITEBYTECODE": "1",  # the root file system may be read-only, and a layer holds no bytecode
@@ -97,10 +102,13 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     )
 
 
-def _platforms() -> Mapping[str, Platform]:
-    from modelcrate_layers.serving.modelcrate_server.platforms import platforms
+def _platform(name: str) -> Platform:
+    """Late and one by one: a file has all that serving its platform takes, and starting is to be quick."""
+    from modelcrate_layers.serving.modelcrate_server import platforms
 
-    return platforms()
+    if name not in platforms.names():
+        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(platforms.names())}")
+    return platforms.platform(name)
 
 
 def _contract(platform: Platform) -> Contract:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers.serving.modelcrate_server.arguments import environment_of
-from modelcrate_layers.serving.modelcrate_server.settings import Process, SettingsError, read_settings
+from modelcrate_layers.serving.modelcrate_server.settings import Process, read_settings
+from modelcrate_layers.serving.modelcrate_server.variables import SettingsError
 
 
 def test_defaults(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from .arguments import environment_of
 from .listening import mention_ignored, mounted_model, ports
 from .logs import set_up_logs
 from .platforms import VARIABLE, chosen
-from .settings import Settings, SettingsError, read_settings
+from .settings import Settings, read_settings
 from .startup import BOOT_FAILED, start_app
+from .variables import SettingsError
 
 _log = logging.getLogger("azmlinfsrv")
 

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import raw_http
 from .inputs import ObjectInput, RawInput, Reader, TextInput
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 _log = logging.getLogger("azmlinfsrv.user_script")
 MODULE_NAME = "entry_module"

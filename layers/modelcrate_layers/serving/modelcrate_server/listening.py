@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from .platforms import Platform
-from .settings import Process, whole_number
+from .settings import Process
+from .variables import whole_number
 
 _log = logging.getLogger("azmlinfsrv")
 

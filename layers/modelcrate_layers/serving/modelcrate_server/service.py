@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .blame import raised_while_converting
 from .data import Data
 from .deadline import Stopwatch, deadline
-from .entry import Entry
 from .inputs import RawInput
 from .request import AMLRequest, HttpError
 from .response import Response, adopted
-from .settings import Settings
-from .swagger import Documents
+
+if TYPE_CHECKING:  # the builder reads what platforms promise, and starts sooner without these
+    from .entry import Entry
+    from .settings import Settings
+    from .swagger import Documents
 
 _log = logging.getLogger("azmlinfsrv")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import VERSION
+from .variables import SettingsError, switch, whole_number
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104  # a container's platform reaches it from outside, which is what it is for
 DEFAULT_PORT = 5001
@@ -40,10 +41,6 @@ FILE_KEYS = frozenset(
     }
 )
 """What a config file may set. The rest shapes the process, and is read from the environment only."""
-
-
-class SettingsError(Exception):
-    """A variable or the config file is wrong; the text names it. The server exits with code 3."""
 
 
 @dataclass(frozen=True)
@@ -175,25 +172,6 @@ def _read_config_file(path: str | None) -> tuple[dict[str, str], tuple[str, ...]
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def whole_number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
-    """The number that a variable holds; `SettingsError` for one that is none, or outside of its bounds."""
-    text = values.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, which is not a whole number") from None
-    if number < low or (high is not None and number > high):
-        raise SettingsError(f"{name} is {number}; it must be at least {low}" + (f" and at most {high}" if high else ""))
-    return number
-
-
-def switch(values: Mapping[str, str], name: str) -> bool:
-    """Whether a variable says yes."""
-    return values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
 def _log_level(values: Mapping[str, str]) -> str:

@@ -86,12 +86,23 @@ class Platform:
 
 def platforms() -> dict[str, Platform]:
     """All platforms by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}").PLATFORM for name in names}
+    return {name: platform(name) for name in names()}
+
+
+def names() -> list[str]:
+    """The names of all platforms, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def platform(name: str) -> Platform:
+    """The platform of this name. KeyError where there is none."""
+    if name not in names():
+        raise KeyError(name)
+    found: Platform = importlib.import_module(f"{__name__}.{name}").PLATFORM
+    return found
 
 
 def chosen(environ: Mapping[str, str]) -> tuple[Platform, ...]:
     """The platforms that this environment asks for, in its order. KeyError with the name of one that there isn't."""
-    known = platforms()
-    names = [name.strip() for name in environ.get(VARIABLE, "").split(",") if name.strip()] or [DEFAULT]
-    return tuple(known[name] for name in names)
+    wanted = [name.strip() for name in environ.get(VARIABLE, "").split(",") if name.strip()] or [DEFAULT]
+    return tuple(map(platform, wanted))

@@ -17,8 +17,8 @@ from ..request_ids import read_ids
 from ..response import JSON, AMLResponse, Response, adopted, error
 from ..results import encode
 from ..service import SERVER_FAILED, ScriptFailedError, Service
-from ..settings import switch
 from ..swagger import NoSuchVersionError
+from ..variables import switch
 from . import Check, Handler, Platform, Route
 
 _log = logging.getLogger("azmlinfsrv")
