@@ -18,8 +18,11 @@ LIBRARIES = ("gunicorn==27.0.1", "numpy==2.4.6", "pandas==3.1.1")
 ORIGINAL = ("azureml-inference-server-http==1.5.1", "inference-schema==1.8")
 
 
-def environment(name: str, *packages: str) -> str:
-    """The interpreter of a cached environment with these packages; skips the test when they can't be installed."""
+def environment(name: str, *packages: str, compiled: bool = True) -> str:
+    """The interpreter of a cached environment with these packages; skips the test when they can't be installed.
+
+    Compiling pays where servers start often, and not for large packages of which each starts once.
+    """
     cache = Path(os.environ.get("MODELCRATE_TEST_CACHE") or Path.home() / ".cache/modelcrate-tests")
     folder = cache / f"{name}-py{sys.version_info[0]}{sys.version_info[1]}"
     python, ready = folder / "bin/python", folder / "ready"
@@ -28,9 +31,10 @@ def environment(name: str, *packages: str) -> str:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         pytest.skip(f"uv is missing, which installs the packages of {name}")
+    bytecode = ["--compile-bytecode"] if compiled else []
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages],
+        [uv, "pip", "install", "--quiet", *bytecode, "--python", str(python), *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

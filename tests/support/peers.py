@@ -72,7 +72,7 @@ uvicorn.run(init(mlflow.pyfunc.load_model("model")), host="127.0.0.1", port=int(
 
 def interpreter() -> str:
     """The Python that has the packages."""
-    return environment("platforms", *PACKAGES)
+    return environment("platforms", *PACKAGES, compiled=False)
 
 
 @contextmanager

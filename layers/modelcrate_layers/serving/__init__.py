@@ -37,7 +37,6 @@ class Contract:
     """What one platform expects: where the container listens, what it answers, and what says that it is well."""
 
     name: str
-    title: str
     port: int
     health: Route
     routes: tuple[Route, ...]
@@ -115,7 +114,7 @@ def _contract(platform: Platform) -> Contract:
     """The platform's answers as they are where its variables say nothing else."""
     pairs = ((method, route.path) for route in platform.routes({}) for method in route.methods)
     routes = tuple(Route(method, path) for method, path in pairs if method in ("GET", "POST"))
-    return Contract(platform.name, platform.title, platform.port, Route("GET", platform.health), routes)
+    return Contract(platform.name, platform.port, Route("GET", platform.health), routes)
 
 
 @cache

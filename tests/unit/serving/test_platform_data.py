@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,23 @@ def test_tensors_are_nested_by_their_shape() -> None:
         tensor(data=[1, 2, 3, "4"]),
         tensor(datatype="INT8", data=[1, 2, 3, 128]),
         tensor(datatype="BOOL"),
+        tensor(datatype="BYTES"),
+        tensor(datatype="UINT64", data=[1, 2, 3, True]),
+        tensor(data=[1, 2, 3, 10**400]),
+        tensor(datatype="INT64", data=[1, 2, 3, 4.0]),
+        tensor(datatype="BOOL", data=[True, False, True, None]),
     ],
 )
 def test_a_tensor_that_contradicts_itself_is_refused(wrong: object) -> None:
     with pytest.raises(HttpError) as refused:
         values_of(wrong)
     assert refused.value.status == 400
+
+
+def test_a_million_elements_take_no_time_worth_mentioning() -> None:
+    begun = time.process_time()
+    values_of(tensor(shape=[1000, 1000], data=[1.5] * 1_000_000))
+    assert time.process_time() - begun < 2
 
 
 def test_nesting_without_end_is_refused() -> None:

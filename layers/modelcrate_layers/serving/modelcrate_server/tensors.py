@@ -39,7 +39,7 @@ def values_of(tensor: object) -> tuple[str, list[Any]]:
     flat = list(_elements(tensor["data"]))
     if len(flat) != math.prod(shape):
         raise HttpError(400, f"The input {name!r} has {len(flat)} elements, and its shape is {shape}")
-    return name, _nested([_element(each, datatype, name) for each in flat], shape)
+    return name, _nested(_checked(flat, datatype, name), shape)
 
 
 def data_of(tensors: object, parameters: object) -> Data:
@@ -118,18 +118,21 @@ def _nested(flat: list[Any], shape: Sequence[int]) -> list[Any]:
     return flat
 
 
-def _element(value: Any, datatype: str, name: str) -> Any:
-    """A single element, checked; numbers of a float type become floats."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if datatype in _FLOATS and number:
-        return float(value)
-    if datatype in _INTEGERS and type(value) is int and _INTEGERS[datatype][0] <= value <= _INTEGERS[datatype][1]:
-        return value
-    if datatype == "BOOL" and isinstance(value, bool):
-        return value
-    if datatype == "BYTES" and isinstance(value, str):
-        return value
-    raise HttpError(400, f"The input {name!r} has an element that is no {datatype}: {json.dumps(value)[:80]}")
+def _checked(flat: list[Any], datatype: str, name: str) -> list[Any]:
+    """The elements, all of which are of this datatype; numbers of a float type become floats."""
+    kinds = set(map(type, flat))
+    try:
+        if datatype in _FLOATS and kinds <= {int, float}:
+            return list(map(float, flat))
+    except OverflowError:
+        raise HttpError(400, f"The input {name!r} has an element that is no {datatype}: it is too large") from None
+    if datatype in _INTEGERS and kinds <= {int}:
+        low, high = _INTEGERS[datatype]
+        if not flat or (min(flat) >= low and max(flat) <= high):
+            return flat
+    elif kinds <= {{"BOOL": bool, "BYTES": str}.get(datatype, type(None))} - {type(None)}:
+        return flat
+    raise HttpError(400, f"The input {name!r} has an element that is no {datatype}")
 
 
 def described(declared: object) -> list[Mapping[str, Any]]:

@@ -59,7 +59,6 @@ class Platform:
     """One platform's protocol. Routes depend on the environment, for some platforms choose them there."""
 
     name: str
-    title: str
     port: int
     port_variables: tuple[str, ...]
     """What moves the port; the first that is set does."""

@@ -116,7 +116,6 @@ def _body(instances: list[Any]) -> bytes:
 
 PLATFORM = Platform(
     name="azureml",
-    title="Azure Machine Learning",
     port=5001,
     port_variables=("SERVER_PORT",),
     health="/",

@@ -9,7 +9,7 @@ from typing import Any
 from ..envelopes import instances_of, json_object
 from ..predictions import predictions
 from ..request import AMLRequest, HttpError
-from ..response import JSON, Response
+from ..response import JSON, Response, error_object
 from ..service import Service, scored
 from . import Check, Platform, Route
 
@@ -43,10 +43,6 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     ]
 
 
-def _error(status: int, message: str) -> Response:
-    return Response(json.dumps({"error": message}), status, JSON)
-
-
 def _body(instances: list[Any]) -> bytes:
     return json.dumps({"instances": instances}).encode()
 
@@ -55,12 +51,11 @@ _PREDICT = "/v1/models/{model}:predict"
 
 PLATFORM = Platform(
     name="kserve",
-    title="KServe V1",
     port=8080,
     port_variables=("PORT",),
     health="/v1/models",
     routes=_routes,
-    error=_error,
+    error=error_object,
     model_folder="/mnt/models",
     lists_models="/v1/models",
     checks=(

@@ -100,7 +100,6 @@ _REFUSED = ("error_code", "message")
 
 PLATFORM = Platform(
     name="mlflow",
-    title="MLflow",
     port=8080,
     port_variables=("PORT",),
     health="/ping",

@@ -14,7 +14,7 @@ from ..data import Data
 from ..envelopes import json_object
 from ..predictions import unwrapped
 from ..request import AMLRequest, HttpError
-from ..response import JSON, Response
+from ..response import JSON, Response, error_object
 from ..service import Service, scored
 from ..signature import signature
 from ..tensors import data_of, tensor_of
@@ -52,11 +52,16 @@ def _metadata(service: Service, request: AMLRequest, names: Mapping[str, str]) -
 def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     if request.headers.get("Inference-Header-Content-Length") is not None:
         raise HttpError(400, "Binary tensors are not supported; send the data as JSON")
-    result = service.predict(_data, request)
+    document: dict[str, Any] = {}
+
+    def read(request: AMLRequest) -> Data:
+        document.update(json_object(request, strict=True))
+        return _data(document)
+
+    result = service.predict(read, request)
     own = scored(result)
     if own is not None:
         return own
-    document = json_object(request, strict=True)
     asked = document.get("id")
     outputs = _wanted(document.get("outputs"), _outputs(_named(result), signature(service.entry)[1]))
     model = service.settings.model
@@ -64,8 +69,7 @@ def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
     return _said({**told, "outputs": outputs})
 
 
-def _data(request: AMLRequest) -> Data:
-    document = json_object(request, strict=True)
+def _data(document: Mapping[str, Any]) -> Data:
     if document.get("id") is not None and not isinstance(document["id"], str):
         raise HttpError(400, "The id should be a text")
     return data_of(document.get("inputs"), document.get("parameters"))
@@ -132,10 +136,6 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     return out
 
 
-def _error(status: int, message: str) -> Response:
-    return Response(json.dumps({"error": message}), status, JSON)
-
-
 def _body(instances: list[Any]) -> bytes:
     return json.dumps({"id": "check", "inputs": [tensor_of("input-0", instances)]}).encode()
 
@@ -146,12 +146,11 @@ _BAD = b'{"inputs": [{"name": "x", "datatype": "%s", "shape": %s, "data": [1, 2,
 
 PLATFORM = Platform(
     name="oip",
-    title="the Open Inference Protocol",
     port=8080,
     port_variables=("PORT",),
     health="/v2/health/ready",
     routes=_routes,
-    error=_error,
+    error=error_object,
     model_folder="/mnt/models",
     lists_models="/v2/repository/index",
     checks=(

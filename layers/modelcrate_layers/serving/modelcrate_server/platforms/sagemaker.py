@@ -59,7 +59,6 @@ def _body(instances: list[Any]) -> bytes:
 
 PLATFORM = Platform(
     name="sagemaker",
-    title="Amazon SageMaker",
     port=8080,
     port_variables=("SAGEMAKER_BIND_TO_PORT",),
     health="/ping",

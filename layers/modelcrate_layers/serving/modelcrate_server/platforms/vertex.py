@@ -9,7 +9,7 @@ from typing import Any
 from ..envelopes import instances_of, json_object
 from ..predictions import predictions
 from ..request import AMLRequest
-from ..response import JSON, Response
+from ..response import JSON, Response, error_object
 from ..service import Service, scored
 from . import Check, Platform, Route
 
@@ -29,22 +29,17 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     return [Route(("GET", "HEAD"), health, _health), Route(("POST",), predict, _predict, logged=True)]
 
 
-def _error(status: int, message: str) -> Response:
-    return Response(json.dumps({"error": message}), status, JSON)
-
-
 def _body(instances: list[Any]) -> bytes:
     return json.dumps({"instances": instances}).encode()
 
 
 PLATFORM = Platform(
     name="vertex",
-    title="Vertex AI",
     port=8080,
     port_variables=("AIP_HTTP_PORT",),
     health="/health",
     routes=_routes,
-    error=_error,
+    error=error_object,
     ignored=(("AIP_STORAGE_URI", "the model is in the image; nothing is fetched from a bucket"),),
     checks=(
         Check("it is healthy within ten seconds", "GET", "/health", seconds=10.0),
