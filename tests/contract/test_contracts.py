@@ -5,20 +5,24 @@ from __future__ import annotations
 import ast
 import json
 import pkgutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from modelcrate.cli import main
 from modelcrate.conformance import Target, check
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.listing import Listing
-from modelcrate_layers.serving import Contract, contract, contracts, promise
+from modelcrate_layers.serving import Contract, Route, contract, contracts, promise
 from modelcrate_layers.serving.modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
 from support.serving import Ask, Server, free_port
+from support.wsgi import app_of
 
 
 @pytest.fixture(params=sorted(contracts()))
@@ -191,3 +195,55 @@ def test_where_nobody_answers_or_nothing_is_recognised_it_says_so(others: dict[s
         check(Target(f"http://127.0.0.1:{others['vertex'].port}/below"))
     with pytest.raises(UserError, match="unknown contract 'oips'"):
         check(Target(f"http://127.0.0.1:{others['vertex'].port}"), ["oips"])
+
+
+TOY = """
+from modelcrate_layers.serving.modelcrate_server.response import Response, error
+from modelcrate_layers.serving.modelcrate_server.platforms import Check, Platform, Route
+
+def answer(service, request, names):
+    return Response(f"toy {names['what']}")
+
+PLATFORM = Platform(
+    name="toy",
+    port=7777,
+    port_variables=(),
+    health="/toy/health",
+    routes=lambda environ: [Route(("GET",), "/toy/{what}", answer)],
+    error=error,
+    checks=(Check("it is well", "GET", "/toy/health"),),
+)
+"""
+
+
+def test_adding_a_contract_takes_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(platforms, "__path__", [*platforms.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{platforms.__name__}.toy", raising=False)
+    assert set(contracts()) == {*ALL, "toy"}
+    assert contract("toy").routes == (Route("GET", "/toy/{what}"),)
+    assert promise(["azureml", "toy"]).ports == (5001, 7777)
+    ask = app_of(tmp_path, MODELCRATE_CONTRACTS="azureml,toy")
+    assert ask("GET", "/toy/story").body == b"toy story"
+    monkeypatch.undo()
+    sys.modules.pop(f"{platforms.__name__}.toy", None)
+
+
+@pytest.mark.parametrize("words", [["--timeout", "0"], ["--timeout", "nan"], ["--instances", "{}"], ["--offline"]])
+def test_wrong_words_of_the_check_are_refused(
+    words: list[str], others: dict[str, Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["contract", "check", f"http://127.0.0.1:{others['vertex'].port}", *words]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_table_tells_each_request(others: dict[str, Server], capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{others['vertex'].port}"
+    assert main(["contract", "check", url, "--instances", "[[1, 2]]"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["CONTRACT", "ROUTE", "WHAT", "EXPECTED", "CAME", "OK"]
+    assert len(lines) == 1 + len(platforms.platforms()["vertex"].checks)
+    assert all(line.endswith("ok") for line in lines[1:])
+    assert main(["contract", "check", url, "--contract", "mlflow"]) == 5
+    assert "404, another status" in capsys.readouterr().out

@@ -12,6 +12,9 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import table
 from modelcrate_layers.errors import IntegrityError, UserError
 
+LONGEST = 3600
+"""Seconds that one answer may be waited for."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentParser]:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -43,6 +46,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if args.offline:
         raise UserError("contract check asks a server, and --offline forbids it")
+    if not 0 < args.timeout <= LONGEST:
+        raise UserError(f"not a time to wait: {args.timeout:g} seconds", hint=f"expected up to {LONGEST}")
     verdicts = check(Target(args.url, args.model, _instances(args.instances), args.timeout), args.contract)
     words = {True: "ok", False: "WRONG", None: "-"}
     rows = [(each.contract, each.route, each.what, each.expected, each.came, words[each.ok]) for each in verdicts]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..cors import Origins
@@ -24,6 +25,7 @@ from . import Check, Handler, Platform, Route
 _log = logging.getLogger("azmlinfsrv")
 _Answer = Callable[[Service, AMLRequest], Response]
 READ = ("GET", "HEAD")
+_origins = lru_cache(Origins)
 
 
 def _healthy(service: Service, request: AMLRequest) -> Response:
@@ -82,7 +84,7 @@ def _dressed(answer: _Answer) -> Handler:
         if "TraceId" in request.headers:
             response.headers.add("TraceId", request.headers["TraceId"])
         if service.settings.cors_origins:
-            Origins(service.settings.cors_origins).write(request, response)
+            _origins(service.settings.cors_origins).write(request, response)
         return response
 
     return dressed
