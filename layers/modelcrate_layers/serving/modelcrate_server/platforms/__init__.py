@@ -11,13 +11,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..request import AMLRequest
-from ..response import Response
-from ..service import Service
+if TYPE_CHECKING:  # the names of the platforms are asked for by those who start quickly
+    from ..request import AMLRequest
+    from ..response import Response
+    from ..service import Service
 
-Handler = Callable[[Service, AMLRequest, Mapping[str, str]], Response]
+Handler = Callable[["Service", "AMLRequest", Mapping[str, str]], "Response"]
 """Answers a request; the mapping has what stands in the place of the path's names. `HttpError` for what is to be refused."""
 
 DEFAULT = "azureml"
