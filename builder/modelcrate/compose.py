@@ -22,7 +22,7 @@ from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, mode
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
-from modelcrate_layers.serving import Contract, contract
+from modelcrate_layers.serving import DEFAULT, Promise, promise
 from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.venv import PREFIX
 
@@ -64,15 +64,15 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
     return Files(layers, pins, EntryLayer(_script_name(project, entry), sources, served.files))
 
 
-def serving(project: Project) -> Contract | None:
-    """What the image promises to its platform; nothing, where it starts nothing."""
+def serving(project: Project) -> Promise | None:
+    """What the image promises to its platforms; nothing, where it starts nothing."""
     if project.entry is None:
         return None
-    ours = contract("azureml")
+    ours = promise(project.contracts)
     return ours if project.server == "modelcrate" else _original(ours, _script_name(project, project.entry))
 
 
-def _original(ours: Contract, script: str) -> Contract:
+def _original(ours: Promise, script: str) -> Promise:
     """The same, kept by Microsoft's own server: a wheel of the image, which takes its script as an argument."""
     env = tuple((name, value) for name, value in ours.env if name != "PYTHONPATH")
     return replace(ours, env=env, argv=(f"{PREFIX}/bin/azmlinfsrv", "--entry_script", script), files=())
@@ -104,9 +104,10 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     if served is None:
         return RunSpec(env=dict(project.env), user=project.user, labels=project.labels)
     base = environment(resolved.below.config)
-    paths = [f"{PREFIX}/bin", base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
-    env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project), **project.env}
-    return RunSpec(served.argv, env, (served.port,), project.user, served.working_dir, project.labels, "SIGTERM")
+    paths = [f"{PREFIX}/bin", *served.path, base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
+    env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project)}
+    env |= {**_named(project), **project.env}
+    return RunSpec(served.argv, env, served.ports, project.user, served.working_dir, project.labels, "SIGTERM")
 
 
 def _azure(project: Project) -> dict[str, str]:
@@ -120,6 +121,15 @@ def _azure(project: Project) -> dict[str, str]:
         if source:
             out["AZUREML_SOURCE_DIRECTORY"] = source
     return out
+
+
+def _named(project: Project) -> dict[str, str]:
+    """What the model is called by protocols that name one: as the only model, else as the project. Azure's doesn't."""
+    if project.contracts == (DEFAULT,):
+        return {}
+    one = project.models[0] if len(project.models) == 1 else None
+    name, version = (one.name, one.version) if one else (project.name, 1)
+    return {"MODELCRATE_MODEL_NAME": name, "MODELCRATE_MODEL_VERSION": str(version)}
 
 
 def _script_name(project: Project, entry: ProjectEntry) -> str:

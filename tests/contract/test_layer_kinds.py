@@ -23,7 +23,7 @@ from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.listing import list_inside, list_path
 from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.serving import contract
+from modelcrate_layers.serving import promise
 from modelcrate_layers.tree import Tree
 from support.conda import greeting, keep_conda, native
 from support.debian_mirror import ROOTS
@@ -49,7 +49,7 @@ def conda(place: Path) -> LayerKind:
 
 
 def entry(place: Path) -> LayerKind:
-    return EntryLayer("src/score.py", list_inside(files(place), b"var/azureml-app/src"), contract("azureml").files)
+    return EntryLayer("src/score.py", list_inside(files(place), b"var/azureml-app/src"), promise().files)
 
 
 def model(place: Path) -> LayerKind:

@@ -23,7 +23,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "requests": ("modelcrate.registry",),
     "urllib3": ("modelcrate.registry",),
     "oras": ("modelcrate.registry",),
-    "http.client": ("modelcrate.registry", "modelcrate.run.ready"),
+    "http.client": ("modelcrate.registry", "modelcrate.run.ready", "modelcrate.conformance"),  # and who asks containers
     "random": ("modelcrate.registry.retry",),
     "yaml": ("modelcrate.project",),
     "pydantic": ("modelcrate.project",),

@@ -18,6 +18,8 @@ from support.tools import call, need, skopeo
 pytestmark = pytest.mark.interop
 
 SCORE = "http://127.0.0.1:5001/score"
+INVOCATIONS = "http://127.0.0.1:8080/invocations"
+SAGEMAKER = ("--env", "MODELCRATE_CONTRACTS=azureml,sagemaker")  # which starts `docker run IMAGE serve`
 Load = Callable[[Path], str]
 ARTICLE = [6783.288837469616, 4073.0497773702928]
 
@@ -114,8 +116,9 @@ def test_docker_runs_the_demo_read_only_as_anybody_without_rights(
 ) -> None:
     dockerd_loads(demo.docker_archive)
     strict = ("--read-only", "--tmpfs", "/tmp", "--user", "123456:0", "--cap-drop", "ALL")
-    container = dockerd("run", "--detach", "--network", "host", *strict, NAME).strip()
+    container = dockerd("run", "--detach", "--network", "host", *strict, *SAGEMAKER, NAME, "serve").strip()
     assert json.loads(dockerd.network.post(SCORE, REQUEST)) == pytest.approx(ARTICLE, rel=1e-9)
+    assert json.loads(dockerd.network.post(INVOCATIONS, REQUEST)) == pytest.approx(ARTICLE, rel=1e-9)
     dockerd("rm", "--force", container)
 
 

@@ -28,6 +28,7 @@ KEYS = [
     "env",
     "user",
     "codec",
+    "contracts",
     "created",
     "gates",
     "unsafe-pickle",
@@ -48,11 +49,13 @@ PLAIN = [
     "a/b.pkl",
     "score.py",
     "gzip",
+    "oip",
     "linux/arm64",
     "../x",
     "0x1f",
     "''",
 ]
+parse_project(b"name: x\nbase: scratch\n")  # what is loaded late takes longer than one example may
 
 
 @cache

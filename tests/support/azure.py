@@ -1,4 +1,4 @@
-"""The environments of the differential test: the original server's, and one with its libraries but without itself."""
+"""The environments of the differential tests: the original server's, and one with its libraries but without itself."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ LIBRARIES = ("gunicorn==27.0.1", "numpy==2.4.6", "pandas==3.1.1")
 ORIGINAL = ("azureml-inference-server-http==1.5.1", "inference-schema==1.8")
 
 
-def environment(name: str, *packages: str) -> str:
-    """The interpreter of a cached environment with these packages; skips the test when they can't be installed."""
+def environment(name: str, *packages: str, compiled: bool = True) -> str:
+    """The interpreter of a cached environment with these packages; skips the test when they can't be installed.
+
+    Compiling pays where servers start often, and not for large packages of which each starts once.
+    """
     cache = Path(os.environ.get("MODELCRATE_TEST_CACHE") or Path.home() / ".cache/modelcrate-tests")
     folder = cache / f"{name}-py{sys.version_info[0]}{sys.version_info[1]}"
     python, ready = folder / "bin/python", folder / "ready"
@@ -27,14 +30,15 @@ def environment(name: str, *packages: str) -> str:
         return str(python)
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
-        pytest.skip("uv is missing, which installs the original inference server")
+        pytest.skip(f"uv is missing, which installs the packages of {name}")
+    bytecode = ["--compile-bytecode"] if compiled else []
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages],
+        [uv, "pip", "install", "--quiet", *bytecode, "--python", str(python), *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            pytest.skip(f"the original inference server can't be installed: {done.stderr.strip()[-300:]}")
+            pytest.skip(f"the packages of {name} can't be installed: {done.stderr.strip()[-300:]}")
     ready.write_text("\n".join(packages))
     return str(python)
 

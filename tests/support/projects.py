@@ -11,6 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from modelcrate.project import values
+from modelcrate.project.grammar import CONTRACTS
 from modelcrate_layers.content import Platform
 
 _words = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
@@ -102,6 +103,7 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
             st.lists(st.just(Path("keys/model.pub")), max_size=1).map(tuple),
         ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
+        contracts=st.lists(st.sampled_from(CONTRACTS), min_size=1, max_size=3, unique=True).map(tuple),
         workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),
         created=st.none()
         | st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)).map(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate_layers.serving.azureml import CONTRACT, SERVER_ROOT
+from modelcrate_layers.serving import SERVER_ROOT, promise
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "fixtures/entry_scripts"
@@ -124,17 +124,18 @@ def our_server(
 ) -> Iterator[Server]:
     """modelcrate's server, as an image starts it but on loopback."""
     port = free_port()
-    for name, data in CONTRACT.files:
+    promised = promise()
+    for name, data in promised.files:
         file = folder / "image" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
     ours = {
-        **{name: value for name, value in CONTRACT.env if name != "PYTHONPATH"},
+        **{name: value for name, value in promised.env if name != "PYTHONPATH"},
         "MODELCRATE_HOST": "127.0.0.1",
         "PYTHONPATH": str(folder / "image" / SERVER_ROOT),
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(script),
     }
-    command = [python, *CONTRACT.argv[1:], "--port", str(port), *options]
+    command = [python, *promised.argv[1:], "--port", str(port), *options]
     with started(command, port, {**ours, **(env or {})}, folder) as server:
         yield server

@@ -9,6 +9,8 @@ from typing import Any
 
 from modelcrate_layers.serving.modelcrate_server.app import ScoringApp
 from modelcrate_layers.serving.modelcrate_server.entry import Entry, load_entry
+from modelcrate_layers.serving.modelcrate_server.platforms import chosen
+from modelcrate_layers.serving.modelcrate_server.service import Service
 from modelcrate_layers.serving.modelcrate_server.settings import Settings, read_settings
 from modelcrate_layers.serving.modelcrate_server.swagger import write_documents
 from support.serving import Answer
@@ -64,7 +66,7 @@ def app_of(folder: Path, source: str = PLAIN, **env: str) -> Ask:
     settings = settings_for(folder, source, **env)
     entry = load_entry(settings)
     entry.init()
-    app = ScoringApp(entry, write_documents(entry.run, settings), settings)
+    app = ScoringApp(Service(entry, write_documents(entry.run, settings), settings), chosen(env))
 
     def ask(method: str = "POST", path: str = "/score", body: bytes | str = b"", **headers: str) -> Answer:
         return call(app, environ_of(method, path, body, headers))

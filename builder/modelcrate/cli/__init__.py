@@ -31,6 +31,7 @@ VERBS = {
     "stop": "stop a container",
     "kill": "end a container at once",
     "logs": "print a container's log",
+    "contract": "see whether a running container keeps to its platforms' protocols",
     "images": "list the images of the local store",
     "inspect": "show an image",
     "explain": "say which input decided each layer",

@@ -14,11 +14,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from modelcrate.project import values
 from modelcrate.project.grammar import (
+    CONTRACTS,
     AnyText,
     BaseWords,
     Channel,
     Codec,
     CondaSpec,
+    ContractName,
     EnvName,
     Gate,
     Inside,
@@ -45,6 +47,7 @@ from modelcrate.project.grammar import (
     User,
     refuse,
 )
+from modelcrate_layers.serving import DEFAULT
 
 TAGS = ("<text>", "<list>")
 """How pydantic's places name the two shapes of `requirements`; they are no keys of the file."""
@@ -205,6 +208,12 @@ class ProjectForm(Form):
         "modelcrate",
         description="Who answers requests: modelcrate's server (default), or azureml: Microsoft's azureml-inference-server-http.",
     )
+    contracts: list[ContractName] = Field(
+        default_factory=lambda: [DEFAULT],
+        description=f"Whose protocols the container speaks: {', '.join(CONTRACTS)}; default: {DEFAULT}.",
+        json_schema_extra={"default": [DEFAULT]},
+        min_length=1,
+    )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
     labels: dict[Label, AnyText] = Field({}, description="Labels of the image.")
     user: User = Field(values.DEFAULT_USER, description="Who runs in the container, uid[:gid]; default: 10001:0.")
@@ -266,11 +275,21 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     for key in ("mirror", "packages"):
         if getattr(base, key) and not debian:
             yield Breach(("base", key), f"'{key}' is for a Debian base only", f"this base is {base.origin}")
+    for place, name in enumerate(form.contracts):
+        if name in form.contracts[:place]:
+            yield Breach(("contracts", place), f"the contract {name} stands twice")
+    if "contracts" in given and "entry" not in given:
+        yield Breach(
+            ("contracts",), "contracts without an entry script", "nothing would serve them; add entry: score.py"
+        )
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
         yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
     if form.server == "azureml" and form.entry is None:
         yield Breach(("server",), "a server, and no entry script for it", "name one: entry: score.py")
+    if form.server == "azureml" and form.contracts != [DEFAULT]:
+        hint = "leave out contracts, or take server: modelcrate"
+        yield Breach(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
     yield from _model_breaches(form)
 
 
@@ -337,6 +356,7 @@ def value_of(form: ProjectForm) -> values.Project:
         gates=values.Gates(
             form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
         ),
+        contracts=tuple(form.contracts),
     )
 
 

@@ -5,6 +5,7 @@ Every scalar comes as text (see `document`). Imported late, by `form` only, beca
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,9 +20,13 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.project import values
 from modelcrate_layers.content import Platform
+from modelcrate_layers.serving import contract_names
 
 OURS = "modelcrate"
 """The type of the errors whose message is already in our words; the context may have a `hint`."""
+
+CONTRACTS = contract_names()
+"""The platforms that an image can serve."""
 
 MAX_TEXT = 4096
 """The longest text that has a grammar (a path, a URL, a name), in characters; plain texts such as env values may be longer."""
@@ -75,7 +80,9 @@ class Text:
         if len(text) > MAX_TEXT and (self.pattern or self.choices or self.check):
             raise refuse(f"a text of {len(text)} characters is not {self.expected}")
         if (self.pattern and not re.fullmatch(self.pattern, text)) or (self.choices and text not in self.choices):
-            raise refuse(f"{text if len(text) < 80 else text[:77] + '...'!r} is not {self.expected}")
+            near = next(iter(difflib.get_close_matches(text[:80].lower(), self.choices, 1, 0.5)), "")
+            hint = f"did you mean {near!r}?" if near else ""
+            raise refuse(f"{text if len(text) < 80 else text[:77] + '...'!r} is not {self.expected}", hint)
         return self.check(text, info) if self.check else text
 
 
@@ -275,5 +282,6 @@ Module = Annotated[
         types=("string",),
     ),
 ]
+ContractName = Annotated[str, Text(f"a contract: {', '.join(CONTRACTS)}", choices=CONTRACTS)]
 Codec = Annotated[values.Codec, _CODEC]
 OptionalCodec = Annotated[values.Codec | None, _CODEC]

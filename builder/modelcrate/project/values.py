@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelcrate_layers.content import Platform
+from modelcrate_layers.serving import DEFAULT
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""
@@ -241,6 +242,8 @@ class Project:
     """Where registered models are: a folder, or HOST/PREFIX of a registry."""
     gates: Gates = Gates()
     server: Server = "modelcrate"
+    contracts: tuple[str, ...] = (DEFAULT,)
+    """The platforms that the container serves, by name."""
 
 
 def model_name(path: Path) -> str:

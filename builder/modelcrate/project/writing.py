@@ -25,6 +25,7 @@ from modelcrate.project.values import (
     RegisteredModel,
     is_pylock,
 )
+from modelcrate_layers.serving import DEFAULT
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
 _NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
@@ -55,6 +56,8 @@ def _lines(project: Project) -> Iterator[str]:
         yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
     if project.server != "modelcrate":
         yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
+    if project.contracts != (DEFAULT,):
+        yield _noted(f"contracts: [{', '.join(project.contracts)}]", "whose protocols the container speaks")
     yield from _table("env", project.env)
     yield from _table("labels", project.labels)
     yield _noted(f"user: {scalar(project.user)}", "uid:gid; not root, and group 0 for OpenShift")

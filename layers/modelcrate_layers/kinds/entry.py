@@ -34,7 +34,7 @@ class EntryLayer:
         return None
 
     def tree(self) -> Tree:
-        server = [file(path.encode(), Bytes(data)) for path, data in self.server]
+        server = [file(path.encode(), Bytes(data), _mode(data)) for path, data in self.server]
         return Tree.of([*self.sources.entries, *server], [ROOT, PREFIX])
 
     def inputs(self) -> tuple[str, ...]:
@@ -44,3 +44,8 @@ class EntryLayer:
             return sources
         server = Digest.of(canonical_json([[path, Digest.of(data).hex] for path, data in self.server]))
         return (*sources, f"server {server.short}")
+
+
+def _mode(data: bytes) -> int:
+    """A program may be started."""
+    return 0o775 if data.startswith(b"#!") else 0o664

@@ -1,16 +1,27 @@
-"""Contracts: what an image promises to its platform.
+"""Contracts: what an image promises to its platforms, and what it takes to keep that.
 
-One file here is one contract; adding one takes no other change.
+The platforms themselves are files of the server that goes into images (`modelcrate_server.platforms`), since there they are served;
+adding one takes no other change.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+
+if TYPE_CHECKING:
+    from modelcrate_layers.serving.modelcrate_server.platforms import Platform
+
+APP_ROOT = "/var/azureml-app"
+SERVER_ROOT = "opt/modelcrate/server"
+PYTHON = "/opt/modelcrate/bin/python"
+DEFAULT = "azureml"
+"""The contract of an image whose project names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +34,99 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Where the container listens, what it answers, how it is started, and which files that takes.
-
-    `env` are pairs; a user's own variables come after them and win. `files` are names below the image's root, without a
-    leading slash, sorted, with their bytes.
-    """
+    """What one platform expects: where the container listens, what it answers, and what says that it is well."""
 
     name: str
     port: int
     health: Route
     routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """All that an image has to have for its contracts: ports, how it is started, and which files that takes.
+
+    `env` are pairs; a user's own variables come after them and win. `files` are names below the image's root, without a
+    leading slash, sorted, with their bytes; one that begins with #! is a program. `path` are folders of such programs.
+    """
+
+    contracts: tuple[Contract, ...]
+    ports: tuple[int, ...]
     env: tuple[tuple[str, str], ...]
     argv: tuple[str, ...]
     working_dir: str
     files: tuple[tuple[str, bytes], ...]
+    path: tuple[str, ...]
 
 
 def contracts() -> Mapping[str, Contract]:
-    """All contracts by name, found by their files in this folder."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
-    modules = (importlib.import_module(f"{__name__}.{name}") for name in names)
-    found = (getattr(module, "CONTRACT", None) for module in modules)
-    return {contract.name: contract for contract in found if isinstance(contract, Contract)}
+    """All contracts by name."""
+    return {name: contract(name) for name in contract_names()}
+
+
+def contract_names() -> tuple[str, ...]:
+    """The names of all contracts, by their files."""
+    from modelcrate_layers.serving.modelcrate_server import platforms
+
+    return tuple(platforms.names())
 
 
 def contract(name: str) -> Contract:
     """The contract of this name; `UserError` when there is none."""
-    known = contracts()
-    if name not in known:
-        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(known)}")
-    return known[name]
+    return _contract(_platform(name))
+
+
+def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
+    """What an image with these contracts promises, served by one process."""
+    platforms = [_platform(name) for name in names]
+    kept = tuple(map(_contract, platforms))
+    programs = sorted({each.program for each in platforms} - {""})
+    env = {
+        "AML_APP_ROOT": APP_ROOT,
+        "PYTHONDONTWRITEBYTECODE": "1",  # the root file system may be read-only, and a layer holds no bytecode
+        "PYTHONPATH": f"/{SERVER_ROOT}",
+        "PYTHONUNBUFFERED": "1",  # a log line is seen when it is written
+    }
+    if tuple(names) != (DEFAULT,):
+        env["MODELCRATE_CONTRACTS"] = ",".join(names)
+    files = [*_server_files(), *((f"{SERVER_ROOT}/bin/{name}", _program()) for name in programs)]
+    return Promise(
+        contracts=kept,
+        ports=tuple(dict.fromkeys(each.port for each in kept)),
+        env=tuple(sorted(env.items())),
+        argv=(PYTHON, "-m", "modelcrate_server"),
+        working_dir=APP_ROOT,
+        files=tuple(sorted(files, key=lambda file: file[0].encode())),
+        path=(f"/{SERVER_ROOT}/bin",) if programs else (),
+    )
+
+
+def _platform(name: str) -> Platform:
+    """Late and one by one: a file has all that serving its platform takes, and starting is to be quick."""
+    from modelcrate_layers.serving.modelcrate_server import platforms
+
+    if name not in platforms.names():
+        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(platforms.names())}")
+    return platforms.platform(name)
+
+
+def _contract(platform: Platform) -> Contract:
+    """The platform's answers as they are where its variables say nothing else."""
+    pairs = ((method, route.path) for route in platform.routes({}) for method in route.methods)
+    routes = tuple(Route(method, path) for method, path in pairs if method in ("GET", "POST"))
+    return Contract(platform.name, platform.port, Route("GET", platform.health), routes)
+
+
+@cache
+def _server_files() -> tuple[tuple[str, bytes], ...]:
+    """The server package's sources, as they lie beside this file."""
+    package = Path(__file__).with_name("modelcrate_server")
+    sources = sorted(package.rglob("*.py"), key=lambda path: path.as_posix().encode())
+    return tuple(
+        (f"{SERVER_ROOT}/{path.relative_to(package.parent).as_posix()}", path.read_bytes()) for path in sources
+    )
+
+
+def _program() -> bytes:
+    """A program that does what the image's own command does, for platforms that start one by its name."""
+    return f"#!{PYTHON}\nfrom modelcrate_server.__main__ import main\n\nmain()\n".encode()

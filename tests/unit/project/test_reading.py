@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from modelcrate.project.document import MAX_BYTES, MAX_DEPTH, MAX_FAULTS, MAX_NODES
+from modelcrate.project.grammar import CONTRACTS
 from modelcrate.project.reading import parse_project, read_project
 from modelcrate.project.values import (
     Codecs,
@@ -185,6 +186,13 @@ def test_a_server_is_for_an_entry_script() -> None:
     )
 
 
+def test_microsofts_server_keeps_its_own_contract_only() -> None:
+    assert with_entry("server: azureml\ncontracts: [azureml]").server == "azureml"
+    assert refused("name: x\nentry: s.py\nserver: azureml\ncontracts: [azureml, oip]").what.startswith(
+        "Microsoft's server"
+    )
+
+
 def test_a_byte_order_mark_is_no_matter() -> None:
     assert parse_project(b"\xef\xbb\xbfname: x\r\nentry: score.py\r\n") == with_entry("")
 
@@ -280,6 +288,11 @@ def test_a_fault_doesnt_hide_a_broken_rule_between_other_keys() -> None:
         ("user: 4294967295", "3:7 '4294967295' is not a user: ids go up to 4294967294"),
         ("codec: brotli", "3:8 'brotli' is not a codec: auto, gzip, zstd or none"),
         ("codec: {models: lz4}", "3:17 'lz4' is not a codec: auto, gzip, zstd or none"),
+        ("contracts: []", "3:12 'contracts' is empty"),
+        ("contracts: oip", "3:12 'contracts' has to be a list, not a text"),
+        ("contracts: [oip, azureml, oip]", "3:27 the contract oip stands twice"),
+        ("contracts: [oip, sagemakr]", f"3:18 'sagemakr' is not a contract: {', '.join(CONTRACTS)}"),
+        ("contracts: [~]", "3:13 an item of 'contracts' has no value"),
         ("created: 2026-13-01T00:00:00Z", "3:10 '2026-13-01T00:00:00Z' is not a time of the calendar"),
         ("created: 9999-12-31T23:59:59-12:00", "3:10 '9999-12-31T23:59:59-12:00' is not a time of the calendar"),
         ("created: 1969-12-31T00:00:00Z", "3:10 '1969-12-31T00:00:00Z' is before 1970"),
@@ -297,6 +310,16 @@ def test_a_fault_is_told_in_words_where_it_stands(text: str, fault: str) -> None
 @pytest.mark.parametrize("script", ["score.txt", "score", "''", ".py"])
 def test_the_entry_script_is_a_python_file(script: str) -> None:
     assert refused(f"name: x\nentry: {script}").where == "modelcrate.yaml:2:8"
+
+
+def test_a_contract_that_was_probably_meant_is_named() -> None:
+    assert refused("name: x\nentry: score.py\ncontracts: [sagemakr]").hint == "did you mean 'sagemaker'?"
+    assert read("name: x\nentry: score.py\ncontracts: [oip, azureml]").contracts == ("oip", "azureml")
+    assert with_entry("").contracts == ("azureml",)
+
+
+def test_contracts_need_somebody_who_serves_them() -> None:
+    assert refused("name: x\nbase: scratch\ncontracts: [oip]").what == "contracts without an entry script"
 
 
 def test_a_missing_entry_is_a_fault() -> None:

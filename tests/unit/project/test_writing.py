@@ -25,6 +25,7 @@ FULL = Project(
     "app",
     Codecs("gzip", models="none"),
     datetime(2026, 1, 1, tzinfo=UTC),
+    contracts=("oip", "azureml"),
 )
 
 

@@ -18,7 +18,7 @@ from modelcrate_layers.serving.modelcrate_server.logs import (
     reroute_prints,
     set_up_logs,
 )
-from modelcrate_layers.serving.modelcrate_server.settings import SettingsError
+from modelcrate_layers.serving.modelcrate_server.variables import SettingsError
 from support.logs import records
 from support.wsgi import PLAIN, settings_for
 

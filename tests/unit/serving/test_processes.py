@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.azureml import CONTRACT
+from modelcrate_layers.serving import promise
 from support.serving import Ask, Server, ask_over, free_port, our_server
 from support.wsgi import PLAIN, returning
 
@@ -225,4 +225,4 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_the_argv_of_the_contract_is_what_these_tests_start() -> None:
-    assert CONTRACT.argv[1:] == ("-m", "modelcrate_server")
+    assert promise().argv[1:] == ("-m", "modelcrate_server")

@@ -1,4 +1,4 @@
-"""Scores an ONNX model that has no entry script of its own: {"inputs": {NAME: [...]}}, or {"data": [...]} where it has one input.
+"""Scores an ONNX model that has no entry script of its own: {"inputs": {NAME: [...]}}, or {"data": [...]} for its first input.
 
 Inputs are converted to the types that the model asks for; the answer has every output under its name.
 """
@@ -37,11 +37,29 @@ def run(raw_data):
     """All outputs of the model, as JSON has them."""
     request = json.loads(raw_data)
     wanted = session.get_inputs()
-    values = request["inputs"] if "inputs" in request else {wanted[0].name: request["data"]}
+    values = request["inputs"] if "inputs" in request else request["data"]
+    if not isinstance(values, dict):
+        values = {wanted[0].name: values}
     feed = {each.name: array(values[each.name], each.type) for each in wanted if each.name in values}
     names = [each.name for each in session.get_outputs()]
     found = zip(names, session.run(names, feed))
     return {"outputs": {name: plain(value) for name, value in found}}
+
+
+def signature():
+    """What the model takes and gives, for protocols that tell: its own tensors, -1 for a size that is free."""
+    return {
+        "inputs": [tensor(each) for each in session.get_inputs() if each.type in TYPES],
+        "outputs": [tensor(each) for each in session.get_outputs() if each.type in TYPES],
+    }
+
+
+def tensor(each):
+    """A tensor of the model in the words of the Open Inference Protocol."""
+    kind = TYPES[each.type]
+    datatype = {"bool": "BOOL", "str": "BYTES"}.get(kind) or kind.upper().replace("FLOAT", "FP")
+    shape = [size if isinstance(size, int) else -1 for size in each.shape or [1]]
+    return {"name": each.name, "datatype": datatype, "shape": shape}
 
 
 def array(value, kind):

@@ -31,6 +31,16 @@ def run(raw_data):
     return {method: numpy.asarray(getattr(model, method)(numpy.array(request["data"]))).tolist()}
 
 
+def signature():
+    """What the model takes and gives, for protocols that tell: rows of its features; an answer a row."""
+    columns = getattr(model, "n_features_in_", -1)
+    estimator = model.steps[-1][1] if hasattr(model, "steps") else model
+    classes = getattr(estimator, "classes_", None)
+    datatype = "FP64" if classes is None else {"i": "INT64", "b": "BOOL", "f": "FP64"}.get(classes.dtype.kind, "BYTES")
+    outputs = [{"name": "predict", "datatype": datatype, "shape": [-1]}] if hasattr(model, "predict") else []
+    return {"inputs": [{"name": "data", "datatype": "FP64", "shape": [-1, columns]}], "outputs": outputs}
+
+
 def find(folder):
     """The model file below a folder."""
     files = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]

@@ -12,9 +12,12 @@ import sys
 
 from . import compat_imports
 from .arguments import environment_of
+from .listening import mention_ignored, mounted_model, ports
 from .logs import set_up_logs
-from .settings import Settings, SettingsError, read_settings
+from .platforms import VARIABLE, chosen
+from .settings import Settings, read_settings
 from .startup import BOOT_FAILED, start_app
+from .variables import SettingsError
 
 _log = logging.getLogger("azmlinfsrv")
 
@@ -25,14 +28,26 @@ def main() -> None:
     Exit codes: 0 after SIGTERM, 1 for a wrong command line, 3 when the service can't start.
     """
     os.environ.update(environment_of(sys.argv[1:], os.environ))
+    try:
+        platforms = chosen(os.environ)
+    except KeyError as missing:
+        logging.basicConfig()
+        _log.critical("%s names a contract that there isn't: %s", VARIABLE, missing)
+        sys.exit(BOOT_FAILED)
+    if mounted := mounted_model(platforms):
+        os.environ["AZUREML_MODEL_DIR"] = mounted
     compat_imports.install()  # before the log is set up: a user's configuration may name the original's classes
     try:
         settings = read_settings(os.environ)
         set_up_logs(settings)
+        listening = ports(platforms, settings.process, os.environ)
     except SettingsError as error:
         logging.basicConfig()
         _log.critical("%s", error)
         sys.exit(BOOT_FAILED)
+    if mounted:
+        _log.info("The model is the one that the platform has mounted at %s", mounted)
+    mention_ignored(platforms, os.environ)
     _require_script(settings)
     if importlib.util.find_spec("gunicorn") is not None:
         from .runner_gunicorn import serve  # exists only where gunicorn does
@@ -41,7 +56,7 @@ def main() -> None:
             "gunicorn is not installed: one process of the standard library serves, whatever WORKER_COUNT says"
         )
         from .runner_plain import serve
-    serve(lambda: start_app(settings), settings.process)
+    serve(lambda: start_app(settings, platforms), settings.process, listening)
 
 
 def _require_script(settings: Settings) -> None:

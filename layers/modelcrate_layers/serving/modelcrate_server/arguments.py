@@ -22,9 +22,13 @@ def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str,
     Exits with code 1 and the usage when they are wrong.
     """
     options = vars(_parser().parse_args(argv))
+    options.pop("serve")
     result = {"AML_APP_ROOT": os.getcwd(), **environ}
     # ports come from the command line alone: a platform's own SERVER_PORT never moved the original from 5001
-    result["SERVER_PORT"] = str(options.pop("port") or DEFAULT_PORT)
+    port = options.pop("port")
+    result["SERVER_PORT"] = str(port or DEFAULT_PORT)
+    if port:
+        result["MODELCRATE_PORT"] = str(port)  # said by hand, it is the only one, whatever platforms expect
     result["HEALTH_PORT"] = str(options.pop("health_port") or DEFAULT_HEALTH_PORT)
     for name, value in options.items():
         if value is not None:
@@ -38,9 +42,19 @@ _PATHS = {"AZUREML_ENTRY_SCRIPT", "AZUREML_CONFIG_FILE"}
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="modelcrate_server", description="Serves the init() and run() of an entry script over HTTP.")
     add = parser.add_argument
+    add(
+        "serve",
+        nargs="?",
+        choices=("serve",),
+        help="what SageMaker says when it starts a container; it changes nothing",
+    )
     add("--entry_script", dest="AZUREML_ENTRY_SCRIPT", help="the entry script")
     add("--model_dir", dest="AZUREML_MODEL_DIR", help="the folder of the model")
-    add("--port", type=_port, help=f"where to listen (default: {DEFAULT_PORT})")
+    add(
+        "--port",
+        type=_port,
+        help=f"where to listen, and nowhere else (default: {DEFAULT_PORT}, and the ports of other platforms)",
+    )
     add("--health_port", type=_port, help=f"the second listener, if one is asked for (default: {DEFAULT_HEALTH_PORT})")
     add("--worker_count", dest="WORKER_COUNT", type=_count, help="how many workers (default: 1)")
     add("--access_control_allow_origins", dest="AML_CORS_ORIGINS", help="origins for CORS, separated by commas")

@@ -9,13 +9,15 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import raw_http
-from .inputs import Reader, read_object, read_raw, read_text
-from .settings import Settings
+from .inputs import ObjectInput, RawInput, Reader, TextInput
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 _log = logging.getLogger("azmlinfsrv.user_script")
 MODULE_NAME = "entry_module"
@@ -27,12 +29,13 @@ class EntryError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A loaded entry script. `read` gives run()'s arguments for a request."""
+    """A loaded entry script. `read` gives run()'s arguments for a request; `signature` is the script's own, if it has one."""
 
     init: Callable[[], object]
     run: Callable[..., Any]
     read: Reader
     wants_headers: bool
+    signature: Callable[[], Any] | None = None
 
     def call(self, arguments: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         if self.wants_headers:
@@ -58,7 +61,8 @@ def load_entry(settings: Settings) -> Entry:
     driven = getattr(module, "driver_module", None)
     run = driven.run if isinstance(driven, ModuleType) and hasattr(driven, "run") else module.run
     _log.info("Found the entry script at %s", module.__file__)
-    return _examined(module.init, run, settings)
+    signature = getattr(module, "signature", None)
+    return replace(_examined(module.init, run, settings), signature=signature if callable(signature) else None)
 
 
 def _imported(settings: Settings) -> ModuleType:
@@ -92,12 +96,13 @@ def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: 
         raise EntryError("run() cannot be decorated with both @rawhttp and @input_schema")
     if raw:
         _log.info("run() gets the HTTP request itself, as @rawhttp asks")
-        return read_raw(inputs[0].name, raw_http.adapt)
+        return RawInput(inputs[0].name, raw_http.adapt)
     if decorated:
         _log.info("run() has an input schema and gets these arguments: %s", ", ".join(p.name for p in inputs))
-        return read_object(inputs, forgiving=settings.departures.bad_input_is_400)
+        schemas = schema_of(run).get_input_schema(run).get("properties", {})
+        return ObjectInput(inputs, schemas, forgiving=settings.departures.bad_input_is_400)
     _log.info("run() has no input schema and gets the body as text")
-    return read_text(inputs[0].name)
+    return TextInput(inputs[0].name)
 
 
 def schema_of(run: Callable[..., Any]) -> Any:

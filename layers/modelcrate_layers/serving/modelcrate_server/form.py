@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from email.message import Message
 from os import PathLike
 
 from .headers import MultiDict
@@ -75,6 +74,8 @@ def _field(line: str) -> tuple[str, str]:
 
 
 def _parameters(field: str) -> dict[str, str]:
+    from email.message import Message  # late: who only reads what this server promises should not load it
+
     message = Message()
     message["content-type"] = field.replace("\r", " ").replace("\n", " ")
     return {name.lower(): value for name, value in (message.get_params(failobj=[]) or [])[1:] if isinstance(value, str)}

@@ -5,56 +5,83 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Union
 
+from .data import Data
 from .request import AMLRequest, HttpError
-
-Reader = Callable[[AMLRequest], Mapping[str, Any]]
-"""Gives the arguments of run() for a request.
-
-`HttpError` when the request is no input, `NoInputError` when its method brings none.
-"""
 
 
 class NoInputError(Exception):
     """The method of the request carries no input (HEAD, OPTIONS)."""
 
 
-def read_raw(parameter: str, adapt: Callable[[AMLRequest], Any]) -> Reader:
-    """For @rawhttp: run() gets the request itself, whatever its method."""
-    return lambda request: {parameter: adapt(request)}
+@dataclass(frozen=True)
+class RawInput:
+    """For @rawhttp: run() gets the request itself, whatever its method and whoever's protocol it speaks."""
+
+    parameter: str
+    adapt: Callable[[AMLRequest], Any]
+
+    def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
+        return {self.parameter: self.adapt(request)}
 
 
-def read_text(parameter: str) -> Reader:
+@dataclass(frozen=True)
+class TextInput:
     """For a plain run(): the body as text, or the query's values as the text of a JSON object."""
 
-    def read(request: AMLRequest) -> Mapping[str, Any]:
+    parameter: str
+
+    def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
         if request.method == "GET":
-            return {parameter: json.dumps(query_values(request))}
+            return {self.parameter: json.dumps(query_values(request))}
         _only_post(request)
         try:
-            return {parameter: str(request.data, "utf-8")}
+            return {self.parameter: str(request.data, "utf-8")}
         except UnicodeDecodeError as error:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
 
-    return read
+    def of_data(self, data: Data) -> Mapping[str, Any]:
+        """As Azure's clients send it: the text of an object whose member `data` has the data."""
+        return {self.parameter: json.dumps({**data.extra, "data": data.plain()})}
 
 
-def read_object(parameters: Sequence[inspect.Parameter], forgiving: bool) -> Reader:
+@dataclass(frozen=True)
+class ObjectInput:
     """For @input_schema: one argument for each member of a JSON object.
 
-    `forgiving`: text that can't be decoded is the client's fault (400); else, as in the original, an internal error.
+    `schemas` are those of the arguments. `forgiving`: text that can't be decoded is the client's fault (400); else, as in the
+    original, an internal error.
     """
 
-    def read(request: AMLRequest) -> Mapping[str, Any]:
+    parameters: Sequence[inspect.Parameter]
+    schemas: Mapping[str, Any]
+    forgiving: bool
+
+    def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
         if request.method == "GET":
-            return _chosen(query_values(request), parameters)
+            return _chosen(query_values(request), self.parameters)
         _only_post(request)
         if not request.is_json:
             raise HttpError(415, "Expects Content-Type to be application/json")
-        return _chosen(_json_object(request.get_data(), forgiving), parameters)
+        return _chosen(_json_object(request.get_data(), self.forgiving), self.parameters)
 
-    return read
+    def of_data(self, data: Data) -> Mapping[str, Any]:
+        """By name where every argument without a default is named; else the data is the first argument, and the rest is extra."""
+        needed = [p.name for p in self.parameters if p.default is inspect.Parameter.empty]
+        named = data.named(needed)
+        if named is None:
+            first = (needed or [self.parameters[0].name])[0]
+            named = {first: data.whole(self.schemas.get(first, {}))}
+        return _chosen({**data.extra, **named}, self.parameters)
+
+
+Reader = Union[RawInput, TextInput, ObjectInput]
+"""Gives the arguments of run(), for a request of Azure's protocol and for data out of another.
+
+`HttpError` when the request is no input, `NoInputError` when its method brings none.
+"""
 
 
 def query_values(request: AMLRequest) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any
 
-from .settings import Settings, SettingsError
+from .settings import Settings
+from .variables import SettingsError
 
 FORMAT = "%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s"
 

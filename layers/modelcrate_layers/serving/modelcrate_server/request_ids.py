@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from .request import AMLRequest
@@ -31,7 +30,10 @@ class RequestIds:
 def read_ids(request: AMLRequest) -> tuple[RequestIds, AMLResponse | None]:
     """The ids, and the refusal of a request that brought one which is too long."""
     own = request.headers.get("x-request-id")
-    own = str(uuid.uuid4()) if own is None else own
+    if own is None:
+        import uuid  # late, as in `form`
+
+        own = str(uuid.uuid4())
     if len(own) > LIMIT:
         return RequestIds(), error(431, f"x-request-id must not exceed {LIMIT} characters")
     old = request.headers.get("x-ms-request-id", "")

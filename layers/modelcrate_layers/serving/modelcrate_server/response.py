@@ -105,6 +105,11 @@ def error(status: int, message: str, run_function_failed: bool = False) -> AMLRe
     return AMLResponse({"message": message}, status, json_str=True, run_function_failed=run_function_failed)
 
 
+def error_object(status: int, message: str) -> Response:
+    """The form of an error that several protocols share: a JSON object with the message as `error`."""
+    return Response(json.dumps({"error": message}), status, JSON)
+
+
 def adopted(result: object) -> Response | None:
     """The response in what run() returned: ours, or that of a web framework the image brought along; else nothing."""
     if isinstance(result, Response):

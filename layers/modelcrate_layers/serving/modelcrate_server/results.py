@@ -13,10 +13,11 @@ def encode(result: object, with_numpy: bool) -> str:
     """
     if result is None:
         return "{}"
-    return json.dumps(result, default=_plain) if with_numpy else json.dumps(result)
+    return json.dumps(result, default=plain) if with_numpy else json.dumps(result)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The plain values of what has them: arrays, scalars and tables."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "to_dict"):

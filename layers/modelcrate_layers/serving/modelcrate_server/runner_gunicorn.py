@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -17,12 +17,11 @@ from gunicorn.workers.sync import SyncWorker
 from .settings import Process
 
 
-def options(process: Process) -> dict[str, Any]:
+def options(process: Process, ports: Sequence[int]) -> dict[str, Any]:
     """Gunicorn's settings for this process.
 
     Nothing needs a writable place but the shared memory or temporary folder.
     """
-    ports = [process.port] if process.health_port is None else [process.port, process.health_port]
     return {
         "bind": [f"{process.host}:{port}" for port in ports],
         "workers": process.workers,
@@ -38,13 +37,13 @@ def options(process: Process) -> dict[str, Any]:
     }
 
 
-def serve(make_app: Callable[[], Any], process: Process) -> None:
-    """Serves until the process is ended.
+def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:
+    """Serves on these ports until the process is ended.
 
     Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
     """
     try:
-        _Application(make_app, options(process)).run()
+        _Application(make_app, options(process, ports)).run()
     except HaltServer as halt:  # a second worker that can't boot, while gunicorn already ends because of the first
         sys.exit(halt.exit_status)
 

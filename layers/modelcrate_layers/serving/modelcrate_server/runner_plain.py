@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
@@ -28,11 +28,10 @@ SENDING_SECONDS = 10
 _log = logging.getLogger("azmlinfsrv")
 
 
-def serve(make_app: Callable[[], Any], process: Process) -> None:
-    """Serves until SIGTERM or SIGINT: takes no more connections, answers what it has taken, and ends with code 0."""
+def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:
+    """Serves on these ports until SIGTERM or SIGINT: takes no more connections, answers what it has taken, and ends with code 0."""
     app = make_app()
     waiting: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()  # simple: its put may interrupt its get
-    ports = [process.port] if process.health_port is None else [process.port, process.health_port]
     servers = [_Server((process.host, port), waiting, process.client_timeout) for port in ports]
     _when_told_to_end(lambda: waiting.put(None))
     for server in servers:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import VERSION
+from .variables import SettingsError, switch, whole_number
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104  # a container's platform reaches it from outside, which is what it is for
 DEFAULT_PORT = 5001
@@ -42,10 +43,6 @@ FILE_KEYS = frozenset(
 """What a config file may set. The rest shapes the process, and is read from the environment only."""
 
 
-class SettingsError(Exception):
-    """A variable or the config file is wrong; the text names it. The server exits with code 3."""
-
-
 @dataclass(frozen=True)
 class Service:
     """How the service calls itself in its swagger documents."""
@@ -53,6 +50,14 @@ class Service:
     name: str
     version: str
     path_prefix: str
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """What the model is called in protocols that name one, and its version."""
+
+    name: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,11 @@ class Settings:
     telemetry_wanted: bool
     unknown_keys: tuple[str, ...]
     service: Service
+    model: ModelName
     departures: Departures
     process: Process
+    variables: Mapping[str, str] = field(repr=False)
+    """The environment, over the config file: what platforms look at for variables of their own."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -111,11 +119,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         source_dir=values.get("AZUREML_SOURCE_DIRECTORY", ""),
         entry_script=values.get("AZUREML_ENTRY_SCRIPT", ""),
         model_dir=values.get("AZUREML_MODEL_DIR", ""),
-        scoring_timeout_ms=_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
+        scoring_timeout_ms=whole_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
         log_level=_log_level(values),
         cors_origins=tuple(o.strip() for o in values.get("AML_CORS_ORIGINS", "").split(",") if o.strip()),
         version_header=_version_header(environ),
-        debug_port=_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
+        debug_port=whole_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
         telemetry_wanted=any(
             environ.get(name, "").lower() == "true"
             for name in ("AML_APP_INSIGHTS_ENABLED", "AML_MODEL_DC_STORAGE_ENABLED")
@@ -126,8 +134,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             version=values.get("SERVICE_VERSION", "1.0"),
             path_prefix=values.get("SERVICE_PATH_PREFIX", ""),
         ),
+        model=ModelName(
+            environ.get("MODELCRATE_MODEL_NAME", "") or "model", environ.get("MODELCRATE_MODEL_VERSION", "") or "1"
+        ),
         departures=_departures(values),
         process=_process(environ),
+        variables=values,
     )
 
 
@@ -162,23 +174,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
-    text = values.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, which is not a whole number") from None
-    if number < low or (high is not None and number > high):
-        raise SettingsError(f"{name} is {number}; it must be at least {low}" + (f" and at most {high}" if high else ""))
-    return number
-
-
-def _switch(values: Mapping[str, str], name: str) -> bool:
-    return values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
-
-
 def _log_level(values: Mapping[str, str]) -> str:
     level = values.get("AZUREML_LOG_LEVEL", "").strip().upper() or "INFO"
     if level not in {"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "NOTSET"}:
@@ -194,24 +189,24 @@ def _version_header(environ: Mapping[str, str]) -> str:
 
 def _departures(values: Mapping[str, str]) -> Departures:
     return Departures(
-        encode_numpy=_switch(values, "MODELCRATE_ENCODE_NUMPY"),
-        bad_input_is_400=_switch(values, "MODELCRATE_BAD_INPUT_IS_400"),
-        probes=_switch(values, "MODELCRATE_PROBES"),
-        max_body_bytes=_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
+        encode_numpy=switch(values, "MODELCRATE_ENCODE_NUMPY"),
+        bad_input_is_400=switch(values, "MODELCRATE_BAD_INPUT_IS_400"),
+        probes=switch(values, "MODELCRATE_PROBES"),
+        max_body_bytes=whole_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
     )
 
 
 def _process(environ: Mapping[str, str]) -> Process:
     # the original's command line sets both ports anew, whatever the environment says; so does ours (see `arguments`)
     separate = environ.get("SEPERATE_HEALTH_ENDPOINT") == "true"
-    port = _number(environ, "SERVER_PORT", DEFAULT_PORT, low=1, high=65535)
-    health = _number(environ, "HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65535) if separate else port
+    port = whole_number(environ, "SERVER_PORT", DEFAULT_PORT, low=1, high=65535)
+    health = whole_number(environ, "HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65535) if separate else port
     return Process(
         host=environ.get("MODELCRATE_HOST", "") or DEFAULT_HOST,
         port=port,
         health_port=None if health == port else health,
-        workers=_number(environ, "WORKER_COUNT", 1, low=1),
-        worker_timeout=_number(environ, "WORKER_TIMEOUT", 300, low=0),
-        client_timeout=_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
+        workers=whole_number(environ, "WORKER_COUNT", 1, low=1),
+        worker_timeout=whole_number(environ, "WORKER_TIMEOUT", 300, low=0),
+        client_timeout=whole_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
         preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
     )

@@ -10,11 +10,13 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .app import ScoringApp
 from .entry import Entry, EntryError, load_entry
 from .logs import reroute_prints
+from .platforms import Platform
+from .service import Service
 from .settings import Settings
 from .swagger import write_documents
 
@@ -25,8 +27,8 @@ BOOT_FAILED = 3
 TREE_LINES = 200
 
 
-def start_app(settings: Settings) -> ScoringApp:
-    """The application of these settings, its script initialised; ends the process with code 3 when that fails."""
+def start_app(settings: Settings, platforms: Sequence[Platform]) -> ScoringApp:
+    """The application of these settings for these platforms, its script initialised; ends the process with code 3 when that fails."""
     faulthandler.enable()
     _attach_debugger(settings)
     reroute_prints()
@@ -39,7 +41,7 @@ def start_app(settings: Settings) -> ScoringApp:
         sys.exit(BOOT_FAILED)
     _initialise(entry, settings)
     try:
-        app = ScoringApp(entry, write_documents(entry.run, settings), settings)
+        app = ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms)
     except Exception as error:
         _log.error("The swagger documents could not be written: %s", error, exc_info=error)
         sys.exit(BOOT_FAILED)

@@ -6,11 +6,13 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .entry import schema_of
-from .settings import Settings
 from .swagger_document import openapi_3, swagger_2
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 _log = logging.getLogger("azmlinfsrv.swagger")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .settings import Service
+if TYPE_CHECKING:
+    from .settings import Service
+
 
 _KEY = {
     "type": "apiKey",

@@ -8,7 +8,7 @@ from modelcrate_layers.errors import SourceError
 from modelcrate_layers.kinds.entry import PREFIX, EntryLayer
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.listing import Listing
-from modelcrate_layers.serving import contract
+from modelcrate_layers.serving import promise
 from modelcrate_layers.sources import Bytes, read
 from modelcrate_layers.tree import file
 
@@ -34,7 +34,7 @@ def test_the_layer_has_the_folder_and_the_server() -> None:
 
 
 def test_the_real_server_makes_a_valid_tree() -> None:
-    layer = EntryLayer("score.py", Listing((SCRIPT,)), contract("azureml").files)
+    layer = EntryLayer("score.py", Listing((SCRIPT,)), promise().files)
     assert any(entry.path.endswith(b"modelcrate_server/app.py") for entry in layer.tree().entries)
 
 

@@ -1,0 +1,76 @@
+"""Data that came in a platform's envelope, before it is put into the form that a script wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, and rows under them."""
+
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+    @staticmethod
+    def of_columns(columns: Mapping[str, Any]) -> Table | None:
+        """The table of columns that are equally long lists; nothing, where they are not."""
+        values = list(columns.values())
+        if not values or not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
+            return None
+        return Table(tuple(columns), [list(row) for row in zip(*values)])
+
+    def records(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row)) for row in self.rows]
+
+    def like(self, schema: Mapping[str, Any]) -> Any:
+        """The table as the JSON that a schema describes: rows, records where it has objects, or one of pandas' other forms."""
+        form = str(schema.get("format", ""))
+        if form == "pandas.DataFrame:split":
+            return {"columns": list(self.columns), "index": list(range(len(self.rows))), "data": self.rows}
+        if form == "pandas.DataFrame:columns":
+            return {
+                name: {str(at): row[place] for at, row in enumerate(self.rows)}
+                for place, name in enumerate(self.columns)
+            }
+        if form == "pandas.DataFrame:index":
+            return {str(at): record for at, record in enumerate(self.records())}
+        items = schema.get("items")
+        wants_objects = isinstance(items, Mapping) and items.get("type") == "object"
+        return self.records() if wants_objects and form != "pandas.DataFrame:values" else self.rows
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a client asks about: rows, a table, or values by name. `extra` are the request's parameters, by name."""
+
+    value: list[Any] | Table | Mapping[str, Any]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> Any:
+        """For a script without a schema: the rows; several named values by their names; one named value by itself."""
+        if isinstance(self.value, Table):
+            return self.value.rows
+        if isinstance(self.value, Mapping):
+            return next(iter(self.value.values())) if len(self.value) == 1 else dict(self.value)
+        return self.value
+
+    def whole(self, schema: Mapping[str, Any]) -> Any:
+        """For the one argument that takes it all and has this schema."""
+        if isinstance(self.value, Mapping) and (_of_objects(schema) or len(self.value) > 1):
+            table = Table.of_columns(self.value)
+            return dict(self.value) if table is None else table.like(schema)
+        return self.value.like(schema) if isinstance(self.value, Table) else self.plain()
+
+    def named(self, names: Sequence[str]) -> Mapping[str, Any] | None:
+        """The values by argument, where every one of these names stands for one."""
+        if isinstance(self.value, Mapping) and names and set(names) <= set(self.value):
+            return self.value
+        return None
+
+
+def _of_objects(schema: Mapping[str, Any]) -> bool:
+    items = schema.get("items")
+    return isinstance(items, Mapping) and items.get("type") == "object"

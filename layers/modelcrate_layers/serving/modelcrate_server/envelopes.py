@@ -1,0 +1,40 @@
+"""The JSON objects in which platforms send instances."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .data import Data
+from .request import AMLRequest, HttpError
+
+
+def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; `HttpError` 400 for anything else. `strict` also refuses NaN and the infinities, which aren't JSON."""
+
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        body = request.get_data()
+        document = json.loads(body, parse_constant=constant) if strict else json.loads(body)
+    except (ValueError, RecursionError) as fault:
+        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    if not isinstance(document, dict):
+        raise HttpError(400, f"The body should be a JSON object; this is {type(document).__name__}")
+    return document
+
+
+def instances_of(document: dict[str, Any], members: tuple[str, ...]) -> Data:
+    """The instances under the first of these members that is there, a list; and the parameters.
+
+    Under any but the first member there may be named columns as well.
+    """
+    member = next((each for each in members if each in document), members[0])
+    value = document.get(member)
+    if not isinstance(value, list) and (member == members[0] or not isinstance(value, dict)):
+        raise HttpError(400, f"The body should have a member {member!r} with a list")
+    given = document.get("parameters")
+    if given is not None and not isinstance(given, dict):
+        raise HttpError(400, "'parameters' should be an object")
+    return Data(value, given or {})

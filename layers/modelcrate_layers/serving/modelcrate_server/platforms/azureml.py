@@ -1,0 +1,134 @@
+"""Azure Machine Learning: /score and /swagger.json on port 5001, with Azure's header fields on every answer.
+
+The rows of this protocol are compared with the original server's answers in a test.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from ..cors import Origins
+from ..inputs import NoInputError
+from ..request import AMLRequest, HttpError
+from ..request_ids import read_ids
+from ..response import JSON, AMLResponse, Response, adopted, error
+from ..results import encode
+from ..service import SERVER_FAILED, ScriptFailedError, Service
+from ..swagger import NoSuchVersionError
+from ..variables import switch
+from . import Check, Handler, Platform, Route
+
+_log = logging.getLogger("azmlinfsrv")
+_Answer = Callable[[Service, AMLRequest], Response]
+READ = ("GET", "HEAD")
+_origins = lru_cache(Origins)
+
+
+def _healthy(service: Service, request: AMLRequest) -> Response:
+    return Response("Healthy")
+
+
+def _probed(service: Service, request: AMLRequest) -> Response:
+    return Response("ok")  # the script is loaded before the first request is taken, so being there is being ready
+
+
+def _swagger(service: Service, request: AMLRequest) -> Response:
+    asked = request.args.get("version", "2")
+    try:
+        return AMLResponse(service.documents.of(asked), 200, json_str=True)
+    except NoSuchVersionError as missing:
+        return error(404, str(missing))
+
+
+def _score(service: Service, request: AMLRequest) -> Response:
+    try:
+        arguments = service.entry.read.of_request(request)
+    except NoInputError:
+        return AMLResponse("", 200) if request.method == "OPTIONS" else error(405, "Method not allowed")
+    departures = service.settings.departures
+    result, elapsed_ms = service.call(arguments, request, departures.bad_input_is_400)
+    response = adopted(result)
+    if response is None:
+        response = AMLResponse(encode(result, departures.encode_numpy), 200)
+        response.headers["Content-Type"] = JSON
+    elif response.status_code >= 500:
+        response.headers["x-ms-run-function-failed"] = True
+    response.headers.add("x-ms-run-fn-exec-ms", f"{elapsed_ms:.3f}")
+    return response
+
+
+def _allowing(methods: tuple[str, ...]) -> _Answer:
+    def answer(service: Service, request: AMLRequest) -> Response:
+        response = Response("")
+        response.headers["Allow"] = ", ".join([*methods, "OPTIONS"])
+        return response
+
+    return answer
+
+
+def _dressed(answer: _Answer) -> Handler:
+    """The answer with Azure's header fields, errors included."""
+
+    def dressed(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+        ids, refusal = read_ids(request)
+        if ids.legacy:
+            _log.warning("x-ms-request-id is deprecated for a client's own id; use x-ms-client-request-id")
+        response = refusal or _guarded(answer, service, request)
+        if service.settings.version_header:
+            response.headers.add("x-ms-server-version", service.settings.version_header)
+        ids.write(response)
+        if "TraceId" in request.headers:
+            response.headers.add("TraceId", request.headers["TraceId"])
+        if service.settings.cors_origins:
+            _origins(service.settings.cors_origins).write(request, response)
+        return response
+
+    return dressed
+
+
+def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Response:
+    try:
+        return answer(service, request)
+    except HttpError as refused:
+        return error(refused.status, refused.message)
+    except ScriptFailedError as failure:
+        return error(500, str(failure), run_function_failed=True)
+    except Exception as failure:
+        _log.exception("The server could not answer %s %s: %s", request.method, request.path, failure)
+        return error(500, SERVER_FAILED)
+
+
+def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
+    readable: list[tuple[str, _Answer, bool]] = [("/", _healthy, False), ("/swagger.json", _swagger, True)]
+    if switch(environ, "MODELCRATE_PROBES"):
+        readable += [("/livez", _probed, False), ("/readyz", _probed, False)]
+    out = [Route(("GET", "HEAD", "OPTIONS", "POST"), "/score", _dressed(_score), logged=True)]
+    for path, answer, logged in readable:
+        out += [Route(READ, path, _dressed(answer), logged), Route(("OPTIONS",), path, _dressed(_allowing(READ)))]
+    return out
+
+
+def _body(instances: list[Any]) -> bytes:
+    return json.dumps({"data": instances}).encode()
+
+
+PLATFORM = Platform(
+    name="azureml",
+    port=5001,
+    port_variables=("SERVER_PORT",),
+    health="/",
+    routes=_routes,
+    error=error,
+    checks=(
+        Check("it is alive", "GET", "/"),
+        Check("it describes itself", "GET", "/swagger.json", members=("swagger", "paths")),
+        Check("an unknown version of the description", "GET", "/swagger.json?version=9", (404,), ("message",)),
+        Check("an unknown path", "GET", "/no-such-path", (404,), ("message",)),
+        Check("a method that is none", "PUT", "/score", (405,), ("message",)),
+        Check("instances are scored", "POST", "/score", body=_body),
+    ),
+)

@@ -1,0 +1,75 @@
+"""Amazon SageMaker: /ping and /invocations on port 8080; the container is started with the word `serve`.
+
+SageMaker leaves bodies to the container. A script without a schema gets the body as it came; one with a schema gets what /score
+would give it, and rows as well: a JSON list, or text/csv.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..data import Data
+from ..inputs import ObjectInput
+from ..predictions import as_json
+from ..request import AMLRequest, HttpError
+from ..response import JSON, Response, adopted, error
+from ..service import Service
+from ..tables import table_of_csv
+from . import Check, Platform, Route
+
+
+def _ping(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+    return Response("", content_type=JSON)
+
+
+def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+    rows = _rows(service, request)
+    if rows is None:
+        result, _ = service.call(service.entry.read.of_request(request), request, blames_clients=True)
+    else:
+        result = service.predict(lambda _: rows, request)
+    return adopted(result) or Response(json.dumps(as_json(result)), content_type=JSON)
+
+
+def _rows(service: Service, request: AMLRequest) -> Data | None:
+    """The rows for a script with a schema, where the body is rows; else it is read as /score reads it."""
+    if not isinstance(service.entry.read, ObjectInput):
+        return None
+    if request.mimetype == "text/csv":
+        return Data(table_of_csv(request))
+    if not request.is_json:
+        return None
+    try:
+        document = json.loads(request.get_data())
+    except (ValueError, RecursionError) as fault:
+        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    return Data(document) if isinstance(document, list) else None
+
+
+def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
+    return [Route(("GET", "HEAD"), "/ping", _ping), Route(("POST",), "/invocations", _invoke, logged=True)]
+
+
+def _body(instances: list[Any]) -> bytes:
+    """No form is fixed: the two most usual ones at once, so that containers for either can be asked."""
+    return json.dumps({"data": instances, "instances": instances}).encode()
+
+
+PLATFORM = Platform(
+    name="sagemaker",
+    port=8080,
+    port_variables=("SAGEMAKER_BIND_TO_PORT",),
+    health="/ping",
+    routes=_routes,
+    error=error,
+    model_folder="/opt/ml/model",
+    free_bodies=True,
+    program="serve",
+    checks=(
+        Check("it is ready within two seconds", "GET", "/ping", seconds=2.0),
+        Check("invocations are posted", "GET", "/invocations", (405,)),
+        Check("instances are scored within a minute", "POST", "/invocations", body=_body),
+    ),
+)

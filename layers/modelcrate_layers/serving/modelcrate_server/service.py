@@ -1,0 +1,80 @@
+"""What is served: the entry script, behind whatever protocol. A platform's file turns requests into `Data` and asks here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .blame import raised_while_converting
+from .data import Data
+from .deadline import Stopwatch, deadline
+from .inputs import RawInput
+from .request import AMLRequest, HttpError
+from .response import Response, adopted
+
+if TYPE_CHECKING:  # the builder reads what platforms promise, and starts sooner without these
+    from .entry import Entry
+    from .settings import Settings
+    from .swagger import Documents
+
+_log = logging.getLogger("azmlinfsrv")
+
+# the sentences of the contract, which clients may compare
+SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
+SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more info."
+
+
+class ScriptFailedError(Exception):
+    """run() raised an exception, or took too long; the text is for the client, and does not tell what the exception said."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One entry script, initialised, with its settings and documents."""
+
+    entry: Entry
+    documents: Documents
+    settings: Settings
+
+    def call(self, arguments: Any, request: AMLRequest, blames_clients: bool) -> tuple[object, float]:
+        """What run() returns for these arguments, and the milliseconds it took.
+
+        ScriptFailedError when it fails; HttpError (400) when the input does not fit its schema, if clients are blamed for that.
+        """
+        limit = self.settings.scoring_timeout_ms
+        try:
+            with deadline(limit):
+                watch = Stopwatch()
+                result = self.entry.call(arguments, request.headers)  # type: ignore[arg-type]  # has keys and items, all that dict() asks
+                return result, watch.elapsed_ms
+        except TimeoutError:
+            _log.exception("run() was ended after %s ms", limit)
+            raise ScriptFailedError(f"Scoring timeout after {limit} ms") from None
+        except Exception as failure:
+            if blames_clients and raised_while_converting(failure, self.entry.run):
+                _log.warning("The input does not fit the schema of run(): %s", failure)
+                raise HttpError(400, f"The input does not fit the schema: {failure}") from None
+            _log.error("run() raised an exception", exc_info=failure)
+            raise ScriptFailedError(SCRIPT_FAILED) from None
+
+    def predict(self, read: Callable[[AMLRequest], Data], request: AMLRequest) -> object:
+        """What run() returns for data that came in a platform's envelope; a `Response` where the script made one itself.
+
+        A @rawhttp script opens envelopes itself, so nobody reads for it.
+        """
+        reader = self.entry.read
+        arguments = reader.of_request(request) if isinstance(reader, RawInput) else reader.of_data(read(request))
+        result, _ = self.call(arguments, request, blames_clients=True)
+        response = adopted(result)
+        return result if response is None else response
+
+    def is_model(self, name: str, version: str | None = None) -> bool:
+        """Whether the image's model goes by this name, and by this version if one was asked for."""
+        return name == self.settings.model.name and version in (None, self.settings.model.version)
+
+
+def scored(result: object) -> Response | None:
+    """The answer that a script made itself, which goes out as it is."""
+    return result if isinstance(result, Response) else None
