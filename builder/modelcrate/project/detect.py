@@ -77,10 +77,14 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     files = _listing(folder)
     bundles = _bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
-    entry, entry_found = _entry(folder, loose)
-    needs, needs_found = _dependencies(files, entry.file.parent)
     python, python_found = _python(folder, files)
-    models, models_found = _models(folder, loose, bundles)
+    entry, entry_found = _entry(folder, loose)
+    whole = recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if entry is None else None
+    models, models_found = _whole(folder, whole) if whole is not None else _models(folder, loose, bundles)
+    if entry is None and not models:
+        raise _nothing(folder, loose)
+    inside = whole is not None  # requirements.txt is then the model's own, and its framework reads it
+    needs, needs_found = (Dependencies(), ()) if inside else _dependencies(files, entry)
     name = re.sub(r"[^a-z0-9]+", "-", Path(os.path.abspath(folder)).name.lower())[:_MAX_FOLDER_NAME].strip("-")
     project = Project(name or "model", entry, models, python=python, dependencies=needs)
     named = Finding(f"name {project.name}", Path(), "the folder's name" if name else "the folder has no name")
@@ -157,16 +161,14 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def _entry(folder: Path, files: list[Path]) -> tuple[Entry, tuple[Finding, ...]]:
+def _entry(folder: Path, files: list[Path]) -> tuple[Entry | None, tuple[Finding, ...]]:
+    """The entry script; none, where there is nothing that was meant to be one: then the model has to bring its own."""
     scripts = [_script(folder, path) for path in files if path.suffix == ".py"]
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
-        raise UserError(
-            "no entry script: no Python file here defines both init() and run(data)",
-            where=str(folder),
-            why="\n".join(_near_misses(scripts)),
-            hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
-        )
+        if near := list(_near_misses(scripts)):
+            raise _no_entry(folder, near)
+        return None, (Finding("no entry script", Path(), "no Python file defines init and run, so the model is asked"),)
     best = [script for script in serving if script.rank == serving[0].rank]
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)
@@ -175,6 +177,21 @@ def _entry(folder: Path, files: list[Path]) -> tuple[Entry, tuple[Finding, ...]]
     entry, extent = _extent(serving[0], files)
     others = f"; preferred to {', '.join(str(s.path) for s in serving[1:4])}" if serving[1:] else ""
     return entry, (Finding("entry script", serving[0].path, f"it defines init and run{others}; {extent}"),)
+
+
+def _no_entry(folder: Path, near: list[str]) -> UserError:
+    return UserError(
+        "no entry script: no Python file here defines both init() and run(data)",
+        where=str(folder),
+        why="\n".join(near),
+        hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
+    )
+
+
+def _nothing(folder: Path, files: list[Path]) -> UserError:
+    """Neither a script nor a model: what there is instead."""
+    seen = ", ".join(map(str, files[:5])) or "no files"
+    return _no_entry(folder, [f"and no model, which might do without one; found {seen}"])
 
 
 def _extent(script: Script, files: list[Path]) -> tuple[Entry, str]:
@@ -190,7 +207,7 @@ def _extent(script: Script, files: list[Path]) -> tuple[Entry, str]:
 
 
 def _near_misses(scripts: list[Script]) -> Iterator[str]:
-    """Why the likeliest scripts are none."""
+    """Why the likeliest scripts are none. A script that only trains is none of them."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
         if script.fault:
             yield f"{script.path} can't be parsed: {script.fault}"
@@ -201,9 +218,9 @@ def _near_misses(scripts: list[Script]) -> Iterator[str]:
             yield f"{script.path} defines neither init() nor run(data)"
 
 
-def _dependencies(files: list[Path], beside: Path) -> tuple[Dependencies, tuple[Finding, ...]]:
+def _dependencies(files: list[Path], entry: Entry | None) -> tuple[Dependencies, tuple[Finding, ...]]:
     """The lock or the requirements, at the top or else beside the entry script; a lock is preferred."""
-    for folder in dict.fromkeys((Path(), beside)):
+    for folder in dict.fromkeys((Path(), entry.file.parent if entry is not None else Path())):
         here = [path for path in files if path.parent == folder]
         locks = [path for path in here if is_pylock(path.name)]
         plain = [path for path in locks if path.name == "pylock.toml"] or locks
@@ -215,7 +232,8 @@ def _dependencies(files: list[Path], beside: Path) -> tuple[Dependencies, tuple[
         wanted = folder / "requirements.txt"
         if wanted in here:
             return Dependencies(wanted), (Finding("dependencies", wanted, "a requirements file"),)
-    why = "no requirements.txt and no pylock.toml, so the image has Python alone"
+    without = "so the image has Python alone" if entry is not None else "so they come from the model"
+    why = f"no requirements.txt and no pylock.toml, {without}"
     return Dependencies(), (Finding("no dependencies", Path(), why),)
 
 
@@ -260,6 +278,12 @@ def _bundles(files: list[Path]) -> dict[Path, Recognised]:
         if known := recognise_folder(frozenset(names[folder])):
             found[folder] = known
     return found
+
+
+def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """The folder itself as the model: a program names it by where it is, which no project file could."""
+    top = Path(os.path.abspath(folder))
+    return (Model(top, model_name(top) or "model"),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)
 
 
 def _models(

@@ -142,6 +142,9 @@ class GatesForm(Form):
         description="Pickles that name what no list knows; default: warn. What runs code is refused, unless this is allow.",
     )
     secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
+    versions: Gate = Field(
+        "refuse", description="A model that names another version of its library than the image gets; default: refuse."
+    )
     allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
     model_keys: list[Inside] = Field(
         [], alias="model-keys", description="Public keys, one of which has to have signed a model that has a signature."
@@ -183,7 +186,10 @@ class ProjectForm(Form):
     entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
         Field(
             None,
-            description="The entry script, or a mapping with source and script; models alone, over another's base, do without.",
+            description=(
+                "The entry script, or a mapping with source and script. One model of a known framework does without; so do models "
+                "alone, over another's base."
+            ),
         )
     )
     env: dict[EnvName, AnyText] = Field({}, description="Environment variables of the image.")
@@ -200,7 +206,7 @@ class ProjectForm(Form):
     )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),
-        description="What is looked for before a build: unsafe pickles and secrets.",
+        description="What is looked for before a build: unsafe pickles, secrets, versions that don't go together.",
         json_schema_extra={"default": {}},
     )
 
@@ -235,8 +241,9 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
-    if "entry" not in given and (debian or needs.requirements or needs.pylock):
-        yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
+    if "entry" not in given and len(form.models) != 1 and (debian or needs.requirements or needs.pylock):
+        hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"
+        yield Breach((), "'entry' is missing", hint)
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
             hint = f"expected {' or '.join(map(str, values.DEBIAN_PLATFORMS))}; or choose another base"
@@ -311,7 +318,11 @@ def value_of(form: ProjectForm) -> values.Project:
         created=form.created,
         workspace=form.workspace,
         gates=values.Gates(
-            form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
+            form.gates.unsafe_pickle,
+            form.gates.secrets,
+            tuple(form.gates.allow),
+            tuple(form.gates.model_keys),
+            form.gates.versions,
         ),
     )
 

@@ -204,6 +204,8 @@ class Gates:
     allow: tuple[str, ...] = ()
     model_keys: tuple[Path, ...] = ()
     """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
+    versions: Gate = "refuse"
+    """A model that names another version of its library than the image gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ class Project:
 
     name: str
     entry: Entry | None
-    """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
+    """None, where the model brings its own (`served_by_model`), or for models alone over scratch or somebody else's base: such an image
+    starts what its base starts, if anything."""
     models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's."""
@@ -228,6 +231,13 @@ class Project:
     workspace: str | None = None
     """Where registered models are: a folder, or HOST/PREFIX of a registry."""
     gates: Gates = Gates()
+
+    @property
+    def served_by_model(self) -> bool:
+        """Whether there is no entry script, and one is wanted: over a Debian base, or where there are packages for it."""
+        needs = self.dependencies
+        packages = bool(needs.requirements) or needs.pylock is not None
+        return self.entry is None and bool(self.models) and (isinstance(self.base, DebianBase) or packages)
 
 
 def model_name(path: Path) -> str:

@@ -31,7 +31,7 @@ from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 
-VERSION = 1
+VERSION = 2
 """Raised when layers are to be looked through anew."""
 
 MAX_STATUS = 64 << 20
