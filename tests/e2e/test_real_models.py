@@ -15,6 +15,7 @@ import pytest
 from support import published
 from support.crates import Crates
 from support.demo import PROJECT
+from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tensors import Tensor, alike, read_tensor
 from support.tools import need
@@ -51,10 +52,10 @@ SENTENCES = ["predict the weather", "go to hell, you scum", "the cat sat on the 
 
 
 @pytest.fixture(scope="module")
-def crates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crates]:
+def crates(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> Iterator[Crates]:
     """In the end, every image that was made is looked at."""
     need("nsenter", root=True)
-    made = Crates.below(tmp_path_factory.mktemp("real"))
+    made = Crates(tmp_path_factory.mktemp("real"), modelcrate)
     yield made
     if made.layout.exists():
         assert assert_valid_layout(made.layout).images

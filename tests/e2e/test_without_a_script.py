@@ -6,6 +6,7 @@ ONNX and scikit-learn are in test_real_models.py; Transformers, whose torch no i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from modelcrate_layers.errors import UserError
 from support.crates import Crates
+from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tools import need
 from support.validator import assert_valid_layout
@@ -27,10 +29,10 @@ FOUND = "import glob, json, numpy; (path,) = glob.glob('/var/azureml-app/azureml
 
 
 @pytest.fixture(scope="module")
-def crates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crates]:
+def crates(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> Iterator[Crates]:
     """In the end, every image that was made is looked at."""
     need("nsenter", root=True)
-    made = Crates.below(tmp_path_factory.mktemp("scriptless"))
+    made = Crates(tmp_path_factory.mktemp("scriptless"), modelcrate)
     yield made
     if made.layout.exists():
         assert assert_valid_layout(made.layout).images
@@ -43,18 +45,27 @@ def alone(crates: Crates, name: str, model: str) -> str:
     return crates.build(crates.project(name, {str(path.relative_to(MODELS)): path.read_bytes() for path in paths}))
 
 
-@pytest.mark.parametrize("ending", ["ubj", "deprecated"])
-def test_xgboost(crates: Crates, ending: str) -> None:
-    name = f"xgboost-{ending}"
-    address = alone(crates, name, f"boosted.{ending}")
-    version = "xgboost-cpu==3.2.0" if ending == "ubj" else "xgboost-cpu>=2.1,<3.1"
-    assert f"xgboost_model.py serves it as XGBoost, with {version}\n" in crates.said(name)
-    assert "xgboost-cpu serves it, without CUDA" in crates.said(name)
-    code = f"import xgboost; print(json.dumps(xgboost.Booster(model_file=path).inplace_predict(numpy.array({ROWS}, 'float32')).tolist()))"
+def test_xgboost(crates: Crates) -> None:
+    address = alone(crates, "xgboost", "boosted.ubj")
+    assert "xgboost_model.py serves it as XGBoost, with xgboost-cpu==3.2.0\n" in crates.said("xgboost")
+    assert "xgboost-cpu serves it, without CUDA" in crates.said("xgboost")
+    code = (
+        "import xgboost; booster = xgboost.Booster(model_file=path); "
+        f"print(json.dumps(booster.inplace_predict(numpy.array({ROWS}, 'float32')).tolist()))"
+    )
     with crates.running(address) as server:
         answer, direct, described = server.ask({"data": ROWS}), server.direct(FOUND + code), server.described()
     assert answer == {"predict": direct}
     assert described["ServiceInput"]["properties"]["data"]["items"]["maxItems"] == 10
+
+
+def test_xgboost_in_its_old_binary_format(crates: Crates) -> None:
+    """The newest XGBoost can't read it, so an older one is taken. Nothing is built here."""
+    project = crates.project("xgboost-old", {"boosted.deprecated": (MODELS / "boosted.deprecated").read_bytes()})
+    planned = crates.modelcrate.run("plan", project, "--progress", "lines")
+    assert planned.returncode == 0, planned.stderr
+    assert "the binary format, which XGBoost 3.1 no longer reads" in planned.stderr
+    assert re.search(r"xgboost-cpu 3\.0\.\d+", planned.stdout)
 
 
 def test_lightgbm(crates: Crates) -> None:
@@ -69,14 +80,25 @@ def test_lightgbm(crates: Crates) -> None:
         assert server.ask({"data": ROWS}) == {"predict": server.direct(FOUND + code)}
 
 
-@pytest.fixture(scope="module")
-def mlflow(crates: Crates) -> str:
-    return alone(crates, "mlflow-both", "mlflow")
+SKLEARN_ALONE = """
+import importlib.util, json, os, re, shutil, sys
+shutil.copytree(path, "/tmp/alone")
+text = open("/tmp/alone/MLmodel").read()
+open("/tmp/alone/MLmodel", "w").write(text[: text.index("  python_function:")] + text[text.index("  sklearn:") :])
+os.environ.update(AZUREML_MODEL_DIR="/tmp", MODELCRATE_MODEL_FILE="alone")
+spec = importlib.util.spec_from_file_location("script", "/var/azureml-app/served/mlflow_model.py")
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+script.init()
+print(json.dumps(script.run(sys.argv[1])))
+"""
+"""The same script over the same model without the flavour python_function, in the same container, which saves an image."""
 
 
-def test_an_mlflow_folder(crates: Crates, mlflow: str) -> None:
-    """Rows of a table in each of MLflow's forms; the answer is MLflow's own."""
-    said = crates.said("mlflow-both")
+def test_an_mlflow_folder(crates: Crates) -> None:
+    """Rows of a table in each of MLflow's forms; the answer is MLflow's own. With the flavour sklearn alone it is the same."""
+    address = alone(crates, "mlflow", "mlflow")
+    said = crates.said("mlflow")
     lines = "mlflow-skinny==3.17.2, cloudpickle==3.1.2, pandas==3.1.1, scikit-learn==1.9.1"
     assert f"mlflow_model.py serves it as MLflow, with {lines}\n" in said
     assert "Python 3.11, which made it" in said
@@ -93,24 +115,13 @@ def test_an_mlflow_folder(crates: Crates, mlflow: str) -> None:
         {"inputs": ROWS},
         {"instances": records},
     ]
-    with crates.running(mlflow) as server:
+    with crates.running(address) as server:
         answers = [server.ask(body) for body in bodies]
         direct = server.direct(FOUND + code)
+        answers.append(server.direct(FOUND + SKLEARN_ALONE, json.dumps(bodies[0])))
         described = server.described()["ServiceInput"]["properties"]["dataframe_split"]["properties"]
-    assert answers == [{"predictions": direct}] * 4
+    assert answers == [{"predictions": direct}] * 5
     assert described["columns"]["example"] == COLUMNS
-
-
-def test_an_mlflow_folder_with_the_sklearn_flavour_alone(crates: Crates, mlflow: str) -> None:
-    """Over the same packages; what python_function would add is not there."""
-    text = (MODELS / "mlflow" / "MLmodel").read_text()
-    alone_text = text[: text.index("  python_function:")] + text[text.index("  sklearn:") :]
-    files = {f"mlflow/{path.name}": path.read_bytes() for path in (MODELS / "mlflow").iterdir()}
-    address = crates.build(crates.project("mlflow-sklearn", {**files, "mlflow/MLmodel": alone_text.encode()}))
-    code = f"import joblib; print(json.dumps(joblib.load(path + '/model.pkl').predict({ROWS}).tolist()))"
-    with crates.running(address) as server:
-        answer = server.ask({"dataframe_split": {"columns": COLUMNS, "data": ROWS}})
-        assert answer == {"predictions": server.direct(FOUND + code)}
 
 
 def test_a_pickle_of_one_version_and_a_lock_of_another_are_refused_before_the_build(crates: Crates) -> None:

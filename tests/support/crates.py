@@ -1,4 +1,4 @@
-"""Images that one module's tests make and ask: one layout and one home for all of them, so that equal layers are made once."""
+"""Images that one module's tests make and ask: one layout for all of them, over the run's home, so that equal layers are made once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from modelcrate_layers.errors import RegistryError
-from support import demo
 from support.shared_command import Modelcrate
 
 
@@ -24,10 +23,6 @@ class Crates:
 
     folder: Path
     modelcrate: Modelcrate
-
-    @classmethod
-    def below(cls, folder: Path) -> Crates:
-        return cls(folder, Modelcrate(demo.home(folder / "home")))
 
     @property
     def layout(self) -> Path:
