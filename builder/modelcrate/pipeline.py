@@ -25,15 +25,14 @@ from modelcrate.pack import Sink
 from modelcrate.plan import Plan, plan
 from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
-from modelcrate.project.values import FILE_NAME, Model, Project
+from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import SERVER, Resolved, World, conflicts, resolve
 from modelcrate.reuse import Previous, find_previous, lies, lost
-from modelcrate.scriptless import Completed, Registered, complete, reading_of
+from modelcrate.scriptless import complete, hold_versions
 from modelcrate.settings import Settings
-from modelcrate.trust import versions
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
@@ -103,7 +102,7 @@ def prepare(
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
-        for warning in _truthful(completed, folder, registered, world, settings):
+        for warning in hold_versions(completed, folder, registered, world.packages, settings):
             emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
@@ -223,19 +222,6 @@ def _trusted(request: Request, world: World, settings: Settings, emit: Emit) -> 
     pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)
     for checked in check_base(request.project, request.folder, pinned, policy, settings, datetime.now(UTC)):
         emit(Notice(checked))
-
-
-def _truthful(
-    completed: Completed, folder: Path, registered: Registered, world: World, settings: Settings
-) -> tuple[str, ...]:
-    """Hold the versions that the models name to those that are pinned. A registered model is not read for this alone: it may be far away."""
-    project = completed.project
-    if project.gates.versions == "allow":
-        return ()
-    read = [model for model in project.models if isinstance(model, Model) or completed.needs]
-    said = [each for model in read for each in reading_of(model, folder, registered, settings).said]
-    pins = {wheel.name: wheel.version for each in world.platforms for wheel in each.pins.wheels}
-    return versions.check(project.gates.versions, tuple(versions.faults(said, completed.needs, pins)))
 
 
 def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:

@@ -13,6 +13,7 @@ from modelcrate.frameworks.reading import Reading, read_file_model, read_registe
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.resolve.debian.releases import RELEASES
 from modelcrate.settings import Settings
+from modelcrate.trust import versions
 from modelcrate.trust.versions import family
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json
@@ -64,6 +65,21 @@ def complete(project: Project, place: Path, registered: Registered, settings: Se
     first = f"no entry script: {told.template} serves it as {told.framework}, with {how}"
     named = tuple(_name(line) for line in told.requirements)
     return Completed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
+
+
+def hold_versions(
+    completed: Completed, place: Path, registered: Registered, pinned: Mapping[str, str], settings: Settings
+) -> tuple[str, ...]:
+    """Hold the versions that the models name to those that are pinned; what is returned is only to be told.
+
+    A registered model that has a script is not read for this alone: it may be far away.
+    """
+    project = completed.project
+    if project.gates.versions == "allow":
+        return ()
+    read = [model for model in project.models if isinstance(model, Model) or completed.needs]
+    said = [each for model in read for each in reading_of(model, place, registered, settings).said]
+    return versions.check(project.gates.versions, tuple(versions.faults(said, completed.needs, pinned)))
 
 
 def reading_of(model: Model | RegisteredModel, place: Path, registered: Registered, settings: Settings) -> Reading:
