@@ -12,14 +12,18 @@ from pathlib import Path
 import pytest
 
 from modelcrate import pipeline
-from modelcrate.events import Event, Notice
+from modelcrate.cli import main
+from modelcrate.events import Event, Notice, silent
 from modelcrate.frameworks import reading
+from modelcrate.outputs import oci
+from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
-from modelcrate.project.values import DebianBase, Dependencies, Model, Project, ScratchBase
+from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError, UserError
+from support.validator import assert_valid_layout
 from support.wheels import make_wheel
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +138,27 @@ def test_a_pickle_that_runs_code_is_refused_by_the_gate_and_never_loaded(prepare
     with pytest.raises(SourceError, match="is a pickle that would run code when it is loaded"):
         prepare(model, "scikit-learn-1.9.1")
     assert not (tmp_path / "mark").exists()
+
+
+def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_path: Path, settings: Settings) -> None:
+    """With the script, its description and the packages written down, there is nothing left to be guessed."""
+    prepared, _ = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
+    receipt = pipeline.build(prepared, settings)
+    layout = oci.parse(f"{tmp_path / 'layout'}:first")
+    folder = DockerfileOutput(tmp_path / "imagefiles").prepared(prepared)
+    pipeline.deliver(receipt, [layout, folder], settings)
+    with Fetcher(settings.network, silent) as fetcher:
+        again = pipeline.prepare(pipeline.read(tmp_path / "imagefiles", settings), settings, fetcher)
+    assert again.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
+    assert pipeline.build(again, settings).image.digest == receipt.image.digest
+    assert assert_valid_layout(tmp_path / "layout").images == 1
+
+
+def test_no_project_file_is_written_into_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(MODELS / "mlflow", tmp_path / "m")
+    assert main(["init", str(tmp_path / "m")]) == UserError.exit_code
+    assert "the folder is itself a model" in capsys.readouterr().err
+    assert not (tmp_path / "m" / "modelcrate.yaml").exists()
 
 
 def test_several_models_need_a_script(tmp_path: Path, settings: Settings) -> None:
