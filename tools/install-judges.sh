@@ -2,7 +2,7 @@
 # The tools that judge our images, from Debian's packages. As root on Debian they are installed; elsewhere the tests that
 # need a missing one are skipped, and each says which it missed.
 set -eu
-packages="apache2-utils buildah containerd crun docker-registry docker.io golang-github-opencontainers-image-spec-dev jq libarchive-tools podman qemu-user-static runc skopeo umoci zstd"
+packages="apache2-utils buildah containerd crun docker-registry docker.io golang-github-opencontainers-image-spec-dev jq libarchive-tools libonnx-testdata podman qemu-user-static runc skopeo umoci zstd"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

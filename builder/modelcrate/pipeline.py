@@ -31,6 +31,7 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
 from modelcrate.reuse import Previous, find_previous, lies, lost
+from modelcrate.scriptless import complete, hold_versions
 from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
@@ -91,12 +92,18 @@ def prepare(
     with _timed("resolve", timings, emit):
         check(request.project, folder)
         project, registered = choose_models(request.project, request.folder, settings, use_lock)
+        completed = complete(project, folder, registered, settings)
+        for notice in completed.notices:
+            emit(Notice(notice))
+        project = completed.project
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
         for warning in pass_gates(project, folder, files.entries.values(), settings):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
+        for warning in hold_versions(completed, folder, registered, world.packages, settings):
+            emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
         earlier = _previous(request, settings, emit)

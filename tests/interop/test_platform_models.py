@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from modelcrate.azureml.no_code import template
 from modelcrate.conformance import Target, check
+from modelcrate.scriptless import MODEL_FILE
 from support.demo import PROJECT, REQUEST
 from support.peers import interpreter
 from support.platforms import ALL, PREDICTS, ROWS, SUMS, serving
-from support.serving import Answer, Ask, Server
+from support.serving import ROOT, Answer, Ask, Server
 
 pytestmark = [pytest.mark.interop, pytest.mark.network, pytest.mark.slow]
 
@@ -95,10 +95,19 @@ def test_a_pandas_schema_gets_columns_by_name(tmp_path: Path) -> None:
     assert names == [("a", [-1]), ("b", [-1])]
 
 
+def template(name: str) -> str:
+    return (ROOT / "layers/modelcrate_layers/serving/entry_templates" / name).read_text()
+
+
+def serves(folder: Path, file: str) -> dict[str, str]:
+    """The variables of an image with this model and no entry script."""
+    return {"AZUREML_MODEL_DIR": str(folder), MODEL_FILE: file}
+
+
 def test_scikit_learn_without_an_entry_script_answers_every_contract(tmp_path: Path) -> None:
     rows = json.loads(REQUEST)["data"]
     shutil.copytree(PROJECT / "model", tmp_path / "model")
-    source, env = template("scikit_learn_model.py").read_text(), {"AZUREML_MODEL_DIR": str(tmp_path / "model")}
+    source, env = template("scikit_learn_model.py"), serves(tmp_path / "model", "sklearn_regression_model.pkl")
     with serving(tmp_path, source, python=interpreter(), env=env) as server:
         verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), ALL)
         assert [verdict for verdict in verdicts if verdict.ok is not True] == []
@@ -114,7 +123,7 @@ def test_onnx_without_an_entry_script_answers_every_contract(tmp_path: Path) -> 
     packages = next((Path(interpreter()).parents[1] / "lib").glob("python3*/site-packages"))
     (tmp_path / "model").mkdir()
     shutil.copy(packages / "onnxruntime/datasets/logreg_iris.onnx", tmp_path / "model")
-    source, env = template("onnx_model.py").read_text(), {"AZUREML_MODEL_DIR": str(tmp_path / "model")}
+    source, env = template("onnx_model.py"), serves(tmp_path / "model", "logreg_iris.onnx")
     rows = [[5.1, 3.5], [6.2, 2.9], [7.9, 3.8]]
     with serving(tmp_path, source, python=interpreter(), env=env) as server:
         verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), ALL)

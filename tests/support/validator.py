@@ -13,7 +13,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,16 @@ class Checked:
     members: int = 0
 
 
+_Known = dict[tuple[object, ...], dict[str, bytes]]
+"""The members' kinds of layers that were looked at already, by all that is said of a layer: their bytes are read once."""
+
+
 @dataclass
 class _Below:
     """What the layers so far made of the paths; grows from layer to layer."""
 
-    kinds: dict[str, bytes] = field(default_factory=dict)
+    kinds: dict[str, bytes]
+    known: _Known
 
 
 DEBIAN_SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/image-spec/schema")
@@ -83,15 +88,19 @@ def assert_valid_found(found: Found) -> Checked:
     return assert_valid_image(found.collection, found.descriptor)
 
 
-def assert_valid_image(collection: Collection, descriptor: Descriptor) -> Checked:
-    """An image, or an index with all its images: every digest, size and diff id from the bytes, documents, tar rules."""
+def assert_valid_image(collection: Collection, descriptor: Descriptor, known: _Known | None = None) -> Checked:
+    """An image, or an index with all its images: every digest, size and diff id from the bytes, documents, tar rules.
+
+    `known` are layers of the same collection that were looked at already.
+    """
+    known = {} if known is None else known
     data = collection.read(descriptor)
     document = _document(data, descriptor)
     if descriptor.media_type in _INDEXES:
         assert_schema("index", document)
         assert "layers" not in document
         assert "config" not in document
-        parts = [assert_valid_image(collection, _descriptor(each)) for each in document["manifests"]]
+        parts = [assert_valid_image(collection, _descriptor(each), known) for each in document["manifests"]]
         assert parts, "an index that names nothing"
         return Checked(
             sum(part.images for part in parts), sum(part.layers for part in parts), sum(part.members for part in parts)
@@ -101,7 +110,7 @@ def assert_valid_image(collection: Collection, descriptor: Descriptor) -> Checke
         assert_schema("manifest", document)
     assert "manifests" not in document
     config = _config(collection, document, descriptor)
-    below, members = _Below(), 0
+    below, members = _Below({}, known), 0
     for each, diff_id in zip(document["layers"], config["rootfs"]["diff_ids"], strict=True):
         members += _layer(collection, _descriptor(each), diff_id, below)
     return Checked(1, len(document["layers"]), members)
@@ -122,7 +131,8 @@ def assert_valid_layout(root: Path) -> Checked:
     tags = [each.get("annotations", {}).get("org.opencontainers.image.ref.name") for each in index["manifests"]]
     named = [tag for tag in tags if tag is not None]
     assert len(named) == len(set(named)), f"a tag stands twice: {named}"
-    parts = [assert_valid_image(collection, _descriptor(each)) for each in index["manifests"]]
+    known: _Known = {}
+    parts = [assert_valid_image(collection, _descriptor(each), known) for each in index["manifests"]]
     return Checked(
         sum(part.images for part in parts), sum(part.layers for part in parts), sum(part.members for part in parts)
     )
@@ -215,13 +225,25 @@ def _config(collection: Collection, manifest: Mapping[str, Any], root: Descripto
 
 def _layer(collection: Collection, descriptor: Descriptor, diff_id: str, below: _Below) -> int:
     """One pass over the stored bytes: digest and size, diff id, and the members of the tar. Returns how many there are."""
+    key = (
+        descriptor.digest,
+        descriptor.media_type,
+        descriptor.size,
+        diff_id,
+        tuple(sorted(descriptor.annotations.items())),
+    )
+    if (kinds := below.known.get(key)) is not None:
+        links = {path for path, kind in below.kinds.items() if kind == tarfile.SYMTYPE}
+        assert not [path for path in links if kinds.get(path) == tarfile.DIRTYPE], "a folder would replace a link"
+        below.kinds |= kinds
+        return len(kinds)
     name = _CODECS.get(descriptor.media_type)
     assert name is not None, f"no media type of a layer: {descriptor.media_type}"
     notes = {key.removeprefix(_OURS): text for key, text in descriptor.annotations.items() if key.startswith(_OURS)}
     stored = _Hashing(collection.blob(descriptor).chunks(), descriptor.digest.algorithm)
     plain = _Hashing(_decoded(name, stored), diff_id.partition(":")[0])
     with tarfile.open(fileobj=plain, mode="r|", bufsize=1 << 20) as archive:
-        members = _members(archive, below, ours="role" in notes)
+        below.known[key] = _members(archive, below, ours="role" in notes)
     plain.drain()
     stored.drain()
     assert stored.digest == str(descriptor.digest), f"the layer is {stored.digest}, not {descriptor.digest}"
@@ -231,11 +253,11 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: str, below: 
         assert plain.size == int(notes["tar-size"])
     if "codec" in notes:
         assert re.fullmatch(rf"{name}(-\d+@.+)?", notes["codec"]), f"{notes['codec']} in a {descriptor.media_type}"
-    return members
+    return len(below.known[key])
 
 
-def _members(archive: tarfile.TarFile, below: _Below, ours: bool) -> int:
-    """The rules of layer.md, and for our own layers those of the house."""
+def _members(archive: tarfile.TarFile, below: _Below, ours: bool) -> dict[str, bytes]:
+    """The members' kinds by their paths. The rules of layer.md, and for our own layers those of the house."""
     kinds: dict[str, bytes] = {}
     last = b""
     for member in archive:
@@ -252,7 +274,7 @@ def _members(archive: tarfile.TarFile, below: _Below, ours: bool) -> int:
             last = raw
         kinds[name] = member.type
     below.kinds |= kinds
-    return len(kinds)
+    return kinds
 
 
 def _house_rules(member: tarfile.TarInfo, name: str, kinds: Mapping[str, bytes], below: _Below) -> None:

@@ -19,15 +19,17 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.projects import Made, project_of
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
+from modelcrate.models.find import layers_of
 from modelcrate.models.record import ModelRecord
 from modelcrate.outputs import Output
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.outputs.registry import RegistryOutput
 from modelcrate.pipeline import Prepared, Request
-from modelcrate.project.values import RegistryBase
+from modelcrate.project.values import RegisteredModel, RegistryBase
 from modelcrate.receipt import Receipt
 from modelcrate.reference import Reference
 from modelcrate.registry.fetch import Fetcher
+from modelcrate.scriptless import complete
 from modelcrate_layers.errors import CrateError, UserError
 
 REPOSITORY = "package"
@@ -71,6 +73,10 @@ class ModelPackage:
         repository, tag = name or REPOSITORY, label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         Reference.parse(f"registry.example/{repository}:{tag}")  # a UserError, where it can't name an image
         made = project_of(repository, workspace.address, records, config)
+        if config is None:  # what can't be served is refused here, and not in the background
+            layers = layers_of(workspace.shelf, records[0])
+            model = RegisteredModel(records[0].name, records[0].version)
+            complete(made.project, Path.cwd(), {model: layers}, workspace.settings)
         package = cls(workspace, made, workspace.shelf.images(repository, tag), dockerfile=dockerfile)
         package._thread.start()
         return package

@@ -34,9 +34,7 @@ def project_of(name: str, workspace: str, records: Sequence[ModelRecord], config
     """The project for these models. Without a config, one model of a known framework is enough."""
     models = tuple(RegisteredModel(record.name, record.version) for record in records)
     if config is None:
-        script, requirements = no_code(list(records))
-        bare = Project(name, Entry(script), models, dependencies=Dependencies(requirements), workspace=workspace)
-        return Made(bare, (f"no inference config: {script.name}, with {', '.join(requirements)}",))
+        return Made(Project(name, None, models, dependencies=no_code(list(records)), workspace=workspace))
     if config.environment is None:
         raise UserError(
             "the inference config has no environment", hint="InferenceConfig(..., environment=Environment('name'))"

@@ -1,6 +1,6 @@
 """Build the image of registered models, or with --dockerfile the folder of a Dockerfile, as Azure's Model.package does.
 
-Without an entry script there is exactly one model, of a framework that needs none (ScikitLearn, Onnx). The image goes into the
+Without an entry script there is exactly one model, of a framework that needs none (scikit-learn, ONNX, XGBoost, LightGBM, MLflow, Transformers). The image goes into the
 workspace, under the name package and the time, unless an output is named."""
 
 from __future__ import annotations

@@ -5,17 +5,15 @@ Nothing found is imported, executed or unpickled: scripts are parsed, of models 
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import stat
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelcrate.project.model_files import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
+from modelcrate.project.scripts import MAX_TEXT, Script, near_misses, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -25,14 +23,10 @@ MAX_FILES = 10_000
 MAX_DEPTH = 6
 """How many folders down we look."""
 
-MAX_TEXT = 1 << 20
-"""The largest script or configuration file that is read."""
-
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 """Which Python is taken where several are allowed: those of the Debian releases first."""
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "test", "tests", "build", "dist"})
-_NAMES = {"score.py": 0, "main.py": 1}
 _MAX_FOLDER_NAME = 64
 
 
@@ -48,27 +42,6 @@ class Finding:
         return f"{self.what}: {self.path} ({self.why})"
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Python file: the functions it defines at its top, what it imports, or why it can't be parsed."""
-
-    path: Path
-    functions: frozenset[str] = frozenset()
-    imports: frozenset[str] = frozenset()
-    fault: str = ""
-
-    @property
-    def serves(self) -> bool:
-        return {"init", "run"} <= self.functions
-
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """The lower the better: score.py, main.py, others; in the folder itself, in src, elsewhere; then the shallower."""
-        folder = self.path.parent
-        place = 0 if folder == Path() else 1 if folder == Path("src") else 2
-        return _NAMES.get(self.path.name, 2), place, len(self.path.parts)
-
-
 def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     """The project that this folder seems to be, and what each of its values was taken from.
 
@@ -77,10 +50,14 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     files = _listing(folder)
     bundles = _bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
-    entry, entry_found = _entry(folder, loose)
-    needs, needs_found = _dependencies(files, entry.file.parent)
     python, python_found = _python(folder, files)
-    models, models_found = _models(folder, loose, bundles)
+    entry, entry_found = _entry(folder, loose)
+    whole = recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if entry is None else None
+    models, models_found = _whole(folder, whole) if whole is not None else _models(folder, loose, bundles)
+    if entry is None and not models:
+        raise _nothing(folder, loose)
+    inside = whole is not None  # requirements.txt is then the model's own, and its framework reads it
+    needs, needs_found = (Dependencies(), ()) if inside else _dependencies(files, entry)
     name = re.sub(r"[^a-z0-9]+", "-", Path(os.path.abspath(folder)).name.lower())[:_MAX_FOLDER_NAME].strip("-")
     project = Project(name or "model", entry, models, python=python, dependencies=needs)
     named = Finding(f"name {project.name}", Path(), "the folder's name" if name else "the folder has no name")
@@ -125,48 +102,14 @@ def _regular(path: Path, inside: str) -> bool:
     return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(inside)
 
 
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit)
-    except OSError as fault:
-        raise SourceError(f"can't read the file: {fault.strerror}", where=str(path)) from None
-
-
-def _script(folder: Path, path: Path) -> Script:
-    data = _read(folder / path, MAX_TEXT + 1)
-    if len(data) > MAX_TEXT:
-        return Script(path, fault=f"it is over {MAX_TEXT} bytes")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
-    except SyntaxError as fault:
-        return Script(path, fault=f"line {fault.lineno}: {fault.msg}")
-    except (ValueError, RecursionError, MemoryError):
-        return Script(path, fault="it doesn't parse")
-    functions = (node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return Script(path, frozenset(functions), frozenset(_imports(tree)))
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.partition(".")[0]
-
-
-def _entry(folder: Path, files: list[Path]) -> tuple[Entry, tuple[Finding, ...]]:
-    scripts = [_script(folder, path) for path in files if path.suffix == ".py"]
+def _entry(folder: Path, files: list[Path]) -> tuple[Entry | None, tuple[Finding, ...]]:
+    """The entry script; none, where there is nothing that was meant to be one: then the model has to bring its own."""
+    scripts = [read_script(folder, path) for path in files if path.suffix == ".py"]
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
-        raise UserError(
-            "no entry script: no Python file here defines both init() and run(data)",
-            where=str(folder),
-            why="\n".join(_near_misses(scripts)),
-            hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
-        )
+        if near := list(near_misses(scripts)):
+            raise _no_entry(folder, near)
+        return None, (Finding("no entry script", Path(), "no Python file defines init and run, so the model is asked"),)
     best = [script for script in serving if script.rank == serving[0].rank]
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)
@@ -175,6 +118,21 @@ def _entry(folder: Path, files: list[Path]) -> tuple[Entry, tuple[Finding, ...]]
     entry, extent = _extent(serving[0], files)
     others = f"; preferred to {', '.join(str(s.path) for s in serving[1:4])}" if serving[1:] else ""
     return entry, (Finding("entry script", serving[0].path, f"it defines init and run{others}; {extent}"),)
+
+
+def _no_entry(folder: Path, near: list[str]) -> UserError:
+    return UserError(
+        "no entry script: no Python file here defines both init() and run(data)",
+        where=str(folder),
+        why="\n".join(near),
+        hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
+    )
+
+
+def _nothing(folder: Path, files: list[Path]) -> UserError:
+    """Neither a script nor a model: what there is instead."""
+    seen = ", ".join(map(str, files[:5])) or "no files"
+    return _no_entry(folder, [f"and no model, which might do without one; found {seen}"])
 
 
 def _extent(script: Script, files: list[Path]) -> tuple[Entry, str]:
@@ -189,21 +147,9 @@ def _extent(script: Script, files: list[Path]) -> tuple[Entry, str]:
     return Entry(script.path), "it goes alone"
 
 
-def _near_misses(scripts: list[Script]) -> Iterator[str]:
-    """Why the likeliest scripts are none."""
-    for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
-        if script.fault:
-            yield f"{script.path} can't be parsed: {script.fault}"
-        elif script.functions & {"init", "run"}:
-            one, other = ("init", "run(data)") if "init" in script.functions else ("run", "init()")
-            yield f"{script.path} defines {one}, but no {other}"
-        elif script.path.name in _NAMES:
-            yield f"{script.path} defines neither init() nor run(data)"
-
-
-def _dependencies(files: list[Path], beside: Path) -> tuple[Dependencies, tuple[Finding, ...]]:
+def _dependencies(files: list[Path], entry: Entry | None) -> tuple[Dependencies, tuple[Finding, ...]]:
     """The lock or the requirements, at the top or else beside the entry script; a lock is preferred."""
-    for folder in dict.fromkeys((Path(), beside)):
+    for folder in dict.fromkeys((Path(), entry.file.parent if entry is not None else Path())):
         here = [path for path in files if path.parent == folder]
         locks = [path for path in here if is_pylock(path.name)]
         plain = [path for path in locks if path.name == "pylock.toml"] or locks
@@ -215,17 +161,18 @@ def _dependencies(files: list[Path], beside: Path) -> tuple[Dependencies, tuple[
         wanted = folder / "requirements.txt"
         if wanted in here:
             return Dependencies(wanted), (Finding("dependencies", wanted, "a requirements file"),)
-    why = "no requirements.txt and no pylock.toml, so the image has Python alone"
+    without = "so the image has Python alone" if entry is not None else "so they come from the model"
+    why = f"no requirements.txt and no pylock.toml, {without}"
     return Dependencies(), (Finding("no dependencies", Path(), why),)
 
 
 def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding, ...]]:
     pinned, project = Path(".python-version"), Path("pyproject.toml")
     if pinned in files:
-        text = _read(folder / pinned, HEAD_BYTES).decode("utf-8", "replace")
+        text = read_some(folder / pinned, HEAD_BYTES).decode("utf-8", "replace")
         if found := re.match(r"\s*(3\.[0-9]{1,2})(\.|\s|$)", text):
             return found[1], (Finding(f"python {found[1]}", pinned, "the version it names"),)
-    if project in files and (wanted := _requires_python(_read(folder / project, MAX_TEXT))):
+    if project in files and (wanted := _requires_python(read_some(folder / project, MAX_TEXT))):
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
@@ -262,12 +209,18 @@ def _bundles(files: list[Path]) -> dict[Path, Recognised]:
     return found
 
 
+def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """The folder itself as the model: a program names it by where it is, which no project file could."""
+    top = Path(os.path.abspath(folder))
+    return (Model(top, model_name(top) or "model"),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)
+
+
 def _models(
     folder: Path, files: list[Path], bundles: dict[Path, Recognised]
 ) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
     known = dict(bundles)
     for path in files:
-        sample = Sample(path.name, _read(folder / path, HEAD_BYTES), (folder / path).stat().st_size)
+        sample = Sample(path.name, read_some(folder / path, HEAD_BYTES), (folder / path).stat().st_size)
         if found := recognise(sample):
             if sample.head.startswith(LFS_POINTER):
                 hint = "fetch it with `git lfs pull`"

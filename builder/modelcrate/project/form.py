@@ -160,6 +160,9 @@ class GatesForm(Form):
         description="Pickles that name what no list knows; default: warn. What runs code is refused, unless this is allow.",
     )
     secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
+    versions: Gate = Field(
+        "refuse", description="A model that names another version of its library than the image gets; default: refuse."
+    )
     allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
     model_keys: list[Inside] = Field(
         [], alias="model-keys", description="Public keys, one of which has to have signed a model that has a signature."
@@ -201,7 +204,10 @@ class ProjectForm(Form):
     entry: Annotated[EntryForm | None, BeforeValidator(_short("script"), json_schema_input_type=Script | EntryForm)] = (
         Field(
             None,
-            description="The entry script, or a mapping with source and script; models alone, over another's base, do without.",
+            description=(
+                "The entry script, or a mapping with source and script. One model of a known framework does without; so do models "
+                "alone, over another's base."
+            ),
         )
     )
     server: Server = Field(
@@ -228,7 +234,7 @@ class ProjectForm(Form):
     )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),
-        description="What is looked for before a build: unsafe pickles and secrets.",
+        description="What is looked for before a build: unsafe pickles, secrets, versions that don't go together.",
         json_schema_extra={"default": {}},
     )
 
@@ -264,8 +270,11 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
-    if "entry" not in given and (debian or needs.requirements or needs.pylock or needs.conda):
-        yield Breach((), "'entry' is missing", "the script that defines init and run, for instance entry: score.py")
+    wanted = bool(debian or needs.requirements or needs.pylock or needs.conda)
+    served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
+    if wanted and not served:
+        hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"
+        yield Breach((), "'entry' is missing", hint)
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
             hint = f"expected {' or '.join(map(str, values.DEBIAN_PLATFORMS))}; or choose another base"
@@ -278,14 +287,14 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     for place, name in enumerate(form.contracts):
         if name in form.contracts[:place]:
             yield Breach(("contracts", place), f"the contract {name} stands twice")
-    if "contracts" in given and "entry" not in given:
+    if "contracts" in given and not served:
         yield Breach(
             ("contracts",), "contracts without an entry script", "nothing would serve them; add entry: score.py"
         )
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
         yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
-    if form.server == "azureml" and form.entry is None:
+    if form.server == "azureml" and not served:
         yield Breach(("server",), "a server, and no entry script for it", "name one: entry: score.py")
     if form.server == "azureml" and form.contracts != [DEFAULT]:
         hint = "leave out contracts, or take server: modelcrate"
@@ -354,7 +363,11 @@ def value_of(form: ProjectForm) -> values.Project:
         workspace=form.workspace,
         server=form.server,
         gates=values.Gates(
-            form.gates.unsafe_pickle, form.gates.secrets, tuple(form.gates.allow), tuple(form.gates.model_keys)
+            form.gates.unsafe_pickle,
+            form.gates.secrets,
+            tuple(form.gates.allow),
+            tuple(form.gates.model_keys),
+            form.gates.versions,
         ),
         contracts=tuple(form.contracts),
     )

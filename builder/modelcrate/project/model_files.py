@@ -110,9 +110,13 @@ def _torch(sample: Sample) -> bool:
 
 
 def _xgboost(sample: Sample) -> bool:
-    """JSON or UBJSON with a learner."""
+    """JSON or UBJSON with a learner, or the binary format that ended with version 3.1."""
     head = sample.head
-    return (head[:1] == b"{" and b'"learner"' in head) or (head[:2] == b"{L" and b"learner" in head[:64])
+    return (
+        head.startswith(b"binf")
+        or (head[:1] == b"{" and b'"learner"' in head)
+        or (head[:2] == b"{L" and b"learner" in head[:64])
+    )
 
 
 _TESTS: tuple[tuple[str, Callable[[Sample], bool]], ...] = (

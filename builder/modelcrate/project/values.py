@@ -217,6 +217,8 @@ class Gates:
     allow: tuple[str, ...] = ()
     model_keys: tuple[Path, ...] = ()
     """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
+    versions: Gate = "refuse"
+    """A model that names another version of its library than the image gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,8 @@ class Project:
 
     name: str
     entry: Entry | None
-    """None for models alone over scratch or somebody else's base: such an image starts what its base starts, if anything."""
+    """None, where the model brings its own (`served_by_model`), or for models alone over scratch or somebody else's base: such an image
+    starts what its base starts, if anything."""
     models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's, or the one that conda packages bring."""
@@ -244,6 +247,13 @@ class Project:
     server: Server = "modelcrate"
     contracts: tuple[str, ...] = (DEFAULT,)
     """The platforms that the container serves, by name."""
+
+    @property
+    def served_by_model(self) -> bool:
+        """Whether there is no entry script, and one is wanted: over a Debian base, or where there are packages for it."""
+        needs = self.dependencies
+        packages = bool(needs.requirements) or needs.pylock is not None or needs.conda is not None
+        return self.entry is None and bool(self.models) and (isinstance(self.base, DebianBase) or packages)
 
 
 def model_name(path: Path) -> str:

@@ -62,6 +62,11 @@ class World:
     supplier: Supplier
 
     @property
+    def packages(self) -> dict[str, str]:
+        """The versions of Python packages by name; where platforms differ, the last one's."""
+        return {wheel.name: wheel.version for each in self.platforms for wheel in each.pins.wheels}
+
+    @property
     def pins(self) -> dict[str, Pins]:
         return {str(each.platform): each.pins for each in self.platforms}
 

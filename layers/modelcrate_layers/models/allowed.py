@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from modelcrate_layers.models.seen import COMPUTED, Named
+from modelcrate_layers.models.seen import COMPUTED, Named, Said
 from modelcrate_layers.models.unpacked import Found
 
 
@@ -39,6 +39,8 @@ class Judged:
     framework: str
     because: tuple[str, ...]
     names: tuple[Named, ...]
+    said: tuple[Said, ...] = ()
+    features: int = 0
 
 
 _PYTHON = {
@@ -219,7 +221,7 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judged | None:
     if found.seen.faults and found.promised:
         verdict = max(verdict, Verdict.UNKNOWN, key=lambda one: one.value)
         because += [f"it {fault}" for fault in found.seen.faults]
-    return Judged(found.inner, verdict, framework, tuple(because), names)
+    return Judged(found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features)
 
 
 def _rate(name: Named, framework: str, extra: frozenset[str]) -> Verdict:

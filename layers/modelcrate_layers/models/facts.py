@@ -8,8 +8,9 @@ from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models import gguf, onnx, safetensors
+from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
+from modelcrate_layers.models.seen import Said
 from modelcrate_layers.models.unpacked import pickles_in
 
 WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
@@ -26,6 +27,11 @@ class Facts:
     pickles: tuple[Judged, ...] = ()
 
     @property
+    def said(self) -> tuple[Said, ...]:
+        """The versions that its pickles name."""
+        return tuple(dict.fromkeys(said for each in self.pickles for said in each.said))
+
+    @property
     def verdict(self) -> Verdict:
         """The worst of its pickles."""
         return max((each.verdict for each in self.pickles), key=lambda one: one.value, default=Verdict.SAFE)
@@ -33,7 +39,7 @@ class Facts:
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> Facts:
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
-    head = file.read(16)
+    head = file.read(64)
     ending = PurePath(name).suffix.lower()
     try:
         if ending == ".safetensors":
@@ -42,10 +48,12 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
             return Facts("gguf", gguf.read(file, size).facts())
         if ending == ".onnx":
             return Facts("onnx", onnx.read(file, size).facts())
+        if xgboost.is_xgboost(head):
+            return Facts("xgboost", xgboost.read(file, size).facts())
+        if lightgbm.is_lightgbm(head):
+            return Facts("lightgbm", lightgbm.read(file, size).facts())
     except (IntegrityError, OverflowError) as fault:
-        return Facts(
-            ending.lstrip(".") or "gguf", fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
-        )
+        return Facts(_promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault))
     found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
     if not found:
         return Facts(_BY_HEAD.get(head[:4], ""))
@@ -57,7 +65,17 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         "pickles": len(found),
         "frameworks": sorted({each.framework for each in found}),
     }
+    versions = {said.package: said.version for each in found for said in each.said}
+    if versions:
+        told["versions"] = versions
     return Facts(_pickled(head, found), told, pickles=tuple(found))
+
+
+def _promised(head: bytes, ending: str) -> str:
+    """The format that a damaged file says it has."""
+    if xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head):
+        return "xgboost" if xgboost.is_xgboost(head) else "lightgbm"
+    return ending.lstrip(".") or "gguf"
 
 
 def _pickled(head: bytes, found: list[Judged]) -> str:

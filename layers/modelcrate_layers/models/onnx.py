@@ -65,6 +65,8 @@ class Onnx:
     parameters: int = 0
     dtypes: Counter[str] = field(default_factory=Counter)
     nodes: int = 0
+    weights: set[str] = field(default_factory=set)
+    """Names of weights, for files before IR version 4, which list them among their inputs."""
     outside: set[str] = field(default_factory=set)
     """Files beside the model that hold weights."""
 
@@ -73,7 +75,7 @@ class Onnx:
             "ir_version": self.ir_version,
             "producer": " ".join(filter(None, (self.producer, self.producer_version))),
             "opsets": dict(sorted(self.opsets.items())),
-            "inputs": [_port_facts(each) for each in self.inputs],
+            "inputs": [_port_facts(each) for each in self.inputs if each.name not in self.weights],
             "outputs": [_port_facts(each) for each in self.outputs],
             "tensors": self.tensors,
             "parameters": self.parameters,
@@ -195,6 +197,8 @@ def _weights(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
                 sides.append(_varint(tape))
         elif number == 2 and isinstance(value, int):
             kind = value
+        elif number == 8 and isinstance(value, _Inside) and model.ir_version < 4:
+            model.weights.add(value.text(tape))
         elif number == 13 and isinstance(value, _Inside):
             key, text = _entry(tape, value, budget)
             if key == "location":

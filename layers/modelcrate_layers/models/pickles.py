@@ -13,7 +13,7 @@ from collections.abc import Callable
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.arrays import array_bytes, dtype_of
 from modelcrate_layers.models.opcodes import ARGUMENTS, OPAQUE
-from modelcrate_layers.models.seen import COMPUTED, Made, Named, Seen, is_named
+from modelcrate_layers.models.seen import COMPUTED, Made, Named, Said, Seen, is_named
 from modelcrate_layers.models.tape import Tape
 
 MAX_STACK = 1 << 20
@@ -23,6 +23,14 @@ MAX_MEMO = 1 << 23
 MAX_NAMES = 10_000
 MAX_ITEMS = 16
 """Tuples and dicts of more members are no arguments that matter here."""
+
+VERSIONS = {"_sklearn_version": "scikit-learn"}
+"""Keys under which objects keep the version of the package that pickled them."""
+
+FEATURES = "n_features_in_"
+"""Where scikit-learn's estimators keep how many features they were fitted with."""
+
+MAX_SAID = 16
 
 MAX_NESTED = 8
 """How deep one pickle may stand in another's arrays."""
@@ -63,7 +71,8 @@ def _run(machine: _Machine) -> Seen:
         faults.append(f"can't be unpacked: {type(fault).__name__}")
     names = tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name)))
     told = tuple(dict.fromkeys((*machine.faults, *faults)))[:8]
-    return Seen(names, whole, told, machine.protocol, machine.arrays)
+    features = machine.features.pop() if len(machine.features) == 1 else 0
+    return Seen(names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features)
 
 
 class _Machine:
@@ -74,6 +83,8 @@ class _Machine:
         self.stack: list[Value] = []
         self.memo: dict[int, Value] = {}
         self.names: dict[tuple[str, str], Named] = {}
+        self.said: dict[tuple[str, str], Said] = {}
+        self.features: set[int] = set()
         self.protocol, self.arrays = 0, False
 
     def run(self) -> bool:
@@ -148,6 +159,14 @@ class _Machine:
             self.names[found.module, found.name] = found
         return found
 
+    def state(self, key: str, value: Value) -> None:
+        """One item of an object's state: what it says of its making is kept."""
+        if key in VERSIONS and isinstance(value, str) and len(self.said) < MAX_SAID:
+            where = f"byte {self.tape.position} of the pickle"
+            self.said.setdefault((key, value), Said(VERSIONS[key], value, where))
+        elif key == FEATURES and type(value) is int and len(self.features) < MAX_SAID:
+            self.features.add(value)
+
     def call(self, what: Value, arguments: Value) -> None:
         if isinstance(what, Named):
             self.note(Named(what.module, what.name, "called"))
@@ -182,6 +201,9 @@ class _Machine:
         inner = look(self.tape, depth=self.depth + 1)
         for each in inner.names:
             self.note(each)
+        for said in inner.said:
+            self.said.setdefault(("", f"{said.package} {said.version}"), said)
+        self.features |= {inner.features} if inner.features else set()
         self.faults.extend(inner.faults)
         if not inner.whole:
             raise IntegrityError("has an array of objects that is cut short")
@@ -263,8 +285,10 @@ def _set_items(machine: _Machine, items: list[Value]) -> None:
     target = machine.top()
     if isinstance(target, dict):
         for key, value in zip(items[::2], items[1::2], strict=False):
-            if isinstance(key, str) and len(target) < MAX_ITEMS:
-                target[key] = value
+            if isinstance(key, str):
+                machine.state(key, value)
+                if len(target) < MAX_ITEMS:
+                    target[key] = value
 
 
 def _setitem(machine: _Machine, _: Value) -> None:

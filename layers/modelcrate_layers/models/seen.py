@@ -20,6 +20,15 @@ class Named:
         return f"{self.module}.{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A version that a file names: of which package, and where in the file, in words for people."""
+
+    package: str
+    version: str
+    where: str
+
+
 @dataclass(slots=True)
 class Made:
     """An object that a pickle has made by calling something. It changes: BUILD gives it its state later."""
@@ -39,6 +48,10 @@ class Seen:
     protocol: int = 0
     arrays: bool = False
     """Whether joblib's arrays stand between the opcodes."""
+    said: tuple[Said, ...] = ()
+    """The versions that the pickled objects say they are of; each once."""
+    features: int = 0
+    """How many features the pickled estimators were fitted with; 0 where they don't say, or not all the same."""
 
 
 def is_named(value: object, module: str, name: str) -> bool:

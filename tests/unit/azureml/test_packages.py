@@ -67,28 +67,31 @@ def test_row_5_one_model_has_its_folder_as_the_models_folder(
 
 
 @pytest.mark.parametrize(
-    ("framework", "script", "asked"),
-    [("ScikitLearn", "scikit_learn_model.py", "scikit-learn==1.9.1"), ("Onnx", "onnx_model.py", "onnxruntime==1.9.1")],
+    ("framework", "asked"), [("ScikitLearn", "scikit-learn==1.9.1"), ("Onnx", "onnxruntime==1.9.1")]
 )
 def test_row_5_one_model_of_a_known_framework_needs_no_config(
-    settings: Settings, tmp_path: Path, files: Path, framework: str, script: str, asked: str
+    settings: Settings, tmp_path: Path, files: Path, framework: str, asked: str
 ) -> None:
     ws = Workspace(address=tmp_path / "ws", settings=settings)
     model = Model.register(
         ws, str(files / "models/one.bin"), "m", model_framework=framework, model_framework_version="1.9.1"
     )
     made = project_of("package", ws.address, [model.record], None)
-    assert made.project.entry is not None
-    assert made.project.entry.script.name == script
-    assert asked in made.project.dependencies.requirements  # type: ignore[operator]
-    assert script in made.notices[0], "what was assumed is said"
+    assert made.project.served_by_model
+    assert made.project.dependencies.requirements == (asked,), "what was said when it was registered"
 
 
-def test_row_5_what_needs_a_config_says_so(ws: Workspace, registered: Register, config: InferenceConfig) -> None:
+def test_row_5_what_needs_a_config_says_so(
+    ws: Workspace, registered: Register, config: InferenceConfig, files: Path
+) -> None:
     model = registered("iris")
-    with pytest.raises(UserError, match="needs an inference config") as fault:
+    with pytest.raises(UserError, match="without an entry script") as fault:
         Model.package(ws, [model])
-    assert "without a framework" in fault.value.why
+    assert "looked for a LightGBM text model; an MLflow folder" in fault.value.why
+    other = Model.register(ws, str(files / "models/one.bin"), "deep", model_framework="TensorFlow")
+    with pytest.raises(UserError, match="needs an inference config") as fault:
+        Model.package(ws, [other])
+    assert "its framework is TensorFlow" in fault.value.why
     with pytest.raises(UserError, match="2 models"):
         Model.package(ws, [model, registered("iris")])
     config.environment = None

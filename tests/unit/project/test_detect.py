@@ -218,3 +218,35 @@ def test_too_many_files_to_guess(tmp_path: Path) -> None:
     for number in range(detecting.MAX_FILES + 1):
         (tmp_path / f"{number}").touch()
     assert refused(tmp_path).what == f"more than {detecting.MAX_FILES} files; too many to guess from"
+
+
+def test_a_model_without_any_script_is_asked_for_its_own(tmp_path: Path) -> None:
+    project, findings = detect(make(tmp_path, model_pkl=MODEL, train_py="x = 1", requirements_txt="numpy\n"))
+    assert project.entry is None
+    assert project.served_by_model
+    assert project.dependencies == Dependencies(Path("requirements.txt"))
+    assert "no entry script: . (no Python file defines init and run, so the model is asked)" in map(str, findings)
+    assert parse_project(project_text(project).encode()) == project
+    (tmp_path / "requirements.txt").unlink()
+    _, findings = detect(tmp_path)
+    assert "so they come from the model" in str(findings[2])
+
+
+def test_a_script_that_was_meant_to_be_one_is_not_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, model_pkl=MODEL, score_py="def run(data): ...")
+    assert refused(tmp_path).why == "score.py defines run, but no init()"
+
+
+def test_a_folder_that_is_a_model_as_a_whole_is_the_model(tmp_path: Path) -> None:
+    project, findings = detect(ROOT / "fixtures/models/mlflow")
+    (model,) = project.models
+    assert (model.name, model.path) == ("mlflow", ROOT / "fixtures/models/mlflow")  # type: ignore[union-attr]
+    assert project.dependencies == Dependencies(), "requirements.txt is the model's own"
+    assert "model: . (an MLflow model, by the file MLmodel in it)" in map(str, findings)
+
+
+def test_neither_a_script_nor_a_model(tmp_path: Path) -> None:
+    make(tmp_path, notes_md="nothing", data_csv="1,2")
+    error = refused(tmp_path)
+    assert "no entry script" in error.what
+    assert error.why == "and no model, which might do without one; found data.csv, notes.md"

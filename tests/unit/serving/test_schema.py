@@ -189,3 +189,19 @@ def test_own_swagger_files_replace_ours(tmp_path: Path, name: str, version: str)
     ask = app_of(tmp_path, SCHEMA)
     assert json.loads(ask("GET", f"/swagger.json?version={version}").body) == {"own": True}
     assert "openapi" in json.loads(ask("GET", "/swagger.json?version=3.1").body)
+
+
+def test_a_file_beside_a_script_without_decorators_tells_its_schema(tmp_path: Path) -> None:
+    given, answered = {"type": "object", "properties": {"data": {"type": "array"}}}, {"type": "array"}
+    file = tmp_path / "modelcrate-schema.json"
+    file.write_text(json.dumps({"input": given, "output": answered}))
+    plain = "def init():\n    pass\n\ndef run(data):\n    return data\n"
+    for version, place in (("2", "definitions"), ("3", "components"), ("3.1", "components")):
+        document = json.loads(app_of(tmp_path, plain)("GET", f"/swagger.json?version={version}").body)
+        schemas = document[place] if version == "2" else document[place]["schemas"]
+        assert (schemas["ServiceInput"], schemas["ServiceOutput"]) == (given, answered)
+    document = json.loads(app_of(tmp_path, SCHEMA)("GET", "/swagger.json").body)
+    assert document["definitions"]["ServiceInput"] != given, "decorators say it themselves"
+    file.write_text("{}")
+    document = json.loads(app_of(tmp_path, plain)("GET", "/swagger.json").body)
+    assert document["definitions"]["ServiceInput"] == {"type": "object", "example": {}}

@@ -30,7 +30,8 @@ def init():
     global session
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(find(os.environ["AZUREML_MODEL_DIR"]), providers=["CPUExecutionProvider"])
+    path = os.path.join(os.environ["AZUREML_MODEL_DIR"], os.environ["MODELCRATE_MODEL_FILE"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
 def run(raw_data):
@@ -76,12 +77,3 @@ def plain(value):
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-
-def find(folder):
-    """The model file below a folder."""
-    files = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
-    fitting = [path for path in files if path.endswith(".onnx")] or files
-    if len(fitting) != 1:
-        raise RuntimeError("expected one model file in " + folder + ", found " + str(sorted(fitting)))
-    return fitting[0]

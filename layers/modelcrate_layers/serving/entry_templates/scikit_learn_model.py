@@ -1,13 +1,13 @@
 """Scores a scikit-learn model that has no entry script of its own: {"data": [[...], ...], "method": "predict"}.
 
-The model is the one file of AZUREML_MODEL_DIR that joblib can have written. `method` is predict where the request doesn't say.
+Rows are lists, texts for a model that takes texts, or objects by the names of columns, for which pandas has to be in the image.
+`method` is predict where the request doesn't say.
 """
 
 import json
 import os
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
-ENDINGS = (".pkl", ".pickle", ".joblib")
 
 model = None
 
@@ -17,18 +17,17 @@ def init():
     global model
     import joblib
 
-    model = joblib.load(find(os.environ["AZUREML_MODEL_DIR"]))
+    model = joblib.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], os.environ["MODELCRATE_MODEL_FILE"]))
 
 
 def run(raw_data):
     """The model's answer, a list with an entry a row, under the name of the method."""
-    import numpy
-
     request = json.loads(raw_data)
     method = request.get("method", "predict")
     if method not in METHODS or not hasattr(model, method):
         raise ValueError("the model has no method " + repr(method))
-    return {method: numpy.asarray(getattr(model, method)(numpy.array(request["data"]))).tolist()}
+    found = getattr(model, method)(rows(request["data"]))
+    return {method: found.toarray().tolist() if hasattr(found, "toarray") else plain(found)}
 
 
 def signature():
@@ -41,10 +40,19 @@ def signature():
     return {"inputs": [{"name": "data", "datatype": "FP64", "shape": [-1, columns]}], "outputs": outputs}
 
 
-def find(folder):
-    """The model file below a folder."""
-    files = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
-    fitting = [path for path in files if path.endswith(ENDINGS)] or files
-    if len(fitting) != 1:
-        raise RuntimeError("expected one model file in " + folder + ", found " + str(sorted(fitting)))
-    return fitting[0]
+def rows(data):
+    """Rows as an array, or as a table where they name their columns."""
+    if data and isinstance(data[0], dict):
+        import pandas
+
+        return pandas.DataFrame(data)
+    import numpy
+
+    return numpy.array(data)
+
+
+def plain(found):
+    """An answer as lists; several outputs, such as the probabilities of several targets, one after the other."""
+    import numpy
+
+    return [plain(each) for each in found] if isinstance(found, list) else numpy.asarray(found).tolist()

@@ -1,0 +1,61 @@
+"""Models that need no entry script: what their files say of who made them, what they take, and what it takes to serve them.
+
+One file here is one framework, found by its name; its script lies in the layers' `entry_templates`. Nothing is loaded or unpickled.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.models.seen import Said
+
+Schema = Mapping[str, Any]
+"""A JSON schema; empty where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """All that it takes to serve a model: `file` is what the script loads, as a path below AZUREML_MODEL_DIR.
+
+    `requirements` are PEP 508 lines. `takes` and `gives` describe a request and an answer. `assumed` are
+    sentences about what the file doesn't say.
+    """
+
+    framework: str
+    template: str
+    file: str
+    requirements: tuple[str, ...]
+    takes: Schema = field(default_factory=dict, hash=False)
+    gives: Schema = field(default_factory=dict, hash=False)
+    assumed: tuple[str, ...] = ()
+    python: str = ""
+    """Major and minor of the Python that made it, where the files say so and it matters."""
+
+
+class Framework(Protocol):
+    """What a module here has."""
+
+    NAME: str
+    LOOKED_FOR: str
+    """What gives its models away, in words for somebody who has none."""
+
+    def found(self, files: ModelFiles) -> tuple[str, ...]:
+        """Its models among these files; "." where the folder as a whole is one."""
+
+    def said(self, files: ModelFiles, name: str) -> Iterator[Said]:
+        """The versions that one of them names. A file that can't be read is an error with `where`."""
+
+    def understand(self, files: ModelFiles, name: str) -> Understood:
+        """What it takes to serve it; a UserError or SourceError says why it can't be."""
+
+
+def frameworks() -> tuple[Framework, ...]:
+    """All of them, in the order of their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return tuple(cast("Framework", module) for module in modules if hasattr(module, "LOOKED_FOR"))

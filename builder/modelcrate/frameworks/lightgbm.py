@@ -1,0 +1,36 @@
+"""LightGBM: boosters in its text format, which names its own version and no library's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.models.seen import Said
+
+NAME = "LightGBM"
+LOOKED_FOR = "a LightGBM text model"
+TEMPLATE = "lightgbm_model.py"
+
+FIRST = {"v2": "2.1.0", "v3": "2.2.2", "v4": "4.0.0"}
+"""The first library of each format; all later ones read it, too."""
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    return files.with_format("lightgbm")
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    written = str(files.facts(name).facts.get("version", ""))
+    if written in FIRST:
+        yield Said("lightgbm", FIRST[written], f"{files.where(name)}: format {written}, in its second line")
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    told = files.sound(name).facts
+    least = FIRST.get(str(told.get("version", "")), "")
+    line = f"lightgbm>={least}" if least else "lightgbm"
+    assumed = [f"{name} names no version of LightGBM, only its format {told.get('version', '(none)')}: {line} reads it"]
+    takes = schemas.mapping({"data": schemas.rows(int(told.get("features", 0)))}, ("data",))
+    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

@@ -1,0 +1,91 @@
+"""MLflow's folders: MLmodel with the flavours python_function or sklearn, and the requirements that were written beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate.project.mlmodel import FILE_NAME, Column, MLmodel, Tensor, parse_mlmodel
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.models.seen import Said
+
+NAME = "MLflow"
+LOOKED_FOR = "an MLflow folder (MLmodel)"
+TEMPLATE = "mlflow_model.py"
+
+FLAVORS = ("python_function", "sklearn")
+"""What can be served; with both, python_function is, as MLflow's own server does."""
+
+REQUIREMENTS = "requirements.txt"
+_MLFLOW = re.compile(r"mlflow(?:\[[^\]]*\])?(?![\w-])\s*(.*)")
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    return (".",) if FILE_NAME in files.names else ()
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    told = _read(files)
+    if version := told.flavors.get("sklearn", {}).get("sklearn_version"):
+        yield Said("scikit-learn", version, f"{files.where(FILE_NAME)}: flavors: sklearn: sklearn_version")
+    if told.mlflow_version:
+        yield Said("mlflow", told.mlflow_version, f"{files.where(FILE_NAME)}: mlflow_version")
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    told = _read(files)
+    flavor = next((each for each in FLAVORS if each in told.flavors), None)
+    if flavor is None:
+        raise UserError(
+            f"no flavour that can be served without an entry script: {', '.join(told.flavors) or 'it names none'}",
+            where=files.where(FILE_NAME),
+            why=f"looked for {' and '.join(FLAVORS)}",
+            hint="write an entry script: entry: score.py",
+        )
+    lines, assumed = _requirements(files, told)
+    gives = schemas.mapping({"predictions": {"type": "array", "items": {}}})
+    return Understood(
+        NAME, TEMPLATE, ".", tuple(lines), _takes(told), gives, tuple(assumed), ".".join(told.python.split(".")[:2])
+    )
+
+
+def _requirements(files: ModelFiles, told: MLmodel) -> tuple[list[str], list[str]]:
+    """The lines of requirements.txt, with MLflow's small distribution for its large one, and pandas, which serving needs."""
+    assumed: list[str] = []
+    lines: list[str] = []
+    if REQUIREMENTS in files.names:
+        texts = files.text(REQUIREMENTS).decode("utf-8", "replace").splitlines()
+        plain = [re.sub(r"(^|\s)#.*", "", line).strip() for line in texts]
+        lines = [line for line in plain if line and not line.startswith("-")]
+        if dropped := [line for line in plain if line.startswith("-")]:
+            assumed.append(f"{REQUIREMENTS} has options that mean nothing here: {', '.join(dropped)[:200]}")
+    else:
+        sklearn = told.flavors.get("sklearn", {}).get("sklearn_version")
+        lines = [f"scikit-learn=={sklearn}" if sklearn else "scikit-learn"] if "sklearn" in told.flavors else []
+        assumed.append(f"there is no {REQUIREMENTS}, so the packages are those of the flavour")
+    small = [f"mlflow-skinny{match[1]}" if (match := _MLFLOW.fullmatch(line)) else line for line in lines]
+    if small != lines:
+        assumed.append("mlflow-skinny serves it instead of mlflow: the same code without its tracking server")
+    if not any(re.match(r"mlflow-skinny\b", line) for line in small):
+        small.append(f"mlflow-skinny=={told.mlflow_version}" if told.mlflow_version else "mlflow-skinny")
+    if not any(re.match(r"pandas\b", line) for line in small):
+        small.append("pandas")
+        assumed.append("it names no version of pandas, which MLflow needs to serve; the newest is taken")
+    return small, assumed
+
+
+def _takes(told: MLmodel) -> schemas.Schema:
+    columns = [(each.name, each.kind) for each in told.inputs if isinstance(each, Column)]
+    if columns:
+        return schemas.mapping({"dataframe_split": schemas.table(columns)})
+    tensors = [each for each in told.inputs if isinstance(each, Tensor)]
+    if len(tensors) == 1 and not tensors[0].name:
+        return schemas.mapping({"inputs": schemas.array(tensors[0].kind, tensors[0].shape)})
+    named = {each.name: schemas.array(each.kind, each.shape) for each in tensors}
+    return schemas.mapping({"inputs": schemas.mapping(named, tuple(named))}) if named else {}
+
+
+def _read(files: ModelFiles) -> MLmodel:
+    return parse_mlmodel(files.text(FILE_NAME), files.where(FILE_NAME))

@@ -1,0 +1,80 @@
+"""ONNX: what the model takes and gives is in the file; its IR version and its sets of operators say which ONNX Runtime it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.models.seen import Said
+
+NAME = "Onnx"
+LOOKED_FOR = "an ONNX model (.onnx)"
+TEMPLATE = "onnx_model.py"
+
+RUNTIMES = (
+    ("1.15.0", 9, 19, 3),
+    ("1.17.0", 9, 20, 4),
+    ("1.18.0", 10, 21, 5),
+    ("1.21.0", 10, 22, 5),
+    ("1.23.0", 11, 23, 5),
+    ("1.24.1", 13, 25, 5),
+    ("1.25.0", 13, 26, 5),
+    ("1.32.0", 14, 28, 5),
+)
+"""The ONNX Runtime that first took an IR version, and a version of `ai.onnx` and of `ai.onnx.ml`.
+
+Measured with a model of one node against every minor release from 1.15 (the first with wheels for Python 3.11) to 1.32.
+"""
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    return files.with_format("onnx")
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    told = files.facts(name)
+    least, why = oldest(told.facts)
+    if least:
+        yield Said("onnxruntime", least, f"{files.where(name)}: {why}")
+
+
+def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
+    """The oldest ONNX Runtime for a model, and what asks for it; nothing, where the model is newer than the table."""
+    ir, opsets = int(told.get("ir_version", 0)), told.get("opsets", {})
+    core, ml = int(opsets.get("ai.onnx", 0)), int(opsets.get("ai.onnx.ml", 0))
+    why = f"IR version {ir}, {', '.join(f'{domain} {version}' for domain, version in opsets.items())}"
+    for version, ir_taken, core_taken, ml_taken in RUNTIMES:
+        if ir <= ir_taken and core <= core_taken and ml <= ml_taken:
+            return version, why
+    return "", why
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    told = files.sound(name).facts
+    least, why = oldest(told)
+    if least:
+        line, assumed = f"onnxruntime>={least}", [f"{name} names no ONNX Runtime; its {why} need {least} or newer"]
+    else:
+        line, assumed = (
+            "onnxruntime",
+            [f"{name} has {why}, newer than any ONNX Runtime known here; the newest is taken"],
+        )
+    strange = sorted(
+        set(told["opsets"]) - {"ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.training", "ai.onnx.preview.training"}
+    )
+    if strange:
+        assumed.append(f"{name} uses operators of {', '.join(strange)}, which plain ONNX Runtime doesn't have")
+    inputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
+    outputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
+    takes = schemas.mapping({"inputs": schemas.mapping(inputs, tuple(inputs))})
+    return Understood(
+        NAME,
+        TEMPLATE,
+        name,
+        (line, "numpy"),
+        takes,
+        schemas.mapping({"outputs": schemas.mapping(outputs)}),
+        tuple(assumed),
+    )

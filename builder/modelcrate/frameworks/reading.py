@@ -1,0 +1,162 @@
+"""What a project's models say of themselves, read once and remembered while their files stay as they are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelcrate.frameworks import Framework, Understood, frameworks
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate.project.values import Model
+from modelcrate.settings import Settings
+from modelcrate_layers.atomic import replace as write
+from modelcrate_layers.content import Digest, canonical_json, parse_object
+from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.kinds.model import folder as model_folder
+from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.listing import list_path
+from modelcrate_layers.memo import settled
+from modelcrate_layers.models.seen import Said
+from modelcrate_layers.recipe import listing
+from modelcrate_layers.tree import Tree
+
+VERSION = 1
+"""Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The versions that a model's files name, and what it takes to serve it; None where that can't be done without a script."""
+
+    said: tuple[Said, ...]
+    understood: Understood | None
+
+
+def read_file_model(model: Model, place: Path, settings: Settings) -> Reading:
+    """A model of the project's folder."""
+    top = place / model.path
+    tree = Tree.of(list_path(top, model_folder(model.name, model.version)).entries, {b""})
+    kept = _Kept(settings, [str(top), listing(tree)])
+    return kept.found() or kept.keep(_read(ModelFiles.of(top)), settled(tree))
+
+
+def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> Reading:
+    """A registered model, `NAME:VERSION`. Its layers are read in whole the first time, and its files lie on the disk meanwhile."""
+    kept = _Kept(settings, [name, [str(layer.layer.diff_id) for layer in layers]])
+    if known := kept.found():
+        return known
+    with unpacked(name, layers) as files:
+        return kept.keep(_read(files), True)
+
+
+def understand(files: ModelFiles) -> Understood:
+    """What it takes to serve a model. None of a known framework, or several, is a UserError that says what was looked for."""
+    recognised = [(each, names) for each in frameworks() if (names := each.found(files))]
+    found = [(each, names) for each, names in recognised if names[0] == "."] or recognised
+    if len(found) > 1:
+        listed = "; ".join(
+            f"{each.NAME}: {files.shown if names == ('.',) else ', '.join(names[:5])}" for each, names in found
+        )
+        raise UserError(
+            f"models of {len(found)} frameworks at once, so nobody can say which of them is to answer",
+            where=files.shown,
+            why=listed,
+            hint="keep one of them, or write an entry script: entry: score.py",
+        )
+    if not found:
+        raise _unknown(files)
+    ((framework, names),) = found
+    if len(names) > 1:
+        raise UserError(
+            f"{len(names)} {framework.NAME} models, so nobody can say which of them is to answer",
+            where=files.shown,
+            why=", ".join(names[:10]),
+            hint="name one of them under models:, or write an entry script: entry: score.py",
+        )
+    told = framework.understand(files, names[0])
+    inside = files.path(names[0]) != files.top
+    return replace(told, file=f"{files.top.name}/{names[0]}".removesuffix("/.") if inside else files.top.name)
+
+
+def _unknown(files: ModelFiles) -> CrateError:
+    for name in files.names:
+        if fault := files.facts(name).fault:
+            return SourceError(f"{name} is damaged: it {fault}", where=files.where(name))
+    formats = sorted({told.format for name in files.names if (told := files.facts(name)).format})
+    return UserError(
+        "no model of a framework that can be served without an entry script",
+        where=files.shown,
+        why=f"looked for {'; '.join(each.LOOKED_FOR for each in frameworks())}\n"
+        f"found {', '.join(formats) or 'nothing of that'} in {len(files.names)} files: {', '.join(files.names[:5])}",
+        hint="write an entry script with init() and run(data), and name it: entry: score.py",
+    )
+
+
+def _read(files: ModelFiles) -> Reading:
+    said = tuple(each for framework in frameworks() for each in _said(framework, files))
+    try:
+        return Reading(said, understand(files))
+    except CrateError:
+        return Reading(said, None)
+
+
+def _said(framework: Framework, files: ModelFiles) -> Iterator[Said]:
+    """A file that is damaged says nothing here; the gates tell of it."""
+    for name in framework.found(files):
+        with suppress(CrateError):
+            yield from framework.said(files, name)
+
+
+class unpacked:  # noqa: N801 - it is a function to those who use it
+    """The files of a registered model in a folder that is gone afterwards."""
+
+    def __init__(self, name: str, layers: tuple[ReadyLayer, ...]) -> None:
+        self._name, self._layers = name, layers
+
+    def __enter__(self) -> ModelFiles:
+        from modelcrate.run.unpack import unpack
+
+        self._folder = tempfile.TemporaryDirectory(prefix="modelcrate-model-")
+        root = Path(self._folder.name)
+        unpack([layer.blob for layer in self._layers], root)
+        name, _, version = self._name.rpartition(":")
+        inner = root / os.fsdecode(model_folder(name, int(version)))
+        (top,) = inner.iterdir()
+        return ModelFiles.of(top, self._name)
+
+    def __exit__(self, *exc: object) -> None:
+        self._folder.cleanup()
+
+
+class _Kept:
+    """One reading in the home, under a digest of what decides it."""
+
+    def __init__(self, settings: Settings, question: list[Any]) -> None:
+        self._path = settings.home / "readings" / f"{Digest.of(canonical_json([VERSION, question])).hex}.json"
+
+    def found(self) -> Reading | None:
+        with suppress(OSError, CrateError, KeyError, TypeError):
+            told = parse_object(self._path.read_bytes())
+            understood = told["understood"]
+            return Reading(
+                tuple(Said(**each) for each in told["said"]),
+                _understood(understood) if understood is not None else None,
+            )
+        return None
+
+    def keep(self, reading: Reading, stable: bool) -> Reading:
+        if stable:
+            with suppress(OSError):  # a home that can't be written makes the next build slower, no more
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write(self._path, canonical_json(asdict(reading)))
+        return reading
+
+
+def _understood(told: Mapping[str, Any]) -> Understood:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    return Understood(**fields)

@@ -1,0 +1,76 @@
+"""scikit-learn's estimators, and those of others with the same methods, in pickles and joblib files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.models.facts import Facts
+from modelcrate_layers.models.seen import Said
+
+NAME = "ScikitLearn"
+LOOKED_FOR = "a pickle or joblib file of scikit-learn, XGBoost, LightGBM or CatBoost estimators"
+TEMPLATE = "scikit_learn_model.py"
+
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost-cpu",
+    "lightgbm": "lightgbm",
+    "catboost": "catboost",
+    "imblearn": "imbalanced-learn",
+    "category_encoders": "category-encoders",
+    "pandas": "pandas",
+    "joblib": "joblib",
+    "numpy": "numpy",
+    "scipy": "scipy",
+}
+"""What a module that a pickle names is called on the index."""
+
+_ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "catboost")
+_BELOW = frozenset({"numpy", "scipy", "joblib"})
+"""Packages that scikit-learn brings along."""
+
+_PYTHONS = frozenset({"builtins", "collections", "copyreg", "_codecs", "datetime", "functools", "array", "types"})
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    pickles = files.with_format("pickle", "joblib")
+    return tuple(name for name in pickles if any(each in _roots(files.facts(name)) for each in _ESTIMATORS))
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    for each in files.facts(name).said:
+        yield Said(each.package, each.version, f"{files.where(name)}: {each.where}")
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    told = files.sound(name)
+    faults = [because for each in told.pickles for because in each.because if because.startswith("it ")]
+    if faults:
+        raise UserError(f"{name} is a damaged pickle: {faults[0]}", where=files.where(name))
+    roots = _roots(told)
+    versions = {each.package: each.version for each in told.said}
+    needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"})
+    lines = [f"{package}=={versions[package]}" if package in versions else package for package in needed]
+    assumed = [
+        f"{name} names no version of {package}, so the newest is taken" for package in needed if package not in versions
+    ]
+    strange = sorted(roots - PACKAGES.keys() - _PYTHONS)
+    if strange:
+        assumed.append(
+            f"{name} names {', '.join(strange)}, too; if that is a package, the dependencies have to name it"
+        )
+    features = max((each.features for each in told.pickles), default=0)
+    takes = schemas.mapping(
+        {"data": schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)
+    )
+    if not features:
+        takes["properties"]["data"] = {"type": "array", "items": {}}  # texts, for a vectorizer, or rows of a table
+    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    return Understood(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
+
+
+def _roots(told: Facts) -> set[str]:
+    return set(told.facts.get("modules", ()))

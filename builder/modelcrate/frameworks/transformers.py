@@ -1,0 +1,99 @@
+"""A folder of Hugging Face Transformers: config.json and safetensors, and a tokenizer where the model reads text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.content import parse_json
+from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.models.seen import Said
+
+NAME = "Transformers"
+LOOKED_FOR = "a Transformers folder (config.json with .safetensors)"
+TEMPLATE = "transformers_model.py"
+
+CONFIG = "config.json"
+_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,4}\.[0-9]{1,4}")
+_TOKENIZERS = frozenset(
+    {"tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"}
+)
+_TASKS = {
+    "SequenceClassification": "text-classification",
+    "TokenClassification": "token-classification",
+    "QuestionAnswering": "question-answering",
+    "CausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "MaskedLM": "fill-mask",
+}
+"""What the last part of an architecture's name means for a pipeline over text."""
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    weights = any("/" not in name and name.endswith(".safetensors") for name in files.names)
+    return (".",) if CONFIG in files.names and weights else ()
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    version = _config(files).get("transformers_version")
+    if isinstance(version, str) and re.match(r"[0-9]{1,3}\.[0-9]", version):
+        yield Said("transformers", version, f"{files.where(CONFIG)}: transformers_version")
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    config = _config(files)
+    for each in files.names:
+        if each.endswith(".safetensors"):
+            files.sound(each)
+    architectures = config.get("architectures")
+    if not isinstance(architectures, list) or not architectures or not isinstance(architectures[0], str):
+        raise UserError(
+            "its config.json names no architecture, so nobody can say which class loads it",
+            where=files.where(CONFIG),
+            hint='add "architectures": ["BertForSequenceClassification"], or write an entry script',
+        )
+    if "auto_map" in config:
+        raise UserError(
+            "its config.json names code of its own (auto_map), which isn't run without being asked",
+            where=files.where(CONFIG),
+            hint="write an entry script that loads it with trust_remote_code=True",
+        )
+    version = config.get("transformers_version")
+    exact = isinstance(version, str) and _RELEASE.fullmatch(version) is not None
+    line = f"transformers=={version}" if exact else "transformers"
+    assumed = (
+        []
+        if exact
+        else [f"config.json names no release of Transformers ({version or 'nothing'}), so the newest is taken"]
+    )
+    assumed.append(
+        "torch of the index is taken, which PyPI has with CUDA (several GB); a smaller one is a matter of index-url"
+    )
+    task = next((task for ending, task in _TASKS.items() if architectures[0].endswith(ending)), "")
+    if not (_TOKENIZERS & set(files.names)):
+        task = ""
+        assumed.append("there is no tokenizer, so it takes tensors by their names, such as input_ids")
+    return Understood(NAME, TEMPLATE, ".", (line, "torch", "safetensors"), _takes(task), _gives(task), tuple(assumed))
+
+
+def _takes(task: str) -> dict[str, Any]:
+    texts: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+    given = texts if task else schemas.mapping({"input_ids": schemas.array("int64", ("batch", "tokens"))})
+    return schemas.mapping({"inputs": given, "parameters": {"type": "object"}}, ("inputs",))
+
+
+def _gives(task: str) -> dict[str, Any]:
+    return schemas.mapping({"outputs": {"type": "array", "items": {}} if task else {"type": "object"}})
+
+
+def _config(files: ModelFiles) -> dict[str, Any]:
+    try:
+        config = parse_json(files.text(CONFIG), files.where(CONFIG))
+    except IntegrityError as fault:
+        raise UserError(f"is no JSON: {fault.what}", where=files.where(CONFIG)) from None
+    if not isinstance(config, dict):
+        raise UserError("is no JSON object", where=files.where(CONFIG))
+    return config

@@ -1,0 +1,51 @@
+"""XGBoost: boosters in JSON, UBJSON, or the binary format that ended with version 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelcrate.frameworks import Understood, schemas
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate_layers.models.seen import Said
+
+NAME = "XGBoost"
+LOOKED_FOR = "an XGBoost model (.json, .ubj, or binary)"
+TEMPLATE = "xgboost_model.py"
+
+FIRST_CPU = (2, 1, 1)
+"""The first release of `xgboost-cpu`, which is the same library without CUDA: 6 MB, where `xgboost` needs NVIDIA's NCCL of 200 to 300 MB
+on amd64 to do the same on a machine without such a card."""
+
+LAST_BINARY = "3.1"
+"""The release that no longer reads the binary format."""
+
+
+def found(files: ModelFiles) -> tuple[str, ...]:
+    return files.with_format("xgboost")
+
+
+def said(files: ModelFiles, name: str) -> Iterator[Said]:
+    told = files.facts(name).facts
+    if version := told.get("version"):
+        yield Said("xgboost", version, f"{files.where(name)}: its field version")
+
+
+def understand(files: ModelFiles, name: str) -> Understood:
+    told = files.sound(name).facts
+    version = str(told.get("version", ""))
+    numbers = tuple(int(part) for part in version.split(".")) if version else ()
+    package = "xgboost" if numbers and (*numbers, 1)[:3] < FIRST_CPU else "xgboost-cpu"
+    binary = told["encoding"] == "binary"
+    line = f"{package}=={version}" if len(numbers) == 3 else f"{package}>={version}" if version else package
+    line += ("," if version else "") + f"<{LAST_BINARY}" if binary else ""
+    assumed = []
+    if binary:
+        assumed.append(f"{name} is in the binary format, which XGBoost {LAST_BINARY} no longer reads; save it as .ubj")
+    if not version:
+        assumed.append(f"{name} names no version of XGBoost")
+    if package == "xgboost-cpu":
+        assumed.append("xgboost-cpu serves it, without CUDA; name xgboost in the dependencies to have that")
+    assumed.append(f"the answer is what Booster.predict gives for {told.get('objective', 'its objective')}")
+    takes = schemas.mapping({"data": schemas.rows(int(told.get("features", 0)))}, ("data",))
+    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

@@ -1,0 +1,139 @@
+"""A project without an entry script gets the one that its model needs: the script, its description, the packages. And says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files as resources
+from pathlib import Path
+
+from modelcrate.frameworks import Understood
+from modelcrate.frameworks.files import ModelFiles
+from modelcrate.frameworks.reading import Reading, read_file_model, read_registered_model, understand, unpacked
+from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
+from modelcrate.resolve.debian.releases import RELEASES
+from modelcrate.settings import Settings
+from modelcrate.trust import versions
+from modelcrate.trust.versions import family
+from modelcrate_layers.atomic import replace as write
+from modelcrate_layers.content import Digest, canonical_json
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.store import machine
+
+SOURCE = "served"
+"""What the folder with the script is called in the image."""
+
+SCHEMA_FILE = "modelcrate-schema.json"
+"""What the server reads beside an entry script that has no decorators: what it takes, and what it gives."""
+
+MODEL_FILE = "MODELCRATE_MODEL_FILE"
+"""The variable that tells the script which file it is about, below AZUREML_MODEL_DIR."""
+
+Registered = Mapping[RegisteredModel, tuple[ReadyLayer, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The project as it is built; what was assumed, in sentences; the packages that its script can't do without."""
+
+    project: Project
+    notices: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+def complete(project: Project, place: Path, registered: Registered, settings: Settings) -> Completed:
+    """The project with all that its model says. One that has a script, or starts nothing, is what it was."""
+    if not project.served_by_model:
+        return Completed(project)
+    if len(project.models) != 1:
+        raise UserError(
+            f"{len(project.models)} models and no entry script",
+            hint="one model can do without a script; for several, write one and name it: entry: score.py",
+        )
+    (model,) = project.models
+    told = reading_of(model, place, registered, settings).understood or _refusal(model, place, registered)
+    needs, how = _dependencies(project.dependencies, told)
+    python, which = _python(project, told)
+    made = replace(
+        project,
+        entry=Entry(Path(told.template), _written(told, settings)),
+        python=python,
+        dependencies=needs,
+        env={MODEL_FILE: told.file, **project.env},
+    )
+    first = f"no entry script: {told.template} serves it as {told.framework}, with {how}"
+    named = tuple(_name(line) for line in told.requirements)
+    return Completed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
+
+
+def hold_versions(
+    completed: Completed, place: Path, registered: Registered, pinned: Mapping[str, str], settings: Settings
+) -> tuple[str, ...]:
+    """Hold the versions that the models name to those that are pinned; what is returned is only to be told.
+
+    A registered model that has a script is not read for this alone: it may be far away.
+    """
+    project = completed.project
+    if project.gates.versions == "allow":
+        return ()
+    read = [model for model in project.models if isinstance(model, Model) or completed.needs]
+    said = [each for model in read for each in reading_of(model, place, registered, settings).said]
+    return versions.check(project.gates.versions, tuple(versions.faults(said, completed.needs, pinned)))
+
+
+def reading_of(model: Model | RegisteredModel, place: Path, registered: Registered, settings: Settings) -> Reading:
+    """What a model says of itself."""
+    if isinstance(model, Model):
+        return read_file_model(model, place, settings)
+    return read_registered_model(str(model), registered[model], settings)
+
+
+def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> Understood:
+    """Read it once more, for the error: it is not remembered."""
+    if isinstance(model, Model):
+        return understand(ModelFiles.of(place / model.path))
+    with unpacked(str(model), registered[model]) as files:
+        return understand(files)
+
+
+def _dependencies(said: Dependencies, told: Understood) -> tuple[Dependencies, str]:
+    """The project's own lines go before the model's; a file of requirements, or a lock, is the user's whole word."""
+    if said.pylock is not None or isinstance(said.requirements, Path):
+        return said, str(said.pylock or said.requirements)
+    named = {family(_name(line)) for line in said.requirements}
+    lines = (*said.requirements, *(line for line in told.requirements if family(_name(line)) not in named))
+    return replace(said, requirements=lines), ", ".join(lines)
+
+
+def _name(line: str) -> str:
+    from modelcrate.resolve.requirements import package_of
+
+    return package_of(line)
+
+
+def _python(project: Project, told: Understood) -> tuple[str | None, Sequence[str]]:
+    """The Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
+    if not told.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
+        return project.python, ()
+    if any(release.python == told.python for release in RELEASES.values()):
+        return told.python, (f"Python {told.python}, which made it",)
+    return None, (f"it was made with Python {told.python}, which no release of Debian has; the default's is taken",)
+
+
+def _written(told: Understood, settings: Settings) -> Path:
+    """The folder of the script and its description, in the home; its name there is the digest of both."""
+    script = Path(str(resources("modelcrate_layers") / "serving" / "entry_templates" / told.template)).read_bytes()
+    schema = canonical_json({"input": dict(told.takes), "output": dict(told.gives)}) + b"\n"
+    digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
+    folder = settings.home / "entries" / digest.hex[:32] / SOURCE
+    with machine(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in ((told.template, script), (SCHEMA_FILE, schema)):
+            if not (folder / name).exists():
+                write(folder / name, data)
+    return folder.absolute()
+
+
+def _shown(model: Model | RegisteredModel) -> str:
+    return str(model.path) if isinstance(model, Model) else str(model)

@@ -1,0 +1,111 @@
+"""Version truth: what a model's files say of the library that made them, held to what the image gets. After resolving, before the build.
+
+The rules are one table. A package that the image gets from its base, and not from the lock, can't be seen here and is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelcrate.project.values import Gate
+from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.models.seen import Said
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a version `fits` what a model says (model's first, image's second), in `words`, and why."""
+
+    words: str
+    fits: Callable[[Version, Version], bool]
+    why: str
+
+
+def _same_minor(model: Version, image: Version) -> bool:
+    return model.release[:2] == image.release[:2]
+
+
+def _not_older(model: Version, image: Version) -> bool:
+    return image.release >= model.release
+
+
+RULES: Mapping[str, Rule] = {
+    "scikit-learn": Rule(
+        "the same minor version",
+        _same_minor,
+        "a pickle holds private state of its estimators, and scikit-learn promises to read only that of the version that wrote it",
+    ),
+    "xgboost": Rule(
+        "that version or newer", _not_older, "XGBoost reads models of older versions, and none of newer ones"
+    ),
+    "lightgbm": Rule("that version or newer", _not_older, "each LightGBM reads the formats up to its own"),
+    "onnxruntime": Rule(
+        "that version or newer",
+        _not_older,
+        "an ONNX Runtime refuses IR versions and sets of operators that are newer than itself",
+    ),
+    "transformers": Rule(
+        "that version or newer", _not_older, "an older Transformers may not know the architecture or keys of its config"
+    ),
+    "mlflow": Rule("that version or newer", _not_older, "an older MLflow may not know the keys of a newer MLmodel"),
+}
+"""By package. The versions that a model names are those of `modelcrate_layers.models` and `modelcrate.frameworks`."""
+
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "xgboost": ("xgboost", "xgboost-cpu"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-migraphx"),
+    "mlflow": ("mlflow", "mlflow-skinny"),
+}
+"""Distributions of one and the same library."""
+
+
+def family(package: str) -> str:
+    """The library that a distribution has, under its normalised name."""
+    return next((name for name, members in FAMILIES.items() if package in members), package)
+
+
+def faults(said: Iterable[Said], needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[CrateError]:
+    """What doesn't go together: `pinned` are the versions that the image gets by package, `needs` the packages it can't do without."""
+    have = {family(name): (name, version) for name, version in pinned.items()}
+    for name in dict.fromkeys(map(family, needs)):
+        if name not in have:
+            yield UserError(
+                f"the model needs {name}, and the image doesn't get it",
+                why="there is no entry script, and the one that serves the model imports it",
+                hint="add it to the dependencies, or leave them out: then they come from the model",
+            )
+    for each in dict.fromkeys(said):
+        rule, found = RULES.get(each.package), have.get(family(each.package))
+        if rule is not None and found is not None and not _fits(rule, each.version, found[1]):
+            yield UserError(
+                f"the model needs {each.package} {each.version}, and the image gets {found[0]} {found[1]}",
+                where=each.where,
+                why=f"it takes {rule.words}: {rule.why}",
+                hint=f"name {found[0]}=={each.version} in the dependencies (and lock again), or make the model anew with "
+                f"{found[1]}; gates: {{versions: warn}} lets it pass",
+            )
+
+
+def _fits(rule: Rule, model: str, image: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return rule.fits(Version(model), Version(image))
+    except InvalidVersion:  # a version that is none says nothing
+        return True
+
+
+def check(setting: Gate, found: Sequence[CrateError]) -> tuple[str, ...]:
+    """What is only to be told; what is refused is one error with all of it."""
+    if setting == "allow" or not found:
+        return ()
+    if setting == "warn":
+        return tuple(" ".join(str(fault).split()) for fault in found)
+    first, *rest = found
+    first.also = (*first.also, *rest)
+    raise first

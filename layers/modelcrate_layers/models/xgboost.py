@@ -1,0 +1,121 @@
+"""An XGBoost model's own words: JSON, UBJSON, and the binary format that ended with XGBoost 3.1. Its trees are passed over.
+
+All three are written in one order: UBJSON and JSON end with the version, right behind the learner's parameters and the objective;
+the binary format begins with them (dmlc/xgboost, doc/model.schema and src/learner.cc). So the two ends of a file are enough.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from modelcrate_layers.errors import IntegrityError
+
+END = 64 << 10
+"""Bytes that are read at the end of a file: the parameters of ten thousand classes have room there."""
+
+BINARY = b"binf"
+
+_JSON_END = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\s*\}\s*$')
+_JSON_FEATURES = re.compile(rb'"num_feature"\s*:\s*"(\d{1,9})"')
+_JSON_OBJECTIVE = re.compile(rb'"objective"\s*:\s*\{\s*"name"\s*:\s*"([a-z:_0-9]{1,60})"')
+_UBJ_FEATURES = re.compile(rb"num_featureSL.{7}([\x01-\x09])(\d+)", re.DOTALL)
+_UBJ_OBJECTIVE = re.compile(rb"objective\{L.{7}\x04nameSL.{7}(.)([a-z:_0-9]+)", re.DOTALL)
+_UBJ_WIDTHS = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
+_LEGACY = struct.Struct("<4sfIiiiII")
+"""The magic, base score, features, classes, two switches, and the version's first two numbers, which are 0 before XGBoost 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class XGBoost:
+    """`version` is empty where the file is older than its own version field; `features` is 0 where it isn't told."""
+
+    format: str
+    version: str
+    features: int = 0
+    objective: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        told = {
+            "encoding": self.format,
+            "version": self.version,
+            "features": self.features,
+            "objective": self.objective,
+        }
+        return {key: value for key, value in told.items() if value}
+
+
+def is_xgboost(head: bytes) -> bool:
+    """Whether a file begins as one of the three formats."""
+    return (
+        head.startswith(BINARY)
+        or re.match(rb'\s*\{\s*"learner"', head) is not None
+        or (head.startswith(b"{L") and head[10:17] == b"learner")
+    )
+
+
+def read(file: BinaryIO, size: int) -> XGBoost:
+    """What the file says of itself. One that is cut short is an IntegrityError, for the version at its end is missing."""
+    file.seek(0)
+    head = file.read(_LEGACY.size)
+    if head.startswith(BINARY):
+        return _binary(head)
+    file.seek(max(0, size - END))
+    end = file.read(END)
+    if head.startswith(b"{L"):
+        return _ubjson(end)
+    told = _JSON_END.search(end)
+    if told is None:
+        raise IntegrityError("is cut short, or no model of XGBoost: the version that such a file ends with is missing")
+    objective = _last(_JSON_OBJECTIVE, end)
+    version = b".".join(told.groups()).decode()
+    return XGBoost("json", version, _number(_JSON_FEATURES, end), objective[1].decode() if objective else "")
+
+
+def _binary(head: bytes) -> XGBoost:
+    if len(head) < _LEGACY.size:
+        raise IntegrityError("is cut short: a model of XGBoost has more bytes than this before its first tree")
+    _, _, features, _, _, _, major, minor = _LEGACY.unpack(head)
+    if major > 3 or features > 1 << 31:
+        raise IntegrityError("is no binary model of XGBoost: its version or number of features can't be")
+    return XGBoost("binary", f"{major}.{minor}" if major else "", features)
+
+
+def _ubjson(end: bytes) -> XGBoost:
+    at = end.rfind(b"version[#L")
+    count = int.from_bytes(end[at + 10 : at + 18], "big")
+    numbers = list(_integers(end[at + 18 : -1], count)) if at >= 0 and count == 3 and end.endswith(b"}") else []
+    if len(numbers) != 3:
+        raise IntegrityError("is cut short, or no model of XGBoost: the version that such a file ends with is missing")
+    found = _last(_UBJ_FEATURES, end)
+    features = int(found[2][: found[1][0]]) if found else 0
+    named = _last(_UBJ_OBJECTIVE, end)
+    return XGBoost("ubj", ".".join(map(str, numbers)), features, named[2][: named[1][0]].decode() if named else "")
+
+
+def _integers(data: bytes, count: int) -> Iterator[int]:
+    """UBJSON's typed integers, as many as there should be; fewer, where a byte is something else."""
+    at = 0
+    for _ in range(count):
+        width = _UBJ_WIDTHS.get(data[at : at + 1], 0)
+        if not width or at + 1 + width > len(data):
+            return
+        yield int.from_bytes(data[at + 1 : at + 1 + width], "big")
+        at += 1 + width
+    if at != len(data):
+        yield -1  # bytes between the version and the end: not the version that was looked for
+
+
+def _last(pattern: re.Pattern[bytes], data: bytes) -> re.Match[bytes] | None:
+    found = None
+    for found in pattern.finditer(data):  # noqa: B007 - the last one is what is wanted
+        pass
+    return found
+
+
+def _number(pattern: re.Pattern[bytes], data: bytes) -> int:
+    found = _last(pattern, data)
+    return int(found[1]) if found else 0

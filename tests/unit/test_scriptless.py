@@ -1,0 +1,196 @@
+"""A project without an entry script, through the line up to its plan, over tiny wheels and without a network."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate import pipeline
+from modelcrate.cli import main
+from modelcrate.events import Event, Notice, silent
+from modelcrate.frameworks import reading
+from modelcrate.outputs import oci
+from modelcrate.outputs.dockerfile import DockerfileOutput
+from modelcrate.pipeline import Prepared
+from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
+from modelcrate.registry.fetch import Fetcher
+from modelcrate.scriptless import complete
+from modelcrate.settings import Settings
+from modelcrate_layers.errors import SourceError, UserError
+from support.validator import assert_valid_layout
+from support.wheels import make_wheel
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "fixtures" / "models"
+
+Prepare = Callable[..., tuple[Prepared, list[str]]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, settings: Settings) -> Prepare:
+    def prepared(model: Path, *wheels: str, more: str = "", asked: str = "[joblib]") -> tuple[Prepared, list[str]]:
+        folder = tmp_path / "project"
+        folder.mkdir(exist_ok=True)
+        (shutil.copytree if model.is_dir() else shutil.copy)(model, folder / model.name)
+        for each in ("gunicorn-23.0.0", "joblib-1.6.0", *wheels):
+            make_wheel(folder / "wheels", *each.rsplit("-", 1))
+        (folder / "modelcrate.yaml").write_text(
+            "name: bare\npython: '3.11'\nbase: {from: scratch, interpreter: /usr/bin/python3.11}\n"
+            f"dependencies: {{requirements: {asked}, wheelhouse: wheels}}\nmodels: [{model.name}]\n{more}"
+        )
+        said: list[str] = []
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Notice):
+                said.append(event.text)
+
+        with Fetcher(settings.network, emit) as fetcher:
+            request = pipeline.read(folder, settings, emit)
+            return pipeline.prepare(request, settings, fetcher, emit), said
+
+    return prepared
+
+
+def test_the_script_the_description_and_the_packages_come_from_the_model(prepare: Prepare) -> None:
+    prepared, said = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
+    project = prepared.request.project
+    assert project.entry is not None
+    assert {path.name for path in (project.entry.source or Path()).iterdir()} == {
+        "scikit_learn_model.py",
+        "modelcrate-schema.json",
+    }
+    assert project.dependencies.requirements == ("joblib", "scikit-learn==1.9.1")
+    assert project.env == {"MODELCRATE_MODEL_FILE": "pipeline.joblib"}
+    assert said == [
+        "pipeline.joblib: no entry script: scikit_learn_model.py serves it as ScikitLearn, with joblib, scikit-learn==1.9.1"
+    ]
+    assert [wheel.name for wheel in prepared.world.platforms[0].pins.wheels] == ["gunicorn", "joblib", "scikit-learn"]
+
+
+def test_a_model_is_read_once_while_it_stays_as_it_is(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(MODELS / "boosted.ubj", tmp_path / "m.ubj")
+    monkeypatch.setattr(reading, "settled", lambda tree: True)  # nobody waits here for the file to grow old
+    model = Model(Path("m.ubj"), "m")
+    first = reading.read_file_model(model, tmp_path, settings)
+    monkeypatch.setattr(reading, "_read", lambda files: pytest.fail("it was read again"))
+    assert reading.read_file_model(model, tmp_path, settings) == first
+    assert first.understood is not None
+    (tmp_path / "m.ubj").write_bytes(b"{L")
+    with pytest.raises(pytest.fail.Exception):
+        reading.read_file_model(model, tmp_path, settings)
+
+
+def test_another_version_in_the_lock_is_refused_after_resolving(prepare: Prepare) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(MODELS / "pipeline.joblib", "scikit-learn-1.5.2", asked="[scikit-learn]")
+    assert caught.value.what == "the model needs scikit-learn 1.9.1, and the image gets scikit-learn 1.5.2"
+    assert caught.value.where.endswith("project/pipeline.joblib: byte 1189 of the pickle")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("gate", "told"), [("warn", 1), ("allow", 0)])
+def test_another_version_passes_where_the_project_says_so(prepare: Prepare, gate: str, told: int) -> None:
+    more = f"gates: {{versions: {gate}}}\n"
+    _, said = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.5.2", asked="[scikit-learn]", more=more)
+    assert sum("the image gets scikit-learn 1.5.2" in line for line in said) == told
+
+
+def test_the_rule_holds_for_projects_with_a_script_as_well(prepare: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    with pytest.raises(UserError, match=r"the model needs xgboost 3\.2\.0, and the image gets xgboost 3.1.0"):
+        prepare(MODELS / "boosted.ubj", "xgboost-3.1.0", asked="[xgboost]", more="entry: score.py\n")
+
+
+def test_a_package_named_otherwise_serves_as_well(prepare: Prepare) -> None:
+    prepared, _ = prepare(MODELS / "boosted.ubj", "xgboost-3.2.0", asked="[xgboost]")
+    assert prepared.request.project.dependencies.requirements == ("xgboost",)
+
+
+def test_a_requirements_file_is_the_users_whole_word(prepare: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "needs.txt").write_text("joblib\n")
+    with pytest.raises(UserError, match="the model needs scikit-learn, and the image doesn't get it"):
+        prepare(MODELS / "pipeline.joblib", asked="needs.txt")
+
+
+def test_a_pickle_that_runs_code_is_refused_by_the_gate_and_never_loaded(prepare: Prepare, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> object:
+            return os.mkdir, (str(tmp_path / "mark"),)
+
+    model = tmp_path / "bad.pkl"
+    data = pickle.dumps({"_sklearn_version": "1.9.1", "bomb": Bomb()})
+    model.write_bytes(data[:2] + b"csklearn.linear_model\nRidge\n0" + data[2:])
+    with pytest.raises(SourceError, match="is a pickle that would run code when it is loaded"):
+        prepare(model, "scikit-learn-1.9.1")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_path: Path, settings: Settings) -> None:
+    """With the script, its description and the packages written down, there is nothing left to be guessed."""
+    prepared, _ = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
+    receipt = pipeline.build(prepared, settings)
+    layout = oci.parse(f"{tmp_path / 'layout'}:first")
+    folder = DockerfileOutput(tmp_path / "imagefiles").prepared(prepared)
+    pipeline.deliver(receipt, [layout, folder], settings)
+    with Fetcher(settings.network, silent) as fetcher:
+        again = pipeline.prepare(pipeline.read(tmp_path / "imagefiles", settings), settings, fetcher)
+    assert again.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
+    assert pipeline.build(again, settings).image.digest == receipt.image.digest
+    assert assert_valid_layout(tmp_path / "layout").images == 1
+
+
+def test_no_project_file_is_written_into_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(MODELS / "mlflow", tmp_path / "m")
+    assert main(["init", str(tmp_path / "m")]) == UserError.exit_code
+    assert "the folder is itself a model" in capsys.readouterr().err
+    assert not (tmp_path / "m" / "modelcrate.yaml").exists()
+
+
+def test_several_models_need_a_script(tmp_path: Path, settings: Settings) -> None:
+    models = tuple(Model(Path(name), name.partition(".")[0]) for name in ("boosted.ubj", "leaves.txt"))
+    with pytest.raises(UserError, match="2 models and no entry script"):
+        complete(Project("p", None, models), MODELS, {}, settings)
+
+
+def test_what_starts_nothing_stays_as_it_is(settings: Settings) -> None:
+    bare = Project("p", None, (Model(Path("boosted.ubj"), "m"),), base=ScratchBase())
+    assert complete(bare, MODELS, {}, settings).project is bare
+
+
+@pytest.mark.parametrize(
+    ("base", "python", "wanted"),
+    [(DebianBase(), None, "3.11"), (DebianBase(), "3.13", "3.13"), (DebianBase("trixie"), None, None)],
+)
+def test_the_python_that_made_a_model_is_taken_where_nobody_says_otherwise(
+    settings: Settings, base: DebianBase, python: str | None, wanted: str | None
+) -> None:
+    project = Project("p", None, (Model(Path("mlflow"), "m"),), python=python, base=base)
+    assert complete(project, MODELS, {}, settings).project.python == wanted
+
+
+def test_lines_of_the_project_go_before_the_models(settings: Settings) -> None:
+    project = Project("p", None, (Model(Path("mlflow"), "m"),), dependencies=Dependencies(("mlflow==3.18.0", "numpy")))
+    made = complete(project, MODELS, {}, settings).project
+    assert made.dependencies.requirements == (
+        "mlflow==3.18.0",
+        "numpy",
+        "cloudpickle==3.1.2",
+        "pandas==3.1.1",
+        "scikit-learn==1.9.1",
+    )
+    assert replace(made, entry=None, dependencies=project.dependencies, env={}, python=None) == project
