@@ -1,7 +1,7 @@
 """What is in a layer, by its files: packages of Debian and of Python with their licences, models with what they say, the project's files.
 
-Each layer is looked through once, and remembered by its diff id. A layer that we are making is read by its entries, so that a model is
-not packed only to be unpacked; one that exists is read as the tar that it is.
+A layer that we are making is read by its entries, so that a model is not packed only to be unpacked; one that exists is read as the tar
+that it is.
 """
 
 from __future__ import annotations
@@ -11,28 +11,25 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from modelcrate.cost import Packaged
 from modelcrate.image import ImageLayer
 from modelcrate.pack import DeferredBlob
-from modelcrate.settings import Settings
+from modelcrate.reuse import Remote
 from modelcrate.trust import licences
 from modelcrate_layers import codec as codecs
-from modelcrate_layers.atomic import replace as write
-from modelcrate_layers.content import CHUNK, canonical_json, parse_object
+from modelcrate_layers.content import CHUNK
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.kinds.model import MODELS, ROOT
 from modelcrate_layers.models.facts import Facts, facts_of
 from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source
-from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 
-VERSION = 2
-"""Raised when layers are to be looked through anew."""
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 MAX_STATUS = 64 << 20
 MAX_TEXT = 4 << 20
@@ -81,31 +78,54 @@ class Contents:
     files: tuple[File, ...] = ()
     copyrights: dict[str, str] = field(default_factory=dict, hash=False)
 
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
 
-def contents_of(layer: ImageLayer, settings: Settings) -> Contents:
-    """A layer looked through, or remembered. What its bytes say is held to its diff id."""
-    path = settings.cache / "contents" / f"{layer.layer.diff_id.hex}.json"
-    if (known := _remembered(path)) is not None:
-        return known
-    found = _collected(_entries(layer))
-    with machine(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, canonical_json({"version": VERSION, **asdict(found)}))
-    return found
+    @classmethod
+    def parse(cls, value: object) -> Contents:
+        """What `json` gave, out of anybody's hands; anything malformed is an IntegrityError."""
+        try:
+            if isinstance(value, dict) and value.keys() == {"parts", "files", "copyrights"}:
+                parts = tuple(Part(**_texts(each)) for each in value["parts"])
+                return cls(parts, tuple(map(_parsed_file, value["files"])), _texts(value["copyrights"]))
+        except (TypeError, KeyError, AttributeError):
+            pass
+        raise IntegrityError(f"not the contents of a layer: {value!r:.80}")
 
 
-def _remembered(path: Path) -> Contents | None:
-    try:
-        seen = parse_object(path.read_bytes())
-        if seen.get("version") != VERSION:
-            return None
-        return Contents(
-            tuple(Part(**each) for each in seen["parts"]),
-            tuple(File(**each) for each in seen["files"]),
-            dict(seen["copyrights"]),
-        )
-    except (OSError, CrateError, KeyError, TypeError):
-        return None
+def _texts(value: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(key, str) and isinstance(text, str) for key, text in value.items()):
+        raise TypeError("not texts")
+    return value
+
+
+def _parsed_file(value: dict[str, Any]) -> File:
+    size, facts = value["size"], value["facts"]
+    texts = _texts({key: text for key, text in value.items() if key not in ("size", "facts")})
+    if type(size) is not int or not isinstance(facts, dict) or not _HEX.fullmatch(texts["sha256"]):
+        raise TypeError("not a file")
+    for key in ("inputs", "outputs"):
+        if any(not {"name", "type", "shape"} <= port.keys() for port in facts.get(key, ())):
+            raise TypeError("not a port of a model")
+    return File(size=size, facts=facts, **texts)
+
+
+def look(layer: ImageLayer) -> Contents:
+    """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id."""
+    return _collected(_entries(layer))
+
+
+def at_hand(layer: ImageLayer) -> bool:
+    """Whether a layer can be looked through without fetching anything."""
+    blob = layer.blob
+    if isinstance(blob, DeferredBlob):
+        return _whole(blob) or blob.store.has(blob.descriptor)
+    return not isinstance(blob, Remote)
+
+
+def _whole(blob: DeferredBlob) -> bool:
+    """Whether all that the layer is made of lies here."""
+    return not isinstance(blob.kind, Packaged) or all(path.exists() for path, _ in blob.kind.packages())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,7 @@ class _Item:
 
 def _entries(layer: ImageLayer) -> Iterator[_Item]:
     blob = layer.blob
-    if isinstance(blob, DeferredBlob):
+    if isinstance(blob, DeferredBlob) and (_whole(blob) or not blob.store.has(blob.descriptor)):
         blob.supply(blob.kind)
         tree = blob.kind.tree()
     elif isinstance(blob, RecipeBlob):

@@ -47,6 +47,7 @@ def test_from_key_to_verified_archive(project: Path, tmp_path: Path, capsys: pyt
         assert sorted({each["predicateType"].rpartition("/")[2] for each in told["proven"]}) == [
             "Document",
             "bom",
+            "urn:modelcrate:contents:v1",
             "v1",
         ]
     (tmp_path / "p.yaml").write_text(
