@@ -20,11 +20,13 @@ from modelcrate.project.dockerfile import instructions
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
 from modelcrate.reference import Reference, is_registry
-from modelcrate.registry.addresses import check_realm
+from modelcrate.registry import wire
+from modelcrate.registry.addresses import check_hop, check_realm
 from modelcrate.registry.challenges import choose, parse_challenges
 from modelcrate.registry.credentials import _parsed, in_config
 from modelcrate.registry.rules import read_rules
 from modelcrate.registry.tokens import ask, granted
+from modelcrate.registry.urls import redacted, resolve
 from modelcrate.registry.wire import Answer, Headers
 from modelcrate.resolve.debian.packages import Packages
 from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
@@ -121,6 +123,21 @@ def challenge(data: bytes) -> None:
         check_realm(chosen.realm, f"https://{CONFIGURED}", insecure=False, where=CONFIGURED)
         ask(chosen, chosen.scopes, None)
     granted(Answer(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
+
+
+def answer(data: bytes) -> None:
+    """The headers of a registry's answer, a line each, and where they send us."""
+    lines = [line.partition(":") for line in data.decode("latin-1").split("\n") if ":" in line]
+    told = Answer(202, Headers([(name, value.strip()) for name, _, value in lines]), data, f"https://{CONFIGURED}/v2/a/blobs/uploads/")
+    for ask in (wire.stored, wire.minimum_chunk, wire.partial_start, wire.length, wire.next_page, wire.warnings):
+        with suppress(CrateError):
+            ask(told)
+    with suppress(CrateError):
+        wire.described(told, CONFIGURED)
+    with suppress(CrateError):
+        redacted(resolve(told.url, wire.next_page(told) or "", CONFIGURED))
+    there = wire.upload_location(told, told.url, CONFIGURED)
+    check_hop(told.url, there, CONFIGURED)
 
 
 def docker_config(data: bytes) -> None:
@@ -231,6 +248,7 @@ def key(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, Callable[[bytes], object]] = {
+    "answer": answer,
     "archive": images.archive,
     "artifacts": artifacts,
     "bundle": bundle,

@@ -15,7 +15,8 @@ from modelcrate.trust import keys, signing, statements
 from modelcrate.trust.verifying import require_signature, verify
 from modelcrate_layers.errors import IntegrityError
 from support import real_registry
-from support.trusted import cosign, cosign_words, small_image
+from support.tools import need
+from support.trusted import cosign, small_image
 
 pytestmark = pytest.mark.interop
 
@@ -28,8 +29,7 @@ FORMS = {"bundle": (), "tag": ("--new-bundle-format=false",)}
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if real_registry.missing():
         pytest.skip(real_registry.missing())
-    if not cosign_words():
-        pytest.skip("cosign is not installed, and no folder `cosign` in the test cache has it")
+    need("cosign")
     with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
         yield running.host
 
