@@ -128,10 +128,15 @@ def challenge(data: bytes) -> None:
 def answer(data: bytes) -> None:
     """The headers of a registry's answer, a line each, and where they send us."""
     lines = [line.partition(":") for line in data.decode("latin-1").split("\n") if ":" in line]
-    told = Answer(202, Headers([(name, value.strip()) for name, _, value in lines]), data, f"https://{CONFIGURED}/v2/a/blobs/uploads/")
-    for ask in (wire.stored, wire.minimum_chunk, wire.partial_start, wire.length, wire.next_page, wire.warnings):
+    told = Answer(
+        202,
+        Headers([(name, value.strip()) for name, _, value in lines]),
+        data,
+        f"https://{CONFIGURED}/v2/a/blobs/uploads/",
+    )
+    for question in (wire.stored, wire.minimum_chunk, wire.partial_start, wire.length, wire.next_page, wire.warnings):
         with suppress(CrateError):
-            ask(told)
+            question(told)
     with suppress(CrateError):
         wire.described(told, CONFIGURED)
     with suppress(CrateError):
