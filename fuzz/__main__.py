@@ -19,6 +19,8 @@ HANG = 10
 """Seconds that one input may take. The slowest honest seed takes some hundredths."""
 MEMORY = 1024
 """MiB that a process may have, the interpreter and its instruments included."""
+QUIET = {"RUST_BACKTRACE": "0", "RUST_LIB_BACKTRACE": "0"}
+"""Sequoia's faults come with a backtrace otherwise, which takes a second, and locks up with libFuzzer's clock."""
 LARGEST = 1 << 16
 """Bytes of an input."""
 
@@ -73,7 +75,8 @@ def _one(name: str, seconds: int, kept: Path, scratch: Path) -> Told:
         *([f"-dict={HERE / 'words' / name}"] if (HERE / "words" / name).exists() else []),
         *map(str, (kept, first, found)),
     ]
-    done = subprocess.run([sys.executable, "-m", "fuzz.one", name, *words], capture_output=True, text=True)
+    called = [sys.executable, "-m", "fuzz.one", name, *words]
+    done = subprocess.run(called, capture_output=True, text=True, env={**os.environ, **QUIET})
     reached = _STATUS.findall(done.stderr)
     runs, coverage, features = map(int, reached[-1]) if reached else (0, 0, 0)
     took = re.search(r"Done \d+ runs in (\d+) second", done.stderr)

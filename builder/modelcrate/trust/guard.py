@@ -15,7 +15,7 @@ from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import listing
 from modelcrate_layers.tree import Entry, Tree
 
-VERSION = 2
+VERSION = 3
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 

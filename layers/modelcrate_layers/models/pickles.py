@@ -13,7 +13,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.acts import ACTS, MARK
 from modelcrate_layers.models.arrays import array_bytes, dtype_of
 from modelcrate_layers.models.opcodes import ARGUMENTS, OPAQUE
-from modelcrate_layers.models.seen import COMPUTED, Made, Named, Seen, is_named
+from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Made, Named, Seen, is_named
 from modelcrate_layers.models.tape import Tape
 
 MAX_STACK = 1 << 20
@@ -158,7 +158,7 @@ class _Machine:
         if not isinstance(made, Made):
             return
         made.state = state
-        if is_named(made.what, "joblib.numpy_pickle", "NumpyArrayWrapper"):
+        if any(is_named(made.what, module, "NumpyArrayWrapper") for module in JOBLIB):
             self.arrays = True
             self.array(made)
 

@@ -48,6 +48,8 @@ ENDINGS = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav
 _HEADED = re.compile(rb"\x80[\x02-\x05]")
 _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_LZ4 = b"\x04\x22\x4d\x18"
+"""One of joblib's compressors, and the only one that no standard library unpacks."""
 _BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
            NotImplementedError, RuntimeError)  # fmt: skip
 
@@ -105,7 +107,9 @@ def _within(place: _Place) -> Iterator[Found]:
             if head.startswith(magic):
                 yield from _within(replace(place, file=unpack(place.file), depth=place.depth + 1, limit=MAX_UNPACKED))
                 return
-        if head[257:262] == b"ustar":
+        if head.startswith(_LZ4):
+            yield place.broken("is packed with lz4, which is not looked into")
+        elif head[257:262] == b"ustar":
             yield from _in_tar(place)
         elif head.startswith(b"\x93NUMPY"):
             yield from _in_npy(place)
