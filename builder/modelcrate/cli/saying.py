@@ -17,8 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sbom",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="put bills of materials beside the image, and fetch what has to be looked through for them; unasked, a push puts them there without "
-        "fetching anything; they always go along with --sign",
+        help="put bills of materials beside the image; unasked, they go along with a push, for which nothing is fetched, and with --sign; "
+        "asked for, they make it fetch what has to be looked through",
     )
     parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
     parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
@@ -39,7 +39,7 @@ def attested(
 
     Unasked, a push gets bills of materials, and nothing is fetched for them: they say which layers were not looked through.
     """
-    sbom = bool(pushed) if args.sbom is None else args.sbom
+    sbom = bool(pushed or args.sign) if args.sbom is None else args.sbom
     if not (sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest

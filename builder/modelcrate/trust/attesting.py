@@ -42,7 +42,7 @@ class Wanted:
 
 
 def attest(prepared: Prepared, receipt: Receipt, wanted: Wanted, settings: Settings, begun: datetime) -> Receipt:
-    """The receipt of the same image, with its artifacts. Bills of materials are always made with a signature: they are what it is worth."""
+    """The receipt of the same image, with its artifacts."""
     if not wanted.anything:
         return receipt
     images = receipt.image.images
@@ -79,7 +79,7 @@ def _about(
 ) -> Iterator[Artifact]:
     if wanted.signer is not None:
         yield from signatures(subject, wanted.identity, wanted.signer)
-    if told is not None and (wanted.sbom or wanted.signer is not None):
+    if told is not None and wanted.sbom:
         for media_type, kind, value in (
             (spdx.MEDIA_TYPE, SPDX, spdx.document(told)),
             (cyclonedx.MEDIA_TYPE, CYCLONEDX, cyclonedx.document(told)),
@@ -92,7 +92,7 @@ def _about(
 def _known(image: Image, known: Mapping[Digest, Contents], wanted: Wanted) -> Iterator[Artifact]:
     """What the layers hold, for the next build."""
     told = {each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known}
-    if told and (wanted.sbom or wanted.signer is not None):
+    if told and wanted.sbom:
         yield travelling.beside(image.manifest.descriptor, told, wanted.signer)
 
 
