@@ -43,10 +43,13 @@ def attested(
     if not (sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest
-    from modelcrate.trust.keys import load_signer
     from modelcrate.trust.naming import identity
 
-    signer = load_signer(args.sign, password_of(args.sign, settings.environment)) if args.sign else None
+    signer = None
+    if args.sign:
+        from modelcrate.trust.keys import load_signer
+
+        signer = load_signer(args.sign, password_of(args.sign, settings.environment))
     name = identity(pushed[0] if pushed else receipt.name)
     wanted = Wanted(name, sbom, bool(args.sbom or signer), args.provenance, signer)
     return attest(prepared, receipt, wanted, settings, begun)

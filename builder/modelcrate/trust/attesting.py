@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer
 from modelcrate.image import Image, Index
@@ -15,12 +15,12 @@ from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx, statements, travelling
 from modelcrate.trust.contents import Contents
 from modelcrate.trust.inventory import Inventory, inventory, moment
-from modelcrate.trust.keys import Signer
 from modelcrate.trust.knowledge import gather
-from modelcrate.trust.provenance import predicate
-from modelcrate.trust.signing import signatures
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ def attest(prepared: Prepared, receipt: Receipt, wanted: Wanted, settings: Setti
         inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform)), known) for each in images
     )
     times = (moment(settings) or begun, moment(settings) or datetime.now(UTC))
-    how = predicate(prepared, inventories, settings.environment, times) if wanted.provenance or wanted.signer else None
+    how = None
+    if wanted.provenance or wanted.signer is not None:
+        from modelcrate.trust.provenance import predicate
+
+        how = predicate(prepared, inventories, settings.environment, times)
     described = tuple(
         replace(
             each,
@@ -78,6 +82,8 @@ def _about(
     subject: Descriptor, told: Inventory | None, how: dict[str, Any] | None, wanted: Wanted
 ) -> Iterator[Artifact]:
     if wanted.signer is not None:
+        from modelcrate.trust.signing import signatures
+
         yield from signatures(subject, wanted.identity, wanted.signer)
     if told is not None and wanted.sbom:
         for media_type, kind, value in (

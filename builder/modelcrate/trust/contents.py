@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from modelcrate.cost import Packaged
 from modelcrate.image import ImageLayer
@@ -20,14 +19,15 @@ from modelcrate.reuse import Remote
 from modelcrate.trust import licences
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.kinds.model import MODELS, ROOT
-from modelcrate_layers.models.facts import Facts, facts_of
 from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
+
+if TYPE_CHECKING:
+    from modelcrate_layers.models.facts import Facts
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -197,6 +197,8 @@ def _collected(items: Iterator[_Item]) -> Contents:
 
 def _debs(status: bytes) -> Iterator[Part]:
     """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
+    from modelcrate_layers.deb import fields
+
     for stanza in status.decode("utf-8", "replace").split("\n\n"):
         try:
             told = fields(stanza.strip("\n"))
@@ -257,6 +259,8 @@ def _file(item: _Item) -> File:
         for chunk in item.chunks():
             digest.update(chunk)
         return replace(plain, sha256=digest.hexdigest())
+    from modelcrate_layers.models.facts import facts_of  # what follows reads models; most layers have none
+
     model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
     with _opened(item) as (handle, sha256):
         told = facts_of(handle, name, item.size)
@@ -297,6 +301,8 @@ class _opened:  # noqa: N801 - it is a function to those who use it
 
     def __enter__(self) -> tuple[BinaryIO, str]:
         body, digest = self._item.body, hashlib.sha256()
+        import tempfile
+
         there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
         self._handle: BinaryIO = (
             open(body.path, "rb")

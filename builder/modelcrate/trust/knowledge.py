@@ -10,17 +10,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate.image import ImageLayer
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import travelling
 from modelcrate.trust.contents import Contents, at_hand, look
-from modelcrate.trust.keys import PublicKey
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.store import machine
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import PublicKey
 
 VERSION = 2
 """Raised when layers are to be looked through anew."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from modelcrate.artifact import Artifact, referrer
 from modelcrate.image import Image
 from modelcrate.inputs import Found
 from modelcrate.trust import statements
 from modelcrate.trust.contents import Contents
-from modelcrate.trust.keys import PublicKey, Signer
 from modelcrate_layers import codec
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import PublicKey, Signer
 
 KIND = "application/vnd.modelcrate.contents.v1+json+zstd"
 PREDICATE = "urn:modelcrate:contents:v1"
