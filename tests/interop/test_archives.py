@@ -92,7 +92,7 @@ def test_docker_loads_an_archive_that_carries_signatures_and_bills_of_materials(
     assert len({each["predicateType"] for each in proven}) == 5
     for client in (dockerd, pod):
         client("load", "-q", "-i", archive)
-        assert small.id.removeprefix("sha256:") in client("image", "inspect", name_of(small))
+        assert small.id.removeprefix("sha256:") in client("images", "--no-trunc")
 
 
 def test_docker_loads_the_archive_from_a_pipe(small: Built, dockerd: Docker) -> None:
