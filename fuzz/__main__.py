@@ -19,6 +19,8 @@ HANG = 10
 """Seconds that one input may take. The slowest honest seed takes some hundredths."""
 MEMORY = 1024
 """MiB that a process may have, the interpreter and its instruments included."""
+PATIENCE = 120
+"""Seconds beyond twice its time that a parser's process may take to start and to end, on a busy machine."""
 QUIET = {"RUST_BACKTRACE": "0", "RUST_LIB_BACKTRACE": "0"}
 """Sequoia's faults come with a backtrace otherwise, which takes a second, and locks up with libFuzzer's clock."""
 LARGEST = 1 << 16
@@ -76,11 +78,13 @@ def _one(name: str, seconds: int, kept: Path, scratch: Path) -> Told:
         *map(str, (kept, first, found)),
     ]
     called = [sys.executable, "-m", "fuzz.one", name, *words]
-    done = subprocess.run(called, capture_output=True, text=True, env={**os.environ, **QUIET})
+    done = _ended(called, 2 * seconds + PATIENCE)
     reached = _STATUS.findall(done.stderr)
     runs, coverage, features = map(int, reached[-1]) if reached else (0, 0, 0)
     took = re.search(r"Done \d+ runs in (\d+) second", done.stderr)
     findings = tuple(sorted(each.name for each in set(found.iterdir()) - before))
+    if done.returncode and not findings:
+        findings = ("it ended without a word" if done.returncode > 0 else "it had to be ended",)
     told = Told(name, runs, coverage, features, int(took[1]) if took else seconds, findings)
     print(json.dumps(asdict(told)), flush=True)
     if done.returncode:
@@ -88,6 +92,17 @@ def _one(name: str, seconds: int, kept: Path, scratch: Path) -> Told:
     if not any(found.iterdir()):
         found.rmdir()
     return told
+
+
+def _ended(words: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
+    """A process that ends; after so many seconds it is ended, and that is a finding."""
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, **QUIET}) as process:
+        try:
+            _, told = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, told = process.communicate()
+    return subprocess.CompletedProcess(words, process.returncode, "", told)
 
 
 if __name__ == "__main__":
