@@ -34,7 +34,8 @@ from modelcrate.resolve.debian.releases import known_release
 from modelcrate.resolve.pylock import every, select
 from modelcrate.resolve.target import Target
 from modelcrate.trust import cyclonedx, keys, spdx, statements, travelling
-from modelcrate.trust.contents import _debs, _wheel
+from modelcrate.trust.installed import conda, debs
+from modelcrate.trust.installed import wheel as wheel_metadata
 from modelcrate.trust.inventory import Inventory
 from modelcrate.trust.licences import expression, of_debian
 from modelcrate.trust.model_signatures import check_model
@@ -240,8 +241,9 @@ def debian_release(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """What bills of materials are made of: dpkg's status, core metadata, copyright files, licences."""
-    list(_debs(data))
-    list(_wheel(data))
+    list(debs(data))
+    list(wheel_metadata(data))
+    list(conda(data))
     of_debian(data.decode("utf-8", "replace"))
     expression(data.decode("utf-8", "replace"))
 

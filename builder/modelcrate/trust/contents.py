@@ -16,10 +16,11 @@ from modelcrate.cost import Packaged
 from modelcrate.image import ImageLayer
 from modelcrate.pack import DeferredBlob
 from modelcrate.reuse import Remote
-from modelcrate.trust import licences
+from modelcrate.trust import installed, licences
+from modelcrate.trust.installed import Part
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds.model import MODELS, ROOT
 from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source
@@ -41,19 +42,6 @@ _COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
 _MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
 _LICENCE = re.compile(rb"(?i)(.*/)?(licen[cs]e|copying)(\.(md|txt|rst))?")
 _CARD = re.compile(rb"(?i)readme\.md|modelcard\.md|model_card\.md")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A package: `kind` is deb, wheel or conda. `licence` is an SPDX expression, or empty."""
-
-    kind: str
-    name: str
-    version: str
-    architecture: str = ""
-    source: str = ""
-    licence: str = ""
-    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +165,11 @@ def _collected(items: Iterator[_Item]) -> Contents:
     copyrights: dict[str, str] = {}
     for item in items:
         if _STATUS.fullmatch(item.path):
-            parts += _debs(item.small(MAX_STATUS))
+            parts += installed.debs(item.small(MAX_STATUS))
         elif _METADATA.fullmatch(item.path):
-            parts += _wheel(item.small(MAX_TEXT))
+            parts += installed.wheel(item.small(MAX_TEXT))
         elif _CONDA.fullmatch(item.path):
-            parts += _conda(item.small(MAX_TEXT))
+            parts += installed.conda(item.small(MAX_TEXT))
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
         elif item.path.startswith(ROOT + b"/"):
@@ -193,63 +181,6 @@ def _collected(items: Iterator[_Item]) -> Contents:
         tuple(sorted(files, key=lambda each: each.path)),
         {k: v for k, v in sorted(copyrights.items()) if v},
     )
-
-
-def _debs(status: bytes) -> Iterator[Part]:
-    """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
-    from modelcrate_layers.deb import fields
-
-    for stanza in status.decode("utf-8", "replace").split("\n\n"):
-        try:
-            told = fields(stanza.strip("\n"))
-        except CrateError:
-            continue
-        state = told.get("Status", "install ok installed").split()
-        if told.get("Package") and told.get("Version") and state[-1] == "installed":
-            source = told.get("Source", told["Package"]).partition(" ")[0]
-            yield Part(
-                "deb",
-                told["Package"],
-                told["Version"],
-                told.get("Architecture", ""),
-                source,
-                "",
-                told.get("Description", "").partition("\n")[0][:200],
-            )
-
-
-def _wheel(metadata: bytes) -> Iterator[Part]:
-    """The core metadata of a Python package; only its head is read."""
-    told: dict[str, list[str]] = {}
-    for line in metadata.decode("utf-8", "replace").partition("\n\n")[0].splitlines():
-        key, colon, value = line.partition(": ")
-        if colon and re.fullmatch(r"[A-Za-z-]+", key):
-            told.setdefault(key, []).append(value.strip())
-    name, version = told.get("Name", [""])[0], told.get("Version", [""])[0]
-    if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
-        normal = re.sub(r"[-_.]+", "-", name).lower()
-        yield Part(
-            "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
-        )
-
-
-def _conda(note: bytes) -> Iterator[Part]:
-    """What an installer of conda packages notes of one (`conda-meta/*.json`); a note that can't be read is left out."""
-    try:
-        told = parse_object(note)
-    except CrateError:
-        return
-    texts = {key: value for key, value in told.items() if isinstance(value, str)}
-    if all(re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", texts.get(key, "")) for key in ("name", "version", "build")):
-        licence = texts.get("license", "")
-        yield Part(
-            "conda",
-            texts["name"],
-            texts["version"],
-            texts.get("subdir", ""),
-            texts["build"],
-            (licences.expression(licence) or licences.reference(licence)) if licence else "",
-        )
 
 
 def _file(item: _Item) -> File:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from modelcrate.image import EPOCH, Image, ImageLayer
 from modelcrate.lock import Pins
 from modelcrate.settings import Settings
-from modelcrate.trust.contents import Contents, File, Part
+from modelcrate.trust.contents import Contents, File
+from modelcrate.trust.installed import Part
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
 

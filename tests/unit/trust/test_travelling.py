@@ -17,7 +17,8 @@ from modelcrate.outputs import parse
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import keys, travelling
-from modelcrate.trust.contents import Contents, File, Part, look
+from modelcrate.trust.contents import Contents, File, look
+from modelcrate.trust.installed import Part
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
