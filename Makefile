@@ -10,13 +10,14 @@ REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
-.PHONY: help demo test check measured lint judges bench docs clean
+.PHONY: help demo test check measured lint judges bench fuzz docs clean
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
 	@echo 'make test   everything: style, types, import contracts, all tests; as root on Debian it installs the tools that judge us'
 	@echo 'make check  what every commit has to pass: style, types, import contracts, the fast tests'
 	@echo 'make bench  measure, against other tools where they are installed'
+	@echo 'make fuzz   hostile bytes, steered by coverage, into every parser: SECONDS for each of them, or FUZZ="NAME ..."'
 	@echo 'make docs   write the generated pages anew'
 
 demo: $(DEMO)/.done
@@ -45,6 +46,9 @@ judges: $(VENV)/.done
 bench: $(VENV)/.done
 	PYTHONPATH=builder:layers:tests $(BIN)/python -m bench $(BENCH)
 
+fuzz: $(VENV)/.fuzz
+	PYTHONPATH=builder:layers:tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),120) --kept $(MODELCRATE_TEST_CACHE)/fuzz $(FUZZ)
+
 docs: $(VENV)/.done
 	$(BIN)/python tools/write_schema.py
 	$(BIN)/python tools/write_reference.py
@@ -52,6 +56,10 @@ docs: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	@touch $@
 
 $(DEMO)/.done: pyproject.toml $(SOURCES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice
 from modelcrate.image import Image, ImageLayer
@@ -17,6 +17,9 @@ from modelcrate.settings import Settings
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
+
+if TYPE_CHECKING:
+    from modelcrate.inputs import Found
 
 ASKERS = 16
 """HEAD requests at once."""
@@ -36,6 +39,8 @@ class Previous:
     where: str
     image: Image = field(repr=False)
     lost: frozenset[Digest] = frozenset()
+    found: Found | None = field(repr=False, compare=False, default=None)
+    """Where it was found, so that what stands beside it can be read."""
 
     def by_key(self, key: Digest, policy: str) -> ImageLayer | None:
         """The layer with a key, if it is there, and stored as this setting would store it today."""
@@ -98,7 +103,8 @@ def find_previous(addresses: Sequence[str], platform: Platform, settings: Settin
     found = []
     for address in addresses:
         try:
-            found.append(Previous(address.removeprefix("registry:"), find(address, settings).image(platform)))
+            there = find(address, settings)
+            found.append(Previous(address.removeprefix("registry:"), there.image(platform), found=there))
         except CrateError as fault:
             if getattr(fault, "status", None) == 404:  # a first push: there is nothing yet
                 continue

@@ -276,7 +276,8 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         space = data.find(b" ", at, at + 20)
         length = int(data[at:space]) if space > at and _DECIMAL.fullmatch(data[at:space]) else 0
         key, equals, value = data[space + 1 : at + length - 1].partition(b"=")
-        if at + length > len(data) or at + length <= space + 1 or data[at + length - 1] != 0x0A or not (key and equals):
+        whole = space > at and space + 1 < at + length <= len(data)  # a length of nothing would be read for ever
+        if not whole or data[at + length - 1] != 0x0A or not (key and equals):
             raise IntegrityError("a damaged PAX header in a tar")
         found[key] = value
         at += length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -52,3 +53,21 @@ def test_the_changelog_tells_the_policies() -> None:
     assert f"tar policy {tar.POLICY}" in told
     assert f"wheel policy {wheels.POLICY}" in told
     assert f"Debian policy {debian.POLICY}" in told
+
+
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6}
+
+
+def _number(text: str) -> int:
+    """A limit as the page writes it: 8 MiB, 2^20, 10,000."""
+    number, _, unit = text.partition(" ")
+    base, _, power = number.replace(",", "").partition("^")
+    return int(base) ** int(power or 1) * UNITS.get(unit, 1)
+
+
+def test_the_limits_that_are_told_are_the_codes() -> None:
+    table = (ROOT / "docs" / "security.md").read_text().partition("## Limits")[2]
+    told = re.findall(r"^\| [^|]+ \| ([^|]+) \| `([\w.]+)\.([A-Z_]+)` \|$", table, re.MULTILINE)
+    assert len(told) > 30
+    for limit, module, name in told:
+        assert _number(limit) == getattr(importlib.import_module(module), name), f"{module}.{name}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.trust import keys
 from support.demo import NAME, REQUEST, Built
 from support.engines import Containerd, Docker, Podman, PrivateNetwork, containerd, docker, podman, private_network
 from support.tools import call, need, skopeo
@@ -76,6 +77,22 @@ def test_docker_loads_the_archive_under_its_name_and_our_id(built: Built, docker
     seen = json.loads(dockerd("image", "inspect", name_of(built)))[0]
     assert seen["Id"] == built.id
     assert seen["RootFS"]["Layers"] == [layer["diff_id"] for layer in built.receipt["layers"]]
+
+
+def test_docker_loads_an_archive_that_carries_signatures_and_bills_of_materials(
+    small: Built, dockerd: Docker, pod: Podman, tmp_path: Path
+) -> None:
+    pair, archive = keys.write_pair(tmp_path / "k", None), tmp_path / "signed.tar"
+    small.modelcrate.said(
+        "build", small.project, "-o", f"docker-archive:{archive}", "--sign", pair[0], "--progress", "none"
+    )
+    proven = json.loads(small.modelcrate.said("verify", f"docker-archive:{archive}", "--key", pair[1], "--json"))[
+        "proven"
+    ]
+    assert len({each["predicateType"] for each in proven}) == 5
+    for client in (dockerd, pod):
+        client("load", "-q", "-i", archive)
+        assert small.id.removeprefix("sha256:") in client("images", "--no-trunc")
 
 
 def test_docker_loads_the_archive_from_a_pipe(small: Built, dockerd: Docker) -> None:

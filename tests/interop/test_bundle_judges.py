@@ -12,7 +12,8 @@ import pytest
 
 from modelcrate.trust import keys, statements
 from modelcrate_layers.content import Digest
-from support.trusted import cache, judged
+from support.tools import cache
+from support.trusted import judged
 
 pytestmark = pytest.mark.interop
 

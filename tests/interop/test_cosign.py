@@ -13,9 +13,11 @@ from modelcrate.outputs import parse
 from modelcrate.settings import Settings
 from modelcrate.trust import keys, signing, statements
 from modelcrate.trust.verifying import require_signature, verify
-from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.errors import CrateError, IntegrityError
 from support import real_registry
-from support.trusted import cosign, cosign_words, small_image
+from support.real_registry import Running
+from support.tools import need
+from support.trusted import cosign, small_image
 
 pytestmark = pytest.mark.interop
 
@@ -25,13 +27,17 @@ FORMS = {"bundle": (), "tag": ("--new-bundle-format=false",)}
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     if real_registry.missing():
         pytest.skip(real_registry.missing())
-    if not cosign_words():
-        pytest.skip("cosign is not installed, and no folder `cosign` in the test cache has it")
+    need("cosign")
     with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
+        yield running
+
+
+@pytest.fixture(scope="module")
+def host(registry: Running) -> str:
+    return registry.host
 
 
 @pytest.fixture
@@ -120,6 +126,34 @@ def test_both_refuse_a_changed_bundle(
     assert cosign("verify", "--key", str(pair[1]), *OFFLINE, reference, folder=tmp_path).returncode != 0
     with pytest.raises(IntegrityError, match="did not make it"):
         require_signature(verify(find(reference, settings), [keys.load_public(pair[1])], reference))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_both_refuse_a_byte_that_was_changed_in_the_registry(
+    form: str, registry: Running, settings: Settings, pair: tuple[keys.Signer, Path], tmp_path: Path
+) -> None:
+    """On the registry's disk, in every blob that says something about the image. A manifest that is not what it was, the registry refuses too."""
+    reference = pushed(registry.host, f"flipped-{form}", settings)
+    found = find(reference, settings)
+    for each in signing.signatures(found.descriptor, reference, pair[0]):
+        if bool(each.tag) is (form == "tag"):
+            signing.put(found, (each,))
+            said = [each.manifest.descriptor, each.layers[0]]
+    for descriptor in said:
+        path = (
+            registry.data / f"docker/registry/v2/blobs/sha256/{descriptor.digest.hex[:2]}/{descriptor.digest.hex}/data"
+        )
+        data = path.read_bytes()
+        for at in (len(data) // 2,) if descriptor is said[0] else (0, len(data) // 2, len(data) - 1):
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            done = cosign("verify", "--key", str(pair[1]), *OFFLINE, *FORMS[form], reference, folder=tmp_path)
+            assert done.returncode != 0, f"cosign takes byte {at} of {descriptor.media_type}"
+            with pytest.raises(CrateError):
+                require_signature(verify(find(reference, settings), [keys.load_public(pair[1])], reference))
+        path.write_bytes(data)
+    done = cosign("verify", "--key", str(pair[1]), *OFFLINE, *FORMS[form], reference, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    require_signature(verify(find(reference, settings), [keys.load_public(pair[1])], reference))
 
 
 @pytest.mark.parametrize("form", FORMS)

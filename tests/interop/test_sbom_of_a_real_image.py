@@ -18,7 +18,7 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.run.unpack import unpack
 from modelcrate.settings import Settings
 from modelcrate.trust.inventory import Inventory, inventory
-from support.trusted import cache
+from support.tools import cache
 
 pytestmark = [pytest.mark.network, pytest.mark.interop, pytest.mark.slow]
 

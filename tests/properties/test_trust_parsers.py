@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from modelcrate.artifact import layers_of, read_shelf
 from modelcrate.trust import keys, licences, statements
-from modelcrate.trust.contents import _debs, _wheel
+from modelcrate.trust.installed import debs, wheel
 from modelcrate.trust.secretbox import seal, unseal
 from modelcrate.trust.secrets import secrets_in
 from modelcrate_layers.content import Digest
@@ -123,8 +123,8 @@ PARSERS: list[Callable[[bytes], object]] = [
     layers_of,
     lambda data: read_shelf(data, lambda one: data, lambda one: statements.Literal(data, "x")),
     lambda data: keys.read_public(data, "x"),
-    lambda data: list(_debs(data)),
-    lambda data: list(_wheel(data)),
+    lambda data: list(debs(data)),
+    lambda data: list(wheel(data)),
     lambda data: secrets_in("a", data),
     lambda data: licences.of_debian(data.decode("utf-8", "replace")),
     lambda data: licences.expression(data.decode("utf-8", "replace")),

@@ -241,6 +241,7 @@ def test_a18_stale_credentials_do_not_hide_what_is_public(script: Script, client
     [
         "http://10.1.2.3/token", "http://169.254.169.254/latest/meta-data", "https://[::ffff:10.0.0.1]/token", "ftp://x/token",
         "https://user:secret@auth.example/token", "http://0x7f.1:99@10.0.0.1/", "https://192.168.1.1/token", "/token", "token",
+        "https://a]b/token", "https://[/token", "https://auth.example:99999/token", "https://auth.example:port/token",
     ],
 )  # fmt: skip
 def test_a19_a_realm_that_leads_inside_gets_nothing(client: Client, realm: str) -> None:

@@ -156,5 +156,24 @@ MALICIOUS: dict[str, bytes] = {
     "an archive of arrays": zipped({"x.npy": npy(EVIL)}),
     "joblib's array of objects": joblib_array("O8", 1, EVIL),
     "opcodes behind joblib's array": joblib_array("u1", 9, b"123456789", b"cos\nsystem\n(S'true'\ntR."),
+    "a global in a persistent id": b"\x80\x02(U\x07storagecos\nsystem\nU\x010U\x03cpuK\x01tQ.",
+    "a call in a persistent id": b"\x80\x02" + calls("os", "system")[:-1] + b"Q.",
+    "getattr": b"\x80\x02cbuiltins\ngetattr\ncbuiltins\n__import__\nU\x02os\x85RU\x06system\x86R.",
+    "a name joined by a call": b"\x80\x04" + short("os") + short("builtins") + short("str.join") + b"\x93" + short("")
+    + b"(" + short("sys") + short("tem") + b"t\x86R\x93" + short(COMMAND) + b"\x85R.",
+    "a name out of a dict": b"\x80\x04}" + short("k") + short("os") + b"s\x8c\x02os\x94" + short("system") + b"\x93"
+    + short(COMMAND) + b"\x85R.",
+    "build with the state of an instance": b"\x80\x02ccollections\nOrderedDict\n)R}U\x01a" + calls("os", "system")[:-1] + b"sb.",
+    "newobj, protocol 4": b"\x80\x04" + short("subprocess") + short("Popen") + b"\x93" + short("true") + b"\x85\x81.",
+    "a keyed call, protocol 5": b"\x80\x05" + short("functools") + short("partial") + b"\x93" + stack_global("os", "system")[2:-4]
+    + b"\x85R.",
+    "an extension of two bytes": b"\x80\x02\x83\x01\x01)R.",
+    "an extension of four bytes": b"\x80\x02\x84\x01\0\0\0)R.",
+    "PyTorch's old format": b"".join(pickle.dumps(each, 2) for each in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+    + reduced(2) + pickle.dumps([], 2),
+    "PyTorch's oldest format, a tar": tarred({"sys_info": pickle.dumps({}), "storages": EVIL, "tensors": b"", "pickle": b""}),
+    "truncated within a frame": b"\x80\x04\x95\x40\0\0\0\0\0\0\0" + stack_global("os", "system")[2:-1],
+    "an array of objects in a torch zip": zipped({"archive/data/0": npy(EVIL)}),
+    "an array of objects, shaped": npy(EVIL, "(2, 2)"),
     "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N"),
 }  # fmt: skip

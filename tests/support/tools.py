@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+def cache() -> Path:
+    """Where tests find and keep other people's tools."""
+    return Path(os.environ.get("MODELCRATE_TEST_CACHE", Path.home() / ".cache" / "modelcrate-tests"))
+
+
+PATH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", str(cache() / "sid" / "bin")]
+)
+"""Where programs are looked for; what only Debian's sid has, in the cache (tools/install-judges.sh)."""
 
 PACKAGES = {
     "bsdtar": "libarchive-tools",

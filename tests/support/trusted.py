@@ -1,4 +1,4 @@
-"""Small real images, and cosign from wherever this machine has it, for the tests of trust."""
+"""Small real images, cosign, and other people's libraries, for the tests of trust."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from modelcrate_layers.content import Platform
 from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.sources import Bytes
 from modelcrate_layers.tree import Tree, file
+from support.tools import PATH, cache
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 
@@ -32,11 +33,6 @@ def small_image(files: Mapping[str, bytes] | None = None, platform: Platform = A
 
 def small_index() -> Index:
     return combine([small_image(), small_image(platform=ARM64)])
-
-
-def cache() -> Path:
-    """Where tests find and keep other people's tools."""
-    return Path(os.environ.get("MODELCRATE_TEST_CACHE", Path.home() / ".cache" / "modelcrate-tests"))
 
 
 def judge(module: str) -> str:
@@ -59,18 +55,8 @@ def judged(module: str, script: str, *words: str) -> str:
     return done.stdout
 
 
-def cosign_words() -> list[str]:
-    """How to call cosign: on the PATH, or in a folder that has Debian sid's package unpacked; empty where there is none."""
-    if found := shutil.which("cosign"):
-        return [found]
-    root = cache() / "cosign"
-    libraries = root / "usr/lib/x86_64-linux-gnu"
-    if (root / "usr/bin/cosign").exists() and (libraries / "ld-linux-x86-64.so.2").exists():
-        return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(root / "usr/bin/cosign")]
-    return []
-
-
 def cosign(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COSIGN_PASSWORD": "secret", "COSIGN_YES": "true"}
-    called = [*cosign_words(), *words]
-    return subprocess.run(called, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    program = shutil.which("cosign", path=PATH)
+    assert program is not None
+    return subprocess.run([program, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)

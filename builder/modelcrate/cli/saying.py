@@ -15,8 +15,10 @@ from modelcrate.settings import Settings
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sbom",
-        action="store_true",
-        help="put bills of materials beside the image; they always go along with --sign",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="put bills of materials beside the image; unasked, they go along with a push, for which nothing is fetched, and with --sign; "
+        "asked for, they make it fetch what has to be looked through",
     )
     parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
     parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
@@ -35,14 +37,19 @@ def attested(
 ) -> Receipt:
     """The receipt with all that was asked to be said beside its image.
 
-    Nothing is said unasked: a layer that is only known by its key would have to be fetched to be looked through.
+    Unasked, a push gets bills of materials, and nothing is fetched for them: they say which layers were not looked through.
     """
-    if not (args.sbom or args.provenance or args.sign):
+    sbom = bool(pushed or args.sign) if args.sbom is None else args.sbom
+    if not (sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest
-    from modelcrate.trust.keys import load_signer
     from modelcrate.trust.naming import identity
 
-    signer = load_signer(args.sign, password_of(args.sign, settings.environment)) if args.sign else None
-    wanted = Wanted(identity(pushed[0] if pushed else receipt.name), args.sbom, args.provenance, signer)
+    signer = None
+    if args.sign:
+        from modelcrate.trust.keys import load_signer
+
+        signer = load_signer(args.sign, password_of(args.sign, settings.environment))
+    name = identity(pushed[0] if pushed else receipt.name)
+    wanted = Wanted(name, sbom, bool(args.sbom or signer), args.provenance, signer)
     return attest(prepared, receipt, wanted, settings, begun)

@@ -5,7 +5,7 @@ A `Collection` is any place that has manifests and blobs. Everything in it is ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ _NAMES = {
 }
 
 
+Wanted = Callable[[Descriptor], bool]
+"""Whether an artifact is worth reading, by its entry in an index."""
+
+
 class Collection(Protocol):
     """A place with manifests and blobs."""
 
@@ -55,8 +59,8 @@ class Collection(Protocol):
 
     def blob(self, descriptor: Descriptor) -> Blob: ...
 
-    def beside(self, digest: Digest) -> list[Artifact]:
-        """The artifacts about this manifest that the place itself lists."""
+    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
+        """The artifacts about this manifest that the place itself lists; it may leave out those that are not wanted."""
         ...
 
 
@@ -84,12 +88,21 @@ class Found:
 
     def attached(self) -> tuple[Artifact, ...]:
         """What is said about it and about its images: signatures, attestations, bills of materials. Nothing of it is believed."""
-        found: list[Artifact] = []
-        if (index := noted(self.descriptor)) is not None:
-            found += read_shelf(self.collection.read(index), self.collection.read, self.collection.blob)
+        found = self._noted()
         for digest in (self.descriptor.digest, *(each.digest for each in self.members())):
             found += self.collection.beside(digest)
         return joined_all(found)
+
+    def about(self, digest: Digest, wanted: Wanted) -> list[Artifact]:
+        """Those artifacts about one of its manifests that are wanted, by how an index lists them; the others are not fetched."""
+        found = [each for each in self._noted() if each.subject == digest] + self.collection.beside(digest, wanted)
+        return [each for each in found if wanted(each.descriptor)]
+
+    def _noted(self) -> list[Artifact]:
+        index = noted(self.descriptor)
+        if index is None:
+            return []
+        return read_shelf(self.collection.read(index), self.collection.read, self.collection.blob)
 
     def members(self) -> tuple[Descriptor, ...]:
         """The manifests of an index's images; none for a single image."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcrate.artifact import ATTACHED, ORIGINAL, Artifact
-from modelcrate.inputs import Found
+from modelcrate.inputs import Found, Wanted
 from modelcrate.inputs.layout import choose, listed
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import (
@@ -87,7 +87,7 @@ class OciArchiveCollection:
     def blob(self, descriptor: Descriptor) -> Blob:
         return stored(self.archive, descriptor)
 
-    def beside(self, digest: Digest) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
         return listed(entries(self.archive), digest, self.read, self.blob)
 
 
@@ -112,7 +112,7 @@ class DockerArchiveCollection:
         found = self.documents.get(descriptor.digest) or self.layers.get(descriptor.digest)
         return found if found is not None else stored(self.archive, descriptor)
 
-    def beside(self, digest: Digest) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
         return []
 
 

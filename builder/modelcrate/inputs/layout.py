@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, tag_of
-from modelcrate.inputs import Found
+from modelcrate.inputs import Found, Wanted
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout
@@ -31,7 +31,7 @@ class LayoutCollection:
     def blob(self, descriptor: Descriptor) -> FileBlob:
         return self.layout.blob(descriptor)
 
-    def beside(self, digest: Digest) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
         return listed(self.layout.manifests(), digest, self.read, self.blob)
 
 

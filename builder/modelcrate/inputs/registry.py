@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelcrate.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
-from modelcrate.inputs import Found
+from modelcrate.inputs import Found, Wanted
 from modelcrate.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
@@ -33,11 +33,13 @@ class RegistryCollection:
     def blob(self, descriptor: Descriptor) -> Blob:
         return self.client.blob(self.reference, descriptor)
 
-    def beside(self, digest: Digest) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
         listed = self.client.referrers(self.reference.at(digest))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
         manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
+        if wanted is not None:
+            return [read_artifact(each, self.read(each), self.blob) for each in manifests if wanted(each)]
         found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
         tags = [tag_of(digest, suffix) for suffix in SUFFIXES]
         return found + [each for tag in tags if (each := self.tagged(tag)) is not None]

@@ -92,18 +92,20 @@ def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]
     """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
     subjects = {each.subject for each in artifacts if each.subject}
     listed = {one.digest for about in subjects for one in client.referrers(reference.at(about))}
-    for each in artifacts:
-        if each.manifest.descriptor.digest in listed:
-            continue
-        there = RegistryCollection(client, reference).tagged(each.tag) if each.tag else None
-        if there is not None:
-            each = joined(there, each)
-        client.push_blobs(reference, each.blobs)
+    there = RegistryCollection(client, reference)
+    new = [_beside(each, there) for each in artifacts if each.manifest.descriptor.digest not in listed]
+    client.push_blobs(reference, {blob.descriptor.digest: blob for each in new for blob in each.blobs}.values())
+    client.push_referrers(reference, [each.manifest.data for each in new if not each.tag])
+    for each in new:
         if each.tag:
             data = each.manifest
             client.put_manifest(reference.tagged(each.tag), data.data, data.media_type, blobs=each.blobs)
-        else:
-            client.push_referrer(reference, each.manifest.data)
+
+
+def _beside(artifact: Artifact, there: RegistryCollection) -> Artifact:
+    """An artifact under a tag together with what stands under that tag."""
+    standing = there.tagged(artifact.tag) if artifact.tag else None
+    return joined(standing, artifact) if standing is not None else artifact
 
 
 class Progress:

@@ -12,7 +12,7 @@ import socket
 from urllib.parse import urlsplit
 
 from modelcrate.reference import is_loopback
-from modelcrate.registry.urls import redacted
+from modelcrate.registry.urls import is_address, redacted
 from modelcrate_layers.errors import RegistryError
 
 _PORTS = {"http": 80, "https": 443}
@@ -71,16 +71,16 @@ def check_realm(realm: str, registry_url: str, *, insecure: bool, where: str) ->
 
     if not re.fullmatch(r"[!-~]+", realm):
         raise refused("its realm is not a URL")
-    parts = urlsplit(realm)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_address(realm):
         raise refused("its realm is not an http(s) URL")
+    parts = urlsplit(realm)
     if "@" in parts.netloc:
         raise refused("its realm holds user information")
     if origin(realm) == origin(registry_url):
         return
     if parts.scheme == "http" and not (insecure and urlsplit(registry_url).scheme == "http"):
         raise refused(f"its realm is without TLS: {redacted(realm)}")
-    if is_private(parts.hostname) and not _equally_private(host(registry_url), parts.hostname):
+    if is_private(host(realm)) and not _equally_private(host(registry_url), host(realm)):
         raise refused(f"its realm is a private address: {redacted(realm)}")
 
 

@@ -157,6 +157,8 @@ class Fetcher:
 
     @contextmanager
     def _open(self, url: str, accept: str) -> Iterator[IO[bytes]]:
+        if not _is_url(url):
+            raise RegistryError("an address that is none", where=repr(url[:200]))
         parts = urlsplit(url)
         if parts.scheme == "file":
             try:
@@ -233,6 +235,14 @@ def _worst(faults: Sequence[CrateError]) -> type[CrateError]:
     if len(kinds) == 1:
         return kinds.pop()
     return IntegrityError if IntegrityError in kinds else RegistryError
+
+
+def _is_url(url: str) -> bool:
+    """Whether it can be taken apart at all: its brackets, its port; and names no file that no system has."""
+    try:
+        return urlsplit(url).port != 0 and "\0" not in unquote(url)
+    except ValueError:
+        return False
 
 
 def _safe(url: str) -> str:

@@ -7,7 +7,7 @@ A header OCI-Subject is no proof of the API (ECR sent it without), so each regis
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from modelcrate.reference import Reference
@@ -80,14 +80,20 @@ class Referrers:
         kinds = {one.digest: one for one in found}
         return [one for one in kinds.values() if artifact_type in (None, one.rest.get("artifactType"))]
 
-    def push(self, ref: Reference, data: bytes) -> Descriptor:
-        """Publish a manifest that has a `subject`; where there is no API, list it under the stand-in tag."""
-        media_type = str(parse_object(data).get("mediaType") or MediaType.MANIFEST)
-        descriptor, subject = described(data, media_type)
-        self._put(ref.at(descriptor.digest), data, media_type)
-        if not self._has_api(ref, subject):
-            self._enlist(ref, subject, descriptor)
-        return descriptor
+    def push(self, ref: Reference, documents: Sequence[bytes]) -> list[Descriptor]:
+        """Publish manifests that have a `subject`; where there is no API, list them under the stand-in tag of theirs."""
+        pushed: list[Descriptor] = []
+        about: dict[Digest, list[Descriptor]] = {}
+        for data in documents:
+            media_type = str(parse_object(data).get("mediaType") or MediaType.MANIFEST)
+            descriptor, subject = described(data, media_type)
+            self._put(ref.at(descriptor.digest), data, media_type)
+            pushed.append(descriptor)
+            about.setdefault(subject, []).append(descriptor)
+        for subject, descriptors in about.items():
+            if not self._has_api(ref, subject):
+                self._enlist(ref, subject, descriptors)
+        return pushed
 
     def forget(self, ref: Reference, data: bytes, media_type: str) -> None:
         """Take a deleted referrer off the stand-in tag."""
@@ -151,20 +157,25 @@ class Referrers:
         document = documents.check_kind(answer.body, answer.media_type, request.where())
         return [Descriptor.parse(one) for one in document["manifests"]], own
 
-    def _enlist(self, ref: Reference, subject: Digest, descriptor: Descriptor) -> None:
+    def _enlist(self, ref: Reference, subject: Digest, descriptors: Sequence[Descriptor]) -> None:
         """Read, add, write, and look again: there is no lock, so another writer may have been faster."""
         for _ in range(RACES):
             listed, _digest = self._by_tag(ref, subject)
-            if any(one.digest == descriptor.digest for one in listed):
+            if not (lacking := _lacking(descriptors, listed)):
                 return
-            self._write(ref, subject, [*listed, descriptor])
+            self._write(ref, subject, [*listed, *lacking])
         listed, _digest = self._by_tag(ref, subject)
-        if all(one.digest != descriptor.digest for one in listed):
+        if _lacking(descriptors, listed):
             raise RegistryError("another writer kept changing the list of referrers", where=str(ref), hint="try again")
 
     def _write(self, ref: Reference, subject: Digest, entries: list[Descriptor]) -> None:
         index = {"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [one.json() for one in entries]}
         self._put(ref.tagged(fallback_tag(subject)), canonical_json(index), MediaType.INDEX)
+
+
+def _lacking(wanted: Sequence[Descriptor], listed: Sequence[Descriptor]) -> list[Descriptor]:
+    have = {one.digest for one in listed}
+    return [one for one in wanted if one.digest not in have]
 
 
 def read_tags(answer: Answer) -> list[str]:

@@ -12,11 +12,23 @@ def resolve(base: str, location: str, where: str) -> str:
     """A Location or Link against the URL that was asked (RFC 3986); its query is kept to the byte."""
     if not location or not re.fullmatch(r"[!-~]+", location):
         raise RegistryError("the registry sent no usable Location", where=where, why=f"got {location!r:.100}")
-    url = urljoin(base, location)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise RegistryError("the registry sent us to an address that is none", where=where, why=redacted(url))
+    try:
+        url = urljoin(base, location)
+    except ValueError:  # brackets that are no IPv6 address
+        url = ""
+    if not is_address(url) or "@" in urlsplit(url).netloc:
+        shown = redacted(url) if url else repr(location[:100])
+        raise RegistryError("the registry sent us to an address that is none", where=where, why=shown)
     return url.partition("#")[0]
+
+
+def is_address(url: str) -> bool:
+    """Whether it is an http(s) URL with a host, and with a port that is one, if it has any."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 _SECRET = re.compile(

@@ -180,7 +180,12 @@ class Client:
 
     def push_referrer(self, ref: Reference, data: bytes) -> Descriptor:
         """Publish a manifest with a `subject` in this repository, so that `referrers` finds it. Its blobs go first."""
-        return self._referrers.push(ref, data)
+        (descriptor,) = self._referrers.push(ref, [data])
+        return descriptor
+
+    def push_referrers(self, ref: Reference, documents: Sequence[bytes]) -> list[Descriptor]:
+        """The same for several: where they have to be listed under a tag, the list is written once for each subject."""
+        return self._referrers.push(ref, documents)
 
     def delete(self, ref: Reference) -> None:
         """Delete the manifest that the reference names, and every tag of it with it."""

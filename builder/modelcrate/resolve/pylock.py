@@ -132,5 +132,5 @@ def _size(size: int | None, url: str) -> int | None:
         return size
     try:
         return Path(unquote(urlsplit(url).path)).stat().st_size
-    except OSError:
+    except (OSError, ValueError):  # no such path, or no address at all: whoever fetches it will say so
         return None

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer
 from modelcrate.image import Image, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
-from modelcrate.trust import cyclonedx, spdx, statements
+from modelcrate.trust import cyclonedx, spdx, statements, travelling
+from modelcrate.trust.contents import Contents
 from modelcrate.trust.inventory import Inventory, inventory, moment
-from modelcrate.trust.keys import Signer
-from modelcrate.trust.provenance import predicate
-from modelcrate.trust.signing import signatures
+from modelcrate.trust.knowledge import gather
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
-from modelcrate_layers.content import Descriptor, Literal, canonical_json
+from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import Signer
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be said: bills of materials, provenance; and by whom, where it is signed. `identity` is what the image is called."""
+    """What is to be said: bills of materials, provenance; and by whom, where it is signed. `identity` is what the image is called.
+
+    With `fetch`, layers that lie elsewhere are fetched to be looked through, where nobody tells of them.
+    """
 
     identity: str
     sbom: bool = False
+    fetch: bool = False
     provenance: bool = False
     signer: Signer | None = None
 
@@ -36,17 +42,31 @@ class Wanted:
 
 
 def attest(prepared: Prepared, receipt: Receipt, wanted: Wanted, settings: Settings, begun: datetime) -> Receipt:
-    """The receipt of the same image, with its artifacts. Bills of materials are always made with a signature: they are what it is worth."""
+    """The receipt of the same image, with its artifacts."""
     if not wanted.anything:
         return receipt
     images = receipt.image.images
+    earlier = () if prepared.request.paranoid else prepared.previous
+    key = wanted.signer.public if wanted.signer is not None else None
+    known = gather([layer for each in images for layer in each.layers], settings, earlier, key, wanted.fetch)
     inventories = tuple(
-        inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform))) for each in images
+        inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform)), known) for each in images
     )
     times = (moment(settings) or begun, moment(settings) or datetime.now(UTC))
-    how = predicate(prepared, inventories, settings.environment, times) if wanted.provenance or wanted.signer else None
+    how = None
+    if wanted.provenance or wanted.signer is not None:
+        from modelcrate.trust.provenance import predicate
+
+        how = predicate(prepared, inventories, settings.environment, times)
     described = tuple(
-        replace(each, attached=(*each.attached, *_about(each.manifest.descriptor, told, how, wanted)))
+        replace(
+            each,
+            attached=(
+                *each.attached,
+                *_about(each.manifest.descriptor, told, how, wanted),
+                *_known(each, known, wanted),
+            ),
+        )
         for each, told in zip(images, inventories, strict=True)
     )
     whole = receipt.image
@@ -62,8 +82,10 @@ def _about(
     subject: Descriptor, told: Inventory | None, how: dict[str, Any] | None, wanted: Wanted
 ) -> Iterator[Artifact]:
     if wanted.signer is not None:
+        from modelcrate.trust.signing import signatures
+
         yield from signatures(subject, wanted.identity, wanted.signer)
-    if told is not None:
+    if told is not None and wanted.sbom:
         for media_type, kind, value in (
             (spdx.MEDIA_TYPE, SPDX, spdx.document(told)),
             (cyclonedx.MEDIA_TYPE, CYCLONEDX, cyclonedx.document(told)),
@@ -71,6 +93,13 @@ def _about(
             yield _said(subject, kind, value, wanted.signer, media_type)
     if how is not None:
         yield _said(subject, PROVENANCE, how, wanted.signer, IN_TOTO)
+
+
+def _known(image: Image, known: Mapping[Digest, Contents], wanted: Wanted) -> Iterator[Artifact]:
+    """What the layers hold, for the next build."""
+    told = {each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known}
+    if told and wanted.sbom:
+        yield travelling.beside(image.manifest.descriptor, told, wanted.signer)
 
 
 def _said(subject: Descriptor, kind: str, value: dict[str, Any], signer: Signer | None, media_type: str) -> Artifact:

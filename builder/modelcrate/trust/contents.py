@@ -1,38 +1,36 @@
 """What is in a layer, by its files: packages of Debian and of Python with their licences, models with what they say, the project's files.
 
-Each layer is looked through once, and remembered by its diff id. A layer that we are making is read by its entries, so that a model is
-not packed only to be unpacked; one that exists is read as the tar that it is.
+A layer that we are making is read by its entries, so that a model is not packed only to be unpacked; one that exists is read as the tar
+that it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from modelcrate.cost import Packaged
 from modelcrate.image import ImageLayer
 from modelcrate.pack import DeferredBlob
-from modelcrate.settings import Settings
-from modelcrate.trust import licences
+from modelcrate.reuse import Remote
+from modelcrate.trust import installed, licences
+from modelcrate.trust.installed import Part
 from modelcrate_layers import codec as codecs
-from modelcrate_layers.atomic import replace as write
-from modelcrate_layers.content import CHUNK, canonical_json, parse_object
-from modelcrate_layers.deb import fields
-from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.content import CHUNK
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds.model import MODELS, ROOT
-from modelcrate_layers.models.facts import Facts, facts_of
 from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source
-from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 
-VERSION = 2
-"""Raised when layers are to be looked through anew."""
+if TYPE_CHECKING:
+    from modelcrate_layers.models.facts import Facts
+
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 MAX_STATUS = 64 << 20
 MAX_TEXT = 4 << 20
@@ -44,19 +42,6 @@ _COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
 _MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
 _LICENCE = re.compile(rb"(?i)(.*/)?(licen[cs]e|copying)(\.(md|txt|rst))?")
 _CARD = re.compile(rb"(?i)readme\.md|modelcard\.md|model_card\.md")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A package: `kind` is deb, wheel or conda. `licence` is an SPDX expression, or empty."""
-
-    kind: str
-    name: str
-    version: str
-    architecture: str = ""
-    source: str = ""
-    licence: str = ""
-    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +66,54 @@ class Contents:
     files: tuple[File, ...] = ()
     copyrights: dict[str, str] = field(default_factory=dict, hash=False)
 
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
 
-def contents_of(layer: ImageLayer, settings: Settings) -> Contents:
-    """A layer looked through, or remembered. What its bytes say is held to its diff id."""
-    path = settings.cache / "contents" / f"{layer.layer.diff_id.hex}.json"
-    if (known := _remembered(path)) is not None:
-        return known
-    found = _collected(_entries(layer))
-    with machine(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, canonical_json({"version": VERSION, **asdict(found)}))
-    return found
+    @classmethod
+    def parse(cls, value: object) -> Contents:
+        """What `json` gave, out of anybody's hands; anything malformed is an IntegrityError."""
+        try:
+            if isinstance(value, dict) and value.keys() == {"parts", "files", "copyrights"}:
+                parts = tuple(Part(**_texts(each)) for each in value["parts"])
+                return cls(parts, tuple(map(_parsed_file, value["files"])), _texts(value["copyrights"]))
+        except (TypeError, KeyError, AttributeError):
+            pass
+        raise IntegrityError(f"not the contents of a layer: {value!r:.80}")
 
 
-def _remembered(path: Path) -> Contents | None:
-    try:
-        seen = parse_object(path.read_bytes())
-        if seen.get("version") != VERSION:
-            return None
-        return Contents(
-            tuple(Part(**each) for each in seen["parts"]),
-            tuple(File(**each) for each in seen["files"]),
-            dict(seen["copyrights"]),
-        )
-    except (OSError, CrateError, KeyError, TypeError):
-        return None
+def _texts(value: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(key, str) and isinstance(text, str) for key, text in value.items()):
+        raise TypeError("not texts")
+    return value
+
+
+def _parsed_file(value: dict[str, Any]) -> File:
+    size, facts = value["size"], value["facts"]
+    texts = _texts({key: text for key, text in value.items() if key not in ("size", "facts")})
+    if type(size) is not int or not isinstance(facts, dict) or not _HEX.fullmatch(texts["sha256"]):
+        raise TypeError("not a file")
+    for key in ("inputs", "outputs"):
+        if any(not {"name", "type", "shape"} <= port.keys() for port in facts.get(key, ())):
+            raise TypeError("not a port of a model")
+    return File(size=size, facts=facts, **texts)
+
+
+def look(layer: ImageLayer) -> Contents:
+    """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id."""
+    return _collected(_entries(layer))
+
+
+def at_hand(layer: ImageLayer) -> bool:
+    """Whether a layer can be looked through without fetching anything."""
+    blob = layer.blob
+    if isinstance(blob, DeferredBlob):
+        return _whole(blob) or blob.store.has(blob.descriptor)
+    return not isinstance(blob, Remote)
+
+
+def _whole(blob: DeferredBlob) -> bool:
+    """Whether all that the layer is made of lies here."""
+    return not isinstance(blob.kind, Packaged) or all(path.exists() for path, _ in blob.kind.packages())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class _Item:
 
 def _entries(layer: ImageLayer) -> Iterator[_Item]:
     blob = layer.blob
-    if isinstance(blob, DeferredBlob):
+    if isinstance(blob, DeferredBlob) and (_whole(blob) or not blob.store.has(blob.descriptor)):
         blob.supply(blob.kind)
         tree = blob.kind.tree()
     elif isinstance(blob, RecipeBlob):
@@ -157,11 +165,11 @@ def _collected(items: Iterator[_Item]) -> Contents:
     copyrights: dict[str, str] = {}
     for item in items:
         if _STATUS.fullmatch(item.path):
-            parts += _debs(item.small(MAX_STATUS))
+            parts += installed.debs(item.small(MAX_STATUS))
         elif _METADATA.fullmatch(item.path):
-            parts += _wheel(item.small(MAX_TEXT))
+            parts += installed.wheel(item.small(MAX_TEXT))
         elif _CONDA.fullmatch(item.path):
-            parts += _conda(item.small(MAX_TEXT))
+            parts += installed.conda(item.small(MAX_TEXT))
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
         elif item.path.startswith(ROOT + b"/"):
@@ -175,61 +183,6 @@ def _collected(items: Iterator[_Item]) -> Contents:
     )
 
 
-def _debs(status: bytes) -> Iterator[Part]:
-    """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
-    for stanza in status.decode("utf-8", "replace").split("\n\n"):
-        try:
-            told = fields(stanza.strip("\n"))
-        except CrateError:
-            continue
-        state = told.get("Status", "install ok installed").split()
-        if told.get("Package") and told.get("Version") and state[-1] == "installed":
-            source = told.get("Source", told["Package"]).partition(" ")[0]
-            yield Part(
-                "deb",
-                told["Package"],
-                told["Version"],
-                told.get("Architecture", ""),
-                source,
-                "",
-                told.get("Description", "").partition("\n")[0][:200],
-            )
-
-
-def _wheel(metadata: bytes) -> Iterator[Part]:
-    """The core metadata of a Python package; only its head is read."""
-    told: dict[str, list[str]] = {}
-    for line in metadata.decode("utf-8", "replace").partition("\n\n")[0].splitlines():
-        key, colon, value = line.partition(": ")
-        if colon and re.fullmatch(r"[A-Za-z-]+", key):
-            told.setdefault(key, []).append(value.strip())
-    name, version = told.get("Name", [""])[0], told.get("Version", [""])[0]
-    if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
-        normal = re.sub(r"[-_.]+", "-", name).lower()
-        yield Part(
-            "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
-        )
-
-
-def _conda(note: bytes) -> Iterator[Part]:
-    """What an installer of conda packages notes of one (`conda-meta/*.json`); a note that can't be read is left out."""
-    try:
-        told = parse_object(note)
-    except CrateError:
-        return
-    texts = {key: value for key, value in told.items() if isinstance(value, str)}
-    if all(re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", texts.get(key, "")) for key in ("name", "version", "build")):
-        licence = texts.get("license", "")
-        yield Part(
-            "conda",
-            texts["name"],
-            texts["version"],
-            texts.get("subdir", ""),
-            texts["build"],
-            (licences.expression(licence) or licences.reference(licence)) if licence else "",
-        )
-
-
 def _file(item: _Item) -> File:
     plain = File(show(item.path), item.size, "")
     if not (match := _MODEL.fullmatch(item.path)):
@@ -237,6 +190,8 @@ def _file(item: _Item) -> File:
         for chunk in item.chunks():
             digest.update(chunk)
         return replace(plain, sha256=digest.hexdigest())
+    from modelcrate_layers.models.facts import facts_of  # what follows reads models; most layers have none
+
     model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
     with _opened(item) as (handle, sha256):
         told = facts_of(handle, name, item.size)
@@ -277,6 +232,8 @@ class _opened:  # noqa: N801 - it is a function to those who use it
 
     def __enter__(self) -> tuple[BinaryIO, str]:
         body, digest = self._item.body, hashlib.sha256()
+        import tempfile
+
         there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
         self._handle: BinaryIO = (
             open(body.path, "rb")

@@ -13,6 +13,9 @@ from modelcrate_layers.content import canonical_json
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 OURS = "modelcrate:"
+INCOMPLETE = "incomplete"
+"""The word for an image that holds more than its components (CycloneDX 1.6, compositions)."""
+GAP = f"{OURS}gap"
 VERDICT = f"{OURS}pickle-verdict"
 
 
@@ -24,7 +27,10 @@ def document(inventory: Inventory) -> dict[str, Any]:
         "name": inventory.name,
         "version": str(inventory.subject.digest),
         "hashes": _hashes(inventory.subject.digest.hex),
-        "properties": [{"name": f"{OURS}platform", "value": inventory.platform}],
+        "properties": [
+            {"name": f"{OURS}platform", "value": inventory.platform},
+            *({"name": GAP, "value": gap} for gap in inventory.gaps),
+        ],
     }
     tool = {"components": [{"type": "application", "name": "modelcrate"}]}
     return {
@@ -38,6 +44,7 @@ def document(inventory: Inventory) -> dict[str, Any]:
             {"ref": "image", "dependsOn": sorted(each["bom-ref"] for each in components)},
             *({"ref": each["bom-ref"]} for each in components),
         ],
+        **({"compositions": [{"aggregate": INCOMPLETE, "assemblies": ["image"]}]} if inventory.gaps else {}),
     }
 
 

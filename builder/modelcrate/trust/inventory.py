@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from modelcrate.image import EPOCH, Image
+from modelcrate.image import EPOCH, Image, ImageLayer
 from modelcrate.lock import Pins
 from modelcrate.settings import Settings
-from modelcrate.trust.contents import File, Part, contents_of
+from modelcrate.trust.contents import Contents, File
+from modelcrate.trust.installed import Part
+from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
 
 
@@ -35,14 +37,27 @@ class Inventory:
     created: datetime
     items: tuple[Item, ...]
     files: tuple[File, ...]
-    unread: tuple[Digest, ...] = field(default=())
+    unread: tuple[ImageLayer, ...] = ()
+    """Layers that were not looked through: what is in them stands nowhere here."""
+    strange: bool = False
+    """Whether the base keeps no list of its packages that is known here (Debian's)."""
 
     @property
     def serial(self) -> str:
         """The same for the same image and the same knowledge of it, whoever writes it and when: a UUID of version 8 (RFC 9562)."""
-        known = [[each.purl, each.sha256] for each in self.items]
+        known = [[each.purl, each.sha256] for each in self.items] + [[each.path] for each in self.files]
         digits = Digest.of(canonical_json([self.name, str(self.subject.digest), known])).hex
         return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What these documents can't tell, in words."""
+        unread = [
+            f"the layer {each.layer.diff_id} ({each.role}{f': {each.name}' if each.name else ''}) was not looked through"
+            for each in self.unread
+        ]
+        strange = ["the base has no list of packages that is known here; what it brings is not told"]
+        return (*unread, *(strange if self.strange else ()))
 
     @property
     def models(self) -> dict[str, list[File]]:
@@ -54,13 +69,24 @@ class Inventory:
         return found
 
 
-def inventory(name: str, image: Image, settings: Settings, pins: Pins | None = None) -> Inventory:
-    """All layers looked through, lowest first; a package that a layer has in another version replaces the one below."""
+def inventory(
+    name: str,
+    image: Image,
+    settings: Settings,
+    pins: Pins | None = None,
+    known: Mapping[Digest, Contents] | None = None,
+) -> Inventory:
+    """What is in all layers, lowest first; a package that a layer has in another version replaces the one below.
+
+    `known` is what is known of the layers; without it, all of them are looked through.
+    """
+    known = gather(image.layers, settings) if known is None else known
     parts: dict[tuple[str, str, str], tuple[Part, Digest]] = {}
     files: dict[str, File] = {}
     copyrights: dict[str, str] = {}
-    for layer in image.layers:
-        found = contents_of(layer, settings)
+    read = [layer for layer in image.layers if layer.layer.diff_id in known]
+    for layer in read:
+        found = known[layer.layer.diff_id]
         copyrights |= found.copyrights
         for part in found.parts:
             parts[part.kind, part.name, part.architecture] = (part, layer.layer.diff_id)
@@ -74,6 +100,8 @@ def inventory(name: str, image: Image, settings: Settings, pins: Pins | None = N
         _created(image, settings),
         items,
         tuple(files[path] for path in sorted(files)),
+        tuple(layer for layer in image.layers if layer.layer.diff_id not in known),
+        strange=any(layer.foreign for layer in read) and not any(kind == "deb" for kind, _, _ in parts),
     )
 
 

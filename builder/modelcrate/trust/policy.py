@@ -22,7 +22,7 @@ from typing import Any
 
 from modelcrate.inputs import Found
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, parse
-from modelcrate.trust.cyclonedx import VERDICT
+from modelcrate.trust.cyclonedx import GAP, INCOMPLETE, VERDICT
 from modelcrate.trust.keys import PublicKey, load_public
 from modelcrate.trust.licences import ids
 from modelcrate.trust.statements import CYCLONEDX, PROVENANCE, SPDX
@@ -89,6 +89,10 @@ def _lacking(verified: Verified, rule: Rule, now: datetime) -> Iterator[CrateErr
     covered = {each.digest for each in verified.of_type(CYCLONEDX)}
     if ("safe-pickles" in rule.require or rule.allow or rule.deny) and not covered.issuperset(subjects):
         yield _fault(verified, "has no signed CycloneDX document, which tells of pickles and licences")
+    if ("safe-pickles" in rule.require or rule.allow or rule.deny) and (
+        gaps := sorted({gap for bom in boms for gap in _gaps(bom)})
+    ):
+        yield _fault(verified, f"has a bill of materials with gaps: {'; '.join(gaps)[:500]}")
     if "safe-pickles" in rule.require:
         for path, verdict in sorted({pair for bom in boms for pair in _verdicts(bom)}):
             if verdict != "safe":
@@ -136,6 +140,18 @@ def _components(bom: Any) -> Iterator[dict[str, Any]]:
             if isinstance(each, dict):
                 yield each
                 waiting.append(each)
+
+
+def _gaps(bom: Any) -> Iterator[str]:
+    """What a bill of materials says that it doesn't tell."""
+    listed = bom.get("compositions") if isinstance(bom, dict) else None
+    if isinstance(listed, list) and any(
+        isinstance(each, dict) and each.get("aggregate") == INCOMPLETE for each in listed
+    ):
+        about = (bom.get("metadata") or {}).get("component") or {}
+        notes = about.get("properties") if isinstance(about, dict) else None
+        told = [str(each.get("value")) for each in notes or () if isinstance(each, dict) and each.get("name") == GAP]
+        yield from told or ["it doesn't say which"]
 
 
 def _verdicts(bom: Any) -> Iterator[tuple[str, str]]:

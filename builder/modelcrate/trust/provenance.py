@@ -83,6 +83,9 @@ def _dependencies(prepared: Prepared, inventories: tuple[Inventory, ...], revisi
         for name, files in inventory.models.items():
             for file in files:
                 yield {"name": f"model {name}: {file.path.rpartition('/')[2]}", "digest": {"sha256": file.sha256}}
+        for layer in inventory.unread:  # its files are not known, and its bytes are
+            if layer.role == "model":
+                yield {"name": f"model layer: {layer.name}", "digest": _digest(layer.layer.diff_id)}
 
 
 def _pinned(pins: Pins, base: str) -> Iterator[dict[str, Any]]:

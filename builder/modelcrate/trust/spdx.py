@@ -45,6 +45,7 @@ def _image(inventory: Inventory) -> dict[str, Any]:
         "primaryPackagePurpose": "CONTAINER",
         "checksums": [{"algorithm": "SHA256", "checksumValue": inventory.subject.digest.hex}],
         "externalRefs": [_purl(f"pkg:oci/{_lower(inventory.name)}@sha256%3A{inventory.subject.digest.hex}")],
+        **({"comment": "Not told here: " + "; ".join(inventory.gaps) + "."} if inventory.gaps else {}),
         **_common(""),
     }
 
@@ -108,6 +109,8 @@ def _relationships(inventory: Inventory) -> Iterator[dict[str, str]]:
     yield {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image"}
     for name in (*map(id_of, inventory.items), *map(_file_id, inventory.files)):
         yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": name}
+    if inventory.gaps:  # SPDX 2.3, 11.2: what else it contains is not known
+        yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": NOTHING}
 
 
 def id_of(item: Item) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer, tag_of, tagged
-from modelcrate.trust.keys import PublicKey, Signer
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import PublicKey, Signer
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLES = (BUNDLE, "application/vnd.dev.sigstore.bundle+json;version=0.3")

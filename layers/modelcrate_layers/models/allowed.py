@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from modelcrate_layers.models.seen import COMPUTED, Named, Said
+from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Named, Said
 from modelcrate_layers.models.unpacked import Found
 
 
@@ -83,7 +83,8 @@ _SCIPY = {
     "scipy.special._ufuncs": "expit logit",
     "scipy.interpolate._interpolate": "interp1d",
 }
-_JOBLIB = {"joblib.numpy_pickle": "NumpyArrayWrapper NDArrayWrapper ZNDArrayWrapper"}
+_WRAPPERS = "NumpyArrayWrapper NDArrayWrapper ZNDArrayWrapper"
+_JOBLIB = dict.fromkeys(JOBLIB, _WRAPPERS)
 _SKLEARN = {
     "sklearn._loss.loss": "",
     "sklearn.metrics._dist_metrics": "newObj",

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
-from modelcrate_layers.models.seen import Said
+from modelcrate_layers.models.seen import JOBLIB, Said
 from modelcrate_layers.models.unpacked import pickles_in
 
 WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
@@ -83,7 +83,7 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
         return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
     if head.startswith(b"\x93NUMPY"):
         return "numpy"
-    return "joblib" if any(named.module.startswith("joblib") for each in found for named in each.names) else "pickle"
+    return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"
 
 
 _BY_HEAD = {b"\x89HDF": "hdf5", b"CBM1": "catboost", b"\x93NUM": "numpy"}

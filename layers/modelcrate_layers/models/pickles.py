@@ -8,12 +8,12 @@ early can be shown a harmless beginning.
 from __future__ import annotations
 
 import _compat_pickle
-from collections.abc import Callable
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.acts import ACTS, MARK
 from modelcrate_layers.models.arrays import array_bytes, dtype_of
 from modelcrate_layers.models.opcodes import ARGUMENTS, OPAQUE
-from modelcrate_layers.models.seen import COMPUTED, Made, Named, Said, Seen, is_named
+from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Made, Named, Said, Seen, is_named
 from modelcrate_layers.models.tape import Tape
 
 MAX_STACK = 1 << 20
@@ -21,8 +21,6 @@ MAX_MEMO = 1 << 23
 """How many values are followed; models have some hundred thousand."""
 
 MAX_NAMES = 10_000
-MAX_ITEMS = 16
-"""Tuples and dicts of more members are no arguments that matter here."""
 
 VERSIONS = {"_sklearn_version": "scikit-learn"}
 """Keys under which objects keep the version of the package that pickled them."""
@@ -36,7 +34,6 @@ MAX_NESTED = 8
 """How deep one pickle may stand in another's arrays."""
 
 Value = object
-_MARK = object()
 
 
 class Faults(list[str]):
@@ -97,7 +94,7 @@ class _Machine:
             argument = read(self.tape)
             if code == 0x2E:
                 return True
-            act = _ACTS.get(code)
+            act = ACTS.get(code)
             if act is None:
                 self.push(argument)
             else:
@@ -118,7 +115,7 @@ class _Machine:
     def items(self) -> list[Value]:
         """What lies above the last mark, and the mark is gone."""
         for at in range(len(self.stack) - 1, -1, -1):
-            if self.stack[at] is _MARK:
+            if self.stack[at] is MARK:
                 found = self.stack[at + 1 :]
                 del self.stack[at:]
                 return found
@@ -141,6 +138,9 @@ class _Machine:
         if number not in self.memo:
             self.faults.append("recalls what it never remembered")
         self.push(self.memo.get(number, OPAQUE))
+
+    def called(self, module: str, name: str) -> Named:
+        return self.named(module, name, "called")
 
     def named(self, module: Value, name: Value, use: str = "named") -> Named:
         pair = (
@@ -178,7 +178,7 @@ class _Machine:
         if not isinstance(made, Made):
             return
         made.state = state
-        if is_named(made.what, "joblib.numpy_pickle", "NumpyArrayWrapper"):
+        if any(is_named(made.what, module, "NumpyArrayWrapper") for module in JOBLIB):
             self.arrays = True
             self.array(made)
 
@@ -221,175 +221,3 @@ def _renamed(module: str, name: str) -> tuple[str, str]:
     if (module, name) in _compat_pickle.NAME_MAPPING:
         return _compat_pickle.NAME_MAPPING[module, name]
     return _compat_pickle.IMPORT_MAPPING.get(module, module), name
-
-
-def _proto(machine: _Machine, version: Value) -> None:
-    assert isinstance(version, int)
-    machine.protocol = version
-
-
-def _global(machine: _Machine, pair: Value) -> None:
-    assert isinstance(pair, tuple)
-    machine.push(machine.named(*pair))
-
-
-def _stack_global(machine: _Machine, _: Value) -> None:
-    name, module = machine.pop(), machine.pop()
-    machine.push(machine.named(module, name))
-
-
-def _reduce(machine: _Machine, _: Value) -> None:
-    arguments, what = machine.pop(), machine.pop()
-    machine.call(what, arguments)
-
-
-def _newobj_ex(machine: _Machine, _: Value) -> None:
-    machine.pop()
-    _reduce(machine, None)
-
-
-def _obj(machine: _Machine, _: Value) -> None:
-    items = machine.items()
-    machine.call(items[0] if items else OPAQUE, tuple(items[1:]))
-
-
-def _inst(machine: _Machine, pair: Value) -> None:
-    assert isinstance(pair, tuple)
-    arguments = tuple(machine.items())
-    machine.call(machine.named(*pair), arguments)
-
-
-def _build(machine: _Machine, _: Value) -> None:
-    machine.build(machine.pop())
-
-
-def _extension(machine: _Machine, code: Value) -> None:
-    """EXT1 to EXT4: a number in a registry of the process that will load it; nobody can say what it means there."""
-    machine.push(machine.named("copyreg", f"extension {code}", "called"))
-
-
-def _tuple(size: int) -> Callable[[_Machine, Value], None]:
-    def act(machine: _Machine, _: Value) -> None:
-        items = [machine.pop() for _ in range(size)]
-        machine.push(tuple(reversed(items)))
-
-    return act
-
-
-def _tuple_marked(machine: _Machine, _: Value) -> None:
-    items = machine.items()
-    machine.push(tuple(items) if len(items) <= MAX_ITEMS else OPAQUE)
-
-
-def _set_items(machine: _Machine, items: list[Value]) -> None:
-    target = machine.top()
-    if isinstance(target, dict):
-        for key, value in zip(items[::2], items[1::2], strict=False):
-            if isinstance(key, str):
-                machine.state(key, value)
-                if len(target) < MAX_ITEMS:
-                    target[key] = value
-
-
-def _setitem(machine: _Machine, _: Value) -> None:
-    value, key = machine.pop(), machine.pop()
-    _set_items(machine, [key, value])
-
-
-def _marked_dict(machine: _Machine, _: Value) -> None:
-    items = machine.items()
-    machine.push({})
-    _set_items(machine, items)
-
-
-def _drop_items(machine: _Machine, _: Value) -> None:
-    """APPENDS and ADDITEMS: what goes into a list or a set is not followed there."""
-    machine.items()
-
-
-def _made_of_items(machine: _Machine, _: Value) -> None:
-    machine.items()
-    machine.push(OPAQUE)
-
-
-def _pop(machine: _Machine, _: Value) -> None:
-    machine.pop()
-
-
-def _opaque(machine: _Machine, _: Value) -> None:
-    machine.push(OPAQUE)
-
-
-def _replace_top(machine: _Machine, _: Value) -> None:
-    machine.pop()
-    machine.push(OPAQUE)
-
-
-def _constant(value: Value) -> Callable[[_Machine, Value], None]:
-    return lambda machine, _: machine.push(value)
-
-
-def _put(machine: _Machine, number: Value) -> None:
-    assert isinstance(number, int)
-    machine.keep(number, machine.top())
-
-
-def _get(machine: _Machine, number: Value) -> None:
-    assert isinstance(number, int)
-    machine.recall(number)
-
-
-def _same(machine: _Machine, _: Value) -> None:
-    return None
-
-
-_ACTS: dict[int, Callable[[_Machine, Value], None]] = {
-    0x80: _proto,
-    0x95: _same,
-    ord("("): _constant(_MARK),
-    ord("0"): _pop,
-    ord("1"): _drop_items,
-    ord("2"): lambda machine, _: machine.push(machine.top()),
-    ord("N"): _constant(None),
-    0x88: _constant(True),
-    0x89: _constant(False),
-    ord(")"): _constant(()),
-    0x85: _tuple(1),
-    0x86: _tuple(2),
-    0x87: _tuple(3),
-    ord("t"): _tuple_marked,
-    ord("]"): _opaque,
-    0x8F: _opaque,
-    ord("l"): _made_of_items,
-    0x91: _made_of_items,
-    ord("a"): _pop,
-    ord("e"): _drop_items,
-    0x90: _drop_items,
-    ord("}"): lambda machine, _: machine.push({}),
-    ord("d"): _marked_dict,
-    ord("s"): _setitem,
-    ord("u"): lambda machine, _: _set_items(machine, machine.items()),
-    ord("c"): _global,
-    0x93: _stack_global,
-    ord("R"): _reduce,
-    0x81: _reduce,
-    0x92: _newobj_ex,
-    ord("o"): _obj,
-    ord("i"): _inst,
-    ord("b"): _build,
-    0x82: _extension,
-    0x83: _extension,
-    0x84: _extension,
-    ord("p"): _put,
-    ord("q"): _put,
-    ord("r"): _put,
-    ord("g"): _get,
-    ord("h"): _get,
-    ord("j"): _get,
-    0x94: lambda machine, _: machine.keep(len(machine.memo), machine.top()),
-    ord("P"): _opaque,
-    ord("Q"): _replace_top,
-    0x97: _opaque,
-    0x98: _same,
-}
-"""What each opcode does to the machine; those that are not here push their argument."""

@@ -8,6 +8,10 @@ COMPUTED = "?"
 """In the place of a name that is not a literal text: the file hides what it calls."""
 
 
+JOBLIB = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
+"""Where joblib's wrappers of arrays are: its own module, and the copy that scikit-learn brought until 0.22."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Named:
     """A thing that a pickle names and can have called: `module` and `name`, and how it is first used."""

@@ -26,6 +26,7 @@ from modelcrate_layers.models.opcodes import ARGUMENTS
 from modelcrate_layers.models.pickles import look, look_plain
 from modelcrate_layers.models.seen import Named, Seen
 from modelcrate_layers.models.tape import Tape
+from modelcrate_layers.models.windows import Inflated, Window
 from modelcrate_layers.tar_reader import index_tar
 
 MAX_DEPTH = 6
@@ -47,6 +48,8 @@ ENDINGS = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav
 _HEADED = re.compile(rb"\x80[\x02-\x05]")
 _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_LZ4 = b"\x04\x22\x4d\x18"
+"""One of joblib's compressors, and the only one that no standard library unpacks."""
 _BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
            NotImplementedError, RuntimeError)  # fmt: skip
 
@@ -59,85 +62,6 @@ class Found:
     seen: Seen
     promised: bool = True
     """Whether the file says that it is a pickle, by its first bytes or its name; others may just look like one."""
-
-
-class Window(io.RawIOBase):
-    """A range of a file as a file."""
-
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self._file, self._start, self._size, self._at = file, start, max(0, size), 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]  # a writable buffer, which typing can't say before 3.12
-        size = max(0, min(len(view), self._size - self._at))
-        self._file.seek(self._start + self._at)
-        data = self._file.read(size)
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-class Inflated(io.RawIOBase):
-    """A zlib stream (`wbits` as in zlib) as a file that can be read on, and wound back to its beginning."""
-
-    def __init__(self, file: BinaryIO, wbits: int) -> None:
-        self._file, self._wbits, self._at = file, wbits, 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._file.seek(0)
-        self._machine, self._held, self._at = zlib.decompressobj(self._wbits), b"", 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = offset + (self._at if whence == io.SEEK_CUR else 0)
-        if whence == io.SEEK_END or target < 0:
-            raise OSError("a compressed stream has no end to count from")
-        if target < self._at:
-            self._begin()
-        while self._at < target and self.read(min(target - self._at, CHUNK)):
-            pass
-        return self._at
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]  # as above
-        while not self._machine.eof:
-            data = self._machine.decompress(self._held or self._file.read(CHUNK), len(view))
-            more = bool(self._machine.unconsumed_tail)
-            self._held = self._machine.unconsumed_tail
-            if data:
-                view[: len(data)] = data
-                self._at += len(data)
-                return len(data)
-            if not more and not self._machine.eof and not self._peek():
-                raise EOFError("a compressed stream is cut short")
-        return 0
-
-    def _peek(self) -> bool:
-        self._held = self._file.read(CHUNK)
-        return bool(self._held)
 
 
 def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
@@ -183,7 +107,9 @@ def _within(place: _Place) -> Iterator[Found]:
             if head.startswith(magic):
                 yield from _within(replace(place, file=unpack(place.file), depth=place.depth + 1, limit=MAX_UNPACKED))
                 return
-        if head[257:262] == b"ustar":
+        if head.startswith(_LZ4):
+            yield place.broken("is packed with lz4, which is not looked into")
+        elif head[257:262] == b"ustar":
             yield from _in_tar(place)
         elif head.startswith(b"\x93NUMPY"):
             yield from _in_npy(place)

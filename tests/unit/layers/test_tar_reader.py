@@ -222,3 +222,14 @@ def test_signed_checksums_are_accepted() -> None:
     wrong = sum(head[:148] + b" " * 8 + head[156:])
     signed = wrong - 256 * sum(byte > 127 for byte in head)
     assert len(read(head[:148] + b"%06o\0 " % signed + head[156:] + END)) == 1
+
+
+@pytest.mark.parametrize(
+    "after", [b"x" * 30, b"\n\n", b" 0 b=1\n", b"1" * 30], ids=["no space", "nothing", "no length", "no end"]
+)
+def test_a_record_without_a_length_ends_and_is_refused(after: bytes) -> None:
+    """A length of nothing behind a good record would be read for ever; found by fuzzing."""
+    from modelcrate_layers.tar_reader import _records
+
+    with pytest.raises(IntegrityError, match="damaged PAX header"):
+        _records(b"6 a=1\n" + after)

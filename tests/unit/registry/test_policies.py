@@ -184,6 +184,10 @@ def test_a_page_is_on_the_same_origin(after: str) -> None:
         "https://x/a b",
         "javascript:x",
         "\x00",
+        "http://[",
+        "https://a]b/c",
+        "//[::1",
+        "https://x:99999/y",
     ],
 )
 def test_a_location_that_is_none_is_refused(location: str) -> None:

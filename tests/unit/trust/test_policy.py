@@ -101,6 +101,26 @@ def test_other_licences_pass(tmp_path: Path, settings: Settings) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "rule",
+    ["    require: [safe-pickles]\n", "    licences: {allow: [MIT]}\n", "    licences: {deny: [GPL-2.0-only]}\n"],
+)
+def test_a_bill_of_materials_with_gaps_vouches_for_nothing_in_them(
+    rule: str, tmp_path: Path, settings: Settings
+) -> None:
+    image = small_image({"a": b"1"})
+    parse(f"oci:{tmp_path}/layout:1").deliver(image, settings, silent)
+    signer = keys.load_signer(str(keys.write_pair(tmp_path / "k", None)[0]), None)
+    found = find(f"oci:{tmp_path}/layout:1", settings)
+    sign(found, "demo", signer)
+    bom = cyclonedx.document(inventory("demo", image, settings, known={}))
+    put(found, (statements.attest(found.descriptor, statements.CYCLONEDX, bom, signer),))
+    found = find(f"oci:{tmp_path}/layout:1", settings)
+    with pytest.raises(IntegrityError, match="a bill of materials with gaps: the layer sha256:"):
+        check(found, "demo", read_policy(policy_file(tmp_path, rule)), NOW)
+    check(found, "demo", read_policy(policy_file(tmp_path, "    require: [signature, sbom]\n")), NOW)
+
+
 @pytest.mark.parametrize("word", ["sbom", "provenance", "safe-pickles"])
 def test_unsigned_is_not_enough(word: str, tmp_path: Path, settings: Settings) -> None:
     parse(f"oci:{tmp_path}/layout:1").deliver(small_image(), settings, silent)

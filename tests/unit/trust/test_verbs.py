@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from modelcrate.cli import main
+from modelcrate.inputs.addresses import find
 from modelcrate.pipeline import read
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.foreign import resolve_foreign
@@ -47,6 +50,7 @@ def test_from_key_to_verified_archive(project: Path, tmp_path: Path, capsys: pyt
         assert sorted({each["predicateType"].rpartition("/")[2] for each in told["proven"]}) == [
             "Document",
             "bom",
+            "urn:modelcrate:contents:v1",
             "v1",
         ]
     (tmp_path / "p.yaml").write_text(
@@ -134,6 +138,57 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
         check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
     said(capsys, "sign", f"oci:{project}/base:1", "--key", "k.key")
     assert check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
+
+
+def test_build_under_a_policy_has_its_exit_code(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "-o", f"oci:{project}/base:1", "--offline")
+    (project / "modelcrate.yaml").write_text(
+        "name: demo\nbase: {from: 'oci:base:1'}\nmodels: [{path: model, name: n}]\n"
+    )
+    (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
+    words = ("build", str(project), "-o", "oci:out:1", "--offline", "--policy", "p.yaml")
+    assert "not signed" in said(capsys, *words, code=5)
+    assert not (tmp_path / "out").exists()
+    said(capsys, "sign", f"oci:{project}/base:1", "--key", "k.key")
+    said(capsys, *words)
+    (tmp_path / "p.yaml").write_text("rules: []\n")
+    said(capsys, *words, code=2)
+    (project / "model/m.pkl").write_bytes(EVIL)
+    said(capsys, "build", str(project), "--offline", code=3)
+
+
+def test_provenance_names_what_went_in_and_nothing_of_the_machine(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "GITHUB_TOKEN",
+        "CI_JOB_TOKEN",
+        "MODELCRATE_KEY_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "HOSTNAME",
+        "USER",
+    ):
+        monkeypatch.setenv(name, "hidden-from-all")
+    monkeypatch.setenv("GITHUB_SHA", "c" * 40)
+    said(capsys, "keygen", "k")
+    said(capsys, "lock", str(project), "--offline")
+    said(capsys, "build", str(project), "-o", "oci:out:1", "--provenance", "--offline")
+    (artifact,) = find("oci:out:1", Settings(tmp_path / "home")).attached()
+    text = b"".join(artifact.blobs[-1].chunks())
+    statement = json.loads(text)
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    how = statement["predicate"]
+    known = {each["name"]: each["digest"] for each in how["buildDefinition"]["resolvedDependencies"]}
+    for name in ("modelcrate.yaml", "modelcrate.lock"):
+        assert known[name] == {"sha256": hashlib.sha256((project / name).read_bytes()).hexdigest()}
+    assert known["model m:1: m.pkl"] == {"sha256": hashlib.sha256(b"\x80\x04N.").hexdigest()}
+    assert how["buildDefinition"]["internalParameters"]["ci"] == {"GITHUB_SHA": "c" * 40}
+    assert how["runDetails"]["builder"]["version"]["modelcrate"]
+    for secret in ("hidden-from-all", socket.gethostname(), str(tmp_path), str(Path.home())):
+        assert secret not in text.decode(), secret
 
 
 def test_the_git_revision_is_read_from_gits_files(tmp_path: Path) -> None:

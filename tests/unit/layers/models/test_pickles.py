@@ -36,6 +36,13 @@ def test_every_attack_is_seen_and_none_is_run(kind: str, tmp_path: Path, monkeyp
     assert not os.listdir(tmp_path)
 
 
+def test_what_joblib_packs_with_lz4_is_never_safe() -> None:
+    block = len(EVIL) | 1 << 31  # stored as it is
+    packed = b"\x04\x22\x4d\x18\x60\x40\x82" + block.to_bytes(4, "little") + EVIL + bytes(4)
+    assert worst(packed, "model.joblib") is Verdict.UNKNOWN
+    assert worst(packed, "weights") is Verdict.UNKNOWN
+
+
 def test_the_corpus_would_run_if_it_were_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pickle.loads(EVIL)

@@ -1,0 +1,91 @@
+"""What is known of the layers of an image: remembered, told by what travels beside an earlier image, or looked up in their bytes.
+
+What was read here is remembered by the layer's diff id in one folder; what somebody else wrote down, in another, for it never counts
+where a key is to vouch for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.image import ImageLayer
+from modelcrate.reuse import Previous
+from modelcrate.settings import Settings
+from modelcrate.trust import travelling
+from modelcrate.trust.contents import Contents, at_hand, look
+from modelcrate_layers.atomic import replace as write
+from modelcrate_layers.content import Digest, canonical_json, parse_object
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.store import machine
+
+if TYPE_CHECKING:
+    from modelcrate.trust.keys import PublicKey
+
+VERSION = 3
+"""Raised when layers are to be looked through anew."""
+
+READ, TOLD = "contents", "told"
+"""The folders in the cache."""
+
+
+def gather(
+    layers: Sequence[ImageLayer],
+    settings: Settings,
+    earlier: Sequence[Previous] = (),
+    key: PublicKey | None = None,
+    fetch: bool = True,
+) -> dict[Digest, Contents]:
+    """What layers hold, by diff id; without `fetch`, a layer that lies elsewhere and that nobody tells of is left out.
+
+    What travels beside `earlier` images is believed as their layers' keys are; with a key, only if that key signed it.
+    """
+    wanted = {each.layer.diff_id: each for each in layers}
+    found = dict(_remembered(wanted, settings, READ))
+    if key is None:
+        found |= _remembered(wanted.keys() - found.keys(), settings, TOLD)
+    if lacking := wanted.keys() - found.keys():
+        told = _told(lacking, earlier, key)
+        for diff_id, contents in told.items() if key is None else ():
+            _keep(settings, TOLD, diff_id, contents)
+        found |= told
+    left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or at_hand(each))]
+    if left:
+        with ThreadPoolExecutor(min(settings.workers, len(left)), "look") as pool:
+            found |= dict(zip((each.layer.diff_id for each in left), pool.map(look, left), strict=True))
+    for each in left:
+        _keep(settings, READ, each.layer.diff_id, found[each.layer.diff_id])
+    return found
+
+
+def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None) -> dict[Digest, Contents]:
+    """What earlier images that have some of these layers tell of them."""
+    found: dict[Digest, Contents] = {}
+    for each in earlier:
+        of_it = {layer.layer.diff_id for layer in each.image.layers}.intersection(lacking) - found.keys()
+        if of_it and each.found is not None:
+            told = travelling.read(each.found, each.image, key)
+            found |= {diff_id: told[diff_id] for diff_id in of_it & told.keys()}
+    return found
+
+
+def _place(settings: Settings, folder: str, diff_id: Digest) -> Path:
+    return settings.cache / folder / f"{diff_id.hex}.json"
+
+
+def _remembered(wanted: Iterable[Digest], settings: Settings, folder: str) -> Iterator[tuple[Digest, Contents]]:
+    for diff_id in wanted:
+        with suppress(OSError, CrateError):
+            seen = parse_object(_place(settings, folder, diff_id).read_bytes())
+            if seen.pop("version", None) == VERSION:
+                yield diff_id, Contents.parse(seen)
+
+
+def _keep(settings: Settings, folder: str, diff_id: Digest, contents: Contents) -> None:
+    path = _place(settings, folder, diff_id)
+    with machine(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, canonical_json({"version": VERSION, **contents.json()}))

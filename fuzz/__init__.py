@@ -1,0 +1,1 @@
+"""Hostile bytes, steered by coverage, into every parser of what comes from outside: `make fuzz`."""

@@ -1,0 +1,200 @@
+"""Where fuzzing begins: texts from `corpus/`, and bytes made here, so that no binary file has to be kept. Everything found is kept in `found/`."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pickle
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from modelcrate.lock import Lock, ModelPin, Pins
+from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate.trust import keys, statements
+from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
+from support import debs
+from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped
+from support.wheels import wheel_bytes
+
+HERE = Path(__file__).parent
+
+
+def of(name: str) -> Iterator[tuple[str, bytes]]:
+    """The seeds of a parser by name: texts, what is made, and what was found before."""
+    for folder in ("corpus", "found"):
+        for path in sorted((HERE / folder / name).glob("*")):
+            yield f"{folder}-{path.name}", path.read_bytes()
+    yield from ((f"made-{number}", data) for number, data in enumerate(_made(name)))
+
+
+def write(name: str, folder: Path) -> Path:
+    """The seeds as files, for libFuzzer."""
+    place = folder / name
+    place.mkdir(parents=True)
+    for title, data in of(name):
+        (place / title).write_bytes(data)
+    return place
+
+
+def _made(name: str) -> Iterator[bytes]:
+    if name in _PICKLED:
+        yield from _pickles()
+    elif name in _MAKERS:
+        yield from _MAKERS[name]()
+
+
+def _pickles() -> Iterator[bytes]:
+    yield from MALICIOUS.values()
+    for protocol in range(6):
+        yield pickle.dumps({"a": [1, 2.5, None, True, b"x", "y" * 300, (1, 2), {3}], "b": 2**70}, protocol)
+    yield joblib_array("f8", 2, b"\0" * 16)
+    yield npy(pickle.dumps([1]))
+
+
+def _tars() -> Iterator[bytes]:
+    plain = tarred({"a": b"1", "b/" + "c" * 120: b"2" * 600})
+    yield plain
+    yield gzip.compress(plain, mtime=0)
+    yield debs.tar_of([debs.folder("d/"), debs.Put("d/f", b"1"), debs.link("l", "d/f"), debs.hard("h", "d/f")])
+
+
+def _debs() -> Iterator[bytes]:
+    for suffix in ("", ".gz", ".xz", ".zst"):
+        yield debs.deb_bytes(debs.stanza("demo"), [debs.folder("usr/"), debs.Put("usr/f", b"1")], suffix)
+
+
+def _wheels() -> Iterator[bytes]:
+    yield wheel_bytes("demo", entry_points="[console_scripts]\ndemo = demo:main\n")
+    yield wheel_bytes("demo", files={"demo/__init__.py": b"", "demo-1.0.data/scripts/x": b"#!python\n"})
+
+
+def _safetensors() -> Iterator[bytes]:
+    for header in (
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "__metadata__": {"format": "pt"}},
+        {
+            "a": {"dtype": "BF16", "shape": [], "data_offsets": [0, 2]},
+            "b": {"dtype": "U8", "shape": [0], "data_offsets": [2, 2]},
+        },
+    ):
+        text = json.dumps(header).encode()
+        yield struct.pack("<Q", len(text)) + text + b"\0" * 8
+
+
+def _gguf() -> Iterator[bytes]:
+    def text(value: bytes) -> bytes:
+        return struct.pack("<Q", len(value)) + value
+
+    values = text(b"general.architecture") + struct.pack("<I", 8) + text(b"llama")
+    values += text(b"list") + struct.pack("<IIQ", 9, 4, 2) + struct.pack("<II", 1, 2)
+    tensors = text(b"w") + struct.pack("<IQQIQ", 2, 4, 2, 0, 0)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 2) + values + tensors
+    yield head + b"\0" * (-len(head) % 32) + b"\0" * 32
+    yield b"GGUF" + struct.pack(">IQQ", 3, 0, 0)
+
+
+def _onnx() -> Iterator[bytes]:
+    """ModelProto by hand: ir_version, producer, opset_import, a graph with a node, a weight, an input and an output (onnx.proto)."""
+
+    def part(number: int, data: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    side = part(1, b"\x08\x02") + part(1, part(2, b"batch"))
+    port = part(1, b"x") + part(2, part(1, b"\x08\x01" + part(2, side)))
+    weight = b"\x08\x02\x10\x01" + part(8, b"w") + part(9, b"\0" * 8)
+    graph = part(1, part(1, b"x") + part(2, b"y") + part(4, b"Relu")) + part(2, b"g")
+    graph += part(5, weight) + part(11, port) + part(12, port)
+    yield (
+        b"\x08\x08"
+        + part(2, b"seed")
+        + part(8, part(1, b"") + b"\x10\x11")
+        + part(7, graph)
+        + part(14, part(1, b"k") + part(2, b"v"))
+    )
+
+
+class _Signer:
+    """Signs with nothing: what is fuzzed is the frame."""
+
+    public = keys.read_public(keys.generate(None)[1], "seed")
+
+    def sign(self, data: bytes) -> bytes:
+        return b"signature"
+
+
+def _signed() -> tuple[Descriptor, _Signer]:
+    return Descriptor(MediaType.MANIFEST, Digest.of(b"image"), 5), _Signer()
+
+
+def _bundles() -> Iterator[bytes]:
+    subject, signer = _signed()
+    for kind in (statements.SIGNED, "https://model_signing/signature/v1.0"):
+        how = {
+            "serialization": {"method": "files", "hash_type": "sha256"},
+            "resources": [{"name": "a", "digest": "0" * 64, "algorithm": "sha256"}],
+        }
+        yield statements.bundle(statements.statement(subject.digest, kind, how), signer)
+
+
+def _envelopes() -> Iterator[bytes]:
+    subject, _ = _signed()
+    payload = statements.statement(subject.digest, statements.SIGNED, {})
+    yield payload
+    yield statements.simple_payload(subject.digest, "registry.example/team/model")
+    text = base64.b64encode(payload).decode()
+    yield canonical_json(
+        {"payload": text, "payloadType": statements.IN_TOTO, "signatures": [{"sig": text, "keyid": ""}]}
+    )
+
+
+def _artifacts() -> Iterator[bytes]:
+    subject, signer = _signed()
+    for each in (statements.attest(subject, statements.SPDX, {}, signer), statements.simple(subject, "x", signer)):
+        yield each.manifest.data
+        yield canonical_json({"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [each.descriptor.json()]})
+
+
+def _keys() -> Iterator[bytes]:
+    for password in (None, "secret"):
+        yield from keys.generate(password)
+    scrypt = {"name": "scrypt", "params": {"N": 32768, "r": 8, "p": 1}, "salt": base64.b64encode(b"s" * 32).decode()}
+    box = {"name": "nacl/secretbox", "nonce": base64.b64encode(b"n" * 24).decode()}
+    body = base64.b64encode(canonical_json({"kdf": scrypt, "cipher": box, "ciphertext": "AAAA"})).decode()
+    yield f"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n{body}\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n".encode()
+
+
+def _locks() -> Iterator[bytes]:
+    deb = PinnedDeb("demo", "1.0", "amd64", "debian", "pool/main/d/demo/demo_1.0_amd64.deb", "0" * 64, 9)
+    wheel = PinnedWheel("demo", "1.0", "demo-1.0-py3-none-any.whl", "0" * 64, 9)
+    pins = Pins(None, (deb,), (wheel,))
+    model = ModelPin("iris", 3, (("model.pkl", 9),), (Digest("sha256", "0" * 64),))
+    yield Lock({"base": "debian:bookworm"}, {"linux/amd64": pins}, (model,), ("zstd-3@1.5.7",)).text()
+
+
+def _releases() -> Iterator[bytes]:
+    yield (
+        b"Codename: bookworm\nDate: Sat, 31 Oct 2026 10:00:00 UTC\nSHA256:\n "
+        + b"0" * 64
+        + b" 9 main/binary-amd64/Packages.gz\n"
+    )
+    yield b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nCodename: bookworm\n-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n"
+
+
+_PICKLED = frozenset({"pickle", "joblib", "torch"})
+_MAKERS: Mapping[str, Callable[[], Iterator[bytes]]] = {
+    "artifacts": _artifacts,
+    "bundle": _bundles,
+    "deb": _debs,
+    "debian-release": _releases,
+    "dsse": _envelopes,
+    "gguf": _gguf,
+    "key": _keys,
+    "lock": _locks,
+    "onnx": _onnx,
+    "safetensors": _safetensors,
+    "tar": _tars,
+    "torch": lambda: iter([zipped({"a/data.pkl": EVIL})]),
+    "wheel": _wheels,
+}

@@ -1,0 +1,298 @@
+"""The parsers of hostile bytes, by name. Each takes any bytes; what it may raise is an error of ours, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from fuzz import images
+from modelcrate.artifact import layers_of, read_shelf
+from modelcrate.lock import read_lock
+from modelcrate.models import manifest as model_manifest
+from modelcrate.project.conda import parse_conda
+from modelcrate.project.dockerfile import instructions
+from modelcrate.project.reading import parse_project
+from modelcrate.project.registries import read_registries
+from modelcrate.reference import Reference, is_registry
+from modelcrate.registry import wire
+from modelcrate.registry.addresses import check_hop, check_realm
+from modelcrate.registry.challenges import choose, parse_challenges
+from modelcrate.registry.credentials import _parsed, in_config
+from modelcrate.registry.rules import read_rules
+from modelcrate.registry.tokens import ask, granted
+from modelcrate.registry.urls import redacted, resolve
+from modelcrate.registry.wire import Answer, Headers
+from modelcrate.resolve.debian.packages import Packages
+from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
+from modelcrate.resolve.debian.releases import known_release
+from modelcrate.resolve.pylock import every, select
+from modelcrate.resolve.target import Target
+from modelcrate.trust import cyclonedx, keys, spdx, statements, travelling
+from modelcrate.trust.installed import conda, debs
+from modelcrate.trust.installed import wheel as wheel_metadata
+from modelcrate.trust.inventory import Inventory
+from modelcrate.trust.licences import expression, of_debian
+from modelcrate.trust.model_signatures import check_model
+from modelcrate.trust.naming import identity
+from modelcrate.trust.policy import read_policy
+from modelcrate.trust.secrets import secrets_in
+from modelcrate_layers import codec, deb
+from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.installation import entries
+from modelcrate_layers.models.facts import facts_of
+from modelcrate_layers.tar_reader import index_tar, read_tar
+from modelcrate_layers.venv import Venv
+from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.wheel import read as read_wheel
+
+CONFIGURED = "registry.example"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@cache
+def folder() -> Path:
+    """Where the bytes lie for those parsers that read files. It goes with the process."""
+    made = tempfile.TemporaryDirectory(prefix="modelcrate-fuzz-")
+    _kept.append(made)
+    return Path(made.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def written(data: bytes, name: str) -> Path:
+    path = folder() / name
+    path.write_bytes(data)
+    return path
+
+
+def text_of(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def model(name: str) -> Callable[[bytes], object]:
+    return lambda data: facts_of(io.BytesIO(data), name, len(data))
+
+
+def tar(data: bytes) -> None:
+    with suppress(CrateError):
+        for member in read_tar(codec.decode([data])):
+            for _ in member.body:
+                pass
+    index_tar(io.BytesIO(data))
+
+
+def debian_package(data: bytes) -> None:
+    path = written(data, "a.deb")
+    path.with_suffix(".tar").unlink(missing_ok=True)
+    with suppress(CrateError):
+        deb.control(path)
+    for each in deb.items(deb.unpack(path, hashlib.sha256(data).hexdigest())):
+        if each.source is not None:
+            for _ in each.source.chunks():
+                pass
+
+
+def wheel(data: bytes) -> None:
+    path = written(data, "demo-1.0-py3-none-any.whl")
+    pinned = Wheel("demo", "1.0", path.name, hashlib.sha256(data).hexdigest(), len(data), str(path))
+    for entry in entries(read_wheel(pinned), Venv("3.11")):
+        if entry.source is not None:
+            for _ in entry.source.chunks():
+                pass
+
+
+def reference(data: bytes) -> None:
+    text = text_of(data)
+    is_registry(text)
+    identity(text)
+    assert Reference.parse(str(Reference.parse(text))) == Reference.parse(text)
+
+
+def challenge(data: bytes) -> None:
+    """A line with the header of a 401, as http.client decodes it, and the answer of the token server that it names."""
+    header, _, body = data.partition(b"\n")
+    chosen = choose(parse_challenges([header.decode("latin-1")]))
+    if chosen is not None and chosen.scheme == "bearer":
+        check_realm(chosen.realm, f"https://{CONFIGURED}", insecure=False, where=CONFIGURED)
+        ask(chosen, chosen.scopes, None)
+    granted(Answer(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
+
+
+def answer(data: bytes) -> None:
+    """The headers of a registry's answer, a line each, and where they send us."""
+    lines = [line.partition(":") for line in data.decode("latin-1").split("\n") if ":" in line]
+    told = Answer(
+        202,
+        Headers([(name, value.strip()) for name, _, value in lines]),
+        data,
+        f"https://{CONFIGURED}/v2/a/blobs/uploads/",
+    )
+    for question in (wire.stored, wire.minimum_chunk, wire.partial_start, wire.length, wire.next_page, wire.warnings):
+        with suppress(CrateError):
+            question(told)
+    with suppress(CrateError):
+        wire.described(told, CONFIGURED)
+    with suppress(CrateError):
+        redacted(resolve(told.url, wire.next_page(told) or "", CONFIGURED))
+    there = wire.upload_location(told, told.url, CONFIGURED)
+    check_hop(told.url, there, CONFIGURED)
+
+
+def docker_config(data: bytes) -> None:
+    """No helper is ever found: the PATH is empty."""
+    config = _parsed(data, "config.json")
+    for registry in (CONFIGURED, "docker.io"):
+        in_config(config, registry, "team/model", {"PATH": "/nowhere"}, "config.json")
+
+
+def registries(data: bytes) -> None:
+    read_rules(read_registries(written(data, "registries.yaml")), folder())
+
+
+def policy(data: bytes) -> None:
+    """Beside a key that rules may name."""
+    if not (folder() / "team.pub").exists():
+        written(keys.generate(None)[1], "team.pub")
+    read_policy(written(data, "policy.yaml"))
+
+
+def pylock(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    with suppress(CrateError):
+        every(text, folder(), "pylock.toml")
+    select(text, Target("3.11"), folder(), {}, "pylock.toml")
+
+
+def dsse(data: bytes) -> None:
+    for parse in (statements.parse_envelope, statements.parse_statement, statements.parse_simple):
+        with suppress(CrateError):
+            parse(data)
+
+
+def bundle(data: bytes) -> None:
+    envelope = statements.parse_bundle(data)
+    with suppress(CrateError):
+        statements.parse_statement(envelope.payload)
+    path = written(data, "model.sig")
+    with suppress(CrateError):
+        check_model(path.parent, ())
+    path.unlink()
+
+
+def artifacts(data: bytes) -> None:
+    with suppress(CrateError):
+        layers_of(data)
+    read_shelf(data, lambda one: data, lambda one: Literal(data, MediaType.EMPTY))
+
+
+def registered_model(data: bytes) -> None:
+    """Manifest and config, a line with a dash between them."""
+    manifest, _, config = data.partition(b"\n-\n")
+    model_manifest.config_of(manifest, "there")
+    model_manifest.decode(manifest, config, "there")
+
+
+def descriptor(data: bytes) -> None:
+    found = Descriptor.parse({"mediaType": MediaType.MANIFEST, "size": len(data), "digest": text_of(data)})
+    assert Digest.parse(str(found.digest)) == found.digest
+
+
+def contents(data: bytes) -> None:
+    """What travels beside an image, and the bills of materials that are written from it."""
+    layers = tuple(travelling.parse(parse_object(data)).values())
+    made = Inventory(
+        "demo",
+        Descriptor(MediaType.MANIFEST, Digest.of(b""), 0),
+        "linux/amd64",
+        NOW,
+        (),
+        layers[0].files if layers else (),
+    )
+    spdx.text(made)
+    cyclonedx.text(made)
+
+
+def debian_lists(data: bytes) -> None:
+    packages = Packages([("debian", data)])
+    for name in packages.names:
+        with suppress(CrateError):
+            packages.get(name)
+            packages.providers(name)
+
+
+def debian_release(data: bytes) -> None:
+    """As it comes; and as if it were signed, which no mutation can make it."""
+    with suppress(CrateError):
+        stanza = deb.fields(data.decode("utf-8", "replace"))
+        _date(stanza, "Date", "there")
+        _files(stanza.get("SHA256", ""), "there")
+    release = known_release("bookworm")
+    suite = release.suites[0]
+    read_release(data, suite, keyring_of(release, suite.archive), NOW, Freshness.REQUIRED, "there")
+
+
+def metadata(data: bytes) -> None:
+    """What bills of materials are made of: dpkg's status, core metadata, copyright files, licences."""
+    list(debs(data))
+    list(wheel_metadata(data))
+    list(conda(data))
+    of_debian(data.decode("utf-8", "replace"))
+    expression(data.decode("utf-8", "replace"))
+
+
+def key(data: bytes) -> None:
+    with suppress(CrateError):
+        keys.read_public(data, "x")
+    keys.load_signer(str(written(data, "x.key")), "secret")
+
+
+TARGETS: Mapping[str, Callable[[bytes], object]] = {
+    "answer": answer,
+    "archive": images.archive,
+    "artifacts": artifacts,
+    "bundle": bundle,
+    "challenge": challenge,
+    "conda": lambda data: parse_conda(data, "conda.yaml"),
+    "contents": contents,
+    "deb": debian_package,
+    "debian-lists": debian_lists,
+    "debian-release": debian_release,
+    "descriptor": descriptor,
+    "docker-config": docker_config,
+    "dockerfile": lambda data: list(instructions(text_of(data))),
+    "dsse": dsse,
+    "gguf": model("m.gguf"),
+    "joblib": model("m.joblib"),
+    "key": key,
+    "layout": images.layout,
+    "lock": lambda data: read_lock(written(data, "modelcrate.lock")),
+    "manifest": images.manifest,
+    "metadata": metadata,
+    "onnx": model("m.onnx"),
+    "pickle": model("m.pkl"),
+    "policy": policy,
+    "project": parse_project,
+    "pylock": pylock,
+    "reference": reference,
+    "registered-model": registered_model,
+    "registries": registries,
+    "safetensors": model("m.safetensors"),
+    "secrets": lambda data: secrets_in("a", data),
+    "tar": tar,
+    "torch": model("m.pt"),
+    "wheel": wheel,
+}
+
+
+def run(name: str, data: bytes) -> None:
+    """One input into one parser; an error of ours is an answer, all else gets out."""
+    with suppress(CrateError):
+        TARGETS[name](data)

@@ -1,0 +1,114 @@
+"""What is told of layers beside an image: read back as it was, of this image only, and passed over whatever is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate.artifact import Artifact
+from modelcrate.events import silent
+from modelcrate.image import Image
+from modelcrate.inputs import Found
+from modelcrate.inputs.addresses import find
+from modelcrate.outputs import parse
+from modelcrate.reuse import Previous
+from modelcrate.settings import Settings
+from modelcrate.trust import keys, travelling
+from modelcrate.trust.contents import Contents, File, look
+from modelcrate.trust.installed import Part
+from modelcrate.trust.knowledge import gather
+from modelcrate_layers.content import Digest, Literal, canonical_json
+from modelcrate_layers.errors import IntegrityError
+from support.pickles import EVIL
+from support.trusted import small_image
+
+FORGED = Contents((Part("wheel", "forged", "6"),))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home")
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> keys.Signer:
+    return keys.load_signer(str(keys.write_pair(tmp_path / "k", None)[0]), None)
+
+
+def kept(image: Image, artifact: Artifact, tmp_path: Path, settings: Settings) -> Found:
+    """The image in a layout, with this beside it."""
+    parse(f"oci:{tmp_path / 'out'}").deliver(replace(image, attached=(artifact,)), settings, silent)
+    return find(f"oci:{tmp_path / 'out'}", settings)
+
+
+def of(image: Image) -> Digest:
+    return image.layers[0].layer.diff_id
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: keys.Signer, signed: bool) -> None:
+    file = File("a", 1, "0" * 64, "m:1", "onnx", {"inputs": [{"name": "x", "type": "f", "shape": ["n"]}]}, "", "MIT")
+    told = {of(small_image()): Contents((Part("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"})}
+    made = travelling.beside(small_image().manifest.descriptor, told, signer if signed else None)
+    found = kept(small_image(), made, tmp_path, settings)
+    assert travelling.read(found, found.image(), signer.public if signed else None) == told
+
+
+def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Settings, signer: keys.Signer) -> None:
+    image, known = small_image(), {of(small_image()): FORGED}
+    (tmp_path / "other").mkdir()
+    other = keys.load_signer(str(keys.write_pair(tmp_path / "other" / "k", None)[0]), None)
+    for by, folder in ((None, "a"), (other, "b")):
+        found = kept(image, travelling.beside(image.manifest.descriptor, known, by), tmp_path / folder, settings)
+        assert travelling.read(found, found.image(), signer.public) == {}
+        earlier = (Previous("there", found.image(), found=found),)
+        assert gather(image.layers, settings, earlier, signer.public) == {of(image): look(image.layers[0])}
+
+
+def test_what_somebody_told_is_remembered_apart_from_what_was_read(
+    tmp_path: Path, settings: Settings, signer: keys.Signer
+) -> None:
+    image = small_image()
+    found = kept(image, travelling.beside(image.manifest.descriptor, {of(image): FORGED}, None), tmp_path, settings)
+    earlier = (Previous("there", found.image(), found=found),)
+    assert gather(image.layers, settings, earlier, fetch=False) == {of(image): FORGED}
+    assert gather(image.layers, settings, fetch=False) == {of(image): FORGED}, "remembered"
+    read = {of(image): look(image.layers[0])}
+    assert gather(image.layers, settings, earlier, signer.public) == read, "and of no weight where a key is to vouch"
+    assert gather(image.layers, settings, earlier) == read, "what was read is better than what was told"
+
+
+def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Settings) -> None:
+    image, other = small_image(), small_image({"b": b"2"})
+    for about, layer in ((image, of(other)), (other, of(image))):
+        made = travelling.beside(about.manifest.descriptor, {layer: FORGED}, None)
+        found = kept(image, made, tmp_path / about.digest.hex, settings)
+        assert travelling.read(found, found.image(), None) == {}
+
+
+@pytest.mark.parametrize("data", [EVIL, b"", b"{}", b"(\xb5/\xfd", b'{"layers":{"x":{}}}'])
+def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Settings, data: bytes) -> None:
+    image, blob = small_image(), Literal(data, travelling.KIND)
+    made = travelling.beside(image.manifest.descriptor, {}, None)
+    document = json.loads(made.manifest.data) | {"layers": [blob.descriptor.json()]}
+    manifest = Literal(canonical_json(document), made.manifest.media_type)
+    found = kept(image, replace(made, manifest=manifest, blobs=(made.blobs[0], blob)), tmp_path, settings)
+    assert travelling.read(found, found.image(), None) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"layers": []},
+        {"layers": {"sha256:0": {}}},
+        {"layers": {f"sha256:{'0' * 64}": {"parts": [{"kind": 1}], "files": [], "copyrights": {}}}},
+        {"layers": {f"sha256:{'0' * 64}": {"parts": [], "files": [{"path": "a"}], "copyrights": {}}}},
+        {"layers": {f"sha256:{'0' * 64}": {"parts": [], "files": [], "copyrights": {"a": 1}}}},
+    ],
+)
+def test_anything_malformed_is_an_integrity_error(value: object) -> None:
+    with pytest.raises(IntegrityError):
+        travelling.parse(value)
