@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ from modelcrate.plan import Planned
 from modelcrate.reuse import Previous
 from modelcrate_layers.content import Digest
 from modelcrate_layers.tar import Tar
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

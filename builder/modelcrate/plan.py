@@ -7,7 +7,7 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate import explain
@@ -21,6 +21,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 MEMO = "memo"
 """Who knows of a layer that was made on this machine before."""
@@ -41,6 +42,11 @@ class Planned:
     taken: ImageLayer | None = field(repr=False, default=None)
     whence: str = ""
     why: str = ""
+
+    @property
+    def new(self) -> bool:
+        """Whether it has to be made: nobody knows it."""
+        return self.known is None
 
     @property
     def role(self) -> str:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from modelcrate_layers.content import CHUNK, MediaType
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 ZSTD_WINDOW = 1 << 27
 """The largest zstd window that is read (128 MiB): more is a memory bomb."""

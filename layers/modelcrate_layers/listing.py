@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import FileRange, Stamp
 from modelcrate_layers.tree import Entry, directory, file, symlink
+from modelcrate_layers.value import dataclass
 
 MAX_ENTRIES = 1_000_000
 """More files than any model or project has; a loop or a mistake does."""

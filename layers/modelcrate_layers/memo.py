@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.atomic import replace
@@ -21,6 +20,7 @@ from modelcrate_layers.recipe import Layer
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import machine
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 _SECOND = 1_000_000_000
 

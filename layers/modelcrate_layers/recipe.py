@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
 from modelcrate_layers import codec as codecs
@@ -19,6 +19,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange, Source
 from modelcrate_layers.tar import Tar
 from modelcrate_layers.tree import Entry, Tree
+from modelcrate_layers.value import dataclass
 
 SAMPLE = 1 << 18
 """Bytes looked at, at each of the places that are sampled: two zstd blocks."""

@@ -6,12 +6,12 @@ Paths are bytes, relative, with `/` between the parts, as a tar has them (image-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import Source
+from modelcrate_layers.value import dataclass
 
 MAX_PATH = 4096
 """Linux's PATH_MAX; a longer path could not be unpacked."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelcrate_layers.content import Platform
 from modelcrate_layers.serving import DEFAULT
+from modelcrate_layers.value import dataclass
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from modelcrate.reference import Reference
@@ -17,6 +17,7 @@ from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+from modelcrate_layers.value import dataclass
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Literal
 
 from modelcrate.reference import Reference, is_registry
@@ -22,6 +21,7 @@ from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.value import dataclass
 
 MAX_MOUNT_SOURCES = 3
 ASKERS = 16

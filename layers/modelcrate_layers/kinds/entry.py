@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.kinds import file_inputs
@@ -10,6 +10,7 @@ from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.sources import Bytes
 from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.value import dataclass
 
 PREFIX = b"opt/modelcrate"
 """The folder that is ours in an image: the environment and the server."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.tree import Entry, Kind, Tree, show
+from modelcrate_layers.value import dataclass
 
 ROOT = b"var/azureml-app"
 MODELS = ROOT + b"/azureml-models"

@@ -5,7 +5,6 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import recipe, sources, tar, wheel
@@ -14,6 +13,7 @@ from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.sources import ZipMember
 from modelcrate_layers.tree import Entry, Kind, Tree, show
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX, Venv
 from modelcrate_layers.wheel import Wheel
 
