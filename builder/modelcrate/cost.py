@@ -42,7 +42,7 @@ def cost(planned: Planned, there: frozenset[Digest] | None) -> Cost:
         return Cost(send=0 if there is None or planned.known.descriptor.digest in there else size)
     packages = list(planned.kind.packages()) if isinstance(planned.kind, Packaged) else []
     fetch = sum(size for path, size in packages if not path.exists())
-    tree = planned.tree if packages else planned.tree or planned.kind.tree()
+    tree = None if packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
     read = sum(size for _, size in packages) if tree is None else sum(entry.size for entry in tree.entries)
     raw = planned.policy == "none"

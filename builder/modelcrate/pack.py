@@ -165,7 +165,7 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit:
         return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)
     begun = time.time_ns()
-    tree = planned.tree or planned.kind.tree()
+    tree = planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree))
     size = recipe.tar.size
     told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)

@@ -16,7 +16,7 @@ from modelcrate.reuse import Previous
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
-from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds import LayerKind, OfFiles
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
@@ -37,7 +37,6 @@ class Planned:
     policy: str
     key: Digest | None
     fact: Digest
-    tree: Tree | None = field(repr=False, default=None)
     known: Layer | None = None
     taken: ImageLayer | None = field(repr=False, default=None)
     whence: str = ""
@@ -94,24 +93,22 @@ def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence
             policy,
             None,
             kind.layer.descriptor.digest,
-            None,
             kind.layer,
             whence="registered model",
             why="a registered model's own",
         )
     key = kind.key()
-    tree = None if key is not None else kind.tree()
-    fact = _fact({"key": str(key)} if tree is None else {"files": recipe.listing(tree)}, policy)
+    fact = _fact({"key": str(key)} if key is not None else {"role": kind.role, "files": _files(kind)}, policy)
     known = memo.get(fact) if memo is not None else None
     if known is not None:
-        why = "same inputs as in an earlier build" if tree is None else "no file has changed"
-        return Planned(kind, policy, key, fact, tree, known, whence=MEMO, why=why)
+        why = "same inputs as in an earlier build" if key is not None else "no file has changed"
+        return Planned(kind, policy, key, fact, known, whence=MEMO, why=why)
     for each in previous if memo is not None else ():
         if key is not None and (taken := each.by_key(key, policy)) is not None:
             why = f"same inputs as in {each.where}"
-            return Planned(kind, policy, key, fact, tree, taken.layer, taken, each.where, why)
+            return Planned(kind, policy, key, fact, taken.layer, taken, each.where, why)
     cause = _cause(kind, key, policy, previous, believing=memo is not None)
-    return Planned(kind, policy, key, fact, tree, why=cause)
+    return Planned(kind, policy, key, fact, why=cause)
 
 
 def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[Previous], *, believing: bool) -> str:
@@ -130,6 +127,11 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
         if other is not None and key is None:
             return f"not yet read here; {each.where} has it from files of the same names"
     return "never built here from these inputs" if key is not None else "never built here from these files"
+
+
+def _files(kind: LayerKind) -> str:
+    """What decides the bytes of a layer without a key. Its tree is made only if nobody knows the layer."""
+    return recipe.fingerprint(kind.listed() if isinstance(kind, OfFiles) else kind.tree().entries)
 
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:

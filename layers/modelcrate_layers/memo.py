@@ -34,18 +34,18 @@ class Memo:
     def get(self, key: Digest) -> Layer | None:
         """The layer that a recipe with this key gave, or None."""
         with suppress(OSError, CrateError):
-            record = parse_object(self._path(key).read_bytes())
-            if record.get("sum") == str(Digest.of(canonical_json(record.get("layer")))):
-                return Layer.parse(record["layer"])
+            checksum, _, fact = self._path(key).read_bytes().partition(b"\n")
+            if checksum == str(Digest.of(fact)).encode():
+                return Layer.parse(parse_object(fact))
         return None
 
     def put(self, key: Digest, layer: Layer) -> None:
         """Remember a layer."""
-        fact = layer.json()
+        fact = canonical_json(layer.json())
         path = self._path(key)
         with machine(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, canonical_json({"layer": fact, "sum": str(Digest.of(canonical_json(fact)))}))
+            replace(path, b"%b\n%b" % (str(Digest.of(fact)).encode(), fact))
 
     @contextmanager
     def making(self, key: Digest) -> Iterator[None]:

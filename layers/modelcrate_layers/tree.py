@@ -123,6 +123,8 @@ class Tree:
 def show(path: bytes) -> str:
     """A path for people: undecodable bytes and control characters are escaped."""
     text = path.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

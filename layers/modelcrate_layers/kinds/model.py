@@ -37,6 +37,9 @@ class ModelLayer:
         """None: files are known by their bytes only."""
         return None
 
+    def listed(self) -> tuple[Entry, ...]:
+        return self.files
+
     def tree(self) -> Tree:
         return Tree.of(self.files, [ROOT])
 
@@ -66,15 +69,17 @@ def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     entries = sorted(entries, key=lambda entry: entry.path)
     held: list[Entry] = []
     size = 0
+    large = []
     for entry in entries:
-        if entry.size >= ALONE:
+        length = entry.size
+        if length >= ALONE:
+            large.append(entry)
             continue
-        if entry.kind is Kind.FILE and size and size + entry.size > TOGETHER:
+        if size and size + length > TOGETHER and entry.kind is Kind.FILE:
             yield held
             held, size = [], 0
         held.append(entry)
-        size += entry.size
-    large = [entry for entry in entries if entry.size >= ALONE]
+        size += length
     if held and not (large and all(entry.kind is Kind.DIRECTORY and _above(entry, large) for entry in held)):
         yield held
     for entry in large:
