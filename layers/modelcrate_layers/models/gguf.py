@@ -6,11 +6,11 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.tape import Tape
+from modelcrate_layers.value import dataclass
 
 MAX_TENSORS = 1_000_000
 MAX_PAIRS = 100_000
