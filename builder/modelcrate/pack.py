@@ -166,7 +166,7 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit:
     supply(planned.kind)
     begun = time.time_ns()
     tree = planned.kind.tree()
-    recipe = Recipe(tree, choose(planned.policy, tree))
+    recipe = Recipe(tree, choose(planned.policy, tree).codec)
     size = recipe.tar.size
     told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
     measuring = Measuring(told, recipe.codec, size)

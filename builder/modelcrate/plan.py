@@ -73,17 +73,29 @@ def plan(
     memo: Memo | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo nothing is believed, no earlier image either:
+    """`policies` has the codec setting (`project.values.Codec`) of every role. Without a memo nothing is believed, no earlier image either:
     those then only serve to say what is new.
     """
     return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
 
 
-def choose(policy: str, tree: Tree) -> codecs.Codec:
-    """The codec for a tree under a setting; `auto` looks at the bytes."""
-    if policy != "auto":
-        return codecs.named(policy)
-    return codecs.zstd() if recipe.worth_compressing(tree) else codecs.NONE
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a layer is to be stored, and the reason, for people."""
+
+    codec: codecs.Codec
+    why: str
+
+
+def choose(policy: str, tree: Tree) -> Choice:
+    """The codec for a tree under a setting; one that leaves a choice looks at the bytes."""
+    packing, *rest = codecs.of_policy(policy)
+    if not rest:
+        return Choice(packing, "as set")
+    gain = recipe.evidence(tree)
+    if gain >= recipe.WORTH:
+        return Choice(packing, f"samples of it shrink by {gain:.0%}")
+    return Choice(rest[-1], f"samples of it shrink by {max(gain, 0):.0%}, and {recipe.WORTH:.0%} would be worth it")
 
 
 def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
@@ -136,5 +148,5 @@ def _files(kind: LayerKind) -> str:
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:
     """With the versions of the codecs that a setting may choose, for they decide bytes as well."""
-    versions = [str(codecs.zstd())] if policy == "auto" else [str(codecs.named(policy))]
+    versions = [str(each) for each in codecs.of_policy(policy)]
     return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": tar.POLICY}))

@@ -39,7 +39,7 @@ class Previous:
 
     def by_key(self, key: Digest, policy: str) -> ImageLayer | None:
         """The layer with a key, if it is there, and stored as this setting would store it today."""
-        wanted = {str(codecs.zstd()), str(codecs.NONE)} if policy == "auto" else {str(codecs.named(policy))}
+        wanted = set(map(str, codecs.of_policy(policy)))
         fitting = (each for each in self.with_key(key) if str(each.layer.codec) in wanted)
         return next((each for each in fitting if each.descriptor.digest not in self.lost), None)
 

@@ -154,10 +154,15 @@ def measure(recipe: Recipe) -> Layer:
 
 
 def worth_compressing(tree: Tree) -> bool:
-    """Whether compression would pay, by the bytes of the largest entries: their head and, in files, middle and tail."""
+    """Whether compression would pay."""
+    return evidence(tree) >= WORTH
+
+
+def evidence(tree: Tree) -> float:
+    """What share compression would save, by the bytes of the largest entries: their head and, in files, middle and tail."""
     files = sorted((entry for entry in tree.entries if entry.size), key=lambda entry: (-entry.size, entry.path))[:8]
     sample = b"".join(part for entry in files if entry.source for part in _samples(entry.source))
-    return codecs.gain(sample) >= WORTH
+    return codecs.gain(sample)
 
 
 def _samples(source: Source) -> Iterator[bytes]:
