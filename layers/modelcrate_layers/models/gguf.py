@@ -44,6 +44,11 @@ _TYPES = {
 }
 
 
+def type_name(kind: int) -> str:
+    """What a number of a type means."""
+    return _TYPES.get(kind, f"type {kind}")
+
+
 @dataclass(frozen=True, slots=True)
 class Gguf:
     version: int
@@ -57,7 +62,7 @@ class Gguf:
 
     def facts(self) -> dict[str, Any]:
         plain = {key: value for key, value in self.metadata.items() if key.startswith("general.")}
-        types = Counter(_TYPES.get(kind, f"type {kind}") for _, _, kind in self.tensors)
+        types = Counter(type_name(kind) for _, _, kind in self.tensors)
         return {
             "version": self.version,
             "tensors": len(self.tensors),
