@@ -18,6 +18,7 @@ from modelcrate_layers.errors import IntegrityError
 from support.command import Crate
 from support.model_files import gguf, onnx, safetensors, tensor
 from support.small_projects import write_project
+from support.validator import assert_valid_layout
 
 ONE, TWO = struct.pack("<6f", *range(6)), b"\1\2"
 BEFORE = safetensors(
@@ -111,12 +112,13 @@ def test_damage_of_the_layer_is_not_taken_for_the_files(tmp_path: Path) -> None:
         diff(before, replace(after, layers=(replace(layer, blob=damaged),)))
 
 
-def test_the_command_prints_them(tmp_path: Path, crate: Crate) -> None:
-    settings = Settings(tmp_path / "home")
-    names = []
-    for number, data in enumerate((BEFORE, AFTER)):
-        built(tmp_path, "w.safetensors", data, settings)[1].save(f"oci:{tmp_path / str(number)}:1")
-        names.append(f"oci:{tmp_path / str(number)}:1")
+def test_the_command_prints_them(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    crate, settings, names = Crate.at(tmp_path / "other"), Settings(tmp_path / "home"), []
+    for place, data in ((tmp_path / "before", BEFORE), (tmp_path / "after", AFTER)):
+        built(tmp_path, "w.safetensors", data, settings)[1].save(f"oci:{place}:1")
+        assert_valid_layout(place)
+        names.append(f"oci:{place}:1")
     said = crate("diff", *names).succeeded().out
     assert "tensors" in said
     assert "tensor c" in said
