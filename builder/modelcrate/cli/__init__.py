@@ -70,7 +70,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
     for name, summary in VERBS.items():
-        if called and called == words[0] != name:
+        if words[:1] == ["--version"] or (called and called == words[0] != name):
             continue  # a parser that nobody asks costs half a millisecond, and here are many
         each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == called:
