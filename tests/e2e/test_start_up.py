@@ -29,20 +29,20 @@ HEAVY = {
     "installer": "for a wheel's layer",
     "isal": "for a wheel's layer",
     "concurrent.futures": "for work to share",
-    "logging": "with concurrent.futures",
     "secrets": "for nothing here",
-    "traceback": "for --debug",
     "difflib": "for an unknown verb",
     "modelcrate.registry.verbs": "for a registry",
     "modelcrate.trust.gates": "for files that were not looked at",
 }
 """What a build imports only for the reason that stands beside it."""
 
-MOST = 210
-"""Modules that a build with nothing to do may import, the standard library's and Python's own among them; it was 229 once."""
+MOST = 240
+"""Modules that a build with nothing to do may import, the standard library's and Python's own among them."""
 
-COMPILED = 90
-"""Functions that may be compiled while it runs; the standard library's dataclasses alone would be 600."""
+COMPILED = 155
+"""Functions that may be compiled while it runs. Our values take 70 of them; the server's, which the contracts come from, are standard
+dataclasses, for it runs without us.
+"""
 
 WATCH = """
 import atexit, builtins, json, os, sys
