@@ -22,7 +22,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.listing import list_path
 from modelcrate_layers.memo import settled
 from modelcrate_layers.models.seen import Said
-from modelcrate_layers.recipe import listing
+from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Tree
 
 VERSION = 1
@@ -41,7 +41,7 @@ def read_file_model(model: Model, place: Path, settings: Settings) -> Reading:
     """A model of the project's folder."""
     top = place / model.path
     tree = Tree.of(list_path(top, model_folder(model.name, model.version)).entries, {b""})
-    kept = _Kept(settings, [str(top), listing(tree)])
+    kept = _Kept(settings, [str(top), fingerprint(tree.entries)])
     return kept.found() or kept.keep(_read(ModelFiles.of(top)), settled(tree))
 
 
