@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 SOURCE = "served"
 """What the folder with the script is called in the image."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, cast
 
 from modelcrate.frameworks.files import ModelFiles
 from modelcrate_layers.models.seen import Said
+from modelcrate_layers.value import dataclass
 
 Schema = Mapping[str, Any]
 """A JSON schema; empty where nothing is known."""

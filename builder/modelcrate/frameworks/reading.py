@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from modelcrate_layers.memo import settled
 from modelcrate_layers.models.seen import Said
 from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 VERSION = 1
 """Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
