@@ -8,11 +8,12 @@ the annotation ATTACHED of the image's own entry: so an image stays the only ima
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.store import REF_NAME
+from modelcrate_layers.value import dataclass
 
 ATTACHED = "io.modelcrate.attached"
 """The annotation of an image's entry in an index.json: digest and size of the index of its artifacts."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.image import RunSpec, environment
@@ -24,6 +24,7 @@ from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import DEFAULT, Promise, promise
 from modelcrate_layers.tree import Entry, Kind, show
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX
 
 _ROLES: Mapping[str, Role] = {"base": "base", "dependencies": "dependencies", "model": "models", "entry": "entry"}

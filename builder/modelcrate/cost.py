@@ -1,16 +1,19 @@
-"""What a build will take, layer by layer, as far as that is known before it is done. Looks for packages in the cache; reads nothing."""
+"""What a build will take, layer by layer, as far as that is known before it is done. Looks for packages in the cache, and reads samples of
+files whose codec they decide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from modelcrate.plan import Planned
+from modelcrate.plan import Choice, Planned, choose
 from modelcrate.reuse import Previous
+from modelcrate_layers.codec import of_policy
 from modelcrate_layers.content import Digest
 from modelcrate_layers.tar import Tar
+from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Cost:
     read: int = 0
     compress: int | None = 0
     send: int | None = 0
+    choice: Choice | None = None
+    """How it is or will be stored; None, if the bytes that decide it are not here."""
 
 
 @runtime_checkable
@@ -39,16 +44,26 @@ def cost(planned: Planned, there: frozenset[Digest] | None) -> Cost:
     """`there` are the digests that the registry which is pushed to has, or can mount; None, if nothing is pushed."""
     if planned.known is not None:
         size = planned.known.descriptor.size
-        return Cost(send=0 if there is None or planned.known.descriptor.digest in there else size)
+        send = 0 if there is None or planned.known.descriptor.digest in there else size
+        return Cost(send=send, choice=Choice(planned.known.codec, "as it was made"))
     packages = list(planned.kind.packages()) if isinstance(planned.kind, Packaged) else []
     fetch = sum(size for path, size in packages if not path.exists())
-    tree = planned.tree if packages else planned.tree or planned.kind.tree()
+    tree = None if packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
     read = sum(size for _, size in packages) if tree is None else sum(entry.size for entry in tree.entries)
-    raw = planned.policy == "none"
-    compress = 0 if raw else plain if planned.policy != "auto" else None
-    send = 0 if there is None else plain if raw else None
-    return Cost(fetch, read, compress, send)
+    choice = _choice(planned, tree)
+    if choice is None:
+        return Cost(fetch, read, None, 0 if there is None else None)
+    raw = choice.codec.name == "none"
+    return Cost(fetch, read, 0 if raw else plain, 0 if there is None else plain if raw else None, choice)
+
+
+def _choice(planned: Planned, tree: Tree | None) -> Choice | None:
+    """How a new layer will be stored; for that its files are looked at. None, where they are still to be fetched."""
+    if tree is not None:
+        return choose(planned.policy, tree)
+    only, *more = of_policy(planned.policy)
+    return None if more else Choice(only, "as set")
 
 
 def held(previous: Iterable[Previous], registries: frozenset[str]) -> frozenset[Digest]:

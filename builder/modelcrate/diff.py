@@ -1,4 +1,4 @@
-"""Two images compared: config, layers, packages, models, files. Only layers whose tars differ are read; equal ones are not even fetched."""
+"""Two images compared: config, layers, packages, models, files, tensors. Only layers whose tars differ are read; equal ones are not even fetched."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelcrate import explain
+from modelcrate import explain, model_facts
 from modelcrate.explain import Line
 from modelcrate.image import Image, ImageLayer
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import canonical_json
+from modelcrate_layers.errors import CrateError
 from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
 from modelcrate_layers.tree import show
 
@@ -64,6 +65,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a model file that both images have says otherwise: a tensor, or another fact of its header. Empty where it says nothing."""
+
+    path: str
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """`layers` has all layers of both images, the others only what differs."""
 
@@ -72,6 +83,7 @@ class Difference:
     packages: tuple[str, ...]
     models: tuple[str, ...]
     files: tuple[Entry, ...] = field(repr=False)
+    tensors: tuple[Said, ...] = field(repr=False)
 
     @property
     def same(self) -> bool:
@@ -82,12 +94,14 @@ class Difference:
 def diff(old: Image, new: Image) -> Difference:
     """All levels. Bytes of layers are verified while they are read; damage is an IntegrityError."""
     lines = tuple(explain.explain(old, new))
+    before, after = map(_entries, apart(old, new))
     return Difference(
         tuple(settings(old.settings, new.settings)),
         lines,
         tuple(explain.differences(_inputs(old), _inputs(new))),
         tuple(f"{line.name}: {_told(line)}" for line in lines if line.role == "model" and line.state != "same"),
-        tuple(files(*apart(old, new))),
+        tuple(_files(before, after)),
+        tuple(_tensors(before, after)),
     )
 
 
@@ -110,29 +124,62 @@ def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
 
 def files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[Entry]:
     """How the entries of some layers differ from those of others, by path; of two layers with one path the upper counts."""
-    before, after = _entries(old), _entries(new)
+    return _files(_entries(old), _entries(new))
+
+
+def _files(before: _Entries, after: _Entries) -> Iterator[Entry]:
     for path in sorted({*before, *after}):
-        one, other = before.get(path), after.get(path)
+        one, other = before.get(path, _NOTHING)[0], after.get(path, _NOTHING)[0]
         if one != other:
             state: State = "added" if one is None else "removed" if other is None else "changed"
             yield Entry(show(path), state, one, other)
 
 
-def _entries(layers: Iterable[ImageLayer]) -> dict[bytes, Facts]:
-    found: dict[bytes, Facts] = {}
+def _tensors(before: _Entries, after: _Entries) -> Iterator[Said]:
+    """What model files say otherwise. One that is new or gone is told among the files."""
+    for path in sorted(before.keys() & after.keys()):
+        one, other = before[path][1], after[path][1]
+        for name in sorted({*one, *other}):
+            if one.get(name) != other.get(name):
+                yield Said(show(path), name, one.get(name, ""), other.get(name, ""))
+
+
+_Entries = Mapping[bytes, tuple[Facts | None, model_facts.Facts]]
+_NOTHING: tuple[None, model_facts.Facts] = None, {}
+
+
+def _entries(layers: Iterable[ImageLayer]) -> _Entries:
+    found: dict[bytes, tuple[Facts | None, model_facts.Facts]] = {}
     for layer in layers:
         for member in read_tar(codecs.decode(layer.blob.chunks())):
-            found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member)
+            found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member, model=layer.role == "model")
     return found
 
 
-def _facts(member: Member) -> Facts:
+def _facts(member: Member, *, model: bool) -> tuple[Facts, model_facts.Facts]:
+    """Of one entry, in one pass; what a model file says as well, where its layer is a model's."""
     hashed = hashlib.sha256()
-    for chunk in member.body:
-        hashed.update(chunk)
+    faults: list[CrateError] = []
+
+    def passing() -> Iterator[bytes]:
+        try:
+            for chunk in member.body:
+                hashed.update(chunk)
+                yield chunk
+        except CrateError as fault:  # the layer's, which a reader of models must not take for its file's
+            faults.append(fault)
+            raise
+
+    body = passing()
+    file = model and member.kind is MemberKind.FILE
+    said = model_facts.facts(show(member.name), member.size, body) if file else {}
+    for _ in body:
+        pass
+    if faults:
+        raise faults[0]
     digest = hashed.hexdigest() if member.kind is MemberKind.FILE else ""
     owner = f"{member.uid}:{member.gid}"
-    return Facts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link))
+    return Facts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link)), said
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

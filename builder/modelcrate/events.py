@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ they have the same role and the same first input, or share most of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from modelcrate.image import Image, ImageLayer
+from modelcrate_layers.value import dataclass
 
 SHOWN = 3
 """How many differences a sentence names."""

@@ -6,7 +6,7 @@ Section names are those of the OCI image specification 1.1 (config.md, manifest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.recipe import Layer
+from modelcrate_layers.value import dataclass
 
 Origin = Literal["built", "known", "reused"]
 """How a layer came about: made in this build; known from an earlier one; taken over from the base or another image."""

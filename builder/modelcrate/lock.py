@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 FILE_NAME = "modelcrate.lock"
 VERSION = 1

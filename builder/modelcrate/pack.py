@@ -7,9 +7,8 @@ is not, for it is on the disk already and may be larger than the rest of the dis
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Watched
@@ -17,12 +16,13 @@ from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Blob, Descriptor
+from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo, settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
+from modelcrate_layers.value import dataclass
 
 KEPT = frozenset({"base", "dependencies", "entry"})
 """Roles whose layers are kept in the store when they were made."""
@@ -98,17 +98,30 @@ def pack(
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
     sinks = {True: kept or Kept(settings.store), False: models or Nowhere()}
-    with ThreadPoolExecutor(settings.workers, "pack") as pool:
-        waiting = {
-            fact: pool.submit(_made, each, settings, supply, sinks[each.role in KEPT], emit, previous, facts)
-            for fact, each in wanted.items()
-        }
+
+    def make(planned: Planned) -> ImageLayer:
+        return _made(planned, settings, supply, sinks[planned.role in KEPT], emit, previous, facts)
+
+    made = {fact: make(each) for fact, each in wanted.items() if not each.new}
+    made |= _together(make, {fact: each for fact, each in wanted.items() if each.new}, settings.workers)
+    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
+
+
+def _together(
+    make: Callable[[Planned], ImageLayer], wanted: Mapping[Digest, Planned], workers: int
+) -> dict[Digest, ImageLayer]:
+    """Those that have work to do, several at once."""
+    if not wanted:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers, "pack") as pool:
+        waiting = {fact: pool.submit(make, each) for fact, each in wanted.items()}
         try:
-            made = {fact: each.result() for fact, each in waiting.items()}
+            return {fact: each.result() for fact, each in waiting.items()}
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
 
 def _made(
@@ -152,8 +165,8 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit:
         return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
     supply(planned.kind)
     begun = time.time_ns()
-    tree = planned.tree or planned.kind.tree()
-    recipe = Recipe(tree, choose(planned.policy, tree))
+    tree = planned.kind.tree()
+    recipe = Recipe(tree, choose(planned.policy, tree).codec)
     size = recipe.tar.size
     told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
     measuring = Measuring(told, recipe.codec, size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,7 @@ from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _plans(
 
 def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
     """The image, if all its layers are known: assembling is pure, so this is what a build would give. Else None."""
-    if any(each.known is None for plan in prepared.plans for each in plan.layers):
+    if any(each.new for plan in prepared.plans for each in plan.layers):
         return None
     return build(prepared, settings).image
 
@@ -160,7 +161,7 @@ def build(
     project, timings = prepared.request.project, dict(prepared.timings)
     paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
-        if any(each.known is None and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
+        if any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world, emit)
         supply, earlier = prepared.world.supplier.supply, () if paranoid else prepared.previous
         packed = pack.pack(

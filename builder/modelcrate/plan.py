@@ -7,7 +7,7 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate import explain
@@ -16,11 +16,12 @@ from modelcrate.reuse import Previous
 from modelcrate_layers import codec as codecs
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
-from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds import LayerKind, OfFiles
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 MEMO = "memo"
 """Who knows of a layer that was made on this machine before."""
@@ -36,11 +37,15 @@ class Planned:
     policy: str
     key: Digest | None
     fact: Digest
-    tree: Tree | None = field(repr=False, default=None)
     known: Layer | None = None
     taken: ImageLayer | None = field(repr=False, default=None)
     whence: str = ""
     why: str = ""
+
+    @property
+    def new(self) -> bool:
+        """Whether it has to be made: nobody knows it."""
+        return self.known is None
 
     @property
     def role(self) -> str:
@@ -68,17 +73,29 @@ def plan(
     memo: Memo | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`auto`, `none`, `gzip`, `zstd`) of every role. Without a memo nothing is believed, no earlier image either:
+    """`policies` has the codec setting (`project.values.Codec`) of every role. Without a memo nothing is believed, no earlier image either:
     those then only serve to say what is new.
     """
     return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
 
 
-def choose(policy: str, tree: Tree) -> codecs.Codec:
-    """The codec for a tree under a setting; `auto` looks at the bytes."""
-    if policy != "auto":
-        return codecs.named(policy)
-    return codecs.zstd() if recipe.worth_compressing(tree) else codecs.NONE
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a layer is to be stored, and the reason, for people."""
+
+    codec: codecs.Codec
+    why: str
+
+
+def choose(policy: str, tree: Tree) -> Choice:
+    """The codec for a tree under a setting; one that leaves a choice looks at the bytes."""
+    packing, *rest = codecs.of_policy(policy)
+    if not rest:
+        return Choice(packing, "as set")
+    gain = recipe.evidence(tree)
+    if gain >= recipe.WORTH:
+        return Choice(packing, f"samples of it shrink by {gain:.0%}")
+    return Choice(rest[-1], f"samples of it shrink by {max(gain, 0):.0%}, and {recipe.WORTH:.0%} would be worth it")
 
 
 def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
@@ -88,24 +105,22 @@ def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence
             policy,
             None,
             kind.layer.descriptor.digest,
-            None,
             kind.layer,
             whence="registered model",
             why="a registered model's own",
         )
     key = kind.key()
-    tree = None if key is not None else kind.tree()
-    fact = _fact({"key": str(key)} if tree is None else {"files": recipe.listing(tree)}, policy)
+    fact = _fact({"key": str(key)} if key is not None else {"role": kind.role, "files": _files(kind)}, policy)
     known = memo.get(fact) if memo is not None else None
     if known is not None:
-        why = "same inputs as in an earlier build" if tree is None else "no file has changed"
-        return Planned(kind, policy, key, fact, tree, known, whence=MEMO, why=why)
+        why = "same inputs as in an earlier build" if key is not None else "no file has changed"
+        return Planned(kind, policy, key, fact, known, whence=MEMO, why=why)
     for each in previous if memo is not None else ():
         if key is not None and (taken := each.by_key(key, policy)) is not None:
             why = f"same inputs as in {each.where}"
-            return Planned(kind, policy, key, fact, tree, taken.layer, taken, each.where, why)
+            return Planned(kind, policy, key, fact, taken.layer, taken, each.where, why)
     cause = _cause(kind, key, policy, previous, believing=memo is not None)
-    return Planned(kind, policy, key, fact, tree, why=cause)
+    return Planned(kind, policy, key, fact, why=cause)
 
 
 def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[Previous], *, believing: bool) -> str:
@@ -126,7 +141,12 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
     return "never built here from these inputs" if key is not None else "never built here from these files"
 
 
+def _files(kind: LayerKind) -> str:
+    """What decides the bytes of a layer without a key. Its tree is made only if nobody knows the layer."""
+    return recipe.fingerprint(kind.listed() if isinstance(kind, OfFiles) else kind.tree().entries)
+
+
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:
     """With the versions of the codecs that a setting may choose, for they decide bytes as well."""
-    versions = [str(codecs.zstd())] if policy == "auto" else [str(codecs.named(policy))]
+    versions = [str(each) for each in codecs.of_policy(policy)]
     return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": tar.POLICY}))

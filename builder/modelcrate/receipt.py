@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate.image import Deliverable, Image, ImageLayer
 from modelcrate.outputs import Delivered
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 HUB = "docker.io"
 HUB_API = "registry-1.docker.io"

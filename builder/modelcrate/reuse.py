@@ -7,8 +7,7 @@ measured. What a key promises is believed here and checked by `verify` and --par
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice
@@ -17,6 +16,7 @@ from modelcrate.settings import Settings
 from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.inputs import Found
@@ -44,7 +44,7 @@ class Previous:
 
     def by_key(self, key: Digest, policy: str) -> ImageLayer | None:
         """The layer with a key, if it is there, and stored as this setting would store it today."""
-        wanted = {str(codecs.zstd()), str(codecs.NONE)} if policy == "auto" else {str(codecs.named(policy))}
+        wanted = set(map(str, codecs.of_policy(policy)))
         fitting = (each for each in self.with_key(key) if str(each.layer.codec) in wanted)
         return next((each for each in fitting if each.descriptor.digest not in self.lost), None)
 
@@ -69,6 +69,9 @@ def lost(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
     wanted = {each.descriptor.digest: each for each in layers if isinstance(each.blob, Remote)}
     if not wanted:
         return frozenset()
+
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(ASKERS, len(wanted)), "reuse") as pool:
         there = pool.map(still_there, wanted.values())
         return frozenset(digest for digest, found in zip(wanted, there, strict=True) if not found)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
 
 from modelcrate.frameworks import Understood
-from modelcrate.frameworks.files import ModelFiles
 from modelcrate.frameworks.reading import Reading, read_file_model, read_registered_model, understand, unpacked
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate.resolve.debian.releases import RELEASES
 from modelcrate.settings import Settings
 from modelcrate.trust import versions
 from modelcrate.trust.versions import family
@@ -20,6 +18,7 @@ from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 SOURCE = "served"
 """What the folder with the script is called in the image."""
@@ -91,6 +90,8 @@ def reading_of(model: Model | RegisteredModel, place: Path, registered: Register
 
 def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> Understood:
     """Read it once more, for the error: it is not remembered."""
+    from modelcrate.frameworks.files import ModelFiles
+
     if isinstance(model, Model):
         return understand(ModelFiles.of(place / model.path))
     with unpacked(str(model), registered[model]) as files:
@@ -116,6 +117,8 @@ def _python(project: Project, told: Understood) -> tuple[str | None, Sequence[st
     """The Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
     if not told.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
         return project.python, ()
+    from modelcrate.resolve.debian.releases import RELEASES
+
     if any(release.python == told.python for release in RELEASES.values()):
         return told.python, (f"Python {told.python}, which made it",)
     return None, (f"it was made with Python {told.python}, which no release of Debian has; the default's is taken",)

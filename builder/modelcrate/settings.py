@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from modelcrate.registry.fetch import Network
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.memo import Memo
 from modelcrate_layers.store import Layout
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.registry.events import Emit as RegistryEmit
@@ -118,6 +118,8 @@ class Settings:
         elif home:
             place = Path(home) / ".cache" / "modelcrate"
         else:
+            import tempfile
+
             place, owner = Path(tempfile.gettempdir()) / f"modelcrate-{user}", user
         offline = offline or environment.get("MODELCRATE_OFFLINE", "") not in ("", "0")
         return cls(place.absolute(), dict(environment), offline, owner=owner)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from modelcrate_layers.value import dataclass
 
 MODE = 0o644
 
@@ -42,7 +42,7 @@ class Incoming:
 @contextmanager
 def incoming(folder: Path) -> Iterator[Incoming]:
     """A new file in a folder; leaving the block without `keep` leaves nothing."""
-    hidden = folder / f".incoming-{secrets.token_hex(8)}"
+    hidden = folder / f".incoming-{os.urandom(8).hex()}"
     handle = -1
     try:
         handle = _open(folder, hidden)

@@ -5,18 +5,19 @@ The only place that compresses. The same codec (name, version, level) gives the 
 - zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking.
 - gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
   under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
+- gzip at level 0 packs nothing: stored blocks (RFC 1951, 3.2.4), whose bytes no library decides. For whoever refuses a plain tar.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from modelcrate_layers.content import CHUNK, MediaType
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 ZSTD_WINDOW = 1 << 27
 """The largest zstd window that is read (128 MiB): more is a memory bomb."""
@@ -25,6 +26,8 @@ _GATHER = 1 << 17
 
 _GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+_STORED = 1 << 15
+"""Bytes in a stored block: the largest power of two that its length of 16 bits can tell."""
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 
 
@@ -47,7 +50,9 @@ class Codec:
         """A tar as it is stored; `size` is its length in bytes, where that is known: it goes into zstd's frame header."""
         if self.name == "zstd":
             return _zstd(chunks, size, self.level)
-        return _gzip(chunks, self.level) if self.name == "gzip" else iter(chunks)
+        if self.name == "gzip":
+            return _gzip(chunks, _deflated(self.level) if self.level else _stored)
+        return iter(chunks)
 
 
 NONE = Codec("none")
@@ -67,6 +72,20 @@ def zstd() -> Codec:
     return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), _ZSTD_LEVEL)
 
 
+STORED = Codec("gzip", "stored-1", 0)
+"""gzip that packs nothing; the version is that of our blocks."""
+
+
+def of_policy(policy: str) -> tuple[Codec, ...]:
+    """The codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one."""
+    match policy:
+        case "auto":
+            return (zstd(), NONE)
+        case "auto-gzip":
+            return (gzip(), STORED)
+    return (named(policy),)
+
+
 def named(name: str) -> Codec:
     """The codec that this version of modelcrate has under a name."""
     match name:
@@ -74,9 +93,11 @@ def named(name: str) -> Codec:
             return NONE
         case "gzip":
             return gzip()
+        case "stored":
+            return STORED
         case "zstd":
             return zstd()
-    raise UserError(f"unknown codec {name!r}", hint="known are none, gzip and zstd")
+    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, gzip and zstd")
 
 
 def gain(sample: bytes) -> float:
@@ -155,17 +176,43 @@ def _zstd(chunks: Iterable[bytes], size: int | None, level: int) -> Iterator[byt
     yield pack.flush()
 
 
-def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
+def _gzip(chunks: Iterable[bytes], deflate: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[bytes]:
+    """One member, its frame by hand (RFC 1952)."""
+    crc = length = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal crc, length
+        for block in _blocks(chunks):
+            crc, length = crc32(block, crc), length + len(block)
+            yield block
+
+    yield _GZIP_HEAD
+    yield from deflate(counted())
+    yield crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _deflated(level: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
     from isal import isal_zlib
 
-    pack = isal_zlib.compressobj(level=level, wbits=-15)
-    crc = length = 0
-    yield _GZIP_HEAD
-    for block in _blocks(chunks):
-        crc, length = isal_zlib.crc32(block, crc), length + len(block)
-        if part := pack.compress(block):
-            yield part
-    yield pack.flush() + crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
+    def deflate(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        pack = isal_zlib.compressobj(level=level, wbits=-15)
+        for block in blocks:
+            if part := pack.compress(block):
+                yield part
+        yield pack.flush()
+
+    return deflate
+
+
+def _stored(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Each block: its length, the length's complement, the bytes. An empty one ends them."""
+    for block in blocks:
+        parts = []
+        for start in range(0, len(block), _STORED):
+            piece = block[start : start + _STORED]
+            parts += [b"\0", len(piece).to_bytes(2, "little"), (len(piece) ^ 0xFFFF).to_bytes(2, "little"), piece]
+        yield b"".join(parts)
+    yield b"\1\0\0\xff\xff"
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -19,7 +19,6 @@ POLICY is part of the key of every layer of conda packages: who changes a byte h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from modelcrate_layers.conda_package import Contents, Linked, read_package, record
 from modelcrate_layers.content import CHUNK
@@ -28,6 +27,7 @@ from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.sources import Bytes, Source, read, sha256
 from modelcrate_layers.tar_reader import MemberKind
 from modelcrate_layers.tree import Entry, Kind, directory, file, show, symlink
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX, Venv
 
 POLICY = 1

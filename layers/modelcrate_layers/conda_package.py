@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.sources import FileRange, read, sha256
 from modelcrate_layers.store import machine
 from modelcrate_layers.tree import show
+from modelcrate_layers.value import dataclass
 
 MAX_DATA = 16 << 30
 """Bytes of an unpacked package; the largest of conda-forge (CUDA libraries) unpack to some 4 GiB."""

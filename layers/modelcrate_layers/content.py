@@ -9,10 +9,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 CHUNK = 1 << 20
 """How many bytes a stream hands over at a time: large enough for OpenSSL and sockets, small enough to stay flat."""

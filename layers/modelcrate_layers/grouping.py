@@ -35,12 +35,22 @@ class _Package(Protocol):
 
 P = TypeVar("P", bound=_Package)
 
+LARGEST = 2 << 30
+"""Bytes of wheels from which on they are cut into several layers: proxies limit bodies, and one layer is pulled and unpacked by one thread."""
+
 
 def group(
-    wheels: Iterable[Wheel], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS
+    wheels: Iterable[Wheel], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS, largest: int = LARGEST
 ) -> tuple[WheelsLayer, ...]:
-    """The layers of these wheels, heavy ones first (by name), then the tail. No wheels, no layers."""
-    return tuple(WheelsLayer(each, python, prefix) for each in split(wheels, budget))
+    """The layers of these wheels, heavy ones first (by name), then the tail. No wheels, no layers. What is larger than `largest` is cut,
+    between files, into as many parts as its size says; these are beyond the budget.
+    """
+    return tuple(
+        WheelsLayer(together, python, prefix, part, parts)
+        for together in split(wheels, budget)
+        for parts in [max(1, -(-sum(each.size for each in together) // largest))]
+        for part in range(parts)
+    )
 
 
 def group_conda(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import FileRange, Stamp
-from modelcrate_layers.tree import Entry, directory, file, symlink
+from modelcrate_layers.tree import Entry, Kind, directory, symlink
+from modelcrate_layers.value import dataclass
 
 MAX_ENTRIES = 1_000_000
 """More files than any model or project has; a loop or a mistake does."""
@@ -81,7 +81,9 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
             if count > MAX_ENTRIES:
                 raise SourceError(f"has more than {MAX_ENTRIES} files", where=top)
             inner = path + b"/" + os.fsencode(item.name)
-            if item.is_dir(follow_symlinks=False):
+            if item.is_file(follow_symlinks=False):
+                yield _file(item.path, inner, item.stat(follow_symlinks=False))
+            elif item.is_dir(follow_symlinks=False):
                 yield directory(inner)
                 folders.append((item.path, inner))
             elif item.is_symlink():
@@ -91,14 +93,15 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
 
 
 def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
-    if not stat.S_ISREG(status.st_mode):
+    kind = status.st_mode
+    if not stat.S_ISREG(kind):
         what = next(
-            (word for test, word in _KINDS if test(status.st_mode)),
+            (word for test, word in _KINDS if test(kind)),
             "something that is neither file nor folder",
         )
         raise SourceError(f"is {what}, which can't go into an image", where=where)
-    mode = PROGRAM_MODE if status.st_mode & 0o111 else FILE_MODE
-    return file(path, FileRange(where, Stamp.of(status), 0, status.st_size), mode)
+    source = FileRange(where, Stamp.of(status), 0, status.st_size)
+    return Entry(path, Kind.FILE, PROGRAM_MODE if kind & 0o111 else FILE_MODE, source)
 
 
 def _link(where: str, path: bytes, root: str) -> Entry:

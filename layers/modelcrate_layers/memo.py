@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.atomic import replace
@@ -21,6 +20,7 @@ from modelcrate_layers.recipe import Layer
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import machine
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 _SECOND = 1_000_000_000
 
@@ -34,18 +34,18 @@ class Memo:
     def get(self, key: Digest) -> Layer | None:
         """The layer that a recipe with this key gave, or None."""
         with suppress(OSError, CrateError):
-            record = parse_object(self._path(key).read_bytes())
-            if record.get("sum") == str(Digest.of(canonical_json(record.get("layer")))):
-                return Layer.parse(record["layer"])
+            checksum, _, fact = self._path(key).read_bytes().partition(b"\n")
+            if checksum == str(Digest.of(fact)).encode():
+                return Layer.parse(parse_object(fact))
         return None
 
     def put(self, key: Digest, layer: Layer) -> None:
         """Remember a layer."""
-        fact = layer.json()
+        fact = canonical_json(layer.json())
         path = self._path(key)
         with machine(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, canonical_json({"layer": fact, "sum": str(Digest.of(canonical_json(fact)))}))
+            replace(path, b"%b\n%b" % (str(Digest.of(fact)).encode(), fact))
 
     @contextmanager
     def making(self, key: Digest) -> Iterator[None]:

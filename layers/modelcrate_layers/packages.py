@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 CONDA_ENDINGS = (".conda", ".tar.bz2")
 

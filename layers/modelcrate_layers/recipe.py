@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from operator import itemgetter
+from struct import Struct
 from typing import Any, Self
 
 from modelcrate_layers import codec as codecs
@@ -19,6 +21,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange, Source
 from modelcrate_layers.tar import Tar
 from modelcrate_layers.tree import Entry, Tree
+from modelcrate_layers.value import dataclass
 
 SAMPLE = 1 << 18
 """Bytes looked at, at each of the places that are sampled: two zstd blocks."""
@@ -151,10 +154,15 @@ def measure(recipe: Recipe) -> Layer:
 
 
 def worth_compressing(tree: Tree) -> bool:
-    """Whether compression would pay, by the bytes of the largest entries: their head and, in files, middle and tail."""
+    """Whether compression would pay."""
+    return evidence(tree) >= WORTH
+
+
+def evidence(tree: Tree) -> float:
+    """What share compression would save, by the bytes of the largest entries: their head and, in files, middle and tail."""
     files = sorted((entry for entry in tree.entries if entry.size), key=lambda entry: (-entry.size, entry.path))[:8]
     sample = b"".join(part for entry in files if entry.source for part in _samples(entry.source))
-    return codecs.gain(sample) >= WORTH
+    return codecs.gain(sample)
 
 
 def _samples(source: Source) -> Iterator[bytes]:
@@ -201,20 +209,23 @@ def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
-def listing(tree: Tree) -> list[Any]:
-    """What decides a tree's bytes, without reading files: every entry, files by their stamp. For the memo's keys."""
-    return [_line(entry) for entry in tree.entries]
+_FILE = Struct("<4L5Q2q")
 
 
-def _line(entry: Entry) -> list[Any]:
-    line: list[Any] = [entry.path.hex(), entry.kind.name, entry.mode, entry.uid, entry.gid, entry.link.hex()]
-    source = entry.source
+def fingerprint(entries: Iterable[Entry]) -> str:
+    """The digest of what decides the bytes of entries, in any order, without reading files: these by their stamps. For the memo's keys."""
+    return hashlib.sha256(b"".join(map(_stamped, sorted(entries, key=itemgetter(0))))).hexdigest()
+
+
+def _stamped(entry: Entry) -> bytes:
+    """An entry as bytes that no other has. Nearly all are files, and this is what a build that has nothing to do does most."""
+    path, kind, mode, source, link, uid, gid = entry
     if isinstance(source, FileRange):
-        stamp = source.stamp
-        line += [source.offset, source.size, stamp.device, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]
-    elif source is not None:
-        line.append(hashlib.sha256(b"".join(source.chunks())).hexdigest())
-    return line
+        device, inode, length, written, changed = source.stamp
+        numbers = len(path), mode, uid, gid, source.offset, source.size, device, inode, length, written, changed
+        return b"F%b%b" % (_FILE.pack(*numbers), path)
+    data = "" if source is None else hashlib.sha256(b"".join(source.chunks())).hexdigest()
+    return repr((path, kind.name, mode, uid, gid, link, data)).encode()
 
 
 def key(kind: str, inputs: Mapping[str, Any] | list[Any]) -> Digest:

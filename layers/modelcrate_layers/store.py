@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from modelcrate_layers.content import (
     verified,
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
+from modelcrate_layers.value import dataclass
 
 LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -19,13 +19,13 @@ POLICY is part of every layer key: who changes a byte here raises it, moves the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.tree import Entry, Kind
+from modelcrate_layers.value import dataclass
 
 POLICY = 1
 MTIME = 315532801

@@ -13,13 +13,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""

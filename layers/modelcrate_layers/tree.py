@@ -6,12 +6,12 @@ Paths are bytes, relative, with `/` between the parts, as a tar has them (image-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import Source
+from modelcrate_layers.value import dataclass
 
 MAX_PATH = 4096
 """Linux's PATH_MAX; a longer path could not be unpacked."""
@@ -123,6 +123,8 @@ class Tree:
 def show(path: bytes) -> str:
     """A path for people: undecodable bytes and control characters are escaped."""
     text = path.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -7,9 +7,9 @@ The shape is what Python itself looks for (library `venv`, PEP 405), so that not
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 PREFIX = "/opt/modelcrate"
 """A folder that no distribution uses (FHS 3.0, 3.13: /opt/<provider>), so that a layer replaces nothing of a base."""

@@ -11,7 +11,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modelcrate_layers import sources
@@ -19,6 +19,7 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.sources import DEFLATED, STORED, ZipMember
 from modelcrate_layers.tree import MAX_PATH, show
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     import zipfile

@@ -36,7 +36,7 @@ def on_disk(folder: Path, names: tuple[str, ...], platform: str = "linux/amd64")
     return image.assemble(Platform.parse(platform), {}, layers, RunSpec(env={"A": "1"}, user="1:0"))
 
 
-ALL_CODECS = ("none", "gzip", "zstd")
+ALL_CODECS = ("none", "stored", "gzip", "zstd")
 
 
 @pytest.fixture(scope="module")

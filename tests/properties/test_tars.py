@@ -78,7 +78,7 @@ def test_the_size_is_known_beforehand(tree: Tree) -> None:
     assert Tar(tree.entries).size == len(whole(tree))
 
 
-@given(trees(), st.floats(0, 1), st.sampled_from(["none", "gzip", "zstd"]))
+@given(trees(), st.floats(0, 1), st.sampled_from(["none", "stored", "gzip", "zstd"]))
 @lawful
 def test_the_bytes_from_an_offset_are_the_end_of_the_whole(tree: Tree, place: float, name: str) -> None:
     recipe = Recipe(tree, codec.named(name))

@@ -9,9 +9,12 @@ import pytest
 from modelcrate.registry.client import Registry
 from modelcrate.registry.quirks import Rule
 from modelcrate.registry.settings import Settings
+from support import index as indexes
 from support import real_registry, token_server
-from support.images import StillClock
+from support.images import StillClock, noise
+from support.index import PackageIndex
 from support.scripted import Script, scripted
+from support.wheels import filename, wheel_bytes
 
 SMALL_CHUNKS = Rule("*", chunk_size=1 << 16)
 """So that a megabyte is an upload of many chunks."""
@@ -80,3 +83,24 @@ def granted(tmp_path: Path) -> Iterator[tuple[real_registry.Running, token_serve
         real_registry.running(tmp_path, auth=real_registry.tokens(server.realm, server.path)) as running,
     ):
         yield running, server
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_registry.Running]:
+    """A real registry whose log can be read."""
+    if why := real_registry.missing():
+        pytest.skip(why)
+    with real_registry.running(tmp_path_factory.mktemp("registry"), logs=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def packages() -> Iterator[PackageIndex]:
+    """An index with the server's own wheel and one that is too large to be read in passing."""
+    heavy = {"tiny_lib.py": b"one\n", "heavy.bin": noise(400_000, 2)}
+    wheels = {
+        filename("gunicorn", "23.0"): wheel_bytes("gunicorn", "23.0"),
+        filename("tiny-lib", "1.0"): wheel_bytes("tiny-lib", "1.0", heavy),
+    }
+    with indexes.serve(PackageIndex(wheels)) as running:
+        yield running

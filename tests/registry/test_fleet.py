@@ -16,34 +16,14 @@ import pytest
 import modelcrate
 from modelcrate.fleet import Order, read_list, worst
 from modelcrate.settings import Settings
-from support import index as indexes
 from support import real_registry
 from support.command import SOURCES, Crate
 from support.index import PackageIndex
 from support.real_registry import Running
 from support.relay import Relay
 from support.small_projects import SCRIPT, write_project
-from support.wheels import filename, wheel_bytes
 
 COUNT = 5
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    if why := real_registry.missing():
-        pytest.skip(why)
-    with real_registry.running(tmp_path_factory.mktemp("registry"), logs=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def packages() -> Iterator[PackageIndex]:
-    wheels = {
-        filename("gunicorn", "23.0"): wheel_bytes("gunicorn", "23.0"),
-        filename("tiny-lib", "1.0"): wheel_bytes("tiny-lib", "1.0", {"tiny_lib.py": b"one\n", "x.bin": bytes(50_000)}),
-    }
-    with indexes.serve(PackageIndex(wheels)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

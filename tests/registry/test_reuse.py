@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 import shutil
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +15,16 @@ from modelcrate.events import silent
 from modelcrate.inputs.registry import find
 from modelcrate.outputs.registry import parse
 from modelcrate.settings import Settings
-from support import index as indexes
 from support import real_registry
 from support.command import Crate
 from support.forged import forge
 from support.index import PackageIndex
 from support.real_registry import Running
 from support.small_projects import SCRIPT, write_project
-from support.wheels import filename, wheel_bytes
 
 MODEL = random.Random(1).randbytes(300_000)
 HEAVY = random.Random(2).randbytes(400_000)
 LINE = "\n# one more line\n"
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    if why := real_registry.missing():
-        pytest.skip(why)
-    with real_registry.running(tmp_path_factory.mktemp("registry"), logs=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def packages() -> Iterator[PackageIndex]:
-    wheels = {
-        filename("gunicorn", "23.0"): wheel_bytes("gunicorn", "23.0"),
-        filename("tiny-lib", "1.0"): wheel_bytes("tiny-lib", "1.0", {"tiny_lib.py": b"one\n", "heavy.bin": HEAVY}),
-    }
-    with indexes.serve(PackageIndex(wheels)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +121,10 @@ def test_one_line_of_the_script_sends_only_its_layer(
     assert receipt["outputs"][0]["bytes_sent"] < 100_000
     uploads = [path for method, path, status in registry.asked(since) if method == "PUT" and status == 201]
     assert len(uploads) == 3, "the entry layer, the config, the manifest"
+    heads = [path for method, path, _ in blob_requests(registry, since) if method == "HEAD"]
+    assert len(heads) == len(set(heads)), "nothing is asked for twice"
+    others = [path for method, path, _ in registry.asked(since) if method == "HEAD" and path not in heads]
+    assert others.count("/v2/") == 1, "one client for looking and sending"
     assert (packages.log, downloads(crate)) == ([], [])
 
 

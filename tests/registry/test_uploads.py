@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.reference import Reference
+from modelcrate.registry.client import Registry
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.quirks import Rule
@@ -472,6 +473,40 @@ def test_a57_and_not_twice(script: Script, client: Client) -> None:
     with pytest.raises(Refusal, match="400"):
         client().publish(at(script), [manifest], blobs)
     assert script.count("PUT", "/manifests/") == 2
+
+
+def seen(script: Script, client: Client, *more: Memory) -> tuple[Registry, list[Literal | Memory], Literal]:
+    """A client that has read the image of a tag, and an image of the same layers and more."""
+    layers = [Memory(noise(1000, n)) for n in range(3)]
+    blobs, before = image(*layers)
+    client().publish(at(script), [before], blobs)
+    registry = client()
+    registry.manifest(at(script))
+    script.seen.clear()
+    now, manifest = image(*layers, *more)
+    return registry, now, manifest
+
+
+def test_what_a_manifest_names_that_was_read_is_not_asked_for(script: Script, client: Client) -> None:
+    registry, blobs, manifest = seen(script, client, Memory(noise(500)))
+    registry.publish(at(script), [manifest], blobs)
+    assert script.count("HEAD", "/blobs/") == script.count("POST", "/blobs/") == 1, "for the new layer"
+    assert script.manifests["team/model", "1"][1] == manifest.data
+
+
+def test_what_it_named_and_the_registry_lost_is_sent_again(script: Script, client: Client) -> None:
+    registry, blobs, manifest = seen(script, client, Memory(noise(500)))
+    script.blobs.clear()
+    script.plan("PUT", "/manifests/", error(400, "MANIFEST_BLOB_UNKNOWN"))
+    registry.publish(at(script), [manifest], blobs)
+    assert {digest for _, digest in script.blobs} == {str(blob.descriptor.digest) for blob in blobs}
+
+
+def test_the_image_that_the_tag_names_is_asked_for_blob_by_blob(script: Script, client: Client) -> None:
+    """No manifest would be sent, so none could be refused, and a loss would stay."""
+    registry, blobs, manifest = seen(script, client)
+    registry.publish(at(script), [manifest], blobs)
+    assert script.count("HEAD", "/blobs/") == len(blobs)
 
 
 def test_a58_too_large_a_manifest_is_refused_before_it_is_sent(script: Script, client: Client) -> None:

@@ -22,7 +22,7 @@ from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.sources import Bytes
 from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
-CODECS = ("none", "gzip", "zstd")
+CODECS = ("none", "stored", "gzip", "zstd")
 
 
 def words(count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,16 @@ from modelcrate import api, pipeline
 from modelcrate.cost import cost, held
 from modelcrate.image import Image
 from modelcrate.pipeline import Prepared
-from modelcrate.plan import Planned, plan
+from modelcrate.plan import Planned, choose, plan
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
+from modelcrate_layers.codec import NONE
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.memo import Memo, settled
+from modelcrate_layers.recipe import Recipe, measure
+from modelcrate_layers.sources import Bytes
+from modelcrate_layers.tree import Tree, file
 from support.small_projects import served
 from support.wheels import make_wheel
 
@@ -88,7 +93,7 @@ def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Setti
 def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Settings) -> None:
     project = served(tmp_path / "p")
     assert pipeline.predict(prepared(project, settings), settings) is None
-    trees = [each.tree for each in prepared(project, settings).plans[0].layers if each.tree is not None]
+    trees = [each.kind.tree() for each in prepared(project, settings).plans[0].layers if each.key is None]
     while not all(map(settled, trees)):  # files that are younger are not remembered
         time.sleep(0.02)
     image = built(project, settings)
@@ -99,11 +104,35 @@ def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, 
     assert pipeline.predict(prepared(project, settings), settings) is None
 
 
+@pytest.mark.parametrize(
+    ("policy", "data", "codec"),
+    [
+        ("auto", b"words " * 5000, "zstd"),
+        ("auto", random.Random(1).randbytes(30_000), "none"),
+        ("auto-gzip", b"words " * 5000, "gzip-2"),
+        ("auto-gzip", random.Random(1).randbytes(30_000), "gzip-0@stored-1"),
+        ("stored", b"words " * 5000, "gzip-0@stored-1"),
+    ],
+)
+def test_the_bytes_decide_the_codec_and_the_reason_is_told(policy: str, data: bytes, codec: str) -> None:
+    tree = Tree.of([file(b"a", Bytes(data))])
+    chosen = choose(policy, tree)
+    assert str(chosen.codec).startswith(codec)
+    assert ("samples of it shrink by " in chosen.why) is policy.startswith("auto")
+    layers = [measure(Recipe(tree, each)) for each in (chosen.codec, NONE)]
+    assert layers[0].diff_id == layers[1].diff_id
+
+
 def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Settings) -> None:
     project = served(tmp_path / "p")
     before = {each.role: cost(each, frozenset()) for each in prepared(project, settings).plans[0].layers}
     assert before["model"].read == 7000
-    assert (before["entry"].fetch, before["entry"].compress, before["entry"].send) == (0, None, None)
+    assert (before["entry"].fetch, before["entry"].send) == (0, None)
+    entry, dependencies = before["entry"], before["dependencies"]
+    assert entry.choice is not None
+    assert (entry.choice.codec.name, entry.choice.why.startswith("samples of it shrink by ")) == ("zstd", True)
+    assert (entry.compress or 0) > 1000
+    assert (dependencies.choice, dependencies.compress) == (None, None), "its wheels may be anywhere yet"
     image = built(project, settings)
     there = held([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))
     assert there == {layer.descriptor.digest for layer in image.layers}

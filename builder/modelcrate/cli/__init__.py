@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from types import ModuleType
 
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
@@ -72,6 +70,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
     for name, summary in VERBS.items():
+        if words[:1] == ["--version"] or (called and called == words[0] != name):
+            continue  # a parser that nobody asks costs half a millisecond, and here are many
         each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == called:
             verb = _module(name)
@@ -107,6 +107,8 @@ def _run(args: argparse.Namespace) -> int:
         raise
     except Exception as fault:
         if args.debug:
+            import traceback
+
             traceback.print_exception(fault)
         return console.fail(_told(fault))
 
@@ -127,6 +129,8 @@ def _check_verb(word: str) -> None:
     """A word that is no verb, with the one that was probably meant."""
     if word.startswith("-") or word in VERBS:
         return
+    from difflib import get_close_matches
+
     near = get_close_matches(word, VERBS, 1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
     print(f"modelcrate: unknown command '{word}'{meant}\nknown are {', '.join(VERBS)}", file=sys.stderr)

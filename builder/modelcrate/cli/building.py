@@ -99,9 +99,13 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
     wanted = [outputs.parse(text) for text in _wanted(args)]
     _check_streams(wanted, args)
-    settings, emit, begun = console.settings, console.emit, datetime.now(UTC)
+    emit, begun = console.emit, datetime.now(UTC)
     with ExitStack() as stack:
-        stack.enter_context(using(settings))
+        stack.enter_context(using(console.settings))
+        if pushed(args):  # what is looked up there and what is sent go over the same connections
+            client = stack.enter_context(console.settings.registry())
+            console = replace(console, settings=replace(console.settings, client=client))
+        settings = console.settings
         fetcher = stack.enter_context(Fetcher(settings.network, emit))
         prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name

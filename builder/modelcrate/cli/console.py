@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate.cli import environment
@@ -13,6 +13,7 @@ from modelcrate.cli.progress import Progress, choose
 from modelcrate.events import Emit
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

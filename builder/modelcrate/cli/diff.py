@@ -1,4 +1,4 @@
-"""Compare two images: config, layers, packages, models, files. Layers that both have are not fetched."""
+"""Compare two images: config, layers, packages, models, files, tensors. Layers that both have are not fetched."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-_LEVELS = ("config", "layers", "packages", "models", "files")
+_LEVELS = ("config", "layers", "packages", "models", "files", "tensors")
 
 
 def _json(each: object) -> object:
@@ -54,6 +54,10 @@ def _text(found: Difference) -> Iterator[str]:
     yield from _section("packages", [(each,) for each in found.packages])
     yield from _section("models", [(each,) for each in found.models])
     yield from _section("files", [(_SIGNS[each.state], each.path, each.how) for each in found.files])
+    said: list[tuple[str, ...]] = [
+        (each.path.rpartition("/")[2], each.name, each.before or "-", "->", each.after or "-") for each in found.tensors
+    ]
+    yield from _section("tensors", said)
 
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}

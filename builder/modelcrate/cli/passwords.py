@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Mapping
 
@@ -18,7 +17,7 @@ def password_of(key: str, environment: Mapping[str, str]) -> str | None:
     if not needs_password(key):
         return None
     given = _given(environment)
-    return given if given is not None or not sys.stdin.isatty() else getpass.getpass(f"password of {key}: ")
+    return given if given is not None or not sys.stdin.isatty() else _asked(f"password of {key}: ")
 
 
 def new_password(environment: Mapping[str, str]) -> str | None:
@@ -26,10 +25,16 @@ def new_password(environment: Mapping[str, str]) -> str | None:
     given = _given(environment)
     if given is not None or not sys.stdin.isatty():
         return given or None
-    first = getpass.getpass("password of the new key (empty: none): ")
-    if first and getpass.getpass("again: ") != first:
+    first = _asked("password of the new key (empty: none): ")
+    if first and _asked("again: ") != first:
         raise UserError("the two passwords differ; no key was made")
     return first or None
+
+
+def _asked(prompt: str) -> str:
+    from getpass import getpass
+
+    return getpass(prompt)
 
 
 def _given(environment: Mapping[str, str]) -> str | None:

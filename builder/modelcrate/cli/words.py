@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 
 from modelcrate.cost import Cost
 from modelcrate.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.pipeline import Prepared
-from modelcrate.plan import Planned
+from modelcrate.plan import Choice, Planned
 from modelcrate.receipt import Receipt
 from modelcrate_layers.content import Digest
 
 Costs = Mapping[Digest, Cost]
 """What each planned layer will take, by its fact."""
+
+_BYTES = ("fetch", "read", "compress", "send")
+_UNDECIDED = "its bytes say, when they are here"
 
 
 def size(count: float) -> str:
@@ -77,7 +79,8 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
         rows = [(layer.role, layer.name, size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
             stored = size(each.known.descriptor.size) if each.known else "?"
-            rows.append((each.role, each.name, stored, f"{'known' if each.known else 'new'}: {each.why}"))
+            told = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.fact].choice)}"
+            rows.append((each.role, each.name, stored, told))
         head = [str(plan.platform)] if len(prepared.plans) > 1 else []
         parts += [*head, table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
@@ -87,9 +90,13 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
     return "\n".join(parts)
 
 
+def _stored(choice: Choice | None) -> str:
+    return f"{choice.codec}: {choice.why}" if choice else f"stored as {_UNDECIDED}"
+
+
 def _to_do(costs: Costs) -> Iterator[str]:
     """Sums of what is known, and where there is more that is not."""
-    for name in ("fetch", "read", "compress", "send"):
+    for name in _BYTES:
         counts = [getattr(each, name) for each in costs.values()]
         unknown = counts.count(None)
         known = size(sum(count for count in counts if count is not None))
@@ -122,7 +129,9 @@ def _planned_json(each: Planned, bytes_of: Cost) -> dict[str, object]:
         "state": "known" if known else "new",
         "known_from": each.whence or None,
         "why": each.why,
-        "bytes": asdict(bytes_of),
+        "bytes": {name: getattr(bytes_of, name) for name in _BYTES},
+        "codec": str(bytes_of.choice.codec) if bytes_of.choice else None,
+        "codec_why": bytes_of.choice.why if bytes_of.choice else _UNDECIDED,
         **({"digest": str(known.descriptor.digest), "size": known.descriptor.size} if known else {}),
     }
 

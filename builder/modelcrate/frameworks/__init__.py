@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from modelcrate.frameworks.files import ModelFiles
 from modelcrate_layers.models.seen import Said
+from modelcrate_layers.value import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.frameworks.files import ModelFiles
 
 Schema = Mapping[str, Any]
 """A JSON schema; empty where nothing is known."""

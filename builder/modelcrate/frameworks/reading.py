@@ -6,12 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.frameworks import Framework, Understood, frameworks
-from modelcrate.frameworks.files import ModelFiles
 from modelcrate.project.values import Model
 from modelcrate.settings import Settings
 from modelcrate_layers.atomic import replace as write
@@ -22,8 +21,12 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.listing import list_path
 from modelcrate_layers.memo import settled
 from modelcrate_layers.models.seen import Said
-from modelcrate_layers.recipe import listing
+from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.frameworks.files import ModelFiles
 
 VERSION = 1
 """Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
@@ -41,8 +44,12 @@ def read_file_model(model: Model, place: Path, settings: Settings) -> Reading:
     """A model of the project's folder."""
     top = place / model.path
     tree = Tree.of(list_path(top, model_folder(model.name, model.version)).entries, {b""})
-    kept = _Kept(settings, [str(top), listing(tree)])
-    return kept.found() or kept.keep(_read(ModelFiles.of(top)), settled(tree))
+    kept = _Kept(settings, [str(top), fingerprint(tree.entries)])
+    if known := kept.found():
+        return known
+    from modelcrate.frameworks.files import ModelFiles
+
+    return kept.keep(_read(ModelFiles.of(top)), settled(tree))
 
 
 def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> Reading:
@@ -119,6 +126,7 @@ class unpacked:  # noqa: N801 - it is a function to those who use it
         self._name, self._layers = name, layers
 
     def __enter__(self) -> ModelFiles:
+        from modelcrate.frameworks.files import ModelFiles
         from modelcrate.run.unpack import unpack
 
         self._folder = tempfile.TemporaryDirectory(prefix="modelcrate-model-")

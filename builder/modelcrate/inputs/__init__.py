@@ -6,7 +6,7 @@ A `Collection` is any place that has manifests and blobs. Everything in it is ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from modelcrate.artifact import Artifact, joined_all, noted, read_shelf
@@ -25,6 +25,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.recipe import Layer
+from modelcrate_layers.value import dataclass
 
 MAX_DEPTH = 4
 """How deep indexes may be nested."""

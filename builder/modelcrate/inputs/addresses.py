@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.inputs import Found, archive, layout, store
+from modelcrate.inputs import Found, layout, store
 from modelcrate.reference import is_registry
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError
@@ -44,11 +44,15 @@ def _layout(rest: str, settings: Settings) -> Found:
 
 
 def _oci_archive(rest: str, settings: Settings) -> Found:
+    from modelcrate.inputs import archive
+
     file, tag = (rest, None) if Path(rest).exists() else layout.split_tag(rest)
     return archive.find_oci(Path(file), tag)
 
 
 def _docker_archive(rest: str, settings: Settings) -> Found:
+    from modelcrate.inputs import archive
+
     file, _, name = (rest, "", "") if Path(rest).exists() else rest.partition(":")
     return archive.find_docker(Path(file), name or None)
 

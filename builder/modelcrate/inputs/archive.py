@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.artifact import ATTACHED, ORIGINAL, Artifact
@@ -25,6 +25,7 @@ from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.sources import FileRange, Stamp, sha256
 from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar_reader import Place, index_tar
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.inputs import Found, Wanted
@@ -12,6 +12,7 @@ from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit

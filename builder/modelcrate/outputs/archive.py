@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate import artifact
@@ -17,6 +16,7 @@ from modelcrate_layers.errors import MachineError
 from modelcrate_layers.sources import Bytes, Source
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
 from modelcrate_layers.tree import Entry, directory, file
+from modelcrate_layers.value import dataclass
 
 STDOUT = "-"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
@@ -18,6 +18,7 @@ from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
 from modelcrate_layers.recipe import Layer, Measuring
 from modelcrate_layers.store import REF_NAME, Adding, Layout
+from modelcrate_layers.value import dataclass
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from modelcrate.artifact import Artifact, joined
@@ -21,6 +21,7 @@ from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
 from modelcrate_layers.recipe import Layer, Measuring
+from modelcrate_layers.value import dataclass
 
 KIND = "registry"
 EXAMPLE = "HOST/REPOSITORY[:TAG]"

@@ -187,7 +187,8 @@ def _base(text: str, info: Info) -> values.Base:
     return values.RegistryBase(text)
 
 
-_CODEC = Text("a codec: auto, gzip, zstd or none", choices=("auto", "gzip", "zstd", "none"))
+_CODECS = ("auto", "auto-gzip", "gzip", "stored", "zstd", "none")
+_CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)
 _URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
 _INSIDE = Text("a path", check=_inside)
 _MODEL_NAME = Text(

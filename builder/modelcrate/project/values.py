@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelcrate_layers.content import Platform
 from modelcrate_layers.serving import DEFAULT
+from modelcrate_layers.value import dataclass
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""
@@ -28,8 +29,8 @@ DEFAULT_USER = "10001:0"
 DEBIAN_PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
 """For what a Debian base can be made."""
 
-Codec = Literal["auto", "gzip", "zstd", "none"]
-"""How layers are stored; auto is zstd for what compresses and none for what doesn't."""
+Codec = Literal["auto", "auto-gzip", "gzip", "stored", "zstd", "none"]
+"""How layers are stored. `auto` is zstd for what compresses and none for what doesn't; `auto-gzip` gzip and stored; `stored` is gzip that packs nothing."""
 
 Role = Literal["base", "dependencies", "models", "entry"]
 

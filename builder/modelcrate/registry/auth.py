@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
@@ -24,6 +24,7 @@ from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport
 from modelcrate.registry.wire import Access, Answer, Request
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.value import dataclass
 
 DENIED = frozenset({400, 403})
 """How token servers say that a scope is too much, the credentials being right."""

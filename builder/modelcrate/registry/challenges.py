@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.registry.wire import Access
+from modelcrate_layers.value import dataclass
 
 MAX_HEADER = 16 << 10
 

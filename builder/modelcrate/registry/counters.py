@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from modelcrate.registry.faults import PASSING, Lost, refusal
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.retry import Clock, Engine
+from modelcrate.registry.seen import Seen
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport, Trust
 from modelcrate.registry.urls import resolve
@@ -37,6 +38,7 @@ class Courier:
     def __init__(self, settings: Settings, clock: Clock, emit: Emit, counters: Counters) -> None:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = Engine(settings.patience, clock, emit)
+        self.seen = Seen()
         self._transport = Transport(settings)
         self._auth = Authenticator(settings, self._transport, clock, emit)
         self._lock = threading.RLock()

@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.value import dataclass
 
 HUB_KEY = "https://index.docker.io/v1/"
 """The key that Docker keeps its Hub under, for historical reasons."""

@@ -7,9 +7,9 @@ error pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from modelcrate_layers.content import Digest
+from modelcrate_layers.value import dataclass
 
 Emit = Callable[[object], None]
 

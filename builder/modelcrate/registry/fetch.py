@@ -9,9 +9,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -21,6 +20,7 @@ from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,8 @@ class Fetcher:
 
     def download_all(self, wanted: Sequence[Download]) -> list[Path]:
         """All of them, several at a time, in the order of the argument; the first fault ends the rest."""
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(WORKERS) as pool:
             waiting = [pool.submit(self.download, each) for each in wanted]
             try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.content import CHUNK, Descriptor, verified
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

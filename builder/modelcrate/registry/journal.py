@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.registry.retry import Clock
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.value import dataclass
 
 LIFETIME = 24 * 3600.0
 """Seconds; registries sweep unfinished uploads after hours to days."""

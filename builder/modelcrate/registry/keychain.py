@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
+from modelcrate_layers.value import dataclass
 
 TIMEOUT = 30.0
 """Seconds; some helpers ask a cloud, none should ask a user for longer."""

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from modelcrate.registry.retry import SystemClock
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

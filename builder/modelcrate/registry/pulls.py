@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from modelcrate.reference import Reference
@@ -17,6 +17,7 @@ from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+from modelcrate_layers.value import dataclass
 
 T = TypeVar("T")
 
@@ -62,7 +63,10 @@ class Puller:
     def _manifest(self, remote: Remote, place: Place, ref: Reference) -> tuple[Descriptor, bytes]:
         request = wire.get_manifest(place, ref.target)
         answer = self.courier.send(request, remote, f"manifest {ref}")
-        return documents.received(answer, ref.digest, request.where()), answer.body
+        descriptor = documents.received(answer, ref.digest, request.where())
+        if remote.registry == ref.registry:  # and not one of its mirrors
+            self.courier.seen.gave(ref.name, descriptor.digest, answer.body)
+        return descriptor, answer.body
 
     def first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
         """The first place that answers well; the last one's fault where none does."""
@@ -98,7 +102,10 @@ class RemoteBlob:
             request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
             doing = f"question for {self.descriptor.digest}"
             answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
-            return answer.status == 200 and wire.length(answer) in (None, self.descriptor.size)
+            there = answer.status == 200 and wire.length(answer) in (None, self.descriptor.size)
+            if there and remote.registry == self.ref.registry:
+                self.puller.courier.seen.said(self.ref.name, self.descriptor.digest)
+            return there
 
         return self.puller.first(self.ref, ask)
 

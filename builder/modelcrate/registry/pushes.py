@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Literal
 
 from modelcrate.reference import Reference, is_registry
@@ -22,6 +21,7 @@ from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.value import dataclass
 
 MAX_MOUNT_SOURCES = 3
 ASKERS = 16
@@ -105,13 +105,18 @@ class Pusher:
         traffic = counters.read()
         return Sent(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
-    def push_all(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str]) -> list[Sent]:
-        """All of them, in the order given; the smallest are sent first, and the first fault ends the rest."""
+    def push_all(
+        self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str], known: Collection[Digest] = ()
+    ) -> list[Sent]:
+        """All of them, in the order given; the smallest are sent first, and the first fault ends the rest.
+
+        What is `known` to be there is not asked for.
+        """
         wanted = list(blobs)
         remote = self._courier.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
-        there = self._ask(ref, wanted)
+        there = self._ask(ref, wanted, known)
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not there[wanted[n].descriptor.digest]]
@@ -124,13 +129,14 @@ class Pusher:
             found = _gathered(pool, futures, stop)
         return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
-    def _ask(self, ref: Reference, blobs: Sequence[Blob]) -> dict[Digest, bool]:
+    def _ask(self, ref: Reference, blobs: Sequence[Blob], known: Collection[Digest]) -> dict[Digest, bool]:
         """Which are there, each digest asked for once, all at the same time."""
-        wanted = {blob.descriptor.digest: blob.descriptor for blob in blobs}
+        wanted = {blob.descriptor.digest: blob.descriptor for blob in blobs if blob.descriptor.digest not in known}
+        there = dict.fromkeys(known, True)
         if not wanted:
-            return {}
+            return there
         with ThreadPoolExecutor(max_workers=min(ASKERS, len(wanted)), thread_name_prefix="ask") as pool:
-            return dict(zip(wanted, pool.map(lambda one: self.has(ref, one), wanted.values()), strict=True))
+            return there | dict(zip(wanted, pool.map(lambda one: self.has(ref, one), wanted.values()), strict=True))
 
     def push_stream(self, ref: Reference, stream: Stream) -> Sent:
         """One pass: sent while it is hashed, named at the end."""

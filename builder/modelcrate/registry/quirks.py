@@ -6,10 +6,12 @@ Names of fields are those of registries.yaml (docs/reference/registries.md), wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
+
+from modelcrate_layers.value import dataclass
 
 MIB = 1 << 20
 GB = 1000**3

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from modelcrate.registry.addresses import origin
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.quirks import Habits
 from modelcrate.registry.transport import Trust
 from modelcrate.registry.wire import Place
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

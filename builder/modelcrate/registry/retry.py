@@ -10,13 +10,13 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
 from modelcrate.registry.events import Emit, Retrying
 from modelcrate.registry.faults import Lost, Refusal, may_pass
+from modelcrate_layers.value import dataclass
 
 T = TypeVar("T")
 

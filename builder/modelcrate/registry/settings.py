@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
 from modelcrate.reference import is_loopback
 from modelcrate.registry.quirks import Habits, Rule, habits
 from modelcrate.registry.retry import Patience
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ Both can be opened again at any offset; a reader goes on without opening anew as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.value import dataclass
 
 
 class Stream(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
@@ -17,6 +17,7 @@ from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport, Trust
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
+from modelcrate_layers.value import dataclass
 
 MAX_HOPS = 5
 

@@ -6,7 +6,7 @@ Distribution's "token authentication" (GET) and its OAuth2 variant (POST), for i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlencode
 
 from modelcrate.registry.challenges import Challenge, parse_scope
@@ -15,6 +15,7 @@ from modelcrate.registry.urls import redacted
 from modelcrate.registry.wire import Access, Answer, Bytes, Request
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
+from modelcrate_layers.value import dataclass
 
 MAX_ANSWER = 64 << 10
 FLOOR = 60.0

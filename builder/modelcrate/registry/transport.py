@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from modelcrate.registry.settings import Settings
 from modelcrate.registry.wire import Answer, Headers, Request
 from modelcrate_layers.content import MAX_JSON
 from modelcrate_layers.errors import MachineError, RegistryError, UserError
+from modelcrate_layers.value import dataclass
 
 PIECE = 256 << 10
 """How much is handed to the socket at once: a whole piece has to leave within the connect timeout."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.counters import Counters
@@ -27,6 +27,7 @@ from modelcrate.registry.stopping import Halted
 from modelcrate.registry.wire import Answer, Place
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+from modelcrate_layers.value import dataclass
 
 ACCEPTED = frozenset({200, 201, 204})
 PART_ACCEPTED = frozenset({200, 201, 202, 204})

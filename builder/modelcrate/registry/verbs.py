@@ -137,7 +137,8 @@ class Client:
             except Refusal as fault:
                 if "MANIFEST_BLOB_UNKNOWN" not in fault.codes or not blobs:
                     raise
-                self.push_blobs(ref, blobs)  # the registry's garbage collector was faster than we
+                self._courier.seen.forget(ref.name)  # the registry's garbage collector was faster than we
+                self.push_blobs(ref, blobs)
                 self._put(target, data, media_type)
         return descriptor
 
@@ -152,10 +153,12 @@ class Client:
         """A whole image: its blobs, its manifests by digest, and the last manifest (the index, if there is
         one) by its tags.
 
-        No tag is touched before everything below it is there.
+        No tag is touched before everything below it is there. What another manifest of the repository names, which was read before,
+        is not asked for: a registry that has lost it refuses ours, and then all is asked for and sent.
         """
         *children, top = manifests
-        sent = self.push_blobs(ref, blobs, mount_from)
+        known = self._courier.seen.of(ref.name, {each.descriptor.digest for each in manifests})
+        sent = self._pusher.push_all(ref, blobs, mount_from, known)
         for child in children:
             self.put_manifest(ref.at(child.descriptor.digest), child.data, child.media_type, blobs=blobs)
         return self.put_manifest(ref, top.data, top.media_type, tags, blobs=blobs), sent

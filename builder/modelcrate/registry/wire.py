@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 from urllib.parse import quote
 
 from modelcrate.registry.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 OCTETS = "application/octet-stream"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate.image import ImageLayer
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

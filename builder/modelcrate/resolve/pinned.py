@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds.conda import in_cache
 from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.wheel import Wheel
 
 

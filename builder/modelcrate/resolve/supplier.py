@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.wheel import Wheel
 
 if TYPE_CHECKING:

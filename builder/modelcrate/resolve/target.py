@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from packaging.markers import Environment

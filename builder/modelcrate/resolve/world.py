@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
 from modelcrate_layers.kinds.wheels import check_conflicts
 from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.wheel import Wheel
 
 DEFAULT_RELEASE = "bookworm"

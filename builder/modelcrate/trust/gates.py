@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcrate.project.values import Gates, Model, Project
@@ -21,6 +20,7 @@ from modelcrate_layers.models.allowed import Judged, Verdict
 from modelcrate_layers.models.facts import WEIGHTS, Facts, facts_of
 from modelcrate_layers.models.unpacked import ENDINGS
 from modelcrate_layers.sources import FileRange
+from modelcrate_layers.value import dataclass
 
 MAX_SHOWN = 8
 

@@ -12,7 +12,7 @@ from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.memo import settled
-from modelcrate_layers.recipe import listing
+from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Entry, Tree
 
 VERSION = 3
@@ -29,14 +29,22 @@ def _keys(project: Project, folder: Path) -> list[str]:
 
 def pass_gates(project: Project, folder: Path, entries: Iterable[Entry], settings: Settings) -> tuple[str, ...]:
     """What is only to be told. What the project refuses is one error with all findings. `entries` are the user's files as listed."""
-    tree = Tree.of(entries, {b""})
+    entries = list(entries)
     gates = project.gates
-    question = [VERSION, gates.unsafe_pickle, gates.secrets, list(gates.allow), _keys(project, folder), listing(tree)]
+    question = [
+        VERSION,
+        gates.unsafe_pickle,
+        gates.secrets,
+        list(gates.allow),
+        _keys(project, folder),
+        fingerprint(entries),
+    ]
     known = settings.home / "gates" / f"{Digest.of(canonical_json(question)).hex}.json"
     with suppress(OSError, CrateError):
         return tuple(map(str, parse_json(known.read_bytes())))
     from modelcrate.trust.gates import gate
 
+    tree = Tree.of(entries, {b""})  # names that no layer can have are found here, before anything is fetched
     warned = gate(project, folder)
     if settled(tree):
         with suppress(OSError):  # a home that can't be written makes the next build slower, no more

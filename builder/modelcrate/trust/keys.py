@@ -13,7 +13,7 @@ import os
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from modelcrate.trust.secretbox import unseal
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from modelcrate_layers.content import MAX_JSON, Digest
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.listing import list_inside
 from modelcrate_layers.sources import FileRange, sha256
+from modelcrate_layers.value import dataclass
 
 OMS = "https://model_signing/signature/v1.0"
 MAX_FILES = 1_000_000

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from modelcrate_layers.value import dataclass
 
 MAX_BYTES = 4 << 20
 """A file above this is data; its name still counts."""

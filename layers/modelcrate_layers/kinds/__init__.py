@@ -6,7 +6,7 @@ Making the tree may list folders and read the directories of archives; it reads 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.sources import sha256
@@ -42,6 +42,15 @@ class LayerKind(Protocol):
 
     def inputs(self) -> tuple[str, ...]:
         """What it is made of, in words that people compare: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Asked when it is made."""
+        ...
+
+
+@runtime_checkable
+class OfFiles(Protocol):
+    """A kind that has no key, for it is made of files: its tree follows from what was listed of them."""
+
+    def listed(self) -> Iterable[Entry]:
+        """All entries that decide the tree, in any order."""
         ...
 
 

@@ -5,13 +5,13 @@ policy: no conda and no solver is needed to make it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest
 from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX
 
 KIND = "conda"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import tar
@@ -10,6 +9,7 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.packages import Deb
 from modelcrate_layers.recipe import key as layer_key
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 POLICY = 1
 """Raised with every change here that changes a byte of the layer; part of its key."""

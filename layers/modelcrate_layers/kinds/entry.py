@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tree import Entry, Tree, file
+from modelcrate_layers.value import dataclass
 
 PREFIX = b"opt/modelcrate"
 """The folder that is ours in an image: the environment and the server."""
@@ -33,9 +34,11 @@ class EntryLayer:
         """None: files are known by their bytes only."""
         return None
 
+    def listed(self) -> tuple[Entry, ...]:
+        return (*self.sources.entries, *(file(path.encode(), Bytes(data), _mode(data)) for path, data in self.server))
+
     def tree(self) -> Tree:
-        server = [file(path.encode(), Bytes(data), _mode(data)) for path, data in self.server]
-        return Tree.of([*self.sources.entries, *server], [ROOT, PREFIX])
+        return Tree.of(self.listed(), [ROOT, PREFIX])
 
     def inputs(self) -> tuple[str, ...]:
         """The user's files, and the server as one thing."""

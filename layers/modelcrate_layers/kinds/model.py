@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.tree import Entry, Kind, Tree, show
+from modelcrate_layers.value import dataclass
 
 ROOT = b"var/azureml-app"
 MODELS = ROOT + b"/azureml-models"
@@ -35,6 +36,9 @@ class ModelLayer:
     def key(self) -> Digest | None:
         """None: files are known by their bytes only."""
         return None
+
+    def listed(self) -> tuple[Entry, ...]:
+        return self.files
 
     def tree(self) -> Tree:
         return Tree.of(self.files, [ROOT])
@@ -65,15 +69,17 @@ def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     entries = sorted(entries, key=lambda entry: entry.path)
     held: list[Entry] = []
     size = 0
+    large = []
     for entry in entries:
-        if entry.size >= ALONE:
+        length = entry.size
+        if length >= ALONE:
+            large.append(entry)
             continue
-        if entry.kind is Kind.FILE and size and size + entry.size > TOGETHER:
+        if size and size + length > TOGETHER and entry.kind is Kind.FILE:
             yield held
             held, size = [], 0
         held.append(entry)
-        size += entry.size
-    large = [entry for entry in entries if entry.size >= ALONE]
+        size += length
     if held and not (large and all(entry.kind is Kind.DIRECTORY and _above(entry, large) for entry in held)):
         yield held
     for entry in large:

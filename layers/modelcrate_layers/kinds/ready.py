@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.tree import Tree
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ policy, so that the same wheel is the same blob in every project and every regis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from modelcrate_layers import recipe, sources, tar, wheel
 from modelcrate_layers.content import Digest
@@ -14,6 +15,7 @@ from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.sources import ZipMember
 from modelcrate_layers.tree import Entry, Kind, Tree, show
+from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX, Venv
 from modelcrate_layers.wheel import Wheel
 
@@ -24,11 +26,16 @@ POLICY = 1
 
 @dataclass(frozen=True, slots=True)
 class WheelsLayer:
-    """One or more wheels, installed under a prefix."""
+    """One or more wheels, installed under a prefix; or one `part` of their files, where they are too large for one layer.
+
+    Parts are counted from 0. How many there are is known by the wheels' sizes, and which files each has by the wheels' contents.
+    """
 
     wheels: tuple[Wheel, ...]
     python: str
     prefix: str = PREFIX
+    part: int = 0
+    parts: int = 1
 
     @property
     def role(self) -> str:
@@ -38,16 +45,19 @@ class WheelsLayer:
     def name(self) -> str:
         """The heaviest wheel, and how many others there are."""
         first = min(self.wheels, key=lambda each: (-each.size, each.name))
-        return f"{first} + {len(self.wheels) - 1} wheels" if len(self.wheels) > 1 else str(first)
+        all_of_it = f"{first} + {len(self.wheels) - 1} wheels" if len(self.wheels) > 1 else str(first)
+        return f"{all_of_it} part {self.part + 1} of {self.parts}" if self.parts > 1 else all_of_it
 
     def key(self) -> Digest:
         """Known before any wheel is fetched."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "policy": POLICY,
             "prefix": self.prefix,
             "python": self.python,
             "wheels": sorted(each.sha256 for each in self.wheels),
         }
+        if self.parts > 1:
+            inputs["part"] = [self.part, self.parts]
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
@@ -62,7 +72,8 @@ class WheelsLayer:
         """The installed files. The wheels must have been fetched; only their directories are read."""
         venv = Venv(self.python, self.prefix)
         owned = _owned(_installed(self.wheels, venv))
-        return Tree.of((entry for _, entry in owned.values()), roots=(venv.root,))
+        entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))
+        return Tree.of(_part(entries, self.part, self.parts), roots=(venv.root,))
 
 
 def check_conflicts(wheels: Iterable[Wheel], python: str, prefix: str = PREFIX) -> None:
@@ -81,6 +92,16 @@ def check_conflicts(wheels: Iterable[Wheel], python: str, prefix: str = PREFIX) 
             if parent in owned:
                 raise _conflict(parent, owned[parent][0], owner, "a file of the one is a folder of the other")
             parent = parent.rpartition(b"/")[0]
+
+
+def _part(entries: Sequence[Entry], part: int, parts: int) -> Iterator[Entry]:
+    """The files whose middle lies in this part of all their bytes, as the wheel has packed them. Files are not cut."""
+    weights = [each.source.packed if isinstance(each.source, ZipMember) else each.size for each in entries]
+    total, before = max(1, sum(weights)), 0
+    for entry, weight in zip(entries, weights, strict=True):
+        if min(parts - 1, (2 * before + weight) * parts // (2 * total)) == part:
+            yield entry
+        before += weight
 
 
 def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry]]:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Named, Said
 from modelcrate_layers.models.unpacked import Found
+from modelcrate_layers.value import dataclass
 
 
 class Verdict(Enum):

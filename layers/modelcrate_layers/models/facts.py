@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -12,6 +12,7 @@ from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
 from modelcrate_layers.models.seen import JOBLIB, Said
 from modelcrate_layers.models.unpacked import pickles_in
+from modelcrate_layers.value import dataclass
 
 WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
 """Names that promise one of the formats whose headers are checked."""

@@ -6,11 +6,11 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.tape import Tape
+from modelcrate_layers.value import dataclass
 
 MAX_TENSORS = 1_000_000
 MAX_PAIRS = 100_000
@@ -44,6 +44,11 @@ _TYPES = {
 }
 
 
+def type_name(kind: int) -> str:
+    """What a number of a type means."""
+    return _TYPES.get(kind, f"type {kind}")
+
+
 @dataclass(frozen=True, slots=True)
 class Gguf:
     version: int
@@ -57,7 +62,7 @@ class Gguf:
 
     def facts(self) -> dict[str, Any]:
         plain = {key: value for key, value in self.metadata.items() if key.startswith("general.")}
-        types = Counter(_TYPES.get(kind, f"type {kind}") for _, _, kind in self.tensors)
+        types = Counter(type_name(kind) for _, _, kind in self.tensors)
         return {
             "version": self.version,
             "tensors": len(self.tensors),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models.tape import Tape
+from modelcrate_layers.value import dataclass
 
 MAX_FIELDS = 5_000_000
 MAX_TEXT = 4096

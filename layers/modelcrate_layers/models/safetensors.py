@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeGuard
 
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 MAX_HEADER = 100_000_000
 """Bytes of a header, as the format's own library has it."""

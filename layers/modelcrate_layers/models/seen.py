@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from modelcrate_layers.value import dataclass
 
 COMPUTED = "?"
 """In the place of a name that is not a literal text: the file hides what it calls."""

@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -28,6 +28,7 @@ from modelcrate_layers.models.seen import Named, Seen
 from modelcrate_layers.models.tape import Tape
 from modelcrate_layers.models.windows import Inflated, Window
 from modelcrate_layers.tar_reader import index_tar
+from modelcrate_layers.value import dataclass
 
 MAX_DEPTH = 6
 """How deep files may be wrapped in each other."""

@@ -7,12 +7,12 @@ adding one takes no other change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate_layers.serving.modelcrate_server.platforms import Platform

@@ -43,13 +43,13 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("name", ["none", "stored", "gzip", "zstd"])
 @pytest.mark.parametrize("data", [b"", b"x", DATA], ids=["none", "one", "many"])
 def test_what_was_stored_reads_back(name: str, data: bytes) -> None:
     assert decoded(stored(name, data)) == data
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("name", ["stored", "gzip", "zstd"])
 def test_stored_bytes_do_not_depend_on_the_chunking(name: str) -> None:
     first = stored(name, DATA, len(DATA))
     assert all(stored(name, DATA, step) == first for step in (997, 1 << 16, CHUNK, CHUNK + 1))
@@ -57,11 +57,28 @@ def test_stored_bytes_do_not_depend_on_the_chunking(name: str) -> None:
 
 def test_other_readers_read_what_was_stored() -> None:
     assert gzip.decompress(stored("gzip", DATA)) == DATA
+    assert gzip.decompress(stored("stored", DATA)) == DATA
     assert zstandard.ZstdDecompressor().decompress(stored("zstd", DATA)) == DATA
 
 
 def test_a_gzip_frame_has_no_time_no_name_and_an_unknown_system() -> None:
     assert stored("gzip", b"x")[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+
+
+def test_stored_blocks_are_the_bytes_themselves_between_their_lengths() -> None:
+    """RFC 1951, 3.2.4, by hand: no library has a say in them."""
+    data = TEXT[: 1 << 15] + b"rest"
+    packed = stored("stored", data)
+    blocks = b"\0\0\x80\xff\x7f" + data[: 1 << 15] + b"\0\4\0\xfb\xff" + b"rest" + b"\1\0\0\xff\xff"
+    assert packed[10:-8] == blocks
+    assert packed[-8:] == zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+
+
+def test_a_codec_tells_its_name_level_and_version() -> None:
+    assert str(codec.named("stored")) == "gzip-0@stored-1"
+    assert codec.named("stored").media_type == codec.gzip().media_type
+    assert [str(each).partition("-")[0] for each in codec.of_policy("auto-gzip")] == ["gzip", "gzip"]
+    assert codec.of_policy("gzip") == (codec.gzip(),)
 
 
 def test_a_zstd_frame_tells_the_length_where_it_is_known_and_has_a_checksum() -> None:
@@ -104,7 +121,7 @@ def test_a_codec_has_a_name_a_version_and_a_media_type(name: str, media_type: st
 def test_an_unknown_codec_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UserError, match="unknown codec 'xz'") as refused:
         codec.named("xz")
-    assert "none, gzip and zstd" in refused.value.hint
+    assert "none, stored, gzip and zstd" in refused.value.hint
 
 
 @pytest.mark.parametrize("name", COMPRESS)

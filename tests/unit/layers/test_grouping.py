@@ -59,3 +59,10 @@ def test_one_more_small_wheel_changes_one_layer(given_sizes: list[int], size: in
     after = {layer.key() for layer in group([*wheels, pin("new", size)], "3.11")}
     assert len(after - before) == 1
     assert len(before - after) <= 1
+
+
+def test_two_gibibytes_of_wheels_are_cut_beyond_the_budget_and_less_is_not() -> None:
+    layers = group([pin("torch", 5 << 30), pin("numpy", HEAVY), pin("a", 2 << 30)], "3.11", budget=3)
+    assert [(each.wheels[0].name, each.part, each.parts) for each in layers] == [
+        ("a", 0, 1), ("numpy", 0, 1), ("torch", 0, 3), ("torch", 1, 3), ("torch", 2, 3)
+    ]  # fmt: skip

@@ -42,18 +42,17 @@ def test_a_damaged_fact_is_no_fact(tmp_path: Path, damage: str) -> None:
     memo.put(KEY, LAYER)
     path = only_file(tmp_path)
     data = path.read_bytes()
-    record = json.loads(data)
-    nonsense = canonical_json({"layer": 7, "sum": str(Digest.of(b"7"))})
-    changed = canonical_json({**record, "layer": {**record["layer"], "tar_size": 1}})
+    checksum, fact = data.split(b"\n")
+    changed = canonical_json({**json.loads(fact), "tar_size": 1})
     path.write_bytes(
         {
             "empty": b"",
             "cut": data[:-9],
             "garbage": b"\xff\0",
-            "changed": changed,
+            "changed": checksum + b"\n" + changed,
             "list": b"[]",
             "no layer": b"{}",
-            "right sum, no layer": nonsense,
+            "right sum, no layer": str(Digest.of(b"7")).encode() + b"\n7",
         }[damage]
     )
     assert memo.get(KEY) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from modelcrate.resolve.debian.releases import ARCHIVE, SECURITY
 from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.value import dataclass
 
 MAX_DEB = 4 << 30
 """Bytes of one package."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 ARCHIVE, SECURITY = "debian", "debian-security"
 """Debian's two archives, by the folders in which mirrors keep them."""

@@ -11,9 +11,12 @@ import pytest
 
 from modelcrate_layers import codec, recipe
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds.wheels import WheelsLayer, check_conflicts
 from modelcrate_layers.recipe import Recipe
+from modelcrate_layers.tree import Kind
 from modelcrate_layers.wheel import Wheel
+from support.images import noise
 from support.installed import contents
 from support.wheels import make_wheel, rich
 
@@ -41,6 +44,35 @@ def test_golden_digests_of_a_wheel_layer(tmp_path: Path) -> None:
         str(WheelsLayer((pinned,), "3.11").key())
         == "sha256:b1c6220bd7bb50d55f6e89bd905f4eb4aba3dd33c37ce8b629d7a4f7a635fe0e"
     )
+
+
+def test_a_wheel_that_is_too_large_is_cut_between_its_files(tmp_path: Path) -> None:
+    files = {f"big/{name}.bin": noise(40_000, ord(name)) for name in "abcdefgh"}
+    wheel = make_wheel(tmp_path, "big", "1.0", files)
+    whole = WheelsLayer((wheel,), "3.11")
+    parts = group([wheel], "3.11", largest=150_000)
+    assert [each.name for each in parts] == [f"big 1.0 part {n} of 3" for n in (1, 2, 3)]
+    held = [[entry for entry in each.tree().entries if entry.kind is Kind.FILE] for each in parts]
+    together = sorted(entry for entries in held for entry in entries)
+    assert together == [entry for entry in whole.tree().entries if entry.kind is Kind.FILE], "each file once"
+    assert all(sum(entry.size for entry in entries) < 150_000 for entries in held)
+    assert len({each.key() for each in (whole, *parts)}) == 4
+    again = group([make_wheel(tmp_path / "elsewhere", "big", "1.0", files)], "3.11", largest=150_000)
+    assert [diff_id(each) for each in again] == [diff_id(each) for each in parts]
+
+
+def test_golden_key_of_a_part() -> None:
+    pinned = Wheel("rich-wheel", "2.0", "rich_wheel-2.0-py3-none-any.whl", "1" * 64, 9, "/nowhere")
+    assert (
+        str(WheelsLayer((pinned,), "3.11", part=1, parts=2).key())
+        == "sha256:43daa629aab04a167973a7ab2992fe33eaa8200710d51d097a181f391353e627"
+    )
+
+
+def test_one_file_that_is_larger_than_a_layer_may_be_stays_whole(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "huge", "1.0", {"huge/all.bin": noise(200_000)})
+    trees = [each.tree() for each in group([wheel], "3.11", largest=100_000)]
+    assert [sum(entry.path.endswith(b"all.bin") for entry in tree.entries) for tree in trees].count(1) == 1
 
 
 def test_umask_zone_locale_and_hash_seed_do_not_show(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""What a model file in a layer says of itself, told while its bytes pass once: tensors with their types, shapes and digests.
+
+safetensors files are told tensor by tensor, with a digest of each one's bytes; GGUF files tensor by tensor, by their header; ONNX files and
+pickles by what their readers find (`modelcrate_layers.models`). Nothing is loaded. What can't be read says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, BinaryIO, cast
+
+from modelcrate_layers.content import canonical_json
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.models import gguf, onnx, safetensors
+from modelcrate_layers.models.facts import facts_of
+from modelcrate_layers.models.unpacked import ENDINGS
+
+MAX_HELD = 32 << 20
+"""Bytes of a pickle, or of a safetensors header, that are held to be read; a larger one is told by its digest alone."""
+
+Facts = Mapping[str, str]
+"""What is said, by name: `tensor layer.0.weight` is `F32 [3, 4] sha256 ab12...`."""
+
+
+def facts(name: str, size: int, chunks: Iterable[bytes]) -> Facts:
+    """Takes what it needs of the chunks, from the first one on; whoever wants them all has to go on."""
+    ending = PurePath(name).suffix.lower()
+    try:
+        if ending == ".safetensors":
+            return _safetensors(_Passing(chunks), size)
+        if ending == ".gguf":
+            return _gguf(gguf.read(cast(BinaryIO, _Passing(chunks)), size))
+        if ending == ".onnx":
+            return _told(onnx.read(cast(BinaryIO, _Passing(chunks)), size).facts())
+        if ending in ENDINGS and size <= MAX_HELD:
+            return _told(facts_of(io.BytesIO(b"".join(chunks)), name, size).facts)
+    except (CrateError, OverflowError):
+        return {}
+    return {}
+
+
+class _Passing:
+    """Bytes that pass, as a file that is read from front to back. Not a value: it is a position."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._held, self._at = iter(chunks), memoryview(b""), 0
+
+    def seek(self, position: int) -> int:
+        if position != self._at:
+            raise io.UnsupportedOperation("what has passed is gone")
+        return position
+
+    def read(self, size: int) -> bytes:
+        return b"".join(self.pieces(size))
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """The next `size` bytes, or fewer at the end."""
+        while size:
+            if not self._held:
+                self._held = memoryview(next(self._chunks, b""))
+                if not self._held:
+                    return
+            piece, self._held = self._held[:size], self._held[size:]
+            size, self._at = size - len(piece), self._at + len(piece)
+            yield piece
+
+
+def _safetensors(passing: _Passing, size: int) -> Facts:
+    head = passing.read(8)
+    length = int.from_bytes(head, "little")
+    if length > MAX_HELD:
+        return {}
+    found = safetensors.read(io.BytesIO(head + passing.read(length)), size)
+    said = {f"metadata {key}": value for key, value in found.metadata.items()}
+    for tensor in found.tensors:  # in the order of their bytes, without holes: `read` has seen to it
+        hashed = hashlib.sha256()
+        for piece in passing.pieces(tensor.end - tensor.start):
+            hashed.update(piece)
+        said[f"tensor {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} sha256 {hashed.hexdigest()[:12]}..."
+    return said
+
+
+def _gguf(found: gguf.Gguf) -> Facts:
+    said = {f"metadata {key}": str(value) for key, value in found.metadata.items()}
+    return said | {f"tensor {name}": f"{gguf.type_name(kind)} {list(shape)}" for name, shape, kind in found.tensors}
+
+
+def _told(found: Mapping[str, Any]) -> Facts:
+    return {name: value if isinstance(value, str) else canonical_json(value).decode() for name, value in found.items()}

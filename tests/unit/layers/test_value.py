@@ -1,0 +1,162 @@
+"""A value is a frozen dataclass with slots, like the standard library's, and costs less to declare."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import dataclasses
+import pickle
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any
+
+import pytest
+
+from modelcrate_layers.value import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """Every sort of field."""
+
+    name: str
+    size: int = 3
+    seen: list[int] = field(default_factory=list)
+    told: str = field(default="", compare=False, repr=False)
+    more: dict[str, int] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Looks at itself when it is made."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError("less than nothing")
+
+    def __repr__(self) -> str:
+        return "checked"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ordered:
+    """Has an order."""
+
+    major: int
+    minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Has no field."""
+
+
+def standard(cls: type) -> Any:
+    """The same class, by the standard library."""
+    names = {each.name: (each.name, each.type, each) for each in dataclasses.fields(cls)}
+    return dataclasses.make_dataclass(
+        cls.__name__, list(names.values()), frozen=True, slots=True, order=issubclass(cls, Ordered)
+    )
+
+
+MAKES: list[Callable[[Any], Any]] = [
+    lambda cls: cls("a"),
+    lambda cls: cls("a", 4, [1], told="x", more={"b": 1}),
+    lambda cls: cls(name="a", size=4),
+]
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_it_has_the_fields_and_the_text_of_the_standard_one(make: Callable[[Any], Any]) -> None:
+    ours, theirs = make(Quick), make(standard(Quick))
+    assert dataclasses.asdict(ours) == dataclasses.asdict(theirs)
+    assert repr(ours) == repr(theirs)
+    assert Quick.__match_args__ == type(theirs).__match_args__
+
+
+@pytest.mark.parametrize("words", [(), ("a", 1, [], "", {}, 6)])
+def test_wrong_arguments_are_refused_in_the_same_words(words: tuple[Any, ...]) -> None:
+    said = []
+    for cls in (Quick, standard(Quick)):
+        with pytest.raises(TypeError) as fault:
+            cls(*words)
+        said.append(str(fault.value).replace("Quick.", ""))
+    assert said[0] == said[1]
+
+
+def test_equality_looks_at_what_is_compared_and_at_the_class() -> None:
+    assert Quick("a", told="x") == Quick("a", told="y")
+    assert Quick("a") != Quick("b")
+    assert Quick("a") != standard(Quick)("a")
+    assert Empty() == Empty()
+    assert Checked(1) != 1
+
+
+def test_equal_values_have_one_hash() -> None:
+    assert len({Ordered(1, 2), Ordered(1, 2), Ordered(2)}) == 2
+    assert len({Checked(1), Checked(1), Empty(), Empty()}) == 2
+    with pytest.raises(TypeError, match="unhashable"):
+        {Quick("a")}
+
+
+def test_no_two_have_the_same_default_list() -> None:
+    one, other = Quick("a"), Quick("a")
+    one.seen.append(1)
+    assert other.seen == []
+
+
+def test_it_can_not_be_changed_and_has_no_room_for_more() -> None:
+    for name in ("name", "other"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(Quick("a"), name, "b")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del Quick("a").name
+    assert not hasattr(Quick("a"), "__dict__")
+
+
+def test_it_is_replaced_copied_and_pickled() -> None:
+    value = Quick("a", 7, [1], "told", {"b": 2})
+    assert dataclasses.replace(value, size=8) == Quick("a", 8, [1], "told", {"b": 2})
+    for other in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+        assert dataclasses.asdict(other) == dataclasses.asdict(value)
+    assert copy.deepcopy(value).seen is not value.seen
+
+
+def test_it_looks_at_itself_and_keeps_its_own_words() -> None:
+    with pytest.raises(ValueError, match="less than nothing"):
+        Checked(-1)
+    with pytest.raises(ValueError, match="less than nothing"):
+        dataclasses.replace(Checked(1), size=-1)
+    assert repr(Checked(1)) == "checked"
+
+
+def test_it_has_an_order_where_one_is_asked_for() -> None:
+    assert sorted([Ordered(2), Ordered(1, 5), Ordered(1)]) == [Ordered(1), Ordered(1, 5), Ordered(2)]
+    assert Ordered(1) <= Ordered(1) >= Ordered(1)
+    with pytest.raises(TypeError):
+        max(Quick("a"), Quick("b"))  # type: ignore[type-var]
+    with pytest.raises(TypeError):
+        max(Ordered(1), (1, 0))  # type: ignore[type-var]
+
+
+def test_nothing_is_compiled_before_there_is_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    execute = exec
+
+    def counting(source: str, *spaces: Any) -> None:
+        compiled.append(source)
+        execute(source, *spaces)
+
+    monkeypatch.setattr(builtins, "exec", counting)
+
+    @dataclass(frozen=True, slots=True)
+    class New:
+        """Just made."""
+
+        size: int
+
+    assert compiled == []
+    assert [New(3).size, New(4).size] == [3, 4]
+    assert len(compiled) == 1
