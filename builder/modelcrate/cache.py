@@ -28,7 +28,7 @@ from pathlib import Path
 from modelcrate.inputs import Found
 from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.settings import Settings
-from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object
+from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.store import REF_NAME, Layout
 
@@ -116,7 +116,7 @@ def _store(settings: Settings) -> Iterator[Item]:
     """The blobs by who needs them: an image with a name, a fact, or nobody."""
     root = settings.home / "store"
     if not (root / "oci-layout").exists():
-        yield from (_item("memo", [path]) for path, _ in _facts(settings))
+        yield from (_item("memo", [path]) for path, _ in settings.memo.facts())
         return
     store = Layout.open(root)
     held = [(each, _held(store, each)) for each in store.manifests()]
@@ -129,7 +129,8 @@ def _store(settings: Settings) -> Iterator[Item]:
     shared = [store.path(digest) for digest, count in holders.items() if count > 1]
     yield from (_item("images", [path]) for path in shared if path.exists())
     by_blob: dict[Digest, list[Path]] = {}
-    for path, digest in _facts(settings):
+    for path, layer in settings.memo.facts():
+        digest = layer.descriptor.digest if layer is not None else None
         if digest is None or digest in needed or not store.path(digest).exists():
             yield _item("memo", [path])
         else:
@@ -152,15 +153,6 @@ def _held(store: Layout, descriptor: Descriptor) -> set[Digest]:
             held |= {child.digest for child in fresh}
             waiting += [child for child in fresh if child.media_type in (*MediaType.INDEXES, *MediaType.MANIFESTS)]
     return held
-
-
-def _facts(settings: Settings) -> Iterator[tuple[Path, Digest | None]]:
-    """The memo's files, with the digest of the layer that each is about; None for one that can't be read."""
-    for path in _files(settings.home / "memo"):
-        digest = None
-        with suppress(CrateError, OSError, KeyError, TypeError):
-            digest = Digest.parse(parse_object(path.read_bytes())["layer"]["descriptor"]["digest"])
-        yield path, digest
 
 
 def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Item:

@@ -1,6 +1,6 @@
 """What goes into the image of a project, and what its container does: layers in their order, and settings. Lists files, reads none.
 
-The order is by how often things change, seldom below and often on top: base, dependencies, models, entry.
+The order is by how often things change, seldom below and often on top: base, dependencies, server, models, entry.
 """
 
 from __future__ import annotations
@@ -21,13 +21,21 @@ from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.serving import DEFAULT, Promise, promise
 from modelcrate_layers.tree import Entry, Kind, show
 from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX
 
-_ROLES: Mapping[str, Role] = {"base": "base", "dependencies": "dependencies", "model": "models", "entry": "entry"}
+_ROLES: Mapping[str, Role] = {
+    "base": "base",
+    "dependencies": "dependencies",
+    "server": "entry",
+    "model": "models",
+    "entry": "entry",
+}
+"""Roles of layers, and those of the project file's setting `codec`."""
 
 ANYBODY = {"HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the one folder of the container that everybody may write
 """For a user that the image does not know, on a root file system that nobody may write."""
@@ -57,12 +65,10 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
     """Models and entry as they are on the disk now; registered models as they are."""
     found = [_model(model, place, registered) for model in project.models]
     layers, pins = tuple(each[0] for each in found), tuple(each[1] for each in found)
-    served = serving(project)
     entry = project.entry
-    if entry is None or served is None:
+    if entry is None:
         return Files(layers, pins, None)
-    sources = _sources(project, entry, place)
-    return Files(layers, pins, EntryLayer(_script_name(project, entry), sources, served.files))
+    return Files(layers, pins, EntryLayer(_script_name(project, entry), _sources(project, entry, place)))
 
 
 def serving(project: Project) -> Promise | None:
@@ -88,6 +94,8 @@ def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind
             out.append(RuntimeLayer(python, resolved.below.interpreter))
         out += group_conda(resolved.conda, python)
         out += group(resolved.wheels, python)
+    if (served := serving(project)) is not None and served.files:
+        out.append(ServerLayer(served.files))
     out += [layer for layers in files.models for layer in layers]
     if files.entry is not None:
         out.append(files.entry)

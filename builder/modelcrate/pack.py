@@ -24,7 +24,7 @@ from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
 from modelcrate_layers.value import dataclass
 
-KEPT = frozenset({"base", "dependencies", "entry"})
+KEPT = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
 
 Supply = Callable[[LayerKind], None]

@@ -33,11 +33,13 @@ class Memo:
 
     def get(self, key: Digest) -> Layer | None:
         """The layer that a recipe with this key gave, or None."""
-        with suppress(OSError, CrateError):
-            checksum, _, fact = self._path(key).read_bytes().partition(b"\n")
-            if checksum == str(Digest.of(fact)).encode():
-                return Layer.parse(parse_object(fact))
-        return None
+        return _read(self._path(key))
+
+    def facts(self) -> Iterator[tuple[Path, Layer | None]]:
+        """Every file in the folder, with the layer that it remembers; None for one that can't be believed."""
+        for path in sorted(self.root.rglob("*")):
+            if path.is_file():
+                yield path, _read(path)
 
     def put(self, key: Digest, layer: Layer) -> None:
         """Remember a layer."""
@@ -62,6 +64,14 @@ class Memo:
 
     def _path(self, key: Digest) -> Path:
         return self.root / key.hex[:2] / f"{key.hex}.json"
+
+
+def _read(path: Path) -> Layer | None:
+    with suppress(OSError, CrateError):
+        checksum, _, fact = path.read_bytes().partition(b"\n")
+        if checksum == str(Digest.of(fact)).encode():
+            return Layer.parse(parse_object(fact))
+    return None
 
 
 def settled(tree: Tree, now_ns: int | None = None) -> bool:

@@ -16,8 +16,7 @@ import pytest
 from modelcrate.cli import main
 from modelcrate.conformance import Target, check
 from modelcrate_layers.errors import RegistryError, UserError
-from modelcrate_layers.kinds.entry import EntryLayer
-from modelcrate_layers.listing import Listing
+from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.serving import Contract, Route, contract, contracts, promise
 from modelcrate_layers.serving.modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
@@ -62,7 +61,7 @@ def test_its_files_make_a_valid_layer_and_compile(found: Contract) -> None:
     files = promise([found.name]).files
     names = [name for name, _ in files]
     assert names == sorted(set(names))
-    assert EntryLayer("x", Listing(()), files).tree().entries
+    assert ServerLayer(files).tree().entries
     for name, data in files:
         assert name.endswith(".py") or data.startswith(b"#!")
         ast.parse(data, name, feature_version=(3, 9))

@@ -20,6 +20,7 @@ from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ModelLayer, folder
 from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.listing import list_inside, list_path
 from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
@@ -49,7 +50,7 @@ def conda(place: Path) -> LayerKind:
 
 
 def entry(place: Path) -> LayerKind:
-    return EntryLayer("src/score.py", list_inside(files(place), b"var/azureml-app/src"), promise().files)
+    return EntryLayer("src/score.py", list_inside(files(place), b"var/azureml-app/src"))
 
 
 def model(place: Path) -> LayerKind:
@@ -58,6 +59,10 @@ def model(place: Path) -> LayerKind:
 
 def runtime(place: Path) -> LayerKind:
     return RuntimeLayer("3.11")
+
+
+def server(place: Path) -> LayerKind:
+    return ServerLayer(promise().files)
 
 
 def wheels(place: Path) -> LayerKind:
@@ -70,6 +75,7 @@ EXAMPLES: dict[str, Callable[[Path], LayerKind]] = {
     "entry": entry,
     "model": model,
     "runtime": runtime,
+    "server": server,
     "wheels": wheels,
 }
 
@@ -89,7 +95,7 @@ def test_every_kind_is_held_to_this() -> None:
 
 def test_it_says_what_it_is(make: Callable[[Path], LayerKind], tmp_path: Path) -> None:
     kind = make(tmp_path)
-    assert kind.role in {"base", "dependencies", "model", "entry"}
+    assert kind.role in {"base", "dependencies", "server", "model", "entry"}
     assert kind.name
     assert kind.name.isprintable()
 

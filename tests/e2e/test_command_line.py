@@ -28,7 +28,7 @@ def test_without_arguments_it_says_what_it_can_do(inside: Inside) -> None:
     assert all(verb in failed.err for verb in VERBS)
 
 
-INNER = {"model": "list"}
+INNER = {"model": "list", "contract": "check"}
 """One of the verbs of a verb that has verbs of its own."""
 
 
@@ -67,7 +67,13 @@ def test_json_is_alone_on_standard_output(inside: Inside, tmp_path: Path) -> Non
     (project / "modelcrate.yaml").write_text(served(tmp_path / "other").joinpath("modelcrate.yaml").read_text())
     receipt = inside("build", project, "--json").succeeded().json
     assert {"digest", "id", "platform", "layers", "outputs", "timings"} <= set(receipt)
-    assert [layer["role"] for layer in receipt["layers"]] == ["dependencies", "dependencies", "model", "entry"]
+    assert [layer["role"] for layer in receipt["layers"]] == [
+        "dependencies",
+        "dependencies",
+        "server",
+        "model",
+        "entry",
+    ]
     for layer in receipt["layers"]:
         assert {"role", "name", "digest", "diff_id", "size", "codec", "origin"} <= set(layer)
         assert layer["origin"] in ("built", "known", "reused")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelcrate_layers.memo import settled
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tree import Tree, file
 from support.command import Crate
-from support.small_projects import served
+from support.small_projects import served, wait_until_trusted
 from support.validator import assert_valid_layout
 
 HEAVY = {
@@ -67,9 +63,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crate, Path]:
     project = served(tmp_path_factory.mktemp("warm") / "project")
     crate = Crate.at(tmp_path_factory.mktemp("home"))
     crate("lock", project).succeeded()
-    young = [Tree((file(b"x", FileRange.whole(str(path))),)) for path in project.rglob("*") if path.is_file()]
-    while not all(map(settled, young)):
-        time.sleep(0.02)
+    wait_until_trusted(project)
     layout = project.parent / "layout"
     crate("build", project, "-o", f"oci:{layout}:x").succeeded()
     assert_valid_layout(layout)

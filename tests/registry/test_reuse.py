@@ -117,7 +117,7 @@ def test_one_line_of_the_script_sends_only_its_layer(
     since, crate = len(registry.asked()), machine(tmp_path, "second")
     add_line(project)
     receipt = build(crate, project, first, "--no-sbom")
-    assert origins(receipt) == {"dependencies": "reused", "model": "reused", "entry": "built"}
+    assert origins(receipt) == {"dependencies": "reused", "server": "reused", "model": "reused", "entry": "built"}
     assert receipt["outputs"][0]["bytes_sent"] < 100_000
     uploads = [path for method, path, status in registry.asked(since) if method == "PUT" and status == 201]
     assert len(uploads) == 3, "the entry layer, the config, the manifest"

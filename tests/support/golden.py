@@ -17,6 +17,7 @@ from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ALONE, folder, model_layers
 from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.listing import Listing
 from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.sources import Bytes
@@ -92,7 +93,7 @@ def line(entry: Entry) -> str:
 
 
 def made() -> Image:
-    """An image over nothing: two models, an environment, an entry script. The server in it is a stand-in, for it may change."""
+    """An image over nothing: two models, an environment, a server, an entry script. The server in it is a stand-in, for it may change."""
     one = [file(folder("one", 1) + b"/model.pkl", Bytes(words(100)))]
     two = [
         directory(folder("two", 7) + b"/weights"),
@@ -104,9 +105,10 @@ def made() -> Image:
     )
     kinds: list[LayerKind] = [
         RuntimeLayer("3.11"),
+        ServerLayer((("opt/modelcrate/server/app.py", b"stand-in\n"),)),
         *model_layers("one", 1, Listing(tuple(one))),
         *model_layers("two", 7, Listing(tuple(two))),
-        EntryLayer("src/score.py", Listing((script,)), (("opt/modelcrate/server/app.py", b"stand-in\n"),)),
+        EntryLayer("src/score.py", Listing((script,))),
     ]
     run = RunSpec(
         ("python", "-m", "server"), {"A": "1", "B": "ü"}, (5001,), "10001:0", "/var", {"team": "x"}, "SIGTERM"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from pathlib import Path
 
+from modelcrate_layers.memo import settled
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tree import Tree, file
 from support.wheels import make_wheel
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
@@ -56,3 +60,10 @@ def served(
     make_wheel(folder / "wheels", "gunicorn", "23.0")
     make_wheel(folder / "wheels", "tiny-lib", "1.0")
     return folder
+
+
+def wait_until_trusted(folder: Path) -> None:
+    """Until the files are old enough for their stamps to be believed, and what is made of them to be remembered."""
+    young = [Tree((file(b"x", FileRange.whole(str(path))),)) for path in folder.rglob("*") if path.is_file()]
+    while not all(map(settled, young)):
+        time.sleep(0.02)

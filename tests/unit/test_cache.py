@@ -16,7 +16,7 @@ from modelcrate.settings import Settings
 from modelcrate.verify_bytes import verify_bytes
 from modelcrate_layers.errors import MachineError
 from support.command import Crate
-from support.small_projects import served, sparse_model
+from support.small_projects import served, sparse_model, wait_until_trusted
 
 DAY = 86400.0
 
@@ -62,6 +62,7 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     first = crate("build", project, "--json").succeeded().json
     with open(project / "src" / "score.py", "a") as script:
         script.write("# more\n")
+    wait_until_trusted(project)
     crate("build", project, "-o", f"oci:{tmp_path}/out:1").succeeded()
     settings = Settings(crate.home)
     before = {each.kind for each in items(settings)}

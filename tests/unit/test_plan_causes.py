@@ -26,7 +26,7 @@ from modelcrate_layers.tree import Tree, file
 from support.small_projects import served
 from support.wheels import make_wheel
 
-AUTO = dict.fromkeys(("base", "dependencies", "model", "entry"), "auto")
+AUTO = dict.fromkeys(("base", "dependencies", "server", "model", "entry"), "auto")
 
 
 @pytest.fixture
@@ -127,11 +127,11 @@ def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Setti
     project = served(tmp_path / "p")
     before = {each.role: cost(each, frozenset()) for each in prepared(project, settings).plans[0].layers}
     assert before["model"].read == 7000
-    assert (before["entry"].fetch, before["entry"].send) == (0, None)
-    entry, dependencies = before["entry"], before["dependencies"]
-    assert entry.choice is not None
-    assert (entry.choice.codec.name, entry.choice.why.startswith("samples of it shrink by ")) == ("zstd", True)
-    assert (entry.compress or 0) > 1000
+    assert (before["server"].fetch, before["server"].send) == (0, None)
+    server, dependencies = before["server"], before["dependencies"]
+    assert server.choice is not None
+    assert (server.choice.codec.name, server.choice.why.startswith("samples of it shrink by ")) == ("zstd", True)
+    assert (server.compress or 0) > 1000
     assert (dependencies.choice, dependencies.compress) == (None, None), "its wheels may be anywhere yet"
     image = built(project, settings)
     there = held([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))

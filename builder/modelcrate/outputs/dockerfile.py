@@ -92,7 +92,7 @@ def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     made = image.layers[below:]
     base = [*image.layers[:below], *(layer for layer in made if layer.role == "base")]
     packages = [layer for layer in made if layer.role == "dependencies"]
-    ours = [layer for layer in made if layer.role in ("model", "entry")]
+    ours = [layer for layer in made if layer.role in ("server", "model", "entry")]
     exported = not isinstance(project.base, RegistryBase | ScratchBase)
     digest = _base(folder, resolved, base, image, emit) if exported else None
     tars = [*(_tars(folder, BASE, base, emit) if exported else ())]

@@ -24,7 +24,7 @@ class LayerKind(Protocol):
 
     @property
     def role(self) -> str:
-        """`base`, `dependencies`, `model` or `entry`."""
+        """`base`, `dependencies`, `server`, `model` or `entry`."""
         ...
 
     @property

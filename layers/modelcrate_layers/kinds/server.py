@@ -1,0 +1,41 @@
+"""The layer of the server that calls the entry script. It is the same for every project, so a changed script doesn't move it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from modelcrate_layers import recipe, tar
+from modelcrate_layers.content import Digest
+from modelcrate_layers.sources import Bytes
+from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.value import dataclass
+
+KIND = "server"
+POLICY = 1
+PREFIX = b"opt/modelcrate"
+"""The folder that is ours in an image: the environment and the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLayer:
+    """The server's files, by their paths below the image's root; one that begins with #! may be started."""
+
+    files: tuple[tuple[str, bytes], ...] = field(repr=False)
+
+    role = "server"
+    name = "modelcrate's own"
+
+    def key(self) -> Digest:
+        listed = [[path, Digest.of(data).hex] for path, data in self.files]
+        return recipe.key(KIND, {"files": listed, "policy": POLICY})
+
+    def tree(self) -> Tree:
+        return Tree.of([file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX])
+
+    def inputs(self) -> tuple[str, ...]:
+        """The files as one thing, and our rules."""
+        return (f"server {self.key().short}", f"rules {tar.POLICY}.{POLICY}")
+
+
+def _mode(data: bytes) -> int:
+    return 0o775 if data.startswith(b"#!") else 0o664
