@@ -358,6 +358,13 @@ def test_a51_a_mount_works_for_real(real: Running, client: Client) -> None:
     assert client().push_blob(at(real, "a51/y"), Memory(b"else"), ["a51/base"]).how == "sent"
 
 
+def test_a51_what_this_client_has_put_elsewhere_is_mounted_from_there(real: Running, client: Client) -> None:
+    one, blob = client(), Memory(noise(1000))
+    assert one.push_blob(at(real, "a51/first"), blob).how == "sent"
+    assert one.push_blob(at(real, "a51/second"), blob).how == "mounted"
+    assert client().push_blob(at(real, "a51/third"), blob).how == "sent", "another client knows nothing of it"
+
+
 def test_a51_the_session_of_a_refused_mount_is_used(script: Script, client: Client) -> None:
     blob = Memory(noise(1000))
     sent = client().push_blob(at(script), blob, ["team/base"])

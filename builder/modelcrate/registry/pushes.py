@@ -63,6 +63,7 @@ class Pusher:
             text = f"it holds {descriptor.digest} with {size} bytes instead of {descriptor.size}; sending it again"
             self._courier.emit(Warned(ref.registry, text))
             return False
+        self._courier.seen.said(ref.name, descriptor.digest)
         return True
 
     def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str]) -> Sent:
@@ -88,6 +89,7 @@ class Pusher:
             mine.set_exception(fault)
             raise
         else:
+            self._courier.seen.said(ref.name, descriptor.digest)
             mine.set_result(sent)
             return sent
         finally:
@@ -166,11 +168,13 @@ class Pusher:
     def _mount(
         self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters
     ) -> Session | bool:
-        """True where a mount did it; the session that a refused mount opened; False where there is none."""
+        """True where a mount did it; the session that a refused mount opened; False where there is none.
+
+        Beside the repositories that are named, those are asked that took this blob from us before.
+        """
         place, session = remote.place(ref.repository), None
-        for source in list(dict.fromkeys(filter(None, (self._source(ref, one) for one in mount_from))))[
-            :MAX_MOUNT_SOURCES
-        ]:
+        named = (self._source(ref, one) for one in (*mount_from, *self._courier.seen.holders(digest)))
+        for source in list(dict.fromkeys(filter(None, named)))[:MAX_MOUNT_SOURCES]:
             request = wire.mount(place, digest, source)
             try:
                 answer = self._courier.send(request, remote, "mount", (201, 202), counters=counters)

@@ -41,6 +41,11 @@ class Seen:
             named = self._named.get(repository, {})
             return frozenset(self._said.get(repository, ())).union(*(named[each] for each in named.keys() - set(but)))
 
+    def holders(self, digest: Digest) -> list[str]:
+        """The repositories that said they have this blob, sorted: from those of the same registry it can be mounted."""
+        with self._lock:
+            return sorted(name for name, said in self._said.items() if digest in said)
+
     def forget(self, repository: str) -> None:
         """It was found to have lost something."""
         with self._lock:
