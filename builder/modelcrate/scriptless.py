@@ -17,14 +17,12 @@ from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.serving.modelcrate_server.described import SCHEMA_FILE
 from modelcrate_layers.store import machine
 from modelcrate_layers.value import dataclass
 
 SOURCE = "served"
 """What the folder with the script is called in the image."""
-
-SCHEMA_FILE = "modelcrate-schema.json"
-"""What the server reads beside an entry script that has no decorators: what it takes, and what it gives."""
 
 MODEL_FILE = "MODELCRATE_MODEL_FILE"
 """The variable that tells the script which file it is about, below AZUREML_MODEL_DIR."""

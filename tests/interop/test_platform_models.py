@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelcrate.conformance import Target, check
-from modelcrate.scriptless import MODEL_FILE
 from support.demo import PROJECT, REQUEST
-from support.peers import interpreter
-from support.platforms import ALL, PREDICTS, ROWS, SUMS, serving
-from support.serving import ROOT, Answer, Ask, Server
+from support.peers import boosters, interpreter
+from support.platforms import ALL, PREDICTS, ROWS, SUMS, keeps, serving, without_a_script
+from support.serving import Answer, Ask, Server
+from support.sources import REPOSITORY
 
 pytestmark = [pytest.mark.interop, pytest.mark.network, pytest.mark.slow]
 
+MODELS = REPOSITORY / "fixtures" / "models"
 NUMPY = """
 import numpy
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
@@ -95,24 +94,12 @@ def test_a_pandas_schema_gets_columns_by_name(tmp_path: Path) -> None:
     assert names == [("a", [-1]), ("b", [-1])]
 
 
-def template(name: str) -> str:
-    return (ROOT / "layers/modelcrate_layers/serving/entry_templates" / name).read_text()
-
-
-def serves(folder: Path, file: str) -> dict[str, str]:
-    """The variables of an image with this model and no entry script."""
-    return {"AZUREML_MODEL_DIR": str(folder), MODEL_FILE: file}
-
-
 def test_scikit_learn_without_an_entry_script_answers_every_contract(tmp_path: Path) -> None:
     rows = json.loads(REQUEST)["data"]
-    shutil.copytree(PROJECT / "model", tmp_path / "model")
-    source, env = template("scikit_learn_model.py"), serves(tmp_path / "model", "sklearn_regression_model.pkl")
-    with serving(tmp_path, source, python=interpreter(), env=env) as server:
-        verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), ALL)
-        assert [verdict for verdict in verdicts if verdict.ok is not True] == []
+    with without_a_script(PROJECT / "model/sklearn_regression_model.pkl", tmp_path, interpreter()) as server:
+        keeps(server, rows)
         assert metadata(server)["inputs"] == [{"name": "data", "datatype": "FP64", "shape": [-1, 10]}]
-        assert metadata(server)["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]
+        assert metadata(server)["outputs"] == [], "the file doesn't say what a method gives"
         tensor = {"name": "data", "shape": [2, 10], "datatype": "FP64", "data": rows}
         (output,) = told(post(server, "/v2/models/rows/infer", {"inputs": [tensor]}))["outputs"]
     assert (output["name"], output["data"]) == ("predict", pytest.approx([6783.288837469616, 4073.0497773702928]))
@@ -121,13 +108,9 @@ def test_scikit_learn_without_an_entry_script_answers_every_contract(tmp_path: P
 def test_onnx_without_an_entry_script_answers_every_contract(tmp_path: Path) -> None:
     """onnxruntime's own logistic regression of irises, in whose wheel it lies: one input, a label and probabilities out."""
     packages = next((Path(interpreter()).parents[1] / "lib").glob("python3*/site-packages"))
-    (tmp_path / "model").mkdir()
-    shutil.copy(packages / "onnxruntime/datasets/logreg_iris.onnx", tmp_path / "model")
-    source, env = template("onnx_model.py"), serves(tmp_path / "model", "logreg_iris.onnx")
     rows = [[5.1, 3.5], [6.2, 2.9], [7.9, 3.8]]
-    with serving(tmp_path, source, python=interpreter(), env=env) as server:
-        verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), ALL)
-        assert [verdict for verdict in verdicts if verdict.ok is not True] == []
+    with without_a_script(packages / "onnxruntime/datasets/logreg_iris.onnx", tmp_path, interpreter()) as server:
+        keeps(server, rows)
         (given,) = metadata(server)["inputs"]
         assert given["datatype"] == "FP32"
         tensor = {"name": given["name"], "shape": [3, 2], "datatype": "FP32", "data": rows}
@@ -138,3 +121,33 @@ def test_onnx_without_an_entry_script_answers_every_contract(tmp_path: Path) -> 
     assert [len(instances), set(instances[0])] == [3, set(direct)]
     label = next(each for each in outputs if each["datatype"] == "INT64")
     assert label["data"] == direct[label["name"]]
+
+
+@pytest.mark.parametrize("file", ["boosted.ubj", "leaves.txt"])
+def test_boosters_without_an_entry_script_answer_every_contract(file: str, tmp_path: Path) -> None:
+    rows = json.loads(REQUEST)["data"]
+    with without_a_script(MODELS / file, tmp_path, boosters()) as server:
+        keeps(server, rows)
+        assert [each["shape"] for each in metadata(server)["inputs"]] == [[-1, 10]]
+        direct = told(post(server, "/score", {"data": rows}))["predict"]
+        assert told(post(server, "/predict", {"instances": rows}))["predictions"] == direct
+
+
+def test_an_mlflow_folder_answers_every_contract_and_keeps_the_names_of_columns(tmp_path: Path) -> None:
+    rows = json.loads(REQUEST)["data"]
+    columns = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
+    turned = {"columns": columns[::-1], "data": [row[::-1] for row in rows]}
+    by_name = {name: [row[at] for row in rows] for at, name in enumerate(columns)}
+    tensors = [{"name": name, "shape": [2], "datatype": "FP64", "data": each} for name, each in by_name.items()]
+    csv = "\n".join(",".join(map(str, line)) for line in [turned["columns"], *turned["data"]]).encode()
+    with without_a_script(MODELS / "mlflow", tmp_path, interpreter()) as server:
+        keeps(server, rows)
+        wrong = {"columns": [f"x{name}" for name in columns], "data": rows}
+        assert post(server, "/invocations", {"dataframe_split": wrong}).status == 400
+        direct = told(post(server, "/score", {"dataframe_split": turned}))["predictions"]
+        for document in ({"dataframe_split": turned}, {"inputs": by_name}, {"instances": rows}):
+            assert told(post(server, "/invocations", document))["predictions"] == direct
+        assert told(post(server, "/invocations", csv, "text/csv"))["predictions"] == direct
+        assert told(post(server, "/v2/models/rows/infer", {"inputs": tensors}))["outputs"][0]["data"] == direct
+        given = {each["name"]: (each["datatype"], each["shape"]) for each in metadata(server)["inputs"]}
+    assert given == dict.fromkeys(columns, ("FP64", [-1]))

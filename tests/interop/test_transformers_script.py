@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +12,14 @@ from typing import Any
 
 import pytest
 
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate.frameworks.reading import understand
 from support.demo import cache
-from support.serving import Ask, Server, our_server
+from support.platforms import keeps, without_a_script
+from support.serving import Ask, Server
 from support.sources import REPOSITORY
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 MODEL = REPOSITORY / "fixtures" / "models" / "transformers"
-TEMPLATES = REPOSITORY / "layers" / "modelcrate_layers" / "serving" / "entry_templates"
 TEXTS = ["a good film", "the film was not very good"]
 
 DIRECT = """
@@ -48,12 +45,7 @@ def python() -> str:
 
 @pytest.fixture(scope="module")
 def server(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("transformers")
-    shutil.copytree(MODEL, folder / "models" / "tiny")
-    template = understand(ModelFiles.of(MODEL)).template
-    shutil.copy(TEMPLATES / template, folder / template)
-    env = {"AZUREML_MODEL_DIR": str(folder / "models"), "MODELCRATE_MODEL_FILE": "tiny"}
-    with our_server(python, Path(template), folder, env) as running:
+    with without_a_script(MODEL, tmp_path_factory.mktemp("transformers"), python) as running:
         yield running
 
 
@@ -74,3 +66,7 @@ def test_texts_and_tensors_are_answered_as_the_library_does(server: Server, pyth
     assert [each["score"] for each in found] == pytest.approx([each["score"] for each in labels], rel=1e-5)
     (row,) = asked(server, {"inputs": {"input_ids": [[2, 8, 5, 7, 3]]}})["logits"]
     assert row == pytest.approx(logits[0], rel=1e-5)
+
+
+def test_texts_are_answered_by_every_contract(server: Server) -> None:
+    keeps(server, TEXTS)

@@ -22,6 +22,9 @@ PACKAGES = (
 )
 """One environment for all of them, and for the models that our own server is given."""
 
+BOOSTERS = ("lightgbm==4.6.0", "numpy==2.4.6", "xgboost-cpu==3.2.0")
+"""Libraries of boosted trees, which no server here needs."""
+
 OURS = """
 import json
 
@@ -73,6 +76,11 @@ uvicorn.run(init(mlflow.pyfunc.load_model("model")), host="127.0.0.1", port=int(
 def interpreter() -> str:
     """The Python that has the packages."""
     return environment("platforms", *PACKAGES, compiled=False)
+
+
+def boosters() -> str:
+    """The Python that has the boosters."""
+    return environment("boosters", *BOOSTERS, compiled=False)
 
 
 @contextmanager

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from modelcrate.conformance import Target, check
+from modelcrate.project.values import Model, Project
+from modelcrate.scriptless import complete
+from modelcrate.settings import Settings
 from support.serving import Server, our_server
 
 ALL = ("azureml", "kserve", "mlflow", "oip", "sagemaker", "vertex")
@@ -94,3 +99,26 @@ def serving(
     variables = {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows", **(env or {})}
     with our_server(python, script, folder, variables) as server:
         yield server
+
+
+@contextmanager
+def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence[str] = ALL) -> Iterator[Server]:
+    """Our server as it is in the image of this model and nothing else: template, description and variables are the builder's own."""
+    project = Project("rows", None, (Model(model, "rows"),))
+    made = complete(project, model.parent, {}, Settings(home=folder / "home")).project
+    assert made.entry is not None
+    assert made.entry.source is not None
+    shutil.copytree(made.entry.source, folder, dirs_exist_ok=True)
+    target = folder / "models" / model.name
+    target.parent.mkdir()
+    (shutil.copytree if model.is_dir() else shutil.copy)(model, target)
+    env = {"AZUREML_MODEL_DIR": str(folder / "models"), **made.env}
+    env |= {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows"}
+    with our_server(python, folder / made.entry.script, folder, env) as server:
+        yield server
+
+
+def keeps(server: Server, rows: object, contracts: Sequence[str] = ALL) -> None:
+    """Every request of every contract is answered as it says."""
+    verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), contracts)
+    assert [verdict for verdict in verdicts if verdict.ok is not True] == []

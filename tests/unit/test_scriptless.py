@@ -154,11 +154,16 @@ def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_p
     assert assert_valid_layout(tmp_path / "layout").images == 1
 
 
-def test_no_project_file_is_written_into_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(MODELS / "mlflow", tmp_path / "m")
-    assert main(["init", str(tmp_path / "m")]) == UserError.exit_code
+@pytest.mark.parametrize("verb", ["init", "lock"])
+@pytest.mark.parametrize("kind", ["mlflow", "transformers"])
+def test_nothing_is_written_into_a_model(
+    verb: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(MODELS / kind, tmp_path / "m")
+    before = sorted((tmp_path / "m").iterdir())
+    assert main([verb, str(tmp_path / "m")]) == UserError.exit_code
     assert "the folder is itself a model" in capsys.readouterr().err
-    assert not (tmp_path / "m" / "modelcrate.yaml").exists()
+    assert sorted((tmp_path / "m").iterdir()) == before
 
 
 def test_several_models_need_a_script(tmp_path: Path, settings: Settings) -> None:

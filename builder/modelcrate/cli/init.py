@@ -15,8 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.project.detect import detect
-    from modelcrate.project.values import FILE_NAME, Model
+    from modelcrate.project.detect import detect, refuse_inside_model
+    from modelcrate.project.values import FILE_NAME
     from modelcrate.project.writing import project_text
     from modelcrate_layers.atomic import replace
     from modelcrate_layers.store import machine
@@ -25,13 +25,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if path.exists() and not args.force:
         raise UserError("is there already", where=str(path), hint="edit it, or replace it with --force")
     project, findings = detect(args.folder)
-    if any(model.path.is_absolute() for model in project.models if isinstance(model, Model)):
-        hint = "put it into a folder of its own below this one, or build it as it is: modelcrate build FOLDER"
-        raise UserError(
-            "the folder is itself a model, and a project file in it would be a part of that",
-            where=str(args.folder),
-            hint=hint,
-        )
+    refuse_inside_model(project, args.folder, "project file")
     with machine(path):
         replace(path, project_text(project).encode())
     found = [{"what": each.what, "path": str(each.path), "why": each.why} for each in findings]

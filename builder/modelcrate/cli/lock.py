@@ -11,6 +11,7 @@ from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.lease import using
 from modelcrate.lock import FILE_NAME, read_lock, write_lock
+from modelcrate.project.detect import refuse_inside_model
 from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import LockedError
 
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
         request = pipeline.read(args.project, console.settings, console.emit)
+        refuse_inside_model(request.project, request.folder, "lock")
         prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
         lock = pipeline.make_lock(prepared, console.settings, console.emit)
     path = request.folder / FILE_NAME

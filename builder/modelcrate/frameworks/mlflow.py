@@ -77,14 +77,14 @@ def _requirements(files: ModelFiles, told: MLmodel) -> tuple[list[str], list[str
 
 
 def _takes(told: MLmodel) -> schemas.Schema:
-    columns = [(each.name, each.kind) for each in told.inputs if isinstance(each, Column)]
-    if columns:
-        return schemas.mapping({"dataframe_split": schemas.table(columns)})
+    """One of the forms of MLflow's own server: a table where the model has columns, or says nothing; else its arrays."""
     tensors = [each for each in told.inputs if isinstance(each, Tensor)]
-    if len(tensors) == 1 and not tensors[0].name:
-        return schemas.mapping({"inputs": schemas.array(tensors[0].kind, tensors[0].shape)})
     named = {each.name: schemas.array(each.kind, each.shape) for each in tensors}
-    return schemas.mapping({"inputs": schemas.mapping(named, tuple(named))}) if named else {}
+    form = "inputs" if named else "dataframe_records"
+    given = schemas.table({each.name: each.kind for each in told.inputs if isinstance(each, Column)})
+    if named:
+        given = named[""] if list(named) == [""] else schemas.mapping(named, tuple(named))
+    return schemas.mapping({form: given, "params": {"type": "object"}}, (form,))
 
 
 def _read(files: ModelFiles) -> MLmodel:

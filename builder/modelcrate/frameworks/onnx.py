@@ -68,7 +68,7 @@ def understand(files: ModelFiles, name: str) -> Understood:
         assumed.append(f"{name} uses operators of {', '.join(strange)}, which plain ONNX Runtime doesn't have")
     inputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
     outputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
-    takes = schemas.mapping({"inputs": schemas.mapping(inputs, tuple(inputs))})
+    takes = schemas.mapping({"inputs": schemas.mapping(inputs, tuple(inputs))}, ("inputs",))
     return Understood(
         NAME,
         TEMPLATE,

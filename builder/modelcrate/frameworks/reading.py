@@ -28,7 +28,7 @@ from modelcrate_layers.value import dataclass
 if TYPE_CHECKING:
     from modelcrate.frameworks.files import ModelFiles
 
-VERSION = 1
+VERSION = 2
 """Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
 
 

@@ -7,18 +7,20 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-_INTEGERS = {f"{sign}int{size}" for sign in ("", "u") for size in (4, 8, 16, 32, 64)} | {"integer", "long"}
-_NUMBERS = {"float16", "bfloat16", "float", "float32", "double", "float64"}
+_INTEGERS = {f"{sign}int{size}": f"{sign}int{size}" for sign in ("", "u") for size in (4, 8, 16, 32, 64)}
+_INTEGERS |= {"integer": "int32", "long": "int64"}
+_NUMBERS = {"float16": "float16", "bfloat16": "bfloat16", "float32": "float", "float64": "double"}
+_NUMBERS |= {"float": "float", "double": "double"}
 _TEXTS = {"string", "str", "datetime", "binary"}
 _BOOLEANS = {"bool", "boolean"}
 
 
 def item(kind: str) -> Schema:
-    """The schema of one value; what has no counterpart in JSON may be anything."""
+    """The schema of one value, with the format that says its size; what has no counterpart in JSON may be anything."""
     if kind in _INTEGERS:
-        return {"type": "integer"}
+        return {"type": "integer", "format": _INTEGERS[kind]}
     if kind in _NUMBERS:
-        return {"type": "number"}
+        return {"type": "number", "format": _NUMBERS[kind]}
     if kind in _TEXTS:
         return {"type": "string"}
     return {"type": "boolean"} if kind in _BOOLEANS else {}
@@ -45,12 +47,6 @@ def rows(columns: int, kind: str = "double") -> Schema:
     return array(kind, ("rows", columns or "columns"))
 
 
-def table(columns: Sequence[tuple[str, str]]) -> Schema:
-    """A table as an object with column names and rows of data (pandas' orient `split`)."""
-    names = [name for name, _ in columns]
-    data: Schema = {
-        "type": "array",
-        "items": {"type": "array", "items": {}, "minItems": len(names), "maxItems": len(names)},
-    }
-    listed = {"type": "array", "items": {"type": "string"}, "example": names}
-    return mapping({"columns": listed, "data": data}, ("columns", "data"))
+def table(columns: Mapping[str, str]) -> Schema:
+    """A table as a list of records, objects by the names of columns; any columns, where none are known."""
+    return {"type": "array", "items": mapping({name: item(kind) for name, kind in columns.items()})}

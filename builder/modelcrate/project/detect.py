@@ -64,6 +64,15 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     return project, (named, *entry_found, *needs_found, *python_found, *models_found)
 
 
+def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
+    """UserError where the folder is itself the project's model: what is written into it would be a part of that."""
+    if any(model.path.is_absolute() for model in project.models if isinstance(model, Model)):
+        hint = "put it into a folder of its own below this one, or build it as it is: modelcrate build FOLDER"
+        raise UserError(
+            f"the folder is itself a model, and a {what} in it would be a part of that", where=str(folder), hint=hint
+        )
+
+
 def _listing(folder: Path) -> list[Path]:
     """The regular files below a folder, sorted, without hidden and generated folders and virtual environments.
 

@@ -215,4 +215,4 @@ def test_transformers_without_a_release_or_a_tokenizer_says_so(tmp_path: Path) -
     assert told.requirements[0] == "transformers"
     assert "names no release of Transformers (5.24.0.dev0)" in told.assumed[0]
     assert "there is no tokenizer" in told.assumed[2]
-    assert told.takes["properties"]["inputs"]["properties"]["input_ids"]["items"]["items"] == {"type": "integer"}
+    assert told.takes["properties"]["inputs"]["properties"]["input_ids"]["items"]["items"]["type"] == "integer"

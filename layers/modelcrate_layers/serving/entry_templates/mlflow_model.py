@@ -1,14 +1,14 @@
 """Scores an MLflow model that has no entry script of its own, with the bodies that MLflow's own server takes at /invocations.
 
-One of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, and `params`, if the model has any; the answer is
-{"predictions": ...}. A model with the flavour python_function is served by it, one with sklearn alone by that.
+One of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or `data` as Azure's clients send it, and `params`, if the model
+has any; the answer is {"predictions": ...}. A model with the flavour python_function is served by it, one with sklearn alone by that.
 """
 
 import json
 import os
 
 TABLES = ("dataframe_split", "dataframe_records")
-FORMS = (*TABLES, "instances", "inputs")
+FORMS = (*TABLES, "instances", "inputs", "data")
 
 model = None
 
@@ -47,16 +47,14 @@ def read(form, value):
 
     if form == "dataframe_split":
         return typed(pandas.DataFrame(value["data"], columns=value.get("columns"), index=value.get("index")))
-    if form == "dataframe_records":
-        return typed(pandas.DataFrame(value))
     if isinstance(value, dict):
         return {name: array(name, each) for name, each in value.items()}
-    if form == "instances" and value and isinstance(value[0], dict):
+    if form != "inputs" and value and isinstance(value[0], dict):
         return typed(pandas.DataFrame(value))
     return array("", value) if columns() is None else typed(pandas.DataFrame(numpy.array(value), columns=names()))
 
 
-def signature():
+def told_inputs():
     """What the model says of its inputs, or nothing."""
     metadata = getattr(model, "metadata", None)
     found = metadata.signature if metadata is not None else None
@@ -65,7 +63,7 @@ def signature():
 
 def columns():
     """The types of a table's columns by their names; nothing, where the model takes no table."""
-    told = signature()
+    told = told_inputs()
     if told is None or told.is_tensor_spec() or not told.has_input_names():
         return None
     return dict(zip(told.input_names(), told.numpy_types()))
@@ -93,7 +91,7 @@ def array(name, value):
     """An array of the type that the model's signature names."""
     import numpy
 
-    told = signature()
+    told = told_inputs()
     kinds = {each.name or "": each.type for each in told.inputs} if told is not None and told.is_tensor_spec() else {}
     return numpy.array(value, dtype=kinds.get(name))
 

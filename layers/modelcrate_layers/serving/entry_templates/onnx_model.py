@@ -47,22 +47,6 @@ def run(raw_data):
     return {"outputs": {name: plain(value) for name, value in found}}
 
 
-def signature():
-    """What the model takes and gives, for protocols that tell: its own tensors, -1 for a size that is free."""
-    return {
-        "inputs": [tensor(each) for each in session.get_inputs() if each.type in TYPES],
-        "outputs": [tensor(each) for each in session.get_outputs() if each.type in TYPES],
-    }
-
-
-def tensor(each):
-    """A tensor of the model in the words of the Open Inference Protocol."""
-    kind = TYPES[each.type]
-    datatype = {"bool": "BOOL", "str": "BYTES"}.get(kind) or kind.upper().replace("FLOAT", "FP")
-    shape = [size if isinstance(size, int) else -1 for size in each.shape or [1]]
-    return {"name": each.name, "datatype": datatype, "shape": shape}
-
-
 def array(value, kind):
     """A list as an array of the model's type."""
     import numpy

@@ -30,16 +30,6 @@ def run(raw_data):
     return {method: found.toarray().tolist() if hasattr(found, "toarray") else plain(found)}
 
 
-def signature():
-    """What the model takes and gives, for protocols that tell: rows of its features; an answer a row."""
-    columns = getattr(model, "n_features_in_", -1)
-    estimator = model.steps[-1][1] if hasattr(model, "steps") else model
-    classes = getattr(estimator, "classes_", None)
-    datatype = "FP64" if classes is None else {"i": "INT64", "b": "BOOL", "f": "FP64"}.get(classes.dtype.kind, "BYTES")
-    outputs = [{"name": "predict", "datatype": datatype, "shape": [-1]}] if hasattr(model, "predict") else []
-    return {"inputs": [{"name": "data", "datatype": "FP64", "shape": [-1, columns]}], "outputs": outputs}
-
-
 def rows(data):
     """Rows as an array, or as a table where they name their columns."""
     if data and isinstance(data[0], dict):

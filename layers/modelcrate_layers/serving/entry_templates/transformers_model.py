@@ -41,7 +41,8 @@ def init():
 def run(raw_data):
     """What the pipeline or the model gives, as JSON has it."""
     request = json.loads(raw_data)
-    inputs, parameters = request["inputs"], request.get("parameters", {})
+    inputs = request["inputs"] if "inputs" in request else request["data"]  # as Azure's clients call it
+    parameters = request.get("parameters", {})
     if isinstance(inputs, dict) and not (pipe is not None and "question" in inputs):
         return {"outputs": forward(inputs)}
     if pipe is None:

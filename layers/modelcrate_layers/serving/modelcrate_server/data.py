@@ -22,6 +22,20 @@ class Table:
             return None
         return Table(tuple(columns), [list(row) for row in zip(*values)])
 
+    @staticmethod
+    def of_records(records: Sequence[Mapping[str, Any]]) -> Table:
+        """The table of [{"a": 1, "b": 2}, ...]; what a record lacks is nothing."""
+        columns = tuple(dict.fromkeys(name for record in records for name in record))
+        return Table(columns, [[record.get(name) for name in columns] for record in records])
+
+    @property
+    def numbered(self) -> bool:
+        """Whether nobody named the columns: they are called by their places."""
+        return self.columns == tuple(map(str, range(len(self.columns))))
+
+    def by_column(self) -> dict[str, list[Any]]:
+        return {name: [row[at] for row in self.rows] for at, name in enumerate(self.columns)}
+
     def records(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row)) for row in self.rows]
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import raw_http
+from .described import described
 from .inputs import ObjectInput, RawInput, Reader, TextInput
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: 
         schemas = schema_of(run).get_input_schema(run).get("properties", {})
         return ObjectInput(inputs, schemas, forgiving=settings.departures.bad_input_is_400)
     _log.info("run() has no input schema and gets the body as text")
-    return TextInput(inputs[0].name)
+    try:
+        return TextInput(inputs[0].name, described(settings))
+    except (OSError, ValueError) as fault:
+        raise EntryError(f"the description beside the entry script can't be read: {fault}") from fault
 
 
 def schema_of(run: Callable[..., Any]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from .data import Data
+from .described import Described
 from .request import AMLRequest, HttpError
 
 
@@ -32,6 +33,7 @@ class TextInput:
     """For a plain run(): the body as text, or the query's values as the text of a JSON object."""
 
     parameter: str
+    described: Described
 
     def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
         if request.method == "GET":
@@ -43,8 +45,8 @@ class TextInput:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
-        """As Azure's clients send it: the text of an object whose member `data` has the data."""
-        return {self.parameter: json.dumps({**data.extra, "data": data.plain()})}
+        """The text of an object that has the data where the script's description says, else in `data`, as Azure's clients send it."""
+        return {self.parameter: json.dumps(self.described.request(data))}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a model takes and gives, as tensors: from the script's own `signature()`, else from the schemas of its run()."""
+"""What a model takes and gives, as tensors: from the script's own `signature()`, else from its schemas or the description beside it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .described import Described, properties
 from .entry import Entry, schema_of
+from .inputs import TextInput
 from .tensors import described
 
 _log = logging.getLogger("azmlinfsrv")
 _FORMATS = {
     **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float16": "FP16",
+    "bfloat16": "BF16",
     "float": "FP32",
     "double": "FP64",
 }
@@ -31,7 +35,7 @@ def signature(entry: Entry) -> tuple[Tensors, Tensors]:
             return [], []
     knows = schema_of(entry.run)
     if knows is None:
-        return [], []
+        return _of_description(entry.read.described) if isinstance(entry.read, TextInput) else ([], [])
     given = knows.get_input_schema(entry.run)
     examples = given.get("example", {})
     inputs = [
@@ -43,12 +47,26 @@ def signature(entry: Entry) -> tuple[Tensors, Tensors]:
     return inputs, list(_tensors("output", answered, answered.get("example")))
 
 
+def _of_description(told: Described) -> tuple[Tensors, Tensors]:
+    """The tensors of the member that has the data, and those of the answer's; named values are tensors of their own names."""
+    inputs = _members({told.member: properties(told.takes).get(told.member, {})})
+    return list(inputs), list(_members(properties(told.gives)))
+
+
+def _members(members: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name, schema in members.items():
+        for inner, each in (properties(schema) or {name: schema}).items():
+            yield from _tensors(inner, each, None)
+
+
 def _tensors(name: str, schema: Mapping[str, Any], example: Any) -> Iterator[Mapping[str, Any]]:
     """One tensor for numbers and texts and arrays of them, one a column for a table's records; none for what is no tensor."""
     shape: list[int] = []
     fixed = schema.get("format") == "numpy.ndarray"  # whose shape is enforced, but for the first dimension
     while schema.get("type") == "array":
-        shape.append(len(example) if fixed and shape and isinstance(example, list) else -1)
+        told = schema.get("minItems", -1)  # a size, where it is also the most
+        own = told if told == schema.get("maxItems") else -1
+        shape.append(len(example) if fixed and shape and isinstance(example, list) else own)
         example = example[0] if isinstance(example, list) and example else None
         schema = schema.get("items", {})
     if schema.get("type") == "object" and len(shape) == 1:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .described import described
 from .entry import schema_of
 from .swagger_document import openapi_3, swagger_2
 
@@ -20,8 +21,6 @@ ALIASES = {"2": "2", "2.0": "2", "3": "3", "3.0": "3", "3.1": "3.1"}
 """What a client may ask for, and the version that is meant."""
 _SPOKEN_BY_TYPES = {"2": "2.0", "3": "3.0", "3.1": "3.1"}
 _USER_FILES = {"2": ("swagger.json", "swagger2.json"), "3": ("swagger3.json",), "3.1": ("swagger3.1.json",)}
-SCHEMA_FILE = "modelcrate-schema.json"
-"""Beside an entry script without decorators: {"input": SCHEMA, "output": SCHEMA}."""
 _ANYTHING = {"type": "object", "example": {}}
 
 
@@ -66,21 +65,11 @@ def _document(version: str, run: Callable[..., Any], settings: Settings) -> Any:
     return _generated(version, run, settings)
 
 
-def _described(settings: Settings) -> tuple[Any, Any]:
-    """What a script without decorators takes and gives: as the file beside it says, or anything."""
-    folder = os.path.dirname(os.path.join(settings.app_root, settings.entry_script))
-    path = os.path.join(folder, SCHEMA_FILE)
-    if not os.path.isfile(path):
-        return _ANYTHING, _ANYTHING
-    with open(path, encoding="utf-8") as file:
-        described = json.load(file)
-    return described.get("input") or _ANYTHING, described.get("output") or _ANYTHING
-
-
 def _generated(version: str, run: Callable[..., Any], settings: Settings) -> Any:
     knows = schema_of(run)
     if knows is None:
-        given, answered = _described(settings)
+        told = described(settings)
+        given, answered = told.takes or _ANYTHING, told.gives or _ANYTHING
     elif _SPOKEN_BY_TYPES[version] in knows.get_supported_versions(run):
         given, answered = knows.get_input_schema(run), knows.get_output_schema(run)
     else:

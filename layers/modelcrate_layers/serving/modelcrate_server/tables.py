@@ -47,8 +47,7 @@ def table_of_records(value: object) -> Table:
     """[{"a": 1, "b": 2}, ...]; what a record lacks is nothing."""
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
         raise HttpError(400, "'dataframe_records' should be a list of objects")
-    columns = tuple(dict.fromkeys(name for record in value for name in record))
-    return Table(columns, [[record.get(name) for name in columns] for record in value])
+    return Table.of_records(value)
 
 
 def _column(cells: list[str]) -> list[Any]:

@@ -1,7 +1,7 @@
 """Amazon SageMaker: /ping and /invocations on port 8080; the container is started with the word `serve`.
 
-SageMaker leaves bodies to the container. A script without a schema gets the body as it came; one with a schema gets what /score
-would give it, and rows as well: a JSON list, or text/csv.
+SageMaker leaves bodies to the container. A script that says nothing of its input gets the body as it came; one with a schema, or with a
+description beside it, gets what /score would give it, and rows as well: a JSON list, or text/csv; a described one also `instances`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data import Data
-from ..inputs import ObjectInput
+from ..envelopes import instances_of
+from ..inputs import ObjectInput, TextInput
 from ..predictions import as_json
 from ..request import AMLRequest, HttpError
 from ..response import JSON, Response, adopted, error
@@ -34,8 +35,10 @@ def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
 
 
 def _rows(service: Service, request: AMLRequest) -> Data | None:
-    """The rows for a script with a schema, where the body is rows; else it is read as /score reads it."""
-    if not isinstance(service.entry.read, ObjectInput):
+    """The rows for a script whose input is known, where the body is rows; else it is read as /score reads it."""
+    read = service.entry.read
+    described = read.described if isinstance(read, TextInput) and read.described.takes else None
+    if described is None and not isinstance(read, ObjectInput):
         return None
     if request.mimetype == "text/csv":
         return Data(table_of_csv(request))
@@ -45,6 +48,8 @@ def _rows(service: Service, request: AMLRequest) -> Data | None:
         document = json.loads(request.get_data())
     except (ValueError, RecursionError) as fault:
         raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    if described is not None and isinstance(document, dict) and described.member not in document:
+        return instances_of(document, ("instances",)) if "instances" in document else None
     return Data(document) if isinstance(document, list) else None
 
 

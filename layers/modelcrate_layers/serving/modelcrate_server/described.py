@@ -1,0 +1,79 @@
+"""What a script without decorators takes and gives, as the file beside it says; and a platform's data in the form that it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .data import Data, Table
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+SCHEMA_FILE = "modelcrate-schema.json"
+"""Beside an entry script without decorators: {"input": SCHEMA, "output": SCHEMA}."""
+
+DATA = "data"
+"""The member that has the data, where nothing names another: as Azure's clients send it."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """The JSON schemas of a request and an answer; empty where nothing is known."""
+
+    takes: Mapping[str, Any] = field(default_factory=dict)
+    gives: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def member(self) -> str:
+        """Under which name the data goes: the only required member's, else the only member's."""
+        for names in (list(self.takes.get("required", ())), list(properties(self.takes))):
+            if len(names) == 1:
+                return str(names[0])
+        return DATA
+
+    def request(self, data: Data) -> dict[str, Any]:
+        """The object that the script takes. Parameters stand beside the data, or in the other member that is an object, if there is one."""
+        members = properties(self.takes)
+        objects = [name for name, each in members.items() if name != self.member and each.get("type") == "object"]
+        extra = {objects[0]: dict(data.extra)} if objects and data.extra else data.extra
+        schema = members.get(self.member)
+        return {**extra, self.member: data.plain() if schema is None else _formed(data, schema)}
+
+
+def properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The members that a schema names."""
+    found = schema.get("properties")
+    return found if isinstance(found, Mapping) else {}
+
+
+def described(settings: Settings) -> Described:
+    """What the file beside the entry script says; ValueError for one that is no JSON object."""
+    path = os.path.join(os.path.dirname(os.path.join(settings.app_root, settings.entry_script)), SCHEMA_FILE)
+    if not os.path.isfile(path):
+        return Described()
+    with open(path, encoding="utf-8") as file:
+        told = json.load(file)
+    if not isinstance(told, dict):
+        raise ValueError(f"{path} should be a JSON object; this is {type(told).__name__}")
+    return Described(told.get("input") or {}, told.get("output") or {})
+
+
+def _formed(data: Data, schema: Mapping[str, Any]) -> Any:
+    """The data as this schema has it: values by their names, records, or rows. Rows may stand for the only named value."""
+    value, names = data.value, properties(schema)
+    if not names:
+        known = properties(schema.get("items", {}))
+        unnamed = value.numbered if isinstance(value, Table) else isinstance(value, Mapping) and len(value) == 1
+        given = value.columns if isinstance(value, Table) else value
+        return data.plain() if unnamed and known.keys().isdisjoint(given) else data.whole(schema)
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        value = Table.of_records(value)
+    if isinstance(value, Table):
+        value = value.by_column() if names.keys() & set(value.columns) else value.rows
+    elif isinstance(value, Mapping) and names.keys().isdisjoint(value):
+        value = data.plain()
+    return {next(iter(names)): value} if isinstance(value, list) and len(names) == 1 else value
