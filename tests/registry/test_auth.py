@@ -178,7 +178,7 @@ def test_a15_an_identity_token_is_traded_and_the_new_one_kept(script: Script, cl
     bearer(script, access_token="good", refresh_token="second")
     registry = client(auth_file=config(tmp_path, script, identitytoken="first"))
     registry.push_blob(at(script.host), Memory(b"x"))
-    registry.push_blob(at(script.host, "team/two:1"), Memory(b"x"))
+    registry.push_blob(at(script.host, "team/two:1"), Memory(b"y"))
     forms = [parse_qs(one.content.decode()) for one in script.seen if one.path == "/token"]
     assert [one["refresh_token"] for one in forms] == [["first"], ["second"]]
     assert forms[0]["grant_type"] == ["refresh_token"]
