@@ -112,7 +112,9 @@ def test_row_2_package_writes_an_image_or_a_dockerfile(inside: Inside, files: Pa
 
 def test_package_without_a_config_says_what_is_lacking(inside: Inside, files: Path, tmp_path: Path) -> None:
     inside("model", "register", "one", files / "models" / "one.bin", "-w", tmp_path / "ws").succeeded()
-    inside("package", "one", "-w", tmp_path / "ws").failed(2, "needs an inference config")
+    inside("package", "one", "-w", tmp_path / "ws").failed(
+        2, "can be served without an entry script", "write an entry script"
+    )
 
 
 def test_row_17_changes_of_the_dockerfile_are_understood_or_named(inside: Inside, files: Path, tmp_path: Path) -> None:

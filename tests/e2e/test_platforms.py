@@ -53,10 +53,10 @@ def target(ports: Mapping[str, int]) -> Target:
     return Target(f"http://127.0.0.1:{ports['8080']}")
 
 
-def test_only_the_entry_layer_is_another_than_the_demos(built: Built, demo: Built) -> None:
-    ours, plain = ([layer["digest"] for layer in each.receipt["layers"]] for each in (built, demo))
-    assert ours[:-1] == plain[:-1]
-    assert ours[-1] != plain[-1]
+def test_only_the_servers_layer_is_another_than_the_demos(built: Built, demo: Built) -> None:
+    ours, plain = ({layer["digest"]: layer["role"] for layer in each.receipt["layers"]} for each in (built, demo))
+    assert [ours[each] for each in ours.keys() - plain.keys()] == ["server"]
+    assert [plain[each] for each in plain.keys() - ours.keys()] == ["server"]
 
 
 @pytest.mark.parametrize("port", ["5001", "8080"])

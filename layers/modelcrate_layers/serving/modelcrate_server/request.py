@@ -110,7 +110,9 @@ class AMLRequest:
 
     @property
     def values(self) -> MultiDict:
-        both = [*self.args.to_dict(flat=False).items(), *self.form.to_dict(flat=False).items()]
+        """The query's and the form's; as in the original, a form counts where the method is one that brings a body."""
+        form = self.form if self.method in ("POST", "PUT", "PATCH") else MultiDict()
+        both = [*self.args.to_dict(flat=False).items(), *form.to_dict(flat=False).items()]
         return MultiDict((name, value) for name, values in both for value in values)
 
     @property
