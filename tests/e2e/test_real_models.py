@@ -122,7 +122,7 @@ def test_iris(crates: Crates) -> None:
     assert answer["outputs"] == {"label": label, "probabilities": odds}
     rows_taken = described["ServiceInput"]["properties"]["inputs"]["properties"]["float_input"]
     assert rows_taken["minItems"] == 3
-    assert rows_taken["items"]["items"] == {"type": "number"}
+    assert rows_taken["items"]["items"] == {"type": "number", "format": "float"}
     assert list(described["ServiceOutput"]["properties"]["outputs"]["properties"]) == ["label", "probabilities"]
 
 
