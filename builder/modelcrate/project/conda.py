@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
-
-MAX_BYTES = 1 << 20
 
 _PYTHON = re.compile(r"python\s*(?:[=~><]=?=?)\s*(3\.\d+)(?:\.[0-9*]+)*")
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9._-]+)\s*(.*)", re.DOTALL)
@@ -42,14 +41,7 @@ class CondaSpec:
 
 def parse_conda(data: bytes, where: str) -> CondaSpec:
     """The specification in an environment file; a UserError says what is no such thing in it."""
-    import yaml
-
-    if len(data) > MAX_BYTES:
-        raise UserError(f"is larger than {MAX_BYTES} bytes", where=where)
-    try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        raise UserError("is not YAML", where=where, why=str(fault)[:300]) from None
+    document = load_yaml(data, where)
     if not isinstance(document, dict):
         raise UserError("is not a conda environment: it has no keys", where=where)
     lines = _texts(document, "dependencies", where, nested=True)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
 
 FILE_NAME = "MLmodel"
-MAX_BYTES = 1 << 20
-
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,5}){1,3}([a-z0-9.+]{0,20})")
 
 
@@ -45,14 +44,7 @@ class MLmodel:
 
 def parse_mlmodel(data: bytes, where: str) -> MLmodel:
     """The model that an MLmodel file describes; a UserError says what is no such thing in it."""
-    import yaml
-
-    if len(data) > MAX_BYTES:
-        raise UserError(f"is larger than {MAX_BYTES} bytes", where=where)
-    try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        raise UserError("is not YAML", where=where, why=str(fault)[:300]) from None
+    document = load_yaml(data, where)
     flavors = document.get("flavors") if isinstance(document, dict) else None
     if not isinstance(flavors, dict) or not all(isinstance(name, str) for name in flavors):
         raise UserError("is no MLmodel: it names no flavors", where=where)
