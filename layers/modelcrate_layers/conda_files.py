@@ -26,7 +26,7 @@ from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.sources import Bytes, Source, read, sha256
 from modelcrate_layers.tar_reader import MemberKind
-from modelcrate_layers.tree import Entry, Kind, directory, file, show, symlink
+from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, file, show, symlink
 from modelcrate_layers.value import dataclass
 from modelcrate_layers.venv import PREFIX, Venv
 
@@ -123,7 +123,7 @@ def _entry(contents: Contents, linked: Linked, python: str, prefix: str) -> Entr
         raise IntegrityError(f"{linked.path} is a link to what isn't there", where=str(contents.package.path))
     script = contents.noarch_python and linked.path.startswith("python-scripts/")
     executable = real.mode & 0o111 or script
-    return file(place, _relocated(contents, linked, real.source, prefix), 0o775 if executable else 0o664)
+    return file(place, _relocated(contents, linked, real.source, prefix), PROGRAM_MODE if executable else FILE_MODE)
 
 
 def _placed(contents: Contents, path: str, python: str, prefix: str) -> str:
@@ -157,4 +157,4 @@ def _launchers(contents: Contents, prefix: str) -> Iterator[Entry]:
 
     for name, module, attribute in contents.entry_points:
         text = launcher(f"{prefix}/bin/python", module, attribute)
-        yield file(f"{prefix[1:]}/bin/{name}".encode(), Bytes(text), 0o775)
+        yield file(f"{prefix[1:]}/bin/{name}".encode(), Bytes(text), PROGRAM_MODE)

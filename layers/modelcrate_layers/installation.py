@@ -160,7 +160,7 @@ class _Destination(WheelDestination):
 
     def _add(self, scheme: str, path: str, source: Source, executable: bool, known: str = "") -> RecordEntry:
         place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.wheel.name)}{path}"
-        self.entries.append(tree.file(place.encode(), source, 0o775 if executable else 0o664))
+        self.entries.append(tree.file(place.encode(), source, tree.PROGRAM_MODE if executable else tree.FILE_MODE))
         return RecordEntry(path, Hash.parse(known or _hash(source)), source.size)
 
 

@@ -9,14 +9,11 @@ from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import FileRange, Stamp
-from modelcrate_layers.tree import Entry, Kind, directory, symlink
+from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, symlink
 from modelcrate_layers.value import dataclass
 
 MAX_ENTRIES = 1_000_000
 """More files than any model or project has; a loop or a mistake does."""
-
-FILE_MODE, PROGRAM_MODE = 0o664, 0o775
-"""The group's rights are the owner's: any user id works, as long as its group is 0 (OpenShift)."""
 
 CLUTTER = frozenset(
     {"__pycache__", ".git", ".hg", ".svn", ".venv", ".ipynb_checkpoints", ".DS_Store", ".mypy_cache", ".pytest_cache"}

@@ -153,11 +153,6 @@ def measure(recipe: Recipe) -> Layer:
     return measuring.layer
 
 
-def worth_compressing(tree: Tree) -> bool:
-    """Whether compression would pay."""
-    return evidence(tree) >= WORTH
-
-
 def evidence(tree: Tree) -> float:
     """What share compression would save, by the bytes of the largest entries: their head and, in files, middle and tail."""
     files = sorted((entry for entry in tree.entries if entry.size), key=lambda entry: (-entry.size, entry.path))[:8]

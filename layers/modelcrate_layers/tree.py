@@ -52,11 +52,15 @@ class Entry(NamedTuple):
         return self.source.size if self.source is not None else 0
 
 
-def file(path: bytes, source: Source, mode: int = 0o664) -> Entry:
+FILE_MODE, PROGRAM_MODE = 0o664, 0o775
+"""The group's rights are the owner's: any user id works, as long as its group is 0 (OpenShift)."""
+
+
+def file(path: bytes, source: Source, mode: int = FILE_MODE) -> Entry:
     return Entry(path, Kind.FILE, mode, source)
 
 
-def directory(path: bytes, mode: int = 0o775) -> Entry:
+def directory(path: bytes, mode: int = PROGRAM_MODE) -> Entry:
     return Entry(path, Kind.DIRECTORY, mode)
 
 
@@ -65,7 +69,7 @@ def symlink(path: bytes, target: bytes) -> Entry:
 
 
 def hard_link(path: bytes, target: bytes) -> Entry:
-    return Entry(path, Kind.HARD_LINK, 0o664, link=target)
+    return Entry(path, Kind.HARD_LINK, FILE_MODE, link=target)
 
 
 @dataclass(frozen=True, slots=True)

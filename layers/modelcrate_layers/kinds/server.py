@@ -7,13 +7,12 @@ from dataclasses import field
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest
 from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Tree, file
 from modelcrate_layers.value import dataclass
+from modelcrate_layers.venv import PREFIX
 
 KIND = "server"
 POLICY = 1
-PREFIX = b"opt/modelcrate"
-"""The folder that is ours in an image: the environment and the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class ServerLayer:
         return recipe.key(KIND, {"files": listed, "policy": POLICY})
 
     def tree(self) -> Tree:
-        return Tree.of([file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX])
+        return Tree.of([file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX[1:].encode()])
 
     def inputs(self) -> tuple[str, ...]:
         """The files as one thing, and our rules."""
@@ -38,4 +37,4 @@ class ServerLayer:
 
 
 def _mode(data: bytes) -> int:
-    return 0o775 if data.startswith(b"#!") else 0o664
+    return PROGRAM_MODE if data.startswith(b"#!") else FILE_MODE

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.serving.modelcrate_server import platforms
 from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 APP_ROOT = "/var/azureml-app"
 SERVER_ROOT = "opt/modelcrate/server"
 PYTHON = "/opt/modelcrate/bin/python"
-DEFAULT = "azureml"
+DEFAULT = platforms.DEFAULT
 """The contract of an image whose project names none."""
 
 
@@ -50,7 +51,6 @@ class Promise:
     leading slash, sorted, with their bytes; one that begins with #! is a program. `path` are folders of such programs.
     """
 
-    contracts: tuple[Contract, ...]
     ports: tuple[int, ...]
     env: tuple[tuple[str, str], ...]
     argv: tuple[str, ...]
@@ -66,8 +66,6 @@ def contracts() -> Mapping[str, Contract]:
 
 def contract_names() -> tuple[str, ...]:
     """The names of all contracts, by their files."""
-    from modelcrate_layers.serving.modelcrate_server import platforms
-
     return tuple(platforms.names())
 
 
@@ -78,9 +76,8 @@ def contract(name: str) -> Contract:
 
 def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     """What an image with these contracts promises, served by one process."""
-    platforms = [_platform(name) for name in names]
-    kept = tuple(map(_contract, platforms))
-    programs = sorted({each.program for each in platforms} - {""})
+    wanted = [_platform(name) for name in names]
+    programs = sorted({each.program for each in wanted} - {""})
     env = {
         "AML_APP_ROOT": APP_ROOT,
         "PYTHONDONTWRITEBYTECODE": "1",  # the root file system may be read-only, and a layer holds no bytecode
@@ -88,11 +85,10 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
         "PYTHONUNBUFFERED": "1",  # a log line is seen when it is written
     }
     if tuple(names) != (DEFAULT,):
-        env["MODELCRATE_CONTRACTS"] = ",".join(names)
+        env[platforms.VARIABLE] = ",".join(names)
     files = [*_server_files(), *((f"{SERVER_ROOT}/bin/{name}", _program()) for name in programs)]
     return Promise(
-        contracts=kept,
-        ports=tuple(dict.fromkeys(each.port for each in kept)),
+        ports=tuple(dict.fromkeys(each.port for each in wanted)),
         env=tuple(sorted(env.items())),
         argv=(PYTHON, "-m", "modelcrate_server"),
         working_dir=APP_ROOT,
@@ -103,8 +99,6 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
 
 def _platform(name: str) -> Platform:
     """Late and one by one: a file has all that serving its platform takes, and starting is to be quick."""
-    from modelcrate_layers.serving.modelcrate_server import platforms
-
     if name not in platforms.names():
         raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(platforms.names())}")
     return platforms.platform(name)

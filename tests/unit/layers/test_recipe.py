@@ -13,7 +13,7 @@ import pytest
 from modelcrate_layers import codec, recipe
 from modelcrate_layers.content import CHUNK, Descriptor, Digest
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.recipe import SAMPLE, Layer, Measuring, Recipe, RecipeBlob, measure, worth_compressing
+from modelcrate_layers.recipe import SAMPLE, WORTH, Layer, Measuring, Recipe, RecipeBlob, evidence, measure
 from modelcrate_layers.sources import Bytes, FileRange
 from modelcrate_layers.tree import Tree, directory, file, hard_link, symlink
 from support.images import noise
@@ -115,6 +115,10 @@ def test_the_record_of_a_layer_that_is_damaged_is_refused(damage: dict[str, Any]
         Layer.parse({**measure(made("none")).json(), **damage})
     with pytest.raises(IntegrityError):
         Layer.parse(["not", "a", "record"])
+
+
+def worth_compressing(tree: Tree) -> bool:
+    return evidence(tree) >= WORTH
 
 
 @pytest.mark.parametrize("size", [1000, 4 * SAMPLE])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelcrate_layers.kinds.server import PREFIX, ServerLayer
+from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.serving import promise
 from modelcrate_layers.sources import read
 
@@ -13,11 +13,11 @@ PROGRAM = ("opt/modelcrate/server/bin/serve", b"#!/opt/modelcrate/bin/python\n")
 def test_the_layer_has_the_files_below_our_prefix() -> None:
     layer = ServerLayer((APP, PROGRAM))
     found = {entry.path.decode(): entry for entry in layer.tree().entries}
-    assert set(found) == {PREFIX.decode(), "opt/modelcrate/server", APP[0], "opt/modelcrate/server/bin", PROGRAM[0]}
+    assert set(found) == {"opt/modelcrate", "opt/modelcrate/server", APP[0], "opt/modelcrate/server/bin", PROGRAM[0]}
     source = found[APP[0]].source
     assert source is not None
     assert read(source) == b"app"
-    assert layer.tree().roots == (PREFIX,)
+    assert layer.tree().roots == (b"opt/modelcrate",)
 
 
 def test_programs_may_be_started_and_nothing_else() -> None:
