@@ -9,17 +9,22 @@ from .data import Data
 from .request import AMLRequest, HttpError
 
 
-def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
-    """The body as a JSON object; `HttpError` 400 for anything else. `strict` also refuses NaN and the infinities, which aren't JSON."""
+def json_body(request: AMLRequest, strict: bool = False) -> Any:
+    """The body as JSON; `HttpError` 400 for anything else. `strict` also refuses NaN and the infinities, which aren't JSON."""
 
     def constant(name: str) -> None:
         raise ValueError(f"{name} is no JSON")
 
     try:
         body = request.get_data()
-        document = json.loads(body, parse_constant=constant) if strict else json.loads(body)
+        return json.loads(body, parse_constant=constant) if strict else json.loads(body)
     except (ValueError, RecursionError) as fault:
         raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+
+
+def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; `HttpError` 400 for anything else."""
+    document = json_body(request, strict)
     if not isinstance(document, dict):
         raise HttpError(400, f"The body should be a JSON object; this is {type(document).__name__}")
     return document

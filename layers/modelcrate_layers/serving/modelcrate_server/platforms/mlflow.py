@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import VERSION
 from ..data import Data
+from ..envelopes import json_body
 from ..form import content_type_of
 from ..predictions import predictions
 from ..request import AMLRequest, HttpError
@@ -54,10 +55,7 @@ def _unsupported(request: AMLRequest) -> str:
 def _data(request: AMLRequest) -> Data:
     if request.mimetype == "text/csv":
         return Data(table_of_csv(request))
-    try:
-        document = json.loads(request.get_data())
-    except (ValueError, RecursionError) as fault:
-        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    document = json_body(request)
     given = [form for form in FORMS if isinstance(document, dict) and form in document]
     if len(given) != 1:
         raise HttpError(400, f"The body should be a JSON object with exactly one of these members: {', '.join(FORMS)}")

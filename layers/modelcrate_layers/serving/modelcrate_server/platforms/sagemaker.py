@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data import Data
-from ..envelopes import instances_of
+from ..envelopes import instances_of, json_body
 from ..inputs import ObjectInput, TextInput
 from ..predictions import as_json
-from ..request import AMLRequest, HttpError
+from ..request import AMLRequest
 from ..response import JSON, Response, adopted, error
 from ..service import Service
 from ..tables import table_of_csv
@@ -44,10 +44,7 @@ def _rows(service: Service, request: AMLRequest) -> Data | None:
         return Data(table_of_csv(request))
     if not request.is_json:
         return None
-    try:
-        document = json.loads(request.get_data())
-    except (ValueError, RecursionError) as fault:
-        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    document = json_body(request)
     if described is not None and isinstance(document, dict) and described.member not in document:
         return instances_of(document, ("instances",)) if "instances" in document else None
     return Data(document) if isinstance(document, list) else None
