@@ -32,8 +32,22 @@ from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.store import REF_NAME, Layout
 
-_DOWNLOADS = (("wheels", "cache/wheels"), ("debs", "cache/debs"), ("indexes", "cache/debian"), ("uv", "cache/uv"))
-_ANSWERS = (("projects", "projects"), ("gates", "gates"))
+_DOWNLOADS = (
+    ("wheels", "cache/wheels"),
+    ("conda", "cache/conda"),
+    ("debs", "cache/debs"),
+    ("indexes", "cache/debian"),
+    ("uv", "cache/uv"),
+)
+_ANSWERS = (
+    ("projects", "projects"),
+    ("gates", "gates"),
+    ("readings", "readings"),
+    ("entries", "entries"),
+    ("contents", "cache/contents"),
+    ("contents", "cache/told"),
+    ("scans", "cache/scans"),
+)
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})
 

@@ -54,6 +54,14 @@ class Files:
     entry: EntryLayer | None
 
     @property
+    def by_model(self) -> tuple[tuple[Entry, ...], ...]:
+        """The files of each model; none of a registered one."""
+        return tuple(
+            tuple(entry for layer in layers if isinstance(layer, ModelLayer) for entry in layer.files)
+            for layers in self.models
+        )
+
+    @property
     def entries(self) -> dict[bytes, Entry]:
         """Every file of the user's own, by its path in the image."""
         groups = [layer.files for layers in self.models for layer in layers if isinstance(layer, ModelLayer)]

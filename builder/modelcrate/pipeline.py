@@ -103,7 +103,7 @@ def prepare(
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
-        for warning in hold_versions(completed, folder, registered, world.packages, settings):
+        for warning in hold_versions(completed, folder, registered, world.packages, settings, files.by_model):
             emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):

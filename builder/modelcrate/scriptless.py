@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
 
+from modelcrate.compose import Registered
 from modelcrate.frameworks import Understood
 from modelcrate.frameworks.reading import Reading, read_file_model, read_registered_model, understand, unpacked
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
@@ -16,9 +17,9 @@ from modelcrate.trust.versions import family
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.serving.modelcrate_server.described import SCHEMA_FILE
 from modelcrate_layers.store import machine
+from modelcrate_layers.tree import Entry as Listed
 from modelcrate_layers.value import dataclass
 
 SOURCE = "served"
@@ -26,8 +27,6 @@ SOURCE = "served"
 
 MODEL_FILE = "MODELCRATE_MODEL_FILE"
 """The variable that tells the script which file it is about, below AZUREML_MODEL_DIR."""
-
-Registered = Mapping[RegisteredModel, tuple[ReadyLayer, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +64,37 @@ def complete(project: Project, place: Path, registered: Registered, settings: Se
 
 
 def hold_versions(
-    completed: Completed, place: Path, registered: Registered, pinned: Mapping[str, str], settings: Settings
+    completed: Completed,
+    place: Path,
+    registered: Registered,
+    pinned: Mapping[str, str],
+    settings: Settings,
+    listed: Sequence[Sequence[Listed]],
 ) -> tuple[str, ...]:
     """Hold the versions that the models name to those that are pinned; what is returned is only to be told.
 
+    `listed` has each model's files, in the order of the models, so that no folder is listed twice.
     A registered model that has a script is not read for this alone: it may be far away.
     """
     project = completed.project
     if project.gates.versions == "allow":
         return ()
-    read = [model for model in project.models if isinstance(model, Model) or completed.needs]
-    said = [each for model in read for each in reading_of(model, place, registered, settings).said]
+    both = zip(project.models, listed, strict=True)
+    read = [each for each in both if isinstance(each[0], Model) or completed.needs]
+    said = [each for model, files in read for each in reading_of(model, place, registered, settings, files).said]
     return versions.check(project.gates.versions, tuple(versions.faults(said, completed.needs, pinned)))
 
 
-def reading_of(model: Model | RegisteredModel, place: Path, registered: Registered, settings: Settings) -> Reading:
+def reading_of(
+    model: Model | RegisteredModel,
+    place: Path,
+    registered: Registered,
+    settings: Settings,
+    listed: Sequence[Listed] = (),
+) -> Reading:
     """What a model says of itself."""
     if isinstance(model, Model):
-        return read_file_model(model, place, settings)
+        return read_file_model(model, place, settings, listed)
     return read_registered_model(str(model), registered[model], settings)
 
 

@@ -83,6 +83,24 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]
 
 
+RECORDS = {".lease", "oci-layout"}
+"""What keeps a home and its store going, a few bytes."""
+
+
+def test_nothing_that_a_build_leaves_in_the_home_is_unknown_to_it(crate: Crate, tmp_path: Path) -> None:
+    project = served(tmp_path / "p")
+    crate("lock", project).succeeded()
+    crate("build", project, "-o", f"oci:{tmp_path}/out:1", "--sbom").succeeded()
+    left = {str(path) for path in crate.home.rglob("*") if path.is_file() and path.name not in RECORDS}
+    counted = {
+        str(path)
+        for each in items(Settings(crate.home))
+        for top in each.paths
+        for path in ([top] if top.is_file() else top.rglob("*"))
+    }
+    assert left - counted == set()
+
+
 def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, tmp_path: Path) -> None:
     project = sparse_model(tmp_path / "p", 1 << 30)
     with crate.start("build", project, "-o", f"oci:{tmp_path}/out:1", "--progress", "json") as process:

@@ -23,6 +23,8 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.kinds.model import folder
+from modelcrate_layers.listing import list_path
 from support.validator import assert_valid_layout
 from support.wheels import make_wheel
 
@@ -199,3 +201,14 @@ def test_lines_of_the_project_go_before_the_models(settings: Settings) -> None:
         "scikit-learn==1.9.1",
     )
     assert replace(made, entry=None, dependencies=project.dependencies, env={}, python=None) == project
+
+
+def test_a_model_that_was_listed_is_not_listed_again(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(MODELS / "transformers", tmp_path / "model")
+    model = Model(Path("model"), "m")
+    listed = list_path(tmp_path / "model", folder("m", 1)).entries
+    found = reading.read_file_model(model, tmp_path, settings)
+    monkeypatch.delattr(reading, "list_path")
+    assert reading.read_file_model(model, tmp_path, settings, listed) == found

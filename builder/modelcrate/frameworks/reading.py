@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.answers import Answers
 from modelcrate.frameworks import Framework, Understood, frameworks
 from modelcrate.project.values import Model
 from modelcrate.settings import Settings
-from modelcrate_layers.atomic import replace as write
-from modelcrate_layers.content import Digest, canonical_json, parse_object
+from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
@@ -22,7 +22,7 @@ from modelcrate_layers.listing import list_path
 from modelcrate_layers.memo import settled
 from modelcrate_layers.models.seen import Said
 from modelcrate_layers.recipe import fingerprint
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tree import Entry, Tree
 from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
@@ -40,25 +40,31 @@ class Reading:
     understood: Understood | None
 
 
-def read_file_model(model: Model, place: Path, settings: Settings) -> Reading:
-    """A model of the project's folder."""
+def read_file_model(model: Model, place: Path, settings: Settings, listed: Sequence[Entry] = ()) -> Reading:
+    """A model of the project's folder; `listed` are its files, where somebody has listed them already."""
     top = place / model.path
-    tree = Tree.of(list_path(top, model_folder(model.name, model.version)).entries, {b""})
-    kept = _Kept(settings, [str(top), fingerprint(tree.entries)])
-    if known := kept.found():
+    entries = listed or list_path(top, model_folder(model.name, model.version)).entries
+    files = [entry for entry in entries if entry.source is not None]
+    kept, question = _kept(settings), [VERSION, str(top), fingerprint(files)]
+    if known := _parsed(kept.get(question)):
         return known
     from modelcrate.frameworks.files import ModelFiles
 
-    return kept.keep(_read(ModelFiles.of(top)), settled(tree))
+    found = _read(ModelFiles.of(top))
+    if settled(Tree.of(files, {b""})):
+        kept.put(question, canonical_json(asdict(found)))
+    return found
 
 
 def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> Reading:
     """A registered model, `NAME:VERSION`. Its layers are read in whole the first time, and its files lie on the disk meanwhile."""
-    kept = _Kept(settings, [name, [str(layer.layer.diff_id) for layer in layers]])
-    if known := kept.found():
+    kept, question = _kept(settings), [VERSION, name, [str(layer.layer.diff_id) for layer in layers]]
+    if known := _parsed(kept.get(question)):
         return known
     with unpacked(name, layers) as files:
-        return kept.keep(_read(files), True)
+        found = _read(files)
+    kept.put(question, canonical_json(asdict(found)))
+    return found
 
 
 def understand(files: ModelFiles) -> Understood:
@@ -119,50 +125,34 @@ def _said(framework: Framework, files: ModelFiles) -> Iterator[Said]:
             yield from framework.said(files, name)
 
 
-class unpacked:  # noqa: N801 - it is a function to those who use it
+@contextmanager
+def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
     """The files of a registered model in a folder that is gone afterwards."""
+    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.run.unpack import unpack
 
-    def __init__(self, name: str, layers: tuple[ReadyLayer, ...]) -> None:
-        self._name, self._layers = name, layers
-
-    def __enter__(self) -> ModelFiles:
-        from modelcrate.frameworks.files import ModelFiles
-        from modelcrate.run.unpack import unpack
-
-        self._folder = tempfile.TemporaryDirectory(prefix="modelcrate-model-")
-        root = Path(self._folder.name)
-        unpack([layer.blob for layer in self._layers], root)
-        name, _, version = self._name.rpartition(":")
-        inner = root / os.fsdecode(model_folder(name, int(version)))
-        (top,) = inner.iterdir()
-        return ModelFiles.of(top, self._name)
-
-    def __exit__(self, *exc: object) -> None:
-        self._folder.cleanup()
+    with tempfile.TemporaryDirectory(prefix="modelcrate-model-") as folder:
+        root = Path(folder)
+        unpack([layer.blob for layer in layers], root)
+        plain, _, version = name.rpartition(":")
+        (top,) = (root / os.fsdecode(model_folder(plain, int(version)))).iterdir()
+        yield ModelFiles.of(top, name)
 
 
-class _Kept:
-    """One reading in the home, under a digest of what decides it."""
+def _kept(settings: Settings) -> Answers:
+    return Answers(settings.home / "readings")
 
-    def __init__(self, settings: Settings, question: list[Any]) -> None:
-        self._path = settings.home / "readings" / f"{Digest.of(canonical_json([VERSION, question])).hex}.json"
 
-    def found(self) -> Reading | None:
-        with suppress(OSError, CrateError, KeyError, TypeError):
-            told = parse_object(self._path.read_bytes())
-            understood = told["understood"]
-            return Reading(
-                tuple(Said(**each) for each in told["said"]),
-                _understood(understood) if understood is not None else None,
-            )
-        return None
-
-    def keep(self, reading: Reading, stable: bool) -> Reading:
-        if stable:
-            with suppress(OSError):  # a home that can't be written makes the next build slower, no more
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                write(self._path, canonical_json(asdict(reading)))
-        return reading
+def _parsed(data: bytes | None) -> Reading | None:
+    """A reading that was kept; None for one that is damaged."""
+    with suppress(CrateError, KeyError, TypeError):
+        told = parse_object(data or b"")
+        understood = told["understood"]
+        return Reading(
+            tuple(Said(**each) for each in told["said"]),
+            _understood(understood) if understood is not None else None,
+        )
+    return None
 
 
 def _understood(told: Mapping[str, Any]) -> Understood:

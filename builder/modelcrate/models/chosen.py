@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import read_lock
@@ -11,10 +12,11 @@ from modelcrate.project.values import Model, Project, RegisteredModel
 from modelcrate.settings import Settings
 from modelcrate_layers.kinds.ready import ReadyLayer
 
+if TYPE_CHECKING:
+    from modelcrate.compose import Registered
 
-def choose(
-    project: Project, folder: Path, settings: Settings, use_lock: bool
-) -> tuple[Project, dict[RegisteredModel, tuple[ReadyLayer, ...]]]:
+
+def choose(project: Project, folder: Path, settings: Settings, use_lock: bool) -> tuple[Project, Registered]:
     """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}

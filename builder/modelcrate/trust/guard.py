@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from modelcrate.answers import Answers
 from modelcrate.project.values import Project
 from modelcrate.settings import Settings
-from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.memo import settled
@@ -39,15 +39,14 @@ def pass_gates(project: Project, folder: Path, entries: Iterable[Entry], setting
         _keys(project, folder),
         fingerprint(entries),
     ]
-    known = settings.home / "gates" / f"{Digest.of(canonical_json(question)).hex}.json"
-    with suppress(OSError, CrateError):
-        return tuple(map(str, parse_json(known.read_bytes())))
+    passed = Answers(settings.home / "gates")
+    with suppress(CrateError):
+        if (known := passed.get(question)) is not None:
+            return tuple(map(str, parse_json(known)))
     from modelcrate.trust.gates import gate
 
     tree = Tree.of(entries, {b""})  # names that no layer can have are found here, before anything is fetched
     warned = gate(project, folder)
     if settled(tree):
-        with suppress(OSError):  # a home that can't be written makes the next build slower, no more
-            known.parent.mkdir(parents=True, exist_ok=True)
-            replace(known, canonical_json(list(warned)))
+        passed.put(question, canonical_json(list(warned)))
     return warned

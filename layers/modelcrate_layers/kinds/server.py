@@ -29,7 +29,9 @@ class ServerLayer:
         return recipe.key(KIND, {"files": listed, "policy": POLICY})
 
     def tree(self) -> Tree:
-        return Tree.of([file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX[1:].encode()])
+        return Tree.of(
+            [file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX[1:].encode()]
+        )
 
     def inputs(self) -> tuple[str, ...]:
         """The files as one thing, and our rules."""
