@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+import runpy
 import shutil
 from pathlib import Path
 
 import pytest
 
-from modelcrate.frameworks import Understood, frameworks
+from modelcrate.frameworks import Understood, frameworks, transformers
 from modelcrate.frameworks.files import ModelFiles
 from modelcrate.frameworks.onnx import RUNTIMES, oldest
 from modelcrate.frameworks.reading import understand
@@ -216,3 +217,10 @@ def test_transformers_without_a_release_or_a_tokenizer_says_so(tmp_path: Path) -
     assert "names no release of Transformers (5.24.0.dev0)" in told.assumed[0]
     assert "there is no tokenizer" in told.assumed[2]
     assert told.takes["properties"]["inputs"]["properties"]["input_ids"]["items"]["items"]["type"] == "integer"
+
+
+def test_the_script_and_the_description_know_the_same_tasks_and_tokenizers() -> None:
+    """The script runs in the image, where the builder is not."""
+    script = runpy.run_path(str(TEMPLATES / "transformers_model.py"))
+    assert script["TASKS"] == transformers._TASKS
+    assert set(script["TOKENIZERS"]) == transformers._TOKENIZERS
