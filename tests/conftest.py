@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support import demo as demos
 from support import real_registry
 from support.demo import Built
 from support.shared_command import Modelcrate
+
+# how long an example takes is the machine's business: the suite shares its cores with itself
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
