@@ -77,7 +77,7 @@ def hold_versions(
     A registered model that has a script is not read for this alone: it may be far away.
     """
     project = completed.project
-    if project.gates.versions == "allow":
+    if project.gates.versions == "allow" or not (completed.needs or pinned):
         return ()
     both = zip(project.models, listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]

@@ -17,7 +17,7 @@ from modelcrate.artifact import layers_of, read_shelf
 from modelcrate.trust import keys, licences, statements
 from modelcrate.trust.installed import debs, wheel
 from modelcrate.trust.secretbox import seal, unseal
-from modelcrate.trust.secrets import secrets_in
+from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.models.allowed import Verdict, judge
@@ -210,3 +210,11 @@ def test_no_prefix_of_an_attack_is_safe_once_the_call_is_in_it(kind: str) -> Non
         max((each.verdict for each in found if each), key=lambda one: one.value, default=Verdict.SAFE)
         is not Verdict.SAFE
     )
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.kind)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_what_a_pattern_finds_has_one_of_its_marks(form: Form, data: st.DataObject) -> None:
+    found = data.draw(st.from_regex(form.pattern))
+    assert form.kind in {each.kind for each in by_content(found)}

@@ -14,7 +14,7 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.cli import main
 from modelcrate.events import Event, Notice, silent
-from modelcrate.frameworks import reading
+from modelcrate.frameworks import files, reading
 from modelcrate.outputs import oci
 from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
@@ -212,3 +212,11 @@ def test_a_model_that_was_listed_is_not_listed_again(
     found = reading.read_file_model(model, tmp_path, settings)
     monkeypatch.delattr(reading, "list_path")
     assert reading.read_file_model(model, tmp_path, settings, listed) == found
+
+
+def test_a_model_of_too_many_files_to_look_through_says_no_versions(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(MODELS / "transformers", tmp_path / "model")
+    monkeypatch.setattr(files, "MAX_FILES", 1)
+    assert reading.read_file_model(Model(Path("model"), "m"), tmp_path, settings) == reading.Reading((), None)

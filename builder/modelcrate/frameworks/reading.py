@@ -48,9 +48,7 @@ def read_file_model(model: Model, place: Path, settings: Settings, listed: Seque
     kept, question = _kept(settings), [VERSION, str(top), fingerprint(files)]
     if known := _parsed(kept.get(question)):
         return known
-    from modelcrate.frameworks.files import ModelFiles
-
-    found = _read(ModelFiles.of(top))
+    found = _read_folder(top)
     if settled(Tree.of(files, {b""})):
         kept.put(question, canonical_json(asdict(found)))
     return found
@@ -108,6 +106,16 @@ def _unknown(files: ModelFiles) -> CrateError:
         f"found {', '.join(formats) or 'nothing of that'} in {len(files.names)} files: {', '.join(files.names[:5])}",
         hint="write an entry script with init() and run(data), and name it: entry: score.py",
     )
+
+
+def _read_folder(top: Path) -> Reading:
+    from modelcrate.frameworks.files import ModelFiles
+
+    try:
+        files = ModelFiles.of(top)
+    except UserError:  # too many to be looked through: such a model has to come with its script, and says no versions
+        return Reading((), None)
+    return _read(files)
 
 
 def _read(files: ModelFiles) -> Reading:

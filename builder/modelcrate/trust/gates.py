@@ -7,17 +7,20 @@ name what runs code are refused, and so are secrets and damaged headers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from io import BytesIO
+from os.path import splitext
+from pathlib import Path
+from typing import BinaryIO
 
 from modelcrate.project.values import Gates, Model, Project
 from modelcrate.trust.keys import load_public
 from modelcrate.trust.model_signatures import Checked, check_model
-from modelcrate.trust.secrets import MAX_BYTES, secrets_in
+from modelcrate.trust.secrets import HEAD, MAX_BYTES, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.listing import CLUTTER, list_inside, list_path
 from modelcrate_layers.models.allowed import Judged, Verdict
-from modelcrate_layers.models.facts import WEIGHTS, Facts, facts_of
+from modelcrate_layers.models.facts import WEIGHTS, facts_of
 from modelcrate_layers.models.unpacked import ENDINGS
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.value import dataclass
@@ -99,36 +102,32 @@ def _files(top: Path, model: bool, seen: set[str]) -> Iterator[Guarded]:
 
 
 def _findings(file: Guarded, gates: Gates) -> Iterator[tuple[CrateError, str]]:
-    if gates.secrets != "allow":
-        for fault in _secrets(file):
-            yield fault, gates.secrets
-    if file.model or PurePosixPath(file.name).suffix.lower() in ENDINGS | WEIGHTS:
-        found = look(file, gates.allow)
-        if found.fault:
-            yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.path), "refuse"
-        for judged in found.pickles if gates.unsafe_pickle != "allow" else ():
-            if judged.verdict is not Verdict.SAFE:
-                sure = judged.verdict is Verdict.UNSAFE
-                yield _unsafe(file, judged), "refuse" if sure else gates.unsafe_pickle
-
-
-def look(file: Guarded, allowed: Sequence[str] = ()) -> Facts:
-    """What a file says of itself."""
+    """What is wrong with a file, and what the project has set for that. A small one is read once, for all gates."""
     try:
         with open(file.path, "rb") as handle:
-            return facts_of(handle, file.name, file.size, allowed)
+            data = b""
+            if gates.secrets != "allow":
+                data = handle.read(MAX_BYTES if file.size <= MAX_BYTES else HEAD)
+                for fault in _secrets(file, data):
+                    yield fault, gates.secrets
+            if file.model or splitext(file.name)[1].lower() in ENDINGS | WEIGHTS:
+                yield from _unsound(file, BytesIO(data) if len(data) == file.size else handle, gates)
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
 
-def _secrets(file: Guarded) -> Iterator[CrateError]:
-    if file.size > MAX_BYTES:
-        return
-    try:
-        with open(file.path, "rb") as handle:
-            data = handle.read(MAX_BYTES)
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=file.path) from None
+def _unsound(file: Guarded, handle: BinaryIO, gates: Gates) -> Iterator[tuple[CrateError, str]]:
+    handle.seek(0)
+    found = facts_of(handle, file.name, file.size, gates.allow)
+    if found.fault:
+        yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.path), "refuse"
+    for judged in found.pickles if gates.unsafe_pickle != "allow" else ():
+        if judged.verdict is not Verdict.SAFE:
+            sure = judged.verdict is Verdict.UNSAFE
+            yield _unsafe(file, judged), "refuse" if sure else gates.unsafe_pickle
+
+
+def _secrets(file: Guarded, data: bytes) -> Iterator[CrateError]:
     for secret in secrets_in(file.name, data):
         yield SourceError(
             f"would put {secret.kind} into the image",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from pathlib import PurePath
+from os.path import splitext
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
@@ -41,7 +41,7 @@ class Facts:
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> Facts:
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
     head = file.read(64)
-    ending = PurePath(name).suffix.lower()
+    ending = splitext(name)[1].lower()
     try:
         if ending == ".safetensors":
             return Facts("safetensors", safetensors.read(file, size).facts())

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from os.path import splitext
 from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
@@ -181,7 +181,7 @@ def _in_npy(place: _Place) -> Iterator[Found]:
 
 def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     """A pickle, and those that follow it. A file that only might be one is read as far as the real machine would get."""
-    ending = PurePosixPath(place.name).suffix.lower()
+    ending = splitext(place.name)[1].lower()
     if not _HEADED.match(head) and ending not in ENDINGS:
         seen = look_plain(place.tape()) if head and head[0] in ARGUMENTS else Seen((), False)
         if seen.names and all(map(_plausible, seen.names)):

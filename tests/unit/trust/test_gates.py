@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
+from modelcrate.trust import gates
 from modelcrate.trust.gates import gate, inspect
-from modelcrate.trust.secrets import secrets_in
+from modelcrate.trust.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from support.pickles import EVIL, calls
 
@@ -85,6 +86,23 @@ def test_secrets_are_told_with_their_line() -> None:
     assert [(each.line, each.kind) for each in secrets_in("a.py", f"a\n\nb {AWS}".encode())] == [
         (3, "an access key of AWS")
     ]
+
+
+def test_the_name_of_a_large_file_counts(project: Project, tmp_path: Path) -> None:
+    with (tmp_path / "model/passwords.kdbx").open("wb") as file:
+        file.write(b"x")
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(SourceError, match="a password store"):
+        gate(project, tmp_path)
+
+
+def test_a_small_file_is_read_once_for_all_gates(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(gates, "open", lambda path, mode: opened.append(path) or open(path, mode), raising=False)  # noqa: SIM115
+    gate(project, tmp_path)
+    assert sorted(opened) == sorted(map(str, (tmp_path / "model/model.pkl", tmp_path / "src/score.py")))
 
 
 def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:
