@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from modelcrate.settings import Settings
     from modelcrate_layers.errors import CrateError
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Building": "modelcrate.api",
     "Built": "modelcrate.api",

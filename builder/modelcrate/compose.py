@@ -61,13 +61,6 @@ class Files:
             for layers in self.models
         )
 
-    @property
-    def entries(self) -> dict[bytes, Entry]:
-        """Every file of the user's own, by its path in the image."""
-        groups = [layer.files for layers in self.models for layer in layers if isinstance(layer, ModelLayer)]
-        groups += [self.entry.sources.entries] if self.entry is not None else []
-        return {entry.path: entry for group in groups for entry in group}
-
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
     """Models and entry as they are on the disk now; registered models as they are."""

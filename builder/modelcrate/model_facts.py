@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, cast
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.models import gguf, onnx, safetensors
+from modelcrate_layers.models.endings import PICKLES
 from modelcrate_layers.models.facts import facts_of
-from modelcrate_layers.models.unpacked import ENDINGS
 
 MAX_HELD = 32 << 20
 """Bytes of a pickle, or of a safetensors header, that are held to be read; a larger one is told by its digest alone."""
@@ -35,7 +35,7 @@ def facts(name: str, size: int, chunks: Iterable[bytes]) -> Facts:
             return _gguf(gguf.read(cast(BinaryIO, _Passing(chunks)), size))
         if ending == ".onnx":
             return _told(onnx.read(cast(BinaryIO, _Passing(chunks)), size).facts())
-        if ending in ENDINGS and size <= MAX_HELD:
+        if ending in PICKLES and size <= MAX_HELD:
             return _told(facts_of(io.BytesIO(b"".join(chunks)), name, size).facts)
     except (CrateError, OverflowError):
         return {}

@@ -99,7 +99,7 @@ def prepare(
         project = completed.project
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
-        for warning in pass_gates(project, folder, files.entries.values(), settings):
+        for warning in pass_gates(project, folder, files, settings):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)

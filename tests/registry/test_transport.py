@@ -201,11 +201,30 @@ def test_a81_a_proxy_is_used_and_no_proxy_honoured(client: Client) -> None:
         with pytest.raises(Lost, match="proxy"):
             client(environment={"HTTPS_PROXY": url}, **once).tags(at("registry.example"))
         assert heard[0].startswith(b"CONNECT registry.example:443 ")
-        assert b"Proxy-Authorization: Basic dXNlcjpwYXNz" in heard[0]
-        assert b"\r\nAuthorization" not in heard[0]
+        assert b"\r\nproxy-authorization: basic dxnlcjpwyxnz" in heard[0].lower()
+        assert b"\r\nauthorization" not in heard[0].lower()
         with pytest.raises(Lost, match="connection failed"):
             client(environment={"HTTPS_PROXY": url, "NO_PROXY": ".invalid"}, **once).tags(at("registry.invalid"))
         assert len(heard) == 1
+
+
+def test_a81_a_proxy_of_plain_http_is_told_the_whole_address(client: Client) -> None:
+    with proxy() as (url, heard):
+        plain = client(
+            environment={"HTTP_PROXY": url}, rules=(Rule("*", plain_http=True),), patience=Patience(attempts=1)
+        )
+        with pytest.raises(Refusal, match="502"):
+            plain.tags(at("registry.example"))
+        asked, _, fields = heard[-1].partition(b"\r\n")
+        assert asked == b"GET http://registry.example/v2/team/model/tags/list HTTP/1.1"
+        assert b"host: registry.example" in fields.lower()
+        assert b"proxy-authorization: basic" in fields.lower()
+
+
+def test_a81_a_proxy_that_is_none_of_http_is_said_so(client: Client) -> None:
+    with pytest.raises(Lost, match="no proxy that can be spoken to") as caught:
+        client(environment={"ALL_PROXY": "socks5://127.0.0.1:1"}).tags(at("registry.example"))
+    assert "http" in caught.value.hint
 
 
 def test_a81_the_proxy_s_password_is_not_shown(client: Client) -> None:
@@ -334,6 +353,6 @@ def test_connections_are_kept(script: Script, client: Client) -> None:
         registry = client()
         for n in range(5):
             registry.push_blob(at(other.host), Memory(noise(100, n)))
-        (adapter,) = registry._courier._transport._adapters.values()
-        pools = adapter.poolmanager.pools
+        (manager,) = registry._courier._transport._managers.values()
+        pools = manager.pools
         assert [pools[key].num_connections for key in list(pools.keys())]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from modelcrate import __version__
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
+
+if TYPE_CHECKING:
+    import argparse
 
 VERBS = {
     "init": "write the project file for a folder",
@@ -42,6 +46,8 @@ VERBS = {
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
 
+VERSION = f"modelcrate {__version__}"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
@@ -49,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         parser().print_help(sys.stderr)
         return UserError.exit_code
+    if words == ["--version"]:
+        print(VERSION)
+        return 0
     try:
         _check_verb(words[0])
         return _run(parser(words).parse_args(words))
@@ -63,14 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The grammar of the command line. Only the verb that `words` call for is imported and complete."""
+    import argparse
+
     top = argparse.ArgumentParser(
         prog="modelcrate", description="Turns a trained model into a runnable container image, with nothing but Python."
     )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    top.add_argument("--version", action="version", version=VERSION, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
     for name, summary in VERBS.items():
-        if words[:1] == ["--version"] or (called and called == words[0] != name):
+        if called and called == words[0] != name:
             continue  # a parser that nobody asks costs half a millisecond, and here are many
         each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == called:
@@ -139,17 +150,3 @@ def _check_verb(word: str) -> None:
 
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"modelcrate.cli.{name}")
-
-
-class _Version(argparse.Action):
-    """Looks the version up only when it is asked for: reading package metadata costs more than starting."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            found = version("modelcrate")
-        except PackageNotFoundError:
-            found = "(not installed)"
-        print(f"modelcrate {found}")
-        parser.exit()

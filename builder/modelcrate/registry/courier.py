@@ -11,6 +11,7 @@ from dataclasses import replace
 from modelcrate.reference import HUB, HUB_API, host_of, is_loopback
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.auth import Authenticator
+from modelcrate.registry.connections import Trust
 from modelcrate.registry.counters import Counters
 from modelcrate.registry.events import Emit, Warned
 from modelcrate.registry.faults import PASSING, Lost, refusal
@@ -19,7 +20,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.seen import Seen
 from modelcrate.registry.settings import Settings
-from modelcrate.registry.transport import Reply, Transport, Trust
+from modelcrate.registry.transport import Reply, Transport
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.errors import RegistryError

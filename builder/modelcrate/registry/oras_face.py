@@ -102,12 +102,13 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
             method, remote.origin + path, kept, body, _access(parts.path, method), method in ("GET", "HEAD")
         )
         reply = self._courier.open(request, remote, "request", frozenset(range(100, 600)) - PASSING)
-        if stream and method == "GET":
-            return reply.raw
-        answer, response = reply.read(), requests.Response()
-        response.status_code, response.url, response.raw = answer.status, answer.url, BytesIO(answer.body)
+        streamed = stream and method == "GET"
+        answer, response = reply.answer if streamed else reply.read(), requests.Response()
+        response.status_code, response.url = answer.status, answer.url
         response.headers.update(dict(answer.headers.fields))
-        response._content = answer.body
+        response.raw = reply.raw if streamed else BytesIO(answer.body)
+        if not streamed:
+            response._content = answer.body
         return response
 
     def blob_exists(self, layer: dict[str, Any], container: Any) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modelcrate.registry.addresses import origin
+from modelcrate.registry.connections import Trust
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.quirks import Habits
-from modelcrate.registry.transport import Trust
 from modelcrate.registry.wire import Place
 from modelcrate_layers.value import dataclass
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
+from modelcrate.registry.connections import Trust
 from modelcrate.registry.counters import Counters
 from modelcrate.registry.credentials import Credential
 from modelcrate.registry.faults import PASSING, refusal
@@ -14,7 +15,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.retry import Engine
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.tokens import Token
-from modelcrate.registry.transport import Transport, Trust
+from modelcrate.registry.transport import Transport
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.value import dataclass

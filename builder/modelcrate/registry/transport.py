@@ -1,65 +1,41 @@
 """One exchange over HTTP, and nothing more: no cookies, no .netrc, no environment, no redirects, no retries.
 
-It uses requests' adapter but not its session, whose conveniences are each a way to leak a credential.
-Everything foreign
-(exceptions, bodies without end, servers that fall silent) ends here; what leaves are Answers and our own errors.
+It stands on urllib3, which requests stands on as well: a session's conveniences are each a way to leak a credential, and importing
+them takes longer than a small push. Everything foreign (exceptions, bodies without end, servers that fall silent) ends here; what
+leaves are Answers and our own errors.
 """
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
+from modelcrate.registry.connections import Trust, connections
 from modelcrate.registry.counters import Counters
 from modelcrate.registry.faults import Lost
-from modelcrate.registry.quirks import Habits
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.wire import Answer, Headers, Request
 from modelcrate_layers.content import MAX_JSON
 from modelcrate_layers.errors import MachineError, RegistryError, UserError
-from modelcrate_layers.value import dataclass
 
 PIECE = 256 << 10
 """How much is handed to the socket at once: a whole piece has to leave within the connect timeout."""
 
 READ = 1 << 20
-POOL = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """How one registry is believed: CA bundle, whether at all, and the certificate that we show."""
-
-    verify: bool | str = True
-    certificate: tuple[str, str] | None = None
-
-    @classmethod
-    def of(cls, habits: Habits, settings: Settings) -> Trust:
-        verify: bool | str = True
-        if ca := habits.ca or settings.ca:
-            verify = str(ca)
-        if habits.skip_verify:
-            verify = False
-        pair = (str(habits.client_cert), str(habits.client_key or habits.client_cert)) if habits.client_cert else None
-        return cls(verify, pair)
 
 
 class Reply:
     """An answer whose body is still to be read. Close it (it is a context manager), or `read` it."""
 
-    def __init__(self, raw: requests.Response, request: Request, counters: Counters) -> None:
+    def __init__(self, raw: urllib3.BaseHTTPResponse, request: Request, counters: Counters) -> None:
         self.raw, self.request, self._counters = raw, request, counters
-        found = raw.raw.headers
-        fields = tuple((name, value) for name in found for value in found.getlist(name)) if found else ()
-        self.answer = Answer(raw.status_code, Headers(fields), b"", request.url)
+        fields = tuple((name, value) for name in raw.headers for value in raw.headers.getlist(name))
+        self.answer = Answer(raw.status, Headers(fields), b"", request.url)
 
     def __enter__(self) -> Reply:
         return self
@@ -72,6 +48,7 @@ class Reply:
     def close(self) -> None:
         """Give the connection back where the body was read to its end, else end it."""
         self.raw.close()
+        self.raw.release_conn()
 
     def read(self, limit: int = MAX_JSON) -> Answer:
         """The answer with its body; more than `limit` bytes are a RegistryError."""
@@ -87,7 +64,7 @@ class Reply:
     def chunks(self) -> Iterator[bytes]:
         """The body as it is on the wire, never decoded; Lost where it breaks off."""
         try:
-            while piece := self.raw.raw.read(READ, decode_content=False):
+            while piece := self.raw.read(READ, decode_content=False):
                 self._counters.received(len(piece))
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as fault:
@@ -129,28 +106,20 @@ class _Outgoing:
             raise _SourceFault(RegistryError(f"{sent} bytes instead of {body.length}", where=self._request.where()))
 
 
-class _Adapter(HTTPAdapter):
-    """requests' adapter with larger blocks and no retries of its own."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, blocksize=1 << 20, **kwargs)
-
-
 class Transport:
     """Connections, kept and shared by all threads, apart for every way of trusting."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._proxies = settings.proxies
         self._lock = threading.Lock()
-        self._adapters: dict[Trust, HTTPAdapter] = {}
+        self._managers: dict[tuple[Trust | None, str | None], urllib3.PoolManager] = {}
 
     def close(self) -> None:
         """End all kept connections."""
         with self._lock:
-            adapters, self._adapters = list(self._adapters.values()), {}
-        for adapter in adapters:
-            adapter.close()
+            managers, self._managers = list(self._managers.values()), {}
+        for manager in managers:
+            manager.clear()
 
     def exchange(
         self, request: Request, trust: Trust, counters: Counters, *, verb: str = "", patience: float | None = None
@@ -166,41 +135,42 @@ class Transport:
             )  # fmt: skip
         parts = urlsplit(request.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        proxy = self._proxies.choose(parts.scheme, parts.hostname or "", port)
+        proxy = self._settings.proxies.choose(parts.scheme, parts.hostname or "", port)
         timeouts = self._settings.timeouts
+        body = request.body if request.body is not None and request.body.length != 0 else None
         counters.request(verb or request.method)
         try:
-            raw = self._adapter(trust).send(
-                self._prepared(request, counters),
-                stream=True,
-                timeout=(timeouts.connect, patience or timeouts.answer),
-                verify=trust.verify,
-                cert=trust.certificate,
-                proxies={parts.scheme: proxy} if proxy else None,
+            pool = self._manager(trust if parts.scheme == "https" else None, proxy).connection_from_host(
+                parts.hostname, port, parts.scheme
+            )
+            raw = pool.urlopen(
+                request.method,
+                _target(parts, proxy is not None),
+                _Outgoing(request, counters) if body is not None else None,  # type: ignore[arg-type]  # any iterable is sent piecewise
+                self._headers(request),
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(timeouts.connect, patience or timeouts.answer),
+                chunked=body is not None and body.length is None,
+                preload_content=False,
+                decode_content=False,
             )
         except _SourceFault as carried:
             raise carried.fault from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as fault:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as fault:
             raise self._translated(fault, request, trust, proxy) from None
         return Reply(raw, request, counters)
 
-    def _adapter(self, trust: Trust) -> HTTPAdapter:
+    def _manager(self, trust: Trust | None, proxy: str | None) -> urllib3.PoolManager:
         with self._lock:
-            if trust not in self._adapters:
-                if trust.verify is False:  # the user's own rule says so; a warning a request would not make it safer
+            if (trust, proxy) not in self._managers:
+                if (
+                    trust is not None and trust.verify is False
+                ):  # the user's own rule says so; a warning a request would not make it safer
                     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-                self._adapters[trust] = _Adapter(pool_connections=POOL, pool_maxsize=POOL, max_retries=0)
-            return self._adapters[trust]
-
-    def _prepared(self, request: Request, counters: Counters) -> requests.PreparedRequest:
-        """Built by hand: preparing would rewrite the URL, and an upload's URL is not ours to rewrite."""
-        prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.hooks = request.method, request.url, {"response": []}
-        prepared.headers = CaseInsensitiveDict(self._headers(request))
-        body = request.body
-        if body is not None and body.length != 0:
-            prepared.body = _Outgoing(request, counters)  # type: ignore[assignment]  # any iterable is sent piecewise
-        return prepared
+                self._managers[trust, proxy] = connections(trust, proxy)
+            return self._managers[trust, proxy]
 
     def _headers(self, request: Request) -> Mapping[str, str]:
         fields = {"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", **request.headers}
@@ -215,31 +185,39 @@ class Transport:
         self, fault: Exception, request: Request, trust: Trust, proxy: str | None
     ) -> RegistryError | MachineError:
         text = _said(fault)
-        if isinstance(fault, requests.exceptions.ProxyError) and proxy:
+        if isinstance(fault, urllib3.exceptions.ProxyError) and proxy:
             host = urlsplit(proxy).hostname
             return Lost(
                 request, f"the proxy {host} did not let us through: {text}", hint="see HTTPS_PROXY and NO_PROXY"
             )
-        if isinstance(fault, requests.exceptions.SSLError):
+        if isinstance(fault, urllib3.exceptions.ProxySchemeUnknown):
+            return Lost(request, f"no proxy that can be spoken to: {text}", retry=False, hint="it may be http or https")
+        if isinstance(fault, urllib3.exceptions.SSLError | ssl.SSLError):
             return Lost(request, f"TLS failed: {text}", retry=False, hint=_tls_hint(text, trust))
-        if isinstance(fault, OSError) and "Could not find" in str(fault):
+        if isinstance(fault, FileNotFoundError):
             return MachineError("a certificate file is missing", where=request.where(), why=str(fault)[:300])
-        if isinstance(fault, requests.exceptions.InvalidURL | urllib3.exceptions.LocationParseError):
+        if isinstance(fault, urllib3.exceptions.LocationValueError):
             return RegistryError("not a URL that can be asked", where=request.where())
-        kind = "it fell silent" if isinstance(fault, requests.exceptions.Timeout) else "the connection failed"
+        silent = isinstance(fault, urllib3.exceptions.TimeoutError)
+        refused = isinstance(
+            fault, urllib3.exceptions.NewConnectionError
+        )  # by history one of them, and no matter of time
+        kind = "it fell silent" if silent and not refused else "the connection failed"
         return Lost(request, f"{kind}: {text}")
+
+
+def _target(parts: SplitResult, proxied: bool) -> str:
+    """What the request line names: the path as it stands, and before it the address where a proxy has to know it (RFC 9112, 3.2)."""
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    return f"http://{parts.netloc}{path}" if proxied and parts.scheme == "http" else path
 
 
 def _said(fault: BaseException) -> str:
     """The innermost reason, without addresses of objects and without URLs (they may hold signatures)."""
     inner: BaseException = fault
     for _ in range(6):
-        reason = getattr(inner, "reason", None)
-        deeper = (
-            reason
-            if isinstance(reason, BaseException)
-            else next((a for a in inner.args if isinstance(a, BaseException)), None)
-        )
+        held = (getattr(inner, "reason", None), *inner.args, inner.__cause__)
+        deeper = next((each for each in held if isinstance(each, BaseException)), None)
         if deeper is None:
             break
         inner = deeper

@@ -1,22 +1,55 @@
-"""The gates, passed once: files that were let through are not read again while they have not changed."""
+"""The gates, passed once: a part of a project that was let through is not read again while its files stay as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate.answers import Answers
 from modelcrate.project.values import Project
 from modelcrate.settings import Settings
+from modelcrate.trust.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import fingerprint
-from modelcrate_layers.tree import Entry, Tree
+from modelcrate_layers.tree import Tree
 
-VERSION = 3
+if TYPE_CHECKING:
+    from modelcrate.compose import Files
+
+VERSION = 4
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
+
+
+def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> tuple[str, ...]:
+    """What is only to be told. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
+    passed = Answers(settings.home / "gates")
+    found = [_findings(part, project, folder, passed) for part in parts(project, folder, files)]
+    refused = [fault for each in found for fault in each.refused]
+    if refused:
+        first, *rest = refused
+        first.also = (*first.also, *rest)
+        raise first
+    return tuple(line for each in found for line in each.warned)
+
+
+def _findings(part: Part, project: Project, folder: Path, passed: Answers) -> Findings:
+    gates = project.gates
+    keys = _keys(project, folder) if part.model else []
+    settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys]
+    question = [VERSION, part.model, settings, fingerprint(part.entries)]
+    with suppress(CrateError):
+        if (known := passed.get(question)) is not None:
+            return Findings((), tuple(map(str, parse_json(known))))
+    from modelcrate.trust.gates import inspect
+
+    tree = Tree.of(part.entries, {b""})  # names that no layer can have are found here, before anything is fetched
+    found = inspect(part, gates, folder)
+    if not found.refused and settled(tree):
+        passed.put(question, canonical_json(list(found.warned)))
+    return found
 
 
 def _keys(project: Project, folder: Path) -> list[str]:
@@ -25,28 +58,3 @@ def _keys(project: Project, folder: Path) -> list[str]:
         str(Digest.of((folder / path).read_bytes())) if (folder / path).is_file() else ""
         for path in project.gates.model_keys
     ]
-
-
-def pass_gates(project: Project, folder: Path, entries: Iterable[Entry], settings: Settings) -> tuple[str, ...]:
-    """What is only to be told. What the project refuses is one error with all findings. `entries` are the user's files as listed."""
-    entries = list(entries)
-    gates = project.gates
-    question = [
-        VERSION,
-        gates.unsafe_pickle,
-        gates.secrets,
-        list(gates.allow),
-        _keys(project, folder),
-        fingerprint(entries),
-    ]
-    passed = Answers(settings.home / "gates")
-    with suppress(CrateError):
-        if (known := passed.get(question)) is not None:
-            return tuple(map(str, parse_json(known)))
-    from modelcrate.trust.gates import gate
-
-    tree = Tree.of(entries, {b""})  # names that no layer can have are found here, before anything is fetched
-    warned = gate(project, folder)
-    if settled(tree):
-        passed.put(question, canonical_json(list(warned)))
-    return warned

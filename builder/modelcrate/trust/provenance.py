@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from modelcrate import __version__
 from modelcrate.image import timestamp
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Pins
@@ -59,7 +59,7 @@ def predicate(
             "resolvedDependencies": list(_dependencies(prepared, inventories, revision)),
         },
         "runDetails": {
-            "builder": {"id": BUILDER, "version": {"modelcrate": _version()}},
+            "builder": {"id": BUILDER, "version": {"modelcrate": __version__}},
             "metadata": {"startedOn": timestamp(times[0]), "finishedOn": timestamp(times[1])},
         },
     }
@@ -149,10 +149,3 @@ def _codecs(prepared: Prepared) -> list[str]:
 
 def _digest(digest: Digest) -> dict[str, str]:
     return {digest.algorithm: digest.hex}
-
-
-def _version() -> str:
-    try:
-        return version("modelcrate")
-    except PackageNotFoundError:
-        return "unknown"

@@ -14,9 +14,6 @@ from modelcrate_layers.models.seen import JOBLIB, Said
 from modelcrate_layers.models.unpacked import pickles_in
 from modelcrate_layers.value import dataclass
 
-WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
-"""Names that promise one of the formats whose headers are checked."""
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:

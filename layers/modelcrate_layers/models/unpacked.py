@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.endings import PICKLES
 from modelcrate_layers.models.opcodes import ARGUMENTS
 from modelcrate_layers.models.pickles import look, look_plain
 from modelcrate_layers.models.seen import Named, Seen
@@ -42,9 +43,6 @@ MAX_SPOOLED = 8 << 30
 
 MAX_IN_A_ROW = 64
 """How many pickles may follow one another in one file; PyTorch's old format has five."""
-
-ENDINGS = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav", ".p", ".dill", ".cloudpickle"})
-"""Names that promise a pickle: such a file is held to be one even where it is broken."""
 
 _HEADED = re.compile(rb"\x80[\x02-\x05]")
 _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
@@ -182,7 +180,7 @@ def _in_npy(place: _Place) -> Iterator[Found]:
 def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     """A pickle, and those that follow it. A file that only might be one is read as far as the real machine would get."""
     ending = splitext(place.name)[1].lower()
-    if not _HEADED.match(head) and ending not in ENDINGS:
+    if not _HEADED.match(head) and ending not in PICKLES:
         seen = look_plain(place.tape()) if head and head[0] in ARGUMENTS else Seen((), False)
         if seen.names and all(map(_plausible, seen.names)):
             yield Found(place.inner, seen, promised=False)

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from modelcrate.compose import list_files
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
-from modelcrate.trust import gates
-from modelcrate.trust.gates import gate, inspect
+from modelcrate.settings import Settings
+from modelcrate.trust import gates, guard
+from modelcrate.trust.guard import pass_gates
+from modelcrate.trust.parts import Findings, parts
 from modelcrate.trust.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from support.pickles import EVIL, calls
@@ -39,6 +42,21 @@ SECRETS: dict[str, tuple[str, str]] = {
     "cloud credentials": (".aws/credentials", "[default]\nx = yes_it_is"),
     "a private SSH key": ("id_ed25519", "anything"),
 }  # fmt: skip
+
+
+def gate(project: Project, folder: Path) -> tuple[str, ...]:
+    """What a build of the project is told."""
+    return pass_gates(project, folder, list_files(project, folder, {}), Settings(folder / "home"))
+
+
+def inspect(project: Project, folder: Path) -> Findings:
+    """All findings, with nothing raised."""
+    found = [
+        gates.inspect(part, project.gates, folder) for part in parts(project, folder, list_files(project, folder, {}))
+    ]
+    return Findings(
+        tuple(fault for each in found for fault in each.refused), tuple(line for each in found for line in each.warned)
+    )
 
 
 @pytest.fixture
@@ -103,6 +121,21 @@ def test_a_small_file_is_read_once_for_all_gates(
     monkeypatch.setattr(gates, "open", lambda path, mode: opened.append(path) or open(path, mode), raising=False)  # noqa: SIM115
     gate(project, tmp_path)
     assert sorted(opened) == sorted(map(str, (tmp_path / "model/model.pkl", tmp_path / "src/score.py")))
+
+
+def test_a_changed_script_makes_nobody_read_the_model(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "settled", lambda tree: True)  # nobody waits here for the files to grow old
+    gate(project, tmp_path)
+    (tmp_path / "src/score.py").write_text("def init(): pass\ndef run(data): return 1\n")
+    looked = []
+    inspect_part = gates.inspect
+    monkeypatch.setattr(gates, "inspect", lambda part, *rest: looked.append(part.top) or inspect_part(part, *rest))
+    gate(project, tmp_path)
+    assert looked == [tmp_path / "src"]
+    gate(project, tmp_path)
+    assert looked == [tmp_path / "src"]
 
 
 def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""What the gates look at, a part at a time, and what they find there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os.path import basename
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.project.values import Model, Project
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tree import Entry
+from modelcrate_layers.value import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.compose import Files
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A file that goes into the image; `name` is what its part calls it."""
+
+    path: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it."""
+
+    top: Path
+    entries: tuple[Entry, ...]
+    model: bool
+
+    @property
+    def files(self) -> Iterator[Guarded]:
+        """Its files, by their places."""
+        below = len(str(self.top)) + 1
+        sources = [each.source for each in self.entries if isinstance(each.source, FileRange)]
+        for source in sorted(sources):
+            yield Guarded(source.path, source.path[below:] or basename(source.path), source.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the gates found: what ends the build, and what is only told."""
+
+    refused: tuple[CrateError, ...]
+    warned: tuple[str, ...]
+
+
+def parts(project: Project, folder: Path, files: Files) -> Iterator[Part]:
+    """The parts of a project as it was listed. Registered models are none: they were looked at when they were registered."""
+    for model, entries in zip(project.models, files.by_model, strict=True):
+        if isinstance(model, Model):
+            yield Part(folder / model.path, entries, True)
+    if files.entry is not None and project.entry is not None:
+        yield Part(folder / (project.entry.source or project.entry.file), files.entry.sources.entries, False)

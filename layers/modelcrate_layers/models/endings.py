@@ -1,0 +1,9 @@
+"""What files promise by their names. Apart, for who asks for a name alone is not to wait for the readers."""
+
+from __future__ import annotations
+
+PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav", ".p", ".dill", ".cloudpickle"})
+"""A pickle: such a file is held to be one even where it is broken."""
+
+WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
+"""One of the formats whose headers are checked."""
