@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.seen import Seen
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport
+from modelcrate.registry.turns import Turns
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.errors import RegistryError
@@ -28,6 +30,9 @@ from modelcrate_layers.errors import RegistryError
 MAX_HOPS = 10
 LONG = 64 << 20
 """Bytes of a body from which on a token has to be young when it is sent."""
+
+WORKERS = 32
+"""Threads for small questions and for what is sent. How many send at once is each registry's gate's to say."""
 
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
@@ -39,7 +44,8 @@ class Courier:
     def __init__(self, settings: Settings, clock: Clock, emit: Emit, counters: Counters) -> None:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = Engine(settings.patience, clock, emit)
-        self.seen = Seen()
+        self.seen, self.turns = Seen(), Turns()
+        self.pool = ThreadPoolExecutor(WORKERS, "registry")
         self._transport = Transport(settings)
         self._auth = Authenticator(settings, self._transport, clock, emit)
         self._lock = threading.RLock()
@@ -54,7 +60,8 @@ class Courier:
         return other
 
     def close(self) -> None:
-        """End all kept connections."""
+        """End all kept connections and threads."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
     def remote(self, registry: str) -> Remote:

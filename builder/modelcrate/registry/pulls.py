@@ -10,7 +10,7 @@ from modelcrate.reference import Reference
 from modelcrate.registry import documents, wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Warned
-from modelcrate.registry.faults import Lost, Refusal
+from modelcrate.registry.faults import Lost, Refusal, refusal
 from modelcrate.registry.quirks import Mirror
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.transport import Reply
@@ -44,8 +44,12 @@ class Puller:
 
         def ask(remote: Remote, place: Place) -> Descriptor:
             request = wire.head_manifest(place, ref.target, [wire.pulls(place.repository)])
-            answer = self.courier.send(request, remote, f"manifest {ref}", (200, 405, 501))
+            answer = self.courier.send(request, remote, f"manifest {ref}", (200, 404, 405, 501))
             told = wire.described(answer, request.where()) if answer.status == 200 else None
+            if remote.registry == ref.registry and (told or answer.status == 404):
+                self.courier.seen.tagged(ref.name, ref.target, told.digest if told else None)
+            if answer.status == 404:
+                raise refusal(request, answer, f"manifest {ref}", self.courier.clock.now())
             if told is None:
                 return self._manifest(remote, place, ref)[0]
             if ref.digest and told.digest != ref.digest:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Literal
 
 from modelcrate.reference import Reference, is_registry
@@ -24,8 +23,8 @@ from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.value import dataclass
 
 MAX_MOUNT_SOURCES = 3
-ASKERS = 16
-"""HEAD requests at once; they are small, and nothing is sent before the answers are in."""
+SMALL = 16 << 10
+"""Bytes up to which a blob that is probably missing is sent without a question."""
 
 How = Literal["known", "mounted", "sent", "resumed"]
 
@@ -41,14 +40,13 @@ class Sent:
 
 
 class Pusher:
-    """The sending side of one client. It keeps which digests are under way, so that none is sent twice at once."""
+    """The sending side of one client. What another is sending to the same registry is waited for, and then found or mounted."""
 
     def __init__(self, courier: Courier, stop: Stop) -> None:
         self._courier, self._stop = courier, stop
         self._journal = Journal(courier.settings.journal, courier.clock)
         self._journal.sweep()
-        self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, Digest], Future[Sent]] = {}
+        self._same: dict[tuple[str, str], bool] = {}
 
     def has(self, ref: Reference, descriptor: Descriptor, counters: Counters | None = None) -> bool:
         """Whether the repository holds this blob. A registry that can't be asked is taken for one that lacks it."""
@@ -74,71 +72,88 @@ class Pusher:
             return Sent(blob.descriptor, 0, "known", counters.read().total)
         return self._once(ref, blob, mount_from, counters, self._stop)
 
-    def _once(self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop) -> Sent:
-        """Send what is missing; a second caller with the same digest waits for the first one's end."""
-        descriptor = blob.descriptor
-        key, mine = (ref.name, descriptor.digest), Future[Sent]()
-        with self._lock:
-            other = self._under_way.setdefault(key, mine)
-        if other is not mine:
-            sent = other.result()
-            return Sent(descriptor, 0, "known", 0) if sent.how != "mounted" else Sent(descriptor, 0, "mounted", 0)
-        try:
-            sent = self._send(ref, blob, mount_from, counters, stop)
-        except BaseException as fault:
-            mine.set_exception(fault)
-            raise
+    def _once(
+        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop, asked: bool = True
+    ) -> Sent:
+        """Bring there what is missing. `asked`: the registry has said that it is; else a mount is tried first, which says as much."""
+        descriptor, seen = blob.descriptor, self._courier.seen
+        remote = self._courier.remote(ref.registry)
+        if not asked and self._mount(ref, remote, descriptor.digest, mount_from, counters) is True:
+            sent = Sent(descriptor, 0, "mounted", counters.read().total)
         else:
-            self._courier.seen.said(ref.name, descriptor.digest)
-            mine.set_result(sent)
-            return sent
-        finally:
-            with self._lock:
-                del self._under_way[key]
+            with self._courier.turns.taken((ref.registry, descriptor.digest), stop.check):
+                if seen.has(ref.name, descriptor.digest):  # by then
+                    return Sent(descriptor, 0, "known", 0)
+                sent = self._send(ref, blob, mount_from, counters, stop, asked)
+        seen.said(ref.name, descriptor.digest)
+        return sent
 
-    def _send(self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop) -> Sent:
+    def _send(
+        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop, asked: bool
+    ) -> Sent:
         descriptor, remote = blob.descriptor, self._courier.remote(ref.registry)
         with remote.gate.inside():
             stop.check()
             session = self._mount(ref, remote, descriptor.digest, mount_from, counters)
             if session is True:
                 return Sent(descriptor, 0, "mounted", counters.read().total)
+            if not asked and self.has(ref, descriptor, counters):
+                return Sent(descriptor, 0, "known", counters.read().total)
             resumed = self._upload(remote, ref, Named(blob, descriptor), counters, stop, session or None)
         traffic = counters.read()
         return Sent(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
     def push_all(
-        self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str], known: Collection[Digest] = ()
+        self,
+        ref: Reference,
+        blobs: Iterable[Blob],
+        mount_from: Sequence[str],
+        known: Collection[Digest] = (),
+        *,
+        new: bool = False,
     ) -> list[Sent]:
         """All of them, in the order given; the smallest are sent first, and the first fault ends the rest.
 
-        What is `known` to be there is not asked for.
+        What is `known` to be there is not asked for; nor, where the image is `new` there, what is so small that sending it costs no more.
         """
         wanted = list(blobs)
         remote = self._courier.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
-        there = self._ask(ref, wanted, known)
+        unasked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
+        small = {each.descriptor.digest for each in wanted if new and each.descriptor.size <= SMALL}
+        there = self._ask(ref, wanted, known, unasked | small)
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not there[wanted[n].descriptor.digest]]
+        waiting, found, stop = iter(missing), dict[int, Sent](), Stop(self._stop)
+
+        def work() -> None:
+            for n in waiting:  # shared: each takes the next one
+                tally, asked = Counters(self._courier.counters), wanted[n].descriptor.digest not in unasked
+                found[n] = self._once(ref, wanted[n], mount_from, tally, stop, asked)
+
         workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
-        found: dict[int, Sent] = {}
-        if missing:
-            stop, pool = Stop(self._stop), ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push")
-            tallies = {n: Counters(self._courier.counters) for n in missing}
-            futures = {n: pool.submit(self._once, ref, wanted[n], mount_from, tallies[n], stop) for n in missing}
-            found = _gathered(pool, futures, stop)
+        _done([self._courier.pool.submit(work) for _ in range(workers)], stop)
         return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
-    def _ask(self, ref: Reference, blobs: Sequence[Blob], known: Collection[Digest]) -> dict[Digest, bool]:
-        """Which are there, each digest asked for once, all at the same time."""
-        wanted = {blob.descriptor.digest: blob.descriptor for blob in blobs if blob.descriptor.digest not in known}
-        there = dict.fromkeys(known, True)
-        if not wanted:
-            return there
-        with ThreadPoolExecutor(max_workers=min(ASKERS, len(wanted)), thread_name_prefix="ask") as pool:
-            return there | dict(zip(wanted, pool.map(lambda one: self.has(ref, one), wanted.values()), strict=True))
+    def _mountable(self, ref: Reference, digests: Collection[Digest]) -> frozenset[Digest]:
+        """Those that need no question: another repository is known to hold them, and this registry has mounted before."""
+        seen = self._courier.seen
+        if not seen.mounts(ref.registry):
+            return frozenset()
+        return frozenset(
+            digest for digest in digests if any(self._source(ref, holder) for holder in seen.holders(digest))
+        )
+
+    def _ask(
+        self, ref: Reference, blobs: Sequence[Blob], known: Collection[Digest], unasked: Collection[Digest]
+    ) -> dict[Digest, bool]:
+        """Which are there, each digest asked for once, all at the same time, before anything is sent."""
+        there = dict.fromkeys(unasked, False) | dict.fromkeys(known, True)
+        wanted = {each.descriptor.digest: each.descriptor for each in blobs if each.descriptor.digest not in there}
+        asked = self._courier.pool.map(lambda one: self.has(ref, one), wanted.values())
+        return there | dict(zip(wanted, asked, strict=True))
 
     def push_stream(self, ref: Reference, stream: Stream) -> Sent:
         """One pass: sent while it is hashed, named at the end."""
@@ -180,6 +195,7 @@ class Pusher:
                 answer = self._courier.send(request, remote, "mount", (201, 202), counters=counters)
             except (Refusal, Lost):
                 continue  # a mount is a favour: without it the bytes are sent
+            self._courier.seen.mounted(ref.registry, taken=answer.status == 201)
             if answer.status == 201:
                 self._courier.emit(Mounted(digest, source))
                 return True
@@ -202,25 +218,27 @@ class Pusher:
             return None
         if source == ref.repository:
             return None
-        settings = self._courier.settings
-        ours = credentials.find(ref.registry, ref.repository, settings)
-        theirs = credentials.find(ref.registry, source, settings)
-        alike = (ours and ours.basic, ours and ours.identity_token) == (
-            theirs and theirs.basic,
-            theirs and theirs.identity_token,
-        )
-        return source if alike else None
+        return source if self._alike(ref, source) else None
+
+    def _alike(self, ref: Reference, source: str) -> bool:
+        """Whether the same credentials are used for both repositories. Found once: a keychain is a program that has to be started."""
+        key = (ref.name, source)
+        if key not in self._same:
+            settings = self._courier.settings
+            both = [credentials.find(ref.registry, name, settings) for name in (ref.repository, source)]
+            ours, theirs = ((each.basic, each.identity_token) if each else None for each in both)
+            self._same[key] = ours == theirs
+        return self._same[key]
 
 
-def _gathered(pool: ThreadPoolExecutor, futures: dict[int, Future[Sent]], stop: Stop) -> dict[int, Sent]:
-    """The results. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
+def _done(futures: Sequence[Future[None]], stop: Stop) -> None:
+    """Wait for all. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
     is a registry's, so that the next run goes on."""
     try:
-        done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         fault = next((one.exception() for one in done if one.exception()), None)
         if fault:
             raise fault
-        return {n: future.result() for n, future in futures.items()}
     except (Lost, Refusal, Halted):
         stop.halt()
         raise
@@ -228,7 +246,7 @@ def _gathered(pool: ThreadPoolExecutor, futures: dict[int, Future[Sent]], stop: 
         stop.cancel()
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        wait([future for future in futures if not future.cancel()])
 
 
 def check_size(remote: Remote, descriptor: Descriptor) -> None:

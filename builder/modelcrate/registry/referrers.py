@@ -70,26 +70,26 @@ class Referrers:
         self._courier, self._put = courier, put
         self._lock = threading.Lock()
         self._api: dict[str, bool] = {}
+        self._listed: dict[tuple[str, Digest], list[Descriptor]] = {}
 
     def find(self, ref: Reference, subject: Digest, artifact_type: str | None = None) -> list[Descriptor]:
         """All referrers of a digest, of one type where that is asked for."""
         if self._has_api(ref, subject):
             found = self._by_api(ref, subject, artifact_type)
         else:
-            found = self._by_tag(ref, subject)[0]
+            found = self._listed[ref.name, subject] = self._by_tag(ref, subject)
         kinds = {one.digest: one for one in found}
         return [one for one in kinds.values() if artifact_type in (None, one.rest.get("artifactType"))]
 
     def push(self, ref: Reference, documents: Sequence[bytes]) -> list[Descriptor]:
         """Publish manifests that have a `subject`; where there is no API, list them under the stand-in tag of theirs."""
-        pushed: list[Descriptor] = []
+        kinds = [str(parse_object(data).get("mediaType") or MediaType.MANIFEST) for data in documents]
+        told = list(map(described, documents, kinds))
         about: dict[Digest, list[Descriptor]] = {}
-        for data in documents:
-            media_type = str(parse_object(data).get("mediaType") or MediaType.MANIFEST)
-            descriptor, subject = described(data, media_type)
-            self._put(ref.at(descriptor.digest), data, media_type)
-            pushed.append(descriptor)
+        for descriptor, subject in told:
             about.setdefault(subject, []).append(descriptor)
+        places = [ref.at(descriptor.digest) for descriptor, _ in told]
+        pushed = list(self._courier.pool.map(self._put, places, documents, kinds))
         for subject, descriptors in about.items():
             if not self._has_api(ref, subject):
                 self._enlist(ref, subject, descriptors)
@@ -102,7 +102,7 @@ class Referrers:
         descriptor, subject = described(data, media_type)
         if self._has_api(ref, subject):
             return
-        listed, _ = self._by_tag(ref, subject)
+        listed = self._by_tag(ref, subject)
         left = [one for one in listed if one.digest != descriptor.digest]
         if len(left) != len(listed):
             self._write(ref, subject, left)
@@ -140,31 +140,31 @@ class Referrers:
         pages(self._courier, remote, request, "list of referrers", read)
         return found
 
-    def _by_tag(self, ref: Reference, subject: Digest) -> tuple[list[Descriptor], Digest | None]:
-        """The entries under the stand-in tag, and the digest of that list; empty where there is none yet."""
+    def _by_tag(self, ref: Reference, subject: Digest) -> list[Descriptor]:
+        """The entries under the stand-in tag; none where there is no such tag yet."""
         remote = self._courier.remote(ref.registry)
         tagged = ref.tagged(fallback_tag(subject))
         request = wire.get_manifest(remote.place(ref.repository), tagged.target)
         answer = self._courier.send(request, remote, "list of referrers", (200, 404))
         if answer.status == 404:
-            return [], None
-        own = Digest.of(answer.body)
-        if own == subject or answer.media_type != MediaType.INDEX:
+            return []
+        if Digest.of(answer.body) == subject or answer.media_type != MediaType.INDEX:
             raise RegistryError(
                 "this registry can't list referrers", where=str(tagged),
                 why="it answers the tag that should list them with something else (GitLab takes it for the digest)",
             )  # fmt: skip
         document = documents.check_kind(answer.body, answer.media_type, request.where())
-        return [Descriptor.parse(one) for one in document["manifests"]], own
+        return [Descriptor.parse(one) for one in document["manifests"]]
 
     def _enlist(self, ref: Reference, subject: Digest, descriptors: Sequence[Descriptor]) -> None:
-        """Read, add, write, and look again: there is no lock, so another writer may have been faster."""
+        """Read, add, write, and look again: there is no lock, so another writer may have been faster. What was just read isn't read twice."""
+        known = self._listed.pop((ref.name, subject), None)
+        listed = self._by_tag(ref, subject) if known is None else known
         for _ in range(RACES):
-            listed, _digest = self._by_tag(ref, subject)
             if not (lacking := _lacking(descriptors, listed)):
                 return
             self._write(ref, subject, [*listed, *lacking])
-        listed, _digest = self._by_tag(ref, subject)
+            listed = self._by_tag(ref, subject)
         if _lacking(descriptors, listed):
             raise RegistryError("another writer kept changing the list of referrers", where=str(ref), hint="try again")
 

@@ -10,6 +10,9 @@ from typing import Any
 from modelcrate_layers.content import Digest, parse_object
 from modelcrate_layers.errors import CrateError
 
+MAX_HOLDERS = 4
+"""Repositories that are remembered for a blob that can be mounted: the first one that is asked mostly has it."""
+
 
 class Seen:
     """Blobs that a repository said it has, and those that manifests name which it gave us. Not a value: it learns.
@@ -22,11 +25,42 @@ class Seen:
         self._lock = threading.Lock()
         self._said: dict[str, set[Digest]] = {}
         self._named: dict[str, dict[Digest, frozenset[Digest]]] = {}
+        self._holders: dict[Digest, list[str]] = {}
+        self._mounts: dict[str, bool] = {}
+        self._tags: dict[tuple[str, str], Digest | None] = {}
 
     def said(self, repository: str, digest: Digest) -> None:
         """The repository has this blob."""
         with self._lock:
             self._said.setdefault(repository, set()).add(digest)
+            holders = self._holders.setdefault(digest, [])
+            if repository not in holders and len(holders) < MAX_HOLDERS:
+                holders.append(repository)
+
+    def has(self, repository: str, digest: Digest) -> bool:
+        """Whether the repository said that it has this blob."""
+        with self._lock:
+            return digest in self._said.get(repository, ())
+
+    def mounted(self, registry: str, *, taken: bool) -> None:
+        """Whether the registry took a blob over from another of its repositories when it was last asked."""
+        with self._lock:
+            self._mounts[registry] = taken
+
+    def mounts(self, registry: str) -> bool | None:
+        """Whether it takes blobs over; None where nobody knows yet."""
+        with self._lock:
+            return self._mounts.get(registry)
+
+    def tagged(self, repository: str, tag: str, digest: Digest | None) -> None:
+        """What a tag named when it was last looked at; None: nothing."""
+        with self._lock:
+            self._tags[repository, tag] = digest
+
+    def is_other(self, repository: str, tag: str, digest: Digest) -> bool:
+        """Whether a tag was seen to name something else than this, or nothing."""
+        with self._lock:
+            return self._tags.get((repository, tag), digest) != digest
 
     def gave(self, repository: str, manifest: Digest, data: bytes) -> None:
         """The repository has this manifest, which has been verified."""
@@ -42,14 +76,15 @@ class Seen:
             return frozenset(self._said.get(repository, ())).union(*(named[each] for each in named.keys() - set(but)))
 
     def holders(self, digest: Digest) -> list[str]:
-        """The repositories that said they have this blob, sorted: from those of the same registry it can be mounted."""
+        """Repositories that said they have this blob: from those of the same registry it can be mounted."""
         with self._lock:
-            return sorted(name for name, said in self._said.items() if digest in said)
+            return list(self._holders.get(digest, ()))
 
     def forget(self, repository: str) -> None:
         """It was found to have lost something."""
         with self._lock:
-            self._said.pop(repository, None)
+            for digest in self._said.pop(repository, ()):
+                self._holders[digest] = [each for each in self._holders[digest] if each != repository]
             self._named.pop(repository, None)
 
 

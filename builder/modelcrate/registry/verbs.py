@@ -157,8 +157,10 @@ class Client:
         is not asked for: a registry that has lost it refuses ours, and then all is asked for and sent.
         """
         *children, top = manifests
-        known = self._courier.seen.of(ref.name, {each.descriptor.digest for each in manifests})
-        sent = self._pusher.push_all(ref, blobs, mount_from, known)
+        seen = self._courier.seen
+        known = seen.of(ref.name, {each.descriptor.digest for each in manifests})
+        new = seen.is_other(ref.name, ref.target, top.descriptor.digest)
+        sent = self._pusher.push_all(ref, blobs, mount_from, known, new=new)
         for child in children:
             self.put_manifest(ref.at(child.descriptor.digest), child.data, child.media_type, blobs=blobs)
         return self.put_manifest(ref, top.data, top.media_type, tags, blobs=blobs), sent
@@ -209,10 +211,13 @@ class Client:
         request = wire.put_manifest(remote.place(ref.repository), ref.target, data, media_type)
         answer = self._courier.send(request, remote, f"manifest {ref}", (200, 201, 202, 204))
         wire.confirm_digest(answer, descriptor.digest, request.where())
+        self._courier.seen.tagged(ref.name, ref.target, descriptor.digest)
         return descriptor
 
     def _names(self, target: Reference, descriptor: Descriptor, *, overwrite: bool) -> bool:
-        """Whether a tag (or digest) is already what it shall be."""
+        """Whether a tag (or digest) is already what it shall be. One that was seen to be something else is not asked for again."""
+        if overwrite and self._courier.seen.is_other(target.name, target.target, descriptor.digest):
+            return False
         remote = self._courier.remote(target.registry)
         request = wire.head_manifest(remote.place(target.repository), target.target, [wire.pushes(target.repository)])
         answer = self._courier.send(request, remote, f"manifest {target}", (200, 404, 405, 501))
