@@ -1,0 +1,159 @@
+"""Many pushes over the same connections: what one has sent, asked or seen, the others neither send nor ask again."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from modelcrate.reference import Reference
+from modelcrate.registry import credentials
+from modelcrate.registry.faults import Refusal
+from modelcrate.registry.pushes import SMALL
+from modelcrate.registry.settings import Settings
+from modelcrate.registry.stopping import Cancelled, Stop
+from modelcrate.registry.turns import Turns
+from modelcrate.registry.verbs import Client as Verbs
+from modelcrate_layers.content import MediaType
+from support.images import Memory, image, noise
+from support.real_registry import Running
+from support.scripted import Reply, Script, scripted
+
+from .conftest import Client
+
+BLOBS = [Memory(noise(SMALL + 1, number)) for number in range(3)]
+
+
+def at(script: Script | Running, name: str) -> Reference:
+    return Reference.parse(f"{script.host}/{name}")
+
+
+def test_a_blob_for_many_repositories_is_sent_once(real: Running) -> None:
+    blob = Memory(noise(8 << 20, 77))
+    with Verbs(Settings()) as one:
+        others = [Verbs(Settings(), like=one) for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            sent = list(pool.map(lambda n: others[n].push_blob(at(real, f"sharing/r{n}"), blob), range(4)))
+    assert sorted(each.how for each in sent) == ["mounted"] * 3 + ["sent"]
+    assert sum(each.bytes for each in sent) == blob.descriptor.size
+
+
+def test_what_can_be_mounted_is_not_asked_for(script: Script, client: Client) -> None:
+    one = client()
+    one.push_blobs(at(script, "team/first"), BLOBS)
+    one.push_blobs(at(script, "team/second"), BLOBS)  # the first mount that is granted
+    script.seen.clear()
+    assert [each.how for each in one.push_blobs(at(script, "team/third"), BLOBS)] == ["mounted"] * 3
+    assert (script.count("HEAD"), script.count("POST"), script.received) == (0, 3, 0)
+
+
+def test_a_mount_that_is_refused_by_then_leads_to_the_question(script: Script, client: Client) -> None:
+    one = client()
+    one.push_blobs(at(script, "team/first"), BLOBS)
+    one.push_blobs(at(script, "team/second"), BLOBS)
+    for name, digest in list(script.blobs):  # all have lost it, but the third has it from elsewhere
+        script.blobs["team/third", digest] = script.blobs.pop((name, digest), b"") or script.blobs["team/third", digest]
+    script.seen.clear()
+    assert [each.how for each in one.push_blobs(at(script, "team/third"), BLOBS)] == ["known"] * 3
+    assert (script.count("HEAD"), script.received) == (3, 0)
+    script.seen.clear()
+    one.push_blobs(at(script, "team/fourth"), BLOBS)
+    assert script.count("HEAD") == 3, "nobody hopes for mounts any more"
+
+
+def test_where_the_image_is_new_small_blobs_are_sent_without_a_question(script: Script, client: Client) -> None:
+    one, target = client(), at(script, "team/model:1")
+    blobs, manifest = image(Memory(noise(1000)), BLOBS[0])
+    with pytest.raises(Refusal, match="404"):
+        one.resolve(target)
+    script.seen.clear()
+    one.publish(target, [manifest], blobs)
+    assert script.count("HEAD", "/blobs/") == 1, "the large one"
+    assert script.count("HEAD", "/manifests/") == 0, "what the tag is not is known"
+    script.seen.clear()
+    client().publish(target, [manifest], blobs)
+    assert {each.method for each in script.seen} == {"HEAD"}, "one that knows nothing asks for all"
+
+
+def test_a_tag_that_was_seen_to_be_this_image_is_asked_for_again(script: Script, client: Client) -> None:
+    one, target = client(), at(script, "team/model:1")
+    blobs, manifest = image(Memory(noise(1000)))
+    one.publish(target, [manifest], blobs)
+    script.seen.clear()
+    script.manifests.clear()
+    one.put_manifest(target, manifest.data, MediaType.MANIFEST)
+    assert (script.count("HEAD", "/manifests/1"), script.count("PUT", "/manifests/1")) == (1, 1)
+
+
+def test_credentials_are_looked_up_once_for_two_repositories(
+    script: Script, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = client()
+    one.push_blobs(at(script, "team/first"), BLOBS)
+    one.push_blobs(at(script, "team/second"), BLOBS)
+    asked: list[tuple[str, str]] = []
+    find = credentials.find
+
+    def counting(registry: str, repository: str, settings: Settings) -> credentials.Credential | None:
+        asked.append((registry, repository))
+        return find(registry, repository, settings)
+
+    monkeypatch.setattr(credentials, "find", counting)
+    one._pusher._same.clear()
+    one.push_blobs(at(script, "team/third"), BLOBS)
+    assert len(asked) <= 4, "for each of two holders, both names; not for each blob"
+
+
+def test_a_list_of_referrers_is_read_once_before_it_is_written_and_once_after(client: Client) -> None:
+    with scripted(referrers=False) as script:
+        one, target = client(), at(script, "team/model:1")
+        blobs, manifest = image(Memory(noise(1000)))
+        subject, _ = one.publish(target, [manifest], blobs)
+        documents = []
+        for number in range(3):
+            more, referrer = image(Memory(noise(100, number)), subject=subject, kind="application/x")
+            one.push_blobs(target, more)
+            documents.append(referrer.data)
+        assert one.referrers(target.at(subject.digest)) == []
+        one.push_referrers(target, documents)
+        assert len(one.referrers(target.at(subject.digest))) == 3
+        stand_in = f"/manifests/{str(subject.digest).replace(':', '-')}"
+        assert (script.count("GET", stand_in), script.count("PUT", stand_in)) == (3, 1)
+
+
+def test_a_fault_in_one_blob_ends_the_push_and_leaves_the_threads(script: Script, client: Client) -> None:
+    one = client()
+    script.plan("POST", "/uploads/", Reply(403), times=1)
+    with pytest.raises(Refusal):
+        one.push_blobs(at(script, "team/model"), BLOBS)
+    assert [each.how for each in one.push_blobs(at(script, "team/other"), BLOBS)] != []
+
+
+def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
+    turns, stop, inside, enough = Turns(), Stop(), threading.Event(), threading.Event()
+    faults: list[BaseException] = []
+
+    def hold() -> None:
+        with turns.taken("a", lambda: None):
+            inside.set()
+            enough.wait(10)
+
+    def want() -> None:
+        try:
+            with turns.taken("a", stop.check):
+                pass
+        except Cancelled as fault:
+            faults.append(fault)
+
+    holder, wanting = threading.Thread(target=hold), threading.Thread(target=want)
+    holder.start()
+    inside.wait(10)
+    with turns.taken("b", lambda: None):  # another key is nobody's business
+        wanting.start()
+    stop.cancel()
+    wanting.join(10)
+    assert len(faults) == 1
+    enough.set()
+    holder.join(10)
+    assert turns._turns == {}
