@@ -6,7 +6,7 @@ The order is by how often things change, seldom below and often on top: base, de
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,9 +49,14 @@ Registered = Mapping[RegisteredModel, tuple[ReadyLayer, ...]]
 class Files:
     """The user's files, as listed: the same for every platform."""
 
+    named: tuple[Model | RegisteredModel, ...]
     models: tuple[tuple[ModelLayer | ReadyLayer, ...], ...]
-    pins: tuple[ModelPin, ...]
     entry: EntryLayer | None
+
+    @property
+    def pins(self) -> tuple[ModelPin, ...]:
+        """What a lock says of the models' files. A registered model is pinned by its layers alone, which say it all."""
+        return tuple(map(_pin, self.named, self.by_model))
 
     @property
     def by_model(self) -> tuple[tuple[Entry, ...], ...]:
@@ -64,12 +69,10 @@ class Files:
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
     """Models and entry as they are on the disk now; registered models as they are."""
-    found = [_model(model, place, registered) for model in project.models]
-    layers, pins = tuple(each[0] for each in found), tuple(each[1] for each in found)
+    models = tuple(_model(model, place, registered) for model in project.models)
     entry = project.entry
-    if entry is None:
-        return Files(layers, pins, None)
-    return Files(layers, pins, EntryLayer(_script_name(project, entry), _sources(project, entry, place)))
+    made = None if entry is None else EntryLayer(_script_name(project, entry), _sources(project, entry, place))
+    return Files(project.models, models, made)
 
 
 def serving(project: Project) -> Promise | None:
@@ -165,23 +168,15 @@ def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
     return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
 
 
-def _model(
-    model: Model | RegisteredModel, place: Path, registered: Registered
-) -> tuple[tuple[ModelLayer | ReadyLayer, ...], ModelPin]:
-    """A model's layers and its pin. A registered one is pinned by its layers alone, which say it all."""
+def _model(model: Model | RegisteredModel, place: Path, registered: Registered) -> tuple[ModelLayer | ReadyLayer, ...]:
+    """A model's layers."""
     if isinstance(model, RegisteredModel):
-        assert model.version is not None, "`prepare` fills it in"
-        return registered[model], ModelPin(model.name, model.version, (), ())
-    listing = list_path(place / model.path, folder(model.name, model.version))
-    return model_layers(model.name, model.version, listing), _pin(model, listing)
+        return registered[model]
+    return model_layers(model.name, model.version, list_path(place / model.path, folder(model.name, model.version)))
 
 
-def _pin(model: Model, listing: Listing) -> ModelPin:
+def _pin(model: Model | RegisteredModel, entries: Sequence[Entry]) -> ModelPin:
+    assert model.version is not None, "`prepare` fills it in"
     above = folder(model.name, model.version) + b"/"
-    files = [entry for entry in listing.entries if entry.kind is Kind.FILE]
-    return ModelPin(
-        model.name,
-        model.version,
-        tuple(sorted((show(entry.path.removeprefix(above)), entry.size) for entry in files)),
-        (),
-    )
+    files = [(show(each.path.removeprefix(above)), each.size) for each in entries if each.kind is Kind.FILE]
+    return ModelPin(model.name, model.version, tuple(sorted(files)), ())

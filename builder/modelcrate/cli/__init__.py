@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ VERBS = {
     "verify": "check signatures, or rebuild or reread an image and compare",
 }
 """One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
+
+COLLECT_AFTER = 100_000
+"""New objects after which Python looks for garbage: a build makes ten thousands of small values that live to its end."""
 
 VERSION = f"modelcrate {__version__}"
 
@@ -109,6 +113,7 @@ def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
     from modelcrate.cli.interruption import heeded
 
+    gc.set_threshold(COLLECT_AFTER)
     console = Console.of(args)
     try:
         with console, heeded(console.progress.cancel):
