@@ -67,10 +67,10 @@ class Relay:
             client.shutdown(socket.SHUT_RDWR)
 
     def _forth(self, client: socket.socket, server: socket.socket) -> None:
-        left, head = 0, b""
+        stream = Stream(self._asked, self._arrived)
         with suppress(OSError):
             while data := client.recv(1 << 18):
-                left, head = self._count(data, left, head)
+                stream.feed(data)
                 server.sendall(data)
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
@@ -79,22 +79,9 @@ class Relay:
         with self._lock:
             self._open -= 1
 
-    def _count(self, data: bytes, left: int, head: bytes) -> tuple[int, bytes]:
-        while data:
-            if left:
-                body, data = data[:left], data[left:]
-                left -= len(body)
-                self._arrived(len(body))
-                continue
-            head += data
-            first, mark, data = head.partition(b"\r\n\r\n")
-            if not mark:
-                return 0, head
-            with self._lock:
-                self.requests[first.split(b" ", 1)[0].decode()] += 1
-            length = re.search(rb"(?i)content-length: *(\d+)", first)
-            left, head = int(length[1]) if length else 0, b""
-        return left, head
+    def _asked(self, method: str) -> None:
+        with self._lock:
+            self.requests[method] += 1
 
     def _arrived(self, count: int) -> None:
         with self._lock:
@@ -106,6 +93,35 @@ class Relay:
                 alarm = None
         if alarm:
             alarm[1]()
+
+
+class Stream:
+    """The requests of one connection, one after the other: their methods, and how many bytes their bodies have (RFC 9112, 6 and 7.1)."""
+
+    def __init__(self, asked: Callable[[str], None], arrived: Callable[[int], None]) -> None:
+        self._asked, self._arrived = asked, arrived
+        self._held, self._left, self._chunked = b"", 0, False
+
+    def feed(self, data: bytes) -> None:
+        while data:
+            if self._left:
+                body, data = data[: self._left], data[self._left :]
+                self._left -= len(body)
+                self._arrived(len(body))
+                continue
+            first, mark, rest = (self._held + data).lstrip(b"\r\n").partition(b"\r\n" if self._chunked else b"\r\n\r\n")
+            if not mark:
+                self._held = first
+                return
+            self._held, data = b"", rest
+            if self._chunked:
+                self._left = int(first.partition(b";")[0], 16)
+                self._chunked = self._left > 0
+                continue
+            self._asked(first.split(b" ", 1)[0].decode())
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", first)
+            self._left = int(length[1]) if length else 0
+            self._chunked = bool(re.search(rb"(?i)\r\ntransfer-encoding: *chunked", first))
 
 
 @contextmanager
