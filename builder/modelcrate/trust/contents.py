@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from io import BytesIO
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from modelcrate.cost import Packaged
@@ -57,6 +60,9 @@ class File:
     verdict: str = ""
     licence: str = ""
 
+    def json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FILE}
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -67,7 +73,12 @@ class Contents:
     copyrights: dict[str, str] = field(default_factory=dict, hash=False)
 
     def json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON has it. By hand, for a layer may have ten thousands of files, and `asdict` copies all that it meets."""
+        parts, files = (
+            [{name: getattr(each, name) for name in _PART} for each in self.parts],
+            map(File.json, self.files),
+        )
+        return {"parts": parts, "files": list(files), "copyrights": self.copyrights}
 
     @classmethod
     def parse(cls, value: object) -> Contents:
@@ -79,6 +90,9 @@ class Contents:
         except (TypeError, KeyError, AttributeError):
             pass
         raise IntegrityError(f"not the contents of a layer: {value!r:.80}")
+
+
+_PART, _FILE = (tuple(each.name for each in fields(kind)) for kind in (Part, File))
 
 
 def _texts(value: dict[str, Any]) -> dict[str, str]:
@@ -184,27 +198,19 @@ def _collected(items: Iterator[_Item]) -> Contents:
 
 
 def _file(item: _Item) -> File:
-    plain = File(show(item.path), item.size, "")
     if not (match := _MODEL.fullmatch(item.path)):
         digest = hashlib.sha256()
         for chunk in item.chunks():
             digest.update(chunk)
-        return replace(plain, sha256=digest.hexdigest())
+        return File(show(item.path), item.size, digest.hexdigest())
     from modelcrate_layers.models.facts import facts_of  # what follows reads models; most layers have none
 
     model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
     with _opened(item) as (handle, sha256):
         told = facts_of(handle, name, item.size)
         licence = _card_licence(handle, item.size) if _CARD.fullmatch(match[3]) else ""
-    return replace(
-        plain,
-        sha256=sha256,
-        model=model,
-        format=_format(told, match[3]),
-        facts=dict(told.facts),
-        verdict=_verdict(told),
-        licence=licence,
-    )
+    facts, verdict = dict(told.facts), _verdict(told)
+    return File(show(item.path), item.size, sha256, model, _format(told, match[3]), facts, verdict, licence)
 
 
 def _format(told: Facts, name: bytes) -> str:
@@ -224,28 +230,19 @@ def _card_licence(handle: BinaryIO, size: int) -> str:
     return (licences.expression(match[1]) or licences.reference(match[1])) if match else ""
 
 
-class _opened:  # noqa: N801 - it is a function to those who use it
-    """A file of a layer to be read anywhere, with its SHA-256: itself, where it lies on this machine, else a nameless copy."""
-
-    def __init__(self, item: _Item) -> None:
-        self._item = item
-
-    def __enter__(self) -> tuple[BinaryIO, str]:
-        body, digest = self._item.body, hashlib.sha256()
-        import tempfile
-
-        there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
-        self._handle: BinaryIO = (
-            open(body.path, "rb")
-            if there and isinstance(body, FileRange)
-            else cast("BinaryIO", tempfile.SpooledTemporaryFile(CHUNK * 16))
-        )
-        for chunk in self._item.chunks():
+@contextmanager
+def _opened(item: _Item) -> Iterator[tuple[BinaryIO, str]]:
+    """A file of a layer to be read anywhere, with its SHA-256: in memory, where it is small; itself, where it lies here; else a nameless copy."""
+    if item.size <= CHUNK:
+        data = b"".join(item.chunks())
+        yield BytesIO(data), hashlib.sha256(data).hexdigest()
+        return
+    body, digest = item.body, hashlib.sha256()
+    there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
+    with open(body.path, "rb") if there and isinstance(body, FileRange) else TemporaryFile() as handle:
+        for chunk in item.chunks():
             digest.update(chunk)
             if not there:
-                self._handle.write(chunk)
-        self._handle.seek(0)
-        return self._handle, digest.hexdigest()
-
-    def __exit__(self, *exc: object) -> None:
-        self._handle.close()
+                handle.write(chunk)
+        handle.seek(0)
+        yield cast("BinaryIO", handle), digest.hexdigest()
