@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -26,7 +27,7 @@ from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds.model import MODELS, ROOT
 from modelcrate_layers.recipe import RecipeBlob, Tally
-from modelcrate_layers.sources import FileRange, Source
+from modelcrate_layers.sources import FileRange, Source, sha256
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from modelcrate_layers.models.facts import Facts
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+
+MANY = 1_000
+"""Files of a model in one layer that are told one by one. All are looked at, but of those behind them only what says something of itself is
+told: a list of thirty thousand names would be larger than many a layer.
+"""
 
 MAX_STATUS = 64 << 20
 MAX_TEXT = 4 << 20
@@ -71,6 +77,8 @@ class Contents:
     parts: tuple[Part, ...] = ()
     files: tuple[File, ...] = ()
     copyrights: dict[str, str] = field(default_factory=dict, hash=False)
+    unlisted: dict[str, int] = field(default_factory=dict, hash=False)
+    """How many more files of a model (`name:version`) there are, which were looked at and say nothing of themselves."""
 
     def json(self) -> dict[str, Any]:
         """As JSON has it. By hand, for a layer may have ten thousands of files, and `asdict` copies all that it meets."""
@@ -78,15 +86,17 @@ class Contents:
             [{name: getattr(each, name) for name in _PART} for each in self.parts],
             map(File.json, self.files),
         )
-        return {"parts": parts, "files": list(files), "copyrights": self.copyrights}
+        more = {"unlisted": self.unlisted} if self.unlisted else {}
+        return {"parts": parts, "files": list(files), "copyrights": self.copyrights, **more}
 
     @classmethod
     def parse(cls, value: object) -> Contents:
         """What `json` gave, out of anybody's hands; anything malformed is an IntegrityError."""
         try:
-            if isinstance(value, dict) and value.keys() == {"parts", "files", "copyrights"}:
+            if isinstance(value, dict) and value.keys() - {"unlisted"} == {"parts", "files", "copyrights"}:
                 parts = tuple(Part(**_texts(each)) for each in value["parts"])
-                return cls(parts, tuple(map(_parsed_file, value["files"])), _texts(value["copyrights"]))
+                files, copyrights = tuple(map(_parsed_file, value["files"])), _texts(value["copyrights"])
+                return cls(parts, files, copyrights, _counts(value.get("unlisted", {})))
         except (TypeError, KeyError, AttributeError):
             pass
         raise IntegrityError(f"not the contents of a layer: {value!r:.80}")
@@ -98,6 +108,12 @@ _PART, _FILE = (tuple(each.name for each in fields(kind)) for kind in (Part, Fil
 def _texts(value: dict[str, Any]) -> dict[str, str]:
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in value.items()):
         raise TypeError("not texts")
+    return value
+
+
+def _counts(value: dict[str, Any]) -> dict[str, int]:
+    if not all(isinstance(key, str) and type(count) is int and count > 0 for key, count in value.items()):
+        raise TypeError("not counts")
     return value
 
 
@@ -177,6 +193,8 @@ def _collected(items: Iterator[_Item]) -> Contents:
     parts: list[Part] = []
     files: list[File] = []
     copyrights: dict[str, str] = {}
+    met: Counter[str] = Counter()
+    unlisted: Counter[str] = Counter()
     for item in items:
         if _STATUS.fullmatch(item.path):
             parts += installed.debs(item.small(MAX_STATUS))
@@ -186,31 +204,33 @@ def _collected(items: Iterator[_Item]) -> Contents:
             parts += installed.conda(item.small(MAX_TEXT))
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
+        elif match := _MODEL.fullmatch(item.path):
+            file = _model_file(item, f"{show(match[1])}:{show(match[2])}", match[3])
+            met[file.model] += 1
+            if met[file.model] <= MANY or file.format or file.facts or file.verdict or file.licence:
+                files.append(file)
+            else:
+                unlisted[file.model] += 1
         elif item.path.startswith(ROOT + b"/"):
-            files.append(_file(item))
+            files.append(File(show(item.path), item.size, sha256(item)))
     unique = {(each.kind, each.name, each.version, each.architecture): each for each in parts}
     ordered = sorted(unique.values(), key=lambda each: (each.kind, each.name, each.version))
     return Contents(
         tuple(ordered),
         tuple(sorted(files, key=lambda each: each.path)),
         {k: v for k, v in sorted(copyrights.items()) if v},
+        dict(sorted(unlisted.items())),
     )
 
 
-def _file(item: _Item) -> File:
-    if not (match := _MODEL.fullmatch(item.path)):
-        digest = hashlib.sha256()
-        for chunk in item.chunks():
-            digest.update(chunk)
-        return File(show(item.path), item.size, digest.hexdigest())
-    from modelcrate_layers.models.facts import facts_of  # what follows reads models; most layers have none
+def _model_file(item: _Item, model: str, name: bytes) -> File:
+    from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
 
-    model, name = f"{show(match[1])}:{show(match[2])}", show(match[3])
-    with _opened(item) as (handle, sha256):
-        told = facts_of(handle, name, item.size)
-        licence = _card_licence(handle, item.size) if _CARD.fullmatch(match[3]) else ""
+    with _opened(item) as (handle, digest):
+        told = facts_of(handle, show(name), item.size)
+        licence = _card_licence(handle, item.size) if _CARD.fullmatch(name) else ""
     facts, verdict = dict(told.facts), _verdict(told)
-    return File(show(item.path), item.size, sha256, model, _format(told, match[3]), facts, verdict, licence)
+    return File(show(item.path), item.size, digest, model, _format(told, name), facts, verdict, licence)
 
 
 def _format(told: Facts, name: bytes) -> str:

@@ -17,6 +17,7 @@ INCOMPLETE = "incomplete"
 """The word for an image that holds more than its components (CycloneDX 1.6, compositions)."""
 GAP = f"{OURS}gap"
 VERDICT = f"{OURS}pickle-verdict"
+UNLISTED = f"{OURS}unlisted"
 
 
 def document(inventory: Inventory) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def document(inventory: Inventory) -> dict[str, Any]:
         "properties": [
             {"name": f"{OURS}platform", "value": inventory.platform},
             *({"name": GAP, "value": gap} for gap in inventory.gaps),
+            *({"name": UNLISTED, "value": told} for told in inventory.unlisted),
         ],
     }
     tool = {"components": [{"type": "application", "name": "modelcrate"}]}

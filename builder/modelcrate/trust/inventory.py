@@ -39,6 +39,8 @@ class Inventory:
     files: tuple[File, ...]
     unread: tuple[ImageLayer, ...] = ()
     """Layers that were not looked through: what is in them stands nowhere here."""
+    unlisted: tuple[str, ...] = ()
+    """What was looked at and is not among `files`, for there is too much of it: in words."""
     strange: bool = False
     """Whether the base keeps no list of its packages that is known here (Debian's)."""
 
@@ -101,6 +103,11 @@ def inventory(
         items,
         tuple(files[path] for path in sorted(files)),
         tuple(layer for layer in image.layers if layer.layer.diff_id not in known),
+        tuple(
+            f"{count} more files of the model {model}, which say nothing of themselves, are in the layer {layer.layer.diff_id}"
+            for layer in read
+            for model, count in known[layer.layer.diff_id].unlisted.items()
+        ),
         strange=any(layer.foreign for layer in read) and not any(kind == "deb" for kind, _, _ in parts),
     )
 

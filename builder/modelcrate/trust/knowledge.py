@@ -25,7 +25,7 @@ from modelcrate_layers.store import machine
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey
 
-VERSION = 3
+VERSION = 4
 """Raised when layers are to be looked through anew."""
 
 READ, TOLD = "contents", "told"

@@ -37,6 +37,13 @@ def text(inventory: Inventory) -> bytes:
     return canonical_json(document(inventory))
 
 
+def _notes(inventory: Inventory) -> Iterator[str]:
+    if inventory.gaps:
+        yield "Not told here: " + "; ".join(inventory.gaps) + "."
+    if inventory.unlisted:
+        yield "Not listed one by one: " + "; ".join(inventory.unlisted) + "."
+
+
 def _image(inventory: Inventory) -> dict[str, Any]:
     return {
         "SPDXID": "SPDXRef-image",
@@ -45,7 +52,7 @@ def _image(inventory: Inventory) -> dict[str, Any]:
         "primaryPackagePurpose": "CONTAINER",
         "checksums": [{"algorithm": "SHA256", "checksumValue": inventory.subject.digest.hex}],
         "externalRefs": [_purl(f"pkg:oci/{_lower(inventory.name)}@sha256%3A{inventory.subject.digest.hex}")],
-        **({"comment": "Not told here: " + "; ".join(inventory.gaps) + "."} if inventory.gaps else {}),
+        **({"comment": " ".join(_notes(inventory))} if inventory.gaps or inventory.unlisted else {}),
         **_common(""),
     }
 

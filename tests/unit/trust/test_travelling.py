@@ -16,9 +16,10 @@ from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
-from modelcrate.trust import keys, travelling
+from modelcrate.trust import contents, cyclonedx, keys, spdx, travelling
 from modelcrate.trust.contents import Contents, File, look
 from modelcrate.trust.installed import Part
+from modelcrate.trust.inventory import inventory
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
@@ -48,10 +49,36 @@ def of(image: Image) -> Digest:
     return image.layers[0].layer.diff_id
 
 
+@pytest.mark.parametrize("more", [{"m:1": 0}, {"m:1": "7"}, {"m:1": True}, []])
+def test_counts_that_are_none_are_refused(more: object) -> None:
+    with pytest.raises(IntegrityError):
+        Contents.parse({**Contents().json(), "unlisted": more})
+
+
+def test_of_very_many_files_those_are_listed_that_say_something(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(contents, "MANY", 2)
+    files = {f"var/azureml-app/azureml-models/m/1/{number}": b"text" for number in range(5)}
+    files["var/azureml-app/azureml-models/m/1/9.pkl"] = EVIL
+    image = small_image(files)
+    found = look(image.layers[0])
+    assert [each.path[-5:] for each in found.files] == ["m/1/0", "m/1/1", "9.pkl"]
+    assert found.unlisted == {"m:1": 3}
+    told = inventory("demo", image, settings)
+    assert told.gaps == ()
+    assert "3 more files of the model m:1" in spdx.document(told)["packages"][0]["comment"]
+    assert any(
+        "3 more files" in each["value"] for each in cyclonedx.document(told)["metadata"]["component"]["properties"]
+    )
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: keys.Signer, signed: bool) -> None:
     file = File("a", 1, "0" * 64, "m:1", "onnx", {"inputs": [{"name": "x", "type": "f", "shape": ["n"]}]}, "", "MIT")
-    told = {of(small_image()): Contents((Part("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"})}
+    told = {
+        of(small_image()): Contents((Part("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"}, {"m:1": 7})
+    }
     made = travelling.beside(small_image().manifest.descriptor, told, signer if signed else None)
     found = kept(small_image(), made, tmp_path, settings)
     assert travelling.read(found, found.image(), signer.public if signed else None) == told
