@@ -95,6 +95,7 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def save(results: Mapping[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "performance.md").write_text(page(results))
 
