@@ -62,6 +62,14 @@ def test_a_mount_that_is_refused_by_then_leads_to_the_question(script: Script, c
     assert script.count("HEAD") == 3, "nobody hopes for mounts any more"
 
 
+def test_what_a_registry_has_lost_is_sent_again(script: Script, client: Client) -> None:
+    one = client()
+    assert one.push_blob(at(script, "team/first"), BLOBS[0]).how == "sent"
+    script.blobs.clear()
+    assert one.push_blob(at(script, "team/first"), BLOBS[0]).how == "sent"
+    assert one.push_blobs(at(script, "team/first"), BLOBS[:1])[0].how == "known"
+
+
 def test_where_the_image_is_new_small_blobs_are_sent_without_a_question(script: Script, client: Client) -> None:
     one, target = client(), at(script, "team/model:1")
     blobs, manifest = image(Memory(noise(1000)), BLOBS[0])

@@ -53,8 +53,11 @@ class Pusher:
         remote = self._courier.remote(ref.registry)
         request = wire.head_blob(remote.place(ref.repository), descriptor.digest, [wire.pushes(ref.repository)])
         doing = f"question for {descriptor.digest}"
+        believed = self._courier.seen.has(ref.name, descriptor.digest)
         answer = self._courier.send(request, remote, doing, (200, 404, 405, 501), counters=counters)
         if answer.status != 200:
+            if believed:  # not what another push may have brought there since the question
+                self._courier.seen.lost(ref.name, descriptor.digest)
             return False
         size = wire.length(answer)
         if size is not None and size != descriptor.size:

@@ -42,6 +42,12 @@ class Seen:
         with self._lock:
             return digest in self._said.get(repository, ())
 
+    def lost(self, repository: str, digest: Digest) -> None:
+        """The repository doesn't have this blob any more."""
+        with self._lock:
+            self._said.get(repository, set()).discard(digest)
+            self._drop(repository, digest)
+
     def mounted(self, registry: str, *, taken: bool) -> None:
         """Whether the registry took a blob over from another of its repositories when it was last asked."""
         with self._lock:
@@ -84,8 +90,11 @@ class Seen:
         """It was found to have lost something."""
         with self._lock:
             for digest in self._said.pop(repository, ()):
-                self._holders[digest] = [each for each in self._holders[digest] if each != repository]
+                self._drop(repository, digest)
             self._named.pop(repository, None)
+
+    def _drop(self, repository: str, digest: Digest) -> None:
+        self._holders[digest] = [each for each in self._holders.get(digest, ()) if each != repository]
 
 
 def _blobs(manifest: Mapping[str, Any]) -> list[Digest]:
