@@ -22,6 +22,8 @@ ALL = list(modules().values())
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "requests": ("modelcrate.registry",),
     "urllib3": ("modelcrate.registry",),
+    "certifi": ("modelcrate.registry",),
+    "ahocorasick_rs": ("modelcrate.trust.secrets",),
     "oras": ("modelcrate.registry",),
     "http.client": ("modelcrate.registry", "modelcrate.run.ready", "modelcrate.conformance"),  # and who asks containers
     "random": ("modelcrate.registry.retry",),

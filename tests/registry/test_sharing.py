@@ -18,7 +18,7 @@ from modelcrate.registry.verbs import Client as Verbs
 from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
 from support.real_registry import Running
-from support.scripted import Reply, Script, scripted
+from support.scripted import Reply, Script
 
 from .conftest import Client
 
@@ -111,23 +111,6 @@ def test_credentials_are_looked_up_once_for_two_repositories(
     one._pusher._same.clear()
     one.push_blobs(at(script, "team/third"), BLOBS)
     assert len(asked) <= 4, "for each of two holders, both names; not for each blob"
-
-
-def test_a_list_of_referrers_is_read_once_before_it_is_written_and_once_after(client: Client) -> None:
-    with scripted(referrers=False) as script:
-        one, target = client(), at(script, "team/model:1")
-        blobs, manifest = image(Memory(noise(1000)))
-        subject, _ = one.publish(target, [manifest], blobs)
-        documents = []
-        for number in range(3):
-            more, referrer = image(Memory(noise(100, number)), subject=subject, kind="application/x")
-            one.push_blobs(target, more)
-            documents.append(referrer.data)
-        assert one.referrers(target.at(subject.digest)) == []
-        one.push_referrers(target, documents)
-        assert len(one.referrers(target.at(subject.digest))) == 3
-        stand_in = f"/manifests/{str(subject.digest).replace(':', '-')}"
-        assert (script.count("GET", stand_in), script.count("PUT", stand_in)) == (3, 1)
 
 
 def test_a_fault_in_one_blob_ends_the_push_and_leaves_the_threads(script: Script, client: Client) -> None:

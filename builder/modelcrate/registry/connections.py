@@ -16,8 +16,8 @@ from modelcrate.registry.settings import Settings
 from modelcrate_layers.value import dataclass
 
 BLOCK = 1 << 20
-POOL = 32
-"""Hosts whose connections are kept, and how many of each."""
+POOL = 64
+"""Hosts whose connections are kept, and how many of each: more than ever ask at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,14 +70,10 @@ class Referrers:
         self._courier, self._put = courier, put
         self._lock = threading.Lock()
         self._api: dict[str, bool] = {}
-        self._listed: dict[tuple[str, Digest], list[Descriptor]] = {}
 
     def find(self, ref: Reference, subject: Digest, artifact_type: str | None = None) -> list[Descriptor]:
         """All referrers of a digest, of one type where that is asked for."""
-        if self._has_api(ref, subject):
-            found = self._by_api(ref, subject, artifact_type)
-        else:
-            found = self._listed[ref.name, subject] = self._by_tag(ref, subject)
+        found = self._by_api(ref, subject, artifact_type) if self._has_api(ref, subject) else self._by_tag(ref, subject)
         kinds = {one.digest: one for one in found}
         return [one for one in kinds.values() if artifact_type in (None, one.rest.get("artifactType"))]
 
@@ -157,9 +153,8 @@ class Referrers:
         return [Descriptor.parse(one) for one in document["manifests"]]
 
     def _enlist(self, ref: Reference, subject: Digest, descriptors: Sequence[Descriptor]) -> None:
-        """Read, add, write, and look again: there is no lock, so another writer may have been faster. What was just read isn't read twice."""
-        known = self._listed.pop((ref.name, subject), None)
-        listed = self._by_tag(ref, subject) if known is None else known
+        """Read, add, write, and look again: there is no lock, so another writer may have been faster."""
+        listed = self._by_tag(ref, subject)
         for _ in range(RACES):
             if not (lacking := _lacking(descriptors, listed)):
                 return

@@ -110,7 +110,7 @@ class Transport:
     """Connections, kept and shared by all threads, apart for every way of trusting."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self._proxies = settings, settings.proxies
         self._lock = threading.Lock()
         self._managers: dict[tuple[Trust | None, str | None], urllib3.PoolManager] = {}
 
@@ -135,7 +135,7 @@ class Transport:
             )  # fmt: skip
         parts = urlsplit(request.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        proxy = self._settings.proxies.choose(parts.scheme, parts.hostname or "", port)
+        proxy = self._proxies.choose(parts.scheme, parts.hostname or "", port)
         timeouts = self._settings.timeouts
         body = request.body if request.body is not None and request.body.length != 0 else None
         counters.request(verb or request.method)
@@ -165,9 +165,8 @@ class Transport:
     def _manager(self, trust: Trust | None, proxy: str | None) -> urllib3.PoolManager:
         with self._lock:
             if (trust, proxy) not in self._managers:
-                if (
-                    trust is not None and trust.verify is False
-                ):  # the user's own rule says so; a warning a request would not make it safer
+                if trust is not None and trust.verify is False:
+                    # the user's own rule says so; a warning a request would not make it safer
                     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
                 self._managers[trust, proxy] = connections(trust, proxy)
             return self._managers[trust, proxy]
@@ -199,9 +198,8 @@ class Transport:
         if isinstance(fault, urllib3.exceptions.LocationValueError):
             return RegistryError("not a URL that can be asked", where=request.where())
         silent = isinstance(fault, urllib3.exceptions.TimeoutError)
-        refused = isinstance(
-            fault, urllib3.exceptions.NewConnectionError
-        )  # by history one of them, and no matter of time
+        # what is refused is, by history, one of them, and no matter of time
+        refused = isinstance(fault, urllib3.exceptions.NewConnectionError)
         kind = "it fell silent" if silent and not refused else "the connection failed"
         return Lost(request, f"{kind}: {text}")
 
