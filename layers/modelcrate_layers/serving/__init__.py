@@ -64,7 +64,6 @@ def contracts() -> Mapping[str, Contract]:
     return {name: contract(name) for name in contract_names()}
 
 
-@cache
 def contract_names() -> tuple[str, ...]:
     """The names of all contracts, by their files."""
     return tuple(platforms.names())
@@ -98,12 +97,13 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     )
 
 
-@cache
 def _platform(name: str) -> Platform:
     """Late and one by one: a file has all that serving its platform takes, and starting is to be quick."""
-    if name not in contract_names():
-        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(contract_names())}")
-    return platforms.platform(name)
+    try:
+        return platforms.platform(name)
+    except KeyError:
+        known = ", ".join(contract_names())
+        raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {known}") from None
 
 
 def _contract(platform: Platform) -> Contract:
