@@ -13,6 +13,7 @@ from bench import corpora, peers, projects
 from bench.harness import Bar, Contender, Place, Race, Row, at_most, only, ratio
 from bench.lab import GIB, MIB, Lab, Lacking, fresh_home, registry
 from bench.layouts import layout
+from bench.scenarios.images import forgotten
 from support import real_registry
 
 CHUNK = 16 * MIB
@@ -91,7 +92,7 @@ def build_and_push(place: Place) -> list[list[str]]:
 ONE_PASS = Race(
     "onepass",
     "cold one-pass push of a 2 GiB model, build included, beside pushing the same blob when it is ready",
-    (Contender("build and push", build_and_push), Contender("ready blob", partial(ours, "ready"))),
+    (Contender("build and push", build_and_push, forgotten), Contender("ready blob", partial(ours, "ready"))),
     (ratio("build and push", "ready blob", 1.15),),
     ready_and_files,
     nothing,
@@ -117,7 +118,7 @@ def push_size(name: str, place: Place) -> list[list[str]]:
 MEMORY = Race(
     "memory",
     "resident memory of build and push, by the size of the layer",
-    tuple(Contender(name, partial(push_size, name)) for name in SIZES),
+    tuple(Contender(name, partial(push_size, name), forgotten) for name in SIZES),
     (
         *(at_most(name, "rss", 120 * MIB) for name in SIZES),
         Bar("memory of 10 GiB beyond 1 GiB", lambda found: found["10 GiB"].rss - found["1 GiB"].rss, 10 * MIB),

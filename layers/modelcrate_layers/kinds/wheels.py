@@ -5,6 +5,7 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,18 @@ def _part(entries: Sequence[Entry], part: int, parts: int) -> Iterator[Entry]:
 
 
 def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry]]:
+    for each in sorted(wheels, key=lambda each: (each.name, each.sha256)):
+        for entry in _files(each, each.path, venv):
+            yield str(each), entry
+
+
+@lru_cache(maxsize=64)
+def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
+    """What a wheel installs. Asked for up to three times in a build (conflicts, the layer, its bill), and read once; `path` is where it lies,
+    for wheels are equal wherever they lie."""
     from modelcrate_layers import installation  # installer, and with it email and zipfile, is of use only from here on
 
-    for each in sorted(wheels, key=lambda each: (each.name, each.sha256)):
-        for entry in installation.entries(wheel.read(each), venv):
-            yield str(each), entry
+    return installation.entries(wheel.read(one), venv)
 
 
 def _owned(installed: Iterable[tuple[str, Entry]]) -> dict[bytes, tuple[str, Entry]]:
