@@ -6,7 +6,6 @@ The registry protocol is not here. Like all of `registry/`, this is where `reque
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Started, silent
+from modelcrate.registry.turns import Turns
 from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
@@ -63,8 +63,7 @@ class Fetcher:
     def __init__(self, network: Network, emit: Emit = silent, sleep: Callable[[float], None] = time.sleep) -> None:
         self._network, self._emit, self._sleep = network, emit, sleep
         self._session: requests.Session | None = None
-        self._guard = threading.Lock()
-        self._under_way: dict[Path, threading.Lock] = {}
+        self._turns = Turns()
 
     @property
     def offline(self) -> bool:
@@ -91,9 +90,7 @@ class Fetcher:
 
         Of several threads that want it, one fetches and the others wait.
         """
-        with self._guard:
-            turn = self._under_way.setdefault(wanted.path, threading.Lock())
-        with turn:
+        with self._turns.taken(wanted.path):
             return wanted.path if wanted.path.exists() else self._fetched(wanted)
 
     def _fetched(self, wanted: Download) -> Path:

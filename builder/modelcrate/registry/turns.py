@@ -18,7 +18,7 @@ class Turns:
         self._turns: dict[Hashable, tuple[threading.Lock, list[None]]] = {}
 
     @contextmanager
-    def taken(self, key: Hashable, check: Callable[[], None]) -> Iterator[None]:
+    def taken(self, key: Hashable, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Wait for the turn, and hold it; `check` raises where it is not to be waited for any longer."""
         with self._lock:
             turn, wanting = self._turns.setdefault(key, (threading.Lock(), []))

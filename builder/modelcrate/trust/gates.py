@@ -34,7 +34,7 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
                 refused.append(fault)
             else:
                 warned.append(" ".join(str(fault).split()))
-    if part.model and any(each.name.endswith(".sig") for each in part.files):
+    if part.model and any(each.path.endswith(b".sig") for each in part.entries):
         from modelcrate.trust.keys import load_public
         from modelcrate.trust.model_signatures import check_model
 

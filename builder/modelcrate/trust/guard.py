@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.answers import Answers
-from modelcrate.project.values import Project
+from modelcrate.project.values import Gates, Project
 from modelcrate.settings import Settings
 from modelcrate.trust.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
@@ -26,7 +26,8 @@ VERSION = 4
 def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> tuple[str, ...]:
     """What is only to be told. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
     passed = Answers(settings.home / "gates")
-    found = [_findings(part, project, folder, passed) for part in parts(project, folder, files)]
+    keys = _keys(project, folder)
+    found = [_findings(part, project.gates, folder, keys, passed) for part in parts(project, folder, files)]
     refused = [fault for each in found for fault in each.refused]
     if refused:
         first, *rest = refused
@@ -35,10 +36,8 @@ def pass_gates(project: Project, folder: Path, files: Files, settings: Settings)
     return tuple(line for each in found for line in each.warned)
 
 
-def _findings(part: Part, project: Project, folder: Path, passed: Answers) -> Findings:
-    gates = project.gates
-    keys = _keys(project, folder) if part.model else []
-    settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys]
+def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: Answers) -> Findings:
+    settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys if part.model else []]
     question = [VERSION, part.model, settings, fingerprint(part.entries)]
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:

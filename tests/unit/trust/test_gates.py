@@ -138,6 +138,12 @@ def test_a_changed_script_makes_nobody_read_the_model(
     assert looked == [tmp_path / "src"]
 
 
+def test_a_signature_that_is_a_link_is_looked_at(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/inner.json").write_text("{}")
+    (tmp_path / "model/model.sig").symlink_to("inner.json")
+    assert "model.sig is no OpenSSF model signature" in gate(project, tmp_path)[0]
+
+
 def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/evil.pkl").write_bytes(EVIL)
     with pytest.raises(SourceError, match="would run code") as caught:
