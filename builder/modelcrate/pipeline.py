@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate import compose, image, pack
 from modelcrate.checks import check
@@ -36,7 +37,11 @@ from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.sources import FileRange
 from modelcrate_layers.value import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate_layers.models.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Prepared:
     previous: tuple[Previous, ...] = field(repr=False)
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
+    facts: Mapping[FileRange, Facts] = field(hash=False, repr=False)
+    """What the models' files that the gates have read say of themselves."""
 
 
 def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
@@ -99,7 +106,8 @@ def prepare(
         project = completed.project
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
-        for warning in pass_gates(project, folder, files, settings):
+        passed = pass_gates(project, folder, files, settings)
+        for warning in passed.warned:
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
@@ -113,7 +121,8 @@ def prepare(
         if gone:
             earlier = {name: tuple(replace(each, lost=gone) for each in found) for name, found in earlier.items()}
             plans = _plans(request, world, files, settings, earlier)
-    return Prepared(request, files, world, plans, tuple(chain.from_iterable(earlier.values())), lock, timings)
+    previous = tuple(chain.from_iterable(earlier.values()))
+    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
 
 
 def _plans(

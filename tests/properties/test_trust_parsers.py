@@ -8,6 +8,7 @@ import pickle
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
@@ -20,8 +21,12 @@ from modelcrate.trust.secretbox import seal, unseal
 from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.models import facts
+from modelcrate_layers.models.acts import NEEDY
 from modelcrate_layers.models.allowed import Verdict, judge
 from modelcrate_layers.models.facts import facts_of
+from modelcrate_layers.models.pickles import look_plain
+from modelcrate_layers.models.tape import Tape
 from modelcrate_layers.models.unpacked import pickles_in
 from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped
 
@@ -79,6 +84,40 @@ def test_model_files_give_facts(data: bytes, name: str) -> None:
     found = facts_of(io.BytesIO(data), name, len(data))
     json.dumps(found.facts)
     assert found.verdict in Verdict
+
+
+MODELS = [
+    b"GGUF\3\0",
+    b'  {"learner": 1',
+    b"{L........learner",
+    b"binf....",
+    b"tree\nversion=v4\n",
+    b"\x89HDF",
+    b"CBM1",
+]
+ALL_BYTES = frozenset(bytes([each]) for each in range(256))
+
+
+@given(
+    st.builds(bytes.__add__, st.binary(min_size=1, max_size=1), st.binary(max_size=80))
+    | damaged()
+    | opcodes
+    | st.sampled_from(MODELS)
+)
+@settings(max_examples=600)
+def test_a_file_that_is_passed_over_by_its_first_byte_says_nothing(data: bytes) -> None:
+    quick = facts_of(io.BytesIO(data), "m", len(data))
+    with patch.object(facts, "_BEGINNINGS", ALL_BYTES):
+        assert facts_of(io.BytesIO(data), "m", len(data)) == quick
+
+
+@given(st.sampled_from(sorted(NEEDY)), opcodes | st.binary(max_size=40))
+def test_what_takes_from_nothing_begins_no_pickle(code: int, data: bytes) -> None:
+    seen = look_plain(Tape(io.BytesIO(bytes([code]) + data)))
+    assert not seen.names
+    assert not seen.whole
+    with pytest.raises(Exception):  # noqa: B017 - the real machine has many ways to say so
+        pickle.loads(bytes([code]) + b"0\n" + b".", fix_imports=False)
 
 
 @given(plain, st.integers(0, 5))

@@ -48,7 +48,8 @@ def attest(prepared: Prepared, receipt: Receipt, wanted: Wanted, settings: Setti
     images = receipt.image.images
     earlier = () if prepared.request.paranoid else prepared.previous
     key = wanted.signer.public if wanted.signer is not None else None
-    known = gather([layer for each in images for layer in each.layers], settings, earlier, key, wanted.fetch)
+    layers = [layer for each in images for layer in each.layers]
+    known = gather(layers, settings, earlier, key, wanted.fetch, prepared.facts)
     inventories = tuple(
         inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform)), known) for each in images
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from io import BytesIO
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from modelcrate.cost import Packaged
@@ -128,9 +129,12 @@ def _parsed_file(value: dict[str, Any]) -> File:
     return File(size=size, facts=facts, **texts)
 
 
-def look(layer: ImageLayer) -> Contents:
-    """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id."""
-    return _collected(_entries(layer))
+def look(layer: ImageLayer, facts: Mapping[FileRange, Facts] = MappingProxyType({})) -> Contents:
+    """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id.
+
+    `facts` are those of models' files that were read already. One that says nothing, and that nobody is told of, is not read again.
+    """
+    return _collected(_entries(layer), facts)
 
 
 def at_hand(layer: ImageLayer) -> bool:
@@ -189,28 +193,29 @@ def _members(layer: ImageLayer) -> Iterator[_Item]:
         )
 
 
-def _collected(items: Iterator[_Item]) -> Contents:
+def _collected(items: Iterator[_Item], facts: Mapping[FileRange, Facts]) -> Contents:
     parts: list[Part] = []
     files: list[File] = []
     copyrights: dict[str, str] = {}
     met: Counter[str] = Counter()
     unlisted: Counter[str] = Counter()
     for item in items:
-        if _STATUS.fullmatch(item.path):
-            parts += installed.debs(item.small(MAX_STATUS))
-        elif _METADATA.fullmatch(item.path):
+        if item.path.endswith(b"/METADATA") and _METADATA.fullmatch(item.path):
             parts += installed.wheel(item.small(MAX_TEXT))
-        elif _CONDA.fullmatch(item.path):
+        elif item.path.endswith(b".json") and _CONDA.fullmatch(item.path):
             parts += installed.conda(item.small(MAX_TEXT))
+        elif match := _MODEL.fullmatch(item.path):
+            model = f"{show(match[1])}:{show(match[2])}"
+            met[model] += 1
+            file = _model_file(item, model, match[3], facts, met[model] > MANY)
+            if file is None:
+                unlisted[model] += 1
+            else:
+                files.append(file)
+        elif _STATUS.fullmatch(item.path):
+            parts += installed.debs(item.small(MAX_STATUS))
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
-        elif match := _MODEL.fullmatch(item.path):
-            file = _model_file(item, f"{show(match[1])}:{show(match[2])}", match[3])
-            met[file.model] += 1
-            if met[file.model] <= MANY or file.format or file.facts or file.verdict or file.licence:
-                files.append(file)
-            else:
-                unlisted[file.model] += 1
         elif item.path.startswith(ROOT + b"/"):
             files.append(File(show(item.path), item.size, sha256(item)))
     unique = {(each.kind, each.name, each.version, each.architecture): each for each in parts}
@@ -223,14 +228,26 @@ def _collected(items: Iterator[_Item]) -> Contents:
     )
 
 
-def _model_file(item: _Item, model: str, name: bytes) -> File:
-    from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
-
+def _model_file(item: _Item, model: str, name: bytes, facts: Mapping[FileRange, Facts], many: bool) -> File | None:
+    """A file of a model; of `many`, None for one that says nothing of itself."""
+    told = facts.get(item.body) if isinstance(item.body, FileRange) else None
+    if told is not None and many and not _telling(told, name):
+        return None
     with _opened(item) as (handle, digest):
-        told = facts_of(handle, show(name), item.size)
+        if told is None:
+            from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
+
+            told = facts_of(handle, show(name), item.size)
+            if many and not _telling(told, name):
+                return None
         licence = _card_licence(handle, item.size) if _CARD.fullmatch(name) else ""
-    facts, verdict = dict(told.facts), _verdict(told)
-    return File(show(item.path), item.size, digest, model, _format(told, name), facts, verdict, licence)
+    said, verdict = dict(told.facts), _verdict(told)
+    return File(show(item.path), item.size, digest, model, _format(told, name), said, verdict, licence)
+
+
+def _telling(told: Facts, name: bytes) -> bool:
+    """Whether there is more to say of a file than that it is there."""
+    return bool(_format(told, name) or told.facts or _verdict(told))
 
 
 def _format(told: Facts, name: bytes) -> str:

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from modelcrate.project.values import Gates
 from modelcrate.trust.parts import Findings, Guarded, Part
-from modelcrate.trust.secrets import HEAD, MAX_BYTES, secrets_in
+from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.models.endings import PICKLES, WEIGHTS
+from modelcrate_layers.sources import FileRange, read
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.allowed import Judged
+    from modelcrate_layers.models.facts import Facts
 
+_JUDGED = PICKLES | WEIGHTS
 MAX_SHOWN = 8
 
 
@@ -28,8 +31,9 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
     """Look at every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
+    facts: dict[FileRange, Facts] = {}
     for each in part.files:
-        for fault, setting in _findings(each, part.model, gates):
+        for fault, setting in _findings(each, part.model, gates, facts):
             if setting == "refuse":
                 refused.append(fault)
             else:
@@ -41,48 +45,63 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
         signed = check_model(part.top, [load_public(folder / path) for path in gates.model_keys])
         refused += signed.faults
         warned += signed.unchecked
-    return Findings(tuple(refused), tuple(warned))
+    return Findings(tuple(refused), tuple(warned), facts)
 
 
-def _findings(file: Guarded, model: bool, gates: Gates) -> Iterator[tuple[CrateError, str]]:
+def _findings(
+    file: Guarded, model: bool, gates: Gates, facts: dict[FileRange, Facts]
+) -> Iterator[tuple[CrateError, str]]:
     """What is wrong with a file, and what the project has set for that. A small one is read once, for all gates."""
+    if file.source.size <= MAX_BYTES:
+        data = read(file.source)
+        yield from _found(file, data, BytesIO(data), model, gates, facts)
+        return
     try:
         with open(file.path, "rb") as handle:
-            data = b""
-            if gates.secrets != "allow":
-                data = handle.read(MAX_BYTES if file.size <= MAX_BYTES else HEAD)
-                for fault in _secrets(file, data):
-                    yield fault, gates.secrets
-            if model or splitext(file.name)[1].lower() in PICKLES | WEIGHTS:
-                yield from _unsound(file, BytesIO(data) if len(data) == file.size else handle, gates)
+            yield from _found(file, handle.read(HEAD), handle, model, gates, facts)
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
 
-def _unsound(file: Guarded, handle: BinaryIO, gates: Gates) -> Iterator[tuple[CrateError, str]]:
-    from modelcrate_layers.models.allowed import Verdict  # the readers take a while to import, and a script needs none
-    from modelcrate_layers.models.facts import facts_of
+def _found(
+    file: Guarded, head: bytes, whole: BinaryIO, model: bool, gates: Gates, facts: dict[FileRange, Facts]
+) -> Iterator[tuple[CrateError, str]]:
+    if gates.secrets != "allow":
+        for secret in secrets_in(file.name, head):
+            yield _secret(file, secret), gates.secrets
+    if model or splitext(file.name)[1].lower() in _JUDGED:
+        from modelcrate_layers.models.facts import (
+            facts_of,
+        )  # the readers take a while to import, and a script needs none
 
-    handle.seek(0)
-    found = facts_of(handle, file.name, file.size, gates.allow)
-    if found.fault:
-        yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.path), "refuse"
-    for judged in found.pickles if gates.unsafe_pickle != "allow" else ():
+        whole.seek(0)
+        said = facts_of(whole, file.name, file.source.size, gates.allow)
+        if said.fault:
+            yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
+        if said.pickles:
+            yield from _unsafe(file, said, gates)
+        if not (said.pickles and gates.allow):  # what one project lets pass is not the word of others
+            facts[file.source] = said
+
+
+def _unsafe(file: Guarded, said: Facts, gates: Gates) -> Iterator[tuple[CrateError, str]]:
+    from modelcrate_layers.models.allowed import Verdict
+
+    for judged in said.pickles if gates.unsafe_pickle != "allow" else ():
         if judged.verdict is not Verdict.SAFE:
             sure = judged.verdict is Verdict.UNSAFE
-            yield _unsafe(file, judged, sure), "refuse" if sure else gates.unsafe_pickle
+            yield _pickle(file, judged, sure), "refuse" if sure else gates.unsafe_pickle
 
 
-def _secrets(file: Guarded, data: bytes) -> Iterator[CrateError]:
-    for secret in secrets_in(file.name, data):
-        yield SourceError(
-            f"would put {secret.kind} into the image",
-            where=f"{file.path}:{secret.line}" if secret.line else file.path,
-            hint="take it out, or move it out of the source folder; gates: {secrets: warn} lets it pass",
-        )
+def _secret(file: Guarded, secret: Secret) -> CrateError:
+    return SourceError(
+        f"would put {secret.kind} into the image",
+        where=f"{file.path}:{secret.line}" if secret.line else file.path,
+        hint="take it out, or move it out of the source folder; gates: {secrets: warn} lets it pass",
+    )
 
 
-def _unsafe(file: Guarded, judged: Judged, sure: bool) -> CrateError:
+def _pickle(file: Guarded, judged: Judged, sure: bool) -> CrateError:
     inner = f" ({judged.inner})" if judged.inner else ""
     what = "would run code when it is loaded" if sure else "names what nobody knows"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""

@@ -23,8 +23,8 @@ VERSION = 4
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 
-def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> tuple[str, ...]:
-    """What is only to be told. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
+def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> Findings:
+    """What is not refused. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
     passed = Answers(settings.home / "gates")
     keys = _keys(project, folder)
     found = [_findings(part, project.gates, folder, keys, passed) for part in parts(project, folder, files)]
@@ -33,7 +33,8 @@ def pass_gates(project: Project, folder: Path, files: Files, settings: Settings)
         first, *rest = refused
         first.also = (*first.also, *rest)
         raise first
-    return tuple(line for each in found for line in each.warned)
+    facts = {source: said for each in found for source, said in each.facts.items()}
+    return Findings((), tuple(line for each in found for line in each.warned), facts)
 
 
 def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: Answers) -> Findings:

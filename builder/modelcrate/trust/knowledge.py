@@ -6,9 +6,10 @@ where a key is to vouch for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,12 @@ from modelcrate.trust.contents import Contents, at_hand, look
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import machine
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey
+    from modelcrate_layers.models.facts import Facts
 
 VERSION = 4
 """Raised when layers are to be looked through anew."""
@@ -38,8 +41,11 @@ def gather(
     earlier: Sequence[Previous] = (),
     key: PublicKey | None = None,
     fetch: bool = True,
+    facts: Mapping[FileRange, Facts] | None = None,
 ) -> dict[Digest, Contents]:
     """What layers hold, by diff id; without `fetch`, a layer that lies elsewhere and that nobody tells of is left out.
+
+    `facts` are those of models' files that were read already.
 
     What travels beside `earlier` images is believed as their layers' keys are; with a key, only if that key signed it.
     """
@@ -55,7 +61,8 @@ def gather(
     left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or at_hand(each))]
     if left:
         with ThreadPoolExecutor(min(settings.workers, len(left)), "look") as pool:
-            found |= dict(zip((each.layer.diff_id for each in left), pool.map(look, left), strict=True))
+            seen = pool.map(partial(look, facts=facts or {}), left)
+            found |= dict(zip((each.layer.diff_id for each in left), seen, strict=True))
     for each in left:
         _keep(settings, READ, each.layer.diff_id, found[each.layer.diff_id])
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from os.path import basename
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError
@@ -15,15 +16,18 @@ from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.compose import Files
+    from modelcrate_layers.models.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(NamedTuple):
     """A file that goes into the image; `name` is what its part calls it."""
 
-    path: str
+    source: FileRange
     name: str
-    size: int
+
+    @property
+    def path(self) -> str:
+        return self.source.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,16 @@ class Part:
         below = len(str(self.top)) + 1
         sources = [each.source for each in self.entries if isinstance(each.source, FileRange)]
         for source in sorted(sources):
-            yield Guarded(source.path, source.path[below:] or basename(source.path), source.size)
+            yield Guarded(source, source.path[below:] or basename(source.path))
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the gates found: what ends the build, and what is only told."""
+    """What the gates found: what ends the build, what is only told, and what the models' files that were read said of themselves."""
 
     refused: tuple[CrateError, ...]
     warned: tuple[str, ...]
+    facts: Mapping[FileRange, Facts] = field(default_factory=dict, hash=False, repr=False)
 
 
 def parts(project: Project, folder: Path, files: Files) -> Iterator[Part]:

@@ -72,6 +72,9 @@ _ENDINGS = {
     ".jks": "a private key",
     ".ppk": "a private key",
 }
+_SUSPECT = (*_PATHS, *_ENDINGS)
+"""How a path ends that may name a secret and isn't among the files."""
+
 _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 
 _WORD = rb"(?<![A-Za-z0-9_-])"
@@ -121,8 +124,11 @@ _VALUE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=
 def by_name(path: str) -> Secret | None:
     """What a file must be, by its path alone. An example of such a file isn't one."""
     whole = "/" + path.lower()
-    name = whole.rpartition("/")[2]
-    kind = _FILES.get(".env" if name.startswith(".env.") else name) or _ENDINGS.get(splitext(name)[1])
+    name = whole[whole.rindex("/") + 1 :]
+    kind = _FILES.get(".env" if name.startswith(".env.") else name)
+    if kind is None and not whole.endswith(_SUSPECT):
+        return None  # nearly all of them
+    kind = kind or _ENDINGS.get(splitext(name)[1])
     kind = next((kind for ending, kind in _PATHS.items() if whole.endswith(ending)), kind)
     return Secret(kind) if kind and not _EXAMPLES.search(name) else None
 
@@ -142,15 +148,21 @@ def by_content(data: bytes) -> Iterator[Secret]:
 
 def _promising(data: bytes) -> list[Form]:
     """The forms whose marks are in a file. All marks are looked for at once: most files have none, and that takes a hundredth of the time."""
-    met = {at for at, _, _ in _marks().find_matches_as_indexes(data.lower(), overlapping=True)}
+    any_of, all_of = _marks()
+    small = data.lower()
+    if not any_of.find_matches_as_indexes(small):
+        return []
+    met = {at for at, _, _ in all_of.find_matches_as_indexes(small, overlapping=True)}
     return list(dict.fromkeys(form for at, (_, form) in enumerate(_MARKED) if at in met))
 
 
 @cache
-def _marks() -> BytesAhoCorasick:
-    from ahocorasick_rs import BytesAhoCorasick
+def _marks() -> tuple[BytesAhoCorasick, BytesAhoCorasick]:
+    """A search that finds whether there is any mark, and one that finds all, those within others included, at an eighth of the speed."""
+    from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-    return BytesAhoCorasick([mark for mark, _ in _MARKED])
+    marks = [mark for mark, _ in _MARKED]
+    return BytesAhoCorasick(marks, matchkind=MatchKind.LeftmostFirst), BytesAhoCorasick(marks)
 
 
 def secrets_in(path: str, data: bytes) -> list[Secret]:
@@ -158,5 +170,5 @@ def secrets_in(path: str, data: bytes) -> list[Secret]:
     named = by_name(path)
     if named is not None and basename(path).lower().startswith(".env") and not _VALUE.search(data):
         named = None
-    content = list(by_content(data)) if b"\0" not in data[:HEAD] else []
+    content = list(by_content(data)) if data.find(b"\0", 0, HEAD) < 0 else []
     return ([named] if named is not None and data.strip() and not content else []) + content

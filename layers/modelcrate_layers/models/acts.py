@@ -219,3 +219,6 @@ ACTS: dict[int, Callable[[Machine, Value], None]] = {
     0x98: _same,
 }
 """What each opcode does to the machine; those that are not here push their argument."""
+
+NEEDY = frozenset(b"012abdeghijlopqrstuQR\x81\x85\x86\x87\x90\x91\x92\x93\x94")
+"""Opcodes that take from the stack, from a mark or from the memo: with none of them does a pickle begin that the real machine reads."""

@@ -8,11 +8,15 @@ from os.path import splitext
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, xgboost
+from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
+from modelcrate_layers.models.endings import PICKLES, WEIGHTS
 from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import pickles_in
+from modelcrate_layers.models.unpacked import begins_as_tar, ends_as_zip, pickles_in
 from modelcrate_layers.value import dataclass
+
+HEAD = 512
+"""Bytes at the beginning of a file that say what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class Facts:
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> Facts:
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
-    head = file.read(64)
+    head = file.read(HEAD)
     ending = splitext(name)[1].lower()
+    if head[:1] not in _BEGINNINGS and ending not in _ENDINGS and not begins_as_tar(head) and not ends_as_zip(file):
+        return _SILENT  # nearly all of them
     try:
         if ending == ".safetensors":
             return Facts("safetensors", safetensors.read(file, size).facts())
@@ -54,7 +60,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         return Facts(_promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault))
     found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
     if not found:
-        return Facts(_BY_HEAD.get(head[:4], ""))
+        return _BY_HEAD.get(head[:4], _SILENT)
     names = sorted({str(named) for each in found for named in each.names})
     modules = sorted({named.module.partition(".")[0] for each in found for named in each.names})
     told = {
@@ -84,4 +90,17 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
     return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"
 
 
-_BY_HEAD = {b"\x89HDF": "hdf5", b"CBM1": "catboost", b"\x93NUM": "numpy"}
+_SILENT = Facts("")
+_BY_HEAD = {head: Facts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))}
+_ENDINGS = PICKLES | WEIGHTS
+_BEGINNINGS = frozenset(
+    bytes([each])
+    for each in (
+        *xgboost.BEGINNINGS,
+        *lightgbm.BEGINNINGS,
+        *unpacked.BEGINNINGS,
+        *b"G",
+        *(head[0] for head in _BY_HEAD),
+    )
+)
+"""How a file may begin of which there is something to say, where its name promises nothing."""

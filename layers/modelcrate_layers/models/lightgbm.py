@@ -11,6 +11,9 @@ from modelcrate_layers.errors import IntegrityError
 MAX_HEADER = 16 << 20
 """Bytes of a header: a hundred thousand features with their ranges have six."""
 
+BEGINNINGS = frozenset(b"t")
+"""The bytes that a model may begin with."""
+
 _BEGIN = re.compile(rb"tree\r?\n(?:version|num_class)=")
 _FORMAT = re.compile(r"v[0-9]{1,2}")
 

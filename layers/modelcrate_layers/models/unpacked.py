@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.models.acts import NEEDY
 from modelcrate_layers.models.endings import PICKLES
 from modelcrate_layers.models.opcodes import ARGUMENTS
 from modelcrate_layers.models.pickles import look, look_plain
@@ -49,6 +50,9 @@ _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LZ4 = b"\x04\x22\x4d\x18"
 """One of joblib's compressors, and the only one that no standard library unpacks."""
+_ZIP_END = 22 + (1 << 16)
+"""Bytes that the end of a zip may take, its comment included."""
+
 _BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
            NotImplementedError, RuntimeError)  # fmt: skip
 
@@ -98,7 +102,7 @@ def _within(place: _Place) -> Iterator[Found]:
         return
     try:
         head = place.head(512)
-        if head.startswith((b"PK\3\4", b"PK\5\6")) or (place.depth == 0 and zipfile.is_zipfile(place.file)):
+        if head.startswith((b"PK\3\4", b"PK\5\6")) or (place.depth == 0 and ends_as_zip(place.file)):
             yield from _in_zip(place)
             if head.startswith(b"PK"):
                 return
@@ -108,7 +112,7 @@ def _within(place: _Place) -> Iterator[Found]:
                 return
         if head.startswith(_LZ4):
             yield place.broken("is packed with lz4, which is not looked into")
-        elif head[257:262] == b"ustar":
+        elif begins_as_tar(head):
             yield from _in_tar(place)
         elif head.startswith(b"\x93NUMPY"):
             yield from _in_npy(place)
@@ -117,6 +121,17 @@ def _within(place: _Place) -> Iterator[Found]:
     except _BROKEN as fault:
         what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
         yield place.broken(f"can't be unpacked: {what[:200]}")
+
+
+def ends_as_zip(file: BinaryIO) -> bool:
+    """Whether there is a zip, whatever stands before it. Nearly no file has the mark of its end (APPNOTE.TXT 4.3.16), which is soon seen."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_END))
+    return b"PK\5\6" in file.read() and zipfile.is_zipfile(file)
+
+
+def begins_as_tar(head: bytes) -> bool:
+    """Whether a file's first bytes are a tar's header (POSIX ustar, `magic`)."""
+    return head[257:262] == b"ustar"
 
 
 def _in_zip(place: _Place) -> Iterator[Found]:
@@ -181,9 +196,10 @@ def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     """A pickle, and those that follow it. A file that only might be one is read as far as the real machine would get."""
     ending = splitext(place.name)[1].lower()
     if not _HEADED.match(head) and ending not in PICKLES:
-        seen = look_plain(place.tape()) if head and head[0] in ARGUMENTS else Seen((), False)
-        if seen.names and all(map(_plausible, seen.names)):
-            yield Found(place.inner, seen, promised=False)
+        if head and head[0] in _BARE:
+            seen = look_plain(place.tape())
+            if seen.names and all(map(_plausible, seen.names)):
+                yield Found(place.inner, seen, promised=False)
         return
     tape = place.tape()
     seen = look(tape)
@@ -229,6 +245,12 @@ _UNPACKERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], BinaryIO
     (_ZLIB, lambda file: io.BufferedReader(Inflated(file, zlib.MAX_WBITS), 1 << 16)),
 )
 """How a compressed stream begins, and what reads it."""
+
+_BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
+"""The first bytes of pickles that don't say what they are. What ends at once names nothing."""
+
+BEGINNINGS = frozenset({*_BARE, *b"\x80P\x1fB\xfd\x5d\x78\x04\x93"})
+"""The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
 
 
 def _wound(file: BinaryIO, unpack: Callable[[BinaryIO], object]) -> BinaryIO:

@@ -18,6 +18,7 @@ from modelcrate.trust.guard import pass_gates
 from modelcrate.trust.parts import Findings, parts
 from modelcrate.trust.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.sources import FileRange
 from support.pickles import EVIL, calls
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
@@ -46,7 +47,7 @@ SECRETS: dict[str, tuple[str, str]] = {
 
 def gate(project: Project, folder: Path) -> tuple[str, ...]:
     """What a build of the project is told."""
-    return pass_gates(project, folder, list_files(project, folder, {}), Settings(folder / "home"))
+    return pass_gates(project, folder, list_files(project, folder, {}), Settings(folder / "home")).warned
 
 
 def inspect(project: Project, folder: Path) -> Findings:
@@ -117,8 +118,8 @@ def test_the_name_of_a_large_file_counts(project: Project, tmp_path: Path) -> No
 def test_a_small_file_is_read_once_for_all_gates(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = []
-    monkeypatch.setattr(gates, "open", lambda path, mode: opened.append(path) or open(path, mode), raising=False)  # noqa: SIM115
+    opened, real = [], FileRange._open
+    monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(file.path) or real(file))
     gate(project, tmp_path)
     assert sorted(opened) == sorted(map(str, (tmp_path / "model/model.pkl", tmp_path / "src/score.py")))
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate import pipeline
 from modelcrate.artifact import Artifact
 from modelcrate.events import silent
 from modelcrate.image import Image
 from modelcrate.inputs import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
+from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import contents, cyclonedx, keys, spdx, travelling
@@ -23,6 +25,7 @@ from modelcrate.trust.inventory import inventory
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.sources import FileRange
 from support.pickles import EVIL
 from support.trusted import small_image
 
@@ -53,6 +56,25 @@ def of(image: Image) -> Digest:
 def test_counts_that_are_none_are_refused(more: object) -> None:
     with pytest.raises(IntegrityError):
         Contents.parse({**Contents().json(), "unlisted": more})
+
+
+def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(contents, "MANY", 2)
+    (tmp_path / "model").mkdir()
+    for number in range(5):
+        (tmp_path / "model" / str(number)).write_bytes(b"text")
+    (tmp_path / "model/9.pkl").write_bytes(b"\x80\x02]q\x00.")
+    (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: model, name: m, version: 1}]\n")
+    with Fetcher(settings.network) as fetcher:
+        prepared = pipeline.prepare(pipeline.read(tmp_path, settings), settings, fetcher)
+    (layer,) = pipeline.build(prepared, settings).image.images[0].layers
+    plain = look(layer)
+    opened, real = [], FileRange._open
+    monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
+    assert look(layer, prepared.facts) == plain
+    assert sorted(opened) == ["0", "1", "9.pkl"]
 
 
 def test_of_very_many_files_those_are_listed_that_say_something(
