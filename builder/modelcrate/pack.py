@@ -59,6 +59,26 @@ class Kept:
         return measuring.layer
 
 
+@runtime_checkable
+class Ahead(Protocol):
+    """An output that begins to take blobs before it is given the image that they are of."""
+
+    def begin(self, blob: Blob) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAndSent:
+    """For bytes that are kept in the store, and sent from there while other layers are still made."""
+
+    store: Layout
+    output: Ahead
+
+    def take(self, measuring: Measuring) -> Layer:
+        layer = Kept(self.store).take(measuring)
+        self.output.begin(self.store.blob(layer.descriptor))
+        return layer
+
+
 @dataclass(frozen=True, slots=True)
 class DeferredBlob:
     """A known layer. Its bytes are in the store; where they are not, or not any more, its inputs are fetched and its recipe made again."""

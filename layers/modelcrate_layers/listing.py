@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
     yield directory(under)
     folders = [(top, under)]
     count = 0
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     while folders:
         folder, path = folders.pop()
         try:
@@ -71,13 +73,15 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
                 items = list(found)
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=folder) from None
+        count += len(items)
+        if count > MAX_ENTRIES:
+            raise SourceError(f"has more than {MAX_ENTRIES} files", where=top)
+        above = path + b"/"
         for item in items:
-            if item.name in leave_out or item.path in skip:
+            name = item.name
+            if name in leave_out or (skip and item.path in skip):
                 continue
-            count += 1
-            if count > MAX_ENTRIES:
-                raise SourceError(f"has more than {MAX_ENTRIES} files", where=top)
-            inner = path + b"/" + os.fsencode(item.name)
+            inner = above + name.encode(encoding, errors)  # as os.fsencode does, which looks all of this up each time
             if item.is_file(follow_symlinks=False):
                 yield _file(item.path, inner, item.stat(follow_symlinks=False))
             elif item.is_dir(follow_symlinks=False):

@@ -78,8 +78,9 @@ class Recipe:
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
         if self.codec.name == "none":
-            return tar.stream(self.tree.entries, start)
-        return _after(self.codec.encode(self.tar, self.tar.size), start)
+            yield from tar.stream(self.tree.entries, start)
+        else:
+            yield from _after(self.codec.encode(self.tar, self.tar.size), start)
 
     def stored(self, codec: Codec) -> Recipe:
         """The same tree, stored in another way."""

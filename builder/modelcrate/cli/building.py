@@ -17,7 +17,7 @@ from modelcrate.inputs import store
 from modelcrate.lease import using
 from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
-from modelcrate.pack import Sink
+from modelcrate.pack import Ahead, KeptAndSent, Sink
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
@@ -111,8 +111,10 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         name = prepared.request.project.name
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
-        takers = [place for place in places if isinstance(place, Sink)]
-        receipt = pipeline.build(prepared, settings, emit, takers[0] if len(places) == 1 and takers else None)
+        only = places[0] if len(places) == 1 else None
+        models = only if isinstance(only, Sink) else None
+        kept = KeptAndSent(settings.store, only) if isinstance(only, Ahead) else None
+        receipt = pipeline.build(prepared, settings, emit, models, kept)
         receipt = saying.attested(args, pushed(args), prepared, receipt, settings, begun)
         return pipeline.deliver(receipt, places, settings, emit)
 

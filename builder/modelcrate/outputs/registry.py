@@ -78,6 +78,9 @@ class RegistrySession:
         self.client.push_stream(self.reference, measuring)
         return measuring.layer
 
+    def begin(self, blob: Blob) -> None:
+        self.client.begin_blob(self.reference, blob)
+
     def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
         graph = image.graph()
         descriptor, sent = self.client.publish(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from typing import Literal
+from dataclasses import field
+from typing import Any, Literal
 
 from modelcrate.reference import Reference, is_registry
 from modelcrate.registry import credentials, wire
@@ -39,6 +40,14 @@ class Sent:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What is on its way to a repository before it was asked for, and how to end it."""
+
+    stop: Stop
+    sent: dict[Digest, Future[Sent]] = field(default_factory=dict)
+
+
 class Pusher:
     """The sending side of one client. What another is sending to the same registry is waited for, and then found or mounted."""
 
@@ -47,6 +56,13 @@ class Pusher:
         self._journal = Journal(courier.settings.journal, courier.clock)
         self._journal.sweep()
         self._same: dict[tuple[str, str], bool] = {}
+        self._begun: dict[str, _Begun] = {}
+
+    def close(self) -> None:
+        """End what was begun for a push that never came."""
+        for begun in self._begun.values():
+            begun.stop.cancel()
+            wait([each for each in begun.sent.values() if not each.cancel()])
 
     def has(self, ref: Reference, descriptor: Descriptor, counters: Counters | None = None) -> bool:
         """Whether the repository holds this blob. A registry that can't be asked is taken for one that lacks it."""
@@ -67,13 +83,20 @@ class Pusher:
         self._courier.seen.said(ref.name, descriptor.digest)
         return True
 
-    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str]) -> Sent:
+    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], stop: Stop | None = None) -> Sent:
         """Bring one blob there, if it is not."""
         counters = Counters(self._courier.counters)
         check_size(self._courier.remote(ref.registry), blob.descriptor)
         if self.has(ref, blob.descriptor, counters):
             return Sent(blob.descriptor, 0, "known", counters.read().total)
-        return self._once(ref, blob, mount_from, counters, self._stop)
+        return self._once(ref, blob, mount_from, counters, stop or self._stop)
+
+    def begin(self, ref: Reference, blob: Blob) -> None:
+        """Bring one blob there while the caller goes on; `push_all` waits for it. A small one isn't worth a head start."""
+        if blob.descriptor.size <= SMALL:
+            return
+        begun = self._begun.setdefault(ref.name, _Begun(Stop(self._stop)))
+        begun.sent[blob.descriptor.digest] = self._courier.pool.submit(self.push, ref, blob, (), begun.stop)
 
     def _once(
         self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop, asked: bool = True
@@ -123,13 +146,15 @@ class Pusher:
         remote = self._courier.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
+        begun = self._begun.pop(ref.name, None) or _Begun(Stop(self._stop))
+        known = begun.sent.keys() | known
         unasked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
         small = {each.descriptor.digest for each in wanted if new and each.descriptor.size <= SMALL}
         there = self._ask(ref, wanted, known, unasked | small)
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not there[wanted[n].descriptor.digest]]
-        waiting, found, stop = iter(missing), dict[int, Sent](), Stop(self._stop)
+        waiting, found, stop = iter(missing), dict[int, Sent](), begun.stop
 
         def work() -> None:
             for n in waiting:  # shared: each takes the next one
@@ -137,7 +162,8 @@ class Pusher:
                 found[n] = self._once(ref, wanted[n], mount_from, tally, stop, asked)
 
         workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
-        _done([self._courier.pool.submit(work) for _ in range(workers)], stop)
+        _done([*begun.sent.values(), *(self._courier.pool.submit(work) for _ in range(workers))], stop)
+        found |= {first[digest]: sent.result() for digest, sent in begun.sent.items() if digest in first}
         return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
     def _mountable(self, ref: Reference, digests: Collection[Digest]) -> frozenset[Digest]:
@@ -234,7 +260,7 @@ class Pusher:
         return self._same[key]
 
 
-def _done(futures: Sequence[Future[None]], stop: Stop) -> None:
+def _done(futures: Sequence[Future[Any]], stop: Stop) -> None:
     """Wait for all. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
     is a registry's, so that the next run goes on."""
     try:

@@ -61,7 +61,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, and what was begun and not asked for."""
+        self._pusher.close()
         if self._owner:
             self._courier.close()
 
@@ -105,6 +106,10 @@ class Client:
     def push_blobs(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = ()) -> list[Sent]:
         """All of these, several at once, small ones first; the results are in the order given."""
         return self._pusher.push_all(ref, blobs, mount_from)
+
+    def begin_blob(self, ref: Reference, blob: Blob) -> None:
+        """Begin to bring a blob there, and return at once. Who then pushes it waits for this, and gets its fault."""
+        self._pusher.begin(ref, blob)
 
     def push_stream(self, ref: Reference, stream: Stream) -> Sent:
         """A layer that has no digest yet: read once, hashed while it is sent, named at the end."""
