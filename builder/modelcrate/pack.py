@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Watched
+from modelcrate.hashes import Hashes
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.reuse import Previous, still_there
@@ -22,6 +23,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo, settled
 from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.store import Layout
+from modelcrate_layers.tar import Tar
 from modelcrate_layers.value import dataclass
 
 KEPT = frozenset({"base", "dependencies", "server", "entry"})
@@ -80,6 +82,29 @@ class KeptAndSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where the bytes of a build's passes go: those of `models`, and those of the other layers that are made (`kept`: into the store,
+    where nobody else is named). `hashes` hear models pass.
+    """
+
+    models: Sink = field(default_factory=Nowhere)
+    kept: Sink | None = None
+    hashes: Hashes | None = None
+
+    def take(self, planned: Planned, measuring: Measuring, store: Layout) -> Layer:
+        sink = (self.kept or Kept(store)) if planned.role in KEPT else self.models
+        return sink.take(measuring)
+
+    def heard(self, planned: Planned, tar: Tar) -> Tar:
+        """The tar of a layer, with whoever listens to it."""
+        return tar if self.hashes is None or planned.role in KEPT else self.hashes.over(tar)
+
+
+USUAL = Sinks()
+"""Models are measured, the rest is kept in the store."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeferredBlob:
     """A known layer. Its bytes are in the store; where they are not, or not any more, its inputs are fetched and its recipe made again."""
 
@@ -105,22 +130,19 @@ def pack(
     settings: Settings,
     supply: Supply,
     emit: Emit,
-    models: Sink | None = None,
+    sinks: Sinks,
     previous: Sequence[Previous] = (),
-    kept: Sink | None = None,
     facts: Memo | None = None,
 ) -> list[tuple[ImageLayer, ...]]:
     """All layers of the images, lowest first; what several platforms share is made once.
 
-    `models` takes model layers while they are measured; without it they are only measured. A layer of files that turns out to be
-    one of a `previous` image is taken over from there, with the bytes as they are stored there. `kept` takes the others; the store,
-    where nobody else is named. `facts` are asked once more before a keyed layer is made, for another build may have made it meanwhile.
+    A layer of files that turns out to be one of a `previous` image is taken over from there, with the bytes as they are stored there.
+    `facts` are asked once more before a keyed layer is made, for another build may have made it meanwhile.
     """
     wanted = {each.fact: each for plan in plans for each in plan.layers}
-    sinks = {True: kept or Kept(settings.store), False: models or Nowhere()}
 
     def make(planned: Planned) -> ImageLayer:
-        return _made(planned, settings, supply, sinks[planned.role in KEPT], emit, previous, facts)
+        return _made(planned, settings, supply, sinks, emit, previous, facts)
 
     made = {fact: make(each) for fact, each in wanted.items() if not each.new}
     made |= _together(make, {fact: each for fact, each in wanted.items() if each.new}, settings.workers)
@@ -148,13 +170,13 @@ def _made(
     planned: Planned,
     settings: Settings,
     supply: Supply,
-    sink: Sink,
+    sinks: Sinks,
     emit: Emit,
     previous: Sequence[Previous],
     facts: Memo | None,
 ) -> ImageLayer:
     """A layer that was made, or the same one of an earlier image, if it is still there."""
-    layer = _layer(planned, settings, supply, sink, emit, facts)
+    layer = _layer(planned, settings, supply, sinks, emit, facts)
     if layer.origin != "built" or layer.key is not None:
         return layer
     for each in previous:
@@ -165,17 +187,17 @@ def _made(
 
 
 def _layer(
-    planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit, facts: Memo | None
+    planned: Planned, settings: Settings, supply: Supply, sinks: Sinks, emit: Emit, facts: Memo | None
 ) -> ImageLayer:
     if planned.key is None or planned.known is not None or facts is None:
-        return _new(planned, settings, supply, sink, emit)
+        return _new(planned, settings, supply, sinks, emit)
     with facts.making(planned.fact):
         known = facts.get(planned.fact)
         why = "made by another build meanwhile" if known else planned.why
-        return _new(replace(planned, known=known, why=why), settings, supply, sink, emit)
+        return _new(replace(planned, known=known, why=why), settings, supply, sinks, emit)
 
 
-def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit: Emit) -> ImageLayer:
+def _new(planned: Planned, settings: Settings, supply: Supply, sinks: Sinks, emit: Emit) -> ImageLayer:
     known = planned.known
     if isinstance(planned.kind, ReadyLayer):
         return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
@@ -188,10 +210,10 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sink: Sink, emit:
     tree = planned.kind.tree()
     recipe = Recipe(tree, choose(planned.policy, tree).codec)
     size = recipe.tar.size
-    told = Watched(recipe.tar, f"{planned.role}: {planned.name}", size, emit)
+    told = Watched(sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, emit)
     measuring = Measuring(told, recipe.codec, size)
     measuring.key = str(planned.fact)
-    layer = replace(sink.take(measuring), inputs=planned.kind.inputs())
+    layer = replace(sinks.take(planned, measuring, settings.store), inputs=planned.kind.inputs())
     if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     if planned.role in KEPT:

@@ -22,7 +22,7 @@ from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
-from modelcrate.pack import Sink
+from modelcrate.pack import USUAL, Sinks
 from modelcrate.plan import Plan, plan
 from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
@@ -156,26 +156,15 @@ def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
     return build(prepared, settings).image
 
 
-def build(
-    prepared: Prepared,
-    settings: Settings,
-    emit: Emit = silent,
-    models: Sink | None = None,
-    kept: Sink | None = None,
-) -> Receipt:
-    """Pack and assemble: the image, with nothing delivered yet.
-
-    `models` is an output that takes models while they are measured; `kept` takes the other layers that are made, instead of the store.
-    """
+def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: Sinks = USUAL) -> Receipt:
+    """Pack and assemble: the image, with nothing delivered yet."""
     project, timings = prepared.request.project, dict(prepared.timings)
     paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
         if any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
             _whole(prepared.world, emit)
         supply, earlier = prepared.world.supplier.supply, () if paranoid else prepared.previous
-        packed = pack.pack(
-            prepared.plans, settings, supply, emit, models, earlier, kept, None if paranoid else settings.memo
-        )
+        packed = pack.pack(prepared.plans, settings, supply, emit, sinks, earlier, None if paranoid else settings.memo)
         for lie in lies(chain.from_iterable(packed), prepared.previous):
             emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from modelcrate import outputs, pipeline
 from modelcrate.cli import saying
 from modelcrate.cli.console import Console
+from modelcrate.hashes import Hashes
 from modelcrate.inputs import store
 from modelcrate.lease import using
 from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
-from modelcrate.pack import Ahead, KeptAndSent, Sink
+from modelcrate.pack import Ahead, KeptAndSent, Nowhere, Sink, Sinks
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
@@ -111,12 +112,18 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         name = prepared.request.project.name
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
-        only = places[0] if len(places) == 1 else None
-        models = only if isinstance(only, Sink) else None
-        kept = KeptAndSent(settings.store, only) if isinstance(only, Ahead) else None
-        receipt = pipeline.build(prepared, settings, emit, models, kept)
-        receipt = saying.attested(args, pushed(args), prepared, receipt, settings, begun)
+        hashes = Hashes() if saying.bills(args, pushed(args)) else None
+        receipt = pipeline.build(prepared, settings, emit, _sinks(places, hashes, settings))
+        told_of = {} if hashes is None else hashes.found
+        receipt = saying.attested(args, pushed(args), prepared, receipt, told_of, settings, begun)
         return pipeline.deliver(receipt, places, settings, emit)
+
+
+def _sinks(places: Sequence[Output], hashes: Hashes | None, settings: Settings) -> Sinks:
+    """Where the bytes of the build go: to its output as they come, if there is but one, and it takes them so."""
+    only = places[0] if len(places) == 1 else None
+    models = only if isinstance(only, Sink) else Nowhere()
+    return Sinks(models, KeptAndSent(settings.store, only) if isinstance(only, Ahead) else None, hashes)
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     from modelcrate import pipeline
     from modelcrate.inputs.addresses import find
     from modelcrate.lease import using
-    from modelcrate.pack import Nowhere
+    from modelcrate.pack import Nowhere, Sinks
     from modelcrate.registry.fetch import Fetcher
     from modelcrate.verify_rebuild import differences
 
@@ -52,7 +52,7 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     mismatches: list[str] = []
     with using(console.settings), Fetcher(settings.network, emit) as fetcher:
         prepared = pipeline.prepare(request, settings, fetcher, emit)
-        rebuilt = pipeline.build(prepared, settings, emit, Nowhere(), Nowhere()).image
+        rebuilt = pipeline.build(prepared, settings, emit, Sinks(Nowhere(), Nowhere())).image
         for image in rebuilt.images:
             mismatches += differences(found.image(image.platform), image)
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from modelcrate.cli.passwords import password_of
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
+from modelcrate_layers.sources import FileRange
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +29,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def bills(args: argparse.Namespace, pushed: tuple[str, ...]) -> bool:
+    """Whether there will be bills of materials. Unasked, a push gets them, and what is signed."""
+    return bool(pushed or args.sign) if args.sbom is None else bool(args.sbom)
+
+
 def attested(
     args: argparse.Namespace,
     pushed: tuple[str, ...],
     prepared: Prepared,
     receipt: Receipt,
+    hashes: Mapping[FileRange, str],
     settings: Settings,
     begun: datetime,
 ) -> Receipt:
-    """The receipt with all that was asked to be said beside its image.
+    """The receipt with all that was asked to be said beside its image. `hashes` are those of models' files that were read on the way.
 
-    Unasked, a push gets bills of materials, and nothing is fetched for them: they say which layers were not looked through.
+    For bills that nobody has asked for nothing is fetched: they say which layers were not looked through.
     """
-    sbom = bool(pushed or args.sign) if args.sbom is None else args.sbom
+    sbom = bills(args, pushed)
     if not (sbom or args.provenance or args.sign):
         return receipt
     from modelcrate.trust.attesting import Wanted, attest
@@ -52,4 +60,4 @@ def attested(
         signer = load_signer(args.sign, password_of(args.sign, settings.environment))
     name = identity(pushed[0] if pushed else receipt.name)
     wanted = Wanted(name, sbom, bool(args.sbom or signer), args.provenance, signer)
-    return attest(prepared, receipt, wanted, settings, begun)
+    return attest(prepared, receipt, wanted, settings, begun, hashes)

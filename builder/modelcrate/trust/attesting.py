@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer
@@ -13,11 +14,12 @@ from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx, statements, travelling
-from modelcrate.trust.contents import Contents
+from modelcrate.trust.contents import Contents, Learnt
 from modelcrate.trust.inventory import Inventory, inventory, moment
 from modelcrate.trust.knowledge import gather
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
+from modelcrate_layers.sources import FileRange
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import Signer
@@ -41,15 +43,22 @@ class Wanted:
         return self.sbom or self.provenance or self.signer is not None
 
 
-def attest(prepared: Prepared, receipt: Receipt, wanted: Wanted, settings: Settings, begun: datetime) -> Receipt:
-    """The receipt of the same image, with its artifacts."""
+def attest(
+    prepared: Prepared,
+    receipt: Receipt,
+    wanted: Wanted,
+    settings: Settings,
+    begun: datetime,
+    hashes: Mapping[FileRange, str] = MappingProxyType({}),
+) -> Receipt:
+    """The receipt of the same image, with its artifacts. `hashes` are those of models' files that were read on the way."""
     if not wanted.anything:
         return receipt
     images = receipt.image.images
     earlier = () if prepared.request.paranoid else prepared.previous
     key = wanted.signer.public if wanted.signer is not None else None
     layers = [layer for each in images for layer in each.layers]
-    known = gather(layers, settings, earlier, key, wanted.fetch, prepared.facts)
+    known = gather(layers, settings, earlier, key, wanted.fetch, Learnt(prepared.facts, hashes))
     inventories = tuple(
         inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform)), known) for each in images
     )

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from io import BytesIO
 from tempfile import TemporaryFile
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from modelcrate.cost import Packaged
@@ -129,12 +128,23 @@ def _parsed_file(value: dict[str, Any]) -> File:
     return File(size=size, facts=facts, **texts)
 
 
-def look(layer: ImageLayer, facts: Mapping[FileRange, Facts] = MappingProxyType({})) -> Contents:
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What is known of models' files that were read for something else: what they say of themselves, and their SHA-256."""
+
+    facts: Mapping[FileRange, Facts] = field(default_factory=dict, hash=False)
+    hashes: Mapping[FileRange, str] = field(default_factory=dict, hash=False)
+
+
+NOTHING = Learnt()
+
+
+def look(layer: ImageLayer, learnt: Learnt = NOTHING) -> Contents:
     """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id.
 
-    `facts` are those of models' files that were read already. One that says nothing, and that nobody is told of, is not read again.
+    Files of which enough was `learnt` already are not read again.
     """
-    return _collected(_entries(layer), facts)
+    return _collected(_entries(layer), learnt)
 
 
 def at_hand(layer: ImageLayer) -> bool:
@@ -193,7 +203,7 @@ def _members(layer: ImageLayer) -> Iterator[_Item]:
         )
 
 
-def _collected(items: Iterator[_Item], facts: Mapping[FileRange, Facts]) -> Contents:
+def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
     parts: list[Part] = []
     files: list[File] = []
     copyrights: dict[str, str] = {}
@@ -207,7 +217,7 @@ def _collected(items: Iterator[_Item], facts: Mapping[FileRange, Facts]) -> Cont
         elif match := _MODEL.fullmatch(item.path):
             model = f"{show(match[1])}:{show(match[2])}"
             met[model] += 1
-            file = _model_file(item, model, match[3], facts, met[model] > MANY)
+            file = _model_file(item, model, match[3], learnt, met[model] > MANY)
             if file is None:
                 unlisted[model] += 1
             else:
@@ -228,19 +238,22 @@ def _collected(items: Iterator[_Item], facts: Mapping[FileRange, Facts]) -> Cont
     )
 
 
-def _model_file(item: _Item, model: str, name: bytes, facts: Mapping[FileRange, Facts], many: bool) -> File | None:
+def _model_file(item: _Item, model: str, name: bytes, learnt: Learnt, many: bool) -> File | None:
     """A file of a model; of `many`, None for one that says nothing of itself."""
-    told = facts.get(item.body) if isinstance(item.body, FileRange) else None
+    source = item.body if isinstance(item.body, FileRange) else None
+    told, digest = (learnt.facts.get(source), learnt.hashes.get(source, "")) if source else (None, "")
     if told is not None and many and not _telling(told, name):
         return None
-    with _opened(item) as (handle, digest):
-        if told is None:
-            from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
+    licence, card = "", _CARD.fullmatch(name) is not None
+    if told is None or not digest or card:
+        with _opened(item, digest) as (handle, digest):
+            if told is None:
+                from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
 
-            told = facts_of(handle, show(name), item.size)
-            if many and not _telling(told, name):
-                return None
-        licence = _card_licence(handle, item.size) if _CARD.fullmatch(name) else ""
+                told = facts_of(handle, show(name), item.size)
+            licence = _card_licence(handle, item.size) if card else ""
+    if many and not _telling(told, name):
+        return None
     said, verdict = dict(told.facts), _verdict(told)
     return File(show(item.path), item.size, digest, model, _format(told, name), said, verdict, licence)
 
@@ -268,8 +281,10 @@ def _card_licence(handle: BinaryIO, size: int) -> str:
 
 
 @contextmanager
-def _opened(item: _Item) -> Iterator[tuple[BinaryIO, str]]:
-    """A file of a layer to be read anywhere, with its SHA-256: in memory, where it is small; itself, where it lies here; else a nameless copy."""
+def _opened(item: _Item, known: str = "") -> Iterator[tuple[BinaryIO, str]]:
+    """A file of a layer to be read anywhere, with its SHA-256, unless that is known: in memory, where it is small; itself, where it lies
+    here; else a nameless copy.
+    """
     if item.size <= CHUNK:
         data = b"".join(item.chunks())
         yield BytesIO(data), hashlib.sha256(data).hexdigest()
@@ -277,9 +292,9 @@ def _opened(item: _Item) -> Iterator[tuple[BinaryIO, str]]:
     body, digest = item.body, hashlib.sha256()
     there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
     with open(body.path, "rb") if there and isinstance(body, FileRange) else TemporaryFile() as handle:
-        for chunk in item.chunks():
+        for chunk in item.chunks() if not (there and known) else ():
             digest.update(chunk)
             if not there:
                 handle.write(chunk)
         handle.seek(0)
-        yield cast("BinaryIO", handle), digest.hexdigest()
+        yield cast("BinaryIO", handle), known or digest.hexdigest()

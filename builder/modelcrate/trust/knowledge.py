@@ -6,7 +6,7 @@ where a key is to vouch for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,16 +17,14 @@ from modelcrate.image import ImageLayer
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import travelling
-from modelcrate.trust.contents import Contents, at_hand, look
+from modelcrate.trust.contents import NOTHING, Contents, Learnt, at_hand, look
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import machine
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey
-    from modelcrate_layers.models.facts import Facts
 
 VERSION = 4
 """Raised when layers are to be looked through anew."""
@@ -41,11 +39,11 @@ def gather(
     earlier: Sequence[Previous] = (),
     key: PublicKey | None = None,
     fetch: bool = True,
-    facts: Mapping[FileRange, Facts] | None = None,
+    learnt: Learnt = NOTHING,
 ) -> dict[Digest, Contents]:
     """What layers hold, by diff id; without `fetch`, a layer that lies elsewhere and that nobody tells of is left out.
 
-    `facts` are those of models' files that were read already.
+    `learnt` is what is known of models' files that were read already.
 
     What travels beside `earlier` images is believed as their layers' keys are; with a key, only if that key signed it.
     """
@@ -61,7 +59,7 @@ def gather(
     left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or at_hand(each))]
     if left:
         with ThreadPoolExecutor(min(settings.workers, len(left)), "look") as pool:
-            seen = pool.map(partial(look, facts=facts or {}), left)
+            seen = pool.map(partial(look, learnt=learnt), left)
             found |= dict(zip((each.layer.diff_id for each in left), seen, strict=True))
     for each in left:
         _keep(settings, READ, each.layer.diff_id, found[each.layer.diff_id])

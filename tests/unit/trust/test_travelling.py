@@ -19,7 +19,7 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import contents, cyclonedx, keys, spdx, travelling
-from modelcrate.trust.contents import Contents, File, look
+from modelcrate.trust.contents import Contents, File, Learnt, look
 from modelcrate.trust.installed import Part
 from modelcrate.trust.inventory import inventory
 from modelcrate.trust.knowledge import gather
@@ -73,7 +73,7 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
     plain = look(layer)
     opened, real = [], FileRange._open
     monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
-    assert look(layer, prepared.facts) == plain
+    assert look(layer, Learnt(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
 
 

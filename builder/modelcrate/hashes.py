@@ -1,0 +1,71 @@
+"""SHA-256 of large files, taken while their bytes are on the way into a layer, so that nobody has to read them once more for it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+from queue import Queue
+
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tar import Tar
+from modelcrate_layers.tree import Entry
+from modelcrate_layers.value import dataclass
+
+LARGE = 8 << 20
+"""Bytes from which on a file is worth a thread; smaller ones are read again in no time."""
+
+AHEAD = 2
+"""Chunks that may wait for their hash: memory, for each file that passes."""
+
+
+class Hashes:
+    """What was found so far. Not a value: it is the hashing under way. Several tars may pass at the same time."""
+
+    def __init__(self) -> None:
+        self._found: dict[FileRange, str] = {}
+
+    @property
+    def found(self) -> Mapping[FileRange, str]:
+        """The hashes of files that have passed to their ends, in hex."""
+        return self._found
+
+    def over(self, tar: Tar) -> Tar:
+        """The same tar. Whenever it is taken, its large files are hashed along."""
+        return Tar(tuple(map(self._heard, tar.entries)))
+
+    def _heard(self, entry: Entry) -> Entry:
+        if isinstance(entry.source, FileRange) and entry.source.size >= LARGE:
+            return entry._replace(source=_Heard(entry.source, self._found))
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A file whose bytes go to a thread that hashes them as well; whoever takes them may be waiting for a network."""
+
+    source: FileRange
+    found: dict[FileRange, str]
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    def chunks(self) -> Iterator[bytes]:
+        waiting: Queue[bytes | None] = Queue(AHEAD)
+        digest = hashlib.sha256()
+
+        def work() -> None:
+            while (chunk := waiting.get()) is not None:
+                digest.update(chunk)
+
+        thread = threading.Thread(target=work, name="hash", daemon=True)  # who gives up a pass may not close it
+        thread.start()
+        try:
+            for chunk in self.source.chunks():
+                waiting.put(chunk)
+                yield chunk
+        finally:
+            waiting.put(None)
+            thread.join()
+        self.found[self.source] = digest.hexdigest()

@@ -1,0 +1,81 @@
+"""Hashes that are taken while bytes pass: the right ones, of whole files only, and nobody reads a file once more for them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from modelcrate import pipeline
+from modelcrate.hashes import LARGE, Hashes
+from modelcrate.pack import Nowhere, Sinks
+from modelcrate.registry.fetch import Fetcher
+from modelcrate.settings import Settings
+from modelcrate.trust.contents import Learnt, look
+from modelcrate_layers.errors import SourceError
+from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tar import Tar
+from modelcrate_layers.tree import Entry, Kind, file
+from support.images import noise
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    path = tmp_path / "model/weights.bin"
+    path.write_bytes(noise(LARGE + 5))
+    return path
+
+
+def entry(path: Path) -> Entry:
+    return file(b"a", FileRange.whole(str(path)))
+
+
+def test_the_tar_is_the_same_and_the_file_is_hashed_along(large: Path) -> None:
+    small = large.with_name("small")
+    small.write_bytes(b"x")
+    tar = Tar((entry(large), entry(small)._replace(path=b"b"), Entry(b"c", Kind.DIRECTORY, 0o775)))
+    hashes = Hashes()
+    heard = hashes.over(tar)
+    assert heard.size == tar.size
+    assert b"".join(heard) == b"".join(tar)
+    assert hashes.found == {FileRange.whole(str(large)): hashlib.sha256(large.read_bytes()).hexdigest()}
+
+
+def test_a_pass_that_ends_early_tells_nothing_and_leaves_no_thread(large: Path) -> None:
+    hashes, before = Hashes(), threading.active_count()
+    chunks = iter(hashes.over(Tar((entry(large),))))
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]  # it is a generator
+    assert hashes.found == {}
+    assert threading.active_count() == before
+
+
+def test_a_file_that_changes_meanwhile_has_no_hash(large: Path) -> None:
+    hashes, tar = Hashes(), Tar((entry(large),))
+    large.write_bytes(noise(LARGE + 6))
+    with pytest.raises(SourceError, match="changed"):
+        list(hashes.over(tar))
+    assert hashes.found == {}
+
+
+def test_a_model_is_read_once_for_its_layer_and_its_bill(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "modelcrate.yaml").write_text(
+        "name: x\nbase: scratch\ncodec: none\nmodels: [{path: model, name: m, version: 1}]\n"
+    )
+    settings, hashes = Settings(tmp_path / "home"), Hashes()
+    with Fetcher(settings.network) as fetcher:
+        prepared = pipeline.prepare(pipeline.read(tmp_path, settings), settings, fetcher)
+    read: list[str] = []
+    real = FileRange._pieces
+    monkeypatch.setattr(FileRange, "_pieces", lambda one: read.append(one.path) or real(one))
+    receipt = pipeline.build(prepared, settings, sinks=Sinks(Nowhere(), hashes=hashes))
+    (layer,) = receipt.image.images[0].layers
+    learnt = look(layer, Learnt(prepared.facts, hashes.found))
+    assert read == [str(large)]
+    assert learnt == look(layer)
+    assert read == [str(large)] * 2, "who knows nothing reads it again"
