@@ -214,7 +214,7 @@ def _new(planned: Planned, settings: Settings, supply: Supply, sinks: Sinks, emi
     measuring = Measuring(told, recipe.codec, size)
     measuring.key = str(planned.fact)
     layer = replace(sinks.take(planned, measuring, settings.store), inputs=planned.kind.inputs())
-    if planned.key is not None or settled(tree, begun):  # stamps that can't be trusted are not remembered
+    if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
         settings.memo.put(planned.fact, layer)
     if planned.role in KEPT:
         return _placed(planned, layer, DeferredBlob(settings.store, layer, planned.kind, supply))

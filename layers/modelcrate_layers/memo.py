@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from modelcrate_layers.errors import CrateError
 from modelcrate_layers.recipe import Layer
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import machine
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tree import Entry
 from modelcrate_layers.value import dataclass
 
 _SECOND = 1_000_000_000
@@ -74,13 +74,13 @@ def _read(path: Path) -> Layer | None:
     return None
 
 
-def settled(tree: Tree, now_ns: int | None = None) -> bool:
-    """Whether the stamps of a tree's files can be trusted later: none is so young that another write could leave it as it is.
+def settled(entries: Iterable[Entry], now_ns: int | None = None) -> bool:
+    """Whether the stamps of these files can be trusted later: none is so young that another write could leave it as it is.
 
     Git calls such files racily clean. File systems with fine times need a tenth of a second, those with whole seconds two.
     """
     now = time.time_ns() if now_ns is None else now_ns
-    stamps = [entry.source.stamp for entry in tree.entries if isinstance(entry.source, FileRange)]
+    stamps = [entry.source.stamp for entry in entries if isinstance(entry.source, FileRange)]
     coarse = bool(stamps) and all(stamp.mtime_ns % _SECOND == 0 for stamp in stamps)
     margin = 2 * _SECOND if coarse else _SECOND // 10
     return all(max(stamp.mtime_ns, stamp.ctime_ns) < now - margin for stamp in stamps)

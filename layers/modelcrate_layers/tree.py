@@ -124,6 +124,12 @@ class Tree:
         return cls(tuple(known[path] for path in sorted(known)), roots)
 
 
+def check_paths(entries: Iterable[Entry]) -> None:
+    """A SourceError for a path that no layer can have."""
+    for entry in entries:
+        _check_path(entry.path, entry.path.split(b"/"))
+
+
 def show(path: bytes) -> str:
     """A path for people: undecodable bytes and control characters are escaped."""
     text = path.decode("utf-8", "backslashreplace")

@@ -22,7 +22,7 @@ from modelcrate_layers.listing import list_path
 from modelcrate_layers.memo import settled
 from modelcrate_layers.models.seen import Said
 from modelcrate_layers.recipe import fingerprint
-from modelcrate_layers.tree import Entry, Tree
+from modelcrate_layers.tree import Entry
 from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def read_file_model(model: Model, place: Path, settings: Settings, listed: Seque
     if known := _parsed(kept.get(question)):
         return known
     found = _read_folder(top)
-    if settled(Tree.of(files, {b""})):
+    if settled(files):
         kept.put(question, canonical_json(asdict(found)))
     return found
 

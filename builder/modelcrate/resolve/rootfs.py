@@ -14,7 +14,7 @@ from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import Layer, Measuring, Tally
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.store import FileBlob
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tree import file
 
 
 def read_rootfs(path: Path, settings: Settings, emit: Emit = silent) -> ImageLayer:
@@ -27,7 +27,7 @@ def read_rootfs(path: Path, settings: Settings, emit: Emit = silent) -> ImageLay
         layer.codec.name == "zstd" and _stored_anew(path) and not settings.store.has(layer.descriptor)
     ):
         layer = _read(source, settings, emit)
-        if settled(Tree((file(b"rootfs", source),))):
+        if settled([file(b"rootfs", source)]):
             settings.memo.put(key, layer)
     blob: Blob = settings.store.blob(layer.descriptor) if _stored_anew(path) else FileBlob(path, layer.descriptor)
     return ImageLayer("base", path.name, layer, blob, "reused", "a root file system")

@@ -14,7 +14,7 @@ from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.memo import settled
 from modelcrate_layers.recipe import fingerprint
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tree import check_paths
 
 if TYPE_CHECKING:
     from modelcrate.compose import Files
@@ -45,9 +45,9 @@ def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: A
             return Findings((), tuple(map(str, parse_json(known))))
     from modelcrate.trust.gates import inspect
 
-    tree = Tree.of(part.entries, {b""})  # names that no layer can have are found here, before anything is fetched
+    check_paths(part.entries)  # here, before anything is fetched
     found = inspect(part, gates, folder)
-    if not found.refused and settled(tree):
+    if not found.refused and settled(part.entries):
         passed.put(question, canonical_json(list(found.warned)))
     return found
 

@@ -14,7 +14,7 @@ from modelcrate_layers.errors import MachineError
 from modelcrate_layers.memo import Memo, settled
 from modelcrate_layers.recipe import Recipe, measure
 from modelcrate_layers.sources import Bytes, FileRange, Stamp
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tree import Entry, Tree, file
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
 LAYER = measure(Recipe(Tree.of([file(b"a", Bytes(b"x"))]), codec.NONE))
@@ -65,10 +65,8 @@ def test_a_memo_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     assert Memo(tmp_path / "file").get(KEY) is None
 
 
-def stamped(*times: int) -> Tree:
-    return Tree.of(
-        file(b"%d" % at, FileRange(str(at), Stamp(1, at, 1, when, when), 0, 1)) for at, when in enumerate(times)
-    )
+def stamped(*times: int) -> list[Entry]:
+    return [file(b"%d" % at, FileRange(str(at), Stamp(1, at, 1, when, when), 0, 1)) for at, when in enumerate(times)]
 
 
 @pytest.mark.parametrize(
@@ -92,16 +90,16 @@ def test_a_stamp_of_the_future_is_not_trusted() -> None:
 
 
 def test_a_change_time_counts_as_well() -> None:
-    tree = Tree.of([file(b"a", FileRange("a", Stamp(1, 1, 1, 1, 9 * SECOND), 0, 1))])
-    assert not settled(tree, 9 * SECOND)
+    files = [file(b"a", FileRange("a", Stamp(1, 1, 1, 1, 9 * SECOND), 0, 1))]
+    assert not settled(files, 9 * SECOND)
 
 
 def test_bytes_at_hand_are_always_trusted() -> None:
-    assert settled(Tree.of([file(b"a", Bytes(b"x"))]))
+    assert settled([file(b"a", Bytes(b"x"))])
 
 
 def test_the_clock_is_now_where_none_is_given(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
-    tree = Tree.of([file(b"f", FileRange.whole(str(tmp_path / "f")))])
-    assert not settled(tree, os.stat(tmp_path / "f").st_mtime_ns)
+    files = [file(b"f", FileRange.whole(str(tmp_path / "f")))]
+    assert not settled(files, os.stat(tmp_path / "f").st_mtime_ns)
     assert settled(stamped(1))

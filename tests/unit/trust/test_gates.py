@@ -101,6 +101,12 @@ def test_what_is_no_secret_passes(name: str, text: str) -> None:
     assert secrets_in(name, text.encode()) == []
 
 
+def test_a_name_that_no_layer_can_have_ends_it_here(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/.wh.weights").write_bytes(b"x")
+    with pytest.raises(SourceError, match="would delete a file of the base"):
+        gate(project, tmp_path)
+
+
 def test_secrets_are_told_with_their_line() -> None:
     assert [(each.line, each.kind) for each in secrets_in("a.py", f"a\n\nb {AWS}".encode())] == [
         (3, "an access key of AWS")
