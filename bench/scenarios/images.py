@@ -14,7 +14,7 @@ from bench.lab import GIB, MIB, Lab, fresh_home
 
 PARTS = ("deps", "model", "app")
 
-GUARDED = "Ours looks at every model file for secrets and pickles, and hashes each once more for the bill of materials; theirs does neither."
+GUARDED = "Ours looks at every model file for secrets and pickles, and hashes those that the bill of materials lists; theirs does neither."
 
 
 def base_image(place: Place) -> Path:

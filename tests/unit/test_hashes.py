@@ -13,7 +13,7 @@ from modelcrate.hashes import LARGE, Hashes
 from modelcrate.pack import Nowhere, Sinks
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
-from modelcrate.trust.contents import Learnt, look
+from modelcrate.trust.looking import Learnt, look
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.tar import Tar

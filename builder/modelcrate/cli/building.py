@@ -112,10 +112,10 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         name = prepared.request.project.name
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
-        hashes = Hashes() if saying.bills(args, pushed(args)) else None
-        receipt = pipeline.build(prepared, settings, emit, _sinks(places, hashes, settings))
-        told_of = {} if hashes is None else hashes.found
-        receipt = saying.attested(args, pushed(args), prepared, receipt, told_of, settings, begun)
+        hashes = Hashes()
+        sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None, settings)
+        receipt = pipeline.build(prepared, settings, emit, sinks)
+        receipt = saying.attested(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
         return pipeline.deliver(receipt, places, settings, emit)
 
 

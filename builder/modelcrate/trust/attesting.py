@@ -14,9 +14,10 @@ from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx, statements, travelling
-from modelcrate.trust.contents import Contents, Learnt
+from modelcrate.trust.contents import Contents
 from modelcrate.trust.inventory import Inventory, inventory, moment
 from modelcrate.trust.knowledge import gather
+from modelcrate.trust.looking import Learnt
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
 from modelcrate_layers.sources import FileRange

@@ -18,6 +18,7 @@ from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.models.endings import PICKLES, WEIGHTS
 from modelcrate_layers.sources import FileRange, read
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.allowed import Judged
@@ -31,9 +32,9 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
     """Look at every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
-    facts: dict[FileRange, Facts] = {}
+    look = _Look(gates, part.model, {})
     for each in part.files:
-        for fault, setting in _findings(each, part.model, gates, facts):
+        for fault, setting in look.at(each):
             if setting == "refuse":
                 refused.append(fault)
             else:
@@ -45,52 +46,54 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
         signed = check_model(part.top, [load_public(folder / path) for path in gates.model_keys])
         refused += signed.faults
         warned += signed.unchecked
-    return Findings(tuple(refused), tuple(warned), facts)
+    return Findings(tuple(refused), tuple(warned), look.facts)
 
 
-def _findings(
-    file: Guarded, model: bool, gates: Gates, facts: dict[FileRange, Facts]
-) -> Iterator[tuple[CrateError, str]]:
-    """What is wrong with a file, and what the project has set for that. A small one is read once, for all gates."""
-    if file.source.size <= MAX_BYTES:
-        data = read(file.source)
-        yield from _found(file, data, BytesIO(data), model, gates, facts)
-        return
-    try:
-        with open(file.path, "rb") as handle:
-            yield from _found(file, handle.read(HEAD), handle, model, gates, facts)
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """At the files of one part, which is a `model` or not. What they say of themselves gathers in `facts`."""
 
+    gates: Gates
+    model: bool
+    facts: dict[FileRange, Facts]
 
-def _found(
-    file: Guarded, head: bytes, whole: BinaryIO, model: bool, gates: Gates, facts: dict[FileRange, Facts]
-) -> Iterator[tuple[CrateError, str]]:
-    if gates.secrets != "allow":
-        for secret in secrets_in(file.name, head):
-            yield _secret(file, secret), gates.secrets
-    if model or splitext(file.name)[1].lower() in _JUDGED:
-        from modelcrate_layers.models.facts import (
-            facts_of,
-        )  # the readers take a while to import, and a script needs none
+    def at(self, file: Guarded) -> Iterator[tuple[CrateError, str]]:
+        """What is wrong with a file, and what the project has set for that. A small one is read once, for all gates."""
+        if file.source.size <= MAX_BYTES:
+            data = read(file.source)
+            yield from self._at(file, data, BytesIO(data))
+            return
+        try:
+            with open(file.path, "rb") as handle:
+                yield from self._at(file, handle.read(HEAD), handle)
+        except OSError as fault:
+            raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
-        whole.seek(0)
-        said = facts_of(whole, file.name, file.source.size, gates.allow)
-        if said.fault:
-            yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
-        if said.pickles:
-            yield from _unsafe(file, said, gates)
-        if not (said.pickles and gates.allow):  # what one project lets pass is not the word of others
-            facts[file.source] = said
+    def _at(self, file: Guarded, head: bytes, whole: BinaryIO) -> Iterator[tuple[CrateError, str]]:
+        if self.gates.secrets != "allow":
+            for secret in secrets_in(file.name, head):
+                yield _secret(file, secret), self.gates.secrets
+        if self.model or splitext(file.name)[1].lower() in _JUDGED:
+            from modelcrate_layers.models.facts import (
+                facts_of,  # the readers take a while to import, and a script needs none
+            )
 
+            whole.seek(0)
+            said = facts_of(whole, file.name, file.source.size, self.gates.allow)
+            if said.fault:
+                yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
+            if said.pickles:
+                yield from self._unsafe(file, said)
+            if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
+                self.facts[file.source] = said
 
-def _unsafe(file: Guarded, said: Facts, gates: Gates) -> Iterator[tuple[CrateError, str]]:
-    from modelcrate_layers.models.allowed import Verdict
+    def _unsafe(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
+        from modelcrate_layers.models.allowed import Verdict
 
-    for judged in said.pickles if gates.unsafe_pickle != "allow" else ():
-        if judged.verdict is not Verdict.SAFE:
-            sure = judged.verdict is Verdict.UNSAFE
-            yield _pickle(file, judged, sure), "refuse" if sure else gates.unsafe_pickle
+        for judged in said.pickles if self.gates.unsafe_pickle != "allow" else ():
+            if judged.verdict is not Verdict.SAFE:
+                sure = judged.verdict is Verdict.UNSAFE
+                yield _pickle(file, judged, sure), "refuse" if sure else self.gates.unsafe_pickle
 
 
 def _secret(file: Guarded, secret: Secret) -> CrateError:

@@ -17,7 +17,8 @@ from modelcrate.image import ImageLayer
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import travelling
-from modelcrate.trust.contents import NOTHING, Contents, Learnt, at_hand, look
+from modelcrate.trust.contents import Contents
+from modelcrate.trust.looking import NOTHING, Learnt, at_hand, look
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError

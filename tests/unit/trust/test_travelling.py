@@ -18,11 +18,12 @@ from modelcrate.outputs import parse
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
-from modelcrate.trust import contents, cyclonedx, keys, spdx, travelling
-from modelcrate.trust.contents import Contents, File, Learnt, look
+from modelcrate.trust import cyclonedx, keys, looking, spdx, travelling
+from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part
 from modelcrate.trust.inventory import inventory
 from modelcrate.trust.knowledge import gather
+from modelcrate.trust.looking import Learnt, look
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange
@@ -61,7 +62,7 @@ def test_counts_that_are_none_are_refused(more: object) -> None:
 def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(contents, "MANY", 2)
+    monkeypatch.setattr(looking, "MANY", 2)
     (tmp_path / "model").mkdir()
     for number in range(5):
         (tmp_path / "model" / str(number)).write_bytes(b"text")
@@ -80,7 +81,7 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
 def test_of_very_many_files_those_are_listed_that_say_something(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(contents, "MANY", 2)
+    monkeypatch.setattr(looking, "MANY", 2)
     files = {f"var/azureml-app/azureml-models/m/1/{number}": b"text" for number in range(5)}
     files["var/azureml-app/azureml-models/m/1/9.pkl"] = EVIL
     image = small_image(files)
