@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcrate_layers.memo import settled
 from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tree import file
 from support.wheels import make_wheel
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
@@ -64,6 +64,6 @@ def served(
 
 def wait_until_trusted(folder: Path) -> None:
     """Until the files are old enough for their stamps to be believed, and what is made of them to be remembered."""
-    young = [Tree((file(b"x", FileRange.whole(str(path))),)) for path in folder.rglob("*") if path.is_file()]
-    while not all(map(settled, young)):
+    young = [file(b"x", FileRange.whole(str(path))) for path in folder.rglob("*") if path.is_file()]
+    while not settled(young):
         time.sleep(0.02)

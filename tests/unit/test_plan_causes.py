@@ -93,8 +93,8 @@ def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Setti
 def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Settings) -> None:
     project = served(tmp_path / "p")
     assert pipeline.predict(prepared(project, settings), settings) is None
-    trees = [each.kind.tree() for each in prepared(project, settings).plans[0].layers if each.key is None]
-    while not all(map(settled, trees)):  # files that are younger are not remembered
+    young = [each.kind.tree().entries for each in prepared(project, settings).plans[0].layers if each.key is None]
+    while not all(map(settled, young)):  # files that are younger are not remembered
         time.sleep(0.02)
     image = built(project, settings)
     foreseen = pipeline.predict(prepared(project, settings), settings)
