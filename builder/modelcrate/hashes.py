@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
-from queue import Queue
 
 from modelcrate_layers.sources import FileRange
 from modelcrate_layers.tar import Tar
@@ -52,6 +51,8 @@ class _Heard:
         return self.source.size
 
     def chunks(self) -> Iterator[bytes]:
+        from queue import Queue  # it takes a while to import, and an unchanged model needs none
+
         waiting: Queue[bytes | None] = Queue(AHEAD)
         digest = hashlib.sha256()
 
