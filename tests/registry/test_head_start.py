@@ -94,6 +94,20 @@ def test_what_was_begun_for_a_build_that_failed_ends_with_the_client(script: Scr
     assert (script.blobs, script.uploads) == ({}, {})
 
 
+def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_waits(
+    script: Script, client: Client
+) -> None:
+    one, blob = client(), Endless()
+    one.begin_blob(at(script), blob)
+    assert blob.read.wait(10)
+    script.plan("HEAD", "/blobs/", error(403, "DENIED"))
+    with pytest.raises(Refusal, match="403"):
+        one.push_blobs(at(script), [blob, BLOBS[0]])
+    threading.Timer(0.2, blob.goes_on.set).start()
+    one.close()
+    assert (script.blobs, script.uploads) == ({}, {})
+
+
 class Numbered:
     """An output that writes down what was begun."""
 

@@ -146,7 +146,7 @@ class Pusher:
         remote = self._courier.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
-        begun = self._begun.pop(ref.name, None) or _Begun(Stop(self._stop))
+        begun = self._begun.get(ref.name) or _Begun(Stop(self._stop))
         known = begun.sent.keys() | known
         unasked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
         small = {each.descriptor.digest for each in wanted if new and each.descriptor.size <= SMALL}
@@ -162,6 +162,7 @@ class Pusher:
                 found[n] = self._once(ref, wanted[n], mount_from, tally, stop, asked)
 
         workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
+        self._begun.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
         _done([*begun.sent.values(), *(self._courier.pool.submit(work) for _ in range(workers))], stop)
         found |= {first[digest]: sent.result() for digest, sent in begun.sent.items() if digest in first}
         return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
