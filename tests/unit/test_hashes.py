@@ -10,6 +10,7 @@ import pytest
 
 from modelcrate import pipeline
 from modelcrate.hashes import LARGE, Hashes
+from modelcrate.outputs import parse
 from modelcrate.pack import Nowhere, Sinks
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
@@ -19,6 +20,7 @@ from modelcrate_layers.sources import FileRange
 from modelcrate_layers.tar import Tar
 from modelcrate_layers.tree import Entry, Kind, file
 from support.images import noise
+from support.validator import assert_valid_layout
 
 
 @pytest.fixture
@@ -79,3 +81,5 @@ def test_a_model_is_read_once_for_its_layer_and_its_bill(
     assert read == [str(large)]
     assert learnt == look(layer)
     assert read == [str(large)] * 2, "who knows nothing reads it again"
+    pipeline.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    assert_valid_layout(tmp_path / "out")

@@ -29,6 +29,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.sources import FileRange
 from support.pickles import EVIL
 from support.trusted import small_image
+from support.validator import assert_valid_layout
 
 FORGED = Contents((Part("wheel", "forged", "6"),))
 
@@ -70,12 +71,15 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
     (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: model, name: m, version: 1}]\n")
     with Fetcher(settings.network) as fetcher:
         prepared = pipeline.prepare(pipeline.read(tmp_path, settings), settings, fetcher)
-    (layer,) = pipeline.build(prepared, settings).image.images[0].layers
+    receipt = pipeline.build(prepared, settings)
+    (layer,) = receipt.image.images[0].layers
     plain = look(layer)
     opened, real = [], FileRange._open
     monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
     assert look(layer, Learnt(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
+    pipeline.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    assert_valid_layout(tmp_path / "out")
 
 
 def test_of_very_many_files_those_are_listed_that_say_something(
