@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer
@@ -50,7 +49,7 @@ def attest(
     wanted: Wanted,
     settings: Settings,
     begun: datetime,
-    hashes: Mapping[FileRange, str] = MappingProxyType({}),
+    hashes: Mapping[FileRange, str],
 ) -> Receipt:
     """The receipt of the same image, with its artifacts. `hashes` are those of models' files that were read on the way."""
     if not wanted.anything:

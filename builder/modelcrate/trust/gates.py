@@ -16,7 +16,7 @@ from modelcrate.project.values import Gates
 from modelcrate.trust.parts import Findings, Guarded, Part
 from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
-from modelcrate_layers.models.endings import PICKLES, WEIGHTS
+from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.sources import FileRange, read
 from modelcrate_layers.value import dataclass
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from modelcrate_layers.models.allowed import Judged
     from modelcrate_layers.models.facts import Facts
 
-_JUDGED = PICKLES | WEIGHTS
 MAX_SHOWN = 8
 
 
@@ -73,7 +72,7 @@ class _Look:
         if self.gates.secrets != "allow":
             for secret in secrets_in(file.name, head):
                 yield _secret(file, secret), self.gates.secrets
-        if self.model or splitext(file.name)[1].lower() in _JUDGED:
+        if self.model or splitext(file.name)[1].lower() in PROMISING:
             from modelcrate_layers.models.facts import (
                 facts_of,  # the readers take a while to import, and a script needs none
             )

@@ -7,3 +7,6 @@ PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav
 
 WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
 """One of the formats whose headers are checked."""
+
+PROMISING = PICKLES | WEIGHTS
+"""A file that is looked at for its name alone."""

@@ -10,13 +10,10 @@ from typing import Any, BinaryIO
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
-from modelcrate_layers.models.endings import PICKLES, WEIGHTS
+from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import begins_as_tar, ends_as_zip, pickles_in
+from modelcrate_layers.models.unpacked import HEAD, begins_as_tar, ends_as_zip, pickles_in
 from modelcrate_layers.value import dataclass
-
-HEAD = 512
-"""Bytes at the beginning of a file that say what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
     head = file.read(HEAD)
     ending = splitext(name)[1].lower()
-    if head[:1] not in _BEGINNINGS and ending not in _ENDINGS and not begins_as_tar(head) and not ends_as_zip(file):
+    if head[:1] not in _BEGINNINGS and ending not in PROMISING and not begins_as_tar(head) and not ends_as_zip(file):
         return _SILENT  # nearly all of them
     try:
         if ending == ".safetensors":
@@ -92,7 +89,6 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
 
 _SILENT = Facts("")
 _BY_HEAD = {head: Facts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))}
-_ENDINGS = PICKLES | WEIGHTS
 _BEGINNINGS = frozenset(
     bytes([each])
     for each in (

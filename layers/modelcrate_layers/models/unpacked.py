@@ -32,6 +32,9 @@ from modelcrate_layers.models.windows import Inflated, Window
 from modelcrate_layers.tar_reader import index_tar
 from modelcrate_layers.value import dataclass
 
+HEAD = 512
+"""Bytes at the beginning of a file that say what it is."""
+
 MAX_DEPTH = 6
 """How deep files may be wrapped in each other."""
 
@@ -101,13 +104,13 @@ def _within(place: _Place) -> Iterator[Found]:
         yield place.broken(f"is wrapped more than {MAX_DEPTH} times")
         return
     try:
-        head = place.head(512)
+        head = place.head(HEAD)
         if head.startswith((b"PK\3\4", b"PK\5\6")) or (place.depth == 0 and ends_as_zip(place.file)):
             yield from _in_zip(place)
             if head.startswith(b"PK"):
                 return
-        for magic, unpack in _UNPACKERS:
-            if head.startswith(magic):
+        for magics, unpack in _UNPACKERS:
+            if head.startswith(magics):
                 yield from _within(replace(place, file=unpack(place.file), depth=place.depth + 1, limit=MAX_UNPACKED))
                 return
         if head.startswith(_LZ4):
@@ -237,11 +240,11 @@ def _gzip(file: BinaryIO) -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=file)
 
 
-_UNPACKERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], BinaryIO]], ...] = (
-    (b"\x1f\x8b", lambda file: _wound(file, _gzip)),
-    (b"BZh", lambda file: _wound(file, bz2.BZ2File)),
-    (b"\xfd7zXZ\0", lambda file: _wound(file, lzma.LZMAFile)),
-    (b"\x5d\x00\x00", lambda file: _wound(file, lzma.LZMAFile)),
+_UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[BinaryIO], BinaryIO]], ...] = (
+    ((b"\x1f\x8b",), lambda file: _wound(file, _gzip)),
+    ((b"BZh",), lambda file: _wound(file, bz2.BZ2File)),
+    ((b"\xfd7zXZ\0",), lambda file: _wound(file, lzma.LZMAFile)),
+    ((b"\x5d\x00\x00",), lambda file: _wound(file, lzma.LZMAFile)),
     (_ZLIB, lambda file: io.BufferedReader(Inflated(file, zlib.MAX_WBITS), 1 << 16)),
 )
 """How a compressed stream begins, and what reads it."""
@@ -249,7 +252,7 @@ _UNPACKERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[BinaryIO], BinaryIO
 _BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
 """The first bytes of pickles that don't say what they are. What ends at once names nothing."""
 
-BEGINNINGS = frozenset({*_BARE, *b"\x80P\x1fB\xfd\x5d\x78\x04\x93"})
+BEGINNINGS = frozenset({*_BARE, *b"P\x93", _LZ4[0], *(magic[0] for magics, _ in _UNPACKERS for magic in magics)})
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
 
 
