@@ -1,7 +1,5 @@
 """`python -m modelcrate`."""
 
-import sys
+from modelcrate.cli import command
 
-from modelcrate.cli import main
-
-sys.exit(main())
+command()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from modelcrate import pipeline
@@ -22,6 +22,7 @@ from modelcrate.lease import using
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from modelcrate.inputs import Found
@@ -31,6 +31,7 @@ from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.store import REF_NAME, Layout
+from modelcrate_layers.value import dataclass
 
 _DOWNLOADS = (
     ("wheels", "cache/wheels"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from modelcrate import explain, model_facts
@@ -15,6 +15,7 @@ from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
 from modelcrate_layers.tree import show
+from modelcrate_layers.value import dataclass
 
 State = Literal["added", "removed", "changed"]
 

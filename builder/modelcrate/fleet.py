@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from modelcrate.outputs.store import StoreOutput
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, MachineError, UserError
+from modelcrate_layers.value import dataclass
 
 MAX_PROJECTS = 100_000
 """Lines of a list of projects."""

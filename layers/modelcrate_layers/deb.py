@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +20,7 @@ from modelcrate_layers.sources import FileRange, Stamp, sha256
 from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
 from modelcrate_layers.tree import show
+from modelcrate_layers.value import dataclass
 
 MAX_DATA = 8 << 30
 """Bytes of an unpacked data archive; the largest packages of Debian unpack to some 3 GiB."""

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers import deb as debs
@@ -31,6 +30,7 @@ from modelcrate_layers.packages import Deb
 from modelcrate_layers.sources import Bytes, FileRange, read, sha256
 from modelcrate_layers.tar_reader import MemberKind
 from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
+from modelcrate_layers.value import dataclass
 
 USER, UID = b"modelcrate", 10001
 """Whom the images run as by default. Its group is root's, as any user's in OpenShift."""

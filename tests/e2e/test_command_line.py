@@ -57,6 +57,15 @@ def test_an_unknown_option(inside: Inside) -> None:
     inside("build", "--pusch", "x").failed(2, "--pusch")
 
 
+def test_what_could_not_be_written_is_said(crate: Crate) -> None:
+    """A result that waits in Python's buffer is still written, or missed, before the process ends at once."""
+    for place, code in (("/dev/null", 0), ("/dev/full", 120)):
+        with open(place, "w") as out:
+            done = subprocess.run(crate.command("--version"), env=crate.environment, stdout=out, stderr=subprocess.PIPE)
+        assert done.returncode == code
+        assert (b"No space left" in done.stderr) == bool(code)
+
+
 def test_the_version(inside: Inside) -> None:
     assert inside("--version").succeeded().out.startswith("modelcrate ")
 

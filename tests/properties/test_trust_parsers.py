@@ -11,20 +11,20 @@ from contextlib import suppress
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from modelcrate.artifact import layers_of, read_shelf
 from modelcrate.trust import keys, licences, statements
 from modelcrate.trust.installed import debs, wheel
 from modelcrate.trust.secretbox import seal, unseal
-from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in
+from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in, suspects
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.models import facts
 from modelcrate_layers.models.acts import NEEDY
 from modelcrate_layers.models.allowed import Verdict, judge
-from modelcrate_layers.models.facts import facts_of
+from modelcrate_layers.models.facts import facts_at_hand, facts_of
 from modelcrate_layers.models.pickles import look_plain
 from modelcrate_layers.models.tape import Tape
 from modelcrate_layers.models.unpacked import pickles_in
@@ -257,3 +257,37 @@ def test_no_prefix_of_an_attack_is_safe_once_the_call_is_in_it(kind: str) -> Non
 def test_what_a_pattern_finds_has_one_of_its_marks(form: Form, data: st.DataObject) -> None:
     found = data.draw(st.from_regex(form.pattern))
     assert form.kind in {each.kind for each in by_content(found)}
+
+
+MARKS = st.sampled_from([mark for form in FORMS for mark in form.marks])
+PIECES = st.binary(max_size=8) | MARKS | MARKS.map(bytes.upper) | MARKS.map(lambda mark: mark[: len(mark) // 2])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a.py", ".env", "id_rsa"]), st.lists(PIECES, max_size=4).map(b"".join))))
+@settings(max_examples=300)
+def test_files_looked_at_together_are_suspect_as_each_by_itself(files: list[tuple[str, bytes]]) -> None:
+    together = suspects(files)
+    assert together == {at for at, each in enumerate(files) if suspects([each])}
+    assert all(at in together for at, (name, data) in enumerate(files) if secrets_in(name, data))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.kind)
+@given(data=st.data(), before=st.lists(st.binary(max_size=20), max_size=3))
+@settings(max_examples=20)
+def test_a_secret_among_others_is_suspect(form: Form, data: st.DataObject, before: list[bytes]) -> None:
+    found = data.draw(st.from_regex(form.pattern)).replace(b"\0", b"\1")
+    assume(secrets_in("a", found))
+    assert len(before) in suspects([*(("a", each) for each in before), ("a", found)])
+
+
+@given(
+    st.builds(bytes.__add__, st.binary(min_size=1, max_size=1), st.binary(max_size=80))
+    | damaged()
+    | opcodes
+    | st.sampled_from(MODELS)
+    | st.sampled_from(SEEDS).map(lambda seed: b"!" + seed),
+    st.sampled_from(NAMES),
+)
+@settings(max_examples=400)
+def test_a_file_in_memory_says_what_it_says_elsewhere(data: bytes, name: str) -> None:
+    assert facts_at_hand(data, name) == facts_of(io.BytesIO(data), name, len(data))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.azureml.dockerfiles import parse_base
@@ -15,6 +15,7 @@ from modelcrate.models.record import ModelRecord
 from modelcrate.project.conda import CondaSpec, package_name
 from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
 """Packages that bring the original's server; an image has modelcrate's own, which answers the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.models.manifest import config_of, decode
 from modelcrate.models.record import ModelRecord, checked_name
@@ -11,6 +11,7 @@ from modelcrate.models.shelf import Shelf, split_tag, tag_of
 from modelcrate_layers.content import Descriptor, verified
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.value import dataclass
 
 MAX_CONFIG = 4 << 20
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
@@ -18,6 +18,7 @@ from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.pack import Kept
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout, machine
+from modelcrate_layers.value import dataclass
 
 _LOCKS = ".locks"
 

@@ -7,7 +7,6 @@ that another tag is another manifest over the same config and the same layers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checke
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.recipe import Layer
+from modelcrate_layers.value import dataclass
 
 ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +21,7 @@ from modelcrate_layers.errors import RegistryError, SourceError, UserError
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.model import folder, model_layers
 from modelcrate_layers.listing import Listing, list_path
+from modelcrate_layers.value import dataclass
 
 TRIES = 5
 """How often another registration may be faster before we give up."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.events import Emit
 from modelcrate.models.shelf import REPOSITORY, Taken
@@ -22,6 +22,7 @@ from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Literal
+from modelcrate_layers.value import dataclass
 
 _MISSING = 404
 

@@ -8,7 +8,7 @@ image are those of Docker 25 (moby's save), which containerd's importer reads as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modelcrate.artifact import ORIGINAL, place_of
 from modelcrate.events import Emit
@@ -21,6 +21,7 @@ from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.recipe import Layer, RecipeBlob
+from modelcrate_layers.value import dataclass
 
 KIND = "docker-archive"
 EXAMPLE = "FILE[:NAME]"

@@ -21,7 +21,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -41,6 +41,7 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.store import Layout, machine
 from modelcrate_layers.tar_reader import read_tar
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.pipeline import Prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate import compose
@@ -26,6 +26,7 @@ from modelcrate.project.writing import project_text
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import Resolved, server
 from modelcrate_layers.content import Digest
+from modelcrate_layers.value import dataclass
 
 BASE, WHEELS, CONDA, REQUIREMENTS, PYLOCK = "base", "wheels", "conda", "requirements.txt", "pylock.toml"
 MODELS = f"{APP}/azureml-models"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from modelcrate_layers.value import dataclass
 
 APP = "azureml-app"
 APP_ROOT = "/var/azureml-app"

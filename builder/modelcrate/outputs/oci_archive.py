@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from modelcrate.events import Emit
 from modelcrate.image import Deliverable
 from modelcrate.outputs import Delivered, archive
 from modelcrate.settings import Settings
+from modelcrate_layers.value import dataclass
 
 KIND = "oci-archive"
 EXAMPLE = "FILE"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from modelcrate.project import values
 from modelcrate.project.form import ModelForm, ProjectForm, model_value
 from modelcrate_layers.serving import DEFAULT
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import os
 import re
 import stat
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.project.model_files import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
 from modelcrate.project.scripts import MAX_TEXT, Script, near_misses, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.value import dataclass
 
 MAX_FILES = 10_000
 """How many files a folder may have before we give up guessing."""

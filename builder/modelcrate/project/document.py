@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 MAX_BYTES = 1 << 20
 """The largest project file; real ones have a few hundred bytes."""

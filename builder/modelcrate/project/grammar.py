@@ -9,7 +9,6 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from modelcrate.project import values
 from modelcrate_layers.content import Platform
 from modelcrate_layers.serving import contract_names
+from modelcrate_layers.value import dataclass
 
 OURS = "modelcrate"
 """The type of the errors whose message is already in our words; the context may have a `hint`."""

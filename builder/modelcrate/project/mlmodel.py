@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 FILE_NAME = "MLmodel"
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,5}){1,3}([a-z0-9.+]{0,20})")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePath
+
+from modelcrate_layers.value import dataclass
 
 HEAD_BYTES = 4096
 """How much of a file is looked at."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.value import dataclass
 
 MAX_TEXT = 1 << 20
 """The largest script or configuration file that is read."""

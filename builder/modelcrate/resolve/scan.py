@@ -6,7 +6,6 @@ The look unpacks every layer once and is remembered by the layer's digest. Layer
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from modelcrate_layers.recipe import Tally
 from modelcrate_layers.store import machine
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import show
+from modelcrate_layers.value import dataclass
 
 _INTERPRETER = re.compile(rb"(?:\./)?((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
 _VERSION = 1

@@ -10,13 +10,13 @@ import os
 import signal
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelcrate.run import linux
 from modelcrate.run.init import start_inside
 from modelcrate.run.inside import Root
 from modelcrate.run.spec import Spec
+from modelcrate_layers.value import dataclass
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 

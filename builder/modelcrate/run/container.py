@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from modelcrate.run.state import State, clear_running
 from modelcrate.run.unpack import unpack
 from modelcrate_layers.content import CHUNK, Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
+from modelcrate_layers.value import dataclass
 
 STOP_AFTER = 10.0
 """Seconds between asking and killing: what other engines wait."""

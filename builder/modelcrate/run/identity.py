@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from modelcrate.run.inside import Root
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.value import dataclass
 
 MAX_PASSWD = 1 << 20
 """Bytes of /etc/passwd and /etc/group that are read."""

@@ -12,11 +12,11 @@ import os
 import stat
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from modelcrate_layers.errors import IntegrityError, MachineError
+from modelcrate_layers.value import dataclass
 
 LINKS = 40
 """Symlinks that are followed for one path: Linux's own limit (path_resolution(7))."""

@@ -10,7 +10,6 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 
 from modelcrate.run import linux
 from modelcrate.run.identity import Identity
@@ -18,6 +17,7 @@ from modelcrate.run.init import start_inside
 from modelcrate.run.inside import Parts, Root
 from modelcrate.run.spec import Spec
 from modelcrate_layers.errors import MachineError
+from modelcrate_layers.value import dataclass
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}

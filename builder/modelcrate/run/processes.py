@@ -7,8 +7,9 @@ import select
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from modelcrate_layers.value import dataclass
 
 _POLL = 0.05
 """Seconds between two looks, on kernels without pidfd_open (before 5.3, and some sandboxes)."""

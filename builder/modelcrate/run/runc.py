@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from modelcrate.run.init import KEPT
 from modelcrate.run.namespaces import MASKED, READ_ONLY
 from modelcrate.run.spec import Spec
 from modelcrate_layers.errors import MachineError, UserError
+from modelcrate_layers.value import dataclass
 
 _PATIENCE = 60
 """Seconds that a runtime may take for one command."""

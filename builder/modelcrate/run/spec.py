@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from modelcrate.run.identity import Identity
 from modelcrate.run.options import Port, Process
+from modelcrate_layers.value import dataclass
 
 _FILE = "spec.json"
 

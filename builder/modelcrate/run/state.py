@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from modelcrate.run.inside import remove_path
 from modelcrate.run.options import Port
 from modelcrate.run.processes import ProcessId
 from modelcrate_layers.errors import MachineError
+from modelcrate_layers.value import dataclass
 
 _FILE = "state.json"
 

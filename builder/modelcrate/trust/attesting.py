@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from modelcrate.trust.looking import Learnt
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
 from modelcrate_layers.sources import FileRange
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import Signer

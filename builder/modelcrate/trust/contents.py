@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
 from modelcrate.trust.installed import Part
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 

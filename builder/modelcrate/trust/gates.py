@@ -6,15 +6,14 @@ name what runs code are refused, and so are secrets and damaged headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Iterable, Iterator, Sequence
 from os.path import splitext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from modelcrate.project.values import Gates
 from modelcrate.trust.parts import Findings, Guarded, Part
-from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in
+from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.sources import FileRange, read
@@ -26,18 +25,20 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 8
 
+TOGETHER = 1 << 20
+"""Bytes of small files that are looked at together: what they are held to costs less for many at once than for each."""
+
 
 def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
     """Look at every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
     look = _Look(gates, part.model, {})
-    for each in part.files:
-        for fault, setting in look.at(each):
-            if setting == "refuse":
-                refused.append(fault)
-            else:
-                warned.append(" ".join(str(fault).split()))
+    for fault, setting in look.at(part.files):
+        if setting == "refuse":
+            refused.append(fault)
+        else:
+            warned.append(" ".join(str(fault).split()))
     if part.model and any(each.path.endswith(b".sig") for each in part.entries):
         from modelcrate.trust.keys import load_public
         from modelcrate.trust.model_signatures import check_model
@@ -56,35 +57,54 @@ class _Look:
     model: bool
     facts: dict[FileRange, Facts]
 
-    def at(self, file: Guarded) -> Iterator[tuple[CrateError, str]]:
-        """What is wrong with a file, and what the project has set for that. A small one is read once, for all gates."""
-        if file.source.size <= MAX_BYTES:
-            data = read(file.source)
-            yield from self._at(file, data, BytesIO(data))
-            return
+    def at(self, files: Iterable[Guarded]) -> Iterator[tuple[CrateError, str]]:
+        """What is wrong with them, in their order, and what the project has set for that. A small file is read once, for all gates."""
+        for batch in _batches(files):
+            large = batch[0].source.size > MAX_BYTES
+            yield from self._large(batch[0]) if large else self._small([(each, read(each.source)) for each in batch])
+
+    def _small(self, files: Sequence[tuple[Guarded, bytes]]) -> Iterator[tuple[CrateError, str]]:
+        looked = self.gates.secrets != "allow"
+        suspect = suspects([(file.name, data) for file, data in files]) if looked else frozenset()
+        for at, (file, data) in enumerate(files):
+            if at in suspect:
+                yield from self._secrets(file, data)
+            if self._promises(file):
+                from modelcrate_layers.models.facts import facts_at_hand
+
+                yield from self._said(file, facts_at_hand(data, file.name, self.gates.allow))
+
+    def _large(self, file: Guarded) -> Iterator[tuple[CrateError, str]]:
         try:
             with open(file.path, "rb") as handle:
-                yield from self._at(file, handle.read(HEAD), handle)
+                if self.gates.secrets != "allow":
+                    yield from self._secrets(file, handle.read(HEAD))
+                if self._promises(file):
+                    from modelcrate_layers.models.facts import facts_of
+
+                    handle.seek(0)
+                    yield from self._said(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
-    def _at(self, file: Guarded, head: bytes, whole: BinaryIO) -> Iterator[tuple[CrateError, str]]:
-        if self.gates.secrets != "allow":
-            for secret in secrets_in(file.name, head):
-                yield _secret(file, secret), self.gates.secrets
-        if self.model or splitext(file.name)[1].lower() in PROMISING:
-            from modelcrate_layers.models.facts import (
-                facts_of,  # the readers take a while to import, and a script needs none
-            )
+    def _promises(self, file: Guarded) -> bool:
+        """Whether a file may have something to say of itself: any of a model's, and of the others what is named so. Who hears it imports
+        the readers then: that takes a while, and a script needs none.
+        """
+        return self.model or splitext(file.name)[1].lower() in PROMISING
 
-            whole.seek(0)
-            said = facts_of(whole, file.name, file.source.size, self.gates.allow)
-            if said.fault:
-                yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
-            if said.pickles:
-                yield from self._unsafe(file, said)
-            if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
-                self.facts[file.source] = said
+    def _secrets(self, file: Guarded, data: bytes) -> Iterator[tuple[CrateError, str]]:
+        for secret in secrets_in(file.name, data):
+            yield _secret(file, secret), self.gates.secrets
+
+    def _said(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
+        """What is wrong by a file's own words."""
+        if said.fault:
+            yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
+        if said.pickles:
+            yield from self._unsafe(file, said)
+        if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
+            self.facts[file.source] = said
 
     def _unsafe(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
         from modelcrate_layers.models.allowed import Verdict
@@ -93,6 +113,20 @@ class _Look:
             if judged.verdict is not Verdict.SAFE:
                 sure = judged.verdict is Verdict.UNSAFE
                 yield _pickle(file, judged, sure), "refuse" if sure else self.gates.unsafe_pickle
+
+
+def _batches(files: Iterable[Guarded]) -> Iterator[list[Guarded]]:
+    """Files that are looked at together, in their order: small ones, or a large one by itself."""
+    held: list[Guarded] = []
+    size = 0
+    for file in files:
+        size += file.source.size
+        if held and size > TOGETHER:
+            yield held
+            held, size = [], file.source.size
+        held.append(file)
+    if held:
+        yield held
 
 
 def _secret(file: Guarded, secret: Secret) -> CrateError:

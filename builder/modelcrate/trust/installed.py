@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from modelcrate.trust import licences
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
+from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

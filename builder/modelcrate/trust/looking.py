@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -31,6 +31,7 @@ from modelcrate_layers.recipe import RecipeBlob, Tally
 from modelcrate_layers.sources import FileRange, Source, sha256
 from modelcrate_layers.tar_reader import MemberKind, read_tar
 from modelcrate_layers.tree import Kind, show
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.facts import Facts

@@ -15,7 +15,6 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from modelcrate.trust.licences import ids
 from modelcrate.trust.statements import CYCLONEDX, PROVENANCE, SPDX
 from modelcrate.trust.verifying import Verified, require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
+from modelcrate_layers.value import dataclass
 
 DEMANDS = ("signature", "sbom", "provenance", "safe-pickles")
 SKEW = timedelta(minutes=10)

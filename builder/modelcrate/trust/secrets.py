@@ -7,8 +7,10 @@ cries often is turned off.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import accumulate
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
@@ -146,14 +148,27 @@ def by_content(data: bytes) -> Iterator[Secret]:
         yield Secret(kind, line)
 
 
+def suspects(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
+    """Which of these files, each a name and its bytes, may have a secret in them; the others have none.
+
+    Nearly all files have no mark in them. It takes one search to see that of many files, and a hundredth of the time that the patterns take.
+    """
+    texts = [(at, data) for at, (_, data) in enumerate(files) if _is_text(data)]
+    met = {at for at, (name, _) in enumerate(files) if by_name(name)}
+    begins = list(accumulate((len(data) + 1 for _, data in texts), initial=0))
+    for _, start, _ in _marks()[0].find_matches_as_indexes(b"\0".join([data for _, data in texts]).lower()):
+        met.add(texts[bisect(begins, start) - 1][0])  # no mark has a NUL in it, so none is in two files
+    return frozenset(met)
+
+
 def _promising(data: bytes) -> list[Form]:
-    """The forms whose marks are in a file. All marks are looked for at once: most files have none, and that takes a hundredth of the time."""
-    any_of, all_of = _marks()
-    small = data.lower()
-    if not any_of.find_matches_as_indexes(small):
-        return []
-    met = {at for at, _, _ in all_of.find_matches_as_indexes(small, overlapping=True)}
+    """The forms whose marks are in a file."""
+    met = {at for at, _, _ in _marks()[1].find_matches_as_indexes(data.lower(), overlapping=True)}
     return list(dict.fromkeys(form for at, (_, form) in enumerate(_MARKED) if at in met))
+
+
+def _is_text(data: bytes) -> bool:
+    return data.find(b"\0", 0, HEAD) < 0
 
 
 @cache
@@ -170,5 +185,5 @@ def secrets_in(path: str, data: bytes) -> list[Secret]:
     named = by_name(path)
     if named is not None and basename(path).lower().startswith(".env") and not _VALUE.search(data):
         named = None
-    content = list(by_content(data)) if data.find(b"\0", 0, HEAD) < 0 else []
+    content = list(by_content(data)) if _is_text(data) else []
     return ([named] if named is not None and data.strip() and not content else []) + content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, 
 from modelcrate_layers.content import Descriptor, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.store import REF_NAME
+from modelcrate_layers.value import dataclass
 
 RAW = {
     "application/spdx+json": SPDX,

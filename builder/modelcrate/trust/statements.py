@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.artifact import Artifact, referrer, tag_of, tagged
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey, Signer

@@ -7,7 +7,7 @@ the layers by theirs, so whoever has verified those has verified every byte; whe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from modelcrate.artifact import Artifact, original
 from modelcrate.inputs import Found, read_image
@@ -17,6 +17,7 @@ from modelcrate.trust.keys import PublicKey
 from modelcrate.trust.statements import BUNDLES, DSSE, SIGNED, SIMPLE, Envelope, Statement
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.value import dataclass
 
 MAX_SIGNED = 32 << 20
 """Bytes of one signed document; bills of materials have some hundred thousand."""

@@ -6,12 +6,12 @@ The rules are one table. A package that the image gets from its base, and not fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcrate.project.values import Gate
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.models.seen import Said
+from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from packaging.version import Version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from io import BytesIO
 from os.path import splitext
 from typing import Any, BinaryIO
 
@@ -12,7 +13,7 @@ from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
 from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import HEAD, begins_as_tar, ends_as_zip, pickles_in
+from modelcrate_layers.models.unpacked import HEAD, ZIP_END, begins_as_tar, ends_as_zip, pickles_in
 from modelcrate_layers.value import dataclass
 
 
@@ -40,8 +41,8 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
     head = file.read(HEAD)
     ending = splitext(name)[1].lower()
-    if head[:1] not in _BEGINNINGS and ending not in PROMISING and not begins_as_tar(head) and not ends_as_zip(file):
-        return _SILENT  # nearly all of them
+    if _begins_silent(head, ending) and not ends_as_zip(file):
+        return _SILENT
     try:
         if ending == ".safetensors":
             return Facts("safetensors", safetensors.read(file, size).facts())
@@ -72,6 +73,22 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     return Facts(_pickled(head, found), told, pickles=tuple(found))
 
 
+def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> Facts:
+    """The same of a file all of which is in memory: nearly all have nothing to say, and that is soon seen."""
+    if _begins_silent(data, splitext(name)[1].lower()) and not (
+        ZIP_END[2:3] in data and ZIP_END in data
+    ):  # a text has no such byte
+        return _SILENT
+    return facts_of(BytesIO(data), name, len(data), allowed)
+
+
+def _begins_silent(head: bytes, ending: str) -> bool:
+    """Whether neither the first bytes nor the name's ending promise anything; what is left is a zip at the file's end."""
+    if head[:1] in _BEGINNINGS or ending in PROMISING or begins_as_tar(head):
+        return False
+    return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
+
+
 def _promised(head: bytes, ending: str) -> str:
     """The format that a damaged file says it has."""
     if xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head):
@@ -89,14 +106,8 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
 
 _SILENT = Facts("")
 _BY_HEAD = {head: Facts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))}
-_BEGINNINGS = frozenset(
-    bytes([each])
-    for each in (
-        *xgboost.BEGINNINGS,
-        *lightgbm.BEGINNINGS,
-        *unpacked.BEGINNINGS,
-        *b"G",
-        *(head[0] for head in _BY_HEAD),
-    )
-)
+_BEGINNINGS = frozenset(bytes([each]) for each in (*unpacked.BEGINNINGS, *b"G", *(head[0] for head in _BY_HEAD)))
 """How a file may begin of which there is something to say, where its name promises nothing."""
+
+_BOOSTED = frozenset(bytes([each]) for each in (*xgboost.BEGINNINGS, *lightgbm.BEGINNINGS))
+"""How models of boosted trees may begin. Many a text begins so as well, and a few bytes more tell them apart."""

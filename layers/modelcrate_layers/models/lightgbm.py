@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 MAX_HEADER = 16 << 20
 """Bytes of a header: a hundred thousand features with their ranges have six."""

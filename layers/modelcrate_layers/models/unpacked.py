@@ -53,7 +53,10 @@ _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LZ4 = b"\x04\x22\x4d\x18"
 """One of joblib's compressors, and the only one that no standard library unpacks."""
-_ZIP_END = 22 + (1 << 16)
+ZIP_END = b"PK\5\6"
+"""The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
+
+_ZIP_TAIL = 22 + (1 << 16)
 """Bytes that the end of a zip may take, its comment included."""
 
 _BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
@@ -105,7 +108,7 @@ def _within(place: _Place) -> Iterator[Found]:
         return
     try:
         head = place.head(HEAD)
-        if head.startswith((b"PK\3\4", b"PK\5\6")) or (place.depth == 0 and ends_as_zip(place.file)):
+        if head.startswith((b"PK\3\4", ZIP_END)) or (place.depth == 0 and ends_as_zip(place.file)):
             yield from _in_zip(place)
             if head.startswith(b"PK"):
                 return
@@ -127,9 +130,9 @@ def _within(place: _Place) -> Iterator[Found]:
 
 
 def ends_as_zip(file: BinaryIO) -> bool:
-    """Whether there is a zip, whatever stands before it. Nearly no file has the mark of its end (APPNOTE.TXT 4.3.16), which is soon seen."""
-    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_END))
-    return b"PK\5\6" in file.read() and zipfile.is_zipfile(file)
+    """Whether there is a zip, whatever stands before it. Nearly no file has the mark of its end, which is soon seen."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
+    return ZIP_END in file.read() and zipfile.is_zipfile(file)
 
 
 def begins_as_tar(head: bytes) -> bool:

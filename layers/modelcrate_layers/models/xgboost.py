@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 END = 64 << 10
 """Bytes that are read at the end of a file: the parameters of ten thousand classes have room there."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from modelcrate.resolve.debian.release import Freshness, Keyring
 from modelcrate.resolve.debian.releases import ARCHIVE, MIRRORS, RELEASES, SECURITY
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.value import dataclass
 
 VARIABLE = "MODELCRATE_DEBIAN_MIRROR"
 APT = Path("/etc/apt")

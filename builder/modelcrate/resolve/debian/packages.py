@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from modelcrate.resolve.debian.pinned import MAX_DEB, NAME, POOL
 from modelcrate.resolve.debian.versions import Key, version_key
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 MAX_LIST = 256 << 20
 """Bytes of an unpacked list; Debian's largest has about 50 MB."""

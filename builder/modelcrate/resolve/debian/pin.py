@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.kinds.debian import Deb
 from modelcrate_layers.store import machine
+from modelcrate_layers.value import dataclass
 
 _ANSWER = 1
 """Raised when `closure` learns to answer differently: remembered answers are then forgotten."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -17,6 +16,7 @@ from importlib.resources import files
 from modelcrate.resolve.debian.releases import DebianRelease, Suite
 from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.value import dataclass
 
 MAX_INRELEASE = 8 << 20
 """Bytes of an InRelease file; Debian's have about 150 kB."""
