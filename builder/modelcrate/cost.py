@@ -3,7 +3,7 @@ files whose codec they decide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +11,7 @@ from modelcrate.plan import Choice, Planned, choose
 from modelcrate.reuse import Previous
 from modelcrate_layers.codec import of_policy
 from modelcrate_layers.content import Digest
+from modelcrate_layers.kinds import LayerKind, OfFiles
 from modelcrate_layers.tar import Tar
 from modelcrate_layers.tree import Tree
 from modelcrate_layers.value import dataclass
@@ -46,16 +47,27 @@ def cost(planned: Planned, there: frozenset[Digest] | None) -> Cost:
         size = planned.known.descriptor.size
         send = 0 if there is None or planned.known.descriptor.digest in there else size
         return Cost(send=send, choice=Choice(planned.known.codec, "as it was made"))
-    packages = list(planned.kind.packages()) if isinstance(planned.kind, Packaged) else []
+    packages = _packages(planned.kind)
     fetch = sum(size for path, size in packages if not path.exists())
     tree = None if packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
-    read = sum(size for _, size in packages) if tree is None else sum(entry.size for entry in tree.entries)
+    read = to_read(planned.kind)
     choice = _choice(planned, tree)
     if choice is None:
         return Cost(fetch, read, None, 0 if there is None else None)
     raw = choice.codec.name == "none"
     return Cost(fetch, read, 0 if raw else plain, 0 if there is None else plain if raw else None, choice)
+
+
+def to_read(kind: LayerKind) -> int:
+    """Bytes of packages or files that a layer is made of."""
+    if packages := _packages(kind):
+        return sum(size for _, size in packages)
+    return sum(entry.size for entry in (kind.listed() if isinstance(kind, OfFiles) else kind.tree().entries))
+
+
+def _packages(kind: LayerKind) -> Sequence[tuple[Path, int]]:
+    return tuple(kind.packages()) if isinstance(kind, Packaged) else ()
 
 
 def _choice(planned: Planned, tree: Tree | None) -> Choice | None:

@@ -6,18 +6,22 @@ is not, for it is on the disk already and may be larger than the rest of the dis
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Protocol, runtime_checkable
 
-from modelcrate.events import Emit, Watched
+from modelcrate.cost import to_read
+from modelcrate.events import Emit, Event, Watched
 from modelcrate.hashes import Hashes
 from modelcrate.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest
+from modelcrate_layers.errors import CrateError
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.memo import Memo, settled
@@ -28,6 +32,11 @@ from modelcrate_layers.value import dataclass
 
 KEPT = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
+
+SPARE = 1
+"""Layers that are made at once beyond the number of processors, for one that waits for a disk or a network. More of them would share the
+processors with the largest, and all would wait for that one.
+"""
 
 Supply = Callable[[LayerKind], None]
 """Fetches what a kind needs before its tree can be made: packages that are not in the cache."""
@@ -69,26 +78,14 @@ class Ahead(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAndSent:
-    """For bytes that are kept in the store, and sent from there while other layers are still made."""
-
-    store: Layout
-    output: Ahead
-
-    def take(self, measuring: Measuring) -> Layer:
-        layer = Kept(self.store).take(measuring)
-        self.output.begin(self.store.blob(layer.descriptor))
-        return layer
-
-
-@dataclass(frozen=True, slots=True)
 class Sinks:
     """Where the bytes of a build's passes go: those of `models`, and those of the other layers that are made (`kept`: into the store,
-    where nobody else is named). `hashes` hear models pass.
+    where nobody else is named). What is kept is sent `ahead`, while other layers are still made. `hashes` hear models pass.
     """
 
     models: Sink = field(default_factory=Nowhere)
     kept: Sink | None = None
+    ahead: Ahead | None = None
     hashes: Hashes | None = None
 
     def take(self, planned: Planned, measuring: Measuring, store: Layout) -> Layer:
@@ -125,100 +122,116 @@ class DeferredBlob:
         yield from RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)
 
 
-def pack(
-    plans: Sequence[Plan],
-    settings: Settings,
-    supply: Supply,
-    emit: Emit,
-    sinks: Sinks,
-    previous: Sequence[Previous] = (),
-    facts: Memo | None = None,
-) -> list[tuple[ImageLayer, ...]]:
-    """All layers of the images, lowest first; what several platforms share is made once.
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """What one build makes its layers with.
 
-    A layer of files that turns out to be one of a `previous` image is taken over from there, with the bytes as they are stored there.
-    `facts` are asked once more before a keyed layer is made, for another build may have made it meanwhile.
+    `supply` fetches what a layer is made of. A layer of files that turns out to be one of a `previous` image is taken over from there, with
+    the bytes as they are stored there. `facts` are asked once more before a keyed layer is made, for another build may have made it
+    meanwhile.
     """
-    wanted = {each.fact: each for plan in plans for each in plan.layers}
 
-    def make(planned: Planned) -> ImageLayer:
-        return _made(planned, settings, supply, sinks, emit, previous, facts)
+    settings: Settings
+    supply: Supply
+    emit: Emit
+    sinks: Sinks = USUAL
+    previous: Sequence[Previous] = ()
+    facts: Memo | None = None
 
-    made = {fact: make(each) for fact, each in wanted.items() if not each.new}
-    made |= _together(make, {fact: each for fact, each in wanted.items() if each.new}, settings.workers)
-    return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
+    def pack(self, plans: Sequence[Plan], check: Callable[[], None] | None = None) -> list[tuple[ImageLayer, ...]]:
+        """All layers of the images, lowest first; what several platforms share is made once.
 
+        `check` looks at the inputs of all layers together, beside the first that are made. What it raises stops them, and what any of
+        them raises stops the others; nothing is sent ahead before it has ended well.
+        """
+        wanted = {each.fact: each for plan in plans for each in plan.layers}
+        made = {fact: self._made(each) for fact, each in wanted.items() if not each.new}
+        made |= self._together([each for each in wanted.values() if each.new], check)
+        return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
-def _together(
-    make: Callable[[Planned], ImageLayer], wanted: Mapping[Digest, Planned], workers: int
-) -> dict[Digest, ImageLayer]:
-    """Those that have work to do, several at once."""
-    if not wanted:
-        return {}
-    from concurrent.futures import ThreadPoolExecutor
+    def _together(self, wanted: Sequence[Planned], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
+        """Those that have work to do, several at once; the largest begin, so that none of them goes on alone at the end."""
+        if not wanted:
+            return {}
+        from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    with ThreadPoolExecutor(workers, "pack") as pool:
-        waiting = {fact: pool.submit(make, each) for fact, each in wanted.items()}
-        try:
-            return {fact: each.result() for fact, each in waiting.items()}
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        made: dict[Digest, ImageLayer] = {}
+        stop = threading.Event()
+        packer = replace(self, emit=_unless(stop, self.emit))
+        at_once = min(self.settings.workers, (os.cpu_count() or 1) + SPARE)
+        with ThreadPoolExecutor(at_once, "pack") as pool:
+            waiting = {pool.submit(packer._made, each): each for each in sorted(wanted, key=_last)}
+            try:
+                if check is not None:
+                    check()
+                for done in as_completed(waiting):
+                    planned, layer = waiting[done], done.result()
+                    made[planned.fact] = layer
+                    if self.sinks.ahead is not None and planned.role in KEPT and layer.origin == "built":
+                        self.sinks.ahead.begin(layer.blob)
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return made
 
-
-def _made(
-    planned: Planned,
-    settings: Settings,
-    supply: Supply,
-    sinks: Sinks,
-    emit: Emit,
-    previous: Sequence[Previous],
-    facts: Memo | None,
-) -> ImageLayer:
-    """A layer that was made, or the same one of an earlier image, if it is still there."""
-    layer = _layer(planned, settings, supply, sinks, emit, facts)
-    if layer.origin != "built" or layer.key is not None:
+    def _made(self, planned: Planned) -> ImageLayer:
+        """A layer that was made, or the same one of an earlier image, if it is still there."""
+        layer = self._layer(planned)
+        if layer.origin != "built" or layer.key is not None:
+            return layer
+        for each in self.previous:
+            taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec.name)
+            if taken is not None and still_there(taken):
+                return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
         return layer
-    for each in previous:
-        taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec.name)
-        if taken is not None and still_there(taken):
-            return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
-    return layer
+
+    def _layer(self, planned: Planned) -> ImageLayer:
+        if planned.key is None or planned.known is not None or self.facts is None:
+            return self._new(planned)
+        with self.facts.making(planned.fact):
+            known = self.facts.get(planned.fact)
+            why = "made by another build meanwhile" if known else planned.why
+            return self._new(replace(planned, known=known, why=why))
+
+    def _new(self, planned: Planned) -> ImageLayer:
+        known, store = planned.known, self.settings.store
+        if isinstance(planned.kind, ReadyLayer):
+            return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
+        if planned.taken is not None:
+            return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
+        if known is not None:
+            return _placed(planned, known, DeferredBlob(store, known, planned.kind, self.supply))
+        self.supply(planned.kind)
+        begun = time.time_ns()
+        tree = planned.kind.tree()
+        recipe = Recipe(tree, choose(planned.policy, tree).codec)
+        size = recipe.tar.size
+        told = Watched(self.sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit)
+        measuring = Measuring(told, recipe.codec, size)
+        measuring.key = str(planned.fact)
+        layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
+        if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
+            self.settings.memo.put(planned.fact, layer)
+        if planned.role in KEPT:
+            return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.supply))
+        return _placed(planned, layer, RecipeBlob(recipe, layer))
 
 
-def _layer(
-    planned: Planned, settings: Settings, supply: Supply, sinks: Sinks, emit: Emit, facts: Memo | None
-) -> ImageLayer:
-    if planned.key is None or planned.known is not None or facts is None:
-        return _new(planned, settings, supply, sinks, emit)
-    with facts.making(planned.fact):
-        known = facts.get(planned.fact)
-        why = "made by another build meanwhile" if known else planned.why
-        return _new(replace(planned, known=known, why=why), settings, supply, sinks, emit)
+def _last(planned: Planned) -> int:
+    """To sort layers by how soon they are begun."""
+    return -to_read(planned.kind)
 
 
-def _new(planned: Planned, settings: Settings, supply: Supply, sinks: Sinks, emit: Emit) -> ImageLayer:
-    known = planned.known
-    if isinstance(planned.kind, ReadyLayer):
-        return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
-    if planned.taken is not None:
-        return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
-    if known is not None:
-        return _placed(planned, known, DeferredBlob(settings.store, known, planned.kind, supply))
-    supply(planned.kind)
-    begun = time.time_ns()
-    tree = planned.kind.tree()
-    recipe = Recipe(tree, choose(planned.policy, tree).codec)
-    size = recipe.tar.size
-    told = Watched(sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, emit)
-    measuring = Measuring(told, recipe.codec, size)
-    measuring.key = str(planned.fact)
-    layer = replace(sinks.take(planned, measuring, settings.store), inputs=planned.kind.inputs())
-    if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
-        settings.memo.put(planned.fact, layer)
-    if planned.role in KEPT:
-        return _placed(planned, layer, DeferredBlob(settings.store, layer, planned.kind, supply))
-    return _placed(planned, layer, RecipeBlob(recipe, layer))
+def _unless(stop: threading.Event, emit: Emit) -> Emit:
+    """The same until it is stopped: whoever emits then ends there."""
+
+    def told(event: Event) -> None:
+        if stop.is_set():
+            raise CrateError("something else of the same build has failed")
+        emit(event)
+
+    return told
 
 
 def _taken(layer: ImageLayer, planned: Planned, inputs: tuple[str, ...], why: str) -> ImageLayer:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate import compose, image, pack
+from modelcrate import compose, image
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.image import EPOCH, Deliverable, Image, ImageLayer, Index
@@ -22,7 +23,7 @@ from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models
 from modelcrate.outputs import Delivered, Output
-from modelcrate.pack import USUAL, Sinks
+from modelcrate.pack import USUAL, Packer, Sinks
 from modelcrate.plan import Plan, plan
 from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
@@ -161,10 +162,13 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: Si
     project, timings = prepared.request.project, dict(prepared.timings)
     paranoid = prepared.request.paranoid
     with _timed("pack", timings, emit):
-        if any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers):
-            _whole(prepared.world, emit)
-        supply, earlier = prepared.world.supplier.supply, () if paranoid else prepared.previous
-        packed = pack.pack(prepared.plans, settings, supply, emit, sinks, earlier, None if paranoid else settings.memo)
+        world = prepared.world
+        changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
+        if changed:
+            _fetch(world)
+        memo, earlier = (None, ()) if paranoid else (settings.memo, prepared.previous)
+        packer = Packer(settings, world.supplier.supply, emit, sinks, earlier, memo)
+        packed = packer.pack(prepared.plans, partial(_whole, world, emit) if changed else None)
         for lie in lies(chain.from_iterable(packed), prepared.previous):
             emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:
@@ -257,11 +261,15 @@ def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform
     return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
-def _whole(world: World, emit: Emit) -> None:
-    """Fetch all packages at once and see that no two own the same file, before the first layer of them is made."""
+def _fetch(world: World) -> None:
+    """All packages at once, before the first layer of them is made."""
     missing = [wheel for each in world.platforms for wheel in each.wheels if not Path(wheel.path).exists()]
     world.supplier.fetch(missing)
     world.supplier.fetch_conda(package for each in world.platforms for package in each.conda)
+
+
+def _whole(world: World, emit: Emit) -> None:
+    """See that no two packages own the same file, and say what is never run."""
     conflicts(world)
     for script in never_run(world):
         emit(Notice(f"never run: {script}, which conda would run on the machine that it installs on"))

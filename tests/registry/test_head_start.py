@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from modelcrate.events import silent
-from modelcrate.outputs.registry import RegistrySession
-from modelcrate.pack import Ahead, KeptAndSent
 from modelcrate.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pushes import SMALL
-from modelcrate.registry.settings import Settings
-from modelcrate.registry.verbs import Client as Verbs
-from modelcrate_layers.codec import NONE
-from modelcrate_layers.content import Blob, Descriptor
-from modelcrate_layers.recipe import Measuring
-from modelcrate_layers.store import Layout
+from modelcrate_layers.content import Descriptor
 from support.images import Memory, image, noise
 from support.real_registry import Running
-from support.scripted import Script, error, until
+from support.scripted import Script, error
 
 from .conftest import Client
 
@@ -106,31 +97,3 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
     threading.Timer(0.2, blob.goes_on.set).start()
     one.close()
     assert (script.blobs, script.uploads) == ({}, {})
-
-
-class Numbered:
-    """An output that writes down what was begun."""
-
-    def __init__(self) -> None:
-        self.begun: list[Blob] = []
-
-    def begin(self, blob: Blob) -> None:
-        self.begun.append(blob)
-
-
-def test_a_layer_is_begun_as_soon_as_it_is_kept(tmp_path: Path) -> None:
-    store, output = Layout.create(tmp_path), Numbered()
-    assert isinstance(output, Ahead)
-    layer = KeptAndSent(store, output).take(Measuring([b"abc"], NONE))
-    (blob,) = output.begun
-    assert blob.descriptor == layer.descriptor
-    assert b"".join(blob.chunks()) == b"abc"
-
-
-def test_a_layer_is_in_the_registry_before_its_image_is_made(real: Running, tmp_path: Path) -> None:
-    store = Layout.create(tmp_path)
-    ref = at(real, "ahead/model:1")
-    with Verbs(Settings()) as registry:
-        output = RegistrySession(ref, registry, silent)
-        layer = KeptAndSent(store, output).take(Measuring([noise(1 << 20, 5)], NONE))
-        until(lambda: registry.has(ref, layer.descriptor))

@@ -18,7 +18,7 @@ from modelcrate.inputs import store
 from modelcrate.lease import using
 from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
-from modelcrate.pack import Ahead, KeptAndSent, Nowhere, Sink, Sinks
+from modelcrate.pack import Ahead, Nowhere, Sink, Sinks
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
@@ -113,17 +113,17 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
         hashes = Hashes()
-        sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None, settings)
+        sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None)
         receipt = pipeline.build(prepared, settings, emit, sinks)
         receipt = saying.attested(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
         return pipeline.deliver(receipt, places, settings, emit)
 
 
-def _sinks(places: Sequence[Output], hashes: Hashes | None, settings: Settings) -> Sinks:
+def _sinks(places: Sequence[Output], hashes: Hashes | None) -> Sinks:
     """Where the bytes of the build go: to its output as they come, if there is but one, and it takes them so."""
     only = places[0] if len(places) == 1 else None
     models = only if isinstance(only, Sink) else Nowhere()
-    return Sinks(models, KeptAndSent(settings.store, only) if isinstance(only, Ahead) else None, hashes)
+    return Sinks(models, ahead=only if isinstance(only, Ahead) else None, hashes=hashes)
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from modelcrate.image import ImageLayer
 from modelcrate.models.manifest import encode
 from modelcrate.models.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate.models.shelf import Shelf, Taken, Writing, split_tag, tag_of
-from modelcrate.pack import Sinks, pack
+from modelcrate.pack import Packer, Sinks
 from modelcrate.plan import plan
 from modelcrate.project.values import DEFAULT_PLATFORM
 from modelcrate.settings import Settings
@@ -106,7 +106,7 @@ def _put(
 ) -> ModelRecord:
     kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, files_of(wanted, version))
     planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, settings.memo)
-    (layers,) = pack([planned], settings, _nothing, emit, Sinks(writing.sink))
+    (layers,) = Packer(settings, _nothing, emit, Sinks(writing.sink)).pack([planned])
     record = _record(wanted, version, layers, now)
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]

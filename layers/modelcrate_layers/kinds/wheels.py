@@ -4,6 +4,7 @@ policy, so that the same wheel is the same blob in every project and every regis
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -111,10 +112,20 @@ def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry
             yield str(each), entry
 
 
-@lru_cache(maxsize=64)
 def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
-    """What a wheel installs. Asked for up to three times in a build (conflicts, the layer, its bill), and read once; `path` is where it lies,
-    for wheels are equal wherever they lie."""
+    """What a wheel installs. Asked for up to three times in a build (conflicts, the layer, its bill), by several threads, and read once;
+    `path` is where it lies, for wheels are equal wherever they lie."""
+    with _reading(one, path, venv):
+        return _read(one, path, venv)
+
+
+@lru_cache(maxsize=64)
+def _reading(one: Wheel, path: str, venv: Venv) -> threading.Lock:
+    return threading.Lock()
+
+
+@lru_cache(maxsize=64)
+def _read(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
     from modelcrate_layers import installation  # installer, and with it email and zipfile, is of use only from here on
 
     return installation.entries(wheel.read(one), venv)
