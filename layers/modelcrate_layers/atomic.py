@@ -7,6 +7,7 @@ process. Where a file system has no such files, a hidden one beside the target t
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +60,17 @@ def replace(path: Path, data: bytes) -> None:
     with incoming(path.parent) as file:
         file.write(data)
         file.keep(path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While inside, whoever else wants to be alone with this file, in whatever thread or process, waits. It is empty, and stays."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_all(handle: int, data: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate_layers import codec, deb
-from modelcrate_layers.atomic import incoming
+from modelcrate_layers.atomic import alone, incoming
 from modelcrate_layers.content import CHUNK, parse_object
 from modelcrate_layers.deb import Item
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
@@ -86,15 +86,21 @@ def _unpacked(package: CondaPackage) -> tuple[Path, ...]:
     """The plain tars of a package, made once, whole or not at all, from bytes that have its hash."""
     parts = ("pkg", "info") if package.filename.endswith(".conda") else ("all",)
     tars = tuple(package.path.parent / f"{part}.tar" for part in parts)
-    if all(tar.exists() for tar in tars):
-        return tars
+    if not all(tar.exists() for tar in tars):
+        with machine(package.path.parent), alone(package.path.parent / ".unpacking"):
+            if not all(tar.exists() for tar in tars):
+                _unpack(package, dict(zip(parts, tars, strict=True)))
+    return tars
+
+
+def _unpack(package: CondaPackage, tars: Mapping[str, Path]) -> None:
     if (found := sha256(FileRange.whole(str(package.path)))) != package.sha256:
         raise IntegrityError(
             f"the package is not what was pinned: wanted sha256 {package.sha256}, found {found}",
             hint="remove this file; it will be fetched again",
         )
-    for part, tar in zip(parts, tars, strict=True):
-        with machine(tar.parent), incoming(tar.parent) as out:
+    for part, tar in tars.items():
+        with incoming(tar.parent) as out:
             left = MAX_DATA
             for chunk in codec.decode(_packed(package, part)):
                 left -= len(chunk)
@@ -102,7 +108,6 @@ def _unpacked(package: CondaPackage) -> tuple[Path, ...]:
                     raise IntegrityError(f"unpacks to more than {MAX_DATA} bytes")
                 out.write(chunk)
             out.keep(tar)
-    return tars
 
 
 def _packed(package: CondaPackage, part: str) -> Iterator[bytes]:

@@ -6,14 +6,12 @@ believed beyond their key; whoever sends bytes still holds them to their digest.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from modelcrate_layers.atomic import replace
+from modelcrate_layers.atomic import alone, replace
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.recipe import Layer
@@ -53,14 +51,11 @@ class Memo:
     def making(self, key: Digest) -> Iterator[None]:
         """While a layer is made: who wants the same one meanwhile, in whatever process, waits, and finds it in the memo then."""
         path = self._path(key).with_suffix(".making")
-        with machine(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with machine(self.root):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone(path))
             yield
-        finally:
-            os.close(handle)
 
     def _path(self, key: Digest) -> Path:
         return self.root / key.hex[:2] / f"{key.hex}.json"

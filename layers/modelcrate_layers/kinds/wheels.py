@@ -25,6 +25,9 @@ KIND = "wheels"
 POLICY = 1
 """The policy of `installation`, repeated so that a key is known without importing it; a test keeps the two equal."""
 
+_TURNS = tuple(threading.Lock() for _ in range(64))
+"""Whoever wants a wheel that is just being read waits for it; a few locks serve all wheels, the same always the same one."""
+
 
 @dataclass(frozen=True, slots=True)
 class WheelsLayer:
@@ -115,13 +118,8 @@ def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry
 def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
     """What a wheel installs. Asked for up to three times in a build (conflicts, the layer, its bill), by several threads, and read once;
     `path` is where it lies, for wheels are equal wherever they lie."""
-    with _reading(one, path, venv):
+    with _TURNS[hash(one) % len(_TURNS)]:
         return _read(one, path, venv)
-
-
-@lru_cache(maxsize=64)
-def _reading(one: Wheel, path: str, venv: Venv) -> threading.Lock:
-    return threading.Lock()
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,18 @@ def test_a_package_that_says_it_is_another_is_refused(tmp_path: Path) -> None:
     there = path.rename(tmp_path / "native-9.9-h1_0.conda")
     with pytest.raises(IntegrityError, match=r"is no conda package|says that it is"):
         CondaLayer((CondaPackage("native", "9.9", "h1_0", there.name, digest, 1, there),), "").tree()
+
+
+def test_who_asks_for_the_same_package_at_the_same_time_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tar that is put in the place of another would be a file that changes while somebody packs it."""
+    package, unpacked, real = keep_conda(tmp_path, native()), [], conda_package._unpack
+    monkeypatch.setattr(conda_package, "_unpack", lambda *words: unpacked.append(words) or real(*words))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: conda_package.read_package(package).members.keys(), range(8)))
+    assert len(unpacked) == 1
+    assert all(each == found[0] for each in found)
 
 
 @pytest.mark.parametrize("filename", ["native-2.1-h1_0.zip", "../native-2.1-h1_0.conda", "other-2.1-h1_0.conda"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import codec, recipe
+from modelcrate_layers import codec, recipe, wheel
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds.wheels import WheelsLayer, check_conflicts
@@ -48,9 +49,9 @@ def test_golden_digests_of_a_wheel_layer(tmp_path: Path) -> None:
 
 def test_a_wheel_that_is_too_large_is_cut_between_its_files(tmp_path: Path) -> None:
     files = {f"big/{name}.bin": noise(40_000, ord(name)) for name in "abcdefgh"}
-    wheel = make_wheel(tmp_path, "big", "1.0", files)
-    whole = WheelsLayer((wheel,), "3.11")
-    parts = group([wheel], "3.11", largest=150_000)
+    big = make_wheel(tmp_path, "big", "1.0", files)
+    whole = WheelsLayer((big,), "3.11")
+    parts = group([big], "3.11", largest=150_000)
     assert [each.name for each in parts] == [f"big 1.0 part {n} of 3" for n in (1, 2, 3)]
     held = [[entry for entry in each.tree().entries if entry.kind is Kind.FILE] for each in parts]
     together = sorted(entry for entries in held for entry in entries)
@@ -70,8 +71,8 @@ def test_golden_key_of_a_part() -> None:
 
 
 def test_one_file_that_is_larger_than_a_layer_may_be_stays_whole(tmp_path: Path) -> None:
-    wheel = make_wheel(tmp_path, "huge", "1.0", {"huge/all.bin": noise(200_000)})
-    trees = [each.tree() for each in group([wheel], "3.11", largest=100_000)]
+    huge = make_wheel(tmp_path, "huge", "1.0", {"huge/all.bin": noise(200_000)})
+    trees = [each.tree() for each in group([huge], "3.11", largest=100_000)]
     assert [sum(entry.path.endswith(b"all.bin") for entry in tree.entries) for tree in trees].count(1) == 1
 
 
@@ -159,3 +160,14 @@ def test_no_wheel_may_replace_the_environment_itself(tmp_path: Path, path: str) 
     evil = make_wheel(tmp_path, "evil", files={f"evil-1.0.data/{path}": b"mine now"})
     with pytest.raises(UserError, match=r"the environment itself and evil 1\.0 both own"):
         check_conflicts([evil], "3.11")
+
+
+def test_a_wheel_is_read_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look for conflicts, the layer and its bill, the first two at the same time."""
+    one, read, real = make_wheel(tmp_path, "one", files={"one.py": b"x"}), [], wheel.read
+    monkeypatch.setattr(wheel, "read", lambda each: read.append(each) or real(each))
+    with ThreadPoolExecutor(8) as pool:
+        trees = list(pool.map(lambda _: WheelsLayer((one,), "3.11").tree(), range(8)))
+    check_conflicts([one], "3.11")
+    assert read == [one]
+    assert all(each == trees[0] for each in trees)
