@@ -66,12 +66,17 @@ class Files:
             for layers in self.models
         )
 
+    @property
+    def marks(self) -> tuple[tuple[str, ...], ...]:
+        """What stands for the files of each model."""
+        return tuple(tuple(layer.mark for layer in layers if isinstance(layer, ModelLayer)) for layers in self.models)
+
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
     """Models and entry as they are on the disk now; registered models as they are."""
     models = tuple(_model(model, place, registered) for model in project.models)
     entry = project.entry
-    made = None if entry is None else EntryLayer(_script_name(project, entry), _sources(project, entry, place))
+    made = None if entry is None else EntryLayer.of(_script_name(project, entry), _sources(project, entry, place))
     return Files(project.models, models, made)
 
 

@@ -50,11 +50,11 @@ def conda(place: Path) -> LayerKind:
 
 
 def entry(place: Path) -> LayerKind:
-    return EntryLayer("src/score.py", list_inside(files(place), b"var/azureml-app/src"))
+    return EntryLayer.of("src/score.py", list_inside(files(place), b"var/azureml-app/src"))
 
 
 def model(place: Path) -> LayerKind:
-    return ModelLayer("m:1", list_path(files(place), folder("m", 1)).entries)
+    return ModelLayer.of("m:1", list_path(files(place), folder("m", 1)).entries)
 
 
 def runtime(place: Path) -> LayerKind:

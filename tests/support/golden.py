@@ -108,7 +108,7 @@ def made() -> Image:
         ServerLayer((("opt/modelcrate/server/app.py", b"stand-in\n"),)),
         *model_layers("one", 1, Listing(tuple(one))),
         *model_layers("two", 7, Listing(tuple(two))),
-        EntryLayer("src/score.py", Listing((script,))),
+        EntryLayer.of("src/score.py", Listing((script,))),
     ]
     run = RunSpec(
         ("python", "-m", "server"), {"A": "1", "B": "ü"}, (5001,), "10001:0", "/var", {"team": "x"}, "SIGTERM"

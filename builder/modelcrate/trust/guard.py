@@ -13,7 +13,6 @@ from modelcrate.trust.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.memo import settled
-from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import check_paths
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def pass_gates(project: Project, folder: Path, files: Files, settings: Settings)
 
 def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: Answers) -> Findings:
     settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys if part.model else []]
-    question = [VERSION, part.model, settings, fingerprint(part.entries)]
+    question = [VERSION, part.model, settings, list(part.marks)]
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return Findings((), tuple(map(str, parse_json(known))))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from modelcrate.cost import Packaged
 from modelcrate.image import ImageLayer
@@ -49,8 +49,13 @@ _METADATA = re.compile(rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.dist-info/METADA
 _CONDA = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 _COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
 _MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
-_LICENCE = re.compile(rb"(?i)(.*/)?(licen[cs]e|copying)(\.(md|txt|rst))?")
-_CARD = re.compile(rb"(?i)readme\.md|modelcard\.md|model_card\.md")
+_CARDS = frozenset({b"readme.md", b"modelcard.md", b"model_card.md"})
+"""Model cards, at the top of a model, in small letters."""
+
+_LICENCES = frozenset(
+    word + ending for word in (b"license", b"licence", b"copying") for ending in (b"", b".md", b".txt", b".rst")
+)
+"""Files with a licence, wherever they are, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,8 @@ def _whole(blob: DeferredBlob) -> bool:
     return not isinstance(blob.kind, Packaged) or all(path.exists() for path, _ in blob.kind.packages())
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A file of a layer: where it will be, and its bytes, opened only when they are wanted."""
+class _Item(NamedTuple):
+    """A file of a layer: where it will be, and its bytes, opened only when they are wanted. There are ten thousands of them."""
 
     path: bytes
     size: int
@@ -140,9 +144,10 @@ def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
         elif item.path.endswith(b".json") and _CONDA.fullmatch(item.path):
             parts += installed.conda(item.small(MAX_TEXT))
         elif match := _MODEL.fullmatch(item.path):
-            model = f"{show(match[1])}:{show(match[2])}"
+            name, version, inner = match.groups()
+            model = f"{show(name)}:{version.decode()}"
             met[model] += 1
-            file = _model_file(item, model, match[3], learnt, met[model] > MANY)
+            file = _model_file(item, model, inner, learnt, met[model] > MANY)
             if file is None:
                 unlisted[model] += 1
             else:
@@ -166,10 +171,11 @@ def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
 def _model_file(item: _Item, model: str, name: bytes, learnt: Learnt, many: bool) -> File | None:
     """A file of a model; of `many`, None for one that says nothing of itself."""
     source = item.body if isinstance(item.body, FileRange) else None
-    told, digest = (learnt.facts.get(source), learnt.hashes.get(source, "")) if source else (None, "")
+    told = learnt.facts.get(source) if source else None
     if told is not None and many and not _telling(told, name):
         return None
-    licence, card = "", _CARD.fullmatch(name) is not None
+    digest = learnt.hashes.get(source, "") if source else ""
+    licence, card = "", name.lower() in _CARDS
     if told is None or not digest or card:
         with _opened(item, digest) as (handle, digest):
             if told is None:
@@ -189,7 +195,10 @@ def _telling(told: Facts, name: bytes) -> bool:
 
 
 def _format(told: Facts, name: bytes) -> str:
-    return "model card" if _CARD.fullmatch(name) else "licence" if _LICENCE.fullmatch(name) else told.format
+    small = name.lower()
+    if small in _CARDS:
+        return "model card"
+    return "licence" if small.rpartition(b"/")[2] in _LICENCES else told.format
 
 
 def _verdict(told: Facts) -> str:

@@ -32,10 +32,13 @@ class Guarded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it."""
+    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it, and `marks` stand for
+    them.
+    """
 
     top: Path
     entries: tuple[Entry, ...]
+    marks: tuple[str, ...]
     model: bool
 
     @property
@@ -58,8 +61,9 @@ class Findings:
 
 def parts(project: Project, folder: Path, files: Files) -> Iterator[Part]:
     """The parts of a project as it was listed. Registered models are none: they were looked at when they were registered."""
-    for model, entries in zip(project.models, files.by_model, strict=True):
+    for model, entries, marks in zip(project.models, files.by_model, files.marks, strict=True):
         if isinstance(model, Model):
-            yield Part(folder / model.path, entries, True)
+            yield Part(folder / model.path, entries, marks, True)
     if files.entry is not None and project.entry is not None:
-        yield Part(folder / (project.entry.source or project.entry.file), files.entry.sources.entries, False)
+        top, made = folder / (project.entry.source or project.entry.file), files.entry
+        yield Part(top, made.sources.entries, (made.mark,), False)

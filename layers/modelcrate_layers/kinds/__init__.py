@@ -49,8 +49,13 @@ class LayerKind(Protocol):
 class OfFiles(Protocol):
     """A kind that has no key, for it is made of files: its tree follows from what was listed of them."""
 
+    @property
+    def mark(self) -> str:
+        """Stands for all entries that decide the tree (`recipe.fingerprint`): as long as it is the same, so are the bytes."""
+        ...
+
     def listed(self) -> Iterable[Entry]:
-        """All entries that decide the tree, in any order."""
+        """The entries, in any order."""
         ...
 
 

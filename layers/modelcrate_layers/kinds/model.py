@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
+from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Entry, Kind, Tree, show
 from modelcrate_layers.value import dataclass
 
@@ -30,8 +31,15 @@ class ModelLayer:
 
     name: str
     files: tuple[Entry, ...] = field(repr=False)
+    mark: str
 
     role = "model"
+
+    @classmethod
+    def of(cls, name: str, files: Iterable[Entry]) -> ModelLayer:
+        """The layer with these files, which is asked for its mark by the gates, the plan, and who reads its versions."""
+        held = tuple(files)
+        return cls(name, held, fingerprint(held))
 
     def key(self) -> Digest | None:
         """None: files are known by their bytes only."""
@@ -60,8 +68,8 @@ def model_layers(name: str, version: int, listing: Listing) -> tuple[ModelLayer,
     label = f"{name}:{version}"
     groups = list(_within_budget(list(_groups(listing.entries))))
     if len(groups) == 1:
-        return (ModelLayer(label, tuple(groups[0])),)
-    return tuple(ModelLayer(f"{label} {_title(group, name, version)}", tuple(group)) for group in groups)
+        return (ModelLayer.of(label, groups[0]),)
+    return tuple(ModelLayer.of(f"{label} {_title(group, name, version)}", group) for group in groups)
 
 
 def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

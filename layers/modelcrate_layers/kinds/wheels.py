@@ -118,7 +118,7 @@ def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry
 def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
     """What a wheel installs. Asked for up to three times in a build (conflicts, the layer, its bill), by several threads, and read once;
     `path` is where it lies, for wheels are equal wherever they lie."""
-    with _TURNS[hash(one) % len(_TURNS)]:
+    with _TURNS[int(one.sha256[:8], 16) % len(_TURNS)]:
         return _read(one, path, venv)
 
 

@@ -13,7 +13,7 @@ from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
 from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import HEAD, ZIP_END, begins_as_tar, ends_as_zip, pickles_in
+from modelcrate_layers.models.unpacked import HEAD, ZIP_END, begins_as_tar, ends_as_zip, is_no_bare_pickle, pickles_in
 from modelcrate_layers.value import dataclass
 
 
@@ -84,7 +84,7 @@ def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> Facts:
 
 def _begins_silent(head: bytes, ending: str) -> bool:
     """Whether neither the first bytes nor the name's ending promise anything; what is left is a zip at the file's end."""
-    if head[:1] in _BEGINNINGS or ending in PROMISING or begins_as_tar(head):
+    if ending in PROMISING or begins_as_tar(head) or (head[:1] in _BEGINNINGS and not is_no_bare_pickle(head)):
         return False
     return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
 

@@ -140,6 +140,11 @@ def begins_as_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
+def is_no_bare_pickle(head: bytes) -> bool:
+    """Whether a file of which this is the beginning may begin as a bare pickle, and is soon seen to be a text."""
+    return _NO_GLOBAL.match(head) is not None
+
+
 def _in_zip(place: _Place) -> Iterator[Found]:
     file = _solid(place)
     with zipfile.ZipFile(file) as archive:
@@ -254,6 +259,9 @@ _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[BinaryIO], BinaryIO]], ...]
 
 _BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
 """The first bytes of pickles that don't say what they are. What ends at once names nothing."""
+
+_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*\n?[\w.\x80-\xff]*[^\w.\x80-\xff\n]")
+"""A text that begins as a bare pickle that takes something from a module first, and then has what no such name is made of."""
 
 BEGINNINGS = frozenset({*_BARE, *b"P\x93", _LZ4[0], *(magic[0] for magics, _ in _UNPACKERS for magic in magics)})
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""

@@ -12,7 +12,7 @@ SCRIPT = file(ROOT + b"/src/score.py", Bytes(b"def init(): ..."))
 
 
 def test_the_layer_has_the_folder() -> None:
-    layer = EntryLayer("src/score.py", Listing((SCRIPT,)))
+    layer = EntryLayer.of("src/score.py", Listing((SCRIPT,)))
     assert (layer.role, layer.name, layer.key()) == ("entry", "src/score.py", None)
     assert {entry.path for entry in layer.tree().entries} == {
         b"var/azureml-app",
