@@ -53,7 +53,8 @@ def counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
     fitting = [each for each in image.layers if each.role == role]
     if len(fitting) == 1:
         return fitting[0]
-    return next((each for each in fitting if _stem(each.name) == _stem(name)), None)
+    same = [each for each in fitting if _stem(each.name) == _stem(name)]
+    return max(same, key=lambda each: _alike(each.name, name), default=None)
 
 
 def changes(before: ImageLayer | None, now: Sequence[str]) -> str:
@@ -95,6 +96,11 @@ def _few(words: Sequence[str]) -> str:
 
 def _name(layer: ImageLayer) -> str:
     return layer.name or str(layer.descriptor.digest)[:19]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many words two names have at the same places: of the parts of a wheel or the files of a model, the one that means the same."""
+    return sum(word == its for word, its in zip(one.split(), other.split(), strict=False))
 
 
 def _stem(name: str) -> str:

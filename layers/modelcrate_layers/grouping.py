@@ -6,7 +6,7 @@ engine takes 127 of them, and each costs a request). So the heavy ones go alone 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from modelcrate_layers.errors import UserError
@@ -36,7 +36,7 @@ class _Package(Protocol):
 P = TypeVar("P", bound=_Package)
 
 LARGEST = 2 << 30
-"""Bytes of wheels from which on they are cut into several layers: proxies limit bodies, and one layer is pulled and unpacked by one thread."""
+"""Bytes of packages from which on they are cut into several layers: proxies limit bodies, and one layer is pulled and unpacked by one thread."""
 
 
 def group(
@@ -46,18 +46,31 @@ def group(
     between files, into as many parts as its size says; these are beyond the budget.
     """
     return tuple(
-        WheelsLayer(together, python, prefix, part, parts)
+        WheelsLayer(together, python, prefix, *part)
         for together in split(wheels, budget)
-        for parts in [max(1, -(-sum(each.size for each in together) // largest))]
-        for part in range(parts)
+        for part in _parts(together, largest)
     )
 
 
 def group_conda(
-    packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS
+    packages: Iterable[CondaPackage],
+    python: str,
+    prefix: str = PREFIX,
+    budget: int = MAX_LAYERS,
+    largest: int = LARGEST,
 ) -> tuple[CondaLayer, ...]:
-    """The layers of these conda packages, by the same rule."""
-    return tuple(CondaLayer(each, python, prefix) for each in split(packages, budget))
+    """The layers of these conda packages, by the same rules."""
+    return tuple(
+        CondaLayer(together, python, prefix, *part)
+        for together in split(packages, budget)
+        for part in _parts(together, largest)
+    )
+
+
+def _parts(together: Sequence[_Package], largest: int) -> Iterator[tuple[int, int]]:
+    """Each part's number, and how many there are."""
+    parts = max(1, -(-sum(each.size for each in together) // largest))
+    return ((part, parts) for part in range(parts))
 
 
 def split(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:

@@ -18,6 +18,7 @@ from modelcrate.settings import Settings
 from modelcrate.verify_bytes import verify_bytes
 from modelcrate.verify_rebuild import differences
 from modelcrate_layers.content import Blob, Descriptor
+from modelcrate_layers.kinds.model import ALONE
 from support.command import Crate
 from support.forged import forge
 from support.small_projects import model_only, served
@@ -88,6 +89,24 @@ def test_another_version_of_a_wheel_is_named_as_such(tmp_path: Path, settings: S
     found = diff(before, after)
     assert found.packages == ("tiny-lib 1.0 -> 1.2",)
     assert {line.cause for line in found.layers if line.state == "changed"} == {"tiny-lib 1.0 -> 1.2"}
+
+
+def test_a_changed_shard_is_told_by_its_own_name(tmp_path: Path, settings: Settings) -> None:
+    """Large files of a model have layers of their own, and their names differ in a word only."""
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: shards, name: m, version: 1}]\n")
+    for number in range(3):
+        with (tmp_path / f"shards/{number}.bin").open("wb") as file:
+            file.truncate(ALONE)
+    before = build(tmp_path, settings)
+    with (tmp_path / "shards/2.bin").open("r+b") as file:
+        file.write(b"x")
+    lines = explain(before, build(tmp_path, settings))
+    assert {line.name.partition(" ")[2]: (line.state, line.cause) for line in lines} == {
+        "shards/0.bin": ("same", ""),
+        "shards/1.bin": ("same", ""),
+        "shards/2.bin": ("changed", "other rules of packing, or inputs that it does not tell"),
+    }
 
 
 def test_a_changed_model_is_told_by_its_name(tmp_path: Path, settings: Settings) -> None:

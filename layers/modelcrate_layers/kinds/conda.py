@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest
+from modelcrate_layers.cutting import cut, titled
 from modelcrate_layers.packages import CondaPackage
 from modelcrate_layers.tree import Tree
 from modelcrate_layers.value import dataclass
@@ -21,11 +23,16 @@ POLICY = 1
 
 @dataclass(frozen=True, slots=True)
 class CondaLayer:
-    """One or more packages, linked under a prefix. `python` is the environment's version, empty where it has none."""
+    """One or more packages, linked under a prefix; or one `part` of their files, where they are too large for one layer (see `cutting`).
+
+    `python` is the environment's version, empty where it has none.
+    """
 
     wanted: tuple[CondaPackage, ...]
     python: str
     prefix: str = PREFIX
+    part: int = 0
+    parts: int = 1
 
     @property
     def role(self) -> str:
@@ -35,17 +42,19 @@ class CondaLayer:
     def name(self) -> str:
         """The heaviest package, and how many others there are."""
         first = min(self.wanted, key=lambda each: (-each.size, each.name))
-        more = len(self.wanted) - 1
-        return f"{first.name} {first.version}" + (f" + {more} conda packages" if more else " of conda")
+        more = f"+ {len(self.wanted) - 1} conda packages" if len(self.wanted) > 1 else "of conda"
+        return titled(f"{first.name} {first.version} {more}", self.part, self.parts)
 
     def key(self) -> Digest:
         """Known before any package is fetched."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "packages": sorted(each.sha256 for each in self.wanted),
             "policy": POLICY,
             "prefix": self.prefix,
             "python": self.python,
         }
+        if self.parts > 1:
+            inputs["part"] = [self.part, self.parts]
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
@@ -60,7 +69,9 @@ class CondaLayer:
         """The linked files. The packages must have been fetched."""
         from modelcrate_layers import conda_files
 
-        return Tree.of(conda_files.owned(self.wanted, self.python, self.prefix).values(), (self.prefix[1:].encode(),))
+        owned = conda_files.owned(self.wanted, self.python, self.prefix)
+        entries = [entry for _, entry in sorted(owned.items())]
+        return Tree.of(cut(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
 
 def check_conflicts(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> None:

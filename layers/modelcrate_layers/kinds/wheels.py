@@ -5,7 +5,7 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from modelcrate_layers import recipe, sources, tar, wheel
 from modelcrate_layers.content import Digest
+from modelcrate_layers.cutting import cut, titled
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.sources import ZipMember
@@ -33,7 +34,7 @@ _TURNS = tuple(threading.Lock() for _ in range(64))
 class WheelsLayer:
     """One or more wheels, installed under a prefix; or one `part` of their files, where they are too large for one layer.
 
-    Parts are counted from 0. How many there are is known by the wheels' sizes, and which files each has by the wheels' contents.
+    How many parts there are is known by the wheels' sizes, and which files each has by the wheels' contents (see `cutting`).
     """
 
     wheels: tuple[Wheel, ...]
@@ -50,8 +51,8 @@ class WheelsLayer:
     def name(self) -> str:
         """The heaviest wheel, and how many others there are."""
         first = min(self.wheels, key=lambda each: (-each.size, each.name))
-        all_of_it = f"{first} + {len(self.wheels) - 1} wheels" if len(self.wheels) > 1 else str(first)
-        return f"{all_of_it} part {self.part + 1} of {self.parts}" if self.parts > 1 else all_of_it
+        more = f" + {len(self.wheels) - 1} wheels" if len(self.wheels) > 1 else ""
+        return titled(f"{first}{more}", self.part, self.parts)
 
     def key(self) -> Digest:
         """Known before any wheel is fetched."""
@@ -78,7 +79,7 @@ class WheelsLayer:
         venv = Venv(self.python, self.prefix)
         owned = _owned(_installed(self.wheels, venv))
         entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))
-        return Tree.of(_part(entries, self.part, self.parts), roots=(venv.root,))
+        return Tree.of(cut(entries, self.part, self.parts), roots=(venv.root,))
 
 
 def check_conflicts(wheels: Iterable[Wheel], python: str, prefix: str = PREFIX) -> None:
@@ -97,16 +98,6 @@ def check_conflicts(wheels: Iterable[Wheel], python: str, prefix: str = PREFIX) 
             if parent in owned:
                 raise _conflict(parent, owned[parent][0], owner, "a file of the one is a folder of the other")
             parent = parent.rpartition(b"/")[0]
-
-
-def _part(entries: Sequence[Entry], part: int, parts: int) -> Iterator[Entry]:
-    """The files whose middle lies in this part of all their bytes, as the wheel has packed them. Files are not cut."""
-    weights = [each.source.packed if isinstance(each.source, ZipMember) else each.size for each in entries]
-    total, before = max(1, sum(weights)), 0
-    for entry, weight in zip(entries, weights, strict=True):
-        if min(parts - 1, (2 * before + weight) * parts // (2 * total)) == part:
-            yield entry
-        before += weight
 
 
 def _installed(wheels: Iterable[Wheel], venv: Venv) -> Iterator[tuple[str, Entry]]:

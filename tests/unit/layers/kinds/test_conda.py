@@ -271,3 +271,15 @@ def test_a_layer_is_named_after_its_heaviest_package(tmp_path: Path) -> None:
     assert CondaLayer((other,), "3.11").name == "native 2.1 of conda"
     assert layer.packages() == ((one.path, one.size), (other.path, other.size))
     assert [each.wanted for each in group_conda([one, other], "3.11")] == [(one, other)]
+
+
+def test_packages_that_are_too_large_are_cut_between_their_files(tmp_path: Path) -> None:
+    wanted = [keep_conda(tmp_path, greeting()), keep_conda(tmp_path, native())]
+    whole = CondaLayer(tuple(wanted), "3.11")
+    parts = group_conda(wanted, "3.11", largest=sum(each.size for each in wanted) // 2)
+    assert [each.name for each in parts] == [f"{whole.name} part {n} of 3" for n in (1, 2, 3)]
+    held = [entry for each in parts for entry in each.tree().entries if entry.kind is not Kind.DIRECTORY]
+    assert sorted(held) == [entry for entry in whole.tree().entries if entry.kind is not Kind.DIRECTORY], (
+        "each file once"
+    )
+    assert len({each.key() for each in (whole, *parts)}) == 4
