@@ -150,7 +150,7 @@ class Packer:
         return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
     def _together(self, wanted: Sequence[Planned], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
-        """Those that have work to do, several at once; the largest begin, so that none of them goes on alone at the end."""
+        """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end."""
         if not wanted:
             return {}
         from concurrent.futures import ThreadPoolExecutor, as_completed

@@ -86,23 +86,32 @@ class Tree:
     roots: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        known: dict[bytes, Entry] = {}
-        before = b""
+        files: dict[bytes, Entry] = {}
+        folders: set[bytes] = set()
+        usual: set[tuple[int, int, int]] = set()
         roots = frozenset(self.roots)
+        before = b""
         for entry in self.entries:
-            path = entry.path
+            path, kind, mode, source, link, uid, gid = entry
             if path <= before:
                 raise _fault(path, "stands twice in one layer" if path == before else "is not in order")
-            parent, _, name = path.rpartition(b"/")
-            above = known.get(parent)
-            _check_path(path, path.split(b"/") if above is None else (name,))  # what is above has been checked already
-            _check(entry)
-            if parent and path not in roots and (above is None or above.kind is not Kind.DIRECTORY):
-                raise _fault(path, "has no folder above it in the layer")
-            if entry.kind is Kind.HARD_LINK:
-                _check_hard_link(entry, known.get(entry.link))
-            known[path] = entry
             before = path
+            parent, _, name = path.rpartition(b"/")
+            inside = parent in folders
+            _check_path(path, (name,) if inside else path.split(b"/"))  # what is above has been checked already
+            if not inside and parent and path not in roots:
+                raise _fault(path, "has no folder above it in the layer")
+            if kind is Kind.FILE and source is not None and not link and (mode, uid, gid) in usual:
+                files[path] = entry
+                continue  # nearly all of them
+            _check(entry)
+            if kind is Kind.FILE:
+                files[path] = entry
+                usual.add((mode, uid, gid))
+            elif kind is Kind.DIRECTORY:
+                folders.add(path)
+            elif kind is Kind.HARD_LINK:
+                _check_hard_link(entry, files.get(link))
 
     @classmethod
     def of(cls, entries: Iterable[Entry], roots: Iterable[bytes] = ()) -> Tree:
@@ -110,18 +119,23 @@ class Tree:
 
         Two equal directories are one; any other path that comes twice is a SourceError. Hard links get their file's mode and owner.
         """
-        roots = tuple(sorted(roots))
+        owned = frozenset(roots)
         known: dict[bytes, Entry] = {}
+        linked: list[Entry] = []
         for entry in entries:
             other = known.setdefault(entry.path, entry)
             if other is not entry and not (other == entry and entry.kind is Kind.DIRECTORY):
                 raise _fault(entry.path, "comes twice")
-        for path, entry in list(known.items()):
-            if entry.kind is Kind.HARD_LINK and (real := known.get(entry.link)) is not None:
-                known[path] = entry._replace(mode=real.mode, uid=real.uid, gid=real.gid)
-            while path not in roots and (path := path.rpartition(b"/")[0]) and path not in known:
+            if entry.kind is Kind.HARD_LINK:
+                linked.append(entry)
+        for entry in linked:
+            if (real := known.get(entry.link)) is not None:
+                known[entry.path] = entry._replace(mode=real.mode, uid=real.uid, gid=real.gid)
+        for path in {path.rpartition(b"/")[0] for path in known if path not in owned} - known.keys():
+            while path and path not in known:
                 known[path] = directory(path)
-        return cls(tuple(known[path] for path in sorted(known)), roots)
+                path = b"" if path in owned else path.rpartition(b"/")[0]
+        return cls(tuple(known[path] for path in sorted(known)), tuple(sorted(owned)))
 
 
 def check_paths(entries: Iterable[Entry]) -> None:
@@ -161,7 +175,7 @@ def _check(entry: Entry) -> None:
 
 
 def _check_hard_link(entry: Entry, real: Entry | None) -> None:
-    if real is None or real.kind is not Kind.FILE:
+    if real is None:
         raise _fault(entry.path, f"is a hard link to {show(entry.link)}, which is no earlier file of the layer")
     if (entry.mode, entry.uid, entry.gid) != (real.mode, real.uid, real.gid):
         raise _fault(entry.path, f"is a hard link to {show(entry.link)} with another mode or owner")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate_layers.grouping import HEAVY
 from support.command import Inside, half_made, names
+from support.images import noise
 from support.scripted import Drop, Reply, Script, digest_of, error, scripted
 from support.small_projects import model_only, served
+from support.wheels import make_wheel
 
 REGISTRY, INTEGRITY = 4, 5
 
@@ -55,6 +58,20 @@ def test_that_refuses_the_manifest(inside: Inside, project: Path) -> None:
         registry.plan("PUT", "/manifests/", error(400, "MANIFEST_INVALID"), times=99)
         inside("build", project, "--push", f"{registry.host}/a/b:1").failed(REGISTRY, "MANIFEST_INVALID")
         nothing_made(inside, registry)
+
+
+def test_packages_that_own_one_file_are_told_before_any_of_them_is_sent(inside: Inside, tmp_path: Path) -> None:
+    """It is looked at while the first layers are made."""
+    project = served(tmp_path / "project", requires="one\ntwo")
+    for number, name in enumerate(("one", "two")):
+        files = {"shared.py": name.encode(), f"{name}.bin": noise(HEAVY, number)}
+        make_wheel(project / "wheels", name, "1.0", files)
+    with scripted() as registry:
+        target = f"{registry.host}/a/b:1"
+        inside("build", project, "--push", target).failed(2, "one 1.0 and two 1.0 both own", "shared.py", "leave one")
+        nothing_made(inside, registry)
+        assert registry.uploads == {}
+        assert registry.received < HEAVY
 
 
 def test_that_vanishes_in_an_upload(inside: Inside, project: Path) -> None:
