@@ -67,9 +67,11 @@ class Files:
         )
 
     @property
-    def marks(self) -> tuple[tuple[str, ...], ...]:
-        """What stands for the files of each model."""
-        return tuple(tuple(layer.mark for layer in layers if isinstance(layer, ModelLayer)) for layers in self.models)
+    def fingerprints(self) -> tuple[tuple[str, ...], ...]:
+        """Those of each model's layers."""
+        return tuple(
+            tuple(layer.fingerprint for layer in layers if isinstance(layer, ModelLayer)) for layers in self.models
+        )
 
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:

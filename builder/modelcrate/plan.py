@@ -143,7 +143,7 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
 
 def _files(kind: LayerKind) -> str:
     """What decides the bytes of a layer without a key. Its tree is made only if nobody knows the layer."""
-    return kind.mark if isinstance(kind, OfFiles) else recipe.fingerprint(kind.tree().entries)
+    return kind.fingerprint if isinstance(kind, OfFiles) else recipe.fingerprint(kind.tree().entries)
 
 
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:

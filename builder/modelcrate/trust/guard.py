@@ -38,7 +38,7 @@ def pass_gates(project: Project, folder: Path, files: Files, settings: Settings)
 
 def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: Answers) -> Findings:
     settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys if part.model else []]
-    question = [VERSION, part.model, settings, list(part.marks)]
+    question = [VERSION, part.model, settings, list(part.fingerprints)]
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return Findings((), tuple(map(str, parse_json(known))))

@@ -32,13 +32,13 @@ class Guarded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it, and `marks` stand for
-    them.
+    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it, and the
+    `fingerprints` of its layers stand for them.
     """
 
     top: Path
     entries: tuple[Entry, ...]
-    marks: tuple[str, ...]
+    fingerprints: tuple[str, ...]
     model: bool
 
     @property
@@ -61,9 +61,9 @@ class Findings:
 
 def parts(project: Project, folder: Path, files: Files) -> Iterator[Part]:
     """The parts of a project as it was listed. Registered models are none: they were looked at when they were registered."""
-    for model, entries, marks in zip(project.models, files.by_model, files.marks, strict=True):
+    for model, entries, fingerprints in zip(project.models, files.by_model, files.fingerprints, strict=True):
         if isinstance(model, Model):
-            yield Part(folder / model.path, entries, marks, True)
+            yield Part(folder / model.path, entries, fingerprints, True)
     if files.entry is not None and project.entry is not None:
         top, made = folder / (project.entry.source or project.entry.file), files.entry
-        yield Part(top, made.sources.entries, (made.mark,), False)
+        yield Part(top, made.sources.entries, (made.fingerprint,), False)

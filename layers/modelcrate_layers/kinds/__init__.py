@@ -50,7 +50,7 @@ class OfFiles(Protocol):
     """A kind that has no key, for it is made of files: its tree follows from what was listed of them."""
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for all entries that decide the tree (`recipe.fingerprint`): as long as it is the same, so are the bytes."""
         ...
 

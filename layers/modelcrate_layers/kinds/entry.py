@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from modelcrate_layers import recipe
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.listing import Listing
-from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Entry, Tree
 from modelcrate_layers.value import dataclass
 
@@ -19,14 +19,14 @@ class EntryLayer:
 
     script: str
     sources: Listing = field(repr=False)
-    mark: str
+    fingerprint: str
 
     role = "entry"
 
     @classmethod
     def of(cls, script: str, sources: Listing) -> EntryLayer:
         """The layer with these files."""
-        return cls(script, sources, fingerprint(sources.entries))
+        return cls(script, sources, recipe.fingerprint(sources.entries))
 
     @property
     def name(self) -> str:

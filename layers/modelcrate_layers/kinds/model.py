@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 
+from modelcrate_layers import recipe
 from modelcrate_layers.content import Digest
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.listing import Listing
-from modelcrate_layers.recipe import fingerprint
 from modelcrate_layers.tree import Entry, Kind, Tree, show
 from modelcrate_layers.value import dataclass
 
@@ -31,15 +31,15 @@ class ModelLayer:
 
     name: str
     files: tuple[Entry, ...] = field(repr=False)
-    mark: str
+    fingerprint: str
 
     role = "model"
 
     @classmethod
     def of(cls, name: str, files: Iterable[Entry]) -> ModelLayer:
-        """The layer with these files, which is asked for its mark by the gates, the plan, and who reads its versions."""
+        """The layer with these files. Its fingerprint is asked for by the gates and by the plan, and is taken once."""
         held = tuple(files)
-        return cls(name, held, fingerprint(held))
+        return cls(name, held, recipe.fingerprint(held))
 
     def key(self) -> Digest | None:
         """None: files are known by their bytes only."""
