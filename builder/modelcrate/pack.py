@@ -33,11 +33,6 @@ from modelcrate_layers.value import dataclass
 KEPT = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
 
-SPARE = 1
-"""Layers that are made at once beyond the number of processors, for one that waits for a disk or a network. More of them would share the
-processors with the largest, and all would wait for that one.
-"""
-
 Supply = Callable[[LayerKind], None]
 """Fetches what a kind needs before its tree can be made: packages that are not in the cache."""
 
@@ -150,7 +145,11 @@ class Packer:
         return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
 
     def _together(self, wanted: Sequence[Planned], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
-        """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end."""
+        """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end.
+
+        What is kept takes processors: more layers than there are of them would share them with the largest, and all would wait for that
+        one. A model may wait for who takes it.
+        """
         if not wanted:
             return {}
         from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -158,9 +157,13 @@ class Packer:
         made: dict[Digest, ImageLayer] = {}
         stop = threading.Event()
         packer = replace(self, emit=_unless(stop, self.emit))
-        at_once = min(self.settings.workers, (os.cpu_count() or 1) + SPARE)
-        with ThreadPoolExecutor(at_once, "pack") as pool:
-            waiting = {pool.submit(packer._made, each): each for each in sorted(wanted, key=_last)}
+        workers = self.settings.workers
+        busy = min(workers, os.cpu_count() or 1)
+        with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
+            waiting = {
+                (packing if each.role in KEPT else passing).submit(packer._made, each): each
+                for each in sorted(wanted, key=_last)
+            }
             try:
                 if check is not None:
                     check()
@@ -171,7 +174,8 @@ class Packer:
                         self.sinks.ahead.begin(layer.blob)
             except BaseException:
                 stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
+                for pool in (packing, passing):
+                    pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.registry.retry import SystemClock
 from modelcrate_layers.grouping import HEAVY
 from support.command import Inside, half_made, names
 from support.images import noise
@@ -74,6 +75,13 @@ def test_packages_that_own_one_file_are_told_before_any_of_them_is_sent(inside: 
         assert registry.received < HEAVY
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between attempts that take no time."""
+    monkeypatch.setattr(SystemClock, "sleep", lambda clock, seconds: None)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_that_vanishes_in_an_upload(inside: Inside, project: Path) -> None:
     with scripted() as registry:
         registry.plan("POST|PATCH|PUT|HEAD|GET", ".*", Drop(), times=999, skip=2)
@@ -83,6 +91,7 @@ def test_that_vanishes_in_an_upload(inside: Inside, project: Path) -> None:
         nothing_made(inside, registry)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_that_is_not_there(inside: Inside, project: Path) -> None:
     with scripted() as registry:
         host = registry.host
