@@ -33,6 +33,11 @@ from modelcrate_layers.value import dataclass
 KEPT = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
 
+SPARE = 1
+"""Layers that are made for the store at once, beyond the number of processors: with none, a processor is idle while a layer's tree is
+read; with many, they take turns with the largest, and all wait for that one in the end.
+"""
+
 Supply = Callable[[LayerKind], None]
 """Fetches what a kind needs before its tree can be made: packages that are not in the cache."""
 
@@ -147,8 +152,7 @@ class Packer:
     def _together(self, wanted: Sequence[Planned], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
         """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end.
 
-        What is kept takes processors: more layers than there are of them would share them with the largest, and all would wait for that
-        one. A model may wait for who takes it.
+        What is kept takes processors; a model may wait for who takes it, and does so beside them.
         """
         if not wanted:
             return {}
@@ -158,7 +162,7 @@ class Packer:
         stop = threading.Event()
         packer = replace(self, emit=_unless(stop, self.emit))
         workers = self.settings.workers
-        busy = min(workers, os.cpu_count() or 1)
+        busy = min(workers, (os.cpu_count() or 1) + SPARE)
         with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
             waiting = {
                 (packing if each.role in KEPT else passing).submit(packer._made, each): each
