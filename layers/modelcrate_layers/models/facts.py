@@ -13,7 +13,14 @@ from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
 from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import HEAD, ZIP_END, begins_as_tar, ends_as_zip, is_no_bare_pickle, pickles_in
+from modelcrate_layers.models.unpacked import (
+    HEAD,
+    begins_as_tar,
+    ends_as_zip,
+    has_zip_end,
+    is_no_bare_pickle,
+    pickles_in,
+)
 from modelcrate_layers.value import dataclass
 
 
@@ -75,9 +82,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
 
 def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> Facts:
     """The same of a file all of which is in memory: nearly all have nothing to say, and that is soon seen."""
-    if _begins_silent(data, splitext(name)[1].lower()) and not (
-        ZIP_END[2:3] in data and ZIP_END in data
-    ):  # a text has no such byte
+    if _begins_silent(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
         return _SILENT
     return facts_of(BytesIO(data), name, len(data), allowed)
 

@@ -53,7 +53,7 @@ _OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LZ4 = b"\x04\x22\x4d\x18"
 """One of joblib's compressors, and the only one that no standard library unpacks."""
-ZIP_END = b"PK\5\6"
+_ZIP_END = b"PK\5\6"
 """The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
 
 _ZIP_TAIL = 22 + (1 << 16)
@@ -108,7 +108,7 @@ def _within(place: _Place) -> Iterator[Found]:
         return
     try:
         head = place.head(HEAD)
-        if head.startswith((b"PK\3\4", ZIP_END)) or (place.depth == 0 and ends_as_zip(place.file)):
+        if head.startswith((b"PK\3\4", _ZIP_END)) or (place.depth == 0 and ends_as_zip(place.file)):
             yield from _in_zip(place)
             if head.startswith(b"PK"):
                 return
@@ -132,7 +132,12 @@ def _within(place: _Place) -> Iterator[Found]:
 def ends_as_zip(file: BinaryIO) -> bool:
     """Whether there is a zip, whatever stands before it. Nearly no file has the mark of its end, which is soon seen."""
     file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
-    return ZIP_END in file.read() and zipfile.is_zipfile(file)
+    return has_zip_end(file.read()) and zipfile.is_zipfile(file)
+
+
+def has_zip_end(data: bytes) -> bool:
+    """Whether the mark of a zip's end is in some bytes."""
+    return _ZIP_END[2:3] in data and _ZIP_END in data  # a single byte, which no text has, is found far sooner
 
 
 def begins_as_tar(head: bytes) -> bool:
@@ -260,7 +265,7 @@ _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[BinaryIO], BinaryIO]], ...]
 _BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
 """The first bytes of pickles that don't say what they are. What ends at once names nothing."""
 
-_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*\n?[\w.\x80-\xff]*[^\w.\x80-\xff\n]")
+_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
 """A text that begins as a bare pickle that takes something from a module first, and then has what no such name is made of."""
 
 BEGINNINGS = frozenset({*_BARE, *b"P\x93", _LZ4[0], *(magic[0] for magics, _ in _UNPACKERS for magic in magics)})

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
+from modelcrate_layers.models.facts import facts_at_hand
 from modelcrate_layers.models.seen import Named
-from modelcrate_layers.models.unpacked import pickles_in
+from modelcrate_layers.models.unpacked import is_no_bare_pickle, pickles_in
 from support.pickles import COMMAND, EVIL, MALICIOUS, calls, joblib_array, npy, stack_global, zipped
 
 
@@ -152,3 +153,12 @@ def test_python_2_names_are_todays() -> None:
     (found,) = judged(calls("copy_reg", "_reconstructor"))
     assert found.verdict is Verdict.SAFE
     assert found.names == (Named("copyreg", "_reconstructor"),)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\n" + b"a" * (1 << 22), b"!"])
+def test_a_long_line_that_begins_as_a_pickle_is_read_once(tail: bytes) -> None:
+    """An expression that went back for every byte of it would not end."""
+    data = b"c" + b"a" * (1 << 22) + tail
+    assert is_no_bare_pickle(data) == (tail == b"!")
+    assert facts_at_hand(data, "m").pickles == ()
