@@ -6,7 +6,6 @@ work on one folder; only the index needs a lock, and it is held for as long as i
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -14,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.atomic import Incoming, incoming, replace
+from modelcrate_layers.atomic import Incoming, alone, incoming, replace
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -171,8 +170,7 @@ class Layout:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with machine(self.root), open(self.root / ".lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with machine(self.root), alone(self.root / ".lock"):
             yield
 
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from modelcrate.events import silent
+from modelcrate.outputs.registry import RegistrySession
+from modelcrate.pack import Ahead, Kept
 from modelcrate.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pushes import SMALL
+from modelcrate.registry.settings import Settings
+from modelcrate.registry.verbs import Client as Verbs
+from modelcrate_layers.codec import NONE
 from modelcrate_layers.content import Descriptor
+from modelcrate_layers.recipe import Measuring
+from modelcrate_layers.store import Layout
 from support.images import Memory, image, noise
 from support.real_registry import Running
-from support.scripted import Script, error
+from support.scripted import Script, error, until
 
 from .conftest import Client
 
@@ -97,3 +106,13 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
     threading.Timer(0.2, blob.goes_on.set).start()
     one.close()
     assert (script.blobs, script.uploads) == ({}, {})
+
+
+def test_a_layer_is_in_the_registry_before_its_image_is_made(real: Running, tmp_path: Path) -> None:
+    store, ref = Layout.create(tmp_path), at(real, "ahead/model:1")
+    with Verbs(Settings()) as registry:
+        output = RegistrySession(ref, registry, silent)
+        assert isinstance(output, Ahead)
+        layer = Kept(store).take(Measuring([noise(1 << 20, 5)], NONE))
+        output.begin(store.blob(layer.descriptor))
+        until(lambda: registry.has(ref, layer.descriptor))

@@ -5,9 +5,8 @@ Registrations of one name wait for each other at a lock, so two at once get two 
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from modelcrate.models.shelf import REPOSITORY, Taken
 from modelcrate.outputs import Output
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.pack import Kept
+from modelcrate_layers.atomic import alone
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout, machine
 from modelcrate_layers.value import dataclass
@@ -66,11 +66,10 @@ class FolderShelf:
     @contextmanager
     def _turn(self, name: str) -> Iterator[None]:
         place = self.root / _LOCKS
-        with machine(place):
-            place.mkdir(exist_ok=True)
-            lock = open(place / Digest.of(name.encode()).hex[:32], "a")  # noqa: SIM115 - closed below, which unlocks
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with machine(place):
+                place.mkdir(exist_ok=True)
+                stack.enter_context(alone(place / Digest.of(name.encode()).hex[:32]))
             yield
 
 
