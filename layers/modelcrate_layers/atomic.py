@@ -65,9 +65,8 @@ def replace(path: Path, data: bytes) -> None:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """While inside, whoever else wants to be alone with this file, in whatever thread or process, waits. It is empty, and stays."""
-    handle = os.open(
-        path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
-    )  # the umask says whose turns these are: a team may share a folder
+    # the umask says who may take turns: a team may share the folder
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
