@@ -29,10 +29,10 @@ class Sink:
 
 def tar(folder: str) -> None:
     """Ours: listed, sorted, checked, packed, hashed."""
-    from modelcrate_layers import recipe
-    from modelcrate_layers.codec import NONE
-    from modelcrate_layers.listing import list_inside
-    from modelcrate_layers.tree import Tree
+    from modelcrate_layers.tar import recipe
+    from modelcrate_layers.tar.codec import NONE
+    from modelcrate_layers.tar.listing import list_inside
+    from modelcrate_layers.tar.tree import Tree
 
     begun = time.perf_counter()
     tree = Tree.of(list_inside(Path(folder), b"data").entries, [b"data"])
@@ -95,7 +95,7 @@ def unpack(layout: str, role: str, folder: str) -> None:
     from tarfile import open as opened
 
     import modelcrate
-    from modelcrate_layers.codec import decode
+    from modelcrate_layers.tar.codec import decode
 
     Path(folder).mkdir(parents=True)
     for layer in modelcrate.find(f"oci:{layout}:x").layers:

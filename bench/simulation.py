@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from modelcrate_layers import grouping
 from modelcrate_layers.kinds import model as models
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.sources import FileRange, Stamp
-from modelcrate_layers.tree import directory, file
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages import grouping
+from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.sources import FileRange, Stamp
+from modelcrate_layers.tar.tree import directory, file
 
 IMAGES, DAYS, NODES, COPIES = 1000, 90, 40, 3
 BASE = 18_000_000

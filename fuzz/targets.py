@@ -42,15 +42,16 @@ from modelcrate.trust.model_signatures import check_model
 from modelcrate.trust.naming import identity
 from modelcrate.trust.policy import read_policy
 from modelcrate.trust.secrets import secrets_in
-from modelcrate_layers import codec, deb
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.installation import entries
 from modelcrate_layers.models.facts import facts_of
-from modelcrate_layers.tar_reader import index_tar, read_tar
-from modelcrate_layers.venv import Venv
-from modelcrate_layers.wheel import Wheel
-from modelcrate_layers.wheel import read as read_wheel
+from modelcrate_layers.packages import deb
+from modelcrate_layers.packages.venv import Venv
+from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.packages.wheel import read as read_wheel
+from modelcrate_layers.packages.wheel_install import entries
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.reader import index_tar, read_tar
 
 CONFIGURED = "registry.example"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

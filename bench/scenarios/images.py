@@ -145,7 +145,7 @@ class Size:
 
 
 def _gzipped(blob: Path) -> int:
-    from modelcrate_layers.codec import decode
+    from modelcrate_layers.tar.codec import decode
 
     pack, size = zlib.compressobj(6, wbits=31), 0
     with blob.open("rb") as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

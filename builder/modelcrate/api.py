@@ -22,7 +22,7 @@ from modelcrate.lease import using
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

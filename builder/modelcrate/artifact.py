@@ -12,8 +12,8 @@ from dataclasses import field, replace
 
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
-from modelcrate_layers.value import dataclass
 
 ATTACHED = "io.modelcrate.attached"
 """The annotation of an image's entry in an index.json: digest and size of the index of its artifacts."""

@@ -30,8 +30,8 @@ from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Layout
-from modelcrate_layers.value import dataclass
 
 _DOWNLOADS = (
     ("wheels", "cache/wheels"),

@@ -15,18 +15,18 @@ from modelcrate.lock import ModelPin
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.world import Resolved
-from modelcrate_layers.grouping import group, group_conda
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
-from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
+from modelcrate_layers.packages.grouping import group, group_conda
+from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.serving import DEFAULT, Promise, promise
-from modelcrate_layers.tree import Entry, Kind, show
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX
+from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
+from modelcrate_layers.tar.tree import Entry, Kind, show
 
 _ROLES: Mapping[str, Role] = {
     "base": "base",

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.serving.modelcrate_server.platforms import Check, Platform, platforms
-from modelcrate_layers.value import dataclass
 
 MAX_ANSWER = 16 << 20
 """Bytes of an answer that are read; a longer one is none of these protocols'."""

@@ -9,12 +9,12 @@ from typing import Protocol, runtime_checkable
 
 from modelcrate.plan import Choice, Planned, choose
 from modelcrate.reuse import Previous
-from modelcrate_layers.codec import of_policy
 from modelcrate_layers.content import Digest
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind, OfFiles
-from modelcrate_layers.tar import Tar
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.codec import of_policy
+from modelcrate_layers.tar.tree import Tree
+from modelcrate_layers.tar.writer import Tar
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from modelcrate import explain, model_facts
 from modelcrate.explain import Line
 from modelcrate.image import Image, ImageLayer
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
-from modelcrate_layers.tree import show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
+from modelcrate_layers.tar.tree import show
 
 State = Literal["added", "removed", "changed"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

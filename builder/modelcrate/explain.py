@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelcrate.image import Image, ImageLayer
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 SHOWN = 3
 """How many differences a sentence names."""

@@ -21,7 +21,7 @@ from modelcrate.outputs.store import StoreOutput
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_PROJECTS = 100_000
 """Lines of a list of projects."""

@@ -6,10 +6,10 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tar import Tar
-from modelcrate_layers.tree import Entry
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Entry
+from modelcrate_layers.tar.writer import Tar
 
 LARGE = 8 << 20
 """Bytes from which on a file is worth a thread; smaller ones are read again in no time."""

@@ -21,8 +21,8 @@ from modelcrate_layers.content import (
     parse_object,
 )
 from modelcrate_layers.content import Literal as LiteralBlob
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.recipe import Layer
 
 Origin = Literal["built", "known", "reused"]
 """How a layer came about: made in this build; known from an earlier one; taken over from the base or another image."""

@@ -16,8 +16,8 @@ from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.value import dataclass
 
 FILE_NAME = "modelcrate.lock"
 VERSION = 1

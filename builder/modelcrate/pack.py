@@ -22,13 +22,13 @@ from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.memo import Memo, settled
-from modelcrate_layers.recipe import Layer, Measuring, Recipe, RecipeBlob
+from modelcrate_layers.layer_cache import Memo, settled
 from modelcrate_layers.store import Layout
-from modelcrate_layers.tar import Tar
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
+from modelcrate_layers.tar.writer import Tar
 
 KEPT = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""

@@ -38,8 +38,8 @@ from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.facts import Facts

@@ -13,15 +13,15 @@ from typing import Any
 from modelcrate import explain
 from modelcrate.image import ImageLayer
 from modelcrate.reuse import Previous
-from modelcrate_layers import codec as codecs
-from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest, Platform, canonical_json
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind, OfFiles
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.memo import Memo
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.layer_cache import Memo
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar import recipe, writer
+from modelcrate_layers.tar.recipe import Layer
+from modelcrate_layers.tar.tree import Tree
 
 MEMO = "memo"
 """Who knows of a layer that was made on this machine before."""
@@ -149,4 +149,4 @@ def _files(kind: LayerKind) -> str:
 def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:
     """With the versions of the codecs that a setting may choose, for they decide bytes as well."""
     versions = [str(each) for each in codecs.of_policy(policy)]
-    return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": tar.POLICY}))
+    return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": writer.POLICY}))

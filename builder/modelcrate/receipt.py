@@ -8,7 +8,7 @@ from typing import Any
 
 from modelcrate.image import Deliverable, Image, ImageLayer
 from modelcrate.outputs import Delivered
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

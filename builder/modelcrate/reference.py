@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 HUB = "docker.io"
 HUB_API = "registry-1.docker.io"

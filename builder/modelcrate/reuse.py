@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from modelcrate.events import Emit, Notice
 from modelcrate.image import Image, ImageLayer
 from modelcrate.settings import Settings
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import codec as codecs
 
 if TYPE_CHECKING:
     from modelcrate.inputs import Found

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from modelcrate.registry.fetch import Network
 from modelcrate_layers.errors import MachineError, UserError
-from modelcrate_layers.memo import Memo
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.layer_cache import Memo
 from modelcrate_layers.store import Layout
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.registry.events import Emit as RegistryEmit

@@ -9,10 +9,10 @@ from typing import Any
 
 from modelcrate.image import ANNOTATION
 from modelcrate.inputs import MAX_DEPTH, Found, named_codec, parse_document
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.recipe import Tally
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.recipe import Tally
 
 _GONE = 404
 """HTTP's word for what is not there."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MODE = 0o644
 

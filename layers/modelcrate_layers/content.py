@@ -13,7 +13,7 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 CHUNK = 1 << 20
 """How many bytes a stream hands over at a time: large enough for OpenSSL and sockets, small enough to stay flat."""

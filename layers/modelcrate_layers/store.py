@@ -25,7 +25,7 @@ from modelcrate_layers.content import (
     verified,
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -13,10 +13,10 @@ from modelcrate import image, outputs
 from modelcrate.image import Image, ImageLayer, RunSpec
 from modelcrate.project import values
 from modelcrate.settings import Settings
-from modelcrate_layers import codec
 from modelcrate_layers.content import Digest, Literal, Platform
 from modelcrate_layers.kinds.debian import DebianLayer, environment
-from modelcrate_layers.recipe import Layer, Recipe, RecipeBlob, measure
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Layer, Recipe, RecipeBlob, measure
 from support import real_registry
 from support.debian_mirror import ROOTS
 from support.debs import keep_deb

@@ -12,7 +12,7 @@ from modelcrate import image
 from modelcrate.image import ImageLayer, RunSpec
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.settings import Settings
-from modelcrate_layers import codec, kinds
+from modelcrate_layers import kinds
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.conda import CondaLayer
@@ -22,10 +22,11 @@ from modelcrate_layers.kinds.model import ModelLayer, folder
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.listing import list_inside, list_path
-from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.serving import promise
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.listing import list_inside, list_path
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.tar.tree import Tree
 from support.conda import greeting, keep_conda, native
 from support.debian_mirror import ROOTS
 from support.debs import keep_deb

@@ -13,12 +13,12 @@ from modelcrate.inputs import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import docker_archive
 from modelcrate.settings import Settings
-from modelcrate_layers import codec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import CrateError, UserError
-from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Tree, file
 from support import golden, real_registry
 from support.validator import assert_valid_archive, assert_valid_found, assert_valid_layout
 

@@ -152,9 +152,9 @@ def _debian_layers(project: Path, mirror: Mirror, home: Path) -> list[str]:
     """The base's layer, resolved by our own steps: the command line pins the real archive's keys, which sign no test mirror."""
     from modelcrate.registry.fetch import Fetcher, Network
     from modelcrate.resolve.debian import DebianWanted, fetch_debs, resolve_debian
-    from modelcrate_layers import codec
     from modelcrate_layers.kinds.debian import DebianLayer
-    from modelcrate_layers.recipe import Recipe, measure
+    from modelcrate_layers.tar import codec
+    from modelcrate_layers.tar.recipe import Recipe, measure
     from support.debian_mirror import NOW
 
     with Fetcher(Network({})) as fetcher:

@@ -29,9 +29,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "random": ("modelcrate.registry.retry",),
     "yaml": ("modelcrate.project",),
     "pydantic": ("modelcrate.project",),
-    "zstandard": ("modelcrate_layers.codec",),
-    "isal": ("modelcrate_layers.codec",),
-    "installer": ("modelcrate_layers.installation", "modelcrate_layers.wheel"),
+    "zstandard": ("modelcrate_layers.tar.codec",),
+    "isal": ("modelcrate_layers.tar.codec",),
+    "installer": ("modelcrate_layers.packages.wheel_install", "modelcrate_layers.packages.wheel"),
     "pysequoia": ("modelcrate.resolve",),
     "uv": ("modelcrate.resolve",),
     "rattler": ("modelcrate.resolve",),
@@ -136,7 +136,7 @@ def test_nothing_that_decides_a_byte_looks_at_the_clock_or_the_machine() -> None
     assert [
         f"{module.path}:{line} uses {name}"
         for module in LAYERS
-        if module.name != "modelcrate_layers.memo"
+        if module.name != "modelcrate_layers.layer_cache"
         for name, line in calls(module)
         if name in looks
     ] == []

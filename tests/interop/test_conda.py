@@ -16,8 +16,8 @@ from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.pinned import python_of
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds.conda import CondaLayer
-from modelcrate_layers.sources import read
-from modelcrate_layers.tree import Entry, Kind
+from modelcrate_layers.tar.sources import read
+from modelcrate_layers.tar.tree import Entry, Kind
 from support import conda
 from support.azure import environment
 from support.conda import Recipe, greeting, native, real_python

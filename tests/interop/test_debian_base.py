@@ -16,10 +16,10 @@ import pytest
 
 from modelcrate.registry.fetch import Fetcher, Network
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, fetch_debs, known_release, resolve_debian
-from modelcrate_layers import tar
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.kinds.debian import DebianLayer, environment
-from modelcrate_layers.tree import Kind, Tree
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.tree import Kind, Tree
 
 pytestmark = [pytest.mark.network, pytest.mark.interop]
 
@@ -58,7 +58,7 @@ def unpacked(tree: Tree, folder: Path) -> Path:
     folder.mkdir(mode=0o755)
     with subprocess.Popen(["tar", "-x", "-C", str(folder)], stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        for chunk in tar.stream(tree.entries):
+        for chunk in writer.stream(tree.entries):
             process.stdin.write(chunk)
     assert process.returncode == 0
     return folder

@@ -17,12 +17,12 @@ import pytest
 from modelcrate.image import ImageLayer, RunSpec, assemble
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.settings import Settings
-from modelcrate_layers import codec
 from modelcrate_layers.content import Platform
-from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.sources import read
-from modelcrate_layers.tar import MTIME, Tar, header
-from modelcrate_layers.tree import Kind, Tree, file
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.tar.sources import read
+from modelcrate_layers.tar.tree import Kind, Tree, file
+from modelcrate_layers.tar.writer import MTIME, Tar, header
 from support.trees import Claimed, odd_tree
 from support.validator import assert_valid_layout
 

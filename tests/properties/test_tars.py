@@ -11,13 +11,13 @@ from contextlib import suppress
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from modelcrate_layers import codec
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.recipe import Recipe, measure
-from modelcrate_layers.sources import Bytes, read
-from modelcrate_layers.tar import Tar, _block, _record, _sum, header, stream
-from modelcrate_layers.tar_reader import read_tar
-from modelcrate_layers.tree import Entry, Kind, Tree, file
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.reader import read_tar
+from modelcrate_layers.tar.recipe import Recipe, measure
+from modelcrate_layers.tar.sources import Bytes, read
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, file
+from modelcrate_layers.tar.writer import Tar, _block, _record, _sum, header, stream
 from support.trees import entries, trees
 
 lawful = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

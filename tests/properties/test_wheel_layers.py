@@ -12,11 +12,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate_layers import codec, recipe, tar
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.recipe import Recipe
-from modelcrate_layers.tree import Tree
+from modelcrate_layers.tar import codec, recipe, writer
+from modelcrate_layers.tar.recipe import Recipe
+from modelcrate_layers.tar.tree import Tree
 from support.installed import contents
 from support.wheels import store, wheel_bytes
 
@@ -39,7 +39,7 @@ def tree_of(data: bytes) -> Tree:
     with tempfile.TemporaryDirectory() as folder:
         tree = WheelsLayer((store(Path(folder), "demo", "1.0", data),), "3.11").tree()
         contents(tree)
-        assert sum(map(len, tar.Tar(tree.entries))) == tar.Tar(tree.entries).size
+        assert sum(map(len, writer.Tar(tree.entries))) == writer.Tar(tree.entries).size
         return tree
 
 

@@ -16,10 +16,10 @@ from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.verbs import Client as Verbs
-from modelcrate_layers.codec import NONE
 from modelcrate_layers.content import Descriptor
-from modelcrate_layers.recipe import Measuring
 from modelcrate_layers.store import Layout
+from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.recipe import Measuring
 from support.images import Memory, image, noise
 from support.real_registry import Running
 from support.scripted import Script, error, until

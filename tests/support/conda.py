@@ -22,7 +22,7 @@ from typing import Any
 import zstandard
 
 from modelcrate_layers.kinds.conda import in_cache
-from modelcrate_layers.packages import CondaPackage
+from modelcrate_layers.packages.pinned import CondaPackage
 
 PLACEHOLDER = "/build/" + "placehold_" * 24
 """As long as conda-build's, so that any prefix fits."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelcrate_layers import codec
 from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.tar import codec
 
 PACKERS = {
     "": lambda data: data,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from modelcrate.image import Image
 from modelcrate_layers.content import Digest, Literal, canonical_json
-from modelcrate_layers.recipe import Measuring
+from modelcrate_layers.tar.recipe import Measuring
 
 NOTHING = bytes(10240)
 """A tar with nothing in it."""

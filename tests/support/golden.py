@@ -11,17 +11,17 @@ from typing import Any
 
 from modelcrate import image
 from modelcrate.image import Image, ImageLayer, RunSpec
-from modelcrate_layers import codec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ALONE, folder, model_layers
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
 CODECS = ("none", "stored", "gzip", "zstd")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from modelcrate_layers import sources
-from modelcrate_layers.tree import Kind, Tree
+from modelcrate_layers.tar import sources
+from modelcrate_layers.tar.tree import Kind, Tree
 
 
 def unpack(tree: Tree, root: Path) -> None:

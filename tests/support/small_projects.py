@@ -6,9 +6,9 @@ import textwrap
 import time
 from pathlib import Path
 
-from modelcrate_layers.memo import settled
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tree import file
+from modelcrate_layers.layer_cache import settled
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import file
 from support.wheels import make_wheel
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"

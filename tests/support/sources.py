@@ -35,7 +35,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """The house's room: `modelcrate.registry`, `modelcrate_layers.codec`."""
+        """The house's room: `modelcrate.registry`, `modelcrate_layers.tar.codec`."""
         return ".".join(self.name.split(".")[:2])
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, symlink
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, symlink
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from modelcrate.image import Image, ImageLayer, Index, RunSpec, assemble, combine
-from modelcrate_layers import codec
 from modelcrate_layers.content import Platform
-from modelcrate_layers.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Tree, file
 from support.tools import PATH, cache
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.wheel import Wheel
 
 Rows = list[tuple[str, str, str]]
 WHEN = (1980, 1, 1, 0, 0, 0)

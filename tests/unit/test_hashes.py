@@ -16,9 +16,9 @@ from modelcrate.registry.fetch import Fetcher
 from modelcrate.settings import Settings
 from modelcrate.trust.looking import Learnt, look
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tar import Tar
-from modelcrate_layers.tree import Entry, Kind, file
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Entry, Kind, file
+from modelcrate_layers.tar.writer import Tar
 from support.images import noise
 from support.validator import assert_valid_layout
 

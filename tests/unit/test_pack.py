@@ -15,10 +15,10 @@ from modelcrate.plan import Plan, plan
 from modelcrate.settings import Settings
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.recipe import Layer, Measuring
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tar import BLOCK
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.tar.recipe import Layer, Measuring
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Tree, file
+from modelcrate_layers.tar.writer import BLOCK
 
 SECONDS = 10
 """How long one thread waits for another before the test fails."""

@@ -17,12 +17,12 @@ from modelcrate.plan import Planned, choose, plan
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
-from modelcrate_layers.codec import NONE
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.memo import Memo, settled
-from modelcrate_layers.recipe import Recipe, measure
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Tree, file
+from modelcrate_layers.layer_cache import Memo, settled
+from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.recipe import Recipe, measure
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Tree, file
 from support.small_projects import served
 from support.wheels import make_wheel
 

@@ -24,7 +24,7 @@ from modelcrate.scriptless import complete
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.kinds.model import folder
-from modelcrate_layers.listing import list_path
+from modelcrate_layers.tar.listing import list_path
 from support.validator import assert_valid_layout
 from support.wheels import make_wheel
 

@@ -8,7 +8,7 @@ from dataclasses import field
 
 from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 

@@ -15,7 +15,7 @@ from modelcrate.models.record import ModelRecord
 from modelcrate.project.conda import CondaSpec, package_name
 from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
 """Packages that bring the original's server; an image has modelcrate's own, which answers the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from modelcrate.cli.progress import Progress, choose
 from modelcrate.events import Emit
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from modelcrate.cli.passwords import password_of
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tar.sources import FileRange
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

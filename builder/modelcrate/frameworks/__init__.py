@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.seen import Said
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.frameworks.files import ModelFiles

@@ -6,8 +6,8 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.facts import Facts, facts_of
-from modelcrate_layers.value import dataclass
 
 MAX_FILES = 10_000
 """Files of one model that are looked through for a framework; a model with more has to come with its script."""

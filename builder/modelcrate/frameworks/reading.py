@@ -16,14 +16,14 @@ from modelcrate.project.values import Model
 from modelcrate.settings import Settings
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.listing import list_path
-from modelcrate_layers.memo import settled
+from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.models.seen import Said
-from modelcrate_layers.recipe import fingerprint
-from modelcrate_layers.tree import Entry
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.listing import list_path
+from modelcrate_layers.tar.recipe import fingerprint
+from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
     from modelcrate.frameworks.files import ModelFiles

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 
 from modelcrate.artifact import Artifact, joined_all, noted, read_shelf
 from modelcrate.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
-from modelcrate_layers import codec as codecs
-from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import (
     Blob,
     Descriptor,
@@ -24,8 +22,10 @@ from modelcrate_layers.content import (
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.codec import Codec
+from modelcrate_layers.tar.recipe import Layer
 
 MAX_DEPTH = 4
 """How deep indexes may be nested."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from modelcrate.artifact import ATTACHED, ORIGINAL, Artifact
 from modelcrate.inputs import Found, Wanted
 from modelcrate.inputs.layout import choose, listed
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import (
     MAX_JSON,
     Blob,
@@ -22,10 +21,11 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.sources import FileRange, Stamp, sha256
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import FileBlob
-from modelcrate_layers.tar_reader import Place, index_tar
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.reader import Place, index_tar
+from modelcrate_layers.tar.sources import FileRange, Stamp, sha256
 
 
 @dataclass(frozen=True, slots=True)

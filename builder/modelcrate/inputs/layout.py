@@ -10,8 +10,8 @@ from modelcrate.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, t
 from modelcrate.inputs import Found, Wanted
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout
-from modelcrate_layers.value import dataclass
 
 _ABOUT = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
 """Tags under which things about an image stand, and no image."""

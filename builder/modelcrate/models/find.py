@@ -10,8 +10,8 @@ from modelcrate.models.record import ModelRecord, checked_name
 from modelcrate.models.shelf import Shelf, split_tag, tag_of
 from modelcrate_layers.content import Descriptor, verified
 from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.value import dataclass
 
 MAX_CONFIG = 4 << 20
 

@@ -17,8 +17,8 @@ from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.pack import Kept
 from modelcrate_layers.atomic import alone
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout, machine
-from modelcrate_layers.value import dataclass
 
 _LOCKS = ".locks"
 

@@ -15,8 +15,8 @@ from modelcrate.inputs import read_codec, read_inputs
 from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.recipe import Layer
 
 ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"

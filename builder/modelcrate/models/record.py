@@ -10,8 +10,8 @@ from typing import Self
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.recipe import Layer
 
 FRAMEWORKS = ("Custom", "TensorFlow", "ScikitLearn", "Onnx", "TfKeras", "PyTorch", "Multi")
 """The names that Azure's SDK has for frameworks; any other text is taken as well."""

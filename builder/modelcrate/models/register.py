@@ -18,10 +18,10 @@ from modelcrate.plan import plan
 from modelcrate.project.values import DEFAULT_PLATFORM
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.model import folder, model_layers
-from modelcrate_layers.listing import Listing, list_path
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.listing import Listing, list_path
 
 TRIES = 5
 """How often another registration may be faster before we give up."""

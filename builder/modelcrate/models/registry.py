@@ -22,7 +22,7 @@ from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Literal
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _MISSING = 404
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit

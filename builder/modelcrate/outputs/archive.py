@@ -9,14 +9,14 @@ from pathlib import Path
 from modelcrate import artifact
 from modelcrate.events import Emit, watched
 from modelcrate.image import Graph
-from modelcrate_layers import tar
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.sources import Bytes, Source
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
-from modelcrate_layers.tree import Entry, directory, file
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.sources import Bytes, Source
+from modelcrate_layers.tar.tree import Entry, directory, file
 
 STDOUT = "-"
 
@@ -75,7 +75,7 @@ def document(path: str, value: object) -> Entry:
 
 def write(target: str, entries: Iterable[Entry]) -> int:
     """The archive at its place, whole or not at all; `-` is standard output. Returns its length in bytes."""
-    chunks = tar.stream(entries)
+    chunks = writer.stream(entries)
     if target == STDOUT:
         try:
             return _pour(chunks, sys.stdout.fileno())

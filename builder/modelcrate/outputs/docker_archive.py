@@ -17,11 +17,11 @@ from modelcrate.inputs import plain_size
 from modelcrate.outputs import Delivered, archive
 from modelcrate.reference import Reference
 from modelcrate.settings import Settings
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.recipe import Layer, RecipeBlob
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.recipe import Layer, RecipeBlob
 
 KIND = "docker-archive"
 EXAMPLE = "FILE[:NAME]"

@@ -36,12 +36,12 @@ from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
 from modelcrate.run.unpack import unpack
 from modelcrate.settings import Settings
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import Layout, machine
-from modelcrate_layers.tar_reader import read_tar
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.reader import read_tar
 
 if TYPE_CHECKING:
     from modelcrate.pipeline import Prepared
@@ -156,7 +156,7 @@ def _conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
     if not resolved.conda:
         return
     from modelcrate.resolve.conda import repodata
-    from modelcrate_layers.conda_package import read_package
+    from modelcrate_layers.packages.conda import read_package
 
     source.world.supplier.fetch_conda(resolved.conda)
     pins = [

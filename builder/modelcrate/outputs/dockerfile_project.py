@@ -26,7 +26,7 @@ from modelcrate.project.writing import project_text
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import Resolved, server
 from modelcrate_layers.content import Digest
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 BASE, WHEELS, CONDA, REQUIREMENTS, PYLOCK = "base", "wheels", "conda", "requirements.txt", "pylock.toml"
 MODELS = f"{APP}/azureml-models"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 APP = "azureml-app"
 APP_ROOT = "/var/azureml-app"

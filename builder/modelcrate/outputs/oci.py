@@ -16,9 +16,9 @@ from modelcrate.inputs.layout import LayoutCollection, split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
-from modelcrate_layers.recipe import Layer, Measuring
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, Layout
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.recipe import Layer, Measuring
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"

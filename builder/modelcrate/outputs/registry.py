@@ -20,8 +20,8 @@ from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
-from modelcrate_layers.recipe import Layer, Measuring
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.recipe import Layer, Measuring
 
 KIND = "registry"
 EXAMPLE = "HOST/REPOSITORY[:TAG]"

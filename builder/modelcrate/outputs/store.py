@@ -6,7 +6,7 @@ from modelcrate.events import Emit
 from modelcrate.image import Deliverable
 from modelcrate.outputs import Delivered, oci
 from modelcrate.settings import Settings
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 KIND = "store"
 EXAMPLE = "NAME[:TAG]"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from modelcrate.project import values
 from modelcrate.project.form import ModelForm, ProjectForm, model_value
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.serving import DEFAULT
-from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

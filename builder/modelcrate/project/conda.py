@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _PYTHON = re.compile(r"python\s*(?:[=~><]=?=?)\s*(3\.\d+)(?:\.[0-9*]+)*")
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9._-]+)\s*(.*)", re.DOTALL)

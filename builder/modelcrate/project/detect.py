@@ -16,7 +16,7 @@ from modelcrate.project.model_files import HEAD_BYTES, LFS_POINTER, Recognised, 
 from modelcrate.project.scripts import MAX_TEXT, Script, near_misses, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_FILES = 10_000
 """How many files a folder may have before we give up guessing."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 FILE_NAME = "MLmodel"
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,5}){1,3}([a-z0-9.+]{0,20})")

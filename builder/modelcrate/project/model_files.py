@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import PurePath
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 HEAD_BYTES = 4096
 """How much of a file is looked at."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_TEXT = 1 << 20
 """The largest script or configuration file that is read."""

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelcrate_layers.content import Platform
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.serving import DEFAULT
-from modelcrate_layers.value import dataclass
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""

@@ -24,7 +24,7 @@ from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport
 from modelcrate.registry.wire import Access, Answer, Request
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 DENIED = frozenset({400, 403})
 """How token servers say that a scope is too much, the credentials being right."""

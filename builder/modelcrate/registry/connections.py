@@ -13,7 +13,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from modelcrate.registry.quirks import Habits
 from modelcrate.registry.settings import Settings
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 BLOCK = 1 << 20
 POOL = 64

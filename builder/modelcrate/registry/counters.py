@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import field
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

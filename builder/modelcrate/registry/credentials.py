@@ -19,7 +19,7 @@ from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 HUB_KEY = "https://index.docker.io/v1/"
 """The key that Docker keeps its Hub under, for historical reasons."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 Emit = Callable[[object], None]
 

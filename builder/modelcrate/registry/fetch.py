@@ -19,8 +19,8 @@ from modelcrate.registry.turns import Turns
 from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelcrate_layers.content import CHUNK, Descriptor, verified
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

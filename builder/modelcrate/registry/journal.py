@@ -17,7 +17,7 @@ from pathlib import Path
 from modelcrate.registry.retry import Clock
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 LIFETIME = 24 * 3600.0
 """Seconds; registries sweep unfinished uploads after hours to days."""

@@ -15,7 +15,7 @@ from dataclasses import field
 
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 TIMEOUT = 30.0
 """Seconds; some helpers ask a cloud, none should ask a user for longer."""

@@ -26,7 +26,7 @@ from modelcrate.registry.retry import SystemClock
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import RegistryError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_MOUNT_SOURCES = 3
 SMALL = 16 << 10

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MIB = 1 << 20
 GB = 1000**3

@@ -7,7 +7,7 @@ from modelcrate.registry.connections import Trust
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.quirks import Habits
 from modelcrate.registry.wire import Place
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from modelcrate.registry.events import Emit, Retrying
 from modelcrate.registry.faults import Lost, Refusal, may_pass
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from modelcrate.reference import is_loopback
 from modelcrate.registry.quirks import Habits, Rule, habits
 from modelcrate.registry.retry import Patience
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

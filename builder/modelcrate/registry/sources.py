@@ -10,7 +10,7 @@ from typing import Protocol
 
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 class Stream(Protocol):

@@ -18,7 +18,7 @@ from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_HOPS = 5
 

@@ -15,7 +15,7 @@ from modelcrate.registry.urls import redacted
 from modelcrate.registry.wire import Access, Answer, Bytes, Request
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_ANSWER = 64 << 10
 FLOOR = 60.0

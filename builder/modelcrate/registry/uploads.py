@@ -27,7 +27,7 @@ from modelcrate.registry.stopping import Halted
 from modelcrate.registry.wire import Answer, Place
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 ACCEPTED = frozenset({200, 201, 204})
 PART_ACCEPTED = frozenset({200, 201, 202, 204})

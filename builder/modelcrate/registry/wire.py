@@ -15,7 +15,7 @@ from urllib.parse import quote
 from modelcrate.registry.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 OCTETS = "application/octet-stream"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from modelcrate.image import ImageLayer
 from modelcrate_layers.content import Digest
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
-from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

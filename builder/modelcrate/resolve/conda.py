@@ -18,9 +18,9 @@ from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Conda
 from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
 from modelcrate.resolve.pinned import PinnedConda, Solved
-from modelcrate_layers import codec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
+from modelcrate_layers.tar import codec
 
 if TYPE_CHECKING:
     from rattler import GenericVirtualPackage, RepoDataRecord, SparseRepoData

@@ -7,10 +7,10 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.conda import in_cache
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.wheel import Wheel
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 from modelcrate.events import Emit, silent, watched
 from modelcrate.image import ImageLayer
 from modelcrate.settings import Settings
-from modelcrate_layers import codec as codecs
-from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
-from modelcrate_layers.memo import settled
-from modelcrate_layers.recipe import Layer, Measuring, Tally
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.store import FileBlob
-from modelcrate_layers.tree import file
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.codec import Codec
+from modelcrate_layers.tar.recipe import Layer, Measuring, Tally
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import file
 
 
 def read_rootfs(path: Path, settings: Settings, emit: Emit = silent) -> ImageLayer:

@@ -11,15 +11,15 @@ from typing import Any
 
 from modelcrate.events import Emit, silent, watched
 from modelcrate.image import ImageLayer
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.recipe import Tally
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.tar_reader import MemberKind, read_tar
-from modelcrate_layers.tree import show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.reader import MemberKind, read_tar
+from modelcrate_layers.tar.recipe import Tally
+from modelcrate_layers.tar.tree import show
 
 _INTERPRETER = re.compile(rb"(?:\./)?((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
 _VERSION = 1

@@ -13,13 +13,13 @@ from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate.resolve.target import Target
 from modelcrate.settings import Settings
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.wheel import Wheel
 
 if TYPE_CHECKING:
     from modelcrate.resolve.debian import Mirrors

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from packaging.markers import Environment

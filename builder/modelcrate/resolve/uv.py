@@ -15,7 +15,7 @@ from pathlib import Path
 from modelcrate.registry.fetch import Network
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _PASSED = re.compile(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"

@@ -18,7 +18,7 @@ from modelcrate.resolve.requirements import Requirements, check, package_of
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate_layers.errors import LockedError, RegistryError, UserError
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.wheel import Wheel
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -21,14 +21,14 @@ from modelcrate.resolve.target import Target
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.conda import check_conflicts as check_conda
 from modelcrate_layers.kinds.conda import scripts as conda_scripts
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
 from modelcrate_layers.kinds.wheels import check_conflicts
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.wheel import Wheel
 
 DEFAULT_RELEASE = "bookworm"
 """Taken where the project says neither a release nor a Python."""

@@ -24,7 +24,7 @@ from modelcrate.run.state import State, clear_running
 from modelcrate.run.unpack import unpack
 from modelcrate_layers.content import CHUNK, Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 STOP_AFTER = 10.0
 """Seconds between asking and killing: what other engines wait."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from modelcrate.run.inside import Root
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_PASSWD = 1 << 20
 """Bytes of /etc/passwd and /etc/group that are read."""

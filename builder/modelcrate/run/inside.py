@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from modelcrate_layers.errors import IntegrityError, MachineError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 LINKS = 40
 """Symlinks that are followed for one path: Linux's own limit (path_resolution(7))."""

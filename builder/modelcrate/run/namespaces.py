@@ -17,7 +17,7 @@ from modelcrate.run.init import start_inside
 from modelcrate.run.inside import Parts, Root
 from modelcrate.run.spec import Spec
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH where neither image nor user sets it: what other engines use."""

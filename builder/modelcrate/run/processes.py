@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _POLL = 0.05
 """Seconds between two looks, on kernels without pidfd_open (before 5.3, and some sandboxes)."""

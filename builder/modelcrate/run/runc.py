@@ -16,7 +16,7 @@ from modelcrate.run.init import KEPT
 from modelcrate.run.namespaces import MASKED, READ_ONLY
 from modelcrate.run.spec import Spec
 from modelcrate_layers.errors import MachineError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _PATIENCE = 60
 """Seconds that a runtime may take for one command."""

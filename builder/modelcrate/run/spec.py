@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcrate.run.identity import Identity
 from modelcrate.run.options import Port, Process
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _FILE = "spec.json"
 

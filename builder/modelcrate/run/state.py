@@ -12,7 +12,7 @@ from modelcrate.run.inside import remove_path
 from modelcrate.run.options import Port
 from modelcrate.run.processes import ProcessId
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _FILE = "state.json"
 

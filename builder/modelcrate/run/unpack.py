@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcrate.run.inside import Parts, Place, Root, parts_of, remove_tree
-from modelcrate_layers.codec import decode
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError, MachineError
-from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
+from modelcrate_layers.tar.codec import decode
+from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 
 MAX_BYTES = 1 << 40
 """How many bytes an image may unpack to. A ratio would be no guard: a sparse model shrinks to a ten-thousandth and is honest."""

@@ -19,8 +19,8 @@ from modelcrate.trust.knowledge import gather
 from modelcrate.trust.looking import Learnt
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import Signer

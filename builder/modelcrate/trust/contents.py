@@ -8,7 +8,7 @@ from typing import Any
 
 from modelcrate.trust.installed import Part
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 

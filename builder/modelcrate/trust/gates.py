@@ -15,9 +15,9 @@ from modelcrate.project.values import Gates
 from modelcrate.trust.parts import Findings, Guarded, Part
 from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
 from modelcrate_layers.errors import CrateError, SourceError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.endings import PROMISING
-from modelcrate_layers.sources import FileRange, read
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.sources import FileRange, read
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.allowed import Judged

@@ -12,8 +12,8 @@ from modelcrate.settings import Settings
 from modelcrate.trust.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.memo import settled
-from modelcrate_layers.tree import check_paths
+from modelcrate_layers.layer_cache import settled
+from modelcrate_layers.tar.tree import check_paths
 
 if TYPE_CHECKING:
     from modelcrate.compose import Files

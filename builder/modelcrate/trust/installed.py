@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from modelcrate.trust import licences
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Part:
 
 def debs(status: bytes) -> Iterator[Part]:
     """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
-    from modelcrate_layers.deb import fields
+    from modelcrate_layers.packages.deb import fields
 
     for stanza in status.decode("utf-8", "replace").split("\n\n"):
         try:

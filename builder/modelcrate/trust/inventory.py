@@ -14,7 +14,7 @@ from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part
 from modelcrate.trust.knowledge import gather
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

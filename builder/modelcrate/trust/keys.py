@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modelcrate.trust.secretbox import unseal
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey

@@ -23,15 +23,15 @@ from modelcrate.reuse import Remote
 from modelcrate.trust import installed, licences
 from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part
-from modelcrate_layers import codec as codecs
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import MODELS, ROOT
-from modelcrate_layers.recipe import RecipeBlob, Tally
-from modelcrate_layers.sources import FileRange, Source, sha256
-from modelcrate_layers.tar_reader import MemberKind, read_tar
-from modelcrate_layers.tree import Kind, show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.reader import MemberKind, read_tar
+from modelcrate_layers.tar.recipe import RecipeBlob, Tally
+from modelcrate_layers.tar.sources import FileRange, Source, sha256
+from modelcrate_layers.tar.tree import Kind, show
 
 if TYPE_CHECKING:
     from modelcrate_layers.models.facts import Facts

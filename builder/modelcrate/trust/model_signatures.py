@@ -15,9 +15,9 @@ from modelcrate.trust.keys import PublicKey
 from modelcrate.trust.statements import Envelope, parse_bundle, parse_statement
 from modelcrate_layers.content import MAX_JSON, Digest
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.listing import list_inside
-from modelcrate_layers.sources import FileRange, sha256
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.listing import list_inside
+from modelcrate_layers.tar.sources import FileRange, sha256
 
 OMS = "https://model_signing/signature/v1.0"
 MAX_FILES = 1_000_000

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.sources import FileRange
-from modelcrate_layers.tree import Entry
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
     from modelcrate.compose import Files

@@ -27,7 +27,7 @@ from modelcrate.trust.licences import ids
 from modelcrate.trust.statements import CYCLONEDX, PROVENANCE, SPDX
 from modelcrate.trust.verifying import Verified, require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 DEMANDS = ("signature", "sbom", "provenance", "safe-pickles")
 SKEW = timedelta(minutes=10)

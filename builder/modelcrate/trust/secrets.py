@@ -14,7 +14,7 @@ from itertools import accumulate
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from ahocorasick_rs import BytesAhoCorasick

@@ -18,8 +18,8 @@ from modelcrate.trust.keys import Signer
 from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
 from modelcrate_layers.content import Descriptor, parse_object
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
-from modelcrate_layers.value import dataclass
 
 RAW = {
     "application/spdx+json": SPDX,

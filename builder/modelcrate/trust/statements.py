@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.artifact import Artifact, referrer, tag_of, tagged
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey, Signer

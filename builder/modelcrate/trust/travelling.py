@@ -15,9 +15,9 @@ from modelcrate.image import Image
 from modelcrate.inputs import Found
 from modelcrate.trust import statements
 from modelcrate.trust.contents import Contents
-from modelcrate_layers import codec
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.tar import codec
 
 if TYPE_CHECKING:
     from modelcrate.trust.keys import PublicKey, Signer

@@ -17,7 +17,7 @@ from modelcrate.trust.keys import PublicKey
 from modelcrate.trust.statements import BUNDLES, DSSE, SIGNED, SIMPLE, Envelope, Statement
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_SIGNED = 32 << 20
 """Bytes of one signed document; bills of materials have some hundred thousand."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from modelcrate.project.values import Gate
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.seen import Said
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from packaging.version import Version

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.sources import sha256
-from modelcrate_layers.tree import Entry, Tree, show
+from modelcrate_layers.tar.sources import sha256
+from modelcrate_layers.tar.tree import Entry, Tree, show
 
 SMALL = 1 << 20
 """Bytes of a file that is hashed once more for the sake of a word that names it; a larger one is known by its layer's digest."""

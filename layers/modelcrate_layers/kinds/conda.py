@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest
-from modelcrate_layers.cutting import cut, titled
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.split import cut, titled
+from modelcrate_layers.packages.venv import PREFIX
+from modelcrate_layers.tar import recipe, writer
+from modelcrate_layers.tar.tree import Tree
 
 KIND = "conda"
 POLICY = 1
@@ -59,7 +59,7 @@ class CondaLayer:
 
     def inputs(self) -> tuple[str, ...]:
         """The packages, and what else decides: the Python that they are linked for, and our rules."""
-        return (*sorted(map(str, self.wanted)), f"python {self.python}", f"rules {tar.POLICY}.{POLICY}")
+        return (*sorted(map(str, self.wanted)), f"python {self.python}", f"rules {writer.POLICY}.{POLICY}")
 
     def packages(self) -> tuple[tuple[Path, int], ...]:
         """The packages' places in the cache, and their sizes in bytes."""
@@ -67,23 +67,23 @@ class CondaLayer:
 
     def tree(self) -> Tree:
         """The linked files. The packages must have been fetched."""
-        from modelcrate_layers import conda_files
+        from modelcrate_layers.packages import conda_link
 
-        owned = conda_files.owned(self.wanted, self.python, self.prefix)
+        owned = conda_link.owned(self.wanted, self.python, self.prefix)
         entries = [entry for _, entry in sorted(owned.items())]
         return Tree.of(cut(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
 
 def check_conflicts(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> None:
     """A UserError naming both packages, where two of one image bring the same file with different bytes, whatever layers they are in."""
-    from modelcrate_layers import conda_files
+    from modelcrate_layers.packages import conda_link
 
-    conda_files.owned(packages, python, prefix)
+    conda_link.owned(packages, python, prefix)
 
 
 def scripts(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
     """What an installer, or a shell that enters the environment, would have run and nobody runs here, a line each."""
-    from modelcrate_layers.conda_package import read_package
+    from modelcrate_layers.packages.conda import read_package
 
     return tuple(f"{each.name}: {path}" for each in packages for path in read_package(each).scripts)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelcrate_layers import tar
 from modelcrate_layers.content import Digest
-from modelcrate_layers.packages import Deb
-from modelcrate_layers.recipe import key as layer_key
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.pinned import Deb
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.recipe import key as layer_key
+from modelcrate_layers.tar.tree import Tree
 
 POLICY = 1
 """Raised with every change here that changes a byte of the layer; part of its key."""
@@ -40,7 +40,7 @@ class DebianLayer:
 
     def inputs(self) -> tuple[str, ...]:
         """The packages, and our rules."""
-        return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {tar.POLICY}.{POLICY}")
+        return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {writer.POLICY}.{POLICY}")
 
     def packages(self) -> tuple[tuple[Path, int], ...]:
         """The packages' places in the cache, and their sizes in bytes."""
@@ -48,9 +48,9 @@ class DebianLayer:
 
     def tree(self) -> Tree:
         """Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""
-        from modelcrate_layers import debian_files
+        from modelcrate_layers.packages import debian_base
 
-        return debian_files.tree(self.debs, self.python)
+        return debian_base.tree(self.debs, self.python)
 
 
 def environment() -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate_layers import recipe
 from modelcrate_layers.content import Digest
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import file_inputs
 from modelcrate_layers.kinds.model import ROOT
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.tree import Entry, Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import recipe
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.tree import Entry, Tree
 
 
 @dataclass(frozen=True, slots=True)

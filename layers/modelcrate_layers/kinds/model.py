@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 
-from modelcrate_layers import recipe
 from modelcrate_layers.content import Digest
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import file_inputs
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.tree import Entry, Kind, Tree, show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import recipe
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, show
 
 ROOT = b"var/azureml-app"
 MODELS = ROOT + b"/azureml-models"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 
 from modelcrate_layers.content import Blob, Digest
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.recipe import Layer
+from modelcrate_layers.tar.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

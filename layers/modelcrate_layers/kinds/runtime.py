@@ -5,13 +5,13 @@ It alone knows where the base keeps its interpreter, so that the layers of wheel
 
 from __future__ import annotations
 
-from modelcrate_layers import recipe
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Tree, file, symlink
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX, Venv
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.venv import PREFIX, Venv
+from modelcrate_layers.tar import recipe
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Tree, file, symlink
 
 KIND = "runtime"
 POLICY = 1

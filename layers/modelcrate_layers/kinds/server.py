@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate_layers import recipe, tar
 from modelcrate_layers.content import Digest
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Tree, file
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.venv import PREFIX
+from modelcrate_layers.tar import recipe, writer
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Tree, file
 
 KIND = "server"
 POLICY = 1
@@ -35,7 +35,7 @@ class ServerLayer:
 
     def inputs(self) -> tuple[str, ...]:
         """The files as one thing, and our rules."""
-        return (f"server {self.key().short}", f"rules {tar.POLICY}.{POLICY}")
+        return (f"server {self.key().short}", f"rules {writer.POLICY}.{POLICY}")
 
 
 def _mode(data: bytes) -> int:

@@ -11,16 +11,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers import recipe, sources, tar, wheel
 from modelcrate_layers.content import Digest
-from modelcrate_layers.cutting import cut, titled
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.runtime import RuntimeLayer
-from modelcrate_layers.sources import ZipMember
-from modelcrate_layers.tree import Entry, Kind, Tree, show
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX, Venv
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages import wheel
+from modelcrate_layers.packages.split import cut, titled
+from modelcrate_layers.packages.venv import PREFIX, Venv
+from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.tar import recipe, sources, writer
+from modelcrate_layers.tar.sources import ZipMember
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, show
 
 KIND = "wheels"
 POLICY = 1
@@ -68,7 +69,7 @@ class WheelsLayer:
 
     def inputs(self) -> tuple[str, ...]:
         """The wheels, and what else decides: the Python that they are installed for, and our rules."""
-        return (*sorted(map(str, self.wheels)), f"python {self.python}", f"rules {tar.POLICY}.{POLICY}")
+        return (*sorted(map(str, self.wheels)), f"python {self.python}", f"rules {writer.POLICY}.{POLICY}")
 
     def packages(self) -> tuple[tuple[Path, int], ...]:
         """The wheels' places in the cache, and their sizes in bytes."""
@@ -115,9 +116,11 @@ def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
 
 @lru_cache(maxsize=64)
 def _read(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
-    from modelcrate_layers import installation  # installer, and with it email and zipfile, is of use only from here on
+    from modelcrate_layers.packages import (
+        wheel_install,  # installer, and with it email and zipfile, is of use only from here on
+    )
 
-    return installation.entries(wheel.read(one), venv)
+    return wheel_install.entries(wheel.read(one), venv)
 
 
 def _owned(installed: Iterable[tuple[str, Entry]]) -> dict[bytes, tuple[str, Entry]]:

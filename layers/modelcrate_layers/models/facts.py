@@ -9,6 +9,7 @@ from os.path import splitext
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked, xgboost
 from modelcrate_layers.models.allowed import Judged, Verdict, judge
 from modelcrate_layers.models.endings import PROMISING
@@ -21,7 +22,6 @@ from modelcrate_layers.models.unpacked import (
     is_no_bare_pickle,
     pickles_in,
 )
-from modelcrate_layers.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

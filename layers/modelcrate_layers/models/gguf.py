@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.tape import Tape
-from modelcrate_layers.value import dataclass
 
 MAX_TENSORS = 1_000_000
 MAX_PAIRS = 100_000

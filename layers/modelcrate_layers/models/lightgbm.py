@@ -6,7 +6,7 @@ import re
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_HEADER = 16 << 20
 """Bytes of a header: a hundred thousand features with their ranges have six."""

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeGuard
 
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 MAX_HEADER = 100_000_000
 """Bytes of a header, as the format's own library has it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 COMPUTED = "?"
 """In the place of a name that is not a literal text: the file hides what it calls."""

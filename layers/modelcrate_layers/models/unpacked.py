@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.models.acts import NEEDY
 from modelcrate_layers.models.endings import PICKLES
 from modelcrate_layers.models.opcodes import ARGUMENTS
@@ -29,8 +30,7 @@ from modelcrate_layers.models.pickles import look, look_plain
 from modelcrate_layers.models.seen import Named, Seen
 from modelcrate_layers.models.tape import Tape
 from modelcrate_layers.models.windows import Inflated, Window
-from modelcrate_layers.tar_reader import index_tar
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.reader import index_tar
 
 HEAD = 512
 """Bytes at the beginning of a file that say what it is."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.serving.modelcrate_server import platforms
-from modelcrate_layers.value import dataclass
 
 if TYPE_CHECKING:
     from modelcrate_layers.serving.modelcrate_server.platforms import Platform

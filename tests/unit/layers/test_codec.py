@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from modelcrate_layers import codec
 from modelcrate_layers.content import CHUNK, MediaType
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.tar import codec
 from support.images import noise
 
 TEXT = b"some words that repeat, " * 40_000

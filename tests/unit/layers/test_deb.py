@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import deb
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.sources import read
-from modelcrate_layers.tar_reader import MemberKind
+from modelcrate_layers.packages import deb
+from modelcrate_layers.tar.reader import MemberKind
+from modelcrate_layers.tar.sources import read
 from support.debs import PACKERS, Put, ar, deb_bytes, folder, hard, link, stanza, tar_of
 
 GOOD = stanza("tiny", Depends="libc6 (>= 2.36),\n tiny-data", Description="tiny\n of no use")

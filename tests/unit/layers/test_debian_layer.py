@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.codec import NONE
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.kinds.debian import Deb, DebianLayer, environment
-from modelcrate_layers.recipe import Recipe, measure
-from modelcrate_layers.sources import read
-from modelcrate_layers.tree import Entry, Kind
+from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.recipe import Recipe, measure
+from modelcrate_layers.tar.sources import read
+from modelcrate_layers.tar.tree import Entry, Kind
 from support.debs import Put, folder, hard, keep_deb, link
 
 

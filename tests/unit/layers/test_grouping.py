@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.grouping import HEAVY, group
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.grouping import HEAVY, group
+from modelcrate_layers.packages.wheel import Wheel
 
 
 def pin(name: str, size: int) -> Wheel:

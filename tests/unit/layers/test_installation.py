@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import installation, wheel
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.kinds import wheels as kind
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.sources import ZipMember
-from modelcrate_layers.tree import Tree
-from modelcrate_layers.venv import Venv
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages import wheel, wheel_install
+from modelcrate_layers.packages.venv import Venv
+from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.tar.sources import ZipMember
+from modelcrate_layers.tar.tree import Tree
 from support.installed import contents, listed
 from support.wheels import make_wheel, rich
 
@@ -147,13 +147,13 @@ def test_a_wheel_that_contradicts_the_format_is_refused_by_name(tmp_path: Path, 
 def test_a_script_too_large_to_rewrite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_wheel(tmp_path, "demo", files={"demo-1.0.data/scripts/run": b"#!python\n" + b"#" * 1000})
     contents_ = wheel.read(made)
-    monkeypatch.setattr(installation, "MAX_TEXT", 999)
+    monkeypatch.setattr(wheel_install, "MAX_TEXT", 999)
     with pytest.raises(IntegrityError, match="can't be installed"):
-        installation.entries(contents_, Venv("3.11"))
+        wheel_install.entries(contents_, Venv("3.11"))
 
 
 def test_keys_know_the_policy_without_importing_it() -> None:
-    assert kind.POLICY == installation.POLICY
+    assert kind.POLICY == wheel_install.POLICY
 
 
 PAPERS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"}

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import listing
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.listing import CLUTTER, Listing, list_inside, list_path
-from modelcrate_layers.sources import read
-from modelcrate_layers.tree import Kind, Tree
+from modelcrate_layers.tar import listing
+from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
+from modelcrate_layers.tar.sources import read
+from modelcrate_layers.tar.tree import Kind, Tree
 
 
 def paths(found: Listing) -> set[bytes]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import codec
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.memo import Memo, settled
-from modelcrate_layers.recipe import Recipe, measure
-from modelcrate_layers.sources import Bytes, FileRange, Stamp
-from modelcrate_layers.tree import Entry, Tree, file
+from modelcrate_layers.layer_cache import Memo, settled
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Recipe, measure
+from modelcrate_layers.tar.sources import Bytes, FileRange, Stamp
+from modelcrate_layers.tar.tree import Entry, Tree, file
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
 LAYER = measure(Recipe(Tree.of([file(b"a", Bytes(b"x"))]), codec.NONE))

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from modelcrate_layers import codec, recipe
 from modelcrate_layers.content import CHUNK, Descriptor, Digest
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.recipe import SAMPLE, WORTH, Layer, Measuring, Recipe, RecipeBlob, evidence, measure
-from modelcrate_layers.sources import Bytes, FileRange
-from modelcrate_layers.tree import Tree, directory, file, hard_link, symlink
+from modelcrate_layers.tar import codec, recipe
+from modelcrate_layers.tar.recipe import SAMPLE, WORTH, Layer, Measuring, Recipe, RecipeBlob, evidence, measure
+from modelcrate_layers.tar.sources import Bytes, FileRange
+from modelcrate_layers.tar.tree import Tree, directory, file, hard_link, symlink
 from support.images import noise
 from support.trees import odd_tree
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import sources
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.sources import Bytes, FileRange, Source, Stamp, ZipMember
+from modelcrate_layers.tar import sources
+from modelcrate_layers.tar.sources import Bytes, FileRange, Source, Stamp, ZipMember
 from support.images import noise
 
 

@@ -7,11 +7,11 @@ import tarfile
 
 import pytest
 
-from modelcrate_layers import tar
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tar import MTIME, Tar, header, stream
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, symlink
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, symlink
+from modelcrate_layers.tar.writer import MTIME, Tar, header, stream
 from support.images import noise
 from support.trees import Claimed, odd_tree
 
@@ -112,7 +112,7 @@ def test_a_stream_that_begins_later_does_not_read_what_lies_before() -> None:
 
 def test_the_policy_has_not_moved() -> None:
     """Byte by byte, for who changes a header has to mean it: POLICY, the golden digests and the changelog change with it."""
-    assert tar.POLICY == 1
+    assert writer.POLICY == 1
     assert header(Entry(b"a/b", Kind.FILE, 0o664, Bytes(b"abc"), uid=10001))[:345] == (
         b"a/b".ljust(100, b"\0") + b"0000664\0" + b"0023421\0" + b"0000000\0" + b"00000000003\0" + b"02263523001\0"
         b"007630\0 0" + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\x000000000\0"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.tar_reader import Limits, Member, MemberKind, read_tar
+from modelcrate_layers.tar.reader import Limits, Member, MemberKind, read_tar
 from support.rootfs import layer, member
 
 
@@ -229,7 +229,7 @@ def test_signed_checksums_are_accepted() -> None:
 )
 def test_a_record_without_a_length_ends_and_is_refused(after: bytes) -> None:
     """A length of nothing behind a good record would be read for ever; found by fuzzing."""
-    from modelcrate_layers.tar_reader import _records
+    from modelcrate_layers.tar.reader import _records
 
     with pytest.raises(IntegrityError, match="damaged PAX header"):
         _records(b"6 a=1\n" + after)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
 A = Bytes(b"a")
 

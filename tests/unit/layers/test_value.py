@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import wheel
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages import wheel
+from modelcrate_layers.packages.wheel import Wheel
 from support.wheels import filename, make_wheel, rich, store, wheel_bytes
 
 

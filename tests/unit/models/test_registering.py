@@ -20,10 +20,10 @@ from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, change, register
 from modelcrate.models.shelf import Shelf, tag_of
 from modelcrate.settings import Settings
-from modelcrate_layers import codec
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
-from modelcrate_layers.tar_reader import read_tar
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.reader import read_tar
 
 Put = Callable[..., ModelRecord]
 

@@ -9,8 +9,8 @@ import pytest
 
 from modelcrate.registry.fetch import Fetcher, Network
 from modelcrate.resolve.wheels import Index, Requirements, Target, Uv, fetch_wheels, lock_wheels
-from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds.wheels import check_conflicts
+from modelcrate_layers.packages.grouping import group
 
 LINES = ("scikit-learn==1.9.1", "gunicorn")
 

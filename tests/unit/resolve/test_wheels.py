@@ -32,7 +32,7 @@ from modelcrate_layers.errors import (
     SourceError,
     UserError,
 )
-from modelcrate_layers.grouping import group
+from modelcrate_layers.packages.grouping import group
 from support.index import PackageIndex, serve
 from support.wheels import filename, sdist_bytes, wheel_bytes
 

@@ -18,7 +18,7 @@ from modelcrate.trust.guard import pass_gates
 from modelcrate.trust.parts import Findings, parts
 from modelcrate.trust.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tar.sources import FileRange
 from support.pickles import EVIL, calls
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"

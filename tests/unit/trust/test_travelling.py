@@ -26,7 +26,7 @@ from modelcrate.trust.knowledge import gather
 from modelcrate.trust.looking import Learnt, look
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.tar.sources import FileRange
 from support.pickles import EVIL
 from support.trusted import small_image
 from support.validator import assert_valid_layout

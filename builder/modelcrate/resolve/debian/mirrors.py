@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from modelcrate.resolve.debian.release import Freshness, Keyring
 from modelcrate.resolve.debian.releases import ARCHIVE, MIRRORS, RELEASES, SECURITY
-from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.deb import fields
 
 VARIABLE = "MODELCRATE_DEBIAN_MIRROR"
 APT = Path("/etc/apt")

@@ -11,9 +11,9 @@ from functools import cached_property
 
 from modelcrate.resolve.debian.pinned import MAX_DEB, NAME, POOL
 from modelcrate.resolve.debian.versions import Key, version_key
-from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.deb import fields
 
 MAX_LIST = 256 << 20
 """Bytes of an unpacked list; Debian's largest has about 50 MB."""

@@ -30,13 +30,13 @@ from modelcrate.resolve.debian.releases import (
     known_release,
     roots,
 )
-from modelcrate_layers import codec
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
 from modelcrate_layers.store import machine
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec
 
 _ANSWER = 1
 """Raised when `closure` learns to answer differently: remembered answers are then forgotten."""

@@ -11,8 +11,8 @@ from typing import Any
 from modelcrate.resolve.debian.releases import ARCHIVE, SECURITY
 from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
-from modelcrate_layers.value import dataclass
 
 MAX_DEB = 4 << 30
 """Bytes of one package."""

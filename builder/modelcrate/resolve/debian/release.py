@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 
 from modelcrate.resolve.debian.releases import DebianRelease, Suite
-from modelcrate_layers.deb import fields
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.deb import fields
 
 MAX_INRELEASE = 8 << 20
 """Bytes of an InRelease file; Debian's have about 150 kB."""

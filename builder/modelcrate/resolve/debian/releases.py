@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 ARCHIVE, SECURITY = "debian", "debian-security"
 """Debian's two archives, by the folders in which mirrors keep them."""

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import codec, conda_files, conda_package
-from modelcrate_layers.conda_files import in_binary
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
-from modelcrate_layers.grouping import group_conda
 from modelcrate_layers.kinds import conda as kind
 from modelcrate_layers.kinds.conda import CondaLayer, check_conflicts, scripts
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.recipe import Recipe as LayerRecipe
-from modelcrate_layers.recipe import measure
-from modelcrate_layers.sources import read
-from modelcrate_layers.tree import Entry, Kind
+from modelcrate_layers.packages import conda as conda_package
+from modelcrate_layers.packages import conda_link
+from modelcrate_layers.packages.conda_link import in_binary
+from modelcrate_layers.packages.grouping import group_conda
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Recipe as LayerRecipe
+from modelcrate_layers.tar.recipe import measure
+from modelcrate_layers.tar.sources import read
+from modelcrate_layers.tar.tree import Entry, Kind
 from support import conda
 from support.conda import PLACEHOLDER, Content, Recipe, greeting, keep_conda, native
 
@@ -38,7 +40,7 @@ def text(entry: Entry) -> bytes:
 
 
 def test_the_policy_of_the_key_is_that_of_the_files() -> None:
-    assert kind.POLICY == conda_files.POLICY
+    assert kind.POLICY == conda_link.POLICY
 
 
 def test_a_key_follows_from_hashes_python_and_prefix(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_the_bytes_are_those_of_this_policy(tmp_path: Path) -> None:
     """Who moves this digest raises POLICY; the packages are of the old format, whose bytes no library's version changes."""
     found = (keep_conda(tmp_path, greeting(ending=".tar.bz2")), keep_conda(tmp_path, native(ending=".tar.bz2")))
     layer = measure(LayerRecipe(CondaLayer(found, "3.11").tree(), codec.NONE))
-    assert conda_files.POLICY == 1
+    assert conda_link.POLICY == 1
     assert str(layer.diff_id) == "sha256:f6982ac2dc53282c61f2030170d12c192128a841eed2d215c24de1d4b2920b90"
 
 
@@ -246,7 +248,7 @@ def test_a_package_that_speaks_nonsense_of_itself_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("module", "limit"), [(conda_package, "MAX_DATA"), (conda_package, "MAX_TEXT"), (conda_files, "MAX_RELOCATED")]
+    ("module", "limit"), [(conda_package, "MAX_DATA"), (conda_package, "MAX_TEXT"), (conda_link, "MAX_RELOCATED")]
 )
 def test_nothing_is_believed_beyond_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, limit: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.sources import Bytes
-from modelcrate_layers.tree import file
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import file
 
 SCRIPT = file(ROOT + b"/src/score.py", Bytes(b"def init(): ..."))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from modelcrate_layers.kinds.model import ALONE, MODELS, MOST, ROOT, TOGETHER, ModelLayer, folder, model_layers
-from modelcrate_layers.listing import Listing
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file
+from modelcrate_layers.tar.listing import Listing
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file
 from support.trees import Claimed
 
 HOME = folder("m", 1)

@@ -12,8 +12,8 @@ import pytest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.tree import Kind
-from modelcrate_layers.venv import Venv
+from modelcrate_layers.packages.venv import Venv
+from modelcrate_layers.tar.tree import Kind
 from support.installed import unpack
 from support.wheels import make_wheel, rich
 

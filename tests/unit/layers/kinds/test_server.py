@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.serving import promise
-from modelcrate_layers.sources import read
+from modelcrate_layers.tar.sources import read
 
 APP = ("opt/modelcrate/server/app.py", b"app")
 PROGRAM = ("opt/modelcrate/server/bin/serve", b"#!/opt/modelcrate/bin/python\n")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers import codec, recipe, wheel
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.grouping import group
 from modelcrate_layers.kinds.wheels import WheelsLayer, check_conflicts
-from modelcrate_layers.recipe import Recipe
-from modelcrate_layers.tree import Kind
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages import wheel
+from modelcrate_layers.packages.grouping import group
+from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.tar import codec, recipe
+from modelcrate_layers.tar.recipe import Recipe
+from modelcrate_layers.tar.tree import Kind
 from support.images import noise
 from support.installed import contents
 from support.wheels import make_wheel, rich

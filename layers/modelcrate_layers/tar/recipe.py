@@ -13,15 +13,15 @@ from operator import itemgetter
 from struct import Struct
 from typing import Any, Self
 
-from modelcrate_layers import codec as codecs
-from modelcrate_layers import tar
-from modelcrate_layers.codec import Codec
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.sources import FileRange, Source
-from modelcrate_layers.tar import Tar
-from modelcrate_layers.tree import Entry, Tree
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.codec import Codec
+from modelcrate_layers.tar.sources import FileRange, Source
+from modelcrate_layers.tar.tree import Entry, Tree
+from modelcrate_layers.tar.writer import Tar
 
 SAMPLE = 1 << 18
 """Bytes looked at, at each of the places that are sampled: two zstd blocks."""
@@ -78,7 +78,7 @@ class Recipe:
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
         if self.codec.name == "none":
-            yield from tar.stream(self.tree.entries, start)
+            yield from writer.stream(self.tree.entries, start)
         else:
             yield from _after(self.codec.encode(self.tar, self.tar.size), start)
 
@@ -226,4 +226,4 @@ def _stamped(entry: Entry) -> bytes:
 
 def key(kind: str, inputs: Mapping[str, Any] | list[Any]) -> Digest:
     """The key of a layer made from locked inputs: equal keys, equal bytes. The tar policy is part of it."""
-    return Digest.of(canonical_json({"inputs": inputs, "kind": kind, "tar": tar.POLICY}))
+    return Digest.of(canonical_json({"inputs": inputs, "kind": kind, "tar": writer.POLICY}))

@@ -14,11 +14,11 @@ from pathlib import Path
 from modelcrate_layers.atomic import alone, replace
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.recipe import Layer
-from modelcrate_layers.sources import FileRange
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.tree import Entry
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar.recipe import Layer
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Entry
 
 _SECOND = 1_000_000_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelcrate_layers.sources import ZipMember
-from modelcrate_layers.tree import Entry
+from modelcrate_layers.tar.sources import ZipMember
+from modelcrate_layers.tar.tree import Entry
 
 
 def cut(entries: Sequence[Entry], part: int, parts: int) -> Iterator[Entry]:

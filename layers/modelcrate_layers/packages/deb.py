@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from modelcrate_layers import codec
 from modelcrate_layers.atomic import incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.sources import FileRange, Stamp, sha256
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
-from modelcrate_layers.tar_reader import Member, MemberKind, read_tar
-from modelcrate_layers.tree import show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
+from modelcrate_layers.tar.sources import FileRange, Stamp, sha256
+from modelcrate_layers.tar.tree import show
 
 MAX_DATA = 8 << 30
 """Bytes of an unpacked data archive; the largest packages of Debian unpack to some 3 GiB."""

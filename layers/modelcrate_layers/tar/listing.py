@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.sources import FileRange, Stamp
-from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, symlink
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange, Stamp
+from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, symlink
 
 MAX_ENTRIES = 1_000_000
 """More files than any model or project has; a loop or a mistake does."""

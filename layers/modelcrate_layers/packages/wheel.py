@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from modelcrate_layers import sources
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
-from modelcrate_layers.sources import DEFLATED, STORED, ZipMember
-from modelcrate_layers.tree import MAX_PATH, show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import sources
+from modelcrate_layers.tar.sources import DEFLATED, STORED, ZipMember
+from modelcrate_layers.tar.tree import MAX_PATH, show
 
 if TYPE_CHECKING:
     import zipfile

@@ -24,8 +24,8 @@ from itertools import chain
 from zlib import adler32
 
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.tree import Entry, Kind
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.tree import Entry, Kind
 
 POLICY = 1
 MTIME = 315532801

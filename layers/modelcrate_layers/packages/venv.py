@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 PREFIX = "/opt/modelcrate"
 """A folder that no distribution uses (FHS 3.0, 3.13: /opt/<provider>), so that a layer replaces nothing of a base."""

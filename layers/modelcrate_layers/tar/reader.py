@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""

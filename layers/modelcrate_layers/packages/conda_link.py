@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from modelcrate_layers.conda_package import Contents, Linked, read_package, record
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.sources import Bytes, Source, read, sha256
-from modelcrate_layers.tar_reader import MemberKind
-from modelcrate_layers.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, file, show, symlink
-from modelcrate_layers.value import dataclass
-from modelcrate_layers.venv import PREFIX, Venv
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.conda import Contents, Linked, read_package, record
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.venv import PREFIX, Venv
+from modelcrate_layers.tar.reader import MemberKind
+from modelcrate_layers.tar.sources import Bytes, Source, read, sha256
+from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, file, show, symlink
 
 POLICY = 1
 
@@ -153,7 +153,7 @@ def _relocated(contents: Contents, linked: Linked, source: Source, prefix: str) 
 def _launchers(contents: Contents, prefix: str) -> Iterator[Entry]:
     if not contents.entry_points:
         return
-    from modelcrate_layers.installation import launcher
+    from modelcrate_layers.packages.wheel_install import launcher
 
     for name, module, attribute in contents.entry_points:
         text = launcher(f"{prefix}/bin/python", module, attribute)

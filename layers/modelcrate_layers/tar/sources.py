@@ -13,10 +13,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from modelcrate_layers.codec import crc32, inflate
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.codec import crc32, inflate
 
 STORED, DEFLATED = 0, 8
 _LOCAL = struct.Struct("<4s5H3I2H")

@@ -34,12 +34,12 @@ from installer.records import Hash, RecordEntry
 from installer.sources import WheelSource
 from installer.utils import construct_record_file, fix_shebang
 
-from modelcrate_layers import sources, tree
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.sources import Bytes, Source
-from modelcrate_layers.tree import Entry
-from modelcrate_layers.venv import Venv
-from modelcrate_layers.wheel import MAX_TEXT, Contents, Member
+from modelcrate_layers.packages.venv import Venv
+from modelcrate_layers.packages.wheel import MAX_TEXT, Contents, Member
+from modelcrate_layers.tar import sources, tree
+from modelcrate_layers.tar.sources import Bytes, Source
+from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
     from installer.scripts import ScriptSection

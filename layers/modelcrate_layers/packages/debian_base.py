@@ -24,13 +24,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from modelcrate_layers import deb as debs
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.packages import Deb
-from modelcrate_layers.sources import Bytes, FileRange, read, sha256
-from modelcrate_layers.tar_reader import MemberKind
-from modelcrate_layers.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages import deb as debs
+from modelcrate_layers.packages.pinned import Deb
+from modelcrate_layers.tar.reader import MemberKind
+from modelcrate_layers.tar.sources import Bytes, FileRange, read, sha256
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
 USER, UID = b"modelcrate", 10001
 """Whom the images run as by default. Its group is root's, as any user's in OpenShift."""

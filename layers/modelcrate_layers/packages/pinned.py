@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 CONDA_ENDINGS = (".conda", ".tar.bz2")
 

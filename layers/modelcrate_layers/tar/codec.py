@@ -17,7 +17,7 @@ from functools import cache
 
 from modelcrate_layers.content import CHUNK, MediaType
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
 
 ZSTD_WINDOW = 1 << 27
 """The largest zstd window that is read (128 MiB): more is a memory bomb."""

@@ -10,8 +10,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.sources import Source
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import Source
 
 MAX_PATH = 4096
 """Linux's PATH_MAX; a longer path could not be unpacked."""

@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.venv import PREFIX
-from modelcrate_layers.wheel import Wheel
+from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.venv import PREFIX
+from modelcrate_layers.packages.wheel import Wheel
 
 HEAVY = 4 << 20
 """Bytes of a package's file from which on it has a layer of its own: below it, a request costs about as much as the bytes."""

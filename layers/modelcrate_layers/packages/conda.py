@@ -13,16 +13,17 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers import codec, deb
 from modelcrate_layers.atomic import alone, incoming
 from modelcrate_layers.content import CHUNK, parse_object
-from modelcrate_layers.deb import Item
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
-from modelcrate_layers.packages import CondaPackage
-from modelcrate_layers.sources import FileRange, read, sha256
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages import deb
+from modelcrate_layers.packages.deb import Item
+from modelcrate_layers.packages.pinned import CondaPackage
 from modelcrate_layers.store import machine
-from modelcrate_layers.tree import show
-from modelcrate_layers.value import dataclass
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.sources import FileRange, read, sha256
+from modelcrate_layers.tar.tree import show
 
 MAX_DATA = 16 << 30
 """Bytes of an unpacked package; the largest of conda-forge (CUDA libraries) unpack to some 4 GiB."""
