@@ -1,6 +1,6 @@
 """Whether a running container keeps to its platforms' protocols: each contract's own requests, sent, and what came back.
 
-The requests are those of the platform's file (`modelcrate_layers.serving.modelcrate_server.platforms`). The container may be anybody's.
+The requests are those of the platform's file (`modelcrate_server.platforms`). The container may be anybody's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving.modelcrate_server.platforms import Check, Platform, platforms
+from modelcrate_server.platforms import Check, Platform, platforms
 
 MAX_ANSWER = 16 << 20
 """Bytes of an answer that are read; a longer one is none of these protocols'."""

@@ -18,9 +18,9 @@ from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving.modelcrate_server.described import SCHEMA_FILE
 from modelcrate_layers.store import machine
 from modelcrate_layers.tar.tree import Entry as Listed
+from modelcrate_server.described import SCHEMA_FILE
 
 SOURCE = "served"
 """What the folder with the script is called in the image."""

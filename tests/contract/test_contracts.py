@@ -18,7 +18,7 @@ from modelcrate.conformance import Target, check
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.serving import Contract, Route, contract, contracts, promise
-from modelcrate_layers.serving.modelcrate_server import platforms
+from modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
 from support.serving import Ask, Server, free_port
 from support.wsgi import app_of

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.serving.modelcrate_server.app import ScoringApp
-from modelcrate_layers.serving.modelcrate_server.entry import Entry, load_entry
-from modelcrate_layers.serving.modelcrate_server.platforms import chosen
-from modelcrate_layers.serving.modelcrate_server.service import Service
-from modelcrate_layers.serving.modelcrate_server.settings import Settings, read_settings
-from modelcrate_layers.serving.modelcrate_server.swagger import write_documents
+from modelcrate_server.app import ScoringApp
+from modelcrate_server.entry import Entry, load_entry
+from modelcrate_server.platforms import chosen
+from modelcrate_server.service import Service
+from modelcrate_server.settings import Settings, read_settings
+from modelcrate_server.swagger import write_documents
 from support.serving import Answer
 
 Ask = Callable[..., Answer]

@@ -167,7 +167,7 @@ class Model:
         if _workspace is not None:
             model = Model(_workspace, model_name, version=version)
             return model.download(f"azureml-models/{model.name}/{model.version}", exist_ok=True)
-        from modelcrate_layers.serving.modelcrate_server import model_path
+        from modelcrate_server import model_path
 
         try:
             return model_path.Model.get_model_path(model_name, version)

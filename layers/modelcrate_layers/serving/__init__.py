@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving.modelcrate_server import platforms
+from modelcrate_server import platforms
 
 if TYPE_CHECKING:
-    from modelcrate_layers.serving.modelcrate_server.platforms import Platform
+    from modelcrate_server.platforms import Platform
 
 APP_ROOT = "/var/azureml-app"
 SERVER_ROOT = "opt/modelcrate/server"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server import compat_imports
+from modelcrate_server import compat_imports
 
 LOADED = {"entry_module", "main", *(name for name in compat_imports.STAND_INS if "." not in name)}
 

@@ -11,8 +11,8 @@ import pytest
 from modelcrate import __version__
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.serving import contract, contracts, promise
-from modelcrate_layers.serving.modelcrate_server import VERSION
-from modelcrate_layers.serving.modelcrate_server.compat_imports import STAND_INS
+from modelcrate_server import VERSION
+from modelcrate_server.compat_imports import STAND_INS
 
 AZURE = promise()
 SOURCES = {name: data.decode() for name, data in AZURE.files}
@@ -63,7 +63,7 @@ def test_the_server_needs_no_annotation_at_run_time(name: str) -> None:
 
 
 def test_stand_ins_have_sources() -> None:
-    package = Path(sys.modules["modelcrate_layers.serving.modelcrate_server"].__file__ or "").parent
+    package = Path(sys.modules["modelcrate_server"].__file__ or "").parent
     for source in STAND_INS.values():
         assert source is None or (package / f"{source[1:].replace('.', '/')}.py").is_file()
 

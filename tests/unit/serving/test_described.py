@@ -10,8 +10,8 @@ import pytest
 
 from modelcrate.frameworks.files import ModelFiles
 from modelcrate.frameworks.reading import understand
-from modelcrate_layers.serving.modelcrate_server.data import Data, Table
-from modelcrate_layers.serving.modelcrate_server.described import SCHEMA_FILE, Described
+from modelcrate_server.data import Data, Table
+from modelcrate_server.described import SCHEMA_FILE, Described
 from support.platforms import ALL, PREDICTS, ROWS, SUMS
 from support.sources import REPOSITORY
 from support.wsgi import app_of

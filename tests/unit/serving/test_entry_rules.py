@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.entry import EntryError, load_entry
-from modelcrate_layers.serving.modelcrate_server.platforms import chosen
-from modelcrate_layers.serving.modelcrate_server.settings import read_settings
-from modelcrate_layers.serving.modelcrate_server.startup import BOOT_FAILED, model_tree, start_app
+from modelcrate_server.entry import EntryError, load_entry
+from modelcrate_server.platforms import chosen
+from modelcrate_server.settings import read_settings
+from modelcrate_server.startup import BOOT_FAILED, model_tree, start_app
 from support.logs import records
 from support.wsgi import PLAIN, app_of, entry_of, returning, settings_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.headers import Headers, MultiDict, RequestHeaders
+from modelcrate_server.headers import Headers, MultiDict, RequestHeaders
 from support.serving import Answer
 from support.wsgi import PLAIN, app_of
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers.serving import promise
-from modelcrate_layers.serving.modelcrate_server.arguments import environment_of
-from modelcrate_layers.serving.modelcrate_server.listening import mention_ignored, mounted_model, ports
-from modelcrate_layers.serving.modelcrate_server.platforms import chosen
-from modelcrate_layers.serving.modelcrate_server.settings import read_settings
-from modelcrate_layers.serving.modelcrate_server.variables import SettingsError
+from modelcrate_server.arguments import environment_of
+from modelcrate_server.listening import mention_ignored, mounted_model, ports
+from modelcrate_server.platforms import chosen
+from modelcrate_server.settings import read_settings
+from modelcrate_server.variables import SettingsError
 from support.platforms import ALL
 from support.wsgi import app_of
 

@@ -12,13 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.logs import (
-    AMLLogFormatter,
-    RootAccessFilter,
-    reroute_prints,
-    set_up_logs,
-)
-from modelcrate_layers.serving.modelcrate_server.variables import SettingsError
+from modelcrate_server.logs import AMLLogFormatter, RootAccessFilter, reroute_prints, set_up_logs
+from modelcrate_server.variables import SettingsError
 from support.logs import records
 from support.wsgi import PLAIN, settings_for
 

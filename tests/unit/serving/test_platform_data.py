@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.data import Data, Table
-from modelcrate_layers.serving.modelcrate_server.predictions import as_json, predictions, unwrapped
-from modelcrate_layers.serving.modelcrate_server.request import AMLRequest, HttpError
-from modelcrate_layers.serving.modelcrate_server.tables import table_of_csv, table_of_records, table_of_split
-from modelcrate_layers.serving.modelcrate_server.tensors import data_of, tensor_of, values_of
+from modelcrate_server.data import Data, Table
+from modelcrate_server.predictions import as_json, predictions, unwrapped
+from modelcrate_server.request import AMLRequest, HttpError
+from modelcrate_server.tables import table_of_csv, table_of_records, table_of_split
+from modelcrate_server.tensors import data_of, tensor_of, values_of
 from support.platforms import ALL, ROWS, SUMS
 from support.wsgi import RAW, SCHEMA, Ask, app_of, environ_of, returning
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.form import FormError, parse_multipart
-from modelcrate_layers.serving.modelcrate_server.request import AMLRequest, HttpError
+from modelcrate_server.form import FormError, parse_multipart
+from modelcrate_server.request import AMLRequest, HttpError
 from support.wsgi import environ_of
 
 PARTS = (

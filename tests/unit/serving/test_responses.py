@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.response import AMLResponse, Response, adopted
+from modelcrate_server.response import AMLResponse, Response, adopted
 from support.serving import Answer
 from support.wsgi import app_of, call, environ_of, returning
 

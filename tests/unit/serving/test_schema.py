@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.blame import raised_while_converting
-from modelcrate_layers.serving.modelcrate_server.schema.abstract import AbstractParameterType
-from modelcrate_layers.serving.modelcrate_server.schema.decorators import convert, input_schema, output_schema
-from modelcrate_layers.serving.modelcrate_server.schema.documents import (
+from modelcrate_server.blame import raised_while_converting
+from modelcrate_server.schema.abstract import AbstractParameterType
+from modelcrate_server.schema.decorators import convert, input_schema, output_schema
+from modelcrate_server.schema.documents import (
     get_input_schema,
     get_output_schema,
     get_supported_versions,
     is_schema_decorated,
 )
-from modelcrate_layers.serving.modelcrate_server.schema.standard import StandardPythonParameterType as Standard
-from modelcrate_layers.serving.modelcrate_server.schema.standard import moment
+from modelcrate_server.schema.standard import StandardPythonParameterType as Standard
+from modelcrate_server.schema.standard import moment
 from support.wsgi import SCHEMA, app_of
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving.modelcrate_server.arguments import environment_of
-from modelcrate_layers.serving.modelcrate_server.settings import Process, read_settings
-from modelcrate_layers.serving.modelcrate_server.variables import SettingsError
+from modelcrate_server.arguments import environment_of
+from modelcrate_server.settings import Process, read_settings
+from modelcrate_server.variables import SettingsError
 
 
 def test_defaults(tmp_path: Path) -> None:
