@@ -14,6 +14,7 @@ from pathlib import Path
 from fuzz import images
 from modelcrate.artifact import layers_of, read_shelf
 from modelcrate.lock import read_lock
+from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.models import manifest as model_manifest
 from modelcrate.project.conda import parse_conda
 from modelcrate.project.dockerfile import instructions
@@ -44,7 +45,6 @@ from modelcrate.trust.policy import read_policy
 from modelcrate.trust.secrets import secrets_in
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.models.facts import facts_of
 from modelcrate_layers.packages import deb
 from modelcrate_layers.packages.venv import Venv
 from modelcrate_layers.packages.wheel import Wheel

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
 
-from modelcrate import explain, model_facts
+from modelcrate import explain
 from modelcrate.explain import Line
 from modelcrate.image import Image, ImageLayer
+from modelcrate.modelfiles import summary
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -145,19 +146,19 @@ def _tensors(before: _Entries, after: _Entries) -> Iterator[Said]:
                 yield Said(show(path), name, one.get(name, ""), other.get(name, ""))
 
 
-_Entries = Mapping[bytes, tuple[Facts | None, model_facts.Facts]]
-_NOTHING: tuple[None, model_facts.Facts] = None, {}
+_Entries = Mapping[bytes, tuple[Facts | None, summary.Facts]]
+_NOTHING: tuple[None, summary.Facts] = None, {}
 
 
 def _entries(layers: Iterable[ImageLayer]) -> _Entries:
-    found: dict[bytes, tuple[Facts | None, model_facts.Facts]] = {}
+    found: dict[bytes, tuple[Facts | None, summary.Facts]] = {}
     for layer in layers:
         for member in read_tar(codecs.decode(layer.blob.chunks())):
             found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member, model=layer.role == "model")
     return found
 
 
-def _facts(member: Member, *, model: bool) -> tuple[Facts, model_facts.Facts]:
+def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Facts]:
     """Of one entry, in one pass; what a model file says as well, where its layer is a model's."""
     hashed = hashlib.sha256()
     faults: list[CrateError] = []
@@ -173,7 +174,7 @@ def _facts(member: Member, *, model: bool) -> tuple[Facts, model_facts.Facts]:
 
     body = passing()
     file = model and member.kind is MemberKind.FILE
-    said = model_facts.facts(show(member.name), member.size, body) if file else {}
+    said = summary.facts(show(member.name), member.size, body) if file else {}
     for _ in body:
         pass
     if faults:

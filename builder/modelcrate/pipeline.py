@@ -42,7 +42,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
-    from modelcrate_layers.models.facts import Facts
+    from modelcrate.modelfiles.recognition import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,14 @@ from importlib.resources import files as resources
 from pathlib import Path
 
 from modelcrate.compose import Registered
-from modelcrate.frameworks import Understood
-from modelcrate.frameworks.reading import Reading, read_file_model, read_registered_model, understand, unpacked
+from modelcrate.modelfiles.framework_reading import (
+    Reading,
+    read_file_model,
+    read_registered_model,
+    understand,
+    unpacked,
+)
+from modelcrate.modelfiles.frameworks import Understood
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.settings import Settings
 from modelcrate.trust import versions
@@ -100,7 +106,7 @@ def reading_of(
 
 def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> Understood:
     """Read it once more, for the error: it is not remembered."""
-    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.modelfiles.framework_files import ModelFiles
 
     if isinstance(model, Model):
         return understand(ModelFiles.of(place / model.path))

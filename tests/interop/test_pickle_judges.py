@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.models.allowed import Verdict
-from modelcrate_layers.models.facts import facts_of
+from modelcrate.modelfiles.pickle.policy import Verdict
+from modelcrate.modelfiles.recognition import facts_of
 from support.pickles import MALICIOUS
 from support.tools import cache
 from support.trusted import judged

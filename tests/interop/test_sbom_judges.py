@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from modelcrate.lock import Pins
+from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.resolve.debian import PinnedDeb
 from modelcrate.resolve.wheels import PinnedWheel
 from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx
 from modelcrate.trust.inventory import Inventory, inventory
-from modelcrate_layers.models.facts import facts_of
 from support.pickles import EVIL
 from support.trusted import judged, small_image
 

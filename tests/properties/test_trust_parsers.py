@@ -15,19 +15,19 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from modelcrate.artifact import layers_of, read_shelf
+from modelcrate.modelfiles import recognition
+from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.pickle.containers import pickles_in
+from modelcrate.modelfiles.pickle.interpreter import look_plain
+from modelcrate.modelfiles.pickle.policy import Verdict, judge
+from modelcrate.modelfiles.pickle.vm import NEEDY
+from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from modelcrate.trust import keys, licences, statements
 from modelcrate.trust.installed import debs, wheel
 from modelcrate.trust.secretbox import seal, unseal
 from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in, suspects
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.models import facts
-from modelcrate_layers.models.acts import NEEDY
-from modelcrate_layers.models.allowed import Verdict, judge
-from modelcrate_layers.models.facts import facts_at_hand, facts_of
-from modelcrate_layers.models.pickles import look_plain
-from modelcrate_layers.models.tape import Tape
-from modelcrate_layers.models.unpacked import pickles_in
 from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped
 
 NAMES = ["m.pkl", "m.safetensors", "m.gguf", "m.onnx", "m.pt", "m.npy", "m", "m.joblib", "m.tar"]
@@ -107,7 +107,7 @@ MODELS = [
 @settings(max_examples=600)
 def test_a_file_that_is_passed_over_by_its_first_byte_says_nothing(data: bytes) -> None:
     quick = facts_of(io.BytesIO(data), "m", len(data))
-    with patch.object(facts, "_begins_silent", lambda head, ending: False):
+    with patch.object(recognition, "_begins_silent", lambda head, ending: False):
         assert facts_of(io.BytesIO(data), "m", len(data)) == quick
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from modelcrate import api
 from modelcrate.diff import Difference, diff
-from modelcrate.model_facts import facts
+from modelcrate.modelfiles.summary import facts
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import IntegrityError

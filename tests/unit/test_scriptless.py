@@ -14,7 +14,8 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.cli import main
 from modelcrate.events import Event, Notice, silent
-from modelcrate.frameworks import files, reading
+from modelcrate.modelfiles import framework_files as files
+from modelcrate.modelfiles import framework_reading
 from modelcrate.outputs import oci
 from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
@@ -84,15 +85,15 @@ def test_a_model_is_read_once_while_it_stays_as_it_is(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(MODELS / "boosted.ubj", tmp_path / "m.ubj")
-    monkeypatch.setattr(reading, "settled", lambda tree: True)  # nobody waits here for the file to grow old
+    monkeypatch.setattr(framework_reading, "settled", lambda tree: True)  # nobody waits here for the file to grow old
     model = Model(Path("m.ubj"), "m")
-    first = reading.read_file_model(model, tmp_path, settings)
-    monkeypatch.setattr(reading, "_read", lambda files: pytest.fail("it was read again"))
-    assert reading.read_file_model(model, tmp_path, settings) == first
+    first = framework_reading.read_file_model(model, tmp_path, settings)
+    monkeypatch.setattr(framework_reading, "_read", lambda files: pytest.fail("it was read again"))
+    assert framework_reading.read_file_model(model, tmp_path, settings) == first
     assert first.understood is not None
     (tmp_path / "m.ubj").write_bytes(b"{L")
     with pytest.raises(pytest.fail.Exception):
-        reading.read_file_model(model, tmp_path, settings)
+        framework_reading.read_file_model(model, tmp_path, settings)
 
 
 def test_another_version_in_the_lock_is_refused_after_resolving(prepare: Prepare) -> None:
@@ -209,9 +210,9 @@ def test_a_model_that_was_listed_is_not_listed_again(
     shutil.copytree(MODELS / "transformers", tmp_path / "model")
     model = Model(Path("model"), "m")
     listed = list_path(tmp_path / "model", folder("m", 1)).entries
-    found = reading.read_file_model(model, tmp_path, settings)
-    monkeypatch.delattr(reading, "list_path")
-    assert reading.read_file_model(model, tmp_path, settings, listed) == found
+    found = framework_reading.read_file_model(model, tmp_path, settings)
+    monkeypatch.delattr(framework_reading, "list_path")
+    assert framework_reading.read_file_model(model, tmp_path, settings, listed) == found
 
 
 def test_a_model_of_too_many_files_to_look_through_says_no_versions(
@@ -219,4 +220,6 @@ def test_a_model_of_too_many_files_to_look_through_says_no_versions(
 ) -> None:
     shutil.copytree(MODELS / "transformers", tmp_path / "model")
     monkeypatch.setattr(files, "MAX_FILES", 1)
-    assert reading.read_file_model(Model(Path("model"), "m"), tmp_path, settings) == reading.Reading((), None)
+    assert framework_reading.read_file_model(
+        Model(Path("model"), "m"), tmp_path, settings
+    ) == framework_reading.Reading((), None)

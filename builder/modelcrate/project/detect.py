@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.project.model_files import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
+from modelcrate.modelfiles.kinds import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
 from modelcrate.project.scripts import MAX_TEXT, Script, near_misses, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError

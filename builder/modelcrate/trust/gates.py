@@ -11,17 +11,17 @@ from os.path import splitext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.modelfiles.endings import PROMISING
 from modelcrate.project.values import Gates
 from modelcrate.trust.parts import Findings, Guarded, Part
 from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.endings import PROMISING
 from modelcrate_layers.tar.sources import FileRange, read
 
 if TYPE_CHECKING:
-    from modelcrate_layers.models.allowed import Judged
-    from modelcrate_layers.models.facts import Facts
+    from modelcrate.modelfiles.pickle.policy import Judged
+    from modelcrate.modelfiles.recognition import Facts
 
 MAX_SHOWN = 8
 
@@ -70,7 +70,7 @@ class _Look:
             if at in suspect:
                 yield from self._secrets(file, data)
             if self._promises(file):
-                from modelcrate_layers.models.facts import facts_at_hand
+                from modelcrate.modelfiles.recognition import facts_at_hand
 
                 yield from self._said(file, facts_at_hand(data, file.name, self.gates.allow))
 
@@ -80,7 +80,7 @@ class _Look:
                 if self.gates.secrets != "allow":
                     yield from self._secrets(file, handle.read(HEAD))
                 if self._promises(file):
-                    from modelcrate_layers.models.facts import facts_of
+                    from modelcrate.modelfiles.recognition import facts_of
 
                     handle.seek(0)
                     yield from self._said(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
@@ -107,7 +107,7 @@ class _Look:
             self.facts[file.source] = said
 
     def _unsafe(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
-        from modelcrate_layers.models.allowed import Verdict
+        from modelcrate.modelfiles.pickle.policy import Verdict
 
         for judged in said.pickles if self.gates.unsafe_pickle != "allow" else ():
             if judged.verdict is not Verdict.SAFE:

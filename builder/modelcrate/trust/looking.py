@@ -34,7 +34,7 @@ from modelcrate_layers.tar.sources import FileRange, Source, sha256
 from modelcrate_layers.tar.tree import Kind, show
 
 if TYPE_CHECKING:
-    from modelcrate_layers.models.facts import Facts
+    from modelcrate.modelfiles.recognition import Facts
 
 MANY = 1_000
 """Files of a model in one layer that are told one by one. All are looked at, but of those behind them only what says something of itself is
@@ -179,7 +179,7 @@ def _model_file(item: _Item, model: str, name: bytes, learnt: Learnt, many: bool
     if told is None or not digest or card:
         with _opened(item, digest) as (handle, digest):
             if told is None:
-                from modelcrate_layers.models.facts import facts_of  # it reads models, and most layers have none
+                from modelcrate.modelfiles.recognition import facts_of  # it reads models, and most layers have none
 
                 told = facts_of(handle, show(name), item.size)
             licence = _card_licence(handle, item.size) if card else ""

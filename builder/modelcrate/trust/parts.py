@@ -16,7 +16,7 @@ from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
     from modelcrate.compose import Files
-    from modelcrate_layers.models.facts import Facts
+    from modelcrate.modelfiles.recognition import Facts
 
 
 class Guarded(NamedTuple):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate.project.values import Gate
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.seen import Said
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -54,7 +54,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "mlflow": Rule("that version or newer", _not_older, "an older MLflow may not know the keys of a newer MLmodel"),
 }
-"""By package. The versions that a model names are those of `modelcrate_layers.models` and `modelcrate.frameworks`."""
+"""By package. The versions that a model names are those of `modelcrate.modelfiles` and `modelcrate.modelfiles.frameworks`."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "xgboost": ("xgboost", "xgboost-cpu"),

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.frameworks import Understood, frameworks, transformers
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate.frameworks.onnx import RUNTIMES, oldest
-from modelcrate.frameworks.reading import understand
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.framework_reading import understand
+from modelcrate.modelfiles.frameworks import Understood, frameworks, transformers
+from modelcrate.modelfiles.frameworks.onnx import RUNTIMES, oldest
 from modelcrate_layers.errors import SourceError, UserError
 
 ROOT = Path(__file__).parents[3]

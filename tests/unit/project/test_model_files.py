@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from modelcrate.project.model_files import HEAD_BYTES, Sample, recognise, recognise_folder
+from modelcrate.modelfiles.kinds import HEAD_BYTES, Sample, recognise, recognise_folder
 
 
 def kind(name: str, data: bytes) -> str | None:

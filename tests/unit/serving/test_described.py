@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate.frameworks.reading import understand
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.framework_reading import understand
 from modelcrate_server.data import Data, Table
 from modelcrate_server.described import SCHEMA_FILE, Described
 from support.platforms import ALL, PREDICTS, ROWS, SUMS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate.trust.versions import RULES, check, family, faults
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.models.seen import Said
 
 
 def found(package: str, model: str, name: str, image: str) -> list[UserError]:

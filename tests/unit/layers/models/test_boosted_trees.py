@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.models.facts import Facts, facts_of
-from modelcrate_layers.models.seen import Said
+from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.recognition import Facts, facts_of
 
 MODELS = Path(__file__).parents[4] / "fixtures" / "models"
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from modelcrate_layers.models.facts import Facts, facts_of
+from modelcrate.modelfiles.recognition import Facts, facts_of
 from support.model_files import gguf, onnx, safetensors, tensor
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.models.allowed import Judged, Verdict, judge
-from modelcrate_layers.models.facts import facts_at_hand
-from modelcrate_layers.models.seen import Named
-from modelcrate_layers.models.unpacked import is_no_bare_pickle, pickles_in
+from modelcrate.modelfiles.pickle.containers import is_no_bare_pickle, pickles_in
+from modelcrate.modelfiles.pickle.findings import Named
+from modelcrate.modelfiles.pickle.policy import Judged, Verdict, judge
+from modelcrate.modelfiles.recognition import facts_at_hand
 from support.pickles import COMMAND, EVIL, MALICIOUS, calls, joblib_array, npy, stack_global, zipped
 
 

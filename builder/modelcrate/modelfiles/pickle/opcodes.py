@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from modelcrate.modelfiles.byte_reader import Tape
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models.tape import Tape
 
 MAX_TEXT = 4096
 """Longer texts are passed over: a module, a name or a dtype is never that long."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate.project.mlmodel import FILE_NAME, Column, MLmodel, Tensor, parse_mlmodel
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.mlmodel import FILE_NAME, Column, MLmodel, Tensor, parse_mlmodel
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.models.seen import Said
 
 NAME = "MLflow"
 LOOKED_FOR = "an MLflow folder (MLmodel)"
@@ -45,7 +46,7 @@ def understand(files: ModelFiles, name: str) -> Understood:
             hint="write an entry script: entry: score.py",
         )
     lines, assumed = _requirements(files, told)
-    gives = schemas.mapping({"predictions": {"type": "array", "items": {}}})
+    gives = request_schemas.mapping({"predictions": {"type": "array", "items": {}}})
     return Understood(
         NAME, TEMPLATE, ".", tuple(lines), _takes(told), gives, tuple(assumed), ".".join(told.python.split(".")[:2])
     )
@@ -76,15 +77,15 @@ def _requirements(files: ModelFiles, told: MLmodel) -> tuple[list[str], list[str
     return small, assumed
 
 
-def _takes(told: MLmodel) -> schemas.Schema:
+def _takes(told: MLmodel) -> request_schemas.Schema:
     """One of the forms of MLflow's own server: a table where the model has columns, or says nothing; else its arrays."""
     tensors = [each for each in told.inputs if isinstance(each, Tensor)]
-    named = {each.name: schemas.array(each.kind, each.shape) for each in tensors}
+    named = {each.name: request_schemas.array(each.kind, each.shape) for each in tensors}
     form = "inputs" if named else "dataframe_records"
-    given = schemas.table({each.name: each.kind for each in told.inputs if isinstance(each, Column)})
+    given = request_schemas.table({each.name: each.kind for each in told.inputs if isinstance(each, Column)})
     if named:
-        given = named[""] if list(named) == [""] else schemas.mapping(named, tuple(named))
-    return schemas.mapping({form: given, "params": {"type": "object"}}, (form,))
+        given = named[""] if list(named) == [""] else request_schemas.mapping(named, tuple(named))
+    return request_schemas.mapping({form: given, "params": {"type": "object"}}, (form,))
 
 
 def _read(files: ModelFiles) -> MLmodel:

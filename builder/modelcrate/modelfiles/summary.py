@@ -1,7 +1,7 @@
 """What a model file in a layer says of itself, told while its bytes pass once: tensors with their types, shapes and digests.
 
 safetensors files are told tensor by tensor, with a digest of each one's bytes; GGUF files tensor by tensor, by their header; ONNX files and
-pickles by what their readers find (`modelcrate_layers.models`). Nothing is loaded. What can't be read says nothing.
+pickles by what their readers find (`modelcrate.modelfiles`). Nothing is loaded. What can't be read says nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
+from modelcrate.modelfiles import gguf, onnx, safetensors
+from modelcrate.modelfiles.endings import PICKLES
+from modelcrate.modelfiles.recognition import facts_of
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.models import gguf, onnx, safetensors
-from modelcrate_layers.models.endings import PICKLES
-from modelcrate_layers.models.facts import facts_of
 
 MAX_HELD = 32 << 20
 """Bytes of a pickle, or of a safetensors header, that are held to be read; a larger one is told by its digest alone."""

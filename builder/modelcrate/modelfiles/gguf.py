@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from modelcrate.modelfiles.byte_reader import Tape
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.tape import Tape
 
 MAX_TENSORS = 1_000_000
 MAX_PAIRS = 100_000

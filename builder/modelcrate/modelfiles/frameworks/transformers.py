@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.models.seen import Said
 
 NAME = "Transformers"
 LOOKED_FOR = "a Transformers folder (config.json with .safetensors)"
@@ -81,12 +82,14 @@ def understand(files: ModelFiles, name: str) -> Understood:
 
 def _takes(task: str) -> dict[str, Any]:
     texts: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    given = texts if task else schemas.mapping({"input_ids": schemas.array("int64", ("batch", "tokens"))})
-    return schemas.mapping({"inputs": given, "parameters": {"type": "object"}}, ("inputs",))
+    given = (
+        texts if task else request_schemas.mapping({"input_ids": request_schemas.array("int64", ("batch", "tokens"))})
+    )
+    return request_schemas.mapping({"inputs": given, "parameters": {"type": "object"}}, ("inputs",))
 
 
 def _gives(task: str) -> dict[str, Any]:
-    return schemas.mapping({"outputs": {"type": "array", "items": {}} if task else {"type": "object"}})
+    return request_schemas.mapping({"outputs": {"type": "array", "items": {}} if task else {"type": "object"}})
 
 
 def _config(files: ModelFiles) -> dict[str, Any]:

@@ -20,16 +20,16 @@ from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO
 
+from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.endings import PICKLES
+from modelcrate.modelfiles.pickle.findings import Named, Seen
+from modelcrate.modelfiles.pickle.interpreter import look, look_plain
+from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS
+from modelcrate.modelfiles.pickle.vm import NEEDY
+from modelcrate.modelfiles.pickle.windows import Inflated, Window
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.acts import NEEDY
-from modelcrate_layers.models.endings import PICKLES
-from modelcrate_layers.models.opcodes import ARGUMENTS
-from modelcrate_layers.models.pickles import look, look_plain
-from modelcrate_layers.models.seen import Named, Seen
-from modelcrate_layers.models.tape import Tape
-from modelcrate_layers.models.windows import Inflated, Window
 from modelcrate_layers.tar.reader import index_tar
 
 HEAD = 512

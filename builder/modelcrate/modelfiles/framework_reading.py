@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.answers import Answers
-from modelcrate.frameworks import Framework, Understood, frameworks
+from modelcrate.modelfiles.frameworks import Framework, Understood, frameworks
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate.project.values import Model
 from modelcrate.settings import Settings
 from modelcrate_layers.content import canonical_json, parse_object
@@ -20,13 +21,12 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
-from modelcrate_layers.models.seen import Said
 from modelcrate_layers.tar.listing import list_path
 from modelcrate_layers.tar.recipe import fingerprint
 from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
-    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.modelfiles.framework_files import ModelFiles
 
 VERSION = 2
 """Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
@@ -109,7 +109,7 @@ def _unknown(files: ModelFiles) -> CrateError:
 
 
 def _read_folder(top: Path) -> Reading:
-    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.modelfiles.framework_files import ModelFiles
 
     try:
         files = ModelFiles.of(top)
@@ -136,7 +136,7 @@ def _said(framework: Framework, files: ModelFiles) -> Iterator[Said]:
 @contextmanager
 def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
     """The files of a registered model in a folder that is gone afterwards."""
-    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.modelfiles.framework_files import ModelFiles
     from modelcrate.run.unpack import unpack
 
     with tempfile.TemporaryDirectory(prefix="modelcrate-model-") as folder:

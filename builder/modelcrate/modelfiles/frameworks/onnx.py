@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate_layers.models.seen import Said
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.pickle.findings import Said
 
 NAME = "Onnx"
 LOOKED_FOR = "an ONNX model (.onnx)"
@@ -66,15 +67,15 @@ def understand(files: ModelFiles, name: str) -> Understood:
     )
     if strange:
         assumed.append(f"{name} uses operators of {', '.join(strange)}, which plain ONNX Runtime doesn't have")
-    inputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
-    outputs = {port["name"]: schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
-    takes = schemas.mapping({"inputs": schemas.mapping(inputs, tuple(inputs))}, ("inputs",))
+    inputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
+    outputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
+    takes = request_schemas.mapping({"inputs": request_schemas.mapping(inputs, tuple(inputs))}, ("inputs",))
     return Understood(
         NAME,
         TEMPLATE,
         name,
         (line, "numpy"),
         takes,
-        schemas.mapping({"outputs": schemas.mapping(outputs)}),
+        request_schemas.mapping({"outputs": request_schemas.mapping(outputs)}),
         tuple(assumed),
     )

@@ -8,13 +8,10 @@ from io import BytesIO
 from os.path import splitext
 from typing import Any, BinaryIO
 
-from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models import gguf, lightgbm, onnx, safetensors, unpacked, xgboost
-from modelcrate_layers.models.allowed import Judged, Verdict, judge
-from modelcrate_layers.models.endings import PROMISING
-from modelcrate_layers.models.seen import JOBLIB, Said
-from modelcrate_layers.models.unpacked import (
+from modelcrate.modelfiles import gguf, lightgbm, onnx, safetensors, xgboost
+from modelcrate.modelfiles.endings import PROMISING
+from modelcrate.modelfiles.pickle import containers
+from modelcrate.modelfiles.pickle.containers import (
     HEAD,
     begins_as_tar,
     ends_as_zip,
@@ -22,6 +19,10 @@ from modelcrate_layers.models.unpacked import (
     is_no_bare_pickle,
     pickles_in,
 )
+from modelcrate.modelfiles.pickle.findings import JOBLIB, Said
+from modelcrate.modelfiles.pickle.policy import Judged, Verdict, judge
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
 
 _SILENT = Facts("")
 _BY_HEAD = {head: Facts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))}
-_BEGINNINGS = frozenset(bytes([each]) for each in (*unpacked.BEGINNINGS, *b"G", *(head[0] for head in _BY_HEAD)))
+_BEGINNINGS = frozenset(bytes([each]) for each in (*containers.BEGINNINGS, *b"G", *(head[0] for head in _BY_HEAD)))
 """How a file may begin of which there is something to say, where its name promises nothing."""
 
 _BOOSTED = frozenset(bytes([each]) for each in (*xgboost.BEGINNINGS, *lightgbm.BEGINNINGS))

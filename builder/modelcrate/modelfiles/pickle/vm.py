@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from modelcrate_layers.models.opcodes import OPAQUE
+from modelcrate.modelfiles.pickle.opcodes import OPAQUE
 
 MAX_ITEMS = 16
 """Tuples and dicts of more members are no arguments that matter here."""

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
+from modelcrate.modelfiles.pickle.containers import Found
+from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Named, Said
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Named, Said
-from modelcrate_layers.models.unpacked import Found
 
 
 class Verdict(Enum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from pathlib import Path
 
+from modelcrate.modelfiles.recognition import Facts, facts_of
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.facts import Facts, facts_of
 
 MAX_FILES = 10_000
 """Files of one model that are looked through for a framework; a model with more has to come with its script."""

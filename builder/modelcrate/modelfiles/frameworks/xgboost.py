@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate_layers.models.seen import Said
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.pickle.findings import Said
 
 NAME = "XGBoost"
 LOOKED_FOR = "an XGBoost model (.json, .ubj, or binary)"
@@ -46,6 +47,6 @@ def understand(files: ModelFiles, name: str) -> Understood:
     if package == "xgboost-cpu":
         assumed.append("xgboost-cpu serves it, without CUDA; name xgboost in the dependencies to have that")
     assumed.append(f"the answer is what Booster.predict gives for {told.get('objective', 'its objective')}")
-    takes = schemas.mapping({"data": schemas.rows(int(told.get("features", 0)))}, ("data",))
-    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    takes = request_schemas.mapping({"data": request_schemas.rows(int(told.get("features", 0)))}, ("data",))
+    gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
     return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
-from modelcrate_layers.models.seen import Said
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.pickle.findings import Said
 
 NAME = "LightGBM"
 LOOKED_FOR = "a LightGBM text model"
@@ -31,6 +32,6 @@ def understand(files: ModelFiles, name: str) -> Understood:
     least = FIRST.get(str(told.get("version", "")), "")
     line = f"lightgbm>={least}" if least else "lightgbm"
     assumed = [f"{name} names no version of LightGBM, only its format {told.get('version', '(none)')}: {line} reads it"]
-    takes = schemas.mapping({"data": schemas.rows(int(told.get("features", 0)))}, ("data",))
-    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    takes = request_schemas.mapping({"data": request_schemas.rows(int(told.get("features", 0)))}, ("data",))
+    gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
     return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import _compat_pickle
 
+from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.pickle.arrays import array_bytes, dtype_of
+from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Made, Named, Said, Seen, is_named
+from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE
+from modelcrate.modelfiles.pickle.vm import ACTS, MARK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models.acts import ACTS, MARK
-from modelcrate_layers.models.arrays import array_bytes, dtype_of
-from modelcrate_layers.models.opcodes import ARGUMENTS, OPAQUE
-from modelcrate_layers.models.seen import COMPUTED, JOBLIB, Made, Named, Said, Seen, is_named
-from modelcrate_layers.models.tape import Tape
 
 MAX_STACK = 1 << 20
 MAX_MEMO = 1 << 23

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 
+from modelcrate.modelfiles.pickle.findings import Made, is_named
+from modelcrate.modelfiles.pickle.opcodes import OPAQUE
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.models.opcodes import OPAQUE
-from modelcrate_layers.models.seen import Made, is_named
 
 _KIND = re.compile(r"[<>=|]?([?bBhHiIulLqQefdgFDGSaUVmMpPnNc])([0-9]{0,9})(\[.{1,20}\])?")
 _LETTERS = {

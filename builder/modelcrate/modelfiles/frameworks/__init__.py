@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.seen import Said
 
 if TYPE_CHECKING:
-    from modelcrate.frameworks.files import ModelFiles
+    from modelcrate.modelfiles.framework_files import ModelFiles
 
 Schema = Mapping[str, Any]
 """A JSON schema; empty where nothing is known."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Any, BinaryIO
 
+from modelcrate.modelfiles.byte_reader import Tape
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.models.tape import Tape
 
 MAX_FIELDS = 5_000_000
 MAX_TEXT = 4096

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate.frameworks import Understood, schemas
-from modelcrate.frameworks.files import ModelFiles
+from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.framework_files import ModelFiles
+from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.recognition import Facts
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.models.facts import Facts
-from modelcrate_layers.models.seen import Said
 
 NAME = "ScikitLearn"
 LOOKED_FOR = "a pickle or joblib file of scikit-learn, XGBoost, LightGBM or CatBoost estimators"
@@ -63,12 +64,12 @@ def understand(files: ModelFiles, name: str) -> Understood:
             f"{name} names {', '.join(strange)}, too; if that is a package, the dependencies have to name it"
         )
     features = max((each.features for each in told.pickles), default=0)
-    takes = schemas.mapping(
-        {"data": schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)
+    takes = request_schemas.mapping(
+        {"data": request_schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)
     )
     if not features:
         takes["properties"]["data"] = {"type": "array", "items": {}}  # texts, for a vectorizer, or rows of a table
-    gives = schemas.mapping({"predict": {"type": "array", "items": {}}})
+    gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
     return Understood(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
 
 
