@@ -78,7 +78,7 @@ def base(layout: str, target: str) -> None:
     """The base layers of an image as an image of their own."""
     import modelcrate
     from modelcrate.events import silent
-    from modelcrate.image import RunSpec, assemble
+    from modelcrate.images.image import RunSpec, assemble
     from modelcrate.outputs.oci import write
     from modelcrate_layers.store import Layout
 

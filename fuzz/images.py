@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from modelcrate.artifact import Artifact
-from modelcrate.inputs import Found, Wanted
+from modelcrate.images.artifact import Artifact
+from modelcrate.images.reading import Found, Wanted
 from modelcrate.inputs import archive as archives
 from modelcrate.inputs import layout as layouts
 from modelcrate.trust.verifying import verify

@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from fuzz import images
-from modelcrate.artifact import layers_of, read_shelf
+from modelcrate.images.artifact import layers_of, read_shelf
+from modelcrate.images.reference import Reference, is_registry
 from modelcrate.lock import read_lock
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.models import manifest as model_manifest
@@ -20,7 +21,6 @@ from modelcrate.project.conda import parse_conda
 from modelcrate.project.dockerfile import instructions
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
-from modelcrate.reference import Reference, is_registry
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_hop, check_realm
 from modelcrate.registry.challenges import choose, parse_challenges

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
-from modelcrate.image import Deliverable, ImageLayer
+from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.lease import using
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings

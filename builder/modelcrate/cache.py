@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.inputs import Found
+from modelcrate.images.reading import Found
 from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor, Digest, MediaType

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from modelcrate import explain
 from modelcrate.explain import Line
-from modelcrate.image import Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer
 from modelcrate.modelfiles import summary
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelcrate.image import Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer
 from modelcrate_layers.frozen import dataclass
 
 SHOWN = 3

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from modelcrate.cost import to_read
 from modelcrate.events import Emit, Event, Watched
 from modelcrate.hashes import Hashes
-from modelcrate.image import ImageLayer, Origin
+from modelcrate.images.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.reuse import Previous, still_there
 from modelcrate.settings import Settings

@@ -15,10 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate import compose, image
+from modelcrate import compose
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
-from modelcrate.image import EPOCH, Deliverable, Image, ImageLayer, Index
+from modelcrate.images import image
+from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from modelcrate import explain
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass

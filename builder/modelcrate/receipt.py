@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from modelcrate.image import Deliverable, Image, ImageLayer
+from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.outputs import Delivered
 from modelcrate_layers.frozen import dataclass
 

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice
-from modelcrate.image import Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
@@ -19,7 +19,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
 
 if TYPE_CHECKING:
-    from modelcrate.inputs import Found
+    from modelcrate.images.reading import Found
 
 ASKERS = 16
 """HEAD requests at once."""

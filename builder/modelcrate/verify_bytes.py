@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelcrate.image import ANNOTATION
-from modelcrate.inputs import MAX_DEPTH, Found, named_codec, parse_document
+from modelcrate.images.image import ANNOTATION
+from modelcrate.images.reading import MAX_DEPTH, Found, named_codec, parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.tar import codec as codecs

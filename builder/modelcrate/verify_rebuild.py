@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelcrate import diff, explain
-from modelcrate.image import Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer
 
 
 def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:

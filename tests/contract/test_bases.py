@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 import modelcrate
-from modelcrate import image, outputs
-from modelcrate.image import Image, ImageLayer, RunSpec
+from modelcrate import outputs
+from modelcrate.images import image
+from modelcrate.images.image import Image, ImageLayer, RunSpec
 from modelcrate.project import values
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Literal, Platform

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import image
-from modelcrate.image import ImageLayer, RunSpec
+from modelcrate.images import image
+from modelcrate.images.image import ImageLayer, RunSpec
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.settings import Settings
 from modelcrate_layers import kinds

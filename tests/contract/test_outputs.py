@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import image, outputs
-from modelcrate.image import Image, ImageLayer, Index, RunSpec
-from modelcrate.inputs import Found
+from modelcrate import outputs
+from modelcrate.images import image
+from modelcrate.images.image import Image, ImageLayer, Index, RunSpec
+from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import docker_archive
 from modelcrate.settings import Settings

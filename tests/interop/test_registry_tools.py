@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.client import Registry
 from modelcrate.registry.quirks import Rule
 from modelcrate.registry.settings import Settings

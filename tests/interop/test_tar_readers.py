@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.image import ImageLayer, RunSpec, assemble
+from modelcrate.images.image import ImageLayer, RunSpec, assemble
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Platform

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.client import Registry
 from modelcrate.registry.quirks import Rule
 from modelcrate.registry.settings import Settings, Timeouts

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.artifact import layers_of, read_shelf
+from modelcrate.images.artifact import layers_of, read_shelf
 from modelcrate.modelfiles import recognition
 from modelcrate.modelfiles.byte_reader import Tape
 from modelcrate.modelfiles.pickle.containers import pickles_in

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.client import Registry
 from modelcrate.registry.events import CredentialsUsed, Warned
 from modelcrate.registry.faults import Lost, Refusal

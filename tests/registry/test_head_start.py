@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.images.reference import Reference
 from modelcrate.outputs.registry import RegistrySession
 from modelcrate.pack import Ahead, Kept
-from modelcrate.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.settings import Settings

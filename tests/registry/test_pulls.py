@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.events import Warned
 from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.quirks import Mirror, Rule

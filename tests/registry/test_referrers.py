@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.quirks import Rule
 from modelcrate.registry.referrers import fallback_tag

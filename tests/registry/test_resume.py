@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.faults import Lost
 from modelcrate.registry.quirks import Rule

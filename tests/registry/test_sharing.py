@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry import credentials
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pushes import SMALL

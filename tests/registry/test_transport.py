@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.client import Registry
 from modelcrate.registry.events import Moved
 from modelcrate.registry.faults import Lost, Refusal

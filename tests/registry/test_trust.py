@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import silent
-from modelcrate.image import Image
+from modelcrate.images.image import Image
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.settings import Settings

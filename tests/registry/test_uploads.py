@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry.client import Registry
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.faults import Lost, Refusal

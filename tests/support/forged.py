@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from modelcrate.image import Image
+from modelcrate.images.image import Image
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.tar.recipe import Measuring
 

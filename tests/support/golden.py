@@ -9,8 +9,8 @@ import json
 import sys
 from typing import Any
 
-from modelcrate import image
-from modelcrate.image import Image, ImageLayer, RunSpec
+from modelcrate.images import image
+from modelcrate.images.image import Image, ImageLayer, RunSpec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.image import Image, ImageLayer, Index, RunSpec, assemble, combine
+from modelcrate.images.image import Image, ImageLayer, Index, RunSpec, assemble, combine
 from modelcrate_layers.content import Platform
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure

@@ -23,7 +23,7 @@ import zstandard
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from modelcrate.inputs import Collection, Found
+from modelcrate.images.reading import Collection, Found
 from modelcrate.inputs.archive import find_docker, find_oci
 from modelcrate.inputs.layout import LayoutCollection
 from modelcrate_layers.content import Descriptor

@@ -12,7 +12,7 @@ import pytest
 from modelcrate import api
 from modelcrate.diff import diff
 from modelcrate.explain import explain
-from modelcrate.image import Image
+from modelcrate.images.image import Image
 from modelcrate.inputs import layout
 from modelcrate.settings import Settings
 from modelcrate.verify_bytes import verify_bytes

@@ -11,7 +11,7 @@ import pytest
 
 from modelcrate import api, pipeline
 from modelcrate.cost import cost, held
-from modelcrate.image import Image
+from modelcrate.images.image import Image
 from modelcrate.pipeline import Prepared
 from modelcrate.plan import Planned, choose, plan
 from modelcrate.registry.fetch import Fetcher

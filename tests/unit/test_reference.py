@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcrate.reference import Reference, is_loopback
+from modelcrate.images.reference import Reference, is_loopback
 from modelcrate_layers.errors import UserError
 
 HEX = "ab" * 32

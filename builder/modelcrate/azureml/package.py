@@ -19,6 +19,7 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.projects import Made, project_of
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
+from modelcrate.images.reference import Reference
 from modelcrate.models.find import layers_of
 from modelcrate.models.record import ModelRecord
 from modelcrate.outputs import Output
@@ -27,7 +28,6 @@ from modelcrate.outputs.registry import RegistryOutput
 from modelcrate.pipeline import Prepared, Request
 from modelcrate.project.values import RegisteredModel, RegistryBase
 from modelcrate.receipt import Receipt
-from modelcrate.reference import Reference
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
 from modelcrate_layers.errors import CrateError, UserError

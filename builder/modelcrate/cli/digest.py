@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inputs import select
+    from modelcrate.images.reading import select
     from modelcrate.inputs.addresses import find
 
     found = find(args.image, console.settings)

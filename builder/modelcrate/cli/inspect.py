@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import whole_text
-from modelcrate.image import Image
+from modelcrate.images.image import Image
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ import argparse
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
-from modelcrate.image import Deliverable
-from modelcrate.inputs import Found
+from modelcrate.images.image import Deliverable
+from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.lease import using
 from modelcrate.outputs import Nameable

@@ -12,7 +12,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.reference import Reference
+    from modelcrate.images.reference import Reference
     from modelcrate.registry.verbs import Client as Registry
 
     with Registry(console.settings.registries) as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from modelcrate.cost import Cost
-from modelcrate.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.plan import Choice, Planned
 from modelcrate.receipt import Receipt

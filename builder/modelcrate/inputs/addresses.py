@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.inputs import Found, layout, store
-from modelcrate.reference import is_registry
+from modelcrate.images.reading import Found
+from modelcrate.images.reference import is_registry
+from modelcrate.inputs import layout, store
 from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
-from modelcrate.artifact import ATTACHED, ORIGINAL, Artifact
-from modelcrate.inputs import Found, Wanted
+from modelcrate.images.artifact import ATTACHED, ORIGINAL, Artifact
+from modelcrate.images.reading import Found, Wanted
 from modelcrate.inputs.layout import choose, listed
 from modelcrate_layers.content import (
     MAX_JSON,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, tag_of
-from modelcrate.inputs import Found, Wanted
+from modelcrate.images.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, tag_of
+from modelcrate.images.reading import Found, Wanted
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass

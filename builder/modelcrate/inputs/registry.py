@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
-from modelcrate.inputs import Found, Wanted
-from modelcrate.reference import Reference
+from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
+from modelcrate.images.reading import Found, Wanted
+from modelcrate.images.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings

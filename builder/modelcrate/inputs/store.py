@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.image import Image, Index
-from modelcrate.inputs import Found
+from modelcrate.images.image import Image, Index
+from modelcrate.images.reading import Found
 from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from modelcrate.image import ANNOTATION, timestamp, told
-from modelcrate.inputs import read_codec, read_inputs
+from modelcrate.images.image import ANNOTATION, timestamp, told
+from modelcrate.images.reading import read_codec, read_inputs
 from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError

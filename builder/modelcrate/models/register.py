@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from modelcrate.events import Emit
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.models.manifest import encode
 from modelcrate.models.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate.models.shelf import Shelf, Taken, Writing, split_tag, tag_of

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import field
 
 from modelcrate.events import Emit
+from modelcrate.images.reference import Reference
 from modelcrate.models.shelf import REPOSITORY, Taken
 from modelcrate.outputs import Output
 from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.pack import Sink
-from modelcrate.reference import Reference
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
 from modelcrate.settings import Settings

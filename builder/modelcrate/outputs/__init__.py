@@ -16,7 +16,7 @@ from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit
-    from modelcrate.image import Deliverable
+    from modelcrate.images.image import Deliverable
     from modelcrate.pipeline import Prepared
     from modelcrate.settings import Settings
 

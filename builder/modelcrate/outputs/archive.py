@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from modelcrate import artifact
 from modelcrate.events import Emit, watched
-from modelcrate.image import Graph
+from modelcrate.images import artifact
+from modelcrate.images.image import Graph
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
 from modelcrate_layers.errors import MachineError

@@ -25,9 +25,9 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from modelcrate import image as images
 from modelcrate.events import Emit, watched
-from modelcrate.image import Deliverable, Image, ImageLayer, RunSpec
+from modelcrate.images import image as images
+from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
 from modelcrate.outputs import Delivered, oci
 from modelcrate.outputs.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
 from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile

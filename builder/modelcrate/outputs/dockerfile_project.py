@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate import compose
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Lock, ModelPin, Pins
 from modelcrate.outputs.dockerfile_text import APP

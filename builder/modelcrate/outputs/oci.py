@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 
-from modelcrate.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
 from modelcrate.events import Emit, watched
-from modelcrate.image import Deliverable
-from modelcrate.inputs import Found
+from modelcrate.images.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
+from modelcrate.images.image import Deliverable
+from modelcrate.images.reading import Found
 from modelcrate.inputs.layout import LayoutCollection, split_tag
 from modelcrate.outputs import Delivered
 from modelcrate.settings import Settings

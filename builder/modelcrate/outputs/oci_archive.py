@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelcrate.events import Emit
-from modelcrate.image import Deliverable
+from modelcrate.images.image import Deliverable
 from modelcrate.outputs import Delivered, archive
 from modelcrate.settings import Settings
 from modelcrate_layers.frozen import dataclass

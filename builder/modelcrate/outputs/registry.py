@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import field
 from urllib.parse import urlsplit
 
-from modelcrate.artifact import Artifact, joined
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
-from modelcrate.image import Deliverable
+from modelcrate.images.artifact import Artifact, joined
+from modelcrate.images.image import Deliverable
+from modelcrate.images.reference import Reference
 from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
-from modelcrate.reference import Reference
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.verbs import Client as Registry

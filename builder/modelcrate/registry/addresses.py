@@ -11,7 +11,7 @@ import re
 import socket
 from urllib.parse import urlsplit
 
-from modelcrate.reference import is_loopback
+from modelcrate.images.reference import is_loopback
 from modelcrate.registry.urls import is_address, redacted
 from modelcrate_layers.errors import RegistryError
 

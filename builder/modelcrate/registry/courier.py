@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 
-from modelcrate.reference import HUB, HUB_API, host_of, is_loopback
+from modelcrate.images.reference import HUB, HUB_API, host_of, is_loopback
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.auth import Authenticator
 from modelcrate.registry.connections import Trust

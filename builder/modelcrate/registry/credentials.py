@@ -14,7 +14,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from modelcrate.reference import HUB, HUB_ALIASES
+from modelcrate.images.reference import HUB, HUB_ALIASES
 from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate.reference import HUB_ALIASES, is_registry
+from modelcrate.images.reference import HUB_ALIASES, is_registry
 from modelcrate.registry import wire
 from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier

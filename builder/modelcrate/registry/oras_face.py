@@ -21,7 +21,7 @@ import oras.oci
 import oras.provider
 import requests
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry import wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.faults import PASSING

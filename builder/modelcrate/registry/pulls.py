@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry import documents, wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Warned

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import field
 from typing import Any, Literal
 
-from modelcrate.reference import Reference, is_registry
+from modelcrate.images.reference import Reference, is_registry
 from modelcrate.registry import credentials, wire
 from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier

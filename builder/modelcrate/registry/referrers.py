@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry import addresses, documents, wire
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.faults import Refusal

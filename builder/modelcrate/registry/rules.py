@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelcrate.reference import is_registry
+from modelcrate.images.reference import is_registry
 from modelcrate.registry.quirks import Mirror, Rule
 from modelcrate_layers.errors import UserError
 

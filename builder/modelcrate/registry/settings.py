@@ -8,7 +8,7 @@ from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
-from modelcrate.reference import is_loopback
+from modelcrate.images.reference import is_loopback
 from modelcrate.registry.quirks import Habits, Rule, habits
 from modelcrate.registry.retry import Patience
 from modelcrate_layers.frozen import dataclass

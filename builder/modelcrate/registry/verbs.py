@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate.registry import documents, wire
 from modelcrate.registry.counters import Counters, Traffic
 from modelcrate.registry.courier import Courier

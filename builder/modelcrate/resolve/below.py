@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.events import Emit, silent
-from modelcrate.image import Image, environment
-from modelcrate.inputs import Found, archive, layout
+from modelcrate.images.image import Image, environment
+from modelcrate.images.reading import Found
+from modelcrate.inputs import archive, layout
 from modelcrate.project.values import (
     DockerArchiveBase,
     LayoutBase,

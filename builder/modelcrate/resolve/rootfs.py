@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcrate.events import Emit, silent, watched
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
 from modelcrate_layers.layer_cache import settled

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.events import Emit, silent, watched
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate_layers.atomic import replace
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError

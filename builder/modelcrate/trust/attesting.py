@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.artifact import Artifact, referrer
-from modelcrate.image import Image, Index
+from modelcrate.images.artifact import Artifact, referrer
+from modelcrate.images.image import Image, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modelcrate.image import timestamp
+from modelcrate.images.image import timestamp
 from modelcrate.trust.contents import File
 from modelcrate.trust.inventory import Inventory, Item
 from modelcrate.trust.licences import ids

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from modelcrate.image import EPOCH, Image, ImageLayer
+from modelcrate.images.image import EPOCH, Image, ImageLayer
 from modelcrate.lock import Pins
 from modelcrate.settings import Settings
 from modelcrate.trust.contents import Contents, File

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.reuse import Previous
 from modelcrate.settings import Settings
 from modelcrate.trust import travelling

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from modelcrate.cost import Packaged
-from modelcrate.image import ImageLayer
+from modelcrate.images.image import ImageLayer
 from modelcrate.pack import DeferredBlob
 from modelcrate.reuse import Remote
 from modelcrate.trust import installed, licences

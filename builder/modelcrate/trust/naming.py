@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelcrate.reference import Reference
+from modelcrate.images.reference import Reference
 from modelcrate_layers.errors import CrateError
 
 _KINDS = ("oci:", "oci-archive:", "docker-archive:", "registry:", "store:")

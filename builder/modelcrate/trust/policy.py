@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from modelcrate.inputs import Found
+from modelcrate.images.reading import Found
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, parse
 from modelcrate.trust.cyclonedx import GAP, INCOMPLETE, VERDICT
 from modelcrate.trust.keys import PublicKey, load_public

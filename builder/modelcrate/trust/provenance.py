@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate import __version__
-from modelcrate.image import timestamp
+from modelcrate.images.image import timestamp
 from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.lock import Pins
 from modelcrate.pipeline import Prepared

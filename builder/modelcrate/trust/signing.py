@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelcrate.artifact import Artifact, original
 from modelcrate.events import silent
-from modelcrate.inputs import Found
+from modelcrate.images.artifact import Artifact, original
+from modelcrate.images.reading import Found
 from modelcrate.inputs.archive import OciArchiveCollection
 from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.inputs.registry import RegistryCollection
@@ -79,7 +79,7 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     """An archive with more in it: written beside and renamed, for an archive can't grow."""
     from dataclasses import replace
 
-    from modelcrate.artifact import ATTACHED, joined_all
+    from modelcrate.images.artifact import ATTACHED, joined_all
 
     attached = joined_all((*found.attached(), *artifacts))
     graph = replace(found.graph(), attached=attached)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from modelcrate.image import timestamp
+from modelcrate.images.image import timestamp
 from modelcrate.trust.contents import File
 from modelcrate.trust.inventory import Inventory, Item
 from modelcrate.trust.licences import references

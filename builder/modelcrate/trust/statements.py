@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.artifact import Artifact, referrer, tag_of, tagged
+from modelcrate.images.artifact import Artifact, referrer, tag_of, tagged
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass

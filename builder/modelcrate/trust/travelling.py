@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from modelcrate.artifact import Artifact, referrer
-from modelcrate.image import Image
-from modelcrate.inputs import Found
+from modelcrate.images.artifact import Artifact, referrer
+from modelcrate.images.image import Image
+from modelcrate.images.reading import Found
 from modelcrate.trust import statements
 from modelcrate.trust.contents import Contents
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object

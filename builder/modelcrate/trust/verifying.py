@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
-from modelcrate.artifact import Artifact, original
-from modelcrate.inputs import Found, read_image
+from modelcrate.images.artifact import Artifact, original
+from modelcrate.images.reading import Found, read_image
 from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.trust import statements
 from modelcrate.trust.keys import PublicKey

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from modelcrate import pipeline
-from modelcrate.artifact import Artifact
 from modelcrate.events import silent
-from modelcrate.image import Image
-from modelcrate.inputs import Found
+from modelcrate.images.artifact import Artifact
+from modelcrate.images.image import Image
+from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.registry.fetch import Fetcher

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.artifact import ATTACHED
 from modelcrate.events import silent
-from modelcrate.image import Image, Index
-from modelcrate.inputs import Found
+from modelcrate.images.artifact import ATTACHED
+from modelcrate.images.image import Image, Index
+from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.settings import Settings
@@ -178,7 +178,7 @@ def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
 
 
 def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: LocalKey, settings: Settings) -> None:
-    from modelcrate.artifact import referrer
+    from modelcrate.images.artifact import referrer
     from modelcrate.trust.signing import put
     from modelcrate_layers.content import Literal
 
@@ -197,7 +197,7 @@ def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: L
 def test_a_bundle_that_names_our_key_and_is_not_by_it_is_an_attack(
     placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
 ) -> None:
-    from modelcrate.artifact import referrer
+    from modelcrate.images.artifact import referrer
     from modelcrate.trust.signing import put
     from modelcrate_layers.content import Literal
 

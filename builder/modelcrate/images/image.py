@@ -10,7 +10,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from modelcrate.artifact import Artifact
+from modelcrate.images.artifact import Artifact
 from modelcrate_layers.content import (
     Blob,
     Descriptor,
