@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelcrate.api import Building, Built, build, find, start
     from modelcrate.fleet import Order, Outcome, build_all
+    from modelcrate.home.settings import Settings
     from modelcrate.receipt import Receipt
-    from modelcrate.settings import Settings
     from modelcrate_layers.errors import CrateError
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ _HOMES = {
     "Order": "modelcrate.fleet",
     "Outcome": "modelcrate.fleet",
     "Receipt": "modelcrate.receipt",
-    "Settings": "modelcrate.settings",
+    "Settings": "modelcrate.home.settings",
     "build": "modelcrate.api",
     "build_all": "modelcrate.fleet",
     "find": "modelcrate.api",

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
+from modelcrate.home.home_lock import using
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable, ImageLayer
-from modelcrate.lease import using
 from modelcrate.receipt import Receipt
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from modelcrate import outputs, pipeline
 from modelcrate.events import Emit, silent
-from modelcrate.lease import using
+from modelcrate.home.home_lock import using
+from modelcrate.home.settings import Settings
 from modelcrate.outputs import Nameable, Output, Preparable
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.registry.fetch import Fetcher
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

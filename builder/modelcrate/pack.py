@@ -16,10 +16,10 @@ from typing import Protocol, runtime_checkable
 from modelcrate.cost import to_read
 from modelcrate.events import Emit, Event, Watched
 from modelcrate.hashes import Hashes
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer, Origin
 from modelcrate.plan import Plan, Planned, choose
 from modelcrate.reuse import Previous, still_there
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from modelcrate import compose
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
+from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.lock import FILE_NAME as LOCK_NAME
@@ -35,7 +36,6 @@ from modelcrate.resolve.asked import asked
 from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.scriptless import complete, hold_versions
-from modelcrate.settings import Settings
 from modelcrate.trust.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError

@@ -11,8 +11,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image, ImageLayer
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -8,6 +8,7 @@ from importlib.resources import files as resources
 from pathlib import Path
 
 from modelcrate.compose import Registered
+from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.framework_reading import (
     Reading,
     read_file_model,
@@ -17,7 +18,6 @@ from modelcrate.modelfiles.framework_reading import (
 )
 from modelcrate.modelfiles.frameworks import Understood
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate.settings import Settings
 from modelcrate.trust import versions
 from modelcrate.trust.versions import family
 from modelcrate_layers.atomic import replace as write

@@ -10,10 +10,10 @@ import pytest
 
 import modelcrate
 from modelcrate import outputs
+from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer, RunSpec
 from modelcrate.project import values
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Literal, Platform
 from modelcrate_layers.kinds.debian import DebianLayer, environment
 from modelcrate_layers.tar import codec

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from modelcrate import outputs
+from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer, Index, RunSpec
 from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import docker_archive
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.tar import codec

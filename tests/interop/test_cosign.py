@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.settings import Settings
 from modelcrate.trust import keys, signing, statements
 from modelcrate.trust.verifying import require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.home.settings import Settings
 from modelcrate.lock import Pins
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.resolve.debian import PinnedDeb
 from modelcrate.resolve.wheels import PinnedWheel
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx
 from modelcrate.trust.inventory import Inventory, inventory
 from support.pickles import EVIL

@@ -15,7 +15,7 @@ import pytest
 
 import modelcrate
 from modelcrate.fleet import Order, read_list, worst
-from modelcrate.settings import Settings
+from modelcrate.home.settings import Settings
 from support import real_registry
 from support.command import SOURCES, Crate
 from support.index import PackageIndex

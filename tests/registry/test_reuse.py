@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.inputs.registry import find
 from modelcrate.outputs.registry import parse
-from modelcrate.settings import Settings
 from support import real_registry
 from support.command import Crate
 from support.forged import forge

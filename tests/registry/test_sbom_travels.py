@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from modelcrate.home.settings import Settings
 from modelcrate.inputs.registry import find
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, keys, spdx, travelling
 from support import index as indexes
 from support import real_registry

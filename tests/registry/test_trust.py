@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.settings import Settings
 from modelcrate.trust import keys, signing
 from modelcrate.trust.verifying import require_signature, verify
 from modelcrate_layers.errors import IntegrityError

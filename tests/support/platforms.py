@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.conformance import Target, check
+from modelcrate.home.settings import Settings
 from modelcrate.project.values import Model, Project
 from modelcrate.scriptless import complete
-from modelcrate.settings import Settings
 from support.serving import Server, our_server
 
 ALL = ("azureml", "kserve", "mlflow", "oip", "sagemaker", "vertex")

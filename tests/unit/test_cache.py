@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.cache import Item, Rules, choose, items, prune
+from modelcrate.home.home_lock import alone, using
+from modelcrate.home.prune import Item, Rules, choose, items, prune
+from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
-from modelcrate.lease import alone, using
-from modelcrate.settings import Settings
 from modelcrate.verify_bytes import verify_bytes
 from modelcrate_layers.errors import MachineError
 from support.command import Crate

@@ -12,9 +12,9 @@ import pytest
 from modelcrate import api
 from modelcrate.diff import diff
 from modelcrate.explain import explain
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.inputs import layout
-from modelcrate.settings import Settings
 from modelcrate.verify_bytes import verify_bytes
 from modelcrate.verify_rebuild import differences
 from modelcrate_layers.content import Blob, Descriptor

@@ -11,8 +11,8 @@ import pytest
 
 from modelcrate import api
 from modelcrate.diff import Difference, diff
+from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.summary import facts
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import IntegrityError
 from support.command import Crate

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import Finished, silent
+from modelcrate.home.settings import Settings
 from modelcrate.pack import Ahead, Nowhere, Packer, Sink, Sinks
 from modelcrate.plan import Plan, plan
-from modelcrate.settings import Settings
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.tar.recipe import Layer, Measuring

@@ -11,12 +11,12 @@ import pytest
 
 from modelcrate import api, pipeline
 from modelcrate.cost import cost, held
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.pipeline import Prepared
 from modelcrate.plan import Planned, choose, plan
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
-from modelcrate.settings import Settings
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import Memo, settled
 from modelcrate_layers.tar.codec import NONE

@@ -14,6 +14,7 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.cli import main
 from modelcrate.events import Event, Notice, silent
+from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
 from modelcrate.outputs import oci
@@ -22,7 +23,6 @@ from modelcrate.pipeline import Prepared
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.kinds.model import folder
 from modelcrate_layers.tar.listing import list_path

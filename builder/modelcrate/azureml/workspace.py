@@ -6,9 +6,9 @@ import json
 import warnings
 from pathlib import Path
 
+from modelcrate.home.settings import Settings
 from modelcrate.models.opening import open_shelf
 from modelcrate.models.shelf import Shelf
-from modelcrate.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 

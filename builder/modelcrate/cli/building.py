@@ -14,15 +14,15 @@ from modelcrate import outputs, pipeline
 from modelcrate.cli import saying
 from modelcrate.cli.console import Console
 from modelcrate.hashes import Hashes
+from modelcrate.home.home_lock import using
+from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
-from modelcrate.lease import using
 from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Ahead, Nowhere, Sink, Sinks
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
 from modelcrate.registry.fetch import Fetcher
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import UserError
 
 

@@ -14,7 +14,7 @@ from modelcrate.cli.words import size, table
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
-    from modelcrate.cache import Item
+    from modelcrate.home.prune import Item
 
 _AGES = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SIZES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -30,19 +30,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate import cache
-    from modelcrate.lease import alone, using
+    from modelcrate.home import prune
+    from modelcrate.home.home_lock import alone, using
 
     settings = console.settings
     if args.action == "du":
         with using(settings):
-            _show(console, cache.items(settings), "in all")
+            _show(console, prune.items(settings), "in all")
         return 0
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
     keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
     with alone(settings.home, wait=args.wait):
-        rules = cache.Rules(age, keep, args.images)
-        going = cache.choose(cache.items(settings), rules) if args.dry_run else cache.prune(settings, rules)
+        rules = prune.Rules(age, keep, args.images)
+        going = prune.choose(prune.items(settings), rules) if args.dry_run else prune.prune(settings, rules)
     _show(console, going, "would go" if args.dry_run else "taken away")
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelcrate.cli import environment
 from modelcrate.cli.progress import Progress, choose
 from modelcrate.events import Emit
-from modelcrate.settings import Settings
+from modelcrate.home.settings import Settings
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from modelcrate.settings import Settings
+from modelcrate.home.settings import Settings
 
 
 def settings(offline: bool = False) -> Settings:

@@ -9,7 +9,7 @@ import argparse
 from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
-from modelcrate.lease import using
+from modelcrate.home.home_lock import using
 from modelcrate.lock import FILE_NAME, read_lock, write_lock
 from modelcrate.project.detect import refuse_inside_model
 from modelcrate.registry.fetch import Fetcher

@@ -7,10 +7,10 @@ import argparse
 from modelcrate import outputs, pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
+from modelcrate.home.home_lock import using
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
-from modelcrate.lease import using
 from modelcrate.outputs import Nameable
 from modelcrate.receipt import Receipt
 from modelcrate_layers.content import Platform

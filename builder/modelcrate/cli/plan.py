@@ -12,8 +12,8 @@ from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.cost import cost, held
+from modelcrate.home.home_lock import using
 from modelcrate.images.reference import Reference
-from modelcrate.lease import using
 from modelcrate.registry.fetch import Fetcher
 
 

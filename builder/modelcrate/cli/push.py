@@ -18,8 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate import outputs
+    from modelcrate.home.home_lock import using
     from modelcrate.inputs.addresses import find
-    from modelcrate.lease import using
     from modelcrate.receipt import Receipt
 
     image = find(args.image, console.settings).copy()

@@ -34,8 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.home.home_lock import using
     from modelcrate.inputs.addresses import find
-    from modelcrate.lease import using
     from modelcrate.run import Port, RunOptions, attach, start, wait_ready
 
     image = find(args.image, console.settings).image(args.platform)

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from modelcrate.cli.passwords import password_of
+from modelcrate.home.settings import Settings
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
-from modelcrate.settings import Settings
 from modelcrate_layers.tar.sources import FileRange
 
 

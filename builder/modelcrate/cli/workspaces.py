@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from modelcrate.home.settings import Settings
 from modelcrate.models.opening import open_shelf
 from modelcrate.models.shelf import Shelf
-from modelcrate.settings import Settings
 
 VARIABLE = "MODELCRATE_WORKSPACE"
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import is_registry
 from modelcrate.inputs import layout, store
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import SourceError
 
 

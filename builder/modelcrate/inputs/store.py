@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.inputs.layout import LayoutCollection
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.store import REF_NAME, Layout

@@ -10,11 +10,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.answers import Answers
+from modelcrate.home.result_cache import Answers
+from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.frameworks import Framework, Understood, frameworks
 from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate.project.values import Model
-from modelcrate.settings import Settings
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass

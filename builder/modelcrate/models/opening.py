@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
 from modelcrate.models.folder import FolderShelf
 from modelcrate.models.shelf import REPOSITORY, Shelf
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import UserError
 
 

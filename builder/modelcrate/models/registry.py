@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import field
 
 from modelcrate.events import Emit
+from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
 from modelcrate.models.shelf import REPOSITORY, Taken
 from modelcrate.outputs import Output
@@ -20,7 +21,6 @@ from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySessio
 from modelcrate.pack import Sink
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.verbs import Client as Registry
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass
 

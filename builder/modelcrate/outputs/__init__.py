@@ -16,9 +16,9 @@ from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.events import Emit
+    from modelcrate.home.settings import Settings
     from modelcrate.images.image import Deliverable
     from modelcrate.pipeline import Prepared
-    from modelcrate.settings import Settings
 
 
 _SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from modelcrate.events import Emit
+from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ORIGINAL, place_of
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.images.reading import plain_size
 from modelcrate.images.reference import Reference
 from modelcrate.outputs import Delivered, archive
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

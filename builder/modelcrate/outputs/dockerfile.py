@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from modelcrate.events import Emit, watched
+from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
 from modelcrate.outputs import Delivered, oci
@@ -35,7 +36,6 @@ from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
 from modelcrate.run.unpack import unpack
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

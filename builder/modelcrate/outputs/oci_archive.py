@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modelcrate.events import Emit
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable
 from modelcrate.outputs import Delivered, archive
-from modelcrate.settings import Settings
 from modelcrate_layers.frozen import dataclass
 
 KIND = "oci-archive"

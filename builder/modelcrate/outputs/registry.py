@@ -9,6 +9,7 @@ from dataclasses import field
 from urllib.parse import urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
+from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, joined
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
@@ -18,7 +19,6 @@ from modelcrate.pack import Nowhere
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.verbs import Client as Registry
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.answers import Answers
+from modelcrate.home.result_cache import Answers
 from modelcrate.project.remembered import decode, encode
 from modelcrate.project.values import Project
 from modelcrate_layers.content import Digest

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.events import Emit, silent
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image, environment
 from modelcrate.images.reading import Found
 from modelcrate.inputs import archive, layout
@@ -21,7 +22,6 @@ from modelcrate.project.values import (
 from modelcrate.resolve.below import Below
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
 

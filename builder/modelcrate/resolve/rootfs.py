@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcrate.events import Emit, silent, watched
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.store import FileBlob

@@ -7,12 +7,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.home.settings import Settings
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate.resolve.target import Target
-from modelcrate.settings import Settings
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.conda import CondaLayer

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modelcrate.events import Emit, silent
+from modelcrate.home.settings import Settings
 from modelcrate.lock import Lock, Pins
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.registry.fetch import Fetcher
@@ -18,7 +19,6 @@ from modelcrate.resolve.debian.releases import RELEASES, known_release
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
 from modelcrate.resolve.supplier import Sources, Supplier
 from modelcrate.resolve.target import Target
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

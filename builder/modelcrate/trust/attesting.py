@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, referrer
 from modelcrate.images.image import Image, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, spdx, statements, travelling
 from modelcrate.trust.contents import Contents
 from modelcrate.trust.inventory import Inventory, inventory, moment

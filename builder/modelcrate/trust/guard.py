@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.answers import Answers
+from modelcrate.home.result_cache import Answers
+from modelcrate.home.settings import Settings
 from modelcrate.project.values import Gates, Project
-from modelcrate.settings import Settings
 from modelcrate.trust.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError

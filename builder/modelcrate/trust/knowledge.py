@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
 from modelcrate.reuse import Previous
-from modelcrate.settings import Settings
 from modelcrate.trust import travelling
 from modelcrate.trust.contents import Contents
 from modelcrate.trust.looking import NOTHING, Learnt, at_hand, look

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.azureml import CondaDependencies, Environment, InferenceConfig, Model, Workspace
-from modelcrate.settings import Settings
+from modelcrate.home.settings import Settings
 from support import offline, real_registry
 
 

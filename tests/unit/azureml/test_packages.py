@@ -14,11 +14,11 @@ import modelcrate
 from modelcrate import pipeline
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
+from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.registry.fetch import Fetcher
-from modelcrate.settings import Settings
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from support import conda, small_projects
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.models.opening import open_shelf
 from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, register
 from modelcrate.models.shelf import Shelf
-from modelcrate.settings import Settings
 from support import real_registry
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

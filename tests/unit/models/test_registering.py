@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.models.download import download
 from modelcrate.models.find import Wanted, get, layers_of, listed
 from modelcrate.models.manifest import ARTIFACT, CONFIG, config_of
@@ -19,7 +20,6 @@ from modelcrate.models.opening import open_shelf
 from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, change, register
 from modelcrate.models.shelf import Shelf, tag_of
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.tar import codec

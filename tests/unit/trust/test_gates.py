@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from modelcrate.compose import list_files
+from modelcrate.home.settings import Settings
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
-from modelcrate.settings import Settings
 from modelcrate.trust import gates, guard
 from modelcrate.trust.guard import pass_gates
 from modelcrate.trust.parts import Findings, parts

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.project.values import DebianBase, LayoutBase, Project, RootfsBase
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, keys, statements
 from modelcrate.trust.bases import check_base
 from modelcrate.trust.inventory import inventory

@@ -10,6 +10,7 @@ import pytest
 
 from modelcrate import pipeline
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
@@ -17,7 +18,6 @@ from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, keys, looking, spdx, travelling
 from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
+from modelcrate.home.settings import Settings
 from modelcrate.inputs.addresses import find
 from modelcrate.pipeline import read
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.foreign import resolve_foreign
-from modelcrate.settings import Settings
 from modelcrate.trust.bases import check_base
 from modelcrate.trust.policy import read_policy
 from modelcrate.trust.provenance import git_revision

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from modelcrate.events import silent
+from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ATTACHED
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.settings import Settings
 from modelcrate.trust import cyclonedx, keys, spdx, statements
 from modelcrate.trust.inventory import inventory
 from modelcrate.trust.keys import LocalKey, PublicKey

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelcrate.settings import Settings
+from modelcrate.home.settings import Settings
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import machine
 

@@ -25,9 +25,9 @@ from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
+from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
 from modelcrate.inputs.layout import LayoutCollection
-from modelcrate.settings import Settings
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
