@@ -113,7 +113,7 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
 
     Errors are `CrateError`s, by whose fault they are. `settings` are those of the process, where none are given.
     """
-    from modelcrate.registry.fetch import Fetcher
+    from modelcrate.net.download import Fetcher
 
     settings = settings or default_settings()
     request = pipeline.read(Path(project), settings, emit)

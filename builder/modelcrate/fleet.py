@@ -17,9 +17,9 @@ from modelcrate import outputs, pipeline
 from modelcrate.events import Emit, silent
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import Nameable, Output, Preparable
 from modelcrate.outputs.store import StoreOutput
-from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.registry.retry import SystemClock
+from modelcrate.net.retry import SystemClock
 from modelcrate_layers.packages.grouping import HEAVY
 from support.command import Inside, half_made, names
 from support.images import noise

@@ -150,7 +150,7 @@ def test_a_debian_base_is_the_same_whatever_order_the_mirror_lists_it_in(place: 
 
 def _debian_layers(project: Path, mirror: Mirror, home: Path) -> list[str]:
     """The base's layer, resolved by our own steps: the command line pins the real archive's keys, which sign no test mirror."""
-    from modelcrate.registry.fetch import Fetcher, Network
+    from modelcrate.net.download import Fetcher, Network
     from modelcrate.resolve.debian import DebianWanted, fetch_debs, resolve_debian
     from modelcrate_layers.kinds.debian import DebianLayer
     from modelcrate_layers.tar import codec

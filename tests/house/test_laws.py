@@ -26,7 +26,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "ahocorasick_rs": ("modelcrate.trust.secrets",),
     "oras": ("modelcrate.registry",),
     "http.client": ("modelcrate.registry", "modelcrate.run.ready", "modelcrate.conformance"),  # and who asks containers
-    "random": ("modelcrate.registry.retry",),
+    "random": ("modelcrate.net.retry",),
     "yaml": ("modelcrate.project",),
     "pydantic": ("modelcrate.project",),
     "zstandard": ("modelcrate_layers.tar.codec",),

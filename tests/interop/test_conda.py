@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.project.values import Conda
-from modelcrate.registry.fetch import Fetcher, Network
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.pinned import python_of
 from modelcrate_layers.content import Platform

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.registry.fetch import Fetcher, Network
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, fetch_debs, known_release, resolve_debian
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.kinds.debian import DebianLayer, environment

@@ -15,7 +15,7 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.home.settings import Settings
 from modelcrate.lock import Pins
-from modelcrate.registry.fetch import Fetcher
+from modelcrate.net.download import Fetcher
 from modelcrate.run.unpack import unpack
 from modelcrate.trust.inventory import Inventory, inventory
 from support.tools import cache

@@ -15,11 +15,11 @@ import pytest
 import trustme
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.retry import Patience
 from modelcrate.registry.client import Registry
 from modelcrate.registry.events import Moved
 from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.quirks import Rule
-from modelcrate.registry.retry import Patience
 from modelcrate.registry.settings import Settings, Timeouts
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError

@@ -11,9 +11,9 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.hashes import LARGE, Hashes
 from modelcrate.home.settings import Settings
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import parse
 from modelcrate.pack import Nowhere, Sinks
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.trust.looking import Learnt, look
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange

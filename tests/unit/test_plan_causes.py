@@ -13,9 +13,9 @@ from modelcrate import api, pipeline
 from modelcrate.cost import cost, held
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
+from modelcrate.net.download import Fetcher
 from modelcrate.pipeline import Prepared
 from modelcrate.plan import Planned, choose, plan
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import Memo, settled

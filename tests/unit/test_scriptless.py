@@ -17,11 +17,11 @@ from modelcrate.events import Event, Notice, silent
 from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import oci
 from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.kinds.model import folder

@@ -22,13 +22,13 @@ from modelcrate.events import Notice
 from modelcrate.images.reference import Reference
 from modelcrate.models.find import layers_of
 from modelcrate.models.record import ModelRecord
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import Output
 from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.outputs.registry import RegistryOutput
 from modelcrate.pipeline import Prepared, Request
 from modelcrate.project.values import RegisteredModel, RegistryBase
 from modelcrate.receipt import Receipt
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.scriptless import complete
 from modelcrate_layers.errors import CrateError, UserError
 

@@ -17,12 +17,12 @@ from modelcrate.hashes import Hashes
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import Nameable, Output, Preparable, archive
 from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Ahead, Nowhere, Sink, Sinks
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
-from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import UserError
 
 

@@ -41,8 +41,8 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     from modelcrate import pipeline
     from modelcrate.home.home_lock import using
     from modelcrate.inputs.addresses import find
+    from modelcrate.net.download import Fetcher
     from modelcrate.pack import Nowhere, Sinks
-    from modelcrate.registry.fetch import Fetcher
     from modelcrate.verify_rebuild import differences
 
     settings, emit = console.settings, console.emit

@@ -11,8 +11,8 @@ from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.home.home_lock import using
 from modelcrate.lock import FILE_NAME, read_lock, write_lock
+from modelcrate.net.download import Fetcher
 from modelcrate.project.detect import refuse_inside_model
-from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import LockedError
 
 

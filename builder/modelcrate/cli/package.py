@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.events import Notice
     from modelcrate.models.find import get
     from modelcrate.models.record import split_id
-    from modelcrate.registry.fetch import Fetcher
+    from modelcrate.net.download import Fetcher
 
     settings, emit = console.settings, console.emit
     shelf = workspace(args, settings)

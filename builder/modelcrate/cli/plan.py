@@ -14,7 +14,7 @@ from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.cost import cost, held
 from modelcrate.home.home_lock import using
 from modelcrate.images.reference import Reference
-from modelcrate.registry.fetch import Fetcher
+from modelcrate.net.download import Fetcher
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

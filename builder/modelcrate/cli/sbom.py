@@ -51,7 +51,7 @@ def _of_image(address: str, platform: str | None, console: Console) -> Inventory
 
 def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
     from modelcrate import pipeline
-    from modelcrate.registry.fetch import Fetcher
+    from modelcrate.net.download import Fetcher
     from modelcrate.trust.inventory import inventory
 
     with Fetcher(console.settings.network, console.emit) as fetcher:

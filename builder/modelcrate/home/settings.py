@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.registry.fetch import Network
+from modelcrate.net.download import Network
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.layer_cache import Memo

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import field, replace
 
+from modelcrate.net.counters import Counters
+from modelcrate.net.retry import Clock, Engine
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.credentials import Credential
 from modelcrate.registry.events import CredentialsUsed, Emit, Warned
 from modelcrate.registry.faults import Refusal, refusal
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.token_server import TokenServer
 from modelcrate.registry.tokens import Token

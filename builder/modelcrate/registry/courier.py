@@ -10,19 +10,19 @@ from copy import copy
 from dataclasses import replace
 
 from modelcrate.images.reference import HUB, HUB_API, host_of, is_loopback
+from modelcrate.net.connections import Trust
+from modelcrate.net.counters import Counters
+from modelcrate.net.keyed_lock import Turns
+from modelcrate.net.retry import Clock, Engine
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.auth import Authenticator
-from modelcrate.registry.connections import Trust
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.events import Emit, Warned
 from modelcrate.registry.faults import PASSING, Lost, refusal
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.retry import Clock, Engine
 from modelcrate.registry.seen import Seen
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport
-from modelcrate.registry.turns import Turns
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request
 from modelcrate_layers.errors import RegistryError

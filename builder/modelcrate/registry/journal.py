@@ -14,7 +14,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.registry.retry import Clock
+from modelcrate.net.retry import Clock
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.images.reference import HUB_ALIASES, is_registry
+from modelcrate.net.counters import Counters
+from modelcrate.net.retry import SystemClock
 from modelcrate.registry import wire
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.retry import SystemClock
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError

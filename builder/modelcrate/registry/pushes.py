@@ -8,15 +8,15 @@ from dataclasses import field
 from typing import Any, Literal
 
 from modelcrate.images.reference import Reference, is_registry
+from modelcrate.net.cancellation import Halted, Stop
+from modelcrate.net.counters import Counters
 from modelcrate.registry import credentials, wire
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Mounted, Warned
 from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.journal import Journal, Session
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Named, Source, Stream, Unnamed
-from modelcrate.registry.stopping import Halted, Stop
 from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import Place
 from modelcrate_layers.content import Blob, Descriptor, Digest

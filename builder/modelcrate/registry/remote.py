@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from modelcrate.net.connections import Trust
 from modelcrate.registry.addresses import origin
-from modelcrate.registry.connections import Trust
 from modelcrate.registry.gate import Gate
 from modelcrate.registry.quirks import Habits
 from modelcrate.registry.wire import Place

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modelcrate.images.reference import is_loopback
+from modelcrate.net.retry import Patience
 from modelcrate.registry.quirks import Habits, Rule, habits
-from modelcrate.registry.retry import Patience
 from modelcrate_layers.frozen import dataclass
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelcrate.net.connections import Trust
+from modelcrate.net.counters import Counters
+from modelcrate.net.retry import Engine
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
-from modelcrate.registry.connections import Trust
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.credentials import Credential
 from modelcrate.registry.faults import PASSING, refusal
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.retry import Engine
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport

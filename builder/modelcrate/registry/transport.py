@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 
-from modelcrate.registry.connections import Trust, connections
-from modelcrate.registry.counters import Counters
+from modelcrate.net.connections import Trust, connections
+from modelcrate.net.counters import Counters
 from modelcrate.registry.faults import Lost
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.wire import Answer, Headers, Request

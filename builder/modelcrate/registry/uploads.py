@@ -14,8 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import field
 
+from modelcrate.net.cancellation import Halted
+from modelcrate.net.counters import Counters
 from modelcrate.registry import addresses, wire
-from modelcrate.registry.counters import Counters
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
 from modelcrate.registry.faults import Lost, Refusal
@@ -23,7 +24,6 @@ from modelcrate.registry.journal import Entry, Session
 from modelcrate.registry.quirks import Upload
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
-from modelcrate.registry.stopping import Halted
 from modelcrate.registry.wire import Answer, Place
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError

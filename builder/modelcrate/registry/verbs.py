@@ -11,18 +11,18 @@ from types import TracebackType
 from typing import Self
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.cancellation import Stop
+from modelcrate.net.counters import Counters, Traffic
+from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
-from modelcrate.registry.counters import Counters, Traffic
 from modelcrate.registry.courier import Courier
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, Sent
 from modelcrate.registry.referrers import Referrers, pages, read_tags
-from modelcrate.registry.retry import Clock, SystemClock
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.sources import Stream
-from modelcrate.registry.stopping import Stop
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.errors import UserError
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from modelcrate.net.download import Download, Fetcher, NotFoundError
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Conda
-from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
 from modelcrate.resolve.pinned import PinnedConda, Solved
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import RegistryError, SourceError, UserError

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.home.settings import Settings
+from modelcrate.net.download import Fetcher
 from modelcrate.project.values import DebianBase, Project
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate.resolve.target import Target

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelcrate.registry.fetch import Network
+from modelcrate.net.download import Network
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass

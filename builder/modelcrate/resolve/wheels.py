@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from modelcrate.registry.fetch import Download, Fetcher
+from modelcrate.net.download import Download, Fetcher
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select
 from modelcrate.resolve.requirements import Requirements, check, package_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
 from modelcrate.lock import Lock, Pins
+from modelcrate.net.download import Fetcher
 from modelcrate.project.values import DebianBase, Dependencies, Project
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.resolve.asked import asked
 from modelcrate.resolve.below import Below
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in

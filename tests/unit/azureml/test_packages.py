@@ -17,8 +17,8 @@ from modelcrate.azureml.projects import project_of
 from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
 from modelcrate.inputs.addresses import find
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs.dockerfile import DockerfileOutput
-from modelcrate.registry.fetch import Fetcher
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from support import conda, small_projects
 

@@ -15,8 +15,8 @@ import pytest
 import zstandard
 
 from modelcrate.lock import Lock, Pins, parse_lock
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.project.values import Conda
-from modelcrate.registry.fetch import Fetcher, Network
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.pinned import PinnedConda, Solved, python_of
 from modelcrate.resolve.target import Target

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, sign
 
-from modelcrate.registry.fetch import Fetcher, Network
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.resolve.debian import (
     DebianWanted,
     Freshness,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.registry.fetch import Fetcher, Network
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.resolve.wheels import Index, Requirements, Target, Uv, fetch_wheels, lock_wheels
 from modelcrate_layers.kinds.wheels import check_conflicts
 from modelcrate_layers.packages.grouping import group

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.registry.fetch import Network
+from modelcrate.net.download import Network
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv, explained
 from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError

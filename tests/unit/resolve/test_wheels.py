@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.registry.fetch import Fetcher, Network
+from modelcrate.net.download import Fetcher, Network
 from modelcrate.resolve.wheels import (
     Index,
     PinnedWheel,

@@ -15,8 +15,8 @@ from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
+from modelcrate.net.download import Fetcher
 from modelcrate.outputs import parse
-from modelcrate.registry.fetch import Fetcher
 from modelcrate.reuse import Previous
 from modelcrate.trust import cyclonedx, keys, looking, spdx, travelling
 from modelcrate.trust.contents import Contents, File

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from modelcrate.registry.fetch import Download, Fetcher, NotFoundError
+from modelcrate.net.download import Download, Fetcher, NotFoundError
 from modelcrate.resolve.debian.closure import closure
 from modelcrate.resolve.debian.mirrors import Mirrors
 from modelcrate.resolve.debian.packages import MAX_LIST, Packages

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Started, silent
-from modelcrate.registry.turns import Turns
+from modelcrate.net.keyed_lock import Turns
 from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
