@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.client import Registry
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from support import real_registry

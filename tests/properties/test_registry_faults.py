@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.client import Registry
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.settings import Settings, Timeouts
 from modelcrate_layers.errors import CrateError
 from support.images import Cold, Memory, StillClock, image, noise

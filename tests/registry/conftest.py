@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.registry.client import Registry
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.settings import Settings
 from support import index as indexes
 from support import real_registry, token_server

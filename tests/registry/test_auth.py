@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.client import Registry
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import CredentialsUsed, Warned
-from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError, RegistryError

@@ -9,7 +9,7 @@ import oras.client
 import oras.provider
 import pytest
 
-from modelcrate.registry.client import Registry
+from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.oras_face import OrasFace
 from modelcrate_layers.errors import IntegrityError, RegistryError
 from support.real_registry import PASSWORD, USER, Running

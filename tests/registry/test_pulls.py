@@ -7,9 +7,9 @@ import json
 import pytest
 
 from modelcrate.images.reference import Reference
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import Warned
-from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.quirks import Mirror, Rule
+from modelcrate.registry.profiles import Mirror, Rule
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
 from modelcrate_layers.errors import IntegrityError, RegistryError
 from support.images import Memory, StillClock, image, noise

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.faults import Refusal
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.errors import Refusal
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.referrers import fallback_tag
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json
 from modelcrate_layers.errors import RegistryError

@@ -15,9 +15,9 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.retry import Patience
+from modelcrate.registry.errors import Lost
 from modelcrate.registry.events import Restarted, Resumed
-from modelcrate.registry.faults import Lost
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.wire import Request
 from support.images import Cold, Memory, StillClock, noise
 from support.real_registry import Running

@@ -11,10 +11,10 @@ from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled, Stop
 from modelcrate.net.keyed_lock import Turns
 from modelcrate.registry import credentials
-from modelcrate.registry.faults import Refusal
+from modelcrate.registry.errors import Refusal
 from modelcrate.registry.pushes import SMALL
+from modelcrate.registry.registry_client import Client as Verbs
 from modelcrate.registry.settings import Settings
-from modelcrate.registry.verbs import Client as Verbs
 from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
 from support.real_registry import Running

@@ -16,10 +16,10 @@ import trustme
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.retry import Patience
-from modelcrate.registry.client import Registry
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import Moved
-from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate.registry.settings import Settings, Timeouts
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError
@@ -109,7 +109,7 @@ def test_a79_no_more_uploads_at_once_than_allowed(script: Script, client: Client
 
 
 def test_a79_the_gate_halves_and_recovers() -> None:
-    from modelcrate.registry.gate import Gate
+    from modelcrate.registry.limiter import Gate
 
     gate = Gate(8)
     gate.groaned()
@@ -134,7 +134,7 @@ def test_a79_a_429_makes_room_for_fewer(script: Script, client: Client) -> None:
 
 
 def test_a79_the_gate_lets_no_more_inside_than_its_limit() -> None:
-    from modelcrate.registry.gate import Gate
+    from modelcrate.registry.limiter import Gate
 
     gate, lock, inside, most = Gate(2), threading.Lock(), [0], [0]
 

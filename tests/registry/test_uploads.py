@@ -10,10 +10,10 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled
-from modelcrate.registry.client import Registry
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
-from modelcrate.registry.faults import Lost, Refusal
-from modelcrate.registry.quirks import Rule
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
 from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support.images import Cold, Memory, StillClock, image, noise

@@ -18,9 +18,9 @@ from modelcrate_layers.store import Layout
 
 if TYPE_CHECKING:
     from modelcrate.registry.events import Emit as RegistryEmit
-    from modelcrate.registry.quirks import Rule
+    from modelcrate.registry.profiles import Rule
+    from modelcrate.registry.registry_client import Client
     from modelcrate.registry.settings import Settings as RegistrySettings
-    from modelcrate.registry.verbs import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Settings:
     def registry(self, emit: RegistryEmit | None = None) -> Client:
         """A client for registries."""
         from modelcrate.registry.events import silent
-        from modelcrate.registry.verbs import Client
+        from modelcrate.registry.registry_client import Client
 
         settings = self.registries if self.client is None else self.client.settings
         return Client(settings, emit or silent, like=self.client)

@@ -8,8 +8,8 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.images.reading import Found, Wanted
 from modelcrate.images.reference import Reference
-from modelcrate.registry.faults import Refusal
-from modelcrate.registry.verbs import Client as Registry
+from modelcrate.registry.errors import Refusal
+from modelcrate.registry.registry_client import Client as Registry
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass

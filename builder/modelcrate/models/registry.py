@@ -19,8 +19,8 @@ from modelcrate.models.shelf import REPOSITORY, Taken
 from modelcrate.outputs import Output
 from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.pack import Sink
-from modelcrate.registry.faults import Refusal
-from modelcrate.registry.verbs import Client as Registry
+from modelcrate.registry.errors import Refusal
+from modelcrate.registry.registry_client import Client as Registry
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass
 

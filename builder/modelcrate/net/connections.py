@@ -11,7 +11,7 @@ import certifi
 import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
-from modelcrate.registry.quirks import Habits
+from modelcrate.registry.profiles import Habits
 from modelcrate.registry.settings import Settings
 from modelcrate_layers.frozen import dataclass
 

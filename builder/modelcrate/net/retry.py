@@ -14,8 +14,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
+from modelcrate.registry.errors import Lost, Refusal, may_pass
 from modelcrate.registry.events import Emit, Retrying
-from modelcrate.registry.faults import Lost, Refusal, may_pass
 from modelcrate_layers.frozen import dataclass
 
 T = TypeVar("T")

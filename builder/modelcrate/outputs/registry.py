@@ -18,7 +18,7 @@ from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
-from modelcrate.registry.verbs import Client as Registry
+from modelcrate.registry.registry_client import Client as Registry
 from modelcrate_layers.content import Blob
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring

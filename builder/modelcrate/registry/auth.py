@@ -15,8 +15,8 @@ from modelcrate.net.retry import Clock, Engine
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
 from modelcrate.registry.credentials import Credential
+from modelcrate.registry.errors import Refusal, refusal
 from modelcrate.registry.events import CredentialsUsed, Emit, Warned
-from modelcrate.registry.faults import Refusal, refusal
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.token_server import TokenServer

@@ -16,11 +16,11 @@ from modelcrate.net.keyed_lock import Turns
 from modelcrate.net.retry import Clock, Engine
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.auth import Authenticator
+from modelcrate.registry.blob_cache import Seen
+from modelcrate.registry.errors import PASSING, Lost, refusal
 from modelcrate.registry.events import Emit, Warned
-from modelcrate.registry.faults import PASSING, Lost, refusal
-from modelcrate.registry.gate import Gate
+from modelcrate.registry.limiter import Gate
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.seen import Seen
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.transport import Reply, Transport
 from modelcrate.registry.urls import resolve

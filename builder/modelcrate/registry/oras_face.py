@@ -24,7 +24,7 @@ import requests
 from modelcrate.images.reference import Reference
 from modelcrate.registry import wire
 from modelcrate.registry.courier import Courier
-from modelcrate.registry.faults import PASSING
+from modelcrate.registry.errors import PASSING
 from modelcrate.registry.files import FileBlob
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import Sent

@@ -9,9 +9,9 @@ from typing import TypeVar
 from modelcrate.images.reference import Reference
 from modelcrate.registry import documents, wire
 from modelcrate.registry.courier import Courier
+from modelcrate.registry.errors import Lost, Refusal, refusal
 from modelcrate.registry.events import Warned
-from modelcrate.registry.faults import Lost, Refusal, refusal
-from modelcrate.registry.quirks import Mirror
+from modelcrate.registry.profiles import Mirror
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import Place

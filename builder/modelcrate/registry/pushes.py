@@ -12,8 +12,8 @@ from modelcrate.net.cancellation import Halted, Stop
 from modelcrate.net.counters import Counters
 from modelcrate.registry import credentials, wire
 from modelcrate.registry.courier import Courier
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import Mounted, Warned
-from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.journal import Journal, Session
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Named, Source, Stream, Unnamed

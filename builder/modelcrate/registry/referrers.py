@@ -13,7 +13,7 @@ from dataclasses import replace
 from modelcrate.images.reference import Reference
 from modelcrate.registry import addresses, documents, wire
 from modelcrate.registry.courier import Courier
-from modelcrate.registry.faults import Refusal
+from modelcrate.registry.errors import Refusal
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.urls import resolve
 from modelcrate.registry.wire import Answer, Request

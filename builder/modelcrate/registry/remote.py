@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from modelcrate.net.connections import Trust
 from modelcrate.registry.addresses import origin
-from modelcrate.registry.gate import Gate
-from modelcrate.registry.quirks import Habits
+from modelcrate.registry.limiter import Gate
+from modelcrate.registry.profiles import Habits
 from modelcrate.registry.wire import Place
 from modelcrate_layers.frozen import dataclass
 

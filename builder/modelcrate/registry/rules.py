@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.images.reference import is_registry
-from modelcrate.registry.quirks import Mirror, Rule
+from modelcrate.registry.profiles import Mirror, Rule
 from modelcrate_layers.errors import UserError
 
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from modelcrate.images.reference import is_loopback
 from modelcrate.net.retry import Patience
-from modelcrate.registry.quirks import Habits, Rule, habits
+from modelcrate.registry.profiles import Habits, Rule, habits
 from modelcrate_layers.frozen import dataclass
 
 

@@ -11,7 +11,7 @@ from modelcrate.net.retry import Engine
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
 from modelcrate.registry.credentials import Credential
-from modelcrate.registry.faults import PASSING, refusal
+from modelcrate.registry.errors import PASSING, refusal
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.tokens import Token

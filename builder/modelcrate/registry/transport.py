@@ -17,7 +17,7 @@ import urllib3
 
 from modelcrate.net.connections import Trust, connections
 from modelcrate.net.counters import Counters
-from modelcrate.registry.faults import Lost
+from modelcrate.registry.errors import Lost
 from modelcrate.registry.settings import Settings
 from modelcrate.registry.wire import Answer, Headers, Request
 from modelcrate_layers.content import MAX_JSON

@@ -18,10 +18,10 @@ from modelcrate.net.cancellation import Halted
 from modelcrate.net.counters import Counters
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.courier import Courier
+from modelcrate.registry.errors import Lost, Refusal
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
-from modelcrate.registry.faults import Lost, Refusal
 from modelcrate.registry.journal import Entry, Session
-from modelcrate.registry.quirks import Upload
+from modelcrate.registry.profiles import Upload
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
 from modelcrate.registry.wire import Answer, Place

@@ -12,7 +12,7 @@ from modelcrate.net.retry import Patience, seconds_asked
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_hop, check_page, is_private
 from modelcrate.registry.documents import select
-from modelcrate.registry.quirks import TABLE, Mirror, Rule, habits
+from modelcrate.registry.profiles import TABLE, Mirror, Rule, habits
 from modelcrate.registry.rules import read_rules
 from modelcrate.registry.settings import Proxies, Settings
 from modelcrate.registry.tokens import granted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from modelcrate.net.retry import Clock
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.oras_face import OrasFace
+from modelcrate.registry.registry_client import Client
 from modelcrate.registry.settings import Settings
-from modelcrate.registry.verbs import Client
 
 _NOTHING = Settings()
 

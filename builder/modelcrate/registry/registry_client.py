@@ -16,8 +16,8 @@ from modelcrate.net.counters import Counters, Traffic
 from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
 from modelcrate.registry.courier import Courier
+from modelcrate.registry.errors import Refusal
 from modelcrate.registry.events import Emit, silent
-from modelcrate.registry.faults import Refusal
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, Sent
 from modelcrate.registry.referrers import Referrers, pages, read_tags
