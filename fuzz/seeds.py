@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from modelcrate.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.trust import keys, statements
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json

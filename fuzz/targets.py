@@ -14,7 +14,6 @@ from pathlib import Path
 from fuzz import images
 from modelcrate.images.artifact import layers_of, read_shelf
 from modelcrate.images.reference import Reference, is_registry
-from modelcrate.lock import read_lock
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.models import manifest as model_manifest
 from modelcrate.project.conda import parse_conda
@@ -32,6 +31,7 @@ from modelcrate.registry.wire import Answer, Headers
 from modelcrate.resolve.debian.packages import Packages
 from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
 from modelcrate.resolve.debian.releases import known_release
+from modelcrate.resolve.lock import read_lock
 from modelcrate.resolve.pylock import every, select
 from modelcrate.resolve.target import Target
 from modelcrate.trust import cyclonedx, keys, spdx, statements, travelling
@@ -274,7 +274,7 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "joblib": model("m.joblib"),
     "key": key,
     "layout": images.layout,
-    "lock": lambda data: read_lock(written(data, "modelcrate.lock")),
+    "lock": lambda data: read_lock(written(data, "modelcrate.resolve.lock")),
     "manifest": images.manifest,
     "metadata": metadata,
     "onnx": model("m.onnx"),

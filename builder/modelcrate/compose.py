@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.images.image import RunSpec, environment
-from modelcrate.lock import ModelPin
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
+from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind

@@ -21,8 +21,6 @@ from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
-from modelcrate.lock import FILE_NAME as LOCK_NAME
-from modelcrate.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.models.chosen import choose as choose_models
 from modelcrate.net.download import Fetcher
 from modelcrate.outputs import Delivered, Output
@@ -32,7 +30,9 @@ from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt
-from modelcrate.resolve.asked import asked
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.resolve.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
+from modelcrate.resolve.lock_inputs import asked
 from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.scriptless import complete, hold_versions

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.lock import read_lock
+from modelcrate.resolve.lock import read_lock
 from support import conda, demo
 from support.conda import greeting, native, real_python
 from support.shared_command import Modelcrate
@@ -102,7 +102,7 @@ def test_the_image_is_valid_and_it_is_said_what_nobody_ran(built: Built) -> None
 
 
 def test_the_lock_pins_conda_packages_and_no_wheel_of_theirs(built: Built) -> None:
-    lock = read_lock(built.project / "modelcrate.lock")
+    lock = read_lock(built.project / "modelcrate.resolve.lock")
     assert lock is not None
     (pins,) = lock.pins.values()
     assert [each.name for each in pins.conda] == ["greeting", "native", "python"]
@@ -155,7 +155,7 @@ def test_the_folder_of_a_dockerfile_has_the_packages_as_a_channel(
     again = modelcrate.json("build", folder, "--offline", "-o", "store:again")
     assert again["digest"] == built.digest
     modelcrate.said("lock", folder)  # by the solver, over the channel in the folder
-    lock = read_lock(folder / "modelcrate.lock")
+    lock = read_lock(folder / "modelcrate.resolve.lock")
     assert lock is not None
     assert [each.name for each in next(iter(lock.pins.values())).conda] == ["greeting", "native", "python"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.home.settings import Settings
-from modelcrate.lock import Pins
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.resolve.debian import PinnedDeb
+from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.wheels import PinnedWheel
 from modelcrate.trust import cyclonedx, spdx
 from modelcrate.trust.inventory import Inventory, inventory

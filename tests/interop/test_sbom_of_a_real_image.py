@@ -14,8 +14,8 @@ import pytest
 
 from modelcrate import pipeline
 from modelcrate.home.settings import Settings
-from modelcrate.lock import Pins
 from modelcrate.net.download import Fetcher
+from modelcrate.resolve.lock import Pins
 from modelcrate.run.unpack import unpack
 from modelcrate.trust.inventory import Inventory, inventory
 from support.tools import cache

@@ -47,7 +47,7 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     saying.arguments(parser)
     parser.add_argument(
-        "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
+        "--locked", action="store_true", help="build what modelcrate.resolve.lock says, or fail and say how it differs"
     )
     reuse_arguments(parser)
 

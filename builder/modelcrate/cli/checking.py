@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelcrate.cli.console import Console
-from modelcrate.lock import FILE_NAME as LOCK_NAME
 from modelcrate.project.values import FILE_NAME
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate_layers.errors import IntegrityError
 
 

@@ -1,4 +1,4 @@
-"""Write modelcrate.lock: everything that the world could change, pinned by hash, without naming a host.
+"""Write modelcrate.resolve.lock: everything that the world could change, pinned by hash, without naming a host.
 
 It stands beside the project file; build takes it from there, and build --locked insists on it."""
 
@@ -10,9 +10,9 @@ from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.home.home_lock import using
-from modelcrate.lock import FILE_NAME, read_lock, write_lock
 from modelcrate.net.download import Fetcher
 from modelcrate.project.detect import refuse_inside_model
+from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
 from modelcrate_layers.errors import LockedError
 
 

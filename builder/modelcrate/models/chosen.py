@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.home.settings import Settings
-from modelcrate.lock import FILE_NAME as LOCK_NAME
-from modelcrate.lock import read_lock
 from modelcrate.project.values import Model, Project, RegisteredModel
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.resolve.lock import read_lock
 from modelcrate_layers.kinds.ready import ReadyLayer
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ from pathlib import Path, PurePosixPath
 
 from modelcrate import compose
 from modelcrate.images.image import ImageLayer
-from modelcrate.lock import FILE_NAME as LOCK_NAME
-from modelcrate.lock import Lock, ModelPin, Pins
 from modelcrate.outputs.dockerfile_text import APP
 from modelcrate.project.values import (
     FILE_NAME,
@@ -23,7 +21,9 @@ from modelcrate.project.values import (
     ScratchBase,
 )
 from modelcrate.project.writing import project_text
-from modelcrate.resolve.asked import asked
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.resolve.lock import Lock, ModelPin, Pins
+from modelcrate.resolve.lock_inputs import asked
 from modelcrate.resolve.world import Resolved, server
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass

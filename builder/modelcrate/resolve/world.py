@@ -9,15 +9,15 @@ from pathlib import Path
 
 from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
-from modelcrate.lock import Lock, Pins
 from modelcrate.net.download import Fetcher
 from modelcrate.project.values import DebianBase, Dependencies, Project
-from modelcrate.resolve.asked import asked
-from modelcrate.resolve.below import Below
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
+from modelcrate.resolve.lock import Lock, Pins
+from modelcrate.resolve.lock_inputs import asked
+from modelcrate.resolve.package_fetcher import Sources, Supplier
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
-from modelcrate.resolve.supplier import Sources, Supplier
+from modelcrate.resolve.resolved_base import Below
 from modelcrate.resolve.target import Target
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
@@ -121,7 +121,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, python, platform, sources, now, pins)
     else:
-        from modelcrate.resolve.foreign import resolve_foreign
+        from modelcrate.resolve.existing_base import resolve_foreign
 
         digest = pins.base if pins is not None else None
         settings, folder = sources.settings, sources.folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import DebianBase, Project, RegistryBase, RootfsBase, ScratchBase
-from modelcrate.resolve.foreign import find_base
+from modelcrate.resolve.existing_base import find_base
 from modelcrate.trust.naming import identity
 from modelcrate.trust.policy import Policy, check
 from modelcrate_layers.content import Digest

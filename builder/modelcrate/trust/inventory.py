@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import EPOCH, Image, ImageLayer
-from modelcrate.lock import Pins
+from modelcrate.resolve.lock import Pins
 from modelcrate.trust.contents import Contents, File
 from modelcrate.trust.installed import Part
 from modelcrate.trust.knowledge import gather

@@ -14,10 +14,10 @@ from typing import Any
 
 from modelcrate import __version__
 from modelcrate.images.image import timestamp
-from modelcrate.lock import FILE_NAME as LOCK_NAME
-from modelcrate.lock import Pins
 from modelcrate.pipeline import Prepared
 from modelcrate.project.values import FILE_NAME
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.resolve.lock import Pins
 from modelcrate.trust.inventory import Inventory
 from modelcrate_layers.content import Digest
 

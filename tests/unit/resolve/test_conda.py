@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from modelcrate.lock import Lock, Pins, parse_lock
 from modelcrate.net.download import Fetcher, Network
 from modelcrate.project.values import Conda
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
+from modelcrate.resolve.lock import Lock, Pins, parse_lock
 from modelcrate.resolve.pinned import PinnedConda, Solved, python_of
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv

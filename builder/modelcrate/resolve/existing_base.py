@@ -19,7 +19,7 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
-from modelcrate.resolve.below import Below
+from modelcrate.resolve.resolved_base import Below
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
 from modelcrate_layers.content import Digest, Platform

@@ -1,4 +1,4 @@
-"""The pinned world, as a file: modelcrate.lock. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
+"""The pinned world, as a file: modelcrate.resolve.lock. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
 
 `asked` repeats what the project asked for when it was locked; a project that asks for something else needs another lock.
 """
@@ -19,7 +19,7 @@ from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import machine
 
-FILE_NAME = "modelcrate.lock"
+FILE_NAME = "modelcrate.resolve.lock"
 VERSION = 1
 _AGAIN = "lock again: modelcrate lock"
 
