@@ -65,6 +65,6 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
     except OSError as fault:
         yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path))
         return
-    from modelcrate_layers.serving.entry_check import check_entry
+    from modelcrate.project.entry_check import check_entry
 
     yield from check_entry(source, str(project.entry.file))

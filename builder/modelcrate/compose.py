@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.images.image import RunSpec, environment
+from modelcrate.project.contracts import DEFAULT, Promise, promise
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.lock import ModelPin
@@ -24,7 +25,6 @@ from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.grouping import group, group_conda
 from modelcrate_layers.packages.venv import PREFIX
-from modelcrate_layers.serving import DEFAULT, Promise, promise
 from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.tar.tree import Entry, Kind, show
 

@@ -15,9 +15,9 @@ import pytest
 
 from modelcrate.cli import main
 from modelcrate.conformance import Target, check
+from modelcrate.project.contracts import Contract, Route, contract, contracts, promise
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.server import ServerLayer
-from modelcrate_layers.serving import Contract, Route, contract, contracts, promise
 from modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
 from support.serving import Ask, Server, free_port

@@ -12,6 +12,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import ImageLayer, RunSpec
 from modelcrate.outputs.oci import LayoutOutput
+from modelcrate.project.contracts import promise
 from modelcrate_layers import kinds
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
@@ -22,7 +23,6 @@ from modelcrate_layers.kinds.model import ModelLayer, folder
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.serving import promise
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.listing import list_inside, list_path
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure

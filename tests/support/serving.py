@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate_layers.serving import SERVER_ROOT, promise
+from modelcrate.project.contracts import SERVER_ROOT, promise
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "fixtures/entry_scripts"

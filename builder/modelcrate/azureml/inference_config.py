@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.environment import Environment
+from modelcrate.project.entry_check import check_entry
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.serving.entry_check import check_entry
 
 RUNTIMES = ("python", "spark-py")
 CUDA_VERSIONS = ("9.0", "9.1", "10.0")

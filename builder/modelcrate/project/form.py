@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from modelcrate.project import values
+from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.grammar import (
     CONTRACTS,
     AnyText,
@@ -47,7 +48,6 @@ from modelcrate.project.grammar import (
     User,
     refuse,
 )
-from modelcrate_layers.serving import DEFAULT
 
 TAGS = ("<text>", "<list>")
 """How pydantic's places name the two shapes of `requirements`; they are no keys of the file."""

@@ -18,9 +18,9 @@ from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.project import values
+from modelcrate.project.contracts import contract_names
 from modelcrate_layers.content import Platform
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving import contract_names
 
 OURS = "modelcrate"
 """The type of the errors whose message is already in our words; the context may have a `hint`."""

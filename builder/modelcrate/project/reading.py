@@ -63,7 +63,7 @@ def _validated(document: Document, folder: Path | None) -> tuple[Project | None,
     from pydantic import ValidationError
 
     from modelcrate.project import form
-    from modelcrate.project.breaches import breaches
+    from modelcrate.project.cross_field_rules import breaches
 
     plain = document.plain()
     assert isinstance(plain, dict)

@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from modelcrate.project.contracts import DEFAULT
 from modelcrate_layers.content import Platform
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving import DEFAULT
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""

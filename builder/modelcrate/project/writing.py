@@ -13,6 +13,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import PurePath
 
+from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.values import (
     Base,
     Codecs,
@@ -25,7 +26,6 @@ from modelcrate.project.values import (
     RegisteredModel,
     is_pylock,
 )
-from modelcrate_layers.serving import DEFAULT
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
 _NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate import __version__
+from modelcrate.project.contracts import contract, contracts, promise
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.serving import contract, contracts, promise
 from modelcrate_server import VERSION
 from modelcrate_server.compat_imports import STAND_INS
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from modelcrate.project.entry_check import check_entry
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.serving.entry_check import check_entry
 
 GOOD = "def init(): pass\ndef run(data): return data\n"
 

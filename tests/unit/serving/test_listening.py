@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving import promise
+from modelcrate.project.contracts import promise
 from modelcrate_server.arguments import environment_of
 from modelcrate_server.listening import mention_ignored, mounted_model, ports
 from modelcrate_server.platforms import chosen

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_layers.serving import promise
+from modelcrate.project.contracts import promise
 from support.serving import Ask, Server, ask_over, free_port, our_server
 from support.wsgi import PLAIN, returning
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from modelcrate.project.contracts import promise
 from modelcrate_layers.kinds.server import ServerLayer
-from modelcrate_layers.serving import promise
 from modelcrate_layers.tar.sources import read
 
 APP = ("opt/modelcrate/server/app.py", b"app")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelcrate.project import values
+from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.form import ModelForm, ProjectForm, model_value
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.serving import DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
