@@ -15,7 +15,6 @@ from fuzz import images
 from modelcrate.images.artifact import layers_of, read_shelf
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
-from modelcrate.models import manifest as model_manifest
 from modelcrate.project.conda import parse_conda
 from modelcrate.project.dockerfile import instructions
 from modelcrate.project.reading import parse_project
@@ -43,6 +42,7 @@ from modelcrate.trust.model_signatures import check_model
 from modelcrate.trust.naming import identity
 from modelcrate.trust.policy import read_policy
 from modelcrate.trust.secrets import secrets_in
+from modelcrate.workspace import manifest as model_manifest
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.packages import deb

@@ -11,10 +11,11 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.resources import ResourceConfiguration
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import silent
-from modelcrate.models import find, register
-from modelcrate.models.download import download
-from modelcrate.models.record import FRAMEWORKS, ModelRecord, split_id
+from modelcrate.models import register
 from modelcrate.project.values import model_name as name_of_path
+from modelcrate.workspace import find
+from modelcrate.workspace.download import download
+from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, split_id
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:

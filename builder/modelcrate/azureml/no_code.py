@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelcrate.models.record import ModelRecord
 from modelcrate.project.values import Dependencies
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 
 PACKAGES = {

@@ -20,8 +20,6 @@ from modelcrate.azureml.projects import Made, project_of
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
 from modelcrate.images.reference import Reference
-from modelcrate.models.find import layers_of
-from modelcrate.models.record import ModelRecord
 from modelcrate.net.download import Fetcher
 from modelcrate.outputs import Output
 from modelcrate.outputs.oci import LayoutOutput
@@ -30,6 +28,8 @@ from modelcrate.pipeline import Prepared, Request
 from modelcrate.project.values import RegisteredModel, RegistryBase
 from modelcrate.receipt import Receipt
 from modelcrate.scriptless import complete
+from modelcrate.workspace.find import layers_of
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import CrateError, UserError
 
 REPOSITORY = "package"

@@ -11,9 +11,9 @@ from modelcrate.azureml.dockerfiles import parse_base
 from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.no_code import no_code
-from modelcrate.models.record import ModelRecord
 from modelcrate.project.conda import CondaSpec, package_name
 from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 

@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 
 from modelcrate.home.settings import Settings
-from modelcrate.models.opening import open_shelf
-from modelcrate.models.shelf import Shelf
+from modelcrate.workspace.backend import Shelf
+from modelcrate.workspace.opening import open_shelf
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 

@@ -10,7 +10,7 @@ from typing import Any
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import size, table
 from modelcrate.cli.workspaces import workspace, workspace_argument
-from modelcrate.models.record import ModelRecord
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 
 
@@ -79,7 +79,7 @@ def _register(args: argparse.Namespace, console: Console) -> None:
 
 
 def _list(args: argparse.Namespace, console: Console) -> None:
-    from modelcrate.models.find import Wanted, listed
+    from modelcrate.workspace.find import Wanted, listed
 
     wanted = Wanted(args.name, _filter(args.tag), _filter(args.property), args.framework, args.latest)
     found = listed(workspace(args, console.settings), wanted)
@@ -98,7 +98,7 @@ def _show(args: argparse.Namespace, console: Console) -> None:
 
 
 def _download(args: argparse.Namespace, console: Console) -> None:
-    from modelcrate.models.download import download
+    from modelcrate.workspace.download import download
 
     record = _asked(args, console)
     place = download(workspace(args, console.settings), record, args.target, exist_ok=args.exist_ok)
@@ -114,8 +114,8 @@ def _tag(args: argparse.Namespace, console: Console) -> None:
 
 
 def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
-    from modelcrate.models.find import get
-    from modelcrate.models.record import split_id
+    from modelcrate.workspace.find import get
+    from modelcrate.workspace.record import split_id
 
     return get(workspace(args, console.settings), *split_id(args.model))
 

@@ -42,9 +42,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate import pipeline
     from modelcrate.azureml.projects import project_of
     from modelcrate.events import Notice
-    from modelcrate.models.find import get
-    from modelcrate.models.record import split_id
     from modelcrate.net.download import Fetcher
+    from modelcrate.workspace.find import get
+    from modelcrate.workspace.record import split_id
 
     settings, emit = console.settings, console.emit
     shelf = workspace(args, settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.home.settings import Settings
-from modelcrate.models.opening import open_shelf
-from modelcrate.models.shelf import Shelf
+from modelcrate.workspace.backend import Shelf
+from modelcrate.workspace.opening import open_shelf
 
 VARIABLE = "MODELCRATE_WORKSPACE"
 

@@ -20,8 +20,8 @@ def choose(project: Project, folder: Path, settings: Settings, use_lock: bool) -
     """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}
-    from modelcrate.models.find import get, layers_of
-    from modelcrate.models.opening import open_shelf
+    from modelcrate.workspace.find import get, layers_of
+    from modelcrate.workspace.opening import open_shelf
 
     shelf = open_shelf(project.workspace or "", settings, folder)
     lock = read_lock(folder / LOCK_NAME) if use_lock else None

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
-from modelcrate.models.manifest import encode
-from modelcrate.models.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
-from modelcrate.models.shelf import Shelf, Taken, Writing, split_tag, tag_of
 from modelcrate.pack import Packer, Sinks
 from modelcrate.plan import plan
 from modelcrate.project.values import DEFAULT_PLATFORM
+from modelcrate.workspace.backend import Shelf, Taken, Writing, split_tag, tag_of
+from modelcrate.workspace.manifest import encode
+from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind

@@ -9,10 +9,10 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.models.opening import open_shelf
-from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, register
-from modelcrate.models.shelf import Shelf
+from modelcrate.workspace.backend import Shelf
+from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.record import ModelRecord
 from support import real_registry
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -13,13 +13,13 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.models.download import download
-from modelcrate.models.find import Wanted, get, layers_of, listed
-from modelcrate.models.manifest import ARTIFACT, CONFIG, config_of
-from modelcrate.models.opening import open_shelf
-from modelcrate.models.record import ModelRecord
 from modelcrate.models.register import Registration, change, register
-from modelcrate.models.shelf import Shelf, tag_of
+from modelcrate.workspace.backend import Shelf, tag_of
+from modelcrate.workspace.download import download
+from modelcrate.workspace.find import Wanted, get, layers_of, listed
+from modelcrate.workspace.manifest import ARTIFACT, CONFIG, config_of
+from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.tar import codec

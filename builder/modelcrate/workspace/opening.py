@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
-from modelcrate.models.folder import FolderShelf
-from modelcrate.models.shelf import REPOSITORY, Shelf
+from modelcrate.workspace.backend import REPOSITORY, Shelf
+from modelcrate.workspace.folder import FolderShelf
 from modelcrate_layers.errors import UserError
 
 
@@ -32,7 +32,7 @@ def open_shelf(address: str, settings: Settings, folder: Path = Path()) -> Shelf
 
 
 def _registry(text: str, settings: Settings) -> Shelf:
-    from modelcrate.models.registry import RegistryShelf
+    from modelcrate.workspace.registry import RegistryShelf
 
     reference = Reference.parse(text if "/" in text else f"{text}/{REPOSITORY}")
     if reference.tag or reference.digest:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
-from modelcrate.models.manifest import config_of, decode
-from modelcrate.models.record import ModelRecord, checked_name
-from modelcrate.models.shelf import Shelf, split_tag, tag_of
+from modelcrate.workspace.backend import Shelf, split_tag, tag_of
+from modelcrate.workspace.manifest import config_of, decode
+from modelcrate.workspace.record import ModelRecord, checked_name
 from modelcrate_layers.content import Descriptor, verified
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from modelcrate.events import Emit
-from modelcrate.models.record import MAX_VERSION
 from modelcrate.outputs import Output
 from modelcrate.pack import Sink
+from modelcrate.workspace.record import MAX_VERSION
 from modelcrate_layers.content import Blob, Descriptor, Literal
 
 REPOSITORY = "models"

@@ -12,7 +12,7 @@ from typing import Any
 
 from modelcrate.images.image import ANNOTATION, timestamp, told
 from modelcrate.images.reading import read_codec, read_inputs
-from modelcrate.models.record import ModelRecord, ModelTar, checked_name, checked_texts
+from modelcrate.workspace.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass

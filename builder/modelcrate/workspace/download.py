@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from modelcrate.models.find import layers_of
-from modelcrate.models.record import ModelRecord
-from modelcrate.models.shelf import Shelf
 from modelcrate.run.unpack import unpack
+from modelcrate.workspace.backend import Shelf
+from modelcrate.workspace.find import layers_of
+from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.kinds.model import folder
 from modelcrate_layers.store import machine
