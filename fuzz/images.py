@@ -21,7 +21,7 @@ from modelcrate.images.artifact import Artifact
 from modelcrate.images.reading import Found, Wanted
 from modelcrate.inputs import archive as archives
 from modelcrate.inputs import layout as layouts
-from modelcrate.trust.verifying import verify
+from modelcrate.security.signing.verifying import verify
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType
 from modelcrate_layers.errors import CrateError, IntegrityError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.pinned import PinnedWheel
-from modelcrate.trust import keys, statements
+from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
 from support import debs
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped

@@ -33,15 +33,16 @@ from modelcrate.resolve.debian.releases import known_release
 from modelcrate.resolve.lock import read_lock
 from modelcrate.resolve.pylock import every, select
 from modelcrate.resolve.target import Target
-from modelcrate.trust import cyclonedx, keys, spdx, statements, travelling
-from modelcrate.trust.installed import conda, debs
-from modelcrate.trust.installed import wheel as wheel_metadata
-from modelcrate.trust.inventory import Inventory
-from modelcrate.trust.licences import expression, of_debian
-from modelcrate.trust.model_signatures import check_model
-from modelcrate.trust.naming import identity
-from modelcrate.trust.policy import read_policy
-from modelcrate.trust.secrets import secrets_in
+from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
+from modelcrate.security.sbom.installed import conda, debs
+from modelcrate.security.sbom.installed import wheel as wheel_metadata
+from modelcrate.security.sbom.inventory import Inventory
+from modelcrate.security.sbom.licences import expression, of_debian
+from modelcrate.security.scan.secrets import secrets_in
+from modelcrate.security.signing import keys, statements
+from modelcrate.security.signing.model_signatures import check_model
+from modelcrate.security.signing.naming import identity
+from modelcrate.security.signing.policy import read_policy
 from modelcrate.workspace import manifest as model_manifest
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
 from modelcrate_layers.errors import CrateError
@@ -208,7 +209,7 @@ def descriptor(data: bytes) -> None:
 
 def contents(data: bytes) -> None:
     """What travels beside an image, and the bills of materials that are written from it."""
-    layers = tuple(travelling.parse(parse_object(data)).values())
+    layers = tuple(contents_artifact.parse(parse_object(data)).values())
     made = Inventory(
         "demo",
         Descriptor(MediaType.MANIFEST, Digest.of(b""), 0),

@@ -36,7 +36,7 @@ from modelcrate.resolve.lock_inputs import asked
 from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.scriptless import complete, hold_versions
-from modelcrate.trust.guard import pass_gates
+from modelcrate.security.scan.guard import pass_gates
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 from modelcrate_layers.frozen import dataclass
@@ -219,8 +219,8 @@ def _trusted(request: Request, world: World, settings: Settings, emit: Emit) -> 
     """Hold the base to the policy, if there is one."""
     if settings.policy is None:
         return
-    from modelcrate.trust.bases import check_base
-    from modelcrate.trust.policy import read_policy
+    from modelcrate.security.signing.bases import check_base
+    from modelcrate.security.signing.policy import read_policy
 
     policy = read_policy(settings.policy)
     pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)

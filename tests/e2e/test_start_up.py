@@ -28,7 +28,7 @@ HEAVY = {
     "secrets": "for nothing here",
     "difflib": "for an unknown verb",
     "modelcrate.registry.registry_client": "for a registry",
-    "modelcrate.trust.gates": "for files that were not looked at",
+    "modelcrate.security.scan.gates": "for files that were not looked at",
 }
 """What a build imports only for the reason that stands beside it."""
 

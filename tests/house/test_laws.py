@@ -23,7 +23,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "requests": ("modelcrate.registry",),
     "urllib3": ("modelcrate.registry",),
     "certifi": ("modelcrate.registry",),
-    "ahocorasick_rs": ("modelcrate.trust.secrets",),
+    "ahocorasick_rs": ("modelcrate.security.scan.secrets",),
     "oras": ("modelcrate.registry",),
     "http.client": ("modelcrate.registry", "modelcrate.run.ready", "modelcrate.conformance"),  # and who asks containers
     "random": ("modelcrate.net.retry",),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.trust import keys
+from modelcrate.security.signing import keys
 from support.demo import NAME, REQUEST, Built
 from support.engines import Containerd, Docker, Podman, PrivateNetwork, containerd, docker, podman, private_network
 from support.tools import call, need, skopeo

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.trust import keys, statements
+from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from support.tools import cache
 from support.trusted import judged

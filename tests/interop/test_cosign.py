@@ -11,8 +11,8 @@ from modelcrate.events import silent
 from modelcrate.home.settings import Settings
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.trust import keys, signing, statements
-from modelcrate.trust.verifying import require_signature, verify
+from modelcrate.security.signing import keys, signing, statements
+from modelcrate.security.signing.verifying import require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError
 from support import real_registry
 from support.real_registry import Running

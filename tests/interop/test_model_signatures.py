@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.trust import keys
-from modelcrate.trust.model_signatures import check_model
+from modelcrate.security.signing import keys
+from modelcrate.security.signing.model_signatures import check_model
 from support.trusted import judged
 
 pytestmark = pytest.mark.interop

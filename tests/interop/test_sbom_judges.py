@@ -12,8 +12,8 @@ from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.resolve.debian import PinnedDeb
 from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.wheels import PinnedWheel
-from modelcrate.trust import cyclonedx, spdx
-from modelcrate.trust.inventory import Inventory, inventory
+from modelcrate.security.sbom import cyclonedx, spdx
+from modelcrate.security.sbom.inventory import Inventory, inventory
 from support.pickles import EVIL
 from support.trusted import judged, small_image
 

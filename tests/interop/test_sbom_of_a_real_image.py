@@ -17,7 +17,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
 from modelcrate.resolve.lock import Pins
 from modelcrate.run.unpack import unpack
-from modelcrate.trust.inventory import Inventory, inventory
+from modelcrate.security.sbom.inventory import Inventory, inventory
 from support.tools import cache
 
 pytestmark = [pytest.mark.network, pytest.mark.interop, pytest.mark.slow]

@@ -22,10 +22,11 @@ from modelcrate.modelfiles.pickle.interpreter import look_plain
 from modelcrate.modelfiles.pickle.policy import Verdict, judge
 from modelcrate.modelfiles.pickle.vm import NEEDY
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
-from modelcrate.trust import keys, licences, statements
-from modelcrate.trust.installed import debs, wheel
-from modelcrate.trust.secretbox import seal, unseal
-from modelcrate.trust.secrets import FORMS, Form, by_content, secrets_in, suspects
+from modelcrate.security.sbom import licences
+from modelcrate.security.sbom.installed import debs, wheel
+from modelcrate.security.scan.secrets import FORMS, Form, by_content, secrets_in, suspects
+from modelcrate.security.signing import keys, statements
+from modelcrate.security.signing.secretbox import seal, unseal
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped

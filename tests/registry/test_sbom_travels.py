@@ -11,7 +11,8 @@ import pytest
 
 from modelcrate.home.settings import Settings
 from modelcrate.inputs.registry import find
-from modelcrate.trust import cyclonedx, keys, spdx, travelling
+from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
+from modelcrate.security.signing import keys
 from support import index as indexes
 from support import real_registry
 from support.command import Crate
@@ -89,7 +90,7 @@ def test_the_bill_of_a_build_that_fetched_nothing_is_that_of_a_build_from_nothin
     first = push(machine(tmp_path, "two"), project, name)
     assert first["digest"] == plain["digest"], "the image is what it was"
     whole = beside(name, tmp_path)
-    assert set(whole) == {spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE, travelling.KIND}
+    assert set(whole) == {spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE, contents_artifact.KIND}
     assert b"pkg:pypi/tiny-lib@1.0" in whole[spdx.MEDIA_TYPE]
     assert b"compositions" not in whole[cyclonedx.MEDIA_TYPE], "all of it was looked through"
     assert beside(f"{registry.host}/told/plain:1", tmp_path) == {}

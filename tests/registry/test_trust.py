@@ -13,8 +13,8 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.trust import keys, signing
-from modelcrate.trust.verifying import require_signature, verify
+from modelcrate.security.signing import keys, signing
+from modelcrate.security.signing.verifying import require_signature, verify
 from modelcrate_layers.errors import IntegrityError
 from support import real_registry
 from support.trusted import small_image, small_index

@@ -14,7 +14,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
 from modelcrate.outputs import parse
 from modelcrate.pack import Nowhere, Sinks
-from modelcrate.trust.looking import Learnt, look
+from modelcrate.security.sbom.layer_scan import Learnt, look
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry, Kind, file

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.trust.keys import write_pair
+    from modelcrate.security.signing.keys import write_pair
 
     password = new_password(console.settings.environment)
     private, public = write_pair(args.prefix, password)

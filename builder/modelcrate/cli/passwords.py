@@ -12,7 +12,7 @@ VARIABLES = ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD")
 
 def password_of(key: str, environment: Mapping[str, str]) -> str | None:
     """The password of a key that needs one; None, where it is nowhere to be had."""
-    from modelcrate.trust.keys import needs_password
+    from modelcrate.security.signing.keys import needs_password
 
     if not needs_password(key):
         return None

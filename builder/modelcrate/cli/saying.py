@@ -50,12 +50,12 @@ def attested(
     sbom = bills(args, pushed)
     if not (sbom or args.provenance or args.sign):
         return receipt
-    from modelcrate.trust.attesting import Wanted, attest
-    from modelcrate.trust.naming import identity
+    from modelcrate.security.attesting import Wanted, attest
+    from modelcrate.security.signing.naming import identity
 
     signer = None
     if args.sign:
-        from modelcrate.trust.keys import load_signer
+        from modelcrate.security.signing.keys import load_signer
 
         signer = load_signer(args.sign, password_of(args.sign, settings.environment))
     name = identity(pushed[0] if pushed else receipt.name)

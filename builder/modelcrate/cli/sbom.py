@@ -15,7 +15,7 @@ from modelcrate_layers.content import Platform, parse_object
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
-    from modelcrate.trust.inventory import Inventory
+    from modelcrate.security.sbom.inventory import Inventory
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.trust import cyclonedx, spdx
+    from modelcrate.security.sbom import cyclonedx, spdx
 
     project = Path(args.image)
     of_project = (project / FILE_NAME).is_file() or project.is_file()
@@ -41,8 +41,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _of_image(address: str, platform: str | None, console: Console) -> Inventory:
     from modelcrate.inputs.addresses import find
-    from modelcrate.trust.inventory import inventory
-    from modelcrate.trust.naming import identity
+    from modelcrate.security.sbom.inventory import inventory
+    from modelcrate.security.signing.naming import identity
 
     image = find(address, console.settings).image(Platform.parse(platform) if platform else None)
     title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")
@@ -52,7 +52,7 @@ def _of_image(address: str, platform: str | None, console: Console) -> Inventory
 def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
     from modelcrate import pipeline
     from modelcrate.net.download import Fetcher
-    from modelcrate.trust.inventory import inventory
+    from modelcrate.security.sbom.inventory import inventory
 
     with Fetcher(console.settings.network, console.emit) as fetcher:
         prepared = pipeline.prepare(

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.cli.console import Console
 
 if TYPE_CHECKING:
-    from modelcrate.trust.verifying import Verified
+    from modelcrate.security.signing.verifying import Verified
 
 
 def run(address: str, keys: list[Path], policy: Path | None, console: Console) -> int:
     """Check who signed an image; with a policy, all that it requires as well. What is not proven is an error."""
     from modelcrate.inputs.addresses import find
-    from modelcrate.trust.keys import load_public
-    from modelcrate.trust.naming import identity
-    from modelcrate.trust.policy import check, read_policy
-    from modelcrate.trust.verifying import require_signature, verify
+    from modelcrate.security.signing.keys import load_public
+    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.signing.policy import check, read_policy
+    from modelcrate.security.signing.verifying import require_signature, verify
 
     found = find(address, console.settings)
     if policy is not None:

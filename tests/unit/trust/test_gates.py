@@ -13,10 +13,10 @@ import pytest
 from modelcrate.compose import list_files
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
-from modelcrate.trust import gates, guard
-from modelcrate.trust.guard import pass_gates
-from modelcrate.trust.parts import Findings, parts
-from modelcrate.trust.secrets import MAX_BYTES, secrets_in
+from modelcrate.security.scan import gates, guard
+from modelcrate.security.scan.guard import pass_gates
+from modelcrate.security.scan.parts import Findings, parts
+from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
 from support.pickles import EVIL, calls

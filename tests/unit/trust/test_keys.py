@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from modelcrate.trust import keys
-from modelcrate.trust.secretbox import seal, unseal
+from modelcrate.security.signing import keys
+from modelcrate.security.signing.secretbox import seal, unseal
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 
 

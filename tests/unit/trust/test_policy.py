@@ -13,11 +13,12 @@ from modelcrate.home.settings import Settings
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
 from modelcrate.project.values import DebianBase, LayoutBase, Project, RootfsBase
-from modelcrate.trust import cyclonedx, keys, statements
-from modelcrate.trust.bases import check_base
-from modelcrate.trust.inventory import inventory
-from modelcrate.trust.policy import check, read_policy
-from modelcrate.trust.signing import put, sign
+from modelcrate.security.sbom import cyclonedx
+from modelcrate.security.sbom.inventory import inventory
+from modelcrate.security.signing import keys, statements
+from modelcrate.security.signing.bases import check_base
+from modelcrate.security.signing.policy import check, read_policy
+from modelcrate.security.signing.signing import put, sign
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from support.pickles import EVIL
 from support.trusted import small_image

@@ -18,12 +18,13 @@ from modelcrate.inputs.addresses import find
 from modelcrate.net.download import Fetcher
 from modelcrate.outputs import parse
 from modelcrate.reuse import Previous
-from modelcrate.trust import cyclonedx, keys, looking, spdx, travelling
-from modelcrate.trust.contents import Contents, File
-from modelcrate.trust.installed import Part
-from modelcrate.trust.inventory import inventory
-from modelcrate.trust.knowledge import gather
-from modelcrate.trust.looking import Learnt, look
+from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
+from modelcrate.security.sbom.contents import Contents, File
+from modelcrate.security.sbom.installed import Part
+from modelcrate.security.sbom.inventory import inventory
+from modelcrate.security.sbom.layer_contents import gather
+from modelcrate.security.sbom.layer_scan import Learnt, look
+from modelcrate.security.signing import keys
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.tar.sources import FileRange
@@ -63,7 +64,7 @@ def test_counts_that_are_none_are_refused(more: object) -> None:
 def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(looking, "MANY", 2)
+    monkeypatch.setattr(layer_scan, "MANY", 2)
     (tmp_path / "model").mkdir()
     for number in range(5):
         (tmp_path / "model" / str(number)).write_bytes(b"text")
@@ -85,7 +86,7 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
 def test_of_very_many_files_those_are_listed_that_say_something(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    monkeypatch.setattr(looking, "MANY", 2)
+    monkeypatch.setattr(layer_scan, "MANY", 2)
     files = {f"var/azureml-app/azureml-models/m/1/{number}": b"text" for number in range(5)}
     files["var/azureml-app/azureml-models/m/1/9.pkl"] = EVIL
     image = small_image(files)
@@ -106,9 +107,9 @@ def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: k
     told = {
         of(small_image()): Contents((Part("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"}, {"m:1": 7})
     }
-    made = travelling.beside(small_image().manifest.descriptor, told, signer if signed else None)
+    made = contents_artifact.beside(small_image().manifest.descriptor, told, signer if signed else None)
     found = kept(small_image(), made, tmp_path, settings)
-    assert travelling.read(found, found.image(), signer.public if signed else None) == told
+    assert contents_artifact.read(found, found.image(), signer.public if signed else None) == told
 
 
 def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Settings, signer: keys.Signer) -> None:
@@ -116,8 +117,8 @@ def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Set
     (tmp_path / "other").mkdir()
     other = keys.load_signer(str(keys.write_pair(tmp_path / "other" / "k", None)[0]), None)
     for by, folder in ((None, "a"), (other, "b")):
-        found = kept(image, travelling.beside(image.manifest.descriptor, known, by), tmp_path / folder, settings)
-        assert travelling.read(found, found.image(), signer.public) == {}
+        found = kept(image, contents_artifact.beside(image.manifest.descriptor, known, by), tmp_path / folder, settings)
+        assert contents_artifact.read(found, found.image(), signer.public) == {}
         earlier = (Previous("there", found.image(), found=found),)
         assert gather(image.layers, settings, earlier, signer.public) == {of(image): look(image.layers[0])}
 
@@ -126,7 +127,9 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
     tmp_path: Path, settings: Settings, signer: keys.Signer
 ) -> None:
     image = small_image()
-    found = kept(image, travelling.beside(image.manifest.descriptor, {of(image): FORGED}, None), tmp_path, settings)
+    found = kept(
+        image, contents_artifact.beside(image.manifest.descriptor, {of(image): FORGED}, None), tmp_path, settings
+    )
     earlier = (Previous("there", found.image(), found=found),)
     assert gather(image.layers, settings, earlier, fetch=False) == {of(image): FORGED}
     assert gather(image.layers, settings, fetch=False) == {of(image): FORGED}, "remembered"
@@ -138,19 +141,19 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
 def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Settings) -> None:
     image, other = small_image(), small_image({"b": b"2"})
     for about, layer in ((image, of(other)), (other, of(image))):
-        made = travelling.beside(about.manifest.descriptor, {layer: FORGED}, None)
+        made = contents_artifact.beside(about.manifest.descriptor, {layer: FORGED}, None)
         found = kept(image, made, tmp_path / about.digest.hex, settings)
-        assert travelling.read(found, found.image(), None) == {}
+        assert contents_artifact.read(found, found.image(), None) == {}
 
 
 @pytest.mark.parametrize("data", [EVIL, b"", b"{}", b"(\xb5/\xfd", b'{"layers":{"x":{}}}'])
 def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Settings, data: bytes) -> None:
-    image, blob = small_image(), Literal(data, travelling.KIND)
-    made = travelling.beside(image.manifest.descriptor, {}, None)
+    image, blob = small_image(), Literal(data, contents_artifact.KIND)
+    made = contents_artifact.beside(image.manifest.descriptor, {}, None)
     document = json.loads(made.manifest.data) | {"layers": [blob.descriptor.json()]}
     manifest = Literal(canonical_json(document), made.manifest.media_type)
     found = kept(image, replace(made, manifest=manifest, blobs=(made.blobs[0], blob)), tmp_path, settings)
-    assert travelling.read(found, found.image(), None) == {}
+    assert contents_artifact.read(found, found.image(), None) == {}
 
 
 @pytest.mark.parametrize(
@@ -165,4 +168,4 @@ def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Settin
 )
 def test_anything_malformed_is_an_integrity_error(value: object) -> None:
     with pytest.raises(IntegrityError):
-        travelling.parse(value)
+        contents_artifact.parse(value)

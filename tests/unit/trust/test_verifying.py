@@ -15,11 +15,12 @@ from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.inputs.addresses import find
 from modelcrate.outputs import parse
-from modelcrate.trust import cyclonedx, keys, spdx, statements
-from modelcrate.trust.inventory import inventory
-from modelcrate.trust.keys import LocalKey, PublicKey
-from modelcrate.trust.signing import sign
-from modelcrate.trust.verifying import Verified, require_signature, verify
+from modelcrate.security.sbom import cyclonedx, spdx
+from modelcrate.security.sbom.inventory import inventory
+from modelcrate.security.signing import keys, statements
+from modelcrate.security.signing.keys import LocalKey, PublicKey
+from modelcrate.security.signing.signing import sign
+from modelcrate.security.signing.verifying import Verified, require_signature, verify
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from support.trusted import small_image, small_index
@@ -179,7 +180,7 @@ def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
 
 def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: LocalKey, settings: Settings) -> None:
     from modelcrate.images.artifact import referrer
-    from modelcrate.trust.signing import put
+    from modelcrate.security.signing.signing import put
     from modelcrate_layers.content import Literal
 
     address = placed("oci")
@@ -198,7 +199,7 @@ def test_a_bundle_that_names_our_key_and_is_not_by_it_is_an_attack(
     placed: Placed, signer: LocalKey, settings: Settings, tmp_path: Path
 ) -> None:
     from modelcrate.images.artifact import referrer
-    from modelcrate.trust.signing import put
+    from modelcrate.security.signing.signing import put
     from modelcrate_layers.content import Literal
 
     address = placed("oci")
@@ -228,6 +229,6 @@ def test_a_statement_about_another_digest_proves_nothing(signer: LocalKey) -> No
     ],
 )
 def test_names(address: str, name: str) -> None:
-    from modelcrate.trust.naming import identity
+    from modelcrate.security.signing.naming import identity
 
     assert identity(address) == name

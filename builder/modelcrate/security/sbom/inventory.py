@@ -10,9 +10,9 @@ from urllib.parse import quote
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import EPOCH, Image, ImageLayer
 from modelcrate.resolve.lock import Pins
-from modelcrate.trust.contents import Contents, File
-from modelcrate.trust.installed import Part
-from modelcrate.trust.knowledge import gather
+from modelcrate.security.sbom.contents import Contents, File
+from modelcrate.security.sbom.installed import Part
+from modelcrate.security.sbom.layer_contents import gather
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
 from modelcrate_layers.frozen import dataclass
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import DebianBase, Project, RegistryBase, RootfsBase, ScratchBase
 from modelcrate.resolve.existing_base import find_base
-from modelcrate.trust.naming import identity
-from modelcrate.trust.policy import Policy, check
+from modelcrate.security.signing.naming import identity
+from modelcrate.security.signing.policy import Policy, check
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from modelcrate.images.artifact import Artifact, referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.trust import statements
-from modelcrate.trust.contents import Contents
+from modelcrate.security.sbom.contents import Contents
+from modelcrate.security.signing import statements
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.tar import codec
 
 if TYPE_CHECKING:
-    from modelcrate.trust.keys import PublicKey, Signer
+    from modelcrate.security.signing.keys import PublicKey, Signer
 
 KIND = "application/vnd.modelcrate.contents.v1+json+zstd"
 PREDICATE = "urn:modelcrate:contents:v1"

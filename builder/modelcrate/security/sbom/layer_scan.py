@@ -20,9 +20,9 @@ from modelcrate.cost import Packaged
 from modelcrate.images.image import ImageLayer
 from modelcrate.pack import DeferredBlob
 from modelcrate.reuse import Remote
-from modelcrate.trust import installed, licences
-from modelcrate.trust.contents import Contents, File
-from modelcrate.trust.installed import Part
+from modelcrate.security.sbom import installed, licences
+from modelcrate.security.sbom.contents import Contents, File
+from modelcrate.security.sbom.installed import Part
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass

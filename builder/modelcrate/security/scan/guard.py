@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelcrate.home.result_cache import Answers
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import Gates, Project
-from modelcrate.trust.parts import Findings, Part, parts
+from modelcrate.security.scan.parts import Findings, Part, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
@@ -42,7 +42,7 @@ def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: A
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return Findings((), tuple(map(str, parse_json(known))))
-    from modelcrate.trust.gates import inspect
+    from modelcrate.security.scan.gates import inspect
 
     check_paths(part.entries)  # here, before anything is fetched
     found = inspect(part, gates, folder)

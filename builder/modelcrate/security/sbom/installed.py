@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.trust import licences
+from modelcrate.security.sbom import licences
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -6,7 +6,7 @@ import re
 from dataclasses import field, fields
 from typing import Any
 
-from modelcrate.trust.installed import Part
+from modelcrate.security.sbom.installed import Part
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 

@@ -18,7 +18,7 @@ from modelcrate.pipeline import Prepared
 from modelcrate.project.values import FILE_NAME
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Pins
-from modelcrate.trust.inventory import Inventory
+from modelcrate.security.sbom.inventory import Inventory
 from modelcrate_layers.content import Digest
 
 BUILD_TYPE = "urn:modelcrate:build:v1"

@@ -17,7 +17,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modelcrate.trust.secretbox import unseal
+from modelcrate.security.signing.secretbox import unseal
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass

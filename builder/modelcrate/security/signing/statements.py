@@ -16,7 +16,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from modelcrate.trust.keys import PublicKey, Signer
+    from modelcrate.security.signing.keys import PublicKey, Signer
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLES = (BUNDLE, "application/vnd.dev.sigstore.bundle+json;version=0.3")

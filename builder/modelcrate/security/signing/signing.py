@@ -14,8 +14,8 @@ from modelcrate.inputs.layout import LayoutCollection
 from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.outputs import archive, oci
 from modelcrate.outputs import registry as registries
-from modelcrate.trust.keys import Signer
-from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
+from modelcrate.security.signing.keys import Signer
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
 from modelcrate_layers.content import Descriptor, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

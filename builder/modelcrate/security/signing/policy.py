@@ -21,11 +21,11 @@ from typing import Any
 
 from modelcrate.images.reading import Found
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, parse
-from modelcrate.trust.cyclonedx import GAP, INCOMPLETE, VERDICT
-from modelcrate.trust.keys import PublicKey, load_public
-from modelcrate.trust.licences import ids
-from modelcrate.trust.statements import CYCLONEDX, PROVENANCE, SPDX
-from modelcrate.trust.verifying import Verified, require_signature, verify
+from modelcrate.security.sbom.cyclonedx import GAP, INCOMPLETE, VERDICT
+from modelcrate.security.sbom.licences import ids
+from modelcrate.security.signing.keys import PublicKey, load_public
+from modelcrate.security.signing.statements import CYCLONEDX, PROVENANCE, SPDX
+from modelcrate.security.signing.verifying import Verified, require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 

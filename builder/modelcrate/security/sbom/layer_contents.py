@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
 from modelcrate.reuse import Previous
-from modelcrate.trust import travelling
-from modelcrate.trust.contents import Contents
-from modelcrate.trust.looking import NOTHING, Learnt, at_hand, look
+from modelcrate.security.sbom import contents_artifact
+from modelcrate.security.sbom.contents import Contents
+from modelcrate.security.sbom.layer_scan import NOTHING, Learnt, at_hand, look
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.store import machine
 
 if TYPE_CHECKING:
-    from modelcrate.trust.keys import PublicKey
+    from modelcrate.security.signing.keys import PublicKey
 
 VERSION = 4
 """Raised when layers are to be looked through anew."""
@@ -73,7 +73,7 @@ def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey
     for each in earlier:
         of_it = {layer.layer.diff_id for layer in each.image.layers}.intersection(lacking) - found.keys()
         if of_it and each.found is not None:
-            told = travelling.read(each.found, each.image, key)
+            told = contents_artifact.read(each.found, each.image, key)
             found |= {diff_id: told[diff_id] for diff_id in of_it & told.keys()}
     return found
 

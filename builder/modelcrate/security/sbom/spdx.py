@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelcrate.images.image import timestamp
-from modelcrate.trust.contents import File
-from modelcrate.trust.inventory import Inventory, Item
-from modelcrate.trust.licences import references
+from modelcrate.security.sbom.contents import File
+from modelcrate.security.sbom.inventory import Inventory, Item
+from modelcrate.security.sbom.licences import references
 from modelcrate_layers.content import canonical_json
 
 MEDIA_TYPE = "application/spdx+json"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelcrate.images.image import timestamp
-from modelcrate.trust.contents import File
-from modelcrate.trust.inventory import Inventory, Item
-from modelcrate.trust.licences import ids
+from modelcrate.security.sbom.contents import File
+from modelcrate.security.sbom.inventory import Inventory, Item
+from modelcrate.security.sbom.licences import ids
 from modelcrate_layers.content import canonical_json
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"

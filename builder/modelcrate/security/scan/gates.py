@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from modelcrate.modelfiles.endings import PROMISING
 from modelcrate.project.values import Gates
-from modelcrate.trust.parts import Findings, Guarded, Part
-from modelcrate.trust.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
+from modelcrate.security.scan.parts import Findings, Guarded, Part
+from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
@@ -40,8 +40,8 @@ def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
         else:
             warned.append(" ".join(str(fault).split()))
     if part.model and any(each.path.endswith(b".sig") for each in part.entries):
-        from modelcrate.trust.keys import load_public
-        from modelcrate.trust.model_signatures import check_model
+        from modelcrate.security.signing.keys import load_public
+        from modelcrate.security.signing.model_signatures import check_model
 
         signed = check_model(part.top, [load_public(folder / path) for path in gates.model_keys])
         refused += signed.faults

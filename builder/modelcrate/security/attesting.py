@@ -12,18 +12,19 @@ from modelcrate.images.artifact import Artifact, referrer
 from modelcrate.images.image import Image, Index
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
-from modelcrate.trust import cyclonedx, spdx, statements, travelling
-from modelcrate.trust.contents import Contents
-from modelcrate.trust.inventory import Inventory, inventory, moment
-from modelcrate.trust.knowledge import gather
-from modelcrate.trust.looking import Learnt
-from modelcrate.trust.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
+from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
+from modelcrate.security.sbom.contents import Contents
+from modelcrate.security.sbom.inventory import Inventory, inventory, moment
+from modelcrate.security.sbom.layer_contents import gather
+from modelcrate.security.sbom.layer_scan import Learnt
+from modelcrate.security.signing import statements
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
-    from modelcrate.trust.keys import Signer
+    from modelcrate.security.signing.keys import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def attest(
     times = (moment(settings) or begun, moment(settings) or datetime.now(UTC))
     how = None
     if wanted.provenance or wanted.signer is not None:
-        from modelcrate.trust.provenance import predicate
+        from modelcrate.security.signing.provenance import predicate
 
         how = predicate(prepared, inventories, settings.environment, times)
     described = tuple(
@@ -93,7 +94,7 @@ def _about(
     subject: Descriptor, told: Inventory | None, how: dict[str, Any] | None, wanted: Wanted
 ) -> Iterator[Artifact]:
     if wanted.signer is not None:
-        from modelcrate.trust.signing import signatures
+        from modelcrate.security.signing.signing import signatures
 
         yield from signatures(subject, wanted.identity, wanted.signer)
     if told is not None and wanted.sbom:
@@ -110,7 +111,7 @@ def _known(image: Image, known: Mapping[Digest, Contents], wanted: Wanted) -> It
     """What the layers hold, for the next build."""
     told = {each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known}
     if told and wanted.sbom:
-        yield travelling.beside(image.manifest.descriptor, told, wanted.signer)
+        yield contents_artifact.beside(image.manifest.descriptor, told, wanted.signer)
 
 
 def _said(subject: Descriptor, kind: str, value: dict[str, Any], signer: Signer | None, media_type: str) -> Artifact:

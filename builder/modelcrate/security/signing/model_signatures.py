@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelcrate.trust.keys import PublicKey
-from modelcrate.trust.statements import Envelope, parse_bundle, parse_statement
+from modelcrate.security.signing.keys import PublicKey
+from modelcrate.security.signing.statements import Envelope, parse_bundle, parse_statement
 from modelcrate_layers.content import MAX_JSON, Digest
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
