@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from modelcrate import explain
 from modelcrate.images.image import ImageLayer
+from modelcrate.inspect import explain
 from modelcrate.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass

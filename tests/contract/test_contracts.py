@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
-from modelcrate.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check
 from modelcrate.project.contracts import Contract, Route, contract, contracts, promise
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.server import ServerLayer

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.conformance import Target, ask
+from modelcrate.inspect.conformance import Target, ask
 from support.demo import REQUEST, Built, build_places, copy_of_demo
 from support.platforms import ALL
 from support.shared_command import Modelcrate

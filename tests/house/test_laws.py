@@ -25,7 +25,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "certifi": ("modelcrate.registry",),
     "ahocorasick_rs": ("modelcrate.security.scan.secrets",),
     "oras": ("modelcrate.registry",),
-    "http.client": ("modelcrate.registry", "modelcrate.run.ready", "modelcrate.conformance"),  # and who asks containers
+    "http.client": (
+        "modelcrate.registry",
+        "modelcrate.run.ready",
+        "modelcrate.inspect.conformance",
+    ),  # and who asks containers
     "random": ("modelcrate.net.retry",),
     "yaml": ("modelcrate.project",),
     "pydantic": ("modelcrate.project",),

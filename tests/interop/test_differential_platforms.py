@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check
 from support.peers import OURS, interpreter, mlflow, mlserver
 from support.platforms import serving
 from support.serving import Answer, Ask, Server

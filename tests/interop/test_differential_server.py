@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check
 from support.asks import CASES, FORM, SETTINGS
 from support.azure import LIBRARIES, ORIGINAL, environment, original_server
 from support.serving import SCRIPTS, Answer, Ask, Server, our_server

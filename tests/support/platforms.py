@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelcrate.conformance import Target, check
 from modelcrate.home.settings import Settings
+from modelcrate.inspect.conformance import Target, check
 from modelcrate.project.values import Model, Project
 from modelcrate.scriptless import complete
 from support.serving import Server, our_server

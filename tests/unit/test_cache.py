@@ -13,7 +13,7 @@ from modelcrate.home.home_lock import alone, using
 from modelcrate.home.prune import Item, Rules, choose, items, prune
 from modelcrate.home.settings import Settings
 from modelcrate.inputs import store
-from modelcrate.verify_bytes import verify_bytes
+from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate_layers.errors import MachineError
 from support.command import Crate
 from support.small_projects import served, sparse_model, wait_until_trusted

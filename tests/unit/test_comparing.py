@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from modelcrate import api
-from modelcrate.diff import diff
-from modelcrate.explain import explain
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.inputs import layout
-from modelcrate.verify_bytes import verify_bytes
-from modelcrate.verify_rebuild import differences
+from modelcrate.inspect.diff import diff
+from modelcrate.inspect.explain import explain
+from modelcrate.inspect.verify_bytes import verify_bytes
+from modelcrate.inspect.verify_rebuild import differences
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds.model import ALONE
 from support.command import Crate

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate import api
-from modelcrate.diff import Difference, diff
 from modelcrate.home.settings import Settings
+from modelcrate.inspect.diff import Difference, diff
 from modelcrate.modelfiles.summary import facts
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import IntegrityError

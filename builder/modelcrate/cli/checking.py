@@ -20,7 +20,7 @@ def check_image(address: str, console: Console) -> int:
     """Recompute all that an image says of its bytes."""
     from modelcrate.cli.words import size
     from modelcrate.inputs.addresses import find
-    from modelcrate.verify_bytes import verify_bytes
+    from modelcrate.inspect.verify_bytes import verify_bytes
 
     checked = verify_bytes(find(address, console.settings))
     facts = {
@@ -41,9 +41,9 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     from modelcrate import pipeline
     from modelcrate.home.home_lock import using
     from modelcrate.inputs.addresses import find
+    from modelcrate.inspect.verify_rebuild import differences
     from modelcrate.net.download import Fetcher
     from modelcrate.pack import Nowhere, Sinks
-    from modelcrate.verify_rebuild import differences
 
     settings, emit = console.settings, console.emit
     request = replace(pipeline.read(path, settings, emit), locked=True, paranoid=True)

@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.conformance import Target, check
+    from modelcrate.inspect.conformance import Target, check
 
     if args.offline:
         raise UserError("contract check asks a server, and --offline forbids it")

@@ -11,7 +11,7 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.words import table
 
 if TYPE_CHECKING:
-    from modelcrate.diff import Difference
+    from modelcrate.inspect.diff import Difference
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.diff import diff
     from modelcrate.inputs.addresses import find
+    from modelcrate.inspect.diff import diff
     from modelcrate_layers.content import Platform
 
     platform = Platform.parse(args.platform) if args.platform else None

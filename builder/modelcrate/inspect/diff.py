@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
 
-from modelcrate import explain
-from modelcrate.explain import Line
 from modelcrate.images.image import Image, ImageLayer
+from modelcrate.inspect import explain
+from modelcrate.inspect.explain import Line
 from modelcrate.modelfiles import summary
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate import diff, explain
 from modelcrate.images.image import Image, ImageLayer
+from modelcrate.inspect import diff, explain
 
 
 def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:
