@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from modelcrate.run import Container, Port, RunOptions, containers, find, start, wait_ready
-from modelcrate.run.engine import engine
-from modelcrate.run.runc import hybrid_cgroups
-from modelcrate.run.spec import Spec
+from modelcrate.containers import Container, Port, RunOptions, containers, find, start, wait_ready
+from modelcrate.containers.engine import engine
+from modelcrate.containers.runc import hybrid_cgroups
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError
 from support.rootfs import layer, member, tiny_rootfs
@@ -258,7 +258,7 @@ def test_in_the_foreground_signals_are_handed_on(run: Run, rootfs: Literal, stat
     container = run(*SERVER)
     until(lambda: "listening" in output(container))
     script = (
-        "import sys; from pathlib import Path; from modelcrate.run import attach, find;"
+        "import sys; from pathlib import Path; from modelcrate.containers import attach, find;"
         "sys.exit(attach(find(Path(sys.argv[1]), 'it'), lambda piece: (sys.stdout.buffer.write(piece), sys.stdout.flush())))"
     )
     command = [sys.executable, "-c", script, str(state_dir)]
@@ -373,7 +373,7 @@ def test_the_first_engine_that_works_is_taken(rootfs: Literal, state_dir: Path) 
 
 def test_a_runtime_that_fails_gives_way_to_the_next(rootfs: Literal, state_dir: Path, tmp_path: Path) -> None:
     """A runtime that is installed and broken, as crun is with hybrid cgroups."""
-    from modelcrate.run.engine import first_usable
+    from modelcrate.containers.engine import first_usable
 
     broken = tmp_path / "runc"
     broken.write_text('#!/bin/sh\necho "no cgroups today" >&2\nexit 1\n')

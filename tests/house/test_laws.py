@@ -27,7 +27,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "oras": ("modelcrate.registry",),
     "http.client": (
         "modelcrate.registry",
-        "modelcrate.run.ready",
+        "modelcrate.containers.ready",
         "modelcrate.inspect.conformance",
     ),  # and who asks containers
     "random": ("modelcrate.net.retry",),

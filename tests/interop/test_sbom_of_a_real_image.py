@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from modelcrate import pipeline
+from modelcrate.containers.unpack import unpack
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
 from modelcrate.resolve.lock import Pins
-from modelcrate.run.unpack import unpack
 from modelcrate.security.sbom.inventory import Inventory, inventory
 from support.tools import cache
 

@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.run import find
+    from modelcrate.containers import find
 
     for piece in find(console.settings.containers, args.name).logs(args.follow):
         sys.stdout.buffer.write(piece)

@@ -34,9 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.containers import Port, RunOptions, attach, start, wait_ready
     from modelcrate.home.home_lock import using
     from modelcrate.inputs.addresses import find
-    from modelcrate.run import Port, RunOptions, attach, start, wait_ready
 
     image = find(args.image, console.settings).image(args.platform)
     options = RunOptions(

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.run import find
+    from modelcrate.containers import find
 
     rows = []
     for container in [find(console.settings.containers, name) for name in args.names]:

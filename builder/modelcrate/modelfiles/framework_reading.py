@@ -136,8 +136,8 @@ def _said(framework: Framework, files: ModelFiles) -> Iterator[Said]:
 @contextmanager
 def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
     """The files of a registered model in a folder that is gone afterwards."""
+    from modelcrate.containers.unpack import unpack
     from modelcrate.modelfiles.framework_files import ModelFiles
-    from modelcrate.run.unpack import unpack
 
     with tempfile.TemporaryDirectory(prefix="modelcrate-model-") as folder:
         root = Path(folder)

@@ -25,6 +25,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from modelcrate.containers.unpack import unpack
 from modelcrate.events import Emit, watched
 from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
@@ -35,7 +36,6 @@ from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROO
 from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
-from modelcrate.run.unpack import unpack
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from modelcrate.run.unpack import unpack
+from modelcrate.containers.unpack import unpack
 from modelcrate.workspace.backend import Shelf
 from modelcrate.workspace.find import layers_of
 from modelcrate.workspace.record import ModelRecord

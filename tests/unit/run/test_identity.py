@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.run.identity import Identity, identify
-from modelcrate.run.inside import Root
+from modelcrate.containers.identity import Identity, identify
+from modelcrate.containers.inside import Root
 from modelcrate_layers.errors import UserError
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nweb:x:33:34:w:/var/www:/bin/sh\nbad:x:abc:1::/:\n"

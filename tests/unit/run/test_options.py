@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.run.options import DEFAULT_PATH, Port, RunOptions, process_of
+from modelcrate.containers.options import DEFAULT_PATH, Port, RunOptions, process_of
 from modelcrate_layers.errors import IntegrityError, UserError
 
 HERE = Path("state")

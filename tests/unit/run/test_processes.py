@@ -7,7 +7,7 @@ import signal
 import subprocess
 from dataclasses import replace
 
-from modelcrate.run.processes import ProcessId
+from modelcrate.containers.processes import ProcessId
 
 
 def test_a_living_process_is_waited_for_and_signalled() -> None:

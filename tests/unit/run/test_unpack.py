@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.run.unpack import unpack
+from modelcrate.containers.unpack import unpack
 from modelcrate_layers.content import Blob, Literal, MediaType
 from modelcrate_layers.errors import IntegrityError, MachineError
 from support.rootfs import layer, member

@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import Protocol
 
-from modelcrate.run.options import ENGINES
-from modelcrate.run.spec import Spec
+from modelcrate.containers.options import ENGINES
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.errors import MachineError
 
 
@@ -32,9 +32,9 @@ class Engine(Protocol):
 
 def engine(name: str) -> Engine:
     """The engine of that name."""
-    from modelcrate.run.chroot import Chroot
-    from modelcrate.run.namespaces import Namespaces
-    from modelcrate.run.runc import OciRuntime
+    from modelcrate.containers.chroot import Chroot
+    from modelcrate.containers.namespaces import Namespaces
+    from modelcrate.containers.runc import OciRuntime
 
     found: dict[str, Engine] = {"chroot": Chroot(), "namespaces": Namespaces()}
     return found.get(name) or OciRuntime(name)

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from modelcrate.run.identity import Identity
-from modelcrate.run.options import Port, Process
+from modelcrate.containers.identity import Identity
+from modelcrate.containers.options import Port, Process
 from modelcrate_layers.frozen import dataclass
 
 _FILE = "spec.json"

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate.run.engine import candidates, engine
-from modelcrate.run.identity import Identity, identify
-from modelcrate.run.inside import Root, parts_of, remove_path
-from modelcrate.run.options import Process, RunOptions, process_of
-from modelcrate.run.processes import ProcessId
-from modelcrate.run.spec import Spec
-from modelcrate.run.state import State, clear_running
-from modelcrate.run.unpack import unpack
+from modelcrate.containers.engine import candidates, engine
+from modelcrate.containers.identity import Identity, identify
+from modelcrate.containers.inside import Root, parts_of, remove_path
+from modelcrate.containers.options import Process, RunOptions, process_of
+from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.spec import Spec
+from modelcrate.containers.state import State, clear_running
+from modelcrate.containers.unpack import unpack
 from modelcrate_layers.content import CHUNK, Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -276,7 +276,7 @@ def _supervise(folder: Path) -> None:
         try:
             # -P: the folder that this was called in may hold a `modelcrate` of its own
             done = subprocess.run(
-                [sys.executable, "-P", "-m", "modelcrate.run.supervisor", str(folder), str(tell)],
+                [sys.executable, "-P", "-m", "modelcrate.containers.supervisor", str(folder), str(tell)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", pass_fds=(tell,), start_new_session=True,
                 env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PATH": os.defpath},
             )  # fmt: skip

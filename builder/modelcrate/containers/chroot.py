@@ -12,10 +12,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.run import linux
-from modelcrate.run.init import start_inside
-from modelcrate.run.inside import Root
-from modelcrate.run.spec import Spec
+from modelcrate.containers import linux
+from modelcrate.containers.init import start_inside
+from modelcrate.containers.inside import Root
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.frozen import dataclass
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import time
 
-from modelcrate.run.container import Container
-from modelcrate.run.forward import ADDRESS
+from modelcrate.containers.container import Container
+from modelcrate.containers.forward import ADDRESS
 from modelcrate_layers.errors import MachineError, UserError
 
 _LOOK = 0.05

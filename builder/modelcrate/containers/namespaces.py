@@ -11,11 +11,11 @@ import os
 import socket
 from contextlib import suppress
 
-from modelcrate.run import linux
-from modelcrate.run.identity import Identity
-from modelcrate.run.init import start_inside
-from modelcrate.run.inside import Parts, Root
-from modelcrate.run.spec import Spec
+from modelcrate.containers import linux
+from modelcrate.containers.identity import Identity
+from modelcrate.containers.init import start_inside
+from modelcrate.containers.inside import Parts, Root
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 

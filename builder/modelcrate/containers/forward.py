@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from modelcrate.run.options import Port
+from modelcrate.containers.options import Port
 from modelcrate_layers.errors import UserError
 
 ADDRESS = "127.0.0.1"

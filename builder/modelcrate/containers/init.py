@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NoReturn
 
-from modelcrate.run import linux
-from modelcrate.run.identity import Identity
-from modelcrate.run.spec import Spec
+from modelcrate.containers import linux
+from modelcrate.containers.identity import Identity
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.errors import MachineError, UserError
 
 KEPT: Mapping[str, int] = MappingProxyType(

@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from modelcrate.run import linux
-from modelcrate.run.init import KEPT
-from modelcrate.run.namespaces import MASKED, READ_ONLY
-from modelcrate.run.spec import Spec
+from modelcrate.containers import linux
+from modelcrate.containers.init import KEPT
+from modelcrate.containers.namespaces import MASKED, READ_ONLY
+from modelcrate.containers.spec import Spec
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

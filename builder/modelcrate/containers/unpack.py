@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate.run.inside import Parts, Place, Root, parts_of, remove_tree
+from modelcrate.containers.inside import Parts, Place, Root, parts_of, remove_tree
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.tar.codec import decode

@@ -1,6 +1,6 @@
 """The process that stands behind a running container: starts it, forwards its ports, and records its end. It outlives the command line.
 
-Run as `python -m modelcrate.run.supervisor FOLDER DESCRIPTOR`: the container's folder, and a pipe that is told, once, whether it started.
+Run as `python -m modelcrate.containers.supervisor FOLDER DESCRIPTOR`: the container's folder, and a pipe that is told, once, whether it started.
 It has one thread, for namespaces can't be entered otherwise.
 """
 
@@ -17,15 +17,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.run import linux
-from modelcrate.run.engine import engine, first_usable
-from modelcrate.run.forward import forward, listen
-from modelcrate.run.init import exit_code
-from modelcrate.run.namespaces import enter_user_namespace
-from modelcrate.run.options import Port
-from modelcrate.run.processes import ProcessId
-from modelcrate.run.spec import Spec
-from modelcrate.run.state import State, clear_running
+from modelcrate.containers import linux
+from modelcrate.containers.engine import engine, first_usable
+from modelcrate.containers.forward import forward, listen
+from modelcrate.containers.init import exit_code
+from modelcrate.containers.namespaces import enter_user_namespace
+from modelcrate.containers.options import Port
+from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.spec import Spec
+from modelcrate.containers.state import State, clear_running
 from modelcrate_layers.errors import CrateError, MachineError
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)

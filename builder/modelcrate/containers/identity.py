@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate.run.inside import Root
+from modelcrate.containers.inside import Root
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelcrate.run.inside import remove_path
-from modelcrate.run.options import Port
-from modelcrate.run.processes import ProcessId
+from modelcrate.containers.inside import remove_path
+from modelcrate.containers.options import Port
+from modelcrate.containers.processes import ProcessId
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 
