@@ -79,7 +79,7 @@ def base(layout: str, target: str) -> None:
     import modelcrate
     from modelcrate.events import silent
     from modelcrate.images.image import RunSpec, assemble
-    from modelcrate.outputs.oci import write
+    from modelcrate.transports.oci import write
     from modelcrate_layers.store import Layout
 
     whole = modelcrate.find(f"oci:{layout}:x").image.images[0]

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.reading import Found, Wanted
-from modelcrate.inputs import archive as archives
-from modelcrate.inputs import layout as layouts
 from modelcrate.security.signing.verifying import verify
+from modelcrate.transports import archive_reader as archives
+from modelcrate.transports import layout_reader as layouts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType
 from modelcrate_layers.errors import CrateError, IntegrityError
 

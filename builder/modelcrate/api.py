@@ -57,10 +57,10 @@ class Built:
 
     def save(self, *targets: str, emit: Emit = silent) -> Receipt:
         """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
-        from modelcrate import outputs
+        from modelcrate import transports
 
         with using(self.settings):
-            return pipeline.deliver(self.receipt, [outputs.parse(target) for target in targets], self.settings, emit)
+            return pipeline.deliver(self.receipt, [transports.parse(target) for target in targets], self.settings, emit)
 
 
 class Building:
@@ -130,7 +130,7 @@ def start(project: str | Path, *, settings: Settings | None = None, locked: bool
 
 def find(address: str, *, settings: Settings | None = None) -> Built:
     """An image that exists, wherever it is: a name in the local store, `registry:REF`, `oci:DIR`, `docker-archive:FILE`."""
-    from modelcrate.inputs.addresses import find as found
+    from modelcrate.transports.addresses import find as found
 
     settings = settings or default_settings()
     return Built(Receipt(address, found(address, settings).whole()), settings)

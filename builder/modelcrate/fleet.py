@@ -13,13 +13,14 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate import outputs, pipeline
+from modelcrate import pipeline
+from modelcrate import transports as outputs
 from modelcrate.events import Emit, silent
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import Nameable, Output, Preparable
-from modelcrate.outputs.store import StoreOutput
+from modelcrate.transports import Nameable, Output, Preparable
+from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

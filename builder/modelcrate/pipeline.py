@@ -23,7 +23,6 @@ from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
 from modelcrate.models.chosen import choose as choose_models
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import Delivered, Output
 from modelcrate.pack import USUAL, Packer, Sinks
 from modelcrate.plan import Plan, plan
 from modelcrate.project.dockerfile import LISTING, edited
@@ -37,6 +36,7 @@ from modelcrate.resolve.world import Resolved, World, conflicts, never_run, reso
 from modelcrate.reuse import Previous, find_previous, lies, lost
 from modelcrate.scriptless import complete, hold_versions
 from modelcrate.security.scan.guard import pass_gates
+from modelcrate.transports import Delivered, Output
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import LockedError
 from modelcrate_layers.frozen import dataclass

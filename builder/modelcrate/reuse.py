@@ -101,7 +101,7 @@ def lies(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -> Iterator
 
 def find_previous(addresses: Sequence[str], platform: Platform, settings: Settings, emit: Emit) -> tuple[Previous, ...]:
     """The images at these addresses, for this platform. One that can't be had is no fault: it is said, and there is nothing to reuse."""
-    from modelcrate.inputs.addresses import find
+    from modelcrate.transports.addresses import find
 
     found = []
     for address in addresses:

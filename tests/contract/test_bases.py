@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 import modelcrate
-from modelcrate import outputs
+from modelcrate import transports
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer, RunSpec
@@ -77,7 +77,7 @@ Make = Callable[[Path, Settings, str], str]
 def output(kind: str, target: str, said: str) -> Make:
     def make(folder: Path, settings: Settings, host: str) -> str:
         place = target.format(folder=folder, host=host)
-        outputs.parse(f"{kind}:{place}").deliver(below(), settings, lambda event: None)
+        transports.parse(f"{kind}:{place}").deliver(below(), settings, lambda event: None)
         return said.format(host=host)
 
     return make
@@ -156,5 +156,5 @@ def test_a_debian_base_of_packages_is_valid(tmp_path: Path) -> None:
     placed = ImageLayer(kind.role, kind.name, facts, RecipeBlob(recipe, facts), key=kind.key())
     config = {"config": {"Env": [f"{name}={value}" for name, value in environment().items()]}}
     made = image.assemble(Platform("linux", "arm64"), config, [placed], RunSpec())
-    outputs.parse(f"oci:{tmp_path / 'out'}:x").deliver(made, Settings(tmp_path / "home"), lambda event: None)
+    transports.parse(f"oci:{tmp_path / 'out'}:x").deliver(made, Settings(tmp_path / "home"), lambda event: None)
     assert assert_valid_layout(tmp_path / "out").layers == 1

@@ -11,8 +11,8 @@ import pytest
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import ImageLayer, RunSpec
-from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.project.contracts import promise
+from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers import kinds
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import outputs
+from modelcrate import transports
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer, Index, RunSpec
 from modelcrate.images.reading import Found
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import docker_archive
+from modelcrate.transports import docker_archive
+from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.tar import codec
@@ -56,7 +56,7 @@ NO_IMAGES = {"dockerfile"}
 """Outputs that write no image but what one can be made of: nothing can be read back from them by address."""
 
 
-@pytest.fixture(params=sorted(set(outputs.kinds()) - NO_IMAGES))
+@pytest.fixture(params=sorted(set(transports.kinds()) - NO_IMAGES))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -89,8 +89,8 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(tmp_path / "home", {"HOME": str(tmp_path)})
 
 
-def deliver(text: str, made: Image | Index, settings: Settings) -> outputs.Delivered:
-    return outputs.parse(text).deliver(made, settings, lambda event: None)
+def deliver(text: str, made: Image | Index, settings: Settings) -> transports.Delivered:
+    return transports.parse(text).deliver(made, settings, lambda event: None)
 
 
 def judged(kind: str, address: str, settings: Settings) -> Found:
@@ -199,5 +199,5 @@ def test_the_golden_image_passes_through(kind: str, place: Place, settings: Sett
 def test_an_output_that_is_none_is_refused_with_those_that_there_are() -> None:
     for text in ("nothing", "oci", "oci:", ":x", "docker:x"):
         with pytest.raises(UserError) as refused:
-            outputs.parse(text)
-        assert all(name in refused.value.hint for name in outputs.kinds())
+            transports.parse(text)
+        assert all(name in refused.value.hint for name in transports.kinds())

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from modelcrate.home.settings import Settings
-from modelcrate.outputs.oci import LayoutOutput
+from modelcrate.transports.oci import LayoutOutput
 from support import golden
 from support.sources import REPOSITORY
 from support.validator import assert_valid_layout

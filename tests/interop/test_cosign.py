@@ -9,10 +9,10 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import parse
 from modelcrate.security.signing import keys, signing, statements
 from modelcrate.security.signing.verifying import require_signature, verify
+from modelcrate.transports import parse
+from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, IntegrityError
 from support import real_registry
 from support.real_registry import Running

@@ -16,7 +16,7 @@ import pytest
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer, RunSpec, assemble
-from modelcrate.outputs.oci import LayoutOutput
+from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers.content import Platform
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure

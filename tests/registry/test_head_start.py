@@ -10,12 +10,12 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.images.reference import Reference
-from modelcrate.outputs.registry import RegistrySession
 from modelcrate.pack import Ahead, Kept
 from modelcrate.registry.errors import Refusal
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.registry_client import Client as Verbs
 from modelcrate.registry.settings import Settings
+from modelcrate.transports.registry import RegistrySession
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.codec import NONE

@@ -13,8 +13,8 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.inputs.registry import find
-from modelcrate.outputs.registry import parse
+from modelcrate.transports.registry import parse
+from modelcrate.transports.registry_reader import find
 from support import real_registry
 from support.command import Crate
 from support.forged import forge

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from modelcrate.home.settings import Settings
-from modelcrate.inputs.registry import find
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.signing import keys
+from modelcrate.transports.registry_reader import find
 from support import index as indexes
 from support import real_registry
 from support.command import Crate

@@ -11,10 +11,10 @@ import pytest
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import parse
 from modelcrate.security.signing import keys, signing
 from modelcrate.security.signing.verifying import require_signature, verify
+from modelcrate.transports import parse
+from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import IntegrityError
 from support import real_registry
 from support.trusted import small_image, small_index

@@ -24,8 +24,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 from modelcrate.images.reading import Collection, Found
-from modelcrate.inputs.archive import find_docker, find_oci
-from modelcrate.inputs.layout import LayoutCollection
+from modelcrate.transports.archive_reader import find_docker, find_oci
+from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
 

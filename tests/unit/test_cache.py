@@ -12,8 +12,8 @@ import pytest
 from modelcrate.home.home_lock import alone, using
 from modelcrate.home.prune import Item, Rules, choose, items, prune
 from modelcrate.home.settings import Settings
-from modelcrate.inputs import store
 from modelcrate.inspect.verify_bytes import verify_bytes
+from modelcrate.transports import store_reader
 from modelcrate_layers.errors import MachineError
 from support.command import Crate
 from support.small_projects import served, sparse_model, wait_until_trusted
@@ -73,11 +73,11 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     assert {"layers", "wheels"} <= set(pruned["kinds"])
     assert "images" not in pruned["kinds"]
     assert {each.kind for each in items(settings)} <= {"images", "uploads"}
-    found = store.find("served", settings)
+    found = store_reader.find("served", settings)
     assert found is not None
     assert verify_bytes(found).mismatches == ()
     prune(settings, Rules(age=0, images=True))
-    assert store.find("served", settings) is None
+    assert store_reader.find("served", settings) is None
     assert [path for path in (crate.home / "store" / "blobs").rglob("*") if path.is_file()] == []
     (project / "src" / "score.py").write_text((project / "src" / "score.py").read_text().removesuffix("# more\n"))
     assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]

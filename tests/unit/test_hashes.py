@@ -12,9 +12,9 @@ from modelcrate import pipeline
 from modelcrate.hashes import LARGE, Hashes
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import parse
 from modelcrate.pack import Nowhere, Sinks
 from modelcrate.security.sbom.layer_scan import Learnt, look
+from modelcrate.transports import parse
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry, Kind, file

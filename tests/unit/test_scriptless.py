@@ -18,11 +18,11 @@ from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import oci
 from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
 from modelcrate.scriptless import complete
+from modelcrate.transports import oci
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.kinds.model import folder
 from modelcrate_layers.tar.listing import list_path

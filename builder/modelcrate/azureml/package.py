@@ -21,13 +21,13 @@ from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
 from modelcrate.images.reference import Reference
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import Output
-from modelcrate.outputs.oci import LayoutOutput
-from modelcrate.outputs.registry import RegistryOutput
 from modelcrate.pipeline import Prepared, Request
 from modelcrate.project.values import RegisteredModel, RegistryBase
 from modelcrate.receipt import Receipt
 from modelcrate.scriptless import complete
+from modelcrate.transports import Output
+from modelcrate.transports.oci import LayoutOutput
+from modelcrate.transports.registry import RegistryOutput
 from modelcrate.workspace.find import layers_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import CrateError, UserError
@@ -112,9 +112,9 @@ class ModelPackage:
                 "this package is a Dockerfile, there is no image to pull", hint="save it: package.save('./imagefiles')"
             )
         self.wait_for_creation()
-        from modelcrate.inputs.addresses import find
-        from modelcrate.inputs.store import find as in_store
-        from modelcrate.outputs.store import StoreOutput
+        from modelcrate.transports.addresses import find
+        from modelcrate.transports.store import StoreOutput
+        from modelcrate.transports.store_reader import find as in_store
 
         assert self.location is not None
         image = find(self.location, self.workspace.settings).whole()

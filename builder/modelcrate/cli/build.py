@@ -9,7 +9,7 @@ import argparse
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
-from modelcrate.outputs import archive
+from modelcrate.transports import archive_writer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         return build_each(args, console)
     receipt = building.build(args, console)
-    if any(archive.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
+    if any(archive_writer.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.say(receipt_text(receipt))
     else:
         console.result(receipt.json(), receipt_text(receipt))

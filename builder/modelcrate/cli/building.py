@@ -10,19 +10,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelcrate import outputs, pipeline
+from modelcrate import pipeline, transports
 from modelcrate.cli import saying
 from modelcrate.cli.console import Console
 from modelcrate.hashes import Hashes
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
-from modelcrate.inputs import store
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import Nameable, Output, Preparable, archive
-from modelcrate.outputs.store import StoreOutput
 from modelcrate.pack import Ahead, Nowhere, Sink, Sinks
 from modelcrate.pipeline import Prepared
 from modelcrate.receipt import Receipt
+from modelcrate.transports import Nameable, Output, Preparable, archive_writer, store_reader
+from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
 
 
@@ -93,12 +92,12 @@ def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str
     if args.no_reuse:
         return ()
     named = (*(f"registry:{ref}" for ref in pushed(args)), *args.cache_from)
-    return named if pushed(args) or store.find(name, settings) is None else (*named, name)
+    return named if pushed(args) or store_reader.find(name, settings) is None else (*named, name)
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
     """The line from the project to the outputs that were named; the local store, if there are none."""
-    wanted = [outputs.parse(text) for text in _wanted(args)]
+    wanted = [transports.parse(text) for text in _wanted(args)]
     _check_streams(wanted, args)
     emit, begun = console.emit, datetime.now(UTC)
     with ExitStack() as stack:
@@ -111,7 +110,7 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name
         named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
-        places = [stack.enter_context(outputs.opened(output, settings, emit)) for output in named]
+        places = [stack.enter_context(transports.opened(output, settings, emit)) for output in named]
         hashes = Hashes()
         sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None)
         receipt = pipeline.build(prepared, settings, emit, sinks)
@@ -128,7 +127,7 @@ def _sinks(places: Sequence[Output], hashes: Hashes | None) -> Sinks:
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
     """Standard output takes one thing: an archive, or the result."""
-    taking = [output for output in wanted if archive.streams(output.kind, output.target)]
+    taking = [output for output in wanted if archive_writer.streams(output.kind, output.target)]
     if len(taking) > 1 or (taking and args.json):
         raise UserError(
             "two things can't share standard output",

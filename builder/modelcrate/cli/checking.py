@@ -19,8 +19,8 @@ def is_project(path: Path) -> bool:
 def check_image(address: str, console: Console) -> int:
     """Recompute all that an image says of its bytes."""
     from modelcrate.cli.words import size
-    from modelcrate.inputs.addresses import find
     from modelcrate.inspect.verify_bytes import verify_bytes
+    from modelcrate.transports.addresses import find
 
     checked = verify_bytes(find(address, console.settings))
     facts = {
@@ -40,10 +40,10 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
 
     from modelcrate import pipeline
     from modelcrate.home.home_lock import using
-    from modelcrate.inputs.addresses import find
     from modelcrate.inspect.verify_rebuild import differences
     from modelcrate.net.download import Fetcher
     from modelcrate.pack import Nowhere, Sinks
+    from modelcrate.transports.addresses import find
 
     settings, emit = console.settings, console.emit
     request = replace(pipeline.read(path, settings, emit), locked=True, paranoid=True)

@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inputs.addresses import find
     from modelcrate.inspect.diff import diff
+    from modelcrate.transports.addresses import find
     from modelcrate_layers.content import Platform
 
     platform = Platform.parse(args.platform) if args.platform else None

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reading import select
-    from modelcrate.inputs.addresses import find
+    from modelcrate.transports.addresses import find
 
     found = find(args.image, console.settings)
     descriptor = (

@@ -14,9 +14,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inputs import store
+    from modelcrate.transports import store_reader
 
-    rows = [_facts(name, image) for name, image in store.images(console.settings)]
+    rows = [_facts(name, image) for name, image in store_reader.images(console.settings)]
     head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
     lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], size(r["size"])) for r in rows]
     console.result(rows, table([head, *lines]))

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inputs.addresses import find
+    from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).whole()
     facts: dict[str, Any] = {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate import outputs, pipeline
+from modelcrate import pipeline, transports
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 from modelcrate.home.home_lock import using
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import Nameable
 from modelcrate.receipt import Receipt
+from modelcrate.transports import Nameable
+from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Platform
 
 
@@ -23,7 +23,7 @@ def platform_argument(parser: argparse.ArgumentParser) -> None:
 def move(source: str, target: str, args: argparse.Namespace, console: Console) -> int:
     """Deliver what is at an address, and say so."""
     found = find(source, console.settings)
-    output = outputs.parse(target)
+    output = transports.parse(target)
     if isinstance(output, Nameable) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
     with using(console.settings):
@@ -41,7 +41,7 @@ def chosen(found: Found, platform: Platform | None) -> Deliverable:
 
 
 def _referrers(found: Found, target: str, console: Console) -> None:
-    from modelcrate.inputs.registry import copy_referrers
+    from modelcrate.transports.registry_reader import copy_referrers
 
     count = copy_referrers(found, target, console.settings)
     console.say(f"{count} referrers copied")

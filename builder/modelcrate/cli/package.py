@@ -16,8 +16,8 @@ from modelcrate.cli.workspaces import workspace, workspace_argument
 
 if TYPE_CHECKING:
     from modelcrate.azureml.inference_config import InferenceConfig
-    from modelcrate.outputs import Output
     from modelcrate.pipeline import Prepared
+    from modelcrate.transports import Output
 
 NAME = "package"
 
@@ -76,11 +76,11 @@ def _config(args: argparse.Namespace) -> InferenceConfig | None:
 
 
 def _outputs(args: argparse.Namespace, prepared: Prepared, console: Console) -> list[Output]:
-    from modelcrate import outputs
+    from modelcrate import transports
     from modelcrate.cli.building import told
 
     named = [*args.output, *([f"dockerfile:{args.dockerfile}"] if args.dockerfile else [])]
     if named:
-        return [told(outputs.parse(text), prepared) for text in named]
+        return [told(transports.parse(text), prepared) for text in named]
     tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     return [workspace(args, console.settings).images(args.image_name or NAME, tag)]

@@ -17,13 +17,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate import outputs
+    from modelcrate import transports
     from modelcrate.home.home_lock import using
-    from modelcrate.inputs.addresses import find
     from modelcrate.receipt import Receipt
+    from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).copy()
-    places = [outputs.parse(f"registry:{reference}") for reference in args.references]
+    places = [transports.parse(f"registry:{reference}") for reference in args.references]
     with using(console.settings):
         receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import Port, RunOptions, attach, start, wait_ready
     from modelcrate.home.home_lock import using
-    from modelcrate.inputs.addresses import find
+    from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).image(args.platform)
     options = RunOptions(

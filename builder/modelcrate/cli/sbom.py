@@ -40,9 +40,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _of_image(address: str, platform: str | None, console: Console) -> Inventory:
-    from modelcrate.inputs.addresses import find
     from modelcrate.security.sbom.inventory import inventory
     from modelcrate.security.signing.naming import identity
+    from modelcrate.transports.addresses import find
 
     image = find(address, console.settings).image(Platform.parse(platform) if platform else None)
     title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")

@@ -19,10 +19,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inputs.addresses import find
     from modelcrate.security.signing.keys import load_signer
     from modelcrate.security.signing.naming import identity
     from modelcrate.security.signing.signing import sign
+    from modelcrate.transports.addresses import find
 
     signer = load_signer(args.key, password_of(args.key, console.settings.environment))
     found = find(args.image, console.settings)

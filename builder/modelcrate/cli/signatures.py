@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def run(address: str, keys: list[Path], policy: Path | None, console: Console) -> int:
     """Check who signed an image; with a policy, all that it requires as well. What is not proven is an error."""
-    from modelcrate.inputs.addresses import find
     from modelcrate.security.signing.keys import load_public
     from modelcrate.security.signing.naming import identity
     from modelcrate.security.signing.policy import check, read_policy
     from modelcrate.security.signing.verifying import require_signature, verify
+    from modelcrate.transports.addresses import find
 
     found = find(address, console.settings)
     if policy is not None:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
-from modelcrate.inputs.layout import LayoutCollection
+from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -30,12 +30,12 @@ from modelcrate.events import Emit, watched
 from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
-from modelcrate.outputs import Delivered, oci
 from modelcrate.outputs.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
 from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
 from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
+from modelcrate.transports import Delivered, oci
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass

@@ -10,7 +10,6 @@ from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image, environment
 from modelcrate.images.reading import Found
-from modelcrate.inputs import archive, layout
 from modelcrate.project.values import (
     DockerArchiveBase,
     LayoutBase,
@@ -22,6 +21,7 @@ from modelcrate.project.values import (
 from modelcrate.resolve.resolved_base import Below
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
+from modelcrate.transports import archive_reader, layout_reader
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
 
@@ -86,15 +86,15 @@ def find_base(
     """The image that a project names as its base; in a registry, what it was under `digest`."""
     match base:
         case LayoutBase():
-            return layout.find(folder / base.path, base.tag)
+            return layout_reader.find(folder / base.path, base.tag)
         case OciArchiveBase():
-            return archive.find_oci(folder / base.path)
+            return archive_reader.find_oci(folder / base.path)
         case DockerArchiveBase():
-            return archive.find_docker(folder / base.path)
+            return archive_reader.find_docker(folder / base.path)
         case RegistryBase():
-            from modelcrate.inputs import registry
+            from modelcrate.transports import registry_reader
 
-            return registry.find(base.reference, settings, digest)
+            return registry_reader.find(base.reference, settings, digest)
 
 
 def _with_python(

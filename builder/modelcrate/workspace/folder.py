@@ -11,9 +11,9 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.outputs import Output
-from modelcrate.outputs.oci import LayoutOutput
 from modelcrate.pack import Kept
+from modelcrate.transports import Output
+from modelcrate.transports.oci import LayoutOutput
 from modelcrate.workspace.backend import REPOSITORY, Taken
 from modelcrate_layers.atomic import alone
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal

@@ -15,11 +15,11 @@ from dataclasses import field
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
-from modelcrate.outputs import Output
-from modelcrate.outputs.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.pack import Sink
 from modelcrate.registry.errors import Refusal
 from modelcrate.registry.registry_client import Client as Registry
+from modelcrate.transports import Output
+from modelcrate.transports.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.workspace.backend import REPOSITORY, Taken
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass

@@ -15,10 +15,10 @@ from modelcrate import pipeline
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
 from modelcrate.home.settings import Settings
-from modelcrate.inputs import store
-from modelcrate.inputs.addresses import find
 from modelcrate.net.download import Fetcher
 from modelcrate.outputs.dockerfile import DockerfileOutput
+from modelcrate.transports import store_reader
+from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from support import conda, small_projects
 
@@ -177,7 +177,7 @@ def test_rows_9_10_and_11_pull_brings_it_into_the_local_store(
     package.pull()
     said = capsys.readouterr().out
     assert f"Status: Downloaded newer image for {package.image_name}\n" in said
-    ((name, image),) = list(store.images(ws.settings))
+    ((name, image),) = list(store_reader.images(ws.settings))
     assert name == package.image_name
     assert str(image.digest) == package.digest
     package.pull()
@@ -323,7 +323,9 @@ def test_row_25_the_latest_tag_moves(settings: Settings, files: Path) -> None:
     second = modelcrate.build(files, settings=settings)
     second.save("store:myimage")
     assert first.digest != second.digest
-    assert [(name, image.digest) for name, image in store.images(settings)] == [("myimage:latest", second.digest)]
+    assert [(name, image.digest) for name, image in store_reader.images(settings)] == [
+        ("myimage:latest", second.digest)
+    ]
 
 
 def test_a_dockerfile_is_made_from_a_project_only(settings: Settings, files: Path, tmp_path: Path) -> None:

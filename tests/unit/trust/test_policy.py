@@ -10,8 +10,6 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import parse
 from modelcrate.project.values import DebianBase, LayoutBase, Project, RootfsBase
 from modelcrate.security.sbom import cyclonedx
 from modelcrate.security.sbom.inventory import inventory
@@ -19,6 +17,8 @@ from modelcrate.security.signing import keys, statements
 from modelcrate.security.signing.bases import check_base
 from modelcrate.security.signing.policy import check, read_policy
 from modelcrate.security.signing.signing import put, sign
+from modelcrate.transports import parse
+from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from support.pickles import EVIL
 from support.trusted import small_image

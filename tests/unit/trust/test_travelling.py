@@ -14,9 +14,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.inputs.addresses import find
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs import parse
 from modelcrate.reuse import Previous
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
 from modelcrate.security.sbom.contents import Contents, File
@@ -25,6 +23,8 @@ from modelcrate.security.sbom.inventory import inventory
 from modelcrate.security.sbom.layer_contents import gather
 from modelcrate.security.sbom.layer_scan import Learnt, look
 from modelcrate.security.signing import keys
+from modelcrate.transports import parse
+from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.tar.sources import FileRange

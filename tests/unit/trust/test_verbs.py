@@ -12,13 +12,13 @@ import pytest
 
 from modelcrate.cli import main
 from modelcrate.home.settings import Settings
-from modelcrate.inputs.addresses import find
 from modelcrate.pipeline import read
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.existing_base import resolve_foreign
 from modelcrate.security.signing.bases import check_base
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.security.signing.provenance import git_revision
+from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import IntegrityError
 from support.pickles import EVIL
 

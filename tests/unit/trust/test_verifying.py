@@ -13,14 +13,14 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ATTACHED
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
-from modelcrate.inputs.addresses import find
-from modelcrate.outputs import parse
 from modelcrate.security.sbom import cyclonedx, spdx
 from modelcrate.security.sbom.inventory import inventory
 from modelcrate.security.signing import keys, statements
 from modelcrate.security.signing.keys import LocalKey, PublicKey
 from modelcrate.security.signing.signing import sign
 from modelcrate.security.signing.verifying import Verified, require_signature, verify
+from modelcrate.transports import parse
+from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from support.trusted import small_image, small_index

@@ -9,13 +9,13 @@ from typing import Any
 from modelcrate.events import silent
 from modelcrate.images.artifact import Artifact, original
 from modelcrate.images.reading import Found
-from modelcrate.inputs.archive import OciArchiveCollection
-from modelcrate.inputs.layout import LayoutCollection
-from modelcrate.inputs.registry import RegistryCollection
-from modelcrate.outputs import archive, oci
-from modelcrate.outputs import registry as registries
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
+from modelcrate.transports import archive_writer, oci
+from modelcrate.transports import registry as registries
+from modelcrate.transports.archive_reader import OciArchiveCollection
+from modelcrate.transports.layout_reader import LayoutCollection
+from modelcrate.transports.registry_reader import RegistryCollection
 from modelcrate_layers.content import Descriptor, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -85,7 +85,9 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     graph = replace(found.graph(), attached=attached)
     kept = {key: value for key, value in found.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
     root = replace(found.descriptor, annotations=kept)
-    archive.write(str(path), archive.members(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), silent))
+    archive_writer.write(
+        str(path), archive_writer.members(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), silent)
+    )
 
 
 def _unsigned(artifacts: tuple[Artifact, ...], subjects: Mapping[Any, Descriptor]) -> Iterator[Predicate]:

@@ -11,10 +11,10 @@ from dataclasses import field
 
 from modelcrate.images.artifact import Artifact, original
 from modelcrate.images.reading import Found, read_image
-from modelcrate.inputs.registry import RegistryCollection
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.keys import PublicKey
 from modelcrate.security.signing.statements import BUNDLES, DSSE, SIGNED, SIMPLE, Envelope, Statement
+from modelcrate.transports.registry_reader import RegistryCollection
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass

@@ -18,7 +18,7 @@ from pathlib import Path
 from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import is_registry
-from modelcrate.inputs import layout, store
+from modelcrate.transports import layout_reader, store_reader
 from modelcrate_layers.errors import SourceError
 
 
@@ -27,7 +27,7 @@ def find(address: str, settings: Settings) -> Found:
     kind, colon, rest = address.partition(":")
     if colon and kind in _KINDS and rest:
         return _KINDS[kind](rest, settings)
-    if (found := store.find(address, settings)) is not None:
+    if (found := store_reader.find(address, settings)) is not None:
         return found
     host = address.partition("/")[0]
     if "/" in address and ("." in host or ":" in host or host == "localhost") and is_registry(host):
@@ -40,32 +40,32 @@ def find(address: str, settings: Settings) -> Found:
 
 
 def _layout(rest: str, settings: Settings) -> Found:
-    folder, tag = (rest, None) if Path(rest).is_dir() else layout.split_tag(rest)
-    return layout.find(Path(folder), tag)
+    folder, tag = (rest, None) if Path(rest).is_dir() else layout_reader.split_tag(rest)
+    return layout_reader.find(Path(folder), tag)
 
 
 def _oci_archive(rest: str, settings: Settings) -> Found:
-    from modelcrate.inputs import archive
+    from modelcrate.transports import archive_reader
 
-    file, tag = (rest, None) if Path(rest).exists() else layout.split_tag(rest)
-    return archive.find_oci(Path(file), tag)
+    file, tag = (rest, None) if Path(rest).exists() else layout_reader.split_tag(rest)
+    return archive_reader.find_oci(Path(file), tag)
 
 
 def _docker_archive(rest: str, settings: Settings) -> Found:
-    from modelcrate.inputs import archive
+    from modelcrate.transports import archive_reader
 
     file, _, name = (rest, "", "") if Path(rest).exists() else rest.partition(":")
-    return archive.find_docker(Path(file), name or None)
+    return archive_reader.find_docker(Path(file), name or None)
 
 
 def _registry(rest: str, settings: Settings) -> Found:
-    from modelcrate.inputs import registry
+    from modelcrate.transports import registry_reader
 
-    return registry.find(rest, settings)
+    return registry_reader.find(rest, settings)
 
 
 def _known(settings: Settings) -> str:
-    names = [name for name, _ in store.images(settings)]
+    names = [name for name, _ in store_reader.images(settings)]
     return f"it has: {', '.join(names)}" if names else "it is empty"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable
-from modelcrate.outputs import Delivered, archive
+from modelcrate.transports import Delivered, archive_writer
 from modelcrate_layers.frozen import dataclass
 
 KIND = "oci-archive"
@@ -23,5 +23,7 @@ class OciArchiveOutput:
     kind = KIND
 
     def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
-        size = archive.write(self.target, archive.members(image.graph(), image.descriptor, None, None, (), emit))
+        size = archive_writer.write(
+            self.target, archive_writer.members(image.graph(), image.descriptor, None, None, (), emit)
+        )
         return Delivered(KIND, self.target, image.digest, size)

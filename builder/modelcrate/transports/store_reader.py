@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
-from modelcrate.inputs.layout import LayoutCollection
+from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.store import REF_NAME, Layout

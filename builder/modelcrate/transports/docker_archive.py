@@ -16,7 +16,7 @@ from modelcrate.images.artifact import ORIGINAL, place_of
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.images.reading import plain_size
 from modelcrate.images.reference import Reference
-from modelcrate.outputs import Delivered, archive
+from modelcrate.transports import Delivered, archive_writer
 from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -88,8 +88,11 @@ class DockerArchiveOutput:
         }
         top = image.layers[-1].layer.diff_id.hex if image.layers else ""
         repositories = {short.rpartition(":")[0]: {tag: top}}
-        extra = [archive.document("manifest.json", [legacy]), archive.document("repositories", repositories)]
-        size = archive.write(self.file, archive.members(graph, root, full, tag, extra, emit))
+        extra = [
+            archive_writer.document("manifest.json", [legacy]),
+            archive_writer.document("repositories", repositories),
+        ]
+        size = archive_writer.write(self.file, archive_writer.members(graph, root, full, tag, extra, emit))
         return Delivered(KIND, self.target, image.digest, size)
 
 

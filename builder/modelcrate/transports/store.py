@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable
-from modelcrate.outputs import Delivered, oci
+from modelcrate.transports import Delivered, oci
 from modelcrate_layers.frozen import dataclass
 
 KIND = "store"

@@ -13,8 +13,8 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
-from modelcrate.inputs.layout import LayoutCollection, split_tag
-from modelcrate.outputs import Delivered
+from modelcrate.transports import Delivered
+from modelcrate.transports.layout_reader import LayoutCollection, split_tag
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, Layout

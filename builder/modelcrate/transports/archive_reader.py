@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcrate.images.artifact import ATTACHED, ORIGINAL, Artifact
 from modelcrate.images.reading import Found, Wanted
-from modelcrate.inputs.layout import choose, listed
+from modelcrate.transports.layout_reader import choose, listed
 from modelcrate_layers.content import (
     MAX_JSON,
     Blob,

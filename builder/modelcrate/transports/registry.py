@@ -13,12 +13,12 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, joined
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
-from modelcrate.inputs.registry import RegistryCollection
-from modelcrate.outputs import Delivered
 from modelcrate.pack import Nowhere
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.registry_client import Client as Registry
+from modelcrate.transports import Delivered
+from modelcrate.transports.registry_reader import RegistryCollection
 from modelcrate_layers.content import Blob
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring
