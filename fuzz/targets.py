@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from fuzz import images
+from modelcrate.export.dockerfile_import import instructions
 from modelcrate.images.artifact import layers_of, read_shelf
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.project.conda import parse_conda
-from modelcrate.project.dockerfile import instructions
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
 from modelcrate.registry import wire

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from modelcrate import compose
 from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
+from modelcrate.export.dockerfile_import import LISTING, edited
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
@@ -25,7 +26,6 @@ from modelcrate.models.chosen import choose as choose_models
 from modelcrate.net.download import Fetcher
 from modelcrate.pack import USUAL, Packer, Sinks
 from modelcrate.plan import Plan, plan
-from modelcrate.project.dockerfile import LISTING, edited
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.receipt import Receipt

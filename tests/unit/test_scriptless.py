@@ -14,11 +14,11 @@ import pytest
 from modelcrate import pipeline
 from modelcrate.cli import main
 from modelcrate.events import Event, Notice, silent
+from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.pipeline import Prepared
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
 from modelcrate.scriptless import complete

@@ -138,7 +138,7 @@ class ModelPackage:
         if folder.exists() and not folder.is_dir():
             raise UserError("is a file, and a folder is needed", where=output_directory)
         self.wait_for_creation()
-        from modelcrate.outputs.dockerfile import DockerfileOutput
+        from modelcrate.export.dockerfile import DockerfileOutput
 
         assert self._prepared is not None
         assert self._receipt is not None

@@ -14,9 +14,9 @@ import modelcrate
 from modelcrate import pipeline
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
+from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
-from modelcrate.outputs.dockerfile import DockerfileOutput
 from modelcrate.transports import store_reader
 from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, SourceError, UserError

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate import compose
+from modelcrate.export.dockerfile_text import APP
 from modelcrate.images.image import ImageLayer
-from modelcrate.outputs.dockerfile_text import APP
 from modelcrate.project.values import (
     FILE_NAME,
     Base,

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from modelcrate.containers.unpack import unpack
 from modelcrate.events import Emit, watched
+from modelcrate.export.dockerfile_import import LISTING
+from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
+from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
 from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
-from modelcrate.outputs.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
-from modelcrate.outputs.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
-from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved
 from modelcrate.transports import Delivered, oci
