@@ -63,7 +63,7 @@ def archive(layout: str, target: str) -> None:
 
 def fleet(folder: str, host: str) -> None:
     """Many projects in one process, built and pushed. The first warms what the others share."""
-    from modelcrate.fleet import Order, build_all, worst
+    from modelcrate.pipeline.batch import Order, build_all, worst
 
     orders = [
         Order(project, (f"registry:{host}/fleet/{project.name}:1",)) for project in sorted(Path(folder).iterdir())

@@ -109,7 +109,7 @@ MANY = Race(
     (at_most("modelcrate", "wall", 0.05),),
     fleet,
     _empty,
-    note="Through the library (modelcrate.fleet), four threads. The first one, which warms what all share, is not counted.",
+    note="Through the library (modelcrate.pipeline.batch), four threads. The first one, which warms what all share, is not counted.",
 )
 
 SCENARIOS = (WARM, EDIT, FRESH, MANY)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcrate.api import Building, Built, build, find, start
-    from modelcrate.fleet import Order, Outcome, build_all
     from modelcrate.home.settings import Settings
-    from modelcrate.receipt import Receipt
+    from modelcrate.pipeline.batch import Order, Outcome, build_all
+    from modelcrate.pipeline.receipt import Receipt
     from modelcrate_layers.errors import CrateError
 
 __version__ = "0.1.0"
@@ -17,12 +17,12 @@ _HOMES = {
     "Building": "modelcrate.api",
     "Built": "modelcrate.api",
     "CrateError": "modelcrate_layers.errors",
-    "Order": "modelcrate.fleet",
-    "Outcome": "modelcrate.fleet",
-    "Receipt": "modelcrate.receipt",
+    "Order": "modelcrate.pipeline.batch",
+    "Outcome": "modelcrate.pipeline.batch",
+    "Receipt": "modelcrate.pipeline.receipt",
     "Settings": "modelcrate.home.settings",
     "build": "modelcrate.api",
-    "build_all": "modelcrate.fleet",
+    "build_all": "modelcrate.pipeline.batch",
     "find": "modelcrate.api",
     "start": "modelcrate.api",
 }

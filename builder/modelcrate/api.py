@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate import pipeline
 from modelcrate.events import Emit, Event, silent
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable, ImageLayer
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline import session
+from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 
@@ -60,7 +60,7 @@ class Built:
         from modelcrate import transports
 
         with using(self.settings):
-            return pipeline.deliver(self.receipt, [transports.parse(target) for target in targets], self.settings, emit)
+            return session.deliver(self.receipt, [transports.parse(target) for target in targets], self.settings, emit)
 
 
 class Building:
@@ -116,11 +116,11 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
     from modelcrate.net.download import Fetcher
 
     settings = settings or default_settings()
-    request = pipeline.read(Path(project), settings, emit)
-    request = pipeline.Request(request.project, request.folder, locked)
+    request = session.read(Path(project), settings, emit)
+    request = session.Request(request.project, request.folder, locked)
     with using(settings), Fetcher(settings.network, emit) as fetcher:
-        prepared = pipeline.prepare(request, settings, fetcher, emit)
-        return Built(pipeline.build(prepared, settings, emit), settings)
+        prepared = session.prepare(request, settings, fetcher, emit)
+        return Built(session.build(prepared, settings, emit), settings)
 
 
 def start(project: str | Path, *, settings: Settings | None = None, locked: bool = False) -> Building:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import pipeline
 from modelcrate.containers.unpack import unpack
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
+from modelcrate.pipeline import session
 from modelcrate.resolve.lock import Pins
 from modelcrate.security.sbom.inventory import Inventory, inventory
 from support.tools import cache
@@ -36,8 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inventory, Pins, Pat
         pytest.skip("a root file system is unpacked and entered as root only")
     settings = Settings(cache() / "home", dict(os.environ))
     with Fetcher(settings.network) as fetcher:
-        prepared = pipeline.prepare(pipeline.read(PROJECT, settings), settings, fetcher)
-        image = pipeline.build(prepared, settings).image.images[0]
+        prepared = session.prepare(session.read(PROJECT, settings), settings, fetcher)
+        image = session.build(prepared, settings).image.images[0]
         pins = prepared.world.pins[str(image.platform)]
         told = inventory("diabetes", image, settings, pins)
         root = tmp_path_factory.mktemp("rootfs")

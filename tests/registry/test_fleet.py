@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import modelcrate
-from modelcrate.fleet import Order, read_list, worst
 from modelcrate.home.settings import Settings
+from modelcrate.pipeline.batch import Order, read_list, worst
 from support import real_registry
 from support.command import SOURCES, Crate
 from support.index import PackageIndex

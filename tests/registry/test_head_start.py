@@ -10,7 +10,7 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.images.reference import Reference
-from modelcrate.pack import Ahead, Kept
+from modelcrate.pipeline.pack import Ahead, Kept
 from modelcrate.registry.errors import Refusal
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.registry_client import Client as Verbs

@@ -11,8 +11,8 @@ from typing import Any
 
 from modelcrate.home.settings import Settings
 from modelcrate.inspect.conformance import Target, check
+from modelcrate.pipeline.autoserve import complete
 from modelcrate.project.values import Model, Project
-from modelcrate.scriptless import complete
 from support.serving import Server, our_server
 
 ALL = ("azureml", "kserve", "mlflow", "oip", "sagemaker", "vertex")

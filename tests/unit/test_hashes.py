@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import pipeline
-from modelcrate.hashes import LARGE, Hashes
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
-from modelcrate.pack import Nowhere, Sinks
+from modelcrate.pipeline import session
+from modelcrate.pipeline.hash_tee import LARGE, Hashes
+from modelcrate.pipeline.pack import Nowhere, Sinks
 from modelcrate.security.sbom.layer_scan import Learnt, look
 from modelcrate.transports import parse
 from modelcrate_layers.errors import SourceError
@@ -71,15 +71,15 @@ def test_a_model_is_read_once_for_its_layer_and_its_bill(
     )
     settings, hashes = Settings(tmp_path / "home"), Hashes()
     with Fetcher(settings.network) as fetcher:
-        prepared = pipeline.prepare(pipeline.read(tmp_path, settings), settings, fetcher)
+        prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
     read: list[str] = []
     real = FileRange._pieces
     monkeypatch.setattr(FileRange, "_pieces", lambda one: read.append(one.path) or real(one))
-    receipt = pipeline.build(prepared, settings, sinks=Sinks(Nowhere(), hashes=hashes))
+    receipt = session.build(prepared, settings, sinks=Sinks(Nowhere(), hashes=hashes))
     (layer,) = receipt.image.images[0].layers
     learnt = look(layer, Learnt(prepared.facts, hashes.found))
     assert read == [str(large)]
     assert learnt == look(layer)
     assert read == [str(large)] * 2, "who knows nothing reads it again"
-    pipeline.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
     assert_valid_layout(tmp_path / "out")

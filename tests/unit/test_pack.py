@@ -11,8 +11,8 @@ import pytest
 
 from modelcrate.events import Finished, silent
 from modelcrate.home.settings import Settings
-from modelcrate.pack import Ahead, Nowhere, Packer, Sink, Sinks
-from modelcrate.plan import Plan, plan
+from modelcrate.pipeline.pack import Ahead, Nowhere, Packer, Sink, Sinks
+from modelcrate.pipeline.plan import Plan, plan
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.tar.recipe import Layer, Measuring

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import api, pipeline
-from modelcrate.cost import cost, held
+from modelcrate import api
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.net.download import Fetcher
-from modelcrate.pipeline import Prepared
-from modelcrate.plan import Planned, choose, plan
-from modelcrate.reuse import Previous
+from modelcrate.pipeline import session
+from modelcrate.pipeline.cost import cost, held
+from modelcrate.pipeline.plan import Planned, choose, plan
+from modelcrate.pipeline.reuse import Previous
+from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import Memo, settled
 from modelcrate_layers.tar.codec import NONE
@@ -40,7 +41,7 @@ def built(project: Path, settings: Settings) -> Image:
 
 def prepared(project: Path, settings: Settings) -> Prepared:
     with Fetcher(settings.network) as fetcher:
-        return pipeline.prepare(pipeline.read(project, settings), settings, fetcher)
+        return session.prepare(session.read(project, settings), settings, fetcher)
 
 
 def again(each: Planned, previous: Previous, memo: Path | None, policy: str = "auto") -> Planned:
@@ -92,16 +93,16 @@ def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Setti
 
 def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Settings) -> None:
     project = served(tmp_path / "p")
-    assert pipeline.predict(prepared(project, settings), settings) is None
+    assert session.predict(prepared(project, settings), settings) is None
     young = [each.kind.tree().entries for each in prepared(project, settings).plans[0].layers if each.key is None]
     while not all(map(settled, young)):  # files that are younger are not remembered
         time.sleep(0.02)
     image = built(project, settings)
-    foreseen = pipeline.predict(prepared(project, settings), settings)
+    foreseen = session.predict(prepared(project, settings), settings)
     assert foreseen is not None
     assert foreseen.digest == image.digest
     (project / "model.bin").write_bytes(b"other")
-    assert pipeline.predict(prepared(project, settings), settings) is None
+    assert session.predict(prepared(project, settings), settings) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import pipeline
 from modelcrate.cli import main
 from modelcrate.events import Event, Notice, silent
 from modelcrate.export.dockerfile import DockerfileOutput
@@ -19,9 +18,10 @@ from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
 from modelcrate.net.download import Fetcher
-from modelcrate.pipeline import Prepared
+from modelcrate.pipeline import session
+from modelcrate.pipeline.autoserve import complete
+from modelcrate.pipeline.session import Prepared
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
-from modelcrate.scriptless import complete
 from modelcrate.transports import oci
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.kinds.model import folder
@@ -59,8 +59,8 @@ def prepare(tmp_path: Path, settings: Settings) -> Prepare:
                 said.append(event.text)
 
         with Fetcher(settings.network, emit) as fetcher:
-            request = pipeline.read(folder, settings, emit)
-            return pipeline.prepare(request, settings, fetcher, emit), said
+            request = session.read(folder, settings, emit)
+            return session.prepare(request, settings, fetcher, emit), said
 
     return prepared
 
@@ -146,14 +146,14 @@ def test_a_pickle_that_runs_code_is_refused_by_the_gate_and_never_loaded(prepare
 def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_path: Path, settings: Settings) -> None:
     """With the script, its description and the packages written down, there is nothing left to be guessed."""
     prepared, _ = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
-    receipt = pipeline.build(prepared, settings)
+    receipt = session.build(prepared, settings)
     layout = oci.parse(f"{tmp_path / 'layout'}:first")
     folder = DockerfileOutput(tmp_path / "imagefiles").prepared(prepared)
-    pipeline.deliver(receipt, [layout, folder], settings)
+    session.deliver(receipt, [layout, folder], settings)
     with Fetcher(settings.network, silent) as fetcher:
-        again = pipeline.prepare(pipeline.read(tmp_path / "imagefiles", settings), settings, fetcher)
+        again = session.prepare(session.read(tmp_path / "imagefiles", settings), settings, fetcher)
     assert again.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
-    assert pipeline.build(again, settings).image.digest == receipt.image.digest
+    assert session.build(again, settings).image.digest == receipt.image.digest
     assert assert_valid_layout(tmp_path / "layout").images == 1
 
 

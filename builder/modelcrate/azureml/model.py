@@ -11,7 +11,7 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.resources import ResourceConfiguration
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import silent
-from modelcrate.models import register
+from modelcrate.pipeline import register_model
 from modelcrate.project.values import model_name as name_of_path
 from modelcrate.workspace import find
 from modelcrate.workspace.download import download
@@ -128,7 +128,7 @@ class Model:
         ):
             if value is not None:
                 raise UserError(f"{name}: there is no service of datasets here", hint="leave it out, or use properties")
-        wanted = register.Registration(
+        wanted = register_model.Registration(
             model_name,
             Path(model_path),
             dict(tags or {}),
@@ -139,9 +139,9 @@ class Model:
             tuple(map(str, child_paths or ())),
             resource_configuration.facts() if resource_configuration else {},
         )
-        register.check(wanted)
+        register_model.check(wanted)
         _say(f"Registering model {model_name}")
-        record = register.register(workspace.shelf, wanted, workspace.settings, datetime.now(UTC), silent)
+        record = register_model.register(workspace.shelf, wanted, workspace.settings, datetime.now(UTC), silent)
         return Model._of(workspace, record)
 
     @staticmethod
@@ -288,7 +288,7 @@ class Model:
 
     def _put(self, record: ModelRecord) -> None:
         """What somebody else has changed meanwhile is overwritten; the last one wins, as in the original."""
-        self._record = register.change(self.workspace.shelf, record, silent)
+        self._record = register_model.change(self.workspace.shelf, record, silent)
 
 
 def _chosen(

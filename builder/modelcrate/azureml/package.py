@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from modelcrate import pipeline
 from modelcrate.azureml.build_log import BuildLog
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.inference_config import InferenceConfig
@@ -21,10 +20,11 @@ from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
 from modelcrate.images.reference import Reference
 from modelcrate.net.download import Fetcher
-from modelcrate.pipeline import Prepared, Request
+from modelcrate.pipeline import session
+from modelcrate.pipeline.autoserve import complete
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.session import Prepared, Request
 from modelcrate.project.values import RegisteredModel, RegistryBase
-from modelcrate.receipt import Receipt
-from modelcrate.scriptless import complete
 from modelcrate.transports import Output
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.registry import RegistryOutput
@@ -122,7 +122,7 @@ class ModelPackage:
         layers = image.images[0].layers
         there = {layer.descriptor.digest for layer in layers if settings.store.has(layer.descriptor)}
         before = in_store(name, settings)
-        pipeline.deliver(Receipt(name, image), [StoreOutput(name)], settings)
+        session.deliver(Receipt(name, image), [StoreOutput(name)], settings)
         for layer in layers:
             how = "Already exists" if layer.descriptor.digest in there else "Pull complete"
             _say(f"{layer.descriptor.digest.short}: {how}")
@@ -143,7 +143,7 @@ class ModelPackage:
         assert self._prepared is not None
         assert self._receipt is not None
         output = DockerfileOutput(folder).prepared(self._prepared)
-        pipeline.deliver(self._receipt, [output], self.workspace.settings)
+        session.deliver(self._receipt, [output], self.workspace.settings)
 
     def get_container_registry(self) -> ContainerRegistry:
         """Where the image is, or, of a Dockerfile package, where its base is; with the credentials that are found for it.
@@ -203,10 +203,10 @@ class ModelPackage:
             emit(Notice(notice))
         fetcher = self._open.enter_context(Fetcher(settings.network, emit))
         request = Request(self._made.project, Path.cwd())
-        self._prepared = pipeline.prepare(request, settings, fetcher, emit, use_lock=False)
-        receipt = pipeline.build(self._prepared, settings, emit)
+        self._prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
+        receipt = session.build(self._prepared, settings, emit)
         if not self.generate_dockerfile:
-            receipt = pipeline.deliver(receipt, [self._output], settings, emit)
+            receipt = session.deliver(receipt, [self._output], settings, emit)
             self.location = _location(self._output, receipt)
         self._receipt = receipt
         self._log.write(f"{receipt_text(receipt)}\n")

@@ -10,16 +10,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelcrate import pipeline, transports
+from modelcrate import transports
 from modelcrate.cli import saying
 from modelcrate.cli.console import Console
-from modelcrate.hashes import Hashes
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
-from modelcrate.pack import Ahead, Nowhere, Sink, Sinks
-from modelcrate.pipeline import Prepared
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline import session
+from modelcrate.pipeline.hash_tee import Hashes
+from modelcrate.pipeline.pack import Ahead, Nowhere, Sink, Sinks
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.session import Prepared
 from modelcrate.transports import Nameable, Output, Preparable, archive_writer, store_reader
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
@@ -75,11 +76,11 @@ def fleet_arguments(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher, policy: Path | None = None) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
-    request = pipeline.read(args.project, console.settings, console.emit)
+    request = session.read(args.project, console.settings, console.emit)
     reuse = _reuse(args, request.project.name, console.settings)
     request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
     settings = replace(console.settings, policy=policy)
-    return pipeline.prepare(request, settings, fetcher, console.emit)
+    return session.prepare(request, settings, fetcher, console.emit)
 
 
 def pushed(args: argparse.Namespace) -> tuple[str, ...]:
@@ -113,9 +114,9 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
         places = [stack.enter_context(transports.opened(output, settings, emit)) for output in named]
         hashes = Hashes()
         sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None)
-        receipt = pipeline.build(prepared, settings, emit, sinks)
+        receipt = session.build(prepared, settings, emit, sinks)
         receipt = saying.attested(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
-        return pipeline.deliver(receipt, places, settings, emit)
+        return session.deliver(receipt, places, settings, emit)
 
 
 def _sinks(places: Sequence[Output], hashes: Hashes | None) -> Sinks:

@@ -38,21 +38,21 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     """Build it once more from its lock, keep nothing, and compare with an image: the store's NAME:latest, if none is given."""
     from dataclasses import replace
 
-    from modelcrate import pipeline
     from modelcrate.home.home_lock import using
     from modelcrate.inspect.verify_rebuild import differences
     from modelcrate.net.download import Fetcher
-    from modelcrate.pack import Nowhere, Sinks
+    from modelcrate.pipeline import session
+    from modelcrate.pipeline.pack import Nowhere, Sinks
     from modelcrate.transports.addresses import find
 
     settings, emit = console.settings, console.emit
-    request = replace(pipeline.read(path, settings, emit), locked=True, paranoid=True)
+    request = replace(session.read(path, settings, emit), locked=True, paranoid=True)
     address = against or f"{request.project.name}:latest"
     found = find(address, settings)
     mismatches: list[str] = []
     with using(console.settings), Fetcher(settings.network, emit) as fetcher:
-        prepared = pipeline.prepare(request, settings, fetcher, emit)
-        rebuilt = pipeline.build(prepared, settings, emit, Sinks(Nowhere(), Nowhere())).image
+        prepared = session.prepare(request, settings, fetcher, emit)
+        rebuilt = session.build(prepared, settings, emit, Sinks(Nowhere(), Nowhere())).image
         for image in rebuilt.images:
             mismatches += differences(found.image(image.platform), image)
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
-from modelcrate import fleet
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import size, table
-from modelcrate.fleet import Order, Outcome
+from modelcrate.pipeline import batch
+from modelcrate.pipeline.batch import Order, Outcome
 from modelcrate_layers.errors import MachineError, UserError
 
 
@@ -21,13 +21,13 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--each builds with reuse, and has no --paranoid")
     targets = (*(text for text in args.output if not text.startswith("registry:")), *_others(args))
     orders = [
-        Order(folder.absolute(), targets, tuple(args.cache_from), args.locked) for folder in fleet.read_list(args.each)
+        Order(folder.absolute(), targets, tuple(args.cache_from), args.locked) for folder in batch.read_list(args.each)
     ]
     settings = None if args.dask else console.settings
     with _executor(args) as executor:
-        outcomes = fleet.build_all(orders, executor, settings, lambda each: console.say(_line(each)))
+        outcomes = batch.build_all(orders, executor, settings, lambda each: console.say(_line(each)))
     console.result([each.json() for each in outcomes], table([_row(each) for each in outcomes], right=(2,)))
-    return fleet.worst(outcomes)
+    return batch.worst(outcomes)
 
 
 def _others(args: argparse.Namespace) -> Iterator[str]:

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.project.detect import detect, refuse_inside_model
+    from modelcrate.pipeline.detect import detect, refuse_inside_model
     from modelcrate.project.values import FILE_NAME
     from modelcrate.project.writing import project_text
     from modelcrate_layers.atomic import replace

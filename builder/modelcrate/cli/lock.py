@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.home.home_lock import using
 from modelcrate.net.download import Fetcher
-from modelcrate.project.detect import refuse_inside_model
+from modelcrate.pipeline import session
+from modelcrate.pipeline.detect import refuse_inside_model
 from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
 from modelcrate_layers.errors import LockedError
 
@@ -22,10 +22,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
-        request = pipeline.read(args.project, console.settings, console.emit)
+        request = session.read(args.project, console.settings, console.emit)
         refuse_inside_model(request.project, request.folder, "lock")
-        prepared = pipeline.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
-        lock = pipeline.make_lock(prepared, console.settings, console.emit)
+        prepared = session.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
+        lock = session.make_lock(prepared, console.settings, console.emit)
     path = request.folder / FILE_NAME
     try:
         same = read_lock(path) == lock

@@ -60,7 +60,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 def _register(args: argparse.Namespace, console: Console) -> None:
     from datetime import UTC, datetime
 
-    from modelcrate.models.register import Registration, register
+    from modelcrate.pipeline.register_model import Registration, register
 
     tags, properties = _texts(args.tag), _texts(args.property)
     wanted = Registration(
@@ -106,7 +106,7 @@ def _download(args: argparse.Namespace, console: Console) -> None:
 
 
 def _tag(args: argparse.Namespace, console: Console) -> None:
-    from modelcrate.models.register import change
+    from modelcrate.pipeline.register_model import change
 
     record = _asked(args, console).tagged(_texts(args.tags), tuple(args.remove))
     record = change(workspace(args, console.settings), record.with_properties(_texts(args.property)), console.emit)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate import pipeline, transports
+from modelcrate import transports
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
 from modelcrate.home.home_lock import using
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline import session
+from modelcrate.pipeline.receipt import Receipt
 from modelcrate.transports import Nameable
 from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Platform
@@ -27,7 +28,7 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
     if isinstance(output, Nameable) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
     with using(console.settings):
-        receipt = pipeline.deliver(
+        receipt = session.deliver(
             Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
         )
     if getattr(args, "referrers", False):

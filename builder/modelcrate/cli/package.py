@@ -16,7 +16,7 @@ from modelcrate.cli.workspaces import workspace, workspace_argument
 
 if TYPE_CHECKING:
     from modelcrate.azureml.inference_config import InferenceConfig
-    from modelcrate.pipeline import Prepared
+    from modelcrate.pipeline.session import Prepared
     from modelcrate.transports import Output
 
 NAME = "package"
@@ -39,10 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate import pipeline
     from modelcrate.azureml.projects import project_of
     from modelcrate.events import Notice
     from modelcrate.net.download import Fetcher
+    from modelcrate.pipeline import session
     from modelcrate.workspace.find import get
     from modelcrate.workspace.record import split_id
 
@@ -53,10 +53,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     for notice in made.notices:
         emit(Notice(notice))
     with Fetcher(settings.network, emit) as fetcher:
-        request = pipeline.Request(made.project, Path.cwd())
-        prepared = pipeline.prepare(request, settings, fetcher, emit, use_lock=False)
-        receipt = pipeline.build(prepared, settings, emit)
-        receipt = pipeline.deliver(receipt, _outputs(args, prepared, console), settings, emit)
+        request = session.Request(made.project, Path.cwd())
+        prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
+        receipt = session.build(prepared, settings, emit)
+        receipt = session.deliver(receipt, _outputs(args, prepared, console), settings, emit)
     console.result(receipt.json(), receipt_text(receipt))
     return 0
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate import pipeline
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import plan_json, plan_text
-from modelcrate.cost import cost, held
 from modelcrate.home.home_lock import using
 from modelcrate.images.reference import Reference
 from modelcrate.net.download import Fetcher
+from modelcrate.pipeline import session
+from modelcrate.pipeline.cost import cost, held
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
         prepared = building.prepare(args, console, fetcher)
-        image = pipeline.predict(prepared, console.settings)
+        image = session.predict(prepared, console.settings)
     registries = frozenset(Reference.parse(text).registry for text in building.pushed(args))
     there = held(prepared.previous, registries) if registries else None
     costs = {each.fact: cost(each, there) for plan in prepared.plans for each in plan.layers}

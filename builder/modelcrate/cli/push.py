@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate import pipeline
 from modelcrate.cli.console import Console
 from modelcrate.cli.words import receipt_text
+from modelcrate.pipeline import session
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate import transports
     from modelcrate.home.home_lock import using
-    from modelcrate.receipt import Receipt
+    from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).copy()
     places = [transports.parse(f"registry:{reference}") for reference in args.references]
     with using(console.settings):
-        receipt = pipeline.deliver(Receipt(args.image, image), places, console.settings, console.emit)
+        receipt = session.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))
     return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from modelcrate.cli.passwords import password_of
 from modelcrate.home.settings import Settings
-from modelcrate.pipeline import Prepared
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.tar.sources import FileRange
 
 

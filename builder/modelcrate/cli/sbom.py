@@ -50,15 +50,15 @@ def _of_image(address: str, platform: str | None, console: Console) -> Inventory
 
 
 def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
-    from modelcrate import pipeline
     from modelcrate.net.download import Fetcher
+    from modelcrate.pipeline import session
     from modelcrate.security.sbom.inventory import inventory
 
     with Fetcher(console.settings.network, console.emit) as fetcher:
-        prepared = pipeline.prepare(
-            pipeline.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
+        prepared = session.prepare(
+            session.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
         )
-        receipt = pipeline.build(prepared, console.settings, console.emit)
+        receipt = session.build(prepared, console.settings, console.emit)
         wanted = platform or str(receipt.image.images[0].platform)
         image = next((each for each in receipt.image.images if str(each.platform) == wanted), None)
         if image is None:

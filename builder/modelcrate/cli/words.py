@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from modelcrate.cost import Cost
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
-from modelcrate.pipeline import Prepared
-from modelcrate.plan import Choice, Planned
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline.cost import Cost
+from modelcrate.pipeline.plan import Choice, Planned
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.content import Digest
 
 Costs = Mapping[Digest, Cost]

@@ -44,7 +44,7 @@ from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import read_tar
 
 if TYPE_CHECKING:
-    from modelcrate.pipeline import Prepared
+    from modelcrate.pipeline.session import Prepared
 
 KIND = "dockerfile"
 EXAMPLE = "DIR"

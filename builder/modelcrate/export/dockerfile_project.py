@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from modelcrate import compose
 from modelcrate.export.dockerfile_text import APP
 from modelcrate.images.image import ImageLayer
+from modelcrate.pipeline import compose
 from modelcrate.project.values import (
     FILE_NAME,
     Base,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, referrer
 from modelcrate.images.image import Image, Index
-from modelcrate.pipeline import Prepared
-from modelcrate.receipt import Receipt
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.session import Prepared
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.sbom.contents import Contents
 from modelcrate.security.sbom.inventory import Inventory, inventory, moment

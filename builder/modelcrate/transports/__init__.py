@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelcrate.events import Emit
     from modelcrate.home.settings import Settings
     from modelcrate.images.image import Deliverable
-    from modelcrate.pipeline import Prepared
+    from modelcrate.pipeline.session import Prepared
 
 
 _SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})

@@ -13,7 +13,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, joined
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
-from modelcrate.pack import Nowhere
+from modelcrate.pipeline.pack import Nowhere
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.registry_client import Client as Registry

@@ -11,7 +11,7 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.pack import Kept
+from modelcrate.pipeline.pack import Kept
 from modelcrate.transports import Output
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.workspace.backend import REPOSITORY, Taken

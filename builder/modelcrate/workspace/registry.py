@@ -15,7 +15,7 @@ from dataclasses import field
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
-from modelcrate.pack import Sink
+from modelcrate.pipeline.pack import Sink
 from modelcrate.registry.errors import Refusal
 from modelcrate.registry.registry_client import Client as Registry
 from modelcrate.transports import Output

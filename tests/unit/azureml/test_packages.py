@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import modelcrate
-from modelcrate import pipeline
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
 from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
+from modelcrate.pipeline import session
 from modelcrate.transports import store_reader
 from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, SourceError, UserError
@@ -303,12 +303,12 @@ def test_row_21_a_registrys_base_is_pinned_by_digest(
     project = files / "modelcrate.yaml"
     words = f"{{from: '{registry_host}/base:1', interpreter: /usr/bin/python3.11}}"
     project.write_text(project.read_text().replace("rootfs:base.tar", words))
-    request = pipeline.read(files, settings)
+    request = session.read(files, settings)
     folder = tmp_path / "imagefiles"
     with Fetcher(settings.network) as fetcher:
-        prepared = pipeline.prepare(request, settings, fetcher)
-        receipt = pipeline.build(prepared, settings)
-        pipeline.deliver(receipt, [DockerfileOutput(folder).prepared(prepared)], settings)
+        prepared = session.prepare(request, settings, fetcher)
+        receipt = session.build(prepared, settings)
+        session.deliver(receipt, [DockerfileOutput(folder).prepared(prepared)], settings)
     text = (folder / "Dockerfile").read_text()
     assert f"# pinned: {registry_host}/base:1\nFROM {registry_host}/base@{pushed.image.digest}\n" in text
     assert not (folder / "base").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.models.register import Registration, register
+from modelcrate.pipeline.register_model import Registration, register
 from modelcrate.workspace.backend import Shelf
 from modelcrate.workspace.opening import open_shelf
 from modelcrate.workspace.record import ModelRecord

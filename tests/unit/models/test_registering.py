@@ -13,7 +13,7 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
-from modelcrate.models.register import Registration, change, register
+from modelcrate.pipeline.register_model import Registration, change, register
 from modelcrate.workspace.backend import Shelf, tag_of
 from modelcrate.workspace.download import download
 from modelcrate.workspace.find import Wanted, get, layers_of, listed

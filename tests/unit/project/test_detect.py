@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.project import detect as detecting
-from modelcrate.project.detect import detect
+from modelcrate.pipeline import detect as detecting
+from modelcrate.pipeline.detect import detect
 from modelcrate.project.reading import parse_project
 from modelcrate.project.values import Dependencies, Entry
 from modelcrate.project.writing import project_text

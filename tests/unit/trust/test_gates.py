@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.compose import list_files
 from modelcrate.home.settings import Settings
+from modelcrate.pipeline.compose import list_files
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
 from modelcrate.security.scan.guard import pass_gates

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate import pipeline
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.net.download import Fetcher
-from modelcrate.reuse import Previous
+from modelcrate.pipeline import session
+from modelcrate.pipeline.reuse import Previous
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
 from modelcrate.security.sbom.contents import Contents, File
 from modelcrate.security.sbom.installed import Part
@@ -71,15 +71,15 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
     (tmp_path / "model/9.pkl").write_bytes(b"\x80\x02]q\x00.")
     (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: model, name: m, version: 1}]\n")
     with Fetcher(settings.network) as fetcher:
-        prepared = pipeline.prepare(pipeline.read(tmp_path, settings), settings, fetcher)
-    receipt = pipeline.build(prepared, settings)
+        prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
+    receipt = session.build(prepared, settings)
     (layer,) = receipt.image.images[0].layers
     plain = look(layer)
     opened, real = [], FileRange._open
     monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
     assert look(layer, Learnt(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
-    pipeline.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
     assert_valid_layout(tmp_path / "out")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from modelcrate.cli import main
 from modelcrate.home.settings import Settings
-from modelcrate.pipeline import read
+from modelcrate.pipeline.session import read
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.existing_base import resolve_foreign
 from modelcrate.security.signing.bases import check_base

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelcrate.modelfiles.pickle.findings import Said
-from modelcrate.trust.versions import RULES, check, family, faults
+from modelcrate.pipeline.model_versions import RULES, check, family, faults
 from modelcrate_layers.errors import UserError
 
 

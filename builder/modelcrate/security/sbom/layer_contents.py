@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
-from modelcrate.reuse import Previous
+from modelcrate.pipeline.reuse import Previous
 from modelcrate.security.sbom import contents_artifact
 from modelcrate.security.sbom.contents import Contents
 from modelcrate.security.sbom.layer_scan import NOTHING, Learnt, at_hand, look

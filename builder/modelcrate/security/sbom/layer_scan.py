@@ -16,10 +16,10 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from modelcrate.cost import Packaged
 from modelcrate.images.image import ImageLayer
-from modelcrate.pack import DeferredBlob
-from modelcrate.reuse import Remote
+from modelcrate.pipeline.cost import Packaged
+from modelcrate.pipeline.pack import DeferredBlob
+from modelcrate.pipeline.reuse import Remote
 from modelcrate.security.sbom import installed, licences
 from modelcrate.security.sbom.contents import Contents, File
 from modelcrate.security.sbom.installed import Part

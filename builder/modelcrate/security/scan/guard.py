@@ -16,7 +16,7 @@ from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.tree import check_paths
 
 if TYPE_CHECKING:
-    from modelcrate.compose import Files
+    from modelcrate.pipeline.compose import Files
 
 VERSION = 4
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""

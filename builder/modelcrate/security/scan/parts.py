@@ -15,8 +15,8 @@ from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
-    from modelcrate.compose import Files
     from modelcrate.modelfiles.recognition import Facts
+    from modelcrate.pipeline.compose import Files
 
 
 class Guarded(NamedTuple):

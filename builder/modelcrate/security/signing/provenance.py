@@ -14,7 +14,7 @@ from typing import Any
 
 from modelcrate import __version__
 from modelcrate.images.image import timestamp
-from modelcrate.pipeline import Prepared
+from modelcrate.pipeline.session import Prepared
 from modelcrate.project.values import FILE_NAME
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Pins

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Protocol, runtime_checkable
 
-from modelcrate.cost import to_read
 from modelcrate.events import Emit, Event, Watched
-from modelcrate.hashes import Hashes
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer, Origin
-from modelcrate.plan import Plan, Planned, choose
-from modelcrate.reuse import Previous, still_there
+from modelcrate.pipeline.cost import to_read
+from modelcrate.pipeline.hash_tee import Hashes
+from modelcrate.pipeline.plan import Plan, Planned, choose
+from modelcrate.pipeline.reuse import Previous, still_there
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

@@ -13,7 +13,7 @@ from modelcrate.resolve.lock import read_lock
 from modelcrate_layers.kinds.ready import ReadyLayer
 
 if TYPE_CHECKING:
-    from modelcrate.compose import Registered
+    from modelcrate.pipeline.compose import Registered
 
 
 def choose(project: Project, folder: Path, settings: Settings, use_lock: bool) -> tuple[Project, Registered]:

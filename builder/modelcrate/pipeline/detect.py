@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.kinds import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
-from modelcrate.project.scripts import MAX_TEXT, Script, near_misses, read_script, read_some
+from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, near_misses, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass

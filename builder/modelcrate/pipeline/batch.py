@@ -13,12 +13,12 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate import pipeline
 from modelcrate import transports as outputs
 from modelcrate.events import Emit, silent
 from modelcrate.home.home_lock import using
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Fetcher
+from modelcrate.pipeline import session
 from modelcrate.transports import Nameable, Output, Preparable
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
@@ -125,16 +125,16 @@ def _attempt(order: Order, settings: Settings, fetcher: Fetcher) -> Outcome:
 
 
 def _build(order: Order, settings: Settings, fetcher: Fetcher, emit: Emit) -> Outcome:
-    request = pipeline.read(order.project, settings, emit)
+    request = session.read(order.project, settings, emit)
     name = request.project.name
     targets = [text.replace("{name}", name) for text in order.outputs]
     reuse = [text for text in targets if text.startswith("registry:")]
     reuse += [text.replace("{name}", name) for text in order.cache_from]
     request = replace(request, locked=order.locked, reuse=tuple(reuse))
-    prepared = pipeline.prepare(request, settings, fetcher, emit)
+    prepared = session.prepare(request, settings, fetcher, emit)
     wanted = [_named(outputs.parse(text), name) for text in targets] or [StoreOutput(name)]
     wanted = [each.prepared(prepared) if isinstance(each, Preparable) else each for each in wanted]
-    receipt = pipeline.deliver(pipeline.build(prepared, settings, emit), wanted, settings, emit)
+    receipt = session.deliver(session.build(prepared, settings, emit), wanted, settings, emit)
     return Outcome(str(order.project), receipt.json())
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
 
-from modelcrate.compose import Registered
 from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.framework_reading import (
     Reading,
@@ -17,9 +16,10 @@ from modelcrate.modelfiles.framework_reading import (
     unpacked,
 )
 from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.pipeline import model_versions
+from modelcrate.pipeline.compose import Registered
+from modelcrate.pipeline.model_versions import family
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate.trust import versions
-from modelcrate.trust.versions import family
 from modelcrate_layers.atomic import replace as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
@@ -88,7 +88,7 @@ def hold_versions(
     both = zip(project.models, listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]
     said = [each for model, files in read for each in reading_of(model, place, registered, settings, files).said]
-    return versions.check(project.gates.versions, tuple(versions.faults(said, completed.needs, pinned)))
+    return model_versions.check(project.gates.versions, tuple(model_versions.faults(said, completed.needs, pinned)))
 
 
 def reading_of(

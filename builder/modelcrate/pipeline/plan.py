@@ -12,7 +12,7 @@ from typing import Any
 
 from modelcrate.images.image import ImageLayer
 from modelcrate.inspect import explain
-from modelcrate.reuse import Previous
+from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind, OfFiles

@@ -15,26 +15,26 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate import compose
-from modelcrate.checks import check
 from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.export.dockerfile_import import LISTING, edited
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
-from modelcrate.models.chosen import choose as choose_models
 from modelcrate.net.download import Fetcher
-from modelcrate.pack import USUAL, Packer, Sinks
-from modelcrate.plan import Plan, plan
+from modelcrate.pipeline import compose
+from modelcrate.pipeline.autoserve import complete, hold_versions
+from modelcrate.pipeline.checks import check
+from modelcrate.pipeline.choose_models import choose as choose_models
+from modelcrate.pipeline.pack import USUAL, Packer, Sinks
+from modelcrate.pipeline.plan import Plan, plan
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.reuse import Previous, find_previous, lies, lost
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
-from modelcrate.receipt import Receipt
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
 from modelcrate.resolve.lock_inputs import asked
 from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
-from modelcrate.reuse import Previous, find_previous, lies, lost
-from modelcrate.scriptless import complete, hold_versions
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import Delivered, Output
 from modelcrate_layers.content import Platform
@@ -79,7 +79,7 @@ class Prepared:
 def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
     """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
     if path.is_dir() and not (path / FILE_NAME).exists():
-        from modelcrate.project.detect import detect
+        from modelcrate.pipeline.detect import detect
 
         project, findings = detect(path)
         for finding in findings:

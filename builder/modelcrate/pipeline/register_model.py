@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
-from modelcrate.pack import Packer, Sinks
-from modelcrate.plan import plan
+from modelcrate.pipeline.pack import Packer, Sinks
+from modelcrate.pipeline.plan import plan
 from modelcrate.project.values import DEFAULT_PLATFORM
 from modelcrate.workspace.backend import Shelf, Taken, Writing, split_tag, tag_of
 from modelcrate.workspace.manifest import encode

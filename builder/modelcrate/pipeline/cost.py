@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from modelcrate.plan import Choice, Planned, choose
-from modelcrate.reuse import Previous
+from modelcrate.pipeline.plan import Choice, Planned, choose
+from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind, OfFiles
