@@ -138,6 +138,6 @@ def find(address: str, *, settings: Settings | None = None) -> Built:
 
 def default_settings() -> Settings:
     """Settings from the environment of this process."""
-    from modelcrate.cli.environment import settings
+    from modelcrate.environment import settings
 
     return settings()

@@ -196,7 +196,7 @@ class ModelPackage:
             self._log.end()
 
     def _build(self) -> None:
-        from modelcrate.cli.words import receipt_text
+        from modelcrate.render import receipt_text
 
         settings, emit = self.workspace.settings, self._log.emit
         for notice in self._made.notices:

@@ -8,7 +8,7 @@ import argparse
 
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import receipt_text
+from modelcrate.render import receipt_text
 from modelcrate.transports import archive_writer
 
 

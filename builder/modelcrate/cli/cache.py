@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import size, table
+from modelcrate.render import size, table
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ def is_project(path: Path) -> bool:
 
 def check_image(address: str, console: Console) -> int:
     """Recompute all that an image says of its bytes."""
-    from modelcrate.cli.words import size
     from modelcrate.inspect.verify_bytes import verify_bytes
+    from modelcrate.render import size
     from modelcrate.transports.addresses import find
 
     checked = verify_bytes(find(address, console.settings))

@@ -8,7 +8,7 @@ import sys
 from dataclasses import field
 from typing import Any
 
-from modelcrate.cli import environment
+from modelcrate import environment
 from modelcrate.cli.progress import Progress, choose
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import table
+from modelcrate.render import table
 
 if TYPE_CHECKING:
     from modelcrate.inspect.diff import Difference

@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import table
+from modelcrate.render import table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

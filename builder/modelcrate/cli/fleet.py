@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import size, table
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
+from modelcrate.render import size, table
 from modelcrate_layers.errors import MachineError, UserError
 
 

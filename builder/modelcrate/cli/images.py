@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import size, table
+from modelcrate.render import size, table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

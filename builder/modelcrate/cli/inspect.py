@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import whole_text
 from modelcrate.images.image import Image
+from modelcrate.render import whole_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

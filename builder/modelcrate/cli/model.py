@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import size, table
 from modelcrate.cli.workspaces import workspace, workspace_argument
+from modelcrate.render import size, table
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 

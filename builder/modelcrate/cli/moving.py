@@ -6,12 +6,12 @@ import argparse
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import receipt_text
 from modelcrate.home.home_lock import using
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.pipeline import session
 from modelcrate.pipeline.receipt import Receipt
+from modelcrate.render import receipt_text
 from modelcrate.transports import Nameable
 from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Platform

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import receipt_text
 from modelcrate.cli.workspaces import workspace, workspace_argument
+from modelcrate.render import receipt_text
 
 if TYPE_CHECKING:
     from modelcrate.azureml.inference_config import InferenceConfig

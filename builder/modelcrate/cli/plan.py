@@ -9,12 +9,12 @@ import argparse
 
 from modelcrate.cli import building
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import plan_json, plan_text
 from modelcrate.home.home_lock import using
 from modelcrate.images.reference import Reference
 from modelcrate.net.download import Fetcher
 from modelcrate.pipeline import session
 from modelcrate.pipeline.cost import cost, held
+from modelcrate.render import plan_json, plan_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

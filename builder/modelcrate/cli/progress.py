@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
-from modelcrate.cli.words import size
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
+from modelcrate.render import size
 
 EVERY = 3.0
 """Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""

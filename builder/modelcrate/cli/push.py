@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.words import receipt_text
 from modelcrate.pipeline import session
+from modelcrate.render import receipt_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
