@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelcrate._version import __version__
+
 if TYPE_CHECKING:
     from modelcrate.api import Building, Built, build, find, start
     from modelcrate.home.settings import Settings
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate_layers.errors import CrateError
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Building": "modelcrate.api",
@@ -35,6 +35,7 @@ __all__ = [
     "Outcome",
     "Receipt",
     "Settings",
+    "__version__",
     "build",
     "build_all",
     "find",

@@ -432,7 +432,7 @@ def test_as_an_ordinary_user(rootfs: Literal, tmp_path: Path) -> None:
         pytest.skip("no python 3.11 that an ordinary user can execute")
     home = _shared(tmp_path)
     (home / "layer.tar").write_bytes(rootfs.data)
-    for source in ("modelcrate", "modelcrate_layers", "support"):
+    for source in ("modelcrate", "modelcrate_layers", "modelcrate_server", "support"):
         shutil.copytree(_package(source), home / source, ignore=shutil.ignore_patterns("__pycache__"))
     (home / "life.py").write_text(_LIFE)
     subprocess.run(["chmod", "-R", "a+rX", str(home)], check=True)

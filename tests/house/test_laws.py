@@ -11,7 +11,7 @@ import pytest
 
 from support.sources import REPOSITORY, SERVER, Module, edges, modules
 
-COPIED = "modelcrate.project.contracts.entry_templates"
+COPIED = "modelcrate.modelfiles.scripts"
 """Entry scripts that are copied into images, where their packages are; nothing here imports them."""
 
 LAYERS = [

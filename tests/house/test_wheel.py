@@ -26,7 +26,11 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_there_are_two_packages_and_nothing_else(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"modelcrate", "modelcrate_layers"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "modelcrate",
+        "modelcrate_layers",
+        "modelcrate_server",
+    }
     assert len(tops) == 3
 
 
@@ -35,11 +39,15 @@ def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:
         "modelcrate/py.typed",
         "modelcrate_layers/py.typed",
         "modelcrate/resolve/debian/keys.asc",
-        "modelcrate_layers/serving/modelcrate_server/__main__.py",
+        "modelcrate_server/__main__.py",
     } <= names
     sources = {
         path.relative_to(REPOSITORY / root).as_posix()
-        for root, package in (("builder", "modelcrate"), ("layers", "modelcrate_layers"))
+        for root, package in (
+            ("builder", "modelcrate"),
+            ("layers", "modelcrate_layers"),
+            ("layers", "modelcrate_server"),
+        )
         for path in (REPOSITORY / root / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }

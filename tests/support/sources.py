@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = ("builder", "layers")
 SERVER = "modelcrate_server"
 """The package that is put into images. It runs there alone, on Python 3.9 too, and has laws of its own."""
-IN_IMAGES = (SERVER, "modelcrate.project.contracts.entry_templates")
+IN_IMAGES = (SERVER, "modelcrate.modelfiles.scripts")
 """What is put into images, with the entry scripts that we offer: text to us, code to others."""
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from modelcrate import __version__
+from modelcrate._version import __version__
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
 if TYPE_CHECKING:

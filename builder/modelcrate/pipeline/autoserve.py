@@ -142,7 +142,7 @@ def _python(project: Project, told: Understood) -> tuple[str | None, Sequence[st
 
 def _written(told: Understood, settings: Settings) -> Path:
     """The folder of the script and its description, in the home; its name there is the digest of both."""
-    script = Path(str(resources("modelcrate_layers") / "serving" / "entry_templates" / told.template)).read_bytes()
+    script = Path(str(resources("modelcrate.modelfiles") / "scripts" / told.template)).read_bytes()
     schema = canonical_json({"input": dict(told.takes), "output": dict(told.gives)}) + b"\n"
     digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
     folder = settings.home / "entries" / digest.hex[:32] / SOURCE

@@ -115,8 +115,8 @@ def _contract(platform: Platform) -> Contract:
 
 @cache
 def _server_files() -> tuple[tuple[str, bytes], ...]:
-    """The server package's sources, as they lie beside this file."""
-    package = Path(__file__).with_name("modelcrate_server")
+    """Returns the sources of the server package, by their paths in the image."""
+    package = Path(platforms.__file__).parents[1]
     sources = sorted(package.rglob("*.py"), key=lambda path: path.as_posix().encode())
     return tuple(
         (f"{SERVER_ROOT}/{path.relative_to(package.parent).as_posix()}", path.read_bytes()) for path in sources

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from modelcrate.pipeline.session import Prepared
 
 
-_SHARED = frozenset({"dockerfile_project", "dockerfile_text", "archive"})
-"""What is in this folder and is no output: what outputs have in common."""
+_SHARED = frozenset(
+    {"addresses", "archive_reader", "archive_writer", "layout_reader", "registry_reader", "store_reader"}
+)
+"""Modules of this folder that are no outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def opened(output: Output, settings: Settings, emit: Emit) -> Iterator[Output]:
 def kinds() -> Mapping[str, str]:
     """The outputs of this folder: their kinds, which are their files' names with dashes, and their modules."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
+    found = {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
+    return {**found, "dockerfile": "modelcrate.export.dockerfile"}
 
 
 def parse(text: str) -> Output:

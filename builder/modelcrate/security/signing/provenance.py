@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modelcrate import __version__
+from modelcrate._version import __version__
 from modelcrate.images.image import timestamp
 from modelcrate.pipeline.session import Prepared
 from modelcrate.project.values import FILE_NAME

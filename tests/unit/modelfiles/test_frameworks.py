@@ -18,7 +18,7 @@ from modelcrate_layers.errors import SourceError, UserError
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "fixtures" / "models"
-TEMPLATES = ROOT / "layers" / "modelcrate_layers" / "serving" / "entry_templates"
+TEMPLATES = ROOT / "builder" / "modelcrate" / "modelfiles" / "scripts"
 
 
 def read(path: Path) -> Understood:

@@ -29,7 +29,7 @@ from modelcrate_layers.tar.listing import list_path
 from support.validator import assert_valid_layout
 from support.wheels import make_wheel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "fixtures" / "models"
 
 Prepare = Callable[..., tuple[Prepared, list[str]]]

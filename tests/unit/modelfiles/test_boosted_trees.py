@@ -11,7 +11,7 @@ import pytest
 from modelcrate.modelfiles.pickle.findings import Said
 from modelcrate.modelfiles.recognition import Facts, facts_of
 
-MODELS = Path(__file__).parents[4] / "fixtures" / "models"
+MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
 
 def read(data: bytes, name: str = "model.bin") -> Facts:
