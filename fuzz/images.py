@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from modelcrate.images.artifact import Artifact
-from modelcrate.images.reading import Found, Wanted
+from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.security.signing.verifying import verify
 from modelcrate.transports import archive_reader as archives
 from modelcrate.transports import layout_reader as layouts
@@ -65,7 +65,7 @@ class _Documents:
     def blob(self, descriptor: Descriptor) -> Literal:
         return Literal(self.read(descriptor), descriptor.media_type)
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
         return []
 
 

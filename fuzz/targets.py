@@ -13,20 +13,20 @@ from pathlib import Path
 
 from fuzz import images
 from modelcrate.export.dockerfile_import import instructions
-from modelcrate.images.artifact import layers_of, read_shelf
+from modelcrate.images.artifact import layers_of, read_attached_index
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
+from modelcrate.net.urls import redacted, resolve
 from modelcrate.project.conda import parse_conda
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_hop, check_realm
 from modelcrate.registry.challenges import choose, parse_challenges
+from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.credentials import _parsed, in_config
-from modelcrate.registry.rules import read_rules
 from modelcrate.registry.tokens import ask, granted
-from modelcrate.registry.urls import redacted, resolve
-from modelcrate.registry.wire import Answer, Headers
+from modelcrate.registry.wire import Headers, Response
 from modelcrate.resolve.debian.packages import Packages
 from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
 from modelcrate.resolve.debian.releases import known_release
@@ -41,7 +41,7 @@ from modelcrate.security.sbom.licences import expression, of_debian
 from modelcrate.security.scan.secrets import secrets_in
 from modelcrate.security.signing import keys, statements
 from modelcrate.security.signing.model_signatures import check_model
-from modelcrate.security.signing.naming import identity
+from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.workspace import manifest as model_manifest
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
@@ -114,7 +114,7 @@ def wheel(data: bytes) -> None:
 def reference(data: bytes) -> None:
     text = text_of(data)
     is_registry(text)
-    identity(text)
+    image_identity(text)
     assert Reference.parse(str(Reference.parse(text))) == Reference.parse(text)
 
 
@@ -125,13 +125,13 @@ def challenge(data: bytes) -> None:
     if chosen is not None and chosen.scheme == "bearer":
         check_realm(chosen.realm, f"https://{CONFIGURED}", insecure=False, where=CONFIGURED)
         ask(chosen, chosen.scopes, None)
-    granted(Answer(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
+    granted(Response(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
 
 
 def answer(data: bytes) -> None:
     """The headers of a registry's answer, a line each, and where they send us."""
     lines = [line.partition(":") for line in data.decode("latin-1").split("\n") if ":" in line]
-    told = Answer(
+    told = Response(
         202,
         Headers([(name, value.strip()) for name, _, value in lines]),
         data,
@@ -192,7 +192,7 @@ def bundle(data: bytes) -> None:
 def artifacts(data: bytes) -> None:
     with suppress(CrateError):
         layers_of(data)
-    read_shelf(data, lambda one: data, lambda one: Literal(data, MediaType.EMPTY))
+    read_attached_index(data, lambda one: data, lambda one: Literal(data, MediaType.EMPTY))
 
 
 def registered_model(data: bytes) -> None:

@@ -16,7 +16,7 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, Event, silent
-from modelcrate.home.home_lock import using
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline import session
@@ -59,7 +59,7 @@ class Built:
         """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
         from modelcrate import transports
 
-        with using(self.settings):
+        with shared_home_lock(self.settings):
             return session.deliver(self.receipt, [transports.parse(target) for target in targets], self.settings, emit)
 
 
@@ -113,12 +113,12 @@ def build(project: str | Path, *, settings: Settings | None = None, locked: bool
 
     Errors are `CrateError`s, by whose fault they are. `settings` are those of the process, where none are given.
     """
-    from modelcrate.net.download import Fetcher
+    from modelcrate.net.download import Downloader
 
     settings = settings or default_settings()
     request = session.read(Path(project), settings, emit)
     request = session.Request(request.project, request.folder, locked)
-    with using(settings), Fetcher(settings.network, emit) as fetcher:
+    with shared_home_lock(settings), Downloader(settings.network, emit) as fetcher:
         prepared = session.prepare(request, settings, fetcher, emit)
         return Built(session.build(prepared, settings, emit), settings)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.pipeline.cost import Cost
-from modelcrate.pipeline.plan import Choice, Planned
+from modelcrate.pipeline.plan import CodecChoice, PlannedLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.content import Digest
@@ -79,7 +79,7 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
         rows = [(layer.role, layer.name, size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
             stored = size(each.known.descriptor.size) if each.known else "?"
-            told = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.fact].choice)}"
+            told = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.cache_key].choice)}"
             rows.append((each.role, each.name, stored, told))
         head = [str(plan.platform)] if len(prepared.plans) > 1 else []
         parts += [*head, table(rows, right=(2,))]
@@ -90,7 +90,7 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
     return "\n".join(parts)
 
 
-def _stored(choice: Choice | None) -> str:
+def _stored(choice: CodecChoice | None) -> str:
     return f"{choice.codec}: {choice.why}" if choice else f"stored as {_UNDECIDED}"
 
 
@@ -108,7 +108,10 @@ def plan_json(prepared: Prepared, costs: Costs, image: Deliverable | None) -> di
     platforms = [
         {
             "platform": str(plan.platform),
-            "layers": [*map(_base_json, plan.base), *(_planned_json(each, costs[each.fact]) for each in plan.layers)],
+            "layers": [
+                *map(_base_json, plan.base),
+                *(_planned_json(each, costs[each.cache_key]) for each in plan.layers),
+            ],
         }
         for plan in prepared.plans
     ]
@@ -120,14 +123,14 @@ def _base_json(layer: ImageLayer) -> dict[str, object]:
     return {"role": layer.role, "name": layer.name, "digest": str(layer.descriptor.digest), "state": "base"}
 
 
-def _planned_json(each: Planned, bytes_of: Cost) -> dict[str, object]:
+def _planned_json(each: PlannedLayer, bytes_of: Cost) -> dict[str, object]:
     known = each.known
     return {
         "role": each.role,
         "name": each.name,
         "key": str(each.key) if each.key else None,
         "state": "known" if known else "new",
-        "known_from": each.whence or None,
+        "known_from": each.known_from or None,
         "why": each.why,
         "bytes": {name: getattr(bytes_of, name) for name in _BYTES},
         "codec": str(bytes_of.choice.codec) if bytes_of.choice else None,

@@ -55,7 +55,7 @@ def incoming(folder: Path) -> Iterator[Incoming]:
             os.unlink(hidden)  # named before it was made: there is no moment at which it could be forgotten
 
 
-def replace(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """A small file, whole or not at all."""
     with incoming(path.parent) as file:
         file.write(data)
@@ -63,7 +63,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """While inside, whoever else wants to be alone with this file, in whatever thread or process, waits. It is empty, and stays."""
     # the umask says who may take turns: a team may share the folder
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

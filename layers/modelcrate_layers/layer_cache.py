@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from modelcrate_layers.atomic import alone, replace
+from modelcrate_layers.atomic import file_lock, write_file
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry
@@ -24,7 +24,7 @@ _SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Memo:
+class LayerCache:
     """Facts in a folder."""
 
     root: Path
@@ -43,18 +43,18 @@ class Memo:
         """Remember a layer."""
         fact = canonical_json(layer.json())
         path = self._path(key)
-        with machine(self.root):
+        with as_machine_error(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, b"%b\n%b" % (str(Digest.of(fact)).encode(), fact))
+            write_file(path, b"%b\n%b" % (str(Digest.of(fact)).encode(), fact))
 
     @contextmanager
     def making(self, key: Digest) -> Iterator[None]:
         """While a layer is made: who wants the same one meanwhile, in whatever process, waits, and finds it in the memo then."""
         path = self._path(key).with_suffix(".making")
         with ExitStack() as stack:
-            with machine(self.root):
+            with as_machine_error(self.root):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(alone(path))
+                stack.enter_context(file_lock(path))
             yield
 
     def _path(self, key: Digest) -> Path:

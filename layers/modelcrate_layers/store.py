@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.atomic import Incoming, alone, incoming, replace
+from modelcrate_layers.atomic import Incoming, file_lock, incoming, write_file
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -60,10 +60,10 @@ class Layout:
 
     @classmethod
     def create(cls, root: Path) -> Layout:
-        with machine(root):
+        with as_machine_error(root):
             (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             if not (root / "oci-layout").exists():
-                replace(root / "oci-layout", LAYOUT_VERSION)
+                write_file(root / "oci-layout", LAYOUT_VERSION)
         return cls(root)
 
     @classmethod
@@ -145,7 +145,7 @@ class Layout:
                 entry["annotations"] = {**entry.get("annotations", {}), REF_NAME: tag}
             kept = [other for other in index["manifests"] if not _replaced(other, entry, tag)]
             index["manifests"] = [*kept, entry]
-            replace(self.root / "index.json", canonical_json(index))
+            write_file(self.root / "index.json", canonical_json(index))
 
     def forget(self, tags: Collection[str]) -> None:
         """Take these names out of the index. The blobs stay where they are."""
@@ -154,12 +154,12 @@ class Layout:
             index["manifests"] = [
                 each for each in index["manifests"] if (each.get("annotations") or {}).get(REF_NAME) not in tags
             ]
-            replace(self.root / "index.json", canonical_json(index))
+            write_file(self.root / "index.json", canonical_json(index))
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
         """A blob that is being written; until `keep` nobody sees it."""
-        with machine(self.root), incoming(self.root / "blobs" / "sha256") as file:
+        with as_machine_error(self.root), incoming(self.root / "blobs" / "sha256") as file:
             yield file
 
     def keep(self, file: Incoming, digest: Digest) -> None:
@@ -170,7 +170,7 @@ class Layout:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with machine(self.root), alone(self.root / ".lock"):
+        with as_machine_error(self.root), file_lock(self.root / ".lock"):
             yield
 
 
@@ -222,7 +222,7 @@ class Adding:
 
 
 @contextmanager
-def machine(where: Path) -> Iterator[None]:
+def as_machine_error(where: Path) -> Iterator[None]:
     """Whatever the operating system refuses inside is a MachineError about this place."""
     try:
         yield

@@ -22,7 +22,7 @@ import pytest
 from modelcrate.containers import Container, Port, RunOptions, containers, find, start, wait_ready
 from modelcrate.containers.engine import engine
 from modelcrate.containers.runc import hybrid_cgroups
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError
 from support.rootfs import layer, member, tiny_rootfs
@@ -385,9 +385,9 @@ def test_a_runtime_that_fails_gives_way_to_the_next(rootfs: Literal, state_dir: 
     held = json.loads((container.folder / "spec.json").read_text())
     (folder / "spec.json").write_text(json.dumps({**held, "programs": {"runc": str(broken)}, "engines": ["runc"]}))
     with open(tmp_path / "log", "wb") as log, pytest.raises(MachineError) as caught:
-        first_usable(Spec.load(folder), log.fileno())
+        first_usable(SupervisorSpec.load(folder), log.fileno())
     assert "runc: runc create ended with 1" in caught.value.why
-    assert engine("runc").unusable(Spec.load(folder)) == ""
+    assert engine("runc").unusable(SupervisorSpec.load(folder)) == ""
 
 
 def test_root_in_a_container_of_others_still_has_chroot(rootfs: Literal, state_dir: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import Fetcher, Network
+from modelcrate.net.download import DownloadConfig, Downloader
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, fetch_debs, known_release, resolve_debian
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.kinds.debian import DebianLayer, environment
@@ -44,7 +44,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def base(release: str, architecture: str, cache: Path) -> DebianLayer:
     mirrors = choose_mirrors([], os.environ)
-    with Fetcher(Network(dict(os.environ))) as fetcher:
+    with Downloader(DownloadConfig(dict(os.environ))) as fetcher:
         try:
             pinned = resolve_debian(DebianWanted(release, architecture), mirrors, fetcher, cache, datetime.now(UTC))
         except RegistryError as fault:

@@ -17,7 +17,7 @@ import pytest
 from modelcrate.images.reference import Reference
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from support import real_registry
 from support.images import Memory
@@ -43,7 +43,7 @@ def host(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def client() -> Iterator[Registry]:
-    given = Settings(
+    given = RegistryConfig(
         username=real_registry.USER, password=real_registry.PASSWORD, rules=(Rule("*", chunk_size=1 << 20),)
     )
     with Registry(given) as registry:
@@ -188,13 +188,13 @@ def test_the_login_that_we_write_is_read_by_skopeo_and_theirs_by_us(
 
     needs("skopeo")
     path = tmp_path / "auth.json"
-    login(host, real_registry.USER, real_registry.PASSWORD, Settings(auth_file=path))
+    login(host, real_registry.USER, real_registry.PASSWORD, RegistryConfig(auth_file=path))
     blobs, manifest = real_image()
-    with Registry(Settings(auth_file=path)) as ours:
+    with Registry(RegistryConfig(auth_file=path)) as ours:
         ours.publish(Reference.parse(f"{host}/team/x:1"), [manifest], blobs)
     source = f"docker://{host}/team/x:1"
     run("skopeo", "inspect", "--tls-verify=false", f"--authfile={path}", source)
-    logout(host, Settings(auth_file=path))
+    logout(host, RegistryConfig(auth_file=path))
     run(
         "skopeo",
         "login",
@@ -206,5 +206,5 @@ def test_the_login_that_we_write_is_read_by_skopeo_and_theirs_by_us(
         real_registry.PASSWORD,
         host,
     )
-    with Registry(Settings(environment={"REGISTRY_AUTH_FILE": str(path)})) as theirs:
+    with Registry(RegistryConfig(environment={"REGISTRY_AUTH_FILE": str(path)})) as theirs:
         assert theirs.resolve(Reference.parse(f"{host}/team/x:1")).digest == manifest.descriptor.digest

@@ -14,7 +14,7 @@ import pytest
 
 from modelcrate.containers.unpack import unpack
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.resolve.lock import Pins
 from modelcrate.security.sbom.inventory import Inventory, inventory
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inventory, Pins, Pat
     if os.geteuid() != 0:
         pytest.skip("a root file system is unpacked and entered as root only")
     settings = Settings(cache() / "home", dict(os.environ))
-    with Fetcher(settings.network) as fetcher:
+    with Downloader(settings.network) as fetcher:
         prepared = session.prepare(session.read(PROJECT, settings), settings, fetcher)
         image = session.build(prepared, settings).image.images[0]
         pins = prepared.world.pins[str(image.platform)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modelcrate.images.reference import Reference
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import Settings, Timeouts
+from modelcrate.registry.settings import RegistryConfig, Timeouts
 from modelcrate_layers.errors import CrateError
 from support.images import Cold, Memory, StillClock, image, noise
 from support.scripted import Drop, Reply, Script, digest_of, error, scripted
@@ -85,7 +85,7 @@ def test_an_image_is_ours_or_not_there(drawn: list[tuple], keeps: bool, stuck: b
     with scripted(keeps_cut=keeps, stuck=stuck) as script, tempfile.TemporaryDirectory() as journal:
         plan(script, drawn)
         ref, clock = Reference.parse(f"{script.host}/team/model:1"), StillClock()
-        given_ = Settings(rules=rules, journal=Path(journal), timeouts=QUICK)
+        given_ = RegistryConfig(rules=rules, journal=Path(journal), timeouts=QUICK)
         with Registry(given_, clock=clock) as registry:
             try:
                 registry.publish(ref, [manifest], blobs, mount_from=["team/base"] if mount else ())
@@ -119,7 +119,7 @@ def test_a_stream_is_ours_or_not_there(
     with scripted(keeps_cut=keeps) as script, tempfile.TemporaryDirectory() as journal:
         plan(script, drawn)
         ref, rules = Reference.parse(f"{script.host}/team/model:1"), (Rule("*", chunk_size=CHUNK),)
-        given_ = Settings(rules=rules, journal=Path(journal), timeouts=QUICK)
+        given_ = RegistryConfig(rules=rules, journal=Path(journal), timeouts=QUICK)
         with Registry(given_, clock=StillClock()) as registry:
             try:
                 registry.push_stream(ref, stream)
@@ -152,7 +152,7 @@ def test_what_is_pulled_is_right_or_an_error(drawn: list[tuple]) -> None:
     with scripted() as script:
         script.blobs["team/model", str(blob.descriptor.digest)] = blob.data
         plan(script, drawn)
-        with Registry(Settings(timeouts=QUICK), clock=StillClock()) as registry:
+        with Registry(RegistryConfig(timeouts=QUICK), clock=StillClock()) as registry:
             ref = Reference.parse(f"{script.host}/team/model:1")
             try:
                 assert registry.blob(ref, blob.descriptor).read() == blob.data

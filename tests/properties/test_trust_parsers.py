@@ -14,17 +14,17 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.images.artifact import layers_of, read_shelf
+from modelcrate.images.artifact import layers_of, read_attached_index
 from modelcrate.modelfiles import recognition
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.pickle.containers import pickles_in
-from modelcrate.modelfiles.pickle.interpreter import look_plain
+from modelcrate.modelfiles.pickle.interpreter import interpret_plain
 from modelcrate.modelfiles.pickle.policy import Verdict, judge
 from modelcrate.modelfiles.pickle.vm import NEEDY
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from modelcrate.security.sbom import licences
 from modelcrate.security.sbom.installed import debs, wheel
-from modelcrate.security.scan.secrets import FORMS, Form, by_content, secrets_in, suspects
+from modelcrate.security.scan.secrets import FORMS, Form, by_content, may_have_secrets, secrets_in
 from modelcrate.security.signing import keys, statements
 from modelcrate.security.signing.secretbox import seal, unseal
 from modelcrate_layers.content import Digest
@@ -114,7 +114,7 @@ def test_a_file_that_is_passed_over_by_its_first_byte_says_nothing(data: bytes) 
 
 @given(st.sampled_from(sorted(NEEDY)), opcodes | st.binary(max_size=40))
 def test_what_takes_from_nothing_begins_no_pickle(code: int, data: bytes) -> None:
-    seen = look_plain(Tape(io.BytesIO(bytes([code]) + data)))
+    seen = interpret_plain(ByteReader(io.BytesIO(bytes([code]) + data)))
     assert not seen.names
     assert not seen.whole
     with pytest.raises(Exception):  # noqa: B017 - the real machine has many ways to say so
@@ -161,7 +161,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     statements.parse_simple,
     statements.parse_statement,
     layers_of,
-    lambda data: read_shelf(data, lambda one: data, lambda one: statements.Literal(data, "x")),
+    lambda data: read_attached_index(data, lambda one: data, lambda one: statements.Literal(data, "x")),
     lambda data: keys.read_public(data, "x"),
     lambda data: list(debs(data)),
     lambda data: list(wheel(data)),
@@ -267,8 +267,8 @@ PIECES = st.binary(max_size=8) | MARKS | MARKS.map(bytes.upper) | MARKS.map(lamb
 @given(st.lists(st.tuples(st.sampled_from(["a.py", ".env", "id_rsa"]), st.lists(PIECES, max_size=4).map(b"".join))))
 @settings(max_examples=300)
 def test_files_looked_at_together_are_suspect_as_each_by_itself(files: list[tuple[str, bytes]]) -> None:
-    together = suspects(files)
-    assert together == {at for at, each in enumerate(files) if suspects([each])}
+    together = may_have_secrets(files)
+    assert together == {at for at, each in enumerate(files) if may_have_secrets([each])}
     assert all(at in together for at, (name, data) in enumerate(files) if secrets_in(name, data))
 
 
@@ -278,7 +278,7 @@ def test_files_looked_at_together_are_suspect_as_each_by_itself(files: list[tupl
 def test_a_secret_among_others_is_suspect(form: Form, data: st.DataObject, before: list[bytes]) -> None:
     found = data.draw(st.from_regex(form.pattern)).replace(b"\0", b"\1")
     assume(secrets_in("a", found))
-    assert len(before) in suspects([*(("a", each) for each in before), ("a", found)])
+    assert len(before) in may_have_secrets([*(("a", each) for each in before), ("a", found)])
 
 
 @given(

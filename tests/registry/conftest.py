@@ -8,7 +8,7 @@ import pytest
 
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from support import index as indexes
 from support import real_registry, token_server
 from support.images import StillClock, noise
@@ -47,7 +47,7 @@ def client(clock: StillClock, events: list[object]) -> Iterator[Client]:
     def make(**settings: Any) -> Registry:
         settings.setdefault("rules", (SMALL_CHUNKS,))
         emit = settings.pop("emit", events.append)
-        made.append(Registry(Settings(**settings), emit, settings.get("clock", clock)))
+        made.append(Registry(RegistryConfig(**settings), emit, settings.get("clock", clock)))
         return made[-1]
 
     yield make

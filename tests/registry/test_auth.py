@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import Lost, Refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import CredentialsUsed, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from support.images import Memory, StillClock, image, noise
@@ -57,7 +57,7 @@ def test_a05_one_look_at_a_registry_whatever_it_says(script: Script, client: Cli
 
 def test_a05_a_registry_that_moved_to_tls_is_followed_there(script: Script, client: Client) -> None:
     script.plan("HEAD", "^/v2/$", Reply(301, {"Location": f"https://{script.host}/v2/"}))
-    with pytest.raises(Lost) as caught:
+    with pytest.raises(ConnectionFailed) as caught:
         client(rules=(Rule("*", plain_http=True),)).tags(at(script.host))
     assert "https://" in caught.value.where
 
@@ -75,7 +75,7 @@ def test_a08_a_basic_challenge_gets_basic_credentials(guarded: Running, client: 
     registry = client(**LAB)
     registry.publish(at(guarded.host, "a08/x:1"), [manifest], blobs)
     assert registry.resolve(at(guarded.host, "a08/x:1")).digest == manifest.descriptor.digest
-    with pytest.raises(Refusal, match="401"):
+    with pytest.raises(ErrorResponse, match="401"):
         client().resolve(at(guarded.host, "a08/x:1"))
 
 
@@ -110,7 +110,7 @@ def test_a11_a_scope_that_was_missing_is_asked_for_first_and_once(script: Script
     bearer(script, token="weak")
     script.allowed = lambda header, seen: False
     script.challenge = f'Bearer realm="http://{script.host}/token",service="lab",scope="repository:team/other:pull",error="insufficient_scope"'
-    with pytest.raises(Refusal, match="401"):
+    with pytest.raises(ErrorResponse, match="401"):
         client(username="u", password="p").resolve(at(script.host))
     assert asked(script)[-1] == ["repository:team/other:pull", "repository:team/model:pull"]
     assert script.count("HEAD", "/manifests/") <= 2
@@ -222,7 +222,7 @@ def test_a17_a_mount_asks_for_both_repositories(granted: tuple[Running, TokenSer
 
 def test_a18_without_credentials_one_pulls_as_nobody(script: Script, client: Client) -> None:
     bearer(script)
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ErrorResponse, match="404"):
         client().manifest(at(script.host))
     assert not any(one.authorization for one in script.seen if one.path == "/token")
 
@@ -230,7 +230,7 @@ def test_a18_without_credentials_one_pulls_as_nobody(script: Script, client: Cli
 def test_a18_stale_credentials_do_not_hide_what_is_public(script: Script, client: Client, events: list[object]) -> None:
     script.plan("GET", "^/token$", Reply(401), times=1)
     bearer(script)
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ErrorResponse, match="404"):
         client(username="u", password="stale").manifest(at(script.host))
     assert [bool(one.authorization) for one in script.seen if one.path == "/token"] == [True, False]
     assert any(isinstance(event, Warned) and "were refused" in event.text for event in events)
@@ -285,7 +285,7 @@ def test_a20_a_foul_answer_of_a_token_server_is_capped_and_not_shown(
 def test_a21_wrong_basic_credentials_are_tried_once(script: Script, client: Client) -> None:
     script.challenge, script.allowed = 'Basic realm="x"', lambda header, seen: False
     registry = client(username="u", password="wrong-secret")
-    with pytest.raises(Refusal, match="401") as caught:
+    with pytest.raises(ErrorResponse, match="401") as caught:
         registry.push_blob(at(script.host), Memory(b"x"))
     assert sum(bool(one.authorization) for one in script.seen) == 1
     assert caught.value.exit_code == 4
@@ -298,7 +298,7 @@ def test_a21_wrong_credentials_do_not_lock_an_account(script: Script, client: Cl
     script.planned.clear()
     script.plan("GET", "^/token$", Reply(401), times=99)
     registry = client(username="u", password="wrong")
-    with pytest.raises(Refusal, match="401"):
+    with pytest.raises(ErrorResponse, match="401"):
         registry.push_blobs(at(script.host), [Memory(noise(10, n)) for n in range(8)])
     assert sum(one.path == "/token" for one in script.seen) <= 2
 
@@ -376,7 +376,7 @@ def test_a_dropped_token_request_is_repeated(script: Script, client: Client, clo
 
 
 def test_secrets_are_not_in_the_values(tmp_path: Path) -> None:
-    settings = Settings(username="u", password="hush", environment={"X": "hush"}, rules=(SMALL_CHUNKS,))
+    settings = RegistryConfig(username="u", password="hush", environment={"X": "hush"}, rules=(SMALL_CHUNKS,))
     assert "hush" not in repr(settings)
     with Registry(settings) as registry:
         assert "hush" not in repr(registry)

@@ -10,11 +10,11 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.images.reference import Reference
-from modelcrate.pipeline.pack import Ahead, Kept
-from modelcrate.registry.errors import Refusal
+from modelcrate.pipeline.pack import EarlyUpload, StoreSink
+from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.pushes import SMALL
-from modelcrate.registry.registry_client import Client as Verbs
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.registry_client import RegistryClient as Verbs
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.transports.registry import RegistrySession
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
@@ -64,7 +64,7 @@ def test_a_fault_of_what_was_begun_is_the_push_s(script: Script, client: Client)
     one = client()
     blobs, manifest = image(*BLOBS)
     one.begin_blob(at(script), BLOBS[0])
-    with pytest.raises(Refusal, match="403"):
+    with pytest.raises(ErrorResponse, match="403"):
         one.publish(at(script), [manifest], blobs)
     assert script.count("PUT", "/manifests/") == 0
 
@@ -101,7 +101,7 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
     one.begin_blob(at(script), blob)
     assert blob.read.wait(10)
     script.plan("HEAD", "/blobs/", error(403, "DENIED"))
-    with pytest.raises(Refusal, match="403"):
+    with pytest.raises(ErrorResponse, match="403"):
         one.push_blobs(at(script), [blob, BLOBS[0]])
     threading.Timer(0.2, blob.goes_on.set).start()
     one.close()
@@ -110,9 +110,9 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
 
 def test_a_layer_is_in_the_registry_before_its_image_is_made(real: Running, tmp_path: Path) -> None:
     store, ref = Layout.create(tmp_path), at(real, "ahead/model:1")
-    with Verbs(Settings()) as registry:
+    with Verbs(RegistryConfig()) as registry:
         output = RegistrySession(ref, registry, silent)
-        assert isinstance(output, Ahead)
-        layer = Kept(store).take(Measuring([noise(1 << 20, 5)], NONE))
+        assert isinstance(output, EarlyUpload)
+        layer = StoreSink(store).take(Measuring([noise(1 << 20, 5)], NONE))
         output.begin(store.blob(layer.descriptor))
         until(lambda: registry.has(ref, layer.descriptor))

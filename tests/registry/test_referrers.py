@@ -7,7 +7,7 @@ import json
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import Refusal
+from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.profiles import Rule
 from modelcrate.registry.referrers import fallback_tag
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json
@@ -132,7 +132,7 @@ def test_a78_deleting_for_real_takes_a_referrer_off_its_list(real: Running, clie
     first, second = (referrer(registry, ref, image_, note=note) for note in ("one", "two"))
     registry.delete(ref.at(first.digest))
     assert [one.digest for one in registry.referrers(ref)] == [second.digest]
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ErrorResponse, match="404"):
         registry.manifest(ref.at(first.digest))
 
 
@@ -141,7 +141,7 @@ def test_a78_a_registry_that_does_not_delete_says_so(script: Script, client: Cli
     registry = client()
     subject(registry, at(script))
     script.plan("DELETE", "/manifests/", error(status, "UNSUPPORTED"))
-    with pytest.raises(Refusal, match=str(status)) as caught:
+    with pytest.raises(ErrorResponse, match=str(status)) as caught:
         registry.delete(at(script))
     assert "administrator" in caught.value.hint
 

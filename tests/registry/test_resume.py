@@ -15,7 +15,7 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.retry import Patience
-from modelcrate.registry.errors import Lost
+from modelcrate.registry.errors import ConnectionFailed
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.profiles import Rule
 from modelcrate.registry.wire import Request
@@ -54,7 +54,7 @@ def test_the_next_run_goes_on_where_this_one_was_cut(
     rules = (Rule("*", chunk_size=CHUNK, upload=upload),)
     skip, cut = (9, after) if upload == "chunks" else (0, 9 * CHUNK + after)
     script.plan("PATCH", "/uploads/", Drop(cut), skip=skip, times=9)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(rules=rules, journal=journal, patience=ONCE).push_blob(at(script.host), blob)
     script.planned.clear()
     sent = client(rules=rules, journal=journal).push_blob(at(script.host), blob)
@@ -67,7 +67,7 @@ def test_the_next_run_goes_on_where_this_one_was_cut(
 
 def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_stream(at(script.host), Cold(noise(SIZE), SIZE, "recipe"))
     script.planned.clear()
     again = Cold(noise(SIZE), SIZE, "recipe")
@@ -79,7 +79,7 @@ def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Cli
 
 def test_a_stream_that_only_lacked_its_name_is_read_and_named(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PUT", "/uploads/", Drop(), times=9)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_stream(at(script.host), Cold(noise(SIZE), SIZE, "recipe"))
     script.planned.clear()
     again = Cold(noise(SIZE), SIZE, "recipe")
@@ -97,7 +97,7 @@ def test_an_empty_stream_is_a_blob_too(script: Script, client: Client, length: i
 
 def test_a_stream_that_changed_since_it_was_cut_begins_anew(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_stream(at(script.host), Cold(noise(SIZE), SIZE, "recipe"))
     script.planned.clear()
     other = Cold(noise(SIZE, 2), SIZE, "recipe")
@@ -119,7 +119,7 @@ def test_a_registry_that_can_not_go_on_is_named_and_only_that_blob_begins_anew(
 def test_an_old_note_is_not_followed(script: Script, client: Client, tmp_path: Path, clock: StillClock) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     blob = Memory(noise(SIZE))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_blob(at(script.host), blob)
     script.planned.clear()
     clock.time += 25 * 3600
@@ -139,7 +139,7 @@ def test_old_notes_are_swept_away(client: Client, tmp_path: Path, clock: StillCl
 def test_a_spoilt_note_is_no_note(script: Script, client: Client, tmp_path: Path, note: str) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     blob = Memory(noise(SIZE))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_blob(at(script.host), blob)
     script.planned.clear()
     (path,) = tmp_path.glob("*.json")
@@ -150,7 +150,7 @@ def test_a_spoilt_note_is_no_note(script: Script, client: Client, tmp_path: Path
 def test_a_note_that_points_to_another_host_is_not_followed(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     blob = Memory(noise(SIZE))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_blob(at(script.host), blob)
     script.planned.clear()
     (path,) = tmp_path.glob("*.json")
@@ -161,7 +161,7 @@ def test_a_note_that_points_to_another_host_is_not_followed(script: Script, clie
 def test_two_runs_at_once_do_not_feed_one_session(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", Drop(100), skip=9, times=9)
     blob = Memory(noise(SIZE))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path, patience=ONCE).push_blob(at(script.host), blob)
     script.planned.clear()
     first, second = client(journal=tmp_path), client(journal=tmp_path)
@@ -227,11 +227,13 @@ def test_a_real_registry_goes_on_where_a_chunk_ended(
         def chunks(self, start: int = 0) -> Iterator[bytes]:
             for n, chunk in enumerate(super().chunks(start)):
                 if n == 6:
-                    raise Lost(Request("PATCH", f"http://{real.host}/"), "as if a cable was pulled", retry=False)
+                    raise ConnectionFailed(
+                        Request("PATCH", f"http://{real.host}/"), "as if a cable was pulled", retry=False
+                    )
                 yield chunk
 
     blob = Memory(noise(SIZE, 77))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(journal=tmp_path).push_blob(at(real.host, "resume/x"), Cut(blob.data))
     sent = client(journal=tmp_path).push_blob(at(real.host, "resume/x"), blob)
     assert (sent.how, sent.bytes) == ("resumed", SIZE - 6 * CHUNK)

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.net.cancellation import Cancelled, Stop
-from modelcrate.net.keyed_lock import Turns
+from modelcrate.net.cancellation import Cancelled, StopSignal
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.registry import credentials
-from modelcrate.registry.errors import Refusal
+from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.pushes import SMALL
-from modelcrate.registry.registry_client import Client as Verbs
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.registry_client import RegistryClient as Verbs
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
 from support.real_registry import Running
@@ -31,8 +31,8 @@ def at(script: Script | Running, name: str) -> Reference:
 
 def test_a_blob_for_many_repositories_is_sent_once(real: Running) -> None:
     blob = Memory(noise(8 << 20, 77))
-    with Verbs(Settings()) as one:
-        others = [Verbs(Settings(), like=one) for _ in range(4)]
+    with Verbs(RegistryConfig()) as one:
+        others = [Verbs(RegistryConfig(), like=one) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             sent = list(pool.map(lambda n: others[n].push_blob(at(real, f"sharing/r{n}"), blob), range(4)))
     assert sorted(each.how for each in sent) == ["mounted"] * 3 + ["sent"]
@@ -73,7 +73,7 @@ def test_what_a_registry_has_lost_is_sent_again(script: Script, client: Client) 
 def test_where_the_image_is_new_small_blobs_are_sent_without_a_question(script: Script, client: Client) -> None:
     one, target = client(), at(script, "team/model:1")
     blobs, manifest = image(Memory(noise(1000)), BLOBS[0])
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ErrorResponse, match="404"):
         one.resolve(target)
     script.seen.clear()
     one.publish(target, [manifest], blobs)
@@ -103,7 +103,7 @@ def test_credentials_are_looked_up_once_for_two_repositories(
     asked: list[tuple[str, str]] = []
     find = credentials.find
 
-    def counting(registry: str, repository: str, settings: Settings) -> credentials.Credential | None:
+    def counting(registry: str, repository: str, settings: RegistryConfig) -> credentials.Credential | None:
         asked.append((registry, repository))
         return find(registry, repository, settings)
 
@@ -116,14 +116,14 @@ def test_credentials_are_looked_up_once_for_two_repositories(
 def test_a_fault_in_one_blob_ends_the_push_and_leaves_the_threads(script: Script, client: Client) -> None:
     one = client()
     script.plan("POST", "/uploads/", Reply(403), times=1)
-    with pytest.raises(Refusal):
+    with pytest.raises(ErrorResponse):
         one.push_blobs(at(script, "team/model"), BLOBS)
     one.push_blobs(at(script, "team/other"), BLOBS)
     assert {("team/other", str(each.descriptor.digest)) for each in BLOBS} <= script.blobs.keys()
 
 
 def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
-    turns, stop, inside, enough = Turns(), Stop(), threading.Event(), threading.Event()
+    turns, stop, inside, enough = KeyedLock(), StopSignal(), threading.Event(), threading.Event()
     faults: list[BaseException] = []
 
     def hold() -> None:

@@ -16,11 +16,11 @@ import trustme
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.retry import Patience
-from modelcrate.registry.errors import Lost, Refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Moved
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import Settings, Timeouts
+from modelcrate.registry.settings import RegistryConfig, Timeouts
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError
 from support import real_registry
@@ -109,9 +109,9 @@ def test_a79_no_more_uploads_at_once_than_allowed(script: Script, client: Client
 
 
 def test_a79_the_gate_halves_and_recovers() -> None:
-    from modelcrate.registry.limiter import Gate
+    from modelcrate.registry.limiter import AdaptiveLimiter
 
-    gate = Gate(8)
+    gate = AdaptiveLimiter(8)
     gate.groaned()
     assert gate.limit == 4
     for _ in range(3):
@@ -134,9 +134,9 @@ def test_a79_a_429_makes_room_for_fewer(script: Script, client: Client) -> None:
 
 
 def test_a79_the_gate_lets_no_more_inside_than_its_limit() -> None:
-    from modelcrate.registry.limiter import Gate
+    from modelcrate.registry.limiter import AdaptiveLimiter
 
-    gate, lock, inside, most = Gate(2), threading.Lock(), [0], [0]
+    gate, lock, inside, most = AdaptiveLimiter(2), threading.Lock(), [0], [0]
 
     def enter() -> None:
         with gate.inside():
@@ -156,13 +156,13 @@ def test_a79_the_gate_lets_no_more_inside_than_its_limit() -> None:
 def test_a80_a_server_that_falls_silent_is_left(script: Script, client: Client, verb: str) -> None:
     script.plan(verb, "/blobs/", Stall(), times=9)
     quick = Timeouts(connect=1.0, answer=0.2, finish=0.2)
-    with pytest.raises(Lost, match="fell silent"):
+    with pytest.raises(ConnectionFailed, match="fell silent"):
         client(timeouts=quick, patience=Patience(attempts=1)).push_blob(at(script.host), Memory(b"x"))
 
 
 def test_a80_a_host_that_is_not_there_is_said_so(client: Client) -> None:
     port = real_registry.free_port()
-    with pytest.raises(Lost, match="connection failed") as caught:
+    with pytest.raises(ConnectionFailed, match="connection failed") as caught:
         client(patience=Patience(attempts=1)).tags(at(f"127.0.0.1:{port}"))
     assert f"127.0.0.1:{port}" in str(caught.value)
 
@@ -198,12 +198,12 @@ def proxy() -> Iterator[tuple[str, list[bytes]]]:
 def test_a81_a_proxy_is_used_and_no_proxy_honoured(client: Client) -> None:
     with proxy() as (url, heard):
         once = {"patience": Patience(attempts=1)}
-        with pytest.raises(Lost, match="proxy"):
+        with pytest.raises(ConnectionFailed, match="proxy"):
             client(environment={"HTTPS_PROXY": url}, **once).tags(at("registry.example"))
         assert heard[0].startswith(b"CONNECT registry.example:443 ")
         assert b"\r\nproxy-authorization: basic dxnlcjpwyxnz" in heard[0].lower()
         assert b"\r\nauthorization" not in heard[0].lower()
-        with pytest.raises(Lost, match="connection failed"):
+        with pytest.raises(ConnectionFailed, match="connection failed"):
             client(environment={"HTTPS_PROXY": url, "NO_PROXY": ".invalid"}, **once).tags(at("registry.invalid"))
         assert len(heard) == 1
 
@@ -213,7 +213,7 @@ def test_a81_a_proxy_of_plain_http_is_told_the_whole_address(client: Client) -> 
         plain = client(
             environment={"HTTP_PROXY": url}, rules=(Rule("*", plain_http=True),), patience=Patience(attempts=1)
         )
-        with pytest.raises(Refusal, match="502"):
+        with pytest.raises(ErrorResponse, match="502"):
             plain.tags(at("registry.example"))
         asked, _, fields = heard[-1].partition(b"\r\n")
         assert asked == b"GET http://registry.example/v2/team/model/tags/list HTTP/1.1"
@@ -222,13 +222,13 @@ def test_a81_a_proxy_of_plain_http_is_told_the_whole_address(client: Client) -> 
 
 
 def test_a81_a_proxy_that_is_none_of_http_is_said_so(client: Client) -> None:
-    with pytest.raises(Lost, match="no proxy that can be spoken to") as caught:
+    with pytest.raises(ConnectionFailed, match="no proxy that can be spoken to") as caught:
         client(environment={"ALL_PROXY": "socks5://127.0.0.1:1"}).tags(at("registry.example"))
     assert "http" in caught.value.hint
 
 
 def test_a81_the_proxy_s_password_is_not_shown(client: Client) -> None:
-    with proxy() as (url, _), pytest.raises(Lost) as caught:
+    with proxy() as (url, _), pytest.raises(ConnectionFailed) as caught:
         client(environment={"HTTPS_PROXY": url}, patience=Patience(attempts=1)).tags(at("registry.example"))
     assert "pass" not in str(caught.value)
 
@@ -244,7 +244,7 @@ def test_a82_a_private_ca_is_believed_where_it_is_named(secure: Running, client:
 
 def test_a82_a_wrong_ca_is_named(secure: Running, client: Client, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.crt")
-    with pytest.raises(Lost, match="TLS failed") as caught:
+    with pytest.raises(ConnectionFailed, match="TLS failed") as caught:
         client(rules=(Rule(secure.host, ca=tmp_path / "other.crt"),)).tags(at(secure.host))
     assert "other.crt" in caught.value.hint
     with pytest.raises(MachineError, match="certificate file"):
@@ -261,7 +261,7 @@ def test_a82_a_client_certificate_is_shown_where_it_is_asked_for(
     ours.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
     with real_registry.running(tmp_path, tls=tls) as running:
         rule = {"ca": tmp_path / "ca.crt"}
-        with pytest.raises(Lost):
+        with pytest.raises(ConnectionFailed):
             client(rules=(Rule(running.host, **rule),), patience=Patience(attempts=1)).tags(at(running.host))
         shown = client(rules=(Rule(running.host, client_cert=tmp_path / "client.pem", **rule),))
         shown.push_blob(at(running.host), Memory(b"x"))
@@ -270,7 +270,7 @@ def test_a82_a_client_certificate_is_shown_where_it_is_asked_for(
 def test_a83_leniency_for_one_registry_is_none_for_another(secure: Running, client: Client) -> None:
     registry = client(rules=(Rule(secure.host, skip_verify=True),))
     registry.push_blob(at(secure.host), Memory(b"x"))
-    with pytest.raises(Lost, match="TLS failed"):
+    with pytest.raises(ConnectionFailed, match="TLS failed"):
         registry.push_blob(at(secure.host.replace("127.0.0.1", "localhost")), Memory(b"x"))
 
 
@@ -284,12 +284,12 @@ def test_a86_signatures_in_a_query_are_not_shown(script: Script, client: Client)
         f"{path.partition('?')[0]}?X-Amz-Signature=hush&sig=hush&token=hush&_state=hush&n=1"
     )
     script.plan("PUT", "/uploads/", Reply(403), times=9)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ErrorResponse) as caught:
         client().push_blob(at(script.host), Memory(b"x"))
     assert "hush" not in str(caught.value)
     script.planned.clear()
     script.plan("PUT", "/uploads/", Drop(), times=9)
-    with pytest.raises(Lost) as lost:
+    with pytest.raises(ConnectionFailed) as lost:
         client(patience=Patience(attempts=1)).push_blob(at(script.host), Memory(b"x"))
     assert "hush" not in str(lost.value)
 
@@ -334,7 +334,7 @@ def test_a90_offline_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     ref, one = at("registry.example"), Descriptor(MediaType.LAYER, Digest.of(b"x"), 1)
-    with Registry(Settings(offline=True)) as registry:
+    with Registry(RegistryConfig(offline=True)) as registry:
         acts = [
             lambda: registry.resolve(ref), lambda: registry.manifest(ref), lambda: registry.blob(ref, one).read(),
             lambda: registry.has(ref, one), lambda: registry.push_blob(ref, Memory(b"x")), lambda: registry.tags(ref),

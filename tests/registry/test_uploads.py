@@ -10,7 +10,7 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled
-from modelcrate.registry.errors import Lost, Refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
@@ -130,7 +130,7 @@ def test_a35_a_connection_that_breaks_in_the_put_starts_a_new_session(
 
 def test_a35_attempts_are_bounded(script: Script, client: Client, clock: StillClock) -> None:
     script.plan("PUT", "/blobs/uploads/", Drop(10), times=100)
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionFailed):
         client(rules=PUT).push_blob(at(script), Memory(noise(10 * KIB)))
     assert script.count("PUT") == 6
     assert len(clock.slept) == 5
@@ -207,7 +207,7 @@ def test_a38_the_registry_says_when_to_come_back(
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413])
 def test_a39_a_plain_no_is_not_asked_again(script: Script, client: Client, clock: StillClock, status: int) -> None:
     script.plan("POST", "/uploads/", error(status, "NAME_INVALID", "so it is"), times=9)
-    with pytest.raises(Refusal, match=str(status)) as caught:
+    with pytest.raises(ErrorResponse, match=str(status)) as caught:
         client().push_blob(at(script), Memory(b"x"))
     assert "NAME_INVALID: so it is" in caught.value.why
     assert script.count("POST") == 1
@@ -217,7 +217,7 @@ def test_a39_a_plain_no_is_not_asked_again(script: Script, client: Client, clock
 def test_a40_a_413_names_the_proxy_and_the_setting(script: Script, client: Client) -> None:
     html = Reply(413, {"Content-Type": "text/html"}, b"<html><h1>413 Request Entity Too Large</h1></html>")
     script.plan("PUT", "/uploads/", html)
-    with pytest.raises(Refusal, match="body too large") as caught:
+    with pytest.raises(ErrorResponse, match="body too large") as caught:
         client(rules=PUT).push_blob(at(script), Memory(noise(1000)))
     assert "proxy" in caught.value.hint
     assert "chunk-size" in caught.value.hint
@@ -477,7 +477,7 @@ def test_a57_a_blob_that_the_registry_lost_is_sent_again_once(script: Script, cl
 def test_a57_and_not_twice(script: Script, client: Client) -> None:
     blobs, manifest = image(Memory(noise(1000)))
     script.plan("PUT", "/manifests/", error(400, "MANIFEST_BLOB_UNKNOWN"), times=99)
-    with pytest.raises(Refusal, match="400"):
+    with pytest.raises(ErrorResponse, match="400"):
         client().publish(at(script), [manifest], blobs)
     assert script.count("PUT", "/manifests/") == 2
 
@@ -645,7 +645,7 @@ def test_a_fault_of_one_blob_ends_the_others_and_the_client_goes_on(script: Scri
 def test_a_refused_blob_leaves_the_others_to_be_resumed(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PATCH", "/uploads/", error(403, "DENIED"), times=1, skip=10)
     blobs = [Memory(noise(900 * KIB, n)) for n in range(3)]
-    with pytest.raises(Refusal, match="403"):
+    with pytest.raises(ErrorResponse, match="403"):
         client(journal=tmp_path).push_blobs(at(script), blobs)
     sent = client(journal=tmp_path).push_blobs(at(script), blobs)
     assert [one.how for one in sent].count("resumed") >= 1

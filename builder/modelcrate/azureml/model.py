@@ -160,7 +160,7 @@ class Model:
         """All models that fit, by name, the newest version first."""
         _no_runs(run_id or dataset_id)
         wanted = _wanted(name, tags, properties, model_framework, latest)
-        return [Model._of(workspace, record) for record in find.listed(workspace.shelf, wanted)]
+        return [Model._of(workspace, record) for record in find.list_models(workspace.shelf, wanted)]
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
@@ -292,7 +292,7 @@ class Model:
 
 
 def _chosen(
-    workspace: Workspace, name: str | None, model_id: str | None, version: int | None, wanted: find.Wanted
+    workspace: Workspace, name: str | None, model_id: str | None, version: int | None, wanted: find.ModelQuery
 ) -> ModelRecord:
     if model_id is not None:
         name, version = split_id(model_id)
@@ -303,7 +303,7 @@ def _chosen(
         if not wanted.fits(record):
             raise UserError(f"the model {record.id} has other tags, properties or another framework")
         return record
-    found = find.listed(workspace.shelf, wanted)
+    found = find.list_models(workspace.shelf, wanted)
     if not found:
         raise UserError(f"no version of {name} has these tags, properties and framework")
     return found[0]
@@ -311,8 +311,8 @@ def _chosen(
 
 def _wanted(
     name: str | None, tags: Texts | None, properties: Texts | None, framework: str | None, latest: bool = False
-) -> find.Wanted:
-    return find.Wanted(name, _filter(tags), _filter(properties), framework, latest)
+) -> find.ModelQuery:
+    return find.ModelQuery(name, _filter(tags), _filter(properties), framework, latest)
 
 
 def _filter(texts: Texts | None) -> dict[str, str | None]:

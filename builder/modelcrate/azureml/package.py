@@ -15,11 +15,11 @@ from typing import Any
 from modelcrate.azureml.build_log import BuildLog
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.inference_config import InferenceConfig
-from modelcrate.azureml.projects import Made, project_of
+from modelcrate.azureml.projects import AzureProject, project_of
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
 from modelcrate.images.reference import Reference
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.receipt import Receipt
@@ -41,7 +41,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,30}[a-z0-9]")
 class ModelPackage:
     """`Model.package` makes it. It runs in a thread of its own, so it is no value; `state` says how far it is."""
 
-    def __init__(self, workspace: Workspace, made: Made, output: Output, *, dockerfile: bool) -> None:
+    def __init__(self, workspace: Workspace, made: AzureProject, output: Output, *, dockerfile: bool) -> None:
         self.workspace, self.generate_dockerfile = workspace, dockerfile
         self.state = "NotStarted"
         self.error: str | None = None
@@ -201,7 +201,7 @@ class ModelPackage:
         settings, emit = self.workspace.settings, self._log.emit
         for notice in self._made.notices:
             emit(Notice(notice))
-        fetcher = self._open.enter_context(Fetcher(settings.network, emit))
+        fetcher = self._open.enter_context(Downloader(settings.network, emit))
         request = Request(self._made.project, Path.cwd())
         self._prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
         receipt = session.build(self._prepared, settings, emit)

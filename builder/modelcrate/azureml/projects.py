@@ -24,18 +24,20 @@ _FLAGS = {"-i": "--index-url", "-f": "--find-links"}
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class AzureProject:
     """A project, and what a person should know of how it came to be."""
 
     project: Project
     notices: tuple[str, ...] = ()
 
 
-def project_of(name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None) -> Made:
+def project_of(
+    name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None
+) -> AzureProject:
     """The project for these models. Without a config, one model of a known framework is enough."""
     models = tuple(RegisteredModel(record.name, record.version) for record in records)
     if config is None:
-        return Made(Project(name, None, models, dependencies=no_code(list(records)), workspace=workspace))
+        return AzureProject(Project(name, None, models, dependencies=no_code(list(records)), workspace=workspace))
     if config.environment is None:
         raise UserError(
             "the inference config has no environment", hint="InferenceConfig(..., environment=Environment('name'))"
@@ -45,7 +47,7 @@ def project_of(name: str, workspace: str, records: Sequence[ModelRecord], config
     return _in(config.environment, Project(name, entry, models, workspace=workspace))
 
 
-def _in(environment: Environment, project: Project) -> Made:
+def _in(environment: Environment, project: Project) -> AzureProject:
     """The project in an environment."""
     base, env, labels = _base(environment)
     conda = environment.python.conda_dependencies
@@ -66,7 +68,7 @@ def _in(environment: Environment, project: Project) -> Made:
         env={**env, **environment.environment_variables},
         labels=labels,
     )
-    return Made(made, notices)
+    return AzureProject(made, notices)
 
 
 def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str]]:

@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 
 from modelcrate.home.settings import Settings
-from modelcrate.workspace.backend import Shelf
-from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.backend import WorkspaceBackend
+from modelcrate.workspace.opening import open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -42,14 +42,14 @@ class Workspace:
         named = (
             str(address) if address is not None else f"folder:{settings.home / 'workspaces' / _plain(workspace_name)}"
         )
-        self._shelf = open_shelf(named, settings, Path.cwd())
+        self._shelf = open_workspace(named, settings, Path.cwd())
         self.name = workspace_name or str(address).rstrip("/").rpartition("/")[2]
 
     def __repr__(self) -> str:
         return f"Workspace(name={self.name!r}, address={self.address!r})"
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> WorkspaceBackend:
         return self._shelf
 
     @property

@@ -125,12 +125,12 @@ def _common(verb: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
-    from modelcrate.cli.interruption import heeded
+    from modelcrate.cli.interruption import handle_interrupts
 
     gc.set_threshold(COLLECT_AFTER)
     console = Console.of(args)
     try:
-        with console, heeded(console.progress.cancel):
+        with console, handle_interrupts(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
             return code
     except BrokenPipeError:

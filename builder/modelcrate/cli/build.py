@@ -6,24 +6,24 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.cli import building
+from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.render import receipt_text
 from modelcrate.transports import archive_writer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    building.project_argument(parser)
-    building.output_arguments(parser)
-    building.fleet_arguments(parser)
+    build_options.project_argument(parser)
+    build_options.output_arguments(parser)
+    build_options.fleet_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     if args.each is not None:
-        from modelcrate.cli.fleet import build_each
+        from modelcrate.cli.build_batch import build_each
 
         return build_each(args, console)
-    receipt = building.build(args, console)
+    receipt = build_options.build(args, console)
     if any(archive_writer.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.say(receipt_text(receipt))
     else:

@@ -31,16 +31,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.home import prune
-    from modelcrate.home.home_lock import alone, using
+    from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 
     settings = console.settings
     if args.action == "du":
-        with using(settings):
+        with shared_home_lock(settings):
             _show(console, prune.items(settings), "in all")
         return 0
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
     keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
-    with alone(settings.home, wait=args.wait):
+    with exclusive_home_lock(settings.home, wait=args.wait):
         rules = prune.Rules(age, keep, args.images)
         going = prune.choose(prune.items(settings), rules) if args.dry_run else prune.prune(settings, rules)
     _show(console, going, "would go" if args.dry_run else "taken away")

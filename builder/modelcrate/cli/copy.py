@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.cli import moving
+from modelcrate.cli import transfer
 from modelcrate.cli.console import Console
 
 
@@ -19,8 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--referrers", action="store_true", help="with what refers to it: signatures, bills of materials"
     )
-    moving.platform_argument(parser)
+    transfer.platform_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    return moving.move(args.source, args.target, args, console)
+    return transfer.move(args.source, args.target, args, console)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.moving import platform_argument
+from modelcrate.cli.transfer import platform_argument
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def heeded(cancel: Callable[[], None]) -> Iterator[None]:
+def handle_interrupts(cancel: Callable[[], None]) -> Iterator[None]:
     """While inside, a signal that means the end calls `cancel` and raises Interrupted. Outside the main thread, signals are left alone.
 
     SIGINT is heeded even where it was ignored, as shells have it for what they start in the background: who sends it means it.

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.cli import building
+from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import using
-from modelcrate.net.download import Fetcher
+from modelcrate.home.home_lock import shared_home_lock
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.pipeline.detect import refuse_inside_model
 from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
@@ -17,11 +17,11 @@ from modelcrate_layers.errors import LockedError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    building.project_argument(parser)
+    build_options.project_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
+    with shared_home_lock(console.settings), Downloader(console.settings.network, console.emit) as fetcher:
         request = session.read(args.project, console.settings, console.emit)
         refuse_inside_model(request.project, request.folder, "lock")
         prepared = session.prepare(request, console.settings, fetcher, console.emit, use_lock=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.workspaces import workspace, workspace_argument
+from modelcrate.cli.workspace_options import workspace, workspace_argument
 from modelcrate.render import size, table
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
@@ -79,10 +79,10 @@ def _register(args: argparse.Namespace, console: Console) -> None:
 
 
 def _list(args: argparse.Namespace, console: Console) -> None:
-    from modelcrate.workspace.find import Wanted, listed
+    from modelcrate.workspace.find import ModelQuery, list_models
 
-    wanted = Wanted(args.name, _filter(args.tag), _filter(args.property), args.framework, args.latest)
-    found = listed(workspace(args, console.settings), wanted)
+    wanted = ModelQuery(args.name, _filter(args.tag), _filter(args.property), args.framework, args.latest)
+    found = list_models(workspace(args, console.settings), wanted)
     head = ("NAME", "VERSION", "FRAMEWORK", "CREATED", "SIZE", "TAGS")
     rows = [
         (each.name, str(each.version), each.framework, f"{each.created:%Y-%m-%d}", size(each.size), _shown(each.tags))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.cli.workspaces import workspace, workspace_argument
+from modelcrate.cli.workspace_options import workspace, workspace_argument
 from modelcrate.render import receipt_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.azureml.projects import project_of
     from modelcrate.events import Notice
-    from modelcrate.net.download import Fetcher
+    from modelcrate.net.download import Downloader
     from modelcrate.pipeline import session
     from modelcrate.workspace.find import get
     from modelcrate.workspace.record import split_id
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     made = project_of(args.image_name or NAME, shelf.address, records, _config(args))
     for notice in made.notices:
         emit(Notice(notice))
-    with Fetcher(settings.network, emit) as fetcher:
+    with Downloader(settings.network, emit) as fetcher:
         request = session.Request(made.project, Path.cwd())
         prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
         receipt = session.build(prepared, settings, emit)
@@ -77,10 +77,10 @@ def _config(args: argparse.Namespace) -> InferenceConfig | None:
 
 def _outputs(args: argparse.Namespace, prepared: Prepared, console: Console) -> list[Output]:
     from modelcrate import transports
-    from modelcrate.cli.building import told
+    from modelcrate.cli.build_options import with_prepared
 
     named = [*args.output, *([f"dockerfile:{args.dockerfile}"] if args.dockerfile else [])]
     if named:
-        return [told(transports.parse(text), prepared) for text in named]
+        return [with_prepared(transports.parse(text), prepared) for text in named]
     tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     return [workspace(args, console.settings).images(args.image_name or NAME, tag)]

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.cli import building
+from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import using
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images.reference import Reference
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
-from modelcrate.pipeline.cost import cost, held
+from modelcrate.pipeline.cost import cached_bytes, cost
 from modelcrate.render import plan_json, plan_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    building.project_argument(parser)
-    building.output_arguments(parser)
+    build_options.project_argument(parser)
+    build_options.output_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with using(console.settings), Fetcher(console.settings.network, console.emit) as fetcher:
-        prepared = building.prepare(args, console, fetcher)
+    with shared_home_lock(console.settings), Downloader(console.settings.network, console.emit) as fetcher:
+        prepared = build_options.prepare(args, console, fetcher)
         image = session.predict(prepared, console.settings)
-    registries = frozenset(Reference.parse(text).registry for text in building.pushed(args))
-    there = held(prepared.previous, registries) if registries else None
-    costs = {each.fact: cost(each, there) for plan in prepared.plans for each in plan.layers}
+    registries = frozenset(Reference.parse(text).registry for text in build_options.pushed(args))
+    there = cached_bytes(prepared.previous, registries) if registries else None
+    costs = {each.cache_key: cost(each, there) for plan in prepared.plans for each in plan.layers}
     console.result(plan_json(prepared, costs, image), plan_text(prepared, costs, image))
     return 0

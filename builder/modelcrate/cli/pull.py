@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.cli import moving
+from modelcrate.cli import transfer
 from modelcrate.cli.console import Console
 
 
@@ -13,8 +13,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="KIND:TARGET", help="where it goes (default: the local store, under its name)"
     )
-    moving.platform_argument(parser)
+    transfer.platform_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    return moving.move(f"registry:{args.reference}", args.output or f"store:{args.reference}", args, console)
+    return transfer.move(f"registry:{args.reference}", args.output or f"store:{args.reference}", args, console)

@@ -18,13 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate import transports
-    from modelcrate.home.home_lock import using
+    from modelcrate.home.home_lock import shared_home_lock
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).copy()
     places = [transports.parse(f"registry:{reference}") for reference in args.references]
-    with using(console.settings):
+    with shared_home_lock(console.settings):
         receipt = session.deliver(Receipt(args.image, image), places, console.settings, console.emit)
     console.result(receipt.json(), receipt_text(receipt))
     return 0

@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import Port, RunOptions, attach, start, wait_ready
-    from modelcrate.home.home_lock import using
+    from modelcrate.home.home_lock import shared_home_lock
     from modelcrate.transports.addresses import find
 
     image = find(args.image, console.settings).image(args.platform)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         read_only=args.read_only,
         keep=args.keep,
     )
-    with using(console.settings):
+    with shared_home_lock(console.settings):
         container = start(image.settings, [layer.blob for layer in image.layers], options)
     state = container.state()
     for port in state.ports:

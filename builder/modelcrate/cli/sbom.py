@@ -41,20 +41,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _of_image(address: str, platform: str | None, console: Console) -> Inventory:
     from modelcrate.security.sbom.inventory import inventory
-    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find
 
     image = find(address, console.settings).image(Platform.parse(platform) if platform else None)
     title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")
-    return inventory(title or identity(address), image, console.settings)
+    return inventory(title or image_identity(address), image, console.settings)
 
 
 def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
-    from modelcrate.net.download import Fetcher
+    from modelcrate.net.download import Downloader
     from modelcrate.pipeline import session
     from modelcrate.security.sbom.inventory import inventory
 
-    with Fetcher(console.settings.network, console.emit) as fetcher:
+    with Downloader(console.settings.network, console.emit) as fetcher:
         prepared = session.prepare(
             session.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
         )

@@ -20,13 +20,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.security.signing.keys import load_signer
-    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.signing.naming import image_identity
     from modelcrate.security.signing.signing import sign
     from modelcrate.transports.addresses import find
 
     signer = load_signer(args.key, password_of(args.key, console.settings.environment))
     found = find(args.image, console.settings)
-    made = sign(found, identity(args.image), signer)
+    made = sign(found, image_identity(args.image), signer)
     facts = {
         "image": args.image,
         "digest": str(found.descriptor.digest),

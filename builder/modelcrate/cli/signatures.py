@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def run(address: str, keys: list[Path], policy: Path | None, console: Console) -> int:
     """Check who signed an image; with a policy, all that it requires as well. What is not proven is an error."""
     from modelcrate.security.signing.keys import load_public
-    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.signing.naming import image_identity
     from modelcrate.security.signing.policy import check, read_policy
     from modelcrate.security.signing.verifying import require_signature, verify
     from modelcrate.transports.addresses import find
 
     found = find(address, console.settings)
     if policy is not None:
-        verified = check(found, identity(address), read_policy(policy), datetime.now(UTC))
+        verified = check(found, image_identity(address), read_policy(policy), datetime.now(UTC))
     if keys:
         verified = verify(found, [load_public(path) for path in keys], address)
         require_signature(verified)

@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reference import Reference
-    from modelcrate.registry.registry_client import Client as Registry
+    from modelcrate.registry.registry_client import RegistryClient as Registry
 
     with Registry(console.settings.registries) as client:
         tags = client.tags(Reference.parse(args.repository))

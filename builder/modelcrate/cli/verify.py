@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from modelcrate.cli import signatures
-from modelcrate.cli.checking import check_image, check_project, is_project
 from modelcrate.cli.console import Console
+from modelcrate.cli.verify_content import check_image, check_project, is_project
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from modelcrate.containers import linux
 from modelcrate.containers.init import start_inside
-from modelcrate.containers.inside import Root
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.inside import ContainerRoot
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.frozen import dataclass
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
@@ -29,17 +29,17 @@ _ROUNDS = 1000
 class Chroot:
     """Starts the program after chroot(2)."""
 
-    def unusable(self, spec: Spec) -> str:
+    def unusable(self, spec: SupervisorSpec) -> str:
         if spec.rootless:
             return "it needs root"
         return "it can't make the root read-only" if spec.read_only else ""
 
-    def launch(self, spec: Spec, log: int) -> int:
+    def launch(self, spec: SupervisorSpec, log: int) -> int:
         linux.adopt_orphans()  # there is no process namespace that would end them
         _fill_dev(spec)
         return start_inside(spec, log, lambda: _enter(spec))
 
-    def clear(self, spec: Spec) -> None:
+    def clear(self, spec: SupervisorSpec) -> None:
         """Ends every process whose root is the container's folder: after a crash nothing else knows them."""
         for _ in range(_ROUNDS):
             found = _living_in(spec.rootfs)
@@ -62,14 +62,14 @@ def _living_in(rootfs: Path) -> list[int]:
     return found
 
 
-def _enter(spec: Spec) -> None:
+def _enter(spec: SupervisorSpec) -> None:
     os.chroot(spec.rootfs)
     os.chdir("/")
 
 
-def _fill_dev(spec: Spec) -> None:
+def _fill_dev(spec: SupervisorSpec) -> None:
     """Makes the harmless devices (numbers: the kernel's devices.txt), where this machine lets us; Python needs none of them."""
-    with Root(spec.rootfs) as root:
+    with ContainerRoot(spec.rootfs) as root:
         dev = root.folder((b"dev",), make=True)
         try:
             for name, (major, minor) in _DEVICES.items():

@@ -16,11 +16,11 @@ from typing import Any
 
 from modelcrate.containers.engine import candidates, engine
 from modelcrate.containers.identity import Identity, identify
-from modelcrate.containers.inside import Root, parts_of, remove_path
+from modelcrate.containers.inside import ContainerRoot, parts_of, remove_path
 from modelcrate.containers.options import Process, RunOptions, process_of
 from modelcrate.containers.processes import ProcessId
-from modelcrate.containers.spec import Spec
-from modelcrate.containers.state import State, clear_running
+from modelcrate.containers.spec import SupervisorSpec
+from modelcrate.containers.state import ContainerState, clear_running
 from modelcrate.containers.unpack import unpack
 from modelcrate_layers.content import CHUNK, Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
@@ -49,11 +49,11 @@ class Container:
     def name(self) -> str:
         return self.folder.name
 
-    def state(self) -> State:
+    def state(self) -> ContainerState:
         """What is known now. A container whose supervisor died without a word has ended, with no exit code."""
-        state = State.load(self.folder)
+        state = ContainerState.load(self.folder)
         if state.status != "ended" and not state.supervisor.alive():
-            state = State.load(self.folder)  # it may have ended properly between the two looks
+            state = ContainerState.load(self.folder)  # it may have ended properly between the two looks
         if state.status != "ended" and not state.supervisor.alive():
             return replace(state, status="ended")
         return state
@@ -65,14 +65,14 @@ class Container:
         """
         if not self._begun().supervisor.wait(timeout):
             raise MachineError(f"the container {self.name} still runs after {timeout} seconds")
-        code = State.load(self.folder).exit_code
+        code = ContainerState.load(self.folder).exit_code
         if code is None:
             raise MachineError(f"the container {self.name} ended without an exit code", why="its supervisor was killed")
         return code
 
     def signal(self, number: int) -> bool:
         """Sends a signal to the program; whether it was there to get it."""
-        main = State.load(self.folder).main
+        main = ContainerState.load(self.folder).main
         return main is not None and main.signal(number)
 
     def stop(self, timeout: float = STOP_AFTER) -> int | None:
@@ -88,10 +88,10 @@ class Container:
         if not state.supervisor.wait(_CLEANING):
             state.supervisor.signal(signal.SIGKILL)
             state.supervisor.wait()
-        state = State.load(self.folder)
+        state = ContainerState.load(self.folder)
         if state.status != "ended":
             self._clear_crash(state)
-        return State.load(self.folder).exit_code
+        return ContainerState.load(self.folder).exit_code
 
     def logs(self, follow: bool = False) -> Iterator[bytes]:
         """Both outputs of the program, in order, in pieces; with `follow` until the container has ended."""
@@ -111,20 +111,20 @@ class Container:
         self.stop()
         _discard(self.folder)
 
-    def _begun(self) -> State:
+    def _begun(self) -> ContainerState:
         """The state, once there is a supervisor; until then it names the process that unpacks, which is not ours to end."""
-        state = State.load(self.folder)
+        state = ContainerState.load(self.folder)
         if state.status == "starting" and state.supervisor.alive():
             raise UserError(f"the container {self.name} is still being unpacked", hint="try again when it runs")
         return state
 
-    def _clear_crash(self, state: State) -> None:
+    def _clear_crash(self, state: ContainerState) -> None:
         """Ends and removes what a supervisor that was killed has left."""
         if state.main is not None:
             state.main.signal(signal.SIGKILL)
             state.main.wait(_CLEANING)
         with suppress(OSError, ValueError, KeyError):
-            spec = Spec.load(self.folder)
+            spec = SupervisorSpec.load(self.folder)
             for name in spec.engines:
                 engine(name).clear(spec)
         clear_running(self.folder, state.keep)
@@ -143,7 +143,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     folder = _claim(options, process)
     try:
         identity = _fill(folder / "rootfs", layers, process)
-        Spec(
+        SupervisorSpec(
             name=options.name,
             folder=folder,
             process=_at_home(process, identity),
@@ -171,7 +171,7 @@ def _fill(rootfs: Path, layers: Sequence[Blob], process: Process) -> Identity:
     rootfs.mkdir()
     rootfs.chmod(0o755)
     unpack(layers, rootfs)
-    with Root(rootfs) as root:
+    with ContainerRoot(rootfs) as root:
         identity = identify(root, process.user)
         _prepare(root, process)
     return identity
@@ -202,7 +202,7 @@ def _claim(options: RunOptions, process: Process) -> Path:
     try:
         beside.mkdir(mode=0o700, parents=True)
         (beside / "log").touch(0o600)
-        State("starting", ProcessId.own(), process.stop_signal, options.keep).save(beside)
+        ContainerState("starting", ProcessId.own(), process.stop_signal, options.keep).save(beside)
         for last in (False, True):
             with suppress(OSError):
                 beside.rename(folder)
@@ -233,7 +233,7 @@ def _clear_ended(folder: Path) -> None:
 def _abandon(folder: Path) -> None:
     """After a start that failed or was interrupted: nothing runs, nothing stays."""
     with suppress(CrateError):
-        if State.load(folder).main is not None:
+        if ContainerState.load(folder).main is not None:
             Container(folder).stop(timeout=0)
     _discard(folder)
 
@@ -246,7 +246,7 @@ def _discard(folder: Path) -> None:
         remove_path(gone)
 
 
-def _prepare(root: Root, process: Process) -> None:
+def _prepare(root: ContainerRoot, process: Process) -> None:
     """What every engine needs in the root folder: mount points, the working folder, a /tmp where the image has none, and a word for localhost."""
     for parts in ((b"proc",), (b"sys",), (b"dev",), (b"etc",), parts_of(os.fsencode(process.cwd))):
         os.close(root.folder(parts, make=True))

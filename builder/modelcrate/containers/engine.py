@@ -7,25 +7,25 @@ import shutil
 from typing import Protocol
 
 from modelcrate.containers.options import ENGINES
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError
 
 
 class Engine(Protocol):
     """A way to run a program in a root folder. It works inside a supervisor, which has one thread and nothing else to do."""
 
-    def unusable(self, spec: Spec) -> str:
+    def unusable(self, spec: SupervisorSpec) -> str:
         """Why this engine can't be used here; nothing where it can, as far as that is known before it is tried."""
         ...
 
-    def launch(self, spec: Spec, log: int) -> int:
+    def launch(self, spec: SupervisorSpec, log: int) -> int:
         """Starts the program with its output in `log`; gives the process to signal, which is a child of this one.
 
         MachineError where this machine can't do it, UserError where the image or the request can't be started.
         """
         ...
 
-    def clear(self, spec: Spec) -> None:
+    def clear(self, spec: SupervisorSpec) -> None:
         """Removes what the engine keeps outside the container's folder, also after a crash."""
         ...
 
@@ -60,7 +60,7 @@ def candidates(wanted: str) -> tuple[tuple[str, ...], dict[str, str]]:
     return names, programs
 
 
-def first_usable(spec: Spec, log: int) -> tuple[str, int, tuple[str, ...]]:
+def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, ...]]:
     """Launches with the first engine that works: its name, the process, and a note for each engine that didn't.
 
     MachineError with all the reasons where none works; a UserError (there is no such program in the image) ends the search.

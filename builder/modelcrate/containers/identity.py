@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelcrate.containers.inside import Root
+from modelcrate.containers.inside import ContainerRoot
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -23,7 +23,7 @@ class Identity:
     home: str = ""
 
 
-def identify(root: Root, user: str) -> Identity:
+def identify(root: ContainerRoot, user: str) -> Identity:
     """`user`, `uid`, `user:group`, `uid:gid` (image-spec config.md, `User`); nothing means root.
 
     A user alone brings its group from /etc/passwd, or 0 where it is a number that stands in no line. UserError for an unknown name.
@@ -44,7 +44,7 @@ def identify(root: Root, user: str) -> Identity:
     return Identity(uid, _number(line[2]), home)
 
 
-def _lines(root: Root, name: bytes, least: int) -> Iterator[list[str]]:
+def _lines(root: ContainerRoot, name: bytes, least: int) -> Iterator[list[str]]:
     data = root.read((b"etc", name), MAX_PASSWD) or b""
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         fields = line.split(":")

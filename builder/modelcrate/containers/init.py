@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError, UserError
 
 KEPT: Mapping[str, int] = MappingProxyType(
@@ -39,7 +39,7 @@ _PROGRAM = b"P"
 _MACHINE = b"M"
 
 
-def start_inside(spec: Spec, log: int, enter: Callable[[], None]) -> int:
+def start_inside(spec: SupervisorSpec, log: int, enter: Callable[[], None]) -> int:
     """Forks a process that calls `enter`, drops its rights and starts the program; gives its pid once the program runs.
 
     UserError where the program can't be executed, MachineError where `enter` fails. Call it from a process with one thread.
@@ -62,7 +62,7 @@ def start_inside(spec: Spec, log: int, enter: Callable[[], None]) -> int:
     return child
 
 
-def _inside(spec: Spec, log: int, enter: Callable[[], None], tell: int, alive: int) -> NoReturn:
+def _inside(spec: SupervisorSpec, log: int, enter: Callable[[], None], tell: int, alive: int) -> NoReturn:
     kind = _MACHINE
     try:
         signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
@@ -111,7 +111,7 @@ def _drop(identity: Identity, rootless: bool) -> None:
     linux.set_capabilities(held & _MASK if identity.uid == 0 else 0)
 
 
-def _exec(spec: Spec) -> NoReturn:
+def _exec(spec: SupervisorSpec) -> NoReturn:
     os.setsid()
     linux.die_with_parent(signal.SIGKILL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
@@ -123,7 +123,7 @@ def _exec(spec: Spec) -> NoReturn:
     os.execvpe(spec.process.args[0], spec.process.args, env)  # noqa: S606 - the very point; there is no shell
 
 
-def _words(fault: BaseException, spec: Spec) -> str:
+def _words(fault: BaseException, spec: SupervisorSpec) -> str:
     why = fault.strerror if isinstance(fault, OSError) else str(fault)
     return f"can't start {spec.process.args[0]!r} in {spec.process.cwd} of the image as {spec.identity.uid}: {why}"
 

@@ -33,7 +33,7 @@ Parts = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathInRoot:
     """A name in an open folder, and where that really is. `folder` belongs to the Root and is good until its next `place`."""
 
     folder: int
@@ -51,14 +51,14 @@ def parts_of(name: bytes) -> Parts:
     return parts
 
 
-class Root:
+class ContainerRoot:
     """An open root folder. Not a value: it holds file descriptors, so use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, _FOLDER & ~os.O_NOFOLLOW)  # where the root is, is ours to say
         self._open: OrderedDict[Parts, tuple[int, Parts]] = OrderedDict()
 
-    def __enter__(self) -> Root:
+    def __enter__(self) -> ContainerRoot:
         return self
 
     def __exit__(
@@ -75,13 +75,13 @@ class Root:
                 os.close(fd)
         self._open = OrderedDict(kept)
 
-    def place(self, parts: Parts, make: bool = False) -> Place:
+    def place(self, parts: Parts, make: bool = False) -> PathInRoot:
         """The place that `parts` name: parents are followed through links, the last part is not. Never called with no parts.
 
         Missing parents are made (0755) where `make` says so; else, or where a parent is no folder, it is an IntegrityError.
         """
         folder, real = self._folder(parts[:-1], make)
-        return Place(folder, parts[-1], (*real, parts[-1]))
+        return PathInRoot(folder, parts[-1], (*real, parts[-1]))
 
     def folder(self, parts: Parts, make: bool = False) -> int:
         """A descriptor of the folder `parts`, links followed; the caller closes it. It sees what was mounted meanwhile."""

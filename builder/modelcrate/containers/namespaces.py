@@ -14,8 +14,8 @@ from contextlib import suppress
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity
 from modelcrate.containers.init import start_inside
-from modelcrate.containers.inside import Parts, Root
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.inside import ContainerRoot, Parts
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 
@@ -34,7 +34,7 @@ MASKED = ("proc/kcore", "proc/keys", "proc/timer_list", "proc/sched_debug", "pro
 class Namespaces:
     """The engine for machines without a runtime, and for users without root."""
 
-    def unusable(self, spec: Spec) -> str:
+    def unusable(self, spec: SupervisorSpec) -> str:
         """Tries it in a process that ends at once: whether the kernel and its security modules allow this is known in no other way."""
         told, tell = os.pipe()
         child = os.fork()
@@ -51,12 +51,12 @@ class Namespaces:
         os.waitpid(child, 0)
         return words
 
-    def launch(self, spec: Spec, log: int) -> int:
+    def launch(self, spec: SupervisorSpec, log: int) -> int:
         """The supervisor itself moves: its next child is process 1 of the new namespace, and it has no other children."""
         linux.unshare(linux.NEWPID | linux.NEWIPC | linux.NEWUTS)
         return start_inside(spec, log, lambda: _enter(spec))
 
-    def clear(self, spec: Spec) -> None:
+    def clear(self, spec: SupervisorSpec) -> None:
         """Nothing: what a namespace holds goes with its last process."""
 
 
@@ -76,7 +76,7 @@ def enter_user_namespace(identity: Identity) -> None:
             os.close(fd)
 
 
-def _unshare_for_trial(spec: Spec) -> None:
+def _unshare_for_trial(spec: SupervisorSpec) -> None:
     if spec.rootless and os.geteuid() != spec.identity.uid:
         enter_user_namespace(spec.identity)
     linux.unshare(linux.NEWNS | linux.NEWPID | linux.NEWIPC | linux.NEWUTS)
@@ -84,13 +84,13 @@ def _unshare_for_trial(spec: Spec) -> None:
     linux.mount("tmpfs", str(spec.rootfs), "tmpfs")
 
 
-def _enter(spec: Spec) -> None:
+def _enter(spec: SupervisorSpec) -> None:
     """In process 1: a view of the file system that has the image as its root and nothing else."""
     root = str(spec.rootfs)
     linux.unshare(linux.NEWNS)
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount(root, root, flags=linux.MS_BIND | linux.MS_REC)
-    with Root(spec.rootfs) as inside:
+    with ContainerRoot(spec.rootfs) as inside:
         _mount_proc(inside)
         with suppress(OSError):  # sysfs belongs to a network namespace: not ours where the machine's network is used
             _mount(inside, (b"sys",), "sysfs", _QUIET | linux.MS_RDONLY)
@@ -105,7 +105,7 @@ def _enter(spec: Spec) -> None:
     socket.sethostname(spec.name)
 
 
-def _mount(root: Root, parts: Parts, kind: str, flags: int, data: str = "") -> None:
+def _mount(root: ContainerRoot, parts: Parts, kind: str, flags: int, data: str = "") -> None:
     """Mounts a new file system on a folder of the root, wherever the image's links lead within it."""
     fd = root.folder(parts, make=True)
     try:
@@ -114,7 +114,7 @@ def _mount(root: Root, parts: Parts, kind: str, flags: int, data: str = "") -> N
         os.close(fd)
 
 
-def _mount_proc(root: Root) -> None:
+def _mount_proc(root: ContainerRoot) -> None:
     try:
         _mount(root, (b"proc",), "proc", _QUIET)
     except OSError as fault:
@@ -126,7 +126,7 @@ def _mount_proc(root: Root) -> None:
         os.close(fd)
 
 
-def _fill_dev(root: Root) -> None:
+def _fill_dev(root: ContainerRoot) -> None:
     """The machine's own harmless devices, bound into the fresh /dev: making new ones takes rights that a user hasn't."""
     dev = root.folder((b"dev",))
     try:
@@ -141,7 +141,7 @@ def _fill_dev(root: Root) -> None:
         os.close(dev)
 
 
-def _guard(root: Root) -> None:
+def _guard(root: ContainerRoot) -> None:
     """Makes READ_ONLY read-only and hides MASKED, as far as this kernel has them. Both lie on file systems that we have just mounted."""
     for name in (*READ_ONLY, *MASKED):
         first, _, rest = name.partition("/")

@@ -14,7 +14,7 @@ from typing import Any
 from modelcrate.containers import linux
 from modelcrate.containers.init import KEPT
 from modelcrate.containers.namespaces import MASKED, READ_ONLY
-from modelcrate.containers.spec import Spec
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -30,12 +30,12 @@ class OciRuntime:
 
     name: str
 
-    def unusable(self, spec: Spec) -> str:
+    def unusable(self, spec: SupervisorSpec) -> str:
         if self.name not in spec.programs:
             return "it is not installed"
         return "it can't start anything with hybrid cgroups" if self.name == "crun" and hybrid_cgroups() else ""
 
-    def launch(self, spec: Spec, log: int) -> int:
+    def launch(self, spec: SupervisorSpec, log: int) -> int:
         """Creates and starts; between the two the container's first process exists, waits, and is ours (we adopt orphans)."""
         linux.adopt_orphans()
         bundle = spec.folder / "bundle"
@@ -47,18 +47,18 @@ class OciRuntime:
         self._run(spec, "start")
         return int(pid_file.read_text())
 
-    def clear(self, spec: Spec) -> None:
+    def clear(self, spec: SupervisorSpec) -> None:
         if self.name in spec.programs:
             subprocess.run(
                 [*self._command(spec), "delete", "--force", _id(spec)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_PATIENCE,
             )  # fmt: skip
 
-    def _command(self, spec: Spec) -> list[str]:
+    def _command(self, spec: SupervisorSpec) -> list[str]:
         state, log = spec.folder / "runtime", spec.folder / "runtime.log"
         return [spec.programs[self.name], "--root", str(state), "--log", str(log), "--log-format", "json"]
 
-    def _run(self, spec: Spec, verb: str, *arguments: str, output: int = subprocess.DEVNULL) -> None:
+    def _run(self, spec: SupervisorSpec, verb: str, *arguments: str, output: int = subprocess.DEVNULL) -> None:
         command = [*self._command(spec), verb, *arguments, _id(spec)]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_PATIENCE)
@@ -76,7 +76,7 @@ def hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
     return (root / "unified").is_dir()
 
 
-def bundle_config(spec: Spec) -> dict[str, Any]:
+def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
     """The bundle's config.json (OCI runtime specification 1.0, config.md and config-linux.md)."""
     kept = list(KEPT)
     held = kept if spec.identity.uid == 0 else []
@@ -115,12 +115,12 @@ def _mounts(read_only: bool) -> list[dict[str, Any]]:
     return [{"destination": path, "type": kind, "source": kind, "options": how} for path, kind, how in found]
 
 
-def _id(spec: Spec) -> str:
+def _id(spec: SupervisorSpec) -> str:
     """A container's id for the runtime: unique on the machine, for its cgroup bears it; names are so in their state folder only."""
     return "modelcrate-" + hashlib.sha256(str(spec.folder).encode()).hexdigest()[:16]
 
 
-def _last_words(spec: Spec) -> str:
+def _last_words(spec: SupervisorSpec) -> str:
     """What the runtime logged last as an error."""
     try:
         lines = (spec.folder / "runtime.log").read_text(errors="replace").splitlines()

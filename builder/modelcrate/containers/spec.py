@@ -14,7 +14,7 @@ _FILE = "spec.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class SupervisorSpec:
     """One container to be started. `programs` are the OCI runtimes found, by engine name."""
 
     name: str
@@ -37,7 +37,7 @@ class Spec:
         (self.folder / _FILE).write_text(json.dumps(asdict(self) | {"folder": str(self.folder)}))
 
     @classmethod
-    def load(cls, folder: Path) -> Spec:
+    def load(cls, folder: Path) -> SupervisorSpec:
         held = json.loads((folder / _FILE).read_text())
         process = held["process"]
         return cls(

@@ -18,7 +18,7 @@ _FILE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ContainerState:
     """A container at one moment.
 
     `status` is `starting`, `running` or `ended`; who reads it must still ask whether `supervisor` lives, for a crash writes nothing.
@@ -44,7 +44,7 @@ class State:
         beside.rename(folder / _FILE)
 
     @classmethod
-    def load(cls, folder: Path) -> State:
+    def load(cls, folder: Path) -> ContainerState:
         """MachineError where there is no state, or one that we can't read."""
         try:
             return _state(json.loads((folder / _FILE).read_text()))
@@ -58,9 +58,9 @@ def clear_running(folder: Path, keep: bool) -> None:
         remove_path(folder / name)
 
 
-def _state(held: dict[str, Any]) -> State:
+def _state(held: dict[str, Any]) -> ContainerState:
     main = held["main"]
-    return State(
+    return ContainerState(
         **held
         | {
             "supervisor": ProcessId(**held["supervisor"]),

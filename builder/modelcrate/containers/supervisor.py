@@ -24,8 +24,8 @@ from modelcrate.containers.init import exit_code
 from modelcrate.containers.namespaces import enter_user_namespace
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId
-from modelcrate.containers.spec import Spec
-from modelcrate.containers.state import State, clear_running
+from modelcrate.containers.spec import SupervisorSpec
+from modelcrate.containers.state import ContainerState, clear_running
 from modelcrate_layers.errors import CrateError, MachineError
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -35,7 +35,7 @@ def main(folder: Path, told: int) -> None:
     """Starts the container of `folder`, tells so, and stays until its end."""
     if os.fork():
         os._exit(0)  # who started us must not have to wait for us
-    spec = Spec.load(folder)
+    spec = SupervisorSpec.load(folder)
     try:
         state, doors = _start(spec)
     except BaseException as fault:
@@ -46,7 +46,7 @@ def main(folder: Path, told: int) -> None:
     _finish(spec, replace(state, status="ended", exit_code=code))
 
 
-def _start(spec: Spec) -> tuple[State, list[socket.socket]]:
+def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
     """Listeners first, then the network, then the program; the order is what makes forwarding work."""
     doors, ports = listen(spec.ports)
     notes: list[str] = []
@@ -62,7 +62,7 @@ def _start(spec: Spec) -> tuple[State, list[socket.socket]]:
     os.fchmod(log, 0o622)  # for who opens /dev/stderr anew; the folder above is closed to all others
     name, pid, tried = first_usable(spec, log)
     os.close(log)
-    state = State(
+    state = ContainerState(
         status="running",
         supervisor=ProcessId.own(),
         stop_signal=spec.process.stop_signal,
@@ -77,7 +77,7 @@ def _start(spec: Spec) -> tuple[State, list[socket.socket]]:
     return state, doors
 
 
-def _enter_network(spec: Spec, notes: list[str]) -> str:
+def _enter_network(spec: SupervisorSpec, notes: list[str]) -> str:
     if spec.network == "host":
         return "host"
     try:
@@ -102,7 +102,7 @@ def _without_equal(
     return kept, tuple(ports)
 
 
-async def _serve(state: State, doors: Sequence[socket.socket]) -> int:
+async def _serve(state: ContainerState, doors: Sequence[socket.socket]) -> int:
     """Forwards until the program ends; gives its exit code."""
     assert state.main is not None
     pid, loop = state.main.pid, asyncio.get_running_loop()
@@ -134,7 +134,7 @@ async def _serve(state: State, doors: Sequence[socket.socket]) -> int:
     return code
 
 
-def _finish(spec: Spec, state: State) -> None:
+def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
     """Leaves the state and the log; the rest goes."""
     _end_children()
     engine(state.engine).clear(spec)

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate.containers.inside import Parts, Place, Root, parts_of, remove_tree
+from modelcrate.containers.inside import ContainerRoot, Parts, PathInRoot, parts_of, remove_tree
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.tar.codec import decode
@@ -40,7 +40,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
+class UnpackResult:
     """What was applied: members and bytes of files, and how many device files were left out."""
 
     members: int = 0
@@ -48,14 +48,14 @@ class Unpacked:
     devices: int = 0
 
 
-def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Unpacked:
+def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> UnpackResult:
     """Applies the layers, lowest first, to the folder `root`, and never writes outside it.
 
     Raises IntegrityError for a layer that is damaged, hostile or larger than allowed, MachineError where this machine can't hold it (a full
     disk). The folder is then half filled, and the caller's to remove.
     """
-    total = Unpacked()
-    with Root(root) as inside:
+    total = UnpackResult()
+    with ContainerRoot(root) as inside:
         folders = _Folders()
         for blob in layers:
             layer = _Layer(inside, folders, max_bytes, total.size)
@@ -67,7 +67,7 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
             except OSError as fault:
                 raise _machine(fault, root) from None
             done = layer.done
-            total = Unpacked(total.members + done.members, total.size + done.size, total.devices + done.devices)
+            total = UnpackResult(total.members + done.members, total.size + done.size, total.devices + done.devices)
         folders.finish(inside)
     return total
 
@@ -81,7 +81,7 @@ class _Folders:
     def want(self, inode: int, path: Parts, member: Member) -> None:
         self._wanted[inode] = (path, member)
 
-    def finish(self, root: Root) -> None:
+    def finish(self, root: ContainerRoot) -> None:
         """Sets owners, modes and times; folders that have gone or were replaced meanwhile are passed over."""
         for inode, (path, member) in self._wanted.items():
             with suppress(IntegrityError):
@@ -97,18 +97,18 @@ class _Folders:
 
 @dataclass(slots=True)  # not frozen: it counts, and remembers what its layer has brought
 class _Layer:
-    root: Root
+    root: ContainerRoot
     folders: _Folders
     max_bytes: int
     before: int
-    done: Unpacked = Unpacked()
+    done: UnpackResult = UnpackResult()
     own: set[Parts] = field(default_factory=set)
     """Real paths that this layer has made, and all folders above them: whiteouts of the same layer don't hide these."""
 
     def apply(self, members: Iterable[Member]) -> None:
         for member in members:
             parts = parts_of(member.name)
-            self.done = Unpacked(self.done.members + 1, self.done.size + member.size, self.done.devices)
+            self.done = UnpackResult(self.done.members + 1, self.done.size + member.size, self.done.devices)
             if self.before + self.done.size > self.max_bytes:
                 raise IntegrityError(f"the image unpacks to more than the {self.max_bytes} bytes that are allowed here")
             try:
@@ -126,7 +126,7 @@ class _Layer:
         if any(part.startswith(_WHITEOUT) for part in parts):
             self._whiteout(parts)
         elif member.kind in (MemberKind.CHARACTER, MemberKind.BLOCK):
-            self.done = Unpacked(self.done.members, self.done.size, self.done.devices + 1)
+            self.done = UnpackResult(self.done.members, self.done.size, self.done.devices + 1)
         else:
             place = self.root.place(parts, make=True)
             self._make(place, member)
@@ -137,7 +137,7 @@ class _Layer:
             self.own.add(path)
             path = path[:-1]
 
-    def _make(self, place: Place, member: Member) -> None:
+    def _make(self, place: PathInRoot, member: Member) -> None:
         match member.kind:
             case MemberKind.DIRECTORY:
                 self._directory(place, member)
@@ -157,7 +157,7 @@ class _Layer:
                 os.mkfifo(place.name, member.mode & 0o777, dir_fd=place.folder)
                 _own_name(place, member)
 
-    def _directory(self, place: Place, member: Member) -> None:
+    def _directory(self, place: PathInRoot, member: Member) -> None:
         try:
             os.mkdir(place.name, 0o755, dir_fd=place.folder)
         except FileExistsError:
@@ -166,7 +166,7 @@ class _Layer:
                 os.mkdir(place.name, 0o755, dir_fd=place.folder)
         self.folders.want(os.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
 
-    def _hard_link(self, place: Place, member: Member) -> None:
+    def _hard_link(self, place: PathInRoot, member: Member) -> None:
         source = parts_of(member.link)
         if not source:
             raise IntegrityError("a hard link to the root folder")
@@ -183,7 +183,7 @@ class _Layer:
         target = self.root.place(source)
         os.link(target.name, place.name, src_dir_fd=target.folder, dst_dir_fd=place.folder, follow_symlinks=False)
 
-    def _clear(self, place: Place) -> None:
+    def _clear(self, place: PathInRoot) -> None:
         """Removes what stands at a place, whatever it is."""
         with suppress(FileNotFoundError):
             gone = stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode)
@@ -229,7 +229,7 @@ class _Layer:
             self._hide(folder, name, (*path, name))
 
 
-def _write(place: Place, member: Member) -> None:
+def _write(place: PathInRoot, member: Member) -> None:
     fd = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
     try:
         for chunk in member.body:
@@ -248,7 +248,7 @@ def _own(fd: int, member: Member) -> None:
         os.fchown(fd, member.uid, member.gid)
 
 
-def _own_name(place: Place, member: Member) -> None:
+def _own_name(place: PathInRoot, member: Member) -> None:
     if os.geteuid() == 0:
         os.chown(place.name, member.uid, member.gid, dir_fd=place.folder, follow_symlinks=False)
     os.utime(place.name, ns=(member.mtime, member.mtime), dir_fd=place.folder, follow_symlinks=False)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Self
 from modelcrate.containers.unpack import unpack
 from modelcrate.events import Emit, watched
 from modelcrate.export.dockerfile_import import LISTING
-from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, Inside, inside
+from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
 from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
@@ -39,7 +39,7 @@ from modelcrate.transports import Delivered, oci
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import Layout, machine
+from modelcrate_layers.store import Layout, as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import read_tar
 
@@ -101,7 +101,7 @@ def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     _wheels(folder, source, resolved)
     _conda(folder, source, resolved)
     _app(folder, ours)
-    again = inside(project, source.request.folder, resolved, made, digest, folder)
+    again = dockerfile_project(project, source.request.folder, resolved, made, digest, folder)
     again.write(folder)
     _map(folder, again.project)
     _dockerfile(folder, project, again, resolved, tars, image)
@@ -122,7 +122,7 @@ def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Ite
     for number, layer in enumerate(layers, 1):
         short = re.sub(r"[^a-z0-9.]+", "-", layer.name.lower()).strip("-.")[:40] or "layer"
         path = f"{under}/{number:02}-{short}.tar"
-        with machine(folder / path), open(folder / path, "wb") as out:
+        with as_machine_error(folder / path), open(folder / path, "wb") as out:
             for chunk in watched(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
                 out.write(chunk)
         if under == BASE:
@@ -195,7 +195,7 @@ def _map(folder: Path, project: Project) -> None:
 
 
 def _dockerfile(
-    folder: Path, project: Project, again: Inside, resolved: Resolved, tars: Sequence[str], image: Image
+    folder: Path, project: Project, again: DockerfileProject, resolved: Resolved, tars: Sequence[str], image: Image
 ) -> None:
     base, note = "scratch", ""
     if isinstance(project.base, RegistryBase):
@@ -220,7 +220,7 @@ def _without_tag(name: str) -> str:
 @contextmanager
 def _placed(path: Path) -> Iterator[Path]:
     """A folder beside, that takes the place of `path` when all is well."""
-    with machine(path):
+    with as_machine_error(path):
         above = path.absolute().parent
         above.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=above, prefix=f".{path.name}-"))

@@ -16,7 +16,7 @@ LISTING = ".modelcrate-files.json"
 text of the Dockerfile."""
 
 
-def edited(project: Project, folder: Path) -> Project:
+def apply_dockerfile_edits(project: Project, folder: Path) -> Project:
     """The project with the ENV, LABEL and USER lines that somebody has added or changed.
 
     Any other change would have to be run by an engine, or says what `modelcrate.yaml` says: a UserError names the line.

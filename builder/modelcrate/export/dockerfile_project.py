@@ -23,8 +23,8 @@ from modelcrate.project.values import (
 from modelcrate.project.writing import project_text
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
-from modelcrate.resolve.lock_inputs import asked
-from modelcrate.resolve.world import Resolved, server
+from modelcrate.resolve.lock_inputs import lock_inputs
+from modelcrate.resolve.world import Resolved, server_requirements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 
@@ -33,7 +33,7 @@ MODELS = f"{APP}/azureml-models"
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class DockerfileProject:
     """A project whose files are all in one folder, and its lock."""
 
     project: Project
@@ -44,9 +44,9 @@ class Inside:
         (folder / LOCK_NAME).write_bytes(self.lock.text())
 
 
-def inside(
+def dockerfile_project(
     project: Project, place: Path, resolved: Resolved, layers: Sequence[ImageLayer], base: Digest | None, folder: Path
-) -> Inside:
+) -> DockerfileProject:
     """The project as it is in `folder`, where everything lies already; `place` is where it was, `base` the digest of the exported base."""
     mine = replace(
         project,
@@ -60,8 +60,8 @@ def inside(
     pins = Pins(base or resolved.below.digest, (), resolved.pins.wheels, resolved.pins.conda)
     listed = compose.list_files(mine, folder, {})
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    wanted = asked(mine, folder, server(mine))
-    return Inside(mine, Lock(wanted, {str(resolved.platform): pins}, _pins(listed, layers), tuple(codecs)))
+    wanted = lock_inputs(mine, folder, server_requirements(mine))
+    return DockerfileProject(mine, Lock(wanted, {str(resolved.platform): pins}, _pins(listed, layers), tuple(codecs)))
 
 
 def _base(base: Base, resolved: Resolved) -> Base:
@@ -84,7 +84,7 @@ def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> 
     if needs.pylock is not None:
         (folder / PYLOCK).write_bytes((place / needs.pylock).read_bytes())
         return Dependencies(pylock=Path(PYLOCK), wheelhouse=house)
-    lines = asked(project, place, ())["requirements"]
+    lines = lock_inputs(project, place, ())["requirements"]
     if not lines:
         return Dependencies(wheelhouse=house)
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 FILE = ".lease"
 
 
 @contextmanager
-def using(settings: Settings) -> Iterator[None]:
+def shared_home_lock(settings: Settings) -> Iterator[None]:
     """Any number of builds hold this at once; each waits for a prune that is under way. A home that can't be used is said first."""
     settings.check_home()
     with _locked(settings.home, fcntl.LOCK_SH):
@@ -24,7 +24,7 @@ def using(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def alone(home: Path, *, wait: bool = False) -> Iterator[None]:
+def exclusive_home_lock(home: Path, *, wait: bool = False) -> Iterator[None]:
     """Nobody else works there. While somebody does: a MachineError, or a wait for their end."""
     try:
         with _locked(home, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -37,7 +37,7 @@ def alone(home: Path, *, wait: bool = False) -> Iterator[None]:
 
 @contextmanager
 def _locked(home: Path, how: int) -> Iterator[None]:
-    with machine(home):
+    with as_machine_error(home):
         home.mkdir(parents=True, exist_ok=True)
         handle = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate_layers.atomic import replace
+from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ResultCache:
     """A folder in the home. A question is anything that JSON can say, and holds all that decides its answer."""
 
     folder: Path
@@ -26,7 +26,7 @@ class Answers:
         """Keep an answer. A home that can't be written makes the next run slower, no more."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            replace(self._place(question), answer)
+            write_file(self._place(question), answer)
 
     def _place(self, question: object) -> Path:
         return self.folder / f"{Digest.of(canonical_json(question)).hex}.json"

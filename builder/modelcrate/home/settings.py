@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.net.download import Network
+from modelcrate.net.download import DownloadConfig
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.layer_cache import Memo
+from modelcrate_layers.layer_cache import LayerCache
 from modelcrate_layers.store import Layout
 
 if TYPE_CHECKING:
     from modelcrate.registry.events import Emit as RegistryEmit
     from modelcrate.registry.profiles import Rule
-    from modelcrate.registry.registry_client import Client
-    from modelcrate.registry.settings import Settings as RegistrySettings
+    from modelcrate.registry.registry_client import RegistryClient
+    from modelcrate.registry.settings import RegistryConfig as RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ class Settings:
     owner: int | None = None
     """Whose folder the home has to be, where others could have put one there; None: anybody's."""
 
-    client: Client | None = field(default=None, repr=False, compare=False)
+    client: RegistryClient | None = field(default=None, repr=False, compare=False)
     """A registry client whose connections all that is done under these settings shares; None: each opens its own."""
 
-    def registry(self, emit: RegistryEmit | None = None) -> Client:
+    def registry(self, emit: RegistryEmit | None = None) -> RegistryClient:
         """A client for registries."""
         from modelcrate.registry.events import silent
-        from modelcrate.registry.registry_client import Client
+        from modelcrate.registry.registry_client import RegistryClient
 
         settings = self.registries if self.client is None else self.client.settings
-        return Client(settings, emit or silent, like=self.client)
+        return RegistryClient(settings, emit or silent, like=self.client)
 
     @property
     def store(self) -> Layout:
@@ -54,8 +54,8 @@ class Settings:
         return Layout.create(self.home / "store")
 
     @property
-    def memo(self) -> Memo:
-        return Memo(self.home / "memo")
+    def memo(self) -> LayerCache:
+        return LayerCache(self.home / "memo")
 
     @property
     def cache(self) -> Path:
@@ -77,13 +77,13 @@ class Settings:
         return datetime.fromtimestamp(int(text), UTC)
 
     @property
-    def network(self) -> Network:
-        return Network(self.environment, self.offline)
+    def network(self) -> DownloadConfig:
+        return DownloadConfig(self.environment, self.offline)
 
     @property
     def registries(self) -> RegistrySettings:
         """For the registry client, with the rules of the user's registries.yaml."""
-        from modelcrate.registry.settings import Settings as RegistrySettings
+        from modelcrate.registry.settings import RegistryConfig as RegistrySettings
 
         home = self.environment.get("HOME")
         return RegistrySettings(
@@ -143,6 +143,6 @@ def _rules(environment: Mapping[str, str]) -> tuple[Rule, ...]:
     if not named and not path.exists():
         return ()
     from modelcrate.project.registries import read_registries
-    from modelcrate.registry.rules import read_rules
+    from modelcrate.registry.config_rules import read_rules
 
     return read_rules(read_registries(path), path.parent, str(path))

@@ -94,7 +94,7 @@ def tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact:
     return Artifact(Literal(canonical_json(document), MediaType.MANIFEST), (config, *(blob for _, blob in layers)), tag)
 
 
-def joined(old: Artifact, new: Artifact) -> Artifact:
+def merge(old: Artifact, new: Artifact) -> Artifact:
     """Two artifacts of one tag as one: every layer of both, once."""
     blobs = {blob.descriptor.digest: blob for blob in (*old.blobs, *new.blobs)}
     layers = {(each.digest, str(sorted(each.annotations.items()))): each for each in (*old.layers, *new.layers)}
@@ -106,16 +106,16 @@ def tag_of(digest: Digest, suffix: str) -> str:
     return f"{digest.algorithm}-{digest.hex}{suffix}"
 
 
-def joined_all(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+def merge_all(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     """Each artifact once, those of one tag as one, in the order of their coming."""
     found: dict[str, Artifact] = {}
     for each in artifacts:
         key = each.tag or str(each.manifest.descriptor.digest)
-        found[key] = joined(found[key], each) if each.tag and key in found else each
+        found[key] = merge(found[key], each) if each.tag and key in found else each
     return tuple(found.values())
 
 
-def shelf(artifacts: Sequence[Artifact]) -> Literal:
+def attached_index(artifacts: Sequence[Artifact]) -> Literal:
     """The index that names all artifacts of an image."""
     index = {
         "schemaVersion": 2,
@@ -125,12 +125,12 @@ def shelf(artifacts: Sequence[Artifact]) -> Literal:
     return Literal(canonical_json(index), MediaType.INDEX)
 
 
-def note(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
+def attached_note(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
     """The annotations of the image's entry: ours, and the one by which cosign finds the image in a layout; none without artifacts."""
     if not artifacts:
         return {}
     kind = "imageIndex" if root.media_type in MediaType.INDEXES else "image"
-    return {ATTACHED: place_of(shelf(artifacts)), "kind": f"dev.cosignproject.cosign/{kind}"}
+    return {ATTACHED: place_of(attached_index(artifacts)), "kind": f"dev.cosignproject.cosign/{kind}"}
 
 
 def place_of(document: Literal) -> str:
@@ -146,16 +146,16 @@ def documents(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
     for each in artifacts:
         for blob in (*each.blobs, each.manifest):
             found.setdefault(blob.descriptor.digest, blob)
-    index = shelf(artifacts)
+    index = attached_index(artifacts)
     return (*found.values(), index)
 
 
-def noted(entry: Descriptor) -> Descriptor | None:
+def attached_descriptor(entry: Descriptor) -> Descriptor | None:
     """The index of artifacts that an image's entry names, if it does."""
     return _place(entry, ATTACHED, MediaType.INDEX)
 
 
-def original(entry: Descriptor) -> Descriptor | None:
+def original_digest(entry: Descriptor) -> Descriptor | None:
     """The manifest that was signed, where the entry's own is another (in an archive for Docker)."""
     return _place(entry, ORIGINAL, MediaType.MANIFEST)
 
@@ -170,7 +170,9 @@ def _place(entry: Descriptor, key: str, media_type: str) -> Descriptor | None:
     return Descriptor(media_type, Digest.parse(digest), int(size))
 
 
-def read_shelf(index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]) -> list[Artifact]:
+def read_attached_index(
+    index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
+) -> list[Artifact]:
     """The artifacts that an index names, out of the place that `read` and `blob` know."""
     entries = parse_object(index).get("manifests")
     if not isinstance(entries, list) or len(entries) > MAX_ARTIFACTS:

@@ -80,7 +80,7 @@ class ImageLayer:
             )
         notes = {"layer.role": self.role, "layer.name": self.name, "layer.codec": str(self.layer.codec)}
         notes["layer.tar-size"] = str(self.layer.tar_size)
-        if said := told(self.layer.inputs):
+        if said := layer_annotations(self.layer.inputs):
             notes["layer.inputs"] = said
         if self.key is not None:
             notes["layer.key"] = str(self.key)
@@ -89,7 +89,7 @@ class ImageLayer:
         )
 
 
-def told(inputs: Sequence[str]) -> str:
+def layer_annotations(inputs: Sequence[str]) -> str:
     """The inputs of a layer as an annotation: JSON, cut where it would be too long, with the number of those left out."""
     kept, size = [], 0
     for each in inputs:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from modelcrate.images.artifact import Artifact, joined_all, noted, read_shelf
+from modelcrate.images.artifact import Artifact, attached_descriptor, merge_all, read_attached_index
 from modelcrate.images.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate_layers.content import (
     Blob,
@@ -42,7 +42,7 @@ _NAMES = {
 }
 
 
-Wanted = Callable[[Descriptor], bool]
+ArtifactFilter = Callable[[Descriptor], bool]
 """Whether an artifact is worth reading, by its entry in an index."""
 
 
@@ -60,7 +60,7 @@ class Collection(Protocol):
 
     def blob(self, descriptor: Descriptor) -> Blob: ...
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
         """The artifacts about this manifest that the place itself lists; it may leave out those that are not wanted."""
         ...
 
@@ -92,18 +92,18 @@ class Found:
         found = self._noted()
         for digest in (self.descriptor.digest, *(each.digest for each in self.members())):
             found += self.collection.beside(digest)
-        return joined_all(found)
+        return merge_all(found)
 
-    def about(self, digest: Digest, wanted: Wanted) -> list[Artifact]:
+    def about(self, digest: Digest, wanted: ArtifactFilter) -> list[Artifact]:
         """Those artifacts about one of its manifests that are wanted, by how an index lists them; the others are not fetched."""
         found = [each for each in self._noted() if each.subject == digest] + self.collection.beside(digest, wanted)
         return [each for each in found if wanted(each.descriptor)]
 
     def _noted(self) -> list[Artifact]:
-        index = noted(self.descriptor)
+        index = attached_descriptor(self.descriptor)
         if index is None:
             return []
-        return read_shelf(self.collection.read(index), self.collection.read, self.collection.blob)
+        return read_attached_index(self.collection.read(index), self.collection.read, self.collection.blob)
 
     def members(self) -> tuple[Descriptor, ...]:
         """The manifests of an index's images; none for a single image."""

@@ -22,7 +22,7 @@ MAX_ANSWER = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What came back, or in `fault` why nothing did."""
 
     status: int
@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ContractVerdict:
     """One request and what became of it. `ok` is None for a request that was not sent; `came` says why."""
 
     contract: str
@@ -53,7 +53,7 @@ class Target:
     timeout: float = 60.0
 
 
-def check(target: Target, names: Sequence[str] = ()) -> tuple[Verdict, ...]:
+def check(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, ...]:
     """The verdicts of these contracts; without names, of all whose health route answers with success.
 
     UserError for an URL that is none, or a contract that there isn't; RegistryError where nobody answers at all.
@@ -80,18 +80,18 @@ def _well(target: Target, platform: Platform) -> bool:
     return ask(target, "GET", platform.health).status == 200
 
 
-def _verdicts(target: Target, platform: Platform) -> Iterator[Verdict]:
+def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
     model = target.model or _listed_model(target, platform)
     for each in platform.checks:
         route = f"{each.method} {each.path.replace('{model}', quote(model, safe='') or '{model}')}"
         missing = _missing(each, model, target.instances)
         if missing:
-            yield Verdict(platform.name, each.what, route, _expected(each), f"not asked: {missing}", None)
+            yield ContractVerdict(platform.name, each.what, route, _expected(each), f"not asked: {missing}", None)
             continue
         answer = ask(target, each.method, route.partition(" ")[2], _body(each, target.instances), each.content_type)
         wrong = _wrong(each, answer)
         came = answer.fault or f"{answer.status}{f', {wrong}' if wrong else ''}"
-        yield Verdict(platform.name, each.what, route, _expected(each), came, not wrong)
+        yield ContractVerdict(platform.name, each.what, route, _expected(each), came, not wrong)
 
 
 def _missing(check: Check, model: str, instances: list[Any] | None) -> str:
@@ -111,7 +111,7 @@ def _expected(check: Check) -> str:
     return f"{status}{members}{f' in {check.seconds:g} s' if check.seconds < 60 else ''}"
 
 
-def _wrong(check: Check, answer: Answer) -> str:
+def _wrong(check: Check, answer: Reply) -> str:
     """What is not as expected; empty where all is."""
     if answer.fault:
         return answer.fault
@@ -149,7 +149,7 @@ def _listed_model(target: Target, platform: Platform) -> str:
 
 def ask(
     target: Target, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
-) -> Answer:
+) -> Reply:
     """One request on a connection of its own. What goes wrong on the way is in the answer; UserError for an URL that is none."""
     scheme, host, port, prefix = _parts(target.url)
     started = time.monotonic()
@@ -163,10 +163,10 @@ def ask(
         answer = connection.getresponse()
         data = answer.read(MAX_ANSWER)
     except (OSError, http.client.HTTPException) as fault:
-        return Answer(0, b"", time.monotonic() - started, str(fault) or type(fault).__name__)
+        return Reply(0, b"", time.monotonic() - started, str(fault) or type(fault).__name__)
     finally:
         connection.close()
-    return Answer(answer.status, data, time.monotonic() - started)
+    return Reply(answer.status, data, time.monotonic() - started)
 
 
 def _parts(url: str) -> tuple[str, str, int | None, str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate.inspect import explain
-from modelcrate.inspect.explain import Line
+from modelcrate.inspect.explain import Explanation
 from modelcrate.modelfiles import summary
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
@@ -25,7 +25,7 @@ _APART = frozenset({"rootfs", "history"})
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SettingDifference:
     """A value of the config, as JSON; empty where there is none."""
 
     name: str
@@ -46,7 +46,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryDifference:
     """What became of one path."""
 
     path: str
@@ -67,7 +67,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Statement:
     """What a model file that both images have says otherwise: a tensor, or another fact of its header. Empty where it says nothing."""
 
     path: str
@@ -80,12 +80,12 @@ class Said:
 class Difference:
     """`layers` has all layers of both images, the others only what differs."""
 
-    config: tuple[Setting, ...]
-    layers: tuple[Line, ...]
+    config: tuple[SettingDifference, ...]
+    layers: tuple[Explanation, ...]
     packages: tuple[str, ...]
     models: tuple[str, ...]
-    files: tuple[Entry, ...] = field(repr=False)
-    tensors: tuple[Said, ...] = field(repr=False)
+    files: tuple[EntryDifference, ...] = field(repr=False)
+    tensors: tuple[Statement, ...] = field(repr=False)
 
     @property
     def same(self) -> bool:
@@ -107,12 +107,12 @@ def diff(old: Image, new: Image) -> Difference:
     )
 
 
-def settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Setting]:
+def settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SettingDifference]:
     """How two configs differ, by dotted names. Variables of the environment are compared one by one."""
     before, after = dict(_flat(old)), dict(_flat(new))
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
-            yield Setting(name, before.get(name, ""), after.get(name, ""))
+            yield SettingDifference(name, before.get(name, ""), after.get(name, ""))
 
 
 def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
@@ -124,41 +124,41 @@ def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
     )
 
 
-def files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[Entry]:
+def files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[EntryDifference]:
     """How the entries of some layers differ from those of others, by path; of two layers with one path the upper counts."""
     return _files(_entries(old), _entries(new))
 
 
-def _files(before: _Entries, after: _Entries) -> Iterator[Entry]:
+def _files(before: _Entries, after: _Entries) -> Iterator[EntryDifference]:
     for path in sorted({*before, *after}):
         one, other = before.get(path, _NOTHING)[0], after.get(path, _NOTHING)[0]
         if one != other:
             state: State = "added" if one is None else "removed" if other is None else "changed"
-            yield Entry(show(path), state, one, other)
+            yield EntryDifference(show(path), state, one, other)
 
 
-def _tensors(before: _Entries, after: _Entries) -> Iterator[Said]:
+def _tensors(before: _Entries, after: _Entries) -> Iterator[Statement]:
     """What model files say otherwise. One that is new or gone is told among the files."""
     for path in sorted(before.keys() & after.keys()):
         one, other = before[path][1], after[path][1]
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name):
-                yield Said(show(path), name, one.get(name, ""), other.get(name, ""))
+                yield Statement(show(path), name, one.get(name, ""), other.get(name, ""))
 
 
-_Entries = Mapping[bytes, tuple[Facts | None, summary.Facts]]
-_NOTHING: tuple[None, summary.Facts] = None, {}
+_Entries = Mapping[bytes, tuple[Facts | None, summary.Summary]]
+_NOTHING: tuple[None, summary.Summary] = None, {}
 
 
 def _entries(layers: Iterable[ImageLayer]) -> _Entries:
-    found: dict[bytes, tuple[Facts | None, summary.Facts]] = {}
+    found: dict[bytes, tuple[Facts | None, summary.Summary]] = {}
     for layer in layers:
         for member in read_tar(codecs.decode(layer.blob.chunks())):
             found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member, model=layer.role == "model")
     return found
 
 
-def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Facts]:
+def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Summary]:
     """Of one entry, in one pass; what a model file says as well, where its layer is a model's."""
     hashed = hashlib.sha256()
     faults: list[CrateError] = []
@@ -174,7 +174,7 @@ def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Facts]:
 
     body = passing()
     file = model and member.kind is MemberKind.FILE
-    said = summary.facts(show(member.name), member.size, body) if file else {}
+    said = summary.summarise(show(member.name), member.size, body) if file else {}
     for _ in body:
         pass
     if faults:
@@ -201,7 +201,7 @@ def _inputs(image: Image) -> list[str]:
     return [text for each in image.layers if each.role in ("base", "dependencies") for text in each.layer.inputs]
 
 
-def _told(line: Line) -> str:
+def _told(line: Explanation) -> str:
     return f"{line.state}, {line.cause}" if line.cause else line.state
 
 

@@ -16,7 +16,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Explanation:
     """What became of one layer from one image to the next: `same`, `changed`, `new` or `gone`."""
 
     role: str
@@ -25,27 +25,27 @@ class Line:
     cause: str = ""
 
 
-def explain(old: Image | None, new: Image) -> list[Line]:
+def explain(old: Image | None, new: Image) -> list[Explanation]:
     """A line a layer of `new`, and one for each that `old` had and `new` has not. Without `old`, what each was made of."""
     if old is None:
-        return [Line(each.role, _name(each), "layer", _few(each.layer.inputs)) for each in new.layers]
+        return [Explanation(each.role, _name(each), "layer", _few(each.layer.inputs)) for each in new.layers]
     before = {each.layer.diff_id: each for each in old.layers}
-    lines: list[Line] = []
+    lines: list[Explanation] = []
     met = set()
     for layer in new.layers:
         if layer.layer.diff_id in before:
             met.add(layer.layer.diff_id)
-            lines.append(Line(layer.role, _name(layer), "same"))
+            lines.append(Explanation(layer.role, _name(layer), "same"))
             continue
         other = counterpart(layer.role, layer.name, old)
         if other is None:
-            lines.append(Line(layer.role, _name(layer), "new", _few(layer.layer.inputs)))
+            lines.append(Explanation(layer.role, _name(layer), "new", _few(layer.layer.inputs)))
         else:
             met.add(other.layer.diff_id)
             cause = changes(other, layer.layer.inputs) or "other rules of packing, or inputs that it does not tell"
-            lines.append(Line(layer.role, _name(layer), "changed", cause))
+            lines.append(Explanation(layer.role, _name(layer), "changed", cause))
     gone = [each for each in old.layers if each.layer.diff_id not in met]
-    return lines + [Line(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone]
+    return lines + [Explanation(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone]
 
 
 def counterpart(role: str, name: str, image: Image) -> ImageLayer | None:

@@ -19,7 +19,7 @@ _GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ByteCheck:
     """How many documents and blobs were read, and everything in which they are not what is said of them."""
 
     documents: int
@@ -104,11 +104,11 @@ class _Run:
         return data
 
 
-def verify_bytes(found: Found) -> Checked:
+def verify_bytes(found: Found) -> ByteCheck:
     """Read all of it once. Every mismatch is listed; only a place that can't be read at all is an error."""
     run = _Run(found)
     run.document(found.descriptor)
-    return Checked(run.documents, run.blobs, run.total, tuple(run.mismatches))
+    return ByteCheck(run.documents, run.blobs, run.total, tuple(run.mismatches))
 
 
 def _differing(descriptor: Descriptor, diff_id: Digest, plain: Tally, name: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ MAX_LINE = 1 << 16
 """Bytes of one line: names and numbers of pickles in text form."""
 
 
-class Tape:
+class ByteReader:
     """Exact reads over a file. Not a value: it is a position. With a `limit`, more bytes than that are an IntegrityError: they come
     out of a compressed stream that nobody has measured."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.modelfiles.recognition import Facts, facts_of
+from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -26,7 +26,7 @@ class ModelFiles:
     top: Path
     names: tuple[str, ...]
     shown: str
-    _facts: dict[str, Facts] = field(default_factory=dict, repr=False, compare=False)
+    _facts: dict[str, ModelFacts] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, top: Path, shown: str = "") -> ModelFiles:
@@ -53,7 +53,7 @@ class ModelFiles:
         """The same place, in words."""
         return self.shown if self.path(name) == self.top else f"{self.shown}/{name}"
 
-    def facts(self, name: str) -> Facts:
+    def facts(self, name: str) -> ModelFacts:
         """What a file says of itself."""
         if name not in self._facts:
             path = self.path(name)
@@ -64,7 +64,7 @@ class ModelFiles:
                 raise SourceError(f"can't be read: {fault.strerror or fault}", where=self.where(name)) from None
         return self._facts[name]
 
-    def sound(self, name: str) -> Facts:
+    def sound(self, name: str) -> ModelFacts:
         """The same of a file that has to be whole; a damaged one is a SourceError."""
         found = self.facts(name)
         if found.fault:

@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.home.result_cache import Answers
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.home.settings import Settings
-from modelcrate.modelfiles.frameworks import Framework, Understood, frameworks
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate.project.values import Model
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
@@ -33,14 +33,14 @@ VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ModelDescription:
     """The versions that a model's files name, and what it takes to serve it; None where that can't be done without a script."""
 
-    said: tuple[Said, ...]
-    understood: Understood | None
+    said: tuple[Description, ...]
+    understood: FrameworkModel | None
 
 
-def read_file_model(model: Model, place: Path, settings: Settings, listed: Sequence[Entry] = ()) -> Reading:
+def read_file_model(model: Model, place: Path, settings: Settings, listed: Sequence[Entry] = ()) -> ModelDescription:
     """A model of the project's folder; `listed` are its files, where somebody has listed them already."""
     top = place / model.path
     entries = listed or list_path(top, model_folder(model.name, model.version)).entries
@@ -54,7 +54,7 @@ def read_file_model(model: Model, place: Path, settings: Settings, listed: Seque
     return found
 
 
-def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> Reading:
+def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> ModelDescription:
     """A registered model, `NAME:VERSION`. Its layers are read in whole the first time, and its files lie on the disk meanwhile."""
     kept, question = _kept(settings), [VERSION, name, [str(layer.layer.diff_id) for layer in layers]]
     if known := _parsed(kept.get(question)):
@@ -65,7 +65,7 @@ def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: S
     return found
 
 
-def understand(files: ModelFiles) -> Understood:
+def describe_model(files: ModelFiles) -> FrameworkModel:
     """What it takes to serve a model. None of a known framework, or several, is a UserError that says what was looked for."""
     recognised = [(each, names) for each in frameworks() if (names := each.found(files))]
     found = [(each, names) for each, names in recognised if names[0] == "."] or recognised
@@ -108,25 +108,25 @@ def _unknown(files: ModelFiles) -> CrateError:
     )
 
 
-def _read_folder(top: Path) -> Reading:
+def _read_folder(top: Path) -> ModelDescription:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
     try:
         files = ModelFiles.of(top)
     except UserError:  # too many to be looked through: such a model has to come with its script, and says no versions
-        return Reading((), None)
+        return ModelDescription((), None)
     return _read(files)
 
 
-def _read(files: ModelFiles) -> Reading:
+def _read(files: ModelFiles) -> ModelDescription:
     said = tuple(each for framework in frameworks() for each in _said(framework, files))
     try:
-        return Reading(said, understand(files))
+        return ModelDescription(said, describe_model(files))
     except CrateError:
-        return Reading(said, None)
+        return ModelDescription(said, None)
 
 
-def _said(framework: Framework, files: ModelFiles) -> Iterator[Said]:
+def _said(framework: Framework, files: ModelFiles) -> Iterator[Description]:
     """A file that is damaged says nothing here; the gates tell of it."""
     for name in framework.found(files):
         with suppress(CrateError):
@@ -147,22 +147,22 @@ def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
         yield ModelFiles.of(top, name)
 
 
-def _kept(settings: Settings) -> Answers:
-    return Answers(settings.home / "readings")
+def _kept(settings: Settings) -> ResultCache:
+    return ResultCache(settings.home / "readings")
 
 
-def _parsed(data: bytes | None) -> Reading | None:
+def _parsed(data: bytes | None) -> ModelDescription | None:
     """A reading that was kept; None for one that is damaged."""
     with suppress(CrateError, KeyError, TypeError):
         told = parse_object(data or b"")
         understood = told["understood"]
-        return Reading(
-            tuple(Said(**each) for each in told["said"]),
+        return ModelDescription(
+            tuple(Description(**each) for each in told["said"]),
             _understood(understood) if understood is not None else None,
         )
     return None
 
 
-def _understood(told: Mapping[str, Any]) -> Understood:
+def _understood(told: Mapping[str, Any]) -> FrameworkModel:
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    return Understood(**fields)
+    return FrameworkModel(**fields)

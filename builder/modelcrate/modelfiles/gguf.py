@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
@@ -75,7 +75,7 @@ class Gguf:
 def read(file: BinaryIO, size: int) -> Gguf:
     """The header. Short numbers and texts are kept, arrays are passed over."""
     file.seek(0)
-    tape = Tape(file)
+    tape = ByteReader(file)
     if tape.read(4) != b"GGUF":
         raise IntegrityError("is no GGUF file")
     version, tensors, pairs = struct.unpack("<IQQ", tape.read(20))
@@ -91,7 +91,7 @@ def read(file: BinaryIO, size: int) -> Gguf:
     return Gguf(version, metadata, found)
 
 
-def _tensor(tape: Tape, size: int) -> tuple[str, tuple[int, ...], int]:
+def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int]:
     name, sides = _text(tape, size), _u32(tape)
     if sides > 8:
         raise IntegrityError(f"has a tensor of {sides} dimensions")
@@ -102,7 +102,7 @@ def _tensor(tape: Tape, size: int) -> tuple[str, tuple[int, ...], int]:
     return name, shape, kind
 
 
-def _value(tape: Tape, kind: int, size: int) -> object:
+def _value(tape: ByteReader, kind: int, size: int) -> object:
     """A number or a short text; None for what is passed over."""
     if kind == _TEXT:
         text = _text(tape, size)
@@ -128,18 +128,18 @@ def _letter(kind: int) -> str:
     return _NUMBERS[kind]
 
 
-def _u32(tape: Tape) -> int:
+def _u32(tape: ByteReader) -> int:
     return int.from_bytes(tape.read(4), "little")
 
 
-def _length(tape: Tape, size: int) -> int:
+def _length(tape: ByteReader, size: int) -> int:
     length = int.from_bytes(tape.read(8), "little")
     if length > size:
         raise IntegrityError("has a text longer than itself")
     return length
 
 
-def _text(tape: Tape, size: int) -> str:
+def _text(tape: ByteReader, size: int) -> str:
     length = _length(tape, size)
     if length > 1 << 20:
         tape.skip(length)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Any, BinaryIO
 
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
@@ -90,7 +90,7 @@ def read(file: BinaryIO, size: int) -> Onnx:
     """The model's facts. A file that is cut short, has fields that reach out of their message, or weights in a file outside of its
     own folder, is an IntegrityError."""
     file.seek(0)
-    tape, model = Tape(file), Onnx()
+    tape, model = ByteReader(file), Onnx()
     budget = _Budget(MAX_FIELDS)
     for number, value in _fields(tape, size, budget):
         if number == 1 and isinstance(value, int):
@@ -127,12 +127,12 @@ class _Inside:
 
     end: int
 
-    def text(self, tape: Tape) -> str:
+    def text(self, tape: ByteReader) -> str:
         size = self.end - tape.position
         return tape.read(size).decode("utf-8", "replace") if size <= MAX_TEXT else ""
 
 
-def _fields(tape: Tape, end: int, budget: _Budget) -> Iterator[tuple[int, int | _Inside]]:
+def _fields(tape: ByteReader, end: int, budget: _Budget) -> Iterator[tuple[int, int | _Inside]]:
     while tape.position < end:
         budget.spend()
         tag = _varint(tape)
@@ -154,7 +154,7 @@ def _fields(tape: Tape, end: int, budget: _Budget) -> Iterator[tuple[int, int | 
             raise IntegrityError("is no protobuf: a field of an unknown kind")
 
 
-def _varint(tape: Tape) -> int:
+def _varint(tape: ByteReader) -> int:
     value = 0
     for shift in range(0, 70, 7):
         byte = tape.read(1)[0]
@@ -164,7 +164,7 @@ def _varint(tape: Tape) -> int:
     raise IntegrityError("is no protobuf: a number without an end")
 
 
-def _opset(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+def _opset(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
     domain, version = "", 0
     for number, value in _fields(tape, inside.end, budget):
         if number == 1 and isinstance(value, _Inside):
@@ -174,7 +174,7 @@ def _opset(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
     model.opsets[domain or "ai.onnx"] = version
 
 
-def _graph(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+def _graph(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
     for number, value in _fields(tape, inside.end, budget):
         if number == 1:
             model.nodes += 1
@@ -186,7 +186,7 @@ def _graph(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
             (model.inputs if number == 11 else model.outputs).append(_port(tape, value, budget))
 
 
-def _weights(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+def _weights(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
     sides: list[int] = []
     kind = 0
     for number, value in _fields(tape, inside.end, budget):
@@ -211,7 +211,7 @@ def _weights(tape: Tape, inside: _Inside, model: Onnx, budget: _Budget) -> None:
     model.dtypes[_type(kind)] += 1
 
 
-def _entry(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[str, str]:
+def _entry(tape: ByteReader, inside: _Inside, budget: _Budget) -> tuple[str, str]:
     found = {1: "", 2: ""}
     for number, value in _fields(tape, inside.end, budget):
         if number in found and isinstance(value, _Inside):
@@ -219,7 +219,7 @@ def _entry(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _port(tape: Tape, inside: _Inside, budget: _Budget) -> Port:
+def _port(tape: ByteReader, inside: _Inside, budget: _Budget) -> Port:
     name, kind, shape = "", 0, list[int | str]()
     for number, value in _fields(tape, inside.end, budget):
         if number == 1 and isinstance(value, _Inside):
@@ -231,7 +231,7 @@ def _port(tape: Tape, inside: _Inside, budget: _Budget) -> Port:
     return Port(name, _type(kind), tuple(shape))
 
 
-def _tensor_type(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[int, list[int | str]]:
+def _tensor_type(tape: ByteReader, inside: _Inside, budget: _Budget) -> tuple[int, list[int | str]]:
     kind, shape = 0, list[int | str]()
     for number, value in _fields(tape, inside.end, budget):
         if number == 1 and isinstance(value, int):
@@ -243,7 +243,7 @@ def _tensor_type(tape: Tape, inside: _Inside, budget: _Budget) -> tuple[int, lis
     return kind, shape
 
 
-def _side(tape: Tape, inside: _Inside, budget: _Budget) -> int | str:
+def _side(tape: ByteReader, inside: _Inside, budget: _Budget) -> int | str:
     found: int | str = "?"
     for number, value in _fields(tape, inside.end, budget):
         if number == 1 and isinstance(value, int):

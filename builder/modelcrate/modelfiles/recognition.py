@@ -19,23 +19,23 @@ from modelcrate.modelfiles.pickle.containers import (
     is_no_bare_pickle,
     pickles_in,
 )
-from modelcrate.modelfiles.pickle.findings import JOBLIB, Said
-from modelcrate.modelfiles.pickle.policy import Judged, Verdict, judge
+from modelcrate.modelfiles.pickle.findings import JOBLIB, Description
+from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelFacts:
     """`format` is a word such as `safetensors`, empty where nobody knows; `fault` says what is wrong with the header."""
 
     format: str
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fault: str = ""
-    pickles: tuple[Judged, ...] = ()
+    pickles: tuple[Judgement, ...] = ()
 
     @property
-    def said(self) -> tuple[Said, ...]:
+    def said(self) -> tuple[Description, ...]:
         """The versions that its pickles name."""
         return tuple(dict.fromkeys(said for each in self.pickles for said in each.said))
 
@@ -45,7 +45,7 @@ class Facts:
         return max((each.verdict for each in self.pickles), key=lambda one: one.value, default=Verdict.SAFE)
 
 
-def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> Facts:
+def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> ModelFacts:
     """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
     head = file.read(HEAD)
     ending = splitext(name)[1].lower()
@@ -53,17 +53,19 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         return _SILENT
     try:
         if ending == ".safetensors":
-            return Facts("safetensors", safetensors.read(file, size).facts())
+            return ModelFacts("safetensors", safetensors.read(file, size).facts())
         if head.startswith(b"GGUF") or ending == ".gguf":
-            return Facts("gguf", gguf.read(file, size).facts())
+            return ModelFacts("gguf", gguf.read(file, size).facts())
         if ending == ".onnx":
-            return Facts("onnx", onnx.read(file, size).facts())
+            return ModelFacts("onnx", onnx.read(file, size).facts())
         if xgboost.is_xgboost(head):
-            return Facts("xgboost", xgboost.read(file, size).facts())
+            return ModelFacts("xgboost", xgboost.read(file, size).facts())
         if lightgbm.is_lightgbm(head):
-            return Facts("lightgbm", lightgbm.read(file, size).facts())
+            return ModelFacts("lightgbm", lightgbm.read(file, size).facts())
     except (IntegrityError, OverflowError) as fault:
-        return Facts(_promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault))
+        return ModelFacts(
+            _promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
+        )
     found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
     if not found:
         return _BY_HEAD.get(head[:4], _SILENT)
@@ -78,10 +80,10 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     versions = {said.package: said.version for each in found for said in each.said}
     if versions:
         told["versions"] = versions
-    return Facts(_pickled(head, found), told, pickles=tuple(found))
+    return ModelFacts(_pickled(head, found), told, pickles=tuple(found))
 
 
-def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> Facts:
+def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
     """The same of a file all of which is in memory: nearly all have nothing to say, and that is soon seen."""
     if _begins_silent(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
         return _SILENT
@@ -102,7 +104,7 @@ def _promised(head: bytes, ending: str) -> str:
     return ending.lstrip(".") or "gguf"
 
 
-def _pickled(head: bytes, found: list[Judged]) -> str:
+def _pickled(head: bytes, found: list[Judgement]) -> str:
     if head.startswith(b"PK"):
         return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
     if head.startswith(b"\x93NUMPY"):
@@ -110,8 +112,10 @@ def _pickled(head: bytes, found: list[Judged]) -> str:
     return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"
 
 
-_SILENT = Facts("")
-_BY_HEAD = {head: Facts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))}
+_SILENT = ModelFacts("")
+_BY_HEAD = {
+    head: ModelFacts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))
+}
 _BEGINNINGS = frozenset(bytes([each]) for each in (*containers.BEGINNINGS, *b"G", *(head[0] for head in _BY_HEAD)))
 """How a file may begin of which there is something to say, where its name promises nothing."""
 

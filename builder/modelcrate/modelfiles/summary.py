@@ -21,11 +21,11 @@ from modelcrate_layers.errors import CrateError
 MAX_HELD = 32 << 20
 """Bytes of a pickle, or of a safetensors header, that are held to be read; a larger one is told by its digest alone."""
 
-Facts = Mapping[str, str]
+Summary = Mapping[str, str]
 """What is said, by name: `tensor layer.0.weight` is `F32 [3, 4] sha256 ab12...`."""
 
 
-def facts(name: str, size: int, chunks: Iterable[bytes]) -> Facts:
+def summarise(name: str, size: int, chunks: Iterable[bytes]) -> Summary:
     """Takes what it needs of the chunks, from the first one on; whoever wants them all has to go on."""
     ending = PurePath(name).suffix.lower()
     try:
@@ -68,7 +68,7 @@ class _Passing:
             yield piece
 
 
-def _safetensors(passing: _Passing, size: int) -> Facts:
+def _safetensors(passing: _Passing, size: int) -> Summary:
     head = passing.read(8)
     length = int.from_bytes(head, "little")
     if length > MAX_HELD:
@@ -83,10 +83,10 @@ def _safetensors(passing: _Passing, size: int) -> Facts:
     return said
 
 
-def _gguf(found: gguf.Gguf) -> Facts:
+def _gguf(found: gguf.Gguf) -> Summary:
     said = {f"metadata {key}": str(value) for key, value in found.metadata.items()}
     return said | {f"tensor {name}": f"{gguf.type_name(kind)} {list(shape)}" for name, shape, kind in found.tensors}
 
 
-def _told(found: Mapping[str, Any]) -> Facts:
+def _told(found: Mapping[str, Any]) -> Summary:
     return {name: value if isinstance(value, str) else canonical_json(value).decode() for name, value in found.items()}

@@ -15,10 +15,10 @@ class Halted(CrateError):  # noqa: N818  (errors are named after what happened)
     """Another blob failed; the upload session is kept, so that the next run goes on."""
 
 
-class Stop:
+class StopSignal:
     """The word that it is enough; every transfer looks here before it goes on. It is said once, and for good."""
 
-    def __init__(self, parent: Stop | None = None) -> None:
+    def __init__(self, parent: StopSignal | None = None) -> None:
         self._parent = parent
         self._cancelled, self._halted = threading.Event(), threading.Event()
 

@@ -11,8 +11,8 @@ import certifi
 import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
-from modelcrate.registry.profiles import Habits
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.profiles import RegistryProfile
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.frozen import dataclass
 
 BLOCK = 1 << 20
@@ -28,7 +28,7 @@ class Trust:
     certificate: tuple[str, str] | None = None
 
     @classmethod
-    def of(cls, habits: Habits, settings: Settings) -> Trust:
+    def of(cls, habits: RegistryProfile, settings: RegistryConfig) -> Trust:
         verify: bool | str = True
         if ca := habits.ca or settings.ca:
             verify = str(ca)

@@ -15,12 +15,12 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Started, silent
-from modelcrate.net.keyed_lock import Turns
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate_layers.atomic import Incoming, incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ _GONE = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class DownloadConfig:
     """How the network may be used. `environment` is where proxies and certificates are looked up; `offline` opens no socket."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -57,20 +57,22 @@ class Download:
     size: int | None = None
 
 
-class Fetcher:
+class Downloader:
     """Downloads over one pool of connections. Close it, or use it in a `with`; it is not a frozen value for the pool's sake."""
 
-    def __init__(self, network: Network, emit: Emit = silent, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, network: DownloadConfig, emit: Emit = silent, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._network, self._emit, self._sleep = network, emit, sleep
         self._session: requests.Session | None = None
-        self._turns = Turns()
+        self._turns = KeyedLock()
 
     @property
     def offline(self) -> bool:
         """Whether the network may not be used."""
         return self._network.offline
 
-    def __enter__(self) -> Fetcher:
+    def __enter__(self) -> Downloader:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -127,7 +129,7 @@ class Fetcher:
 
     def _into(self, url: str, wanted: Download) -> None:
         folder = wanted.path.parent
-        with machine(folder):
+        with as_machine_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with incoming(folder) as out, self._open(url, "*/*") as body:
                 self._copy(body, out, wanted, url)
@@ -140,7 +142,7 @@ class Fetcher:
             if wanted.size is not None and size > wanted.size:
                 break
             hashed.update(chunk)
-            with machine(wanted.path.parent):  # inside, or a full disk would pass for a broken connection
+            with as_machine_error(wanted.path.parent):  # inside, or a full disk would pass for a broken connection
                 out.write(chunk)
             self._emit(Advanced(wanted.label, len(chunk)))
         if wanted.size is not None and size != wanted.size:

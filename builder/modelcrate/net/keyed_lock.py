@@ -10,7 +10,7 @@ LOOK = 0.1
 """Seconds after which who waits looks whether it still shall."""
 
 
-class Turns:
+class KeyedLock:
     """Locks by key, kept only as long as somebody holds or wants them."""
 
     def __init__(self) -> None:

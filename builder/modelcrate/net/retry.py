@@ -14,7 +14,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
-from modelcrate.registry.errors import Lost, Refusal, may_pass
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse, may_pass
 from modelcrate.registry.events import Emit, Retrying
 from modelcrate_layers.frozen import dataclass
 
@@ -71,7 +71,7 @@ def seconds_asked(text: str, now: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class RetryEngine:
     """Repeats what may pass, as long as its patience lasts."""
 
     patience: Patience
@@ -84,11 +84,11 @@ class Engine:
         while True:
             try:
                 return act()
-            except (Refusal, Lost) as fault:
+            except (ErrorResponse, ConnectionFailed) as fault:
                 failures += 1
                 self.pause(fault, failures)
 
-    def pause(self, fault: Refusal | Lost, failures: int) -> None:
+    def pause(self, fault: ErrorResponse | ConnectionFailed, failures: int) -> None:
         """Wait before the next attempt, or raise `fault` where there is to be none."""
         if not may_pass(fault) or failures >= self.patience.attempts:
             raise fault

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.framework_reading import (
-    Reading,
+    ModelDescription,
+    describe_model,
     read_file_model,
     read_registered_model,
-    understand,
     unpacked,
 )
-from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.pipeline import model_versions
 from modelcrate.pipeline.compose import Registered
 from modelcrate.pipeline.model_versions import family
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate_layers.atomic import replace as write
+from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.tree import Entry as Listed
 from modelcrate_server.described import SCHEMA_FILE
 
@@ -36,7 +36,7 @@ MODEL_FILE = "MODELCRATE_MODEL_FILE"
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class AutoServed:
     """The project as it is built; what was assumed, in sentences; the packages that its script can't do without."""
 
     project: Project
@@ -44,10 +44,10 @@ class Completed:
     needs: tuple[str, ...] = ()
 
 
-def complete(project: Project, place: Path, registered: Registered, settings: Settings) -> Completed:
+def complete(project: Project, place: Path, registered: Registered, settings: Settings) -> AutoServed:
     """The project with all that its model says. One that has a script, or starts nothing, is what it was."""
     if not project.served_by_model:
-        return Completed(project)
+        return AutoServed(project)
     if len(project.models) != 1:
         raise UserError(
             f"{len(project.models)} models and no entry script",
@@ -66,11 +66,11 @@ def complete(project: Project, place: Path, registered: Registered, settings: Se
     )
     first = f"no entry script: {told.template} serves it as {told.framework}, with {how}"
     named = tuple(_name(line) for line in told.requirements)
-    return Completed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
+    return AutoServed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
 
 
-def hold_versions(
-    completed: Completed,
+def check_model_versions(
+    completed: AutoServed,
     place: Path,
     registered: Registered,
     pinned: Mapping[str, str],
@@ -97,24 +97,24 @@ def reading_of(
     registered: Registered,
     settings: Settings,
     listed: Sequence[Listed] = (),
-) -> Reading:
+) -> ModelDescription:
     """What a model says of itself."""
     if isinstance(model, Model):
         return read_file_model(model, place, settings, listed)
     return read_registered_model(str(model), registered[model], settings)
 
 
-def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> Understood:
+def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> FrameworkModel:
     """Read it once more, for the error: it is not remembered."""
     from modelcrate.modelfiles.framework_files import ModelFiles
 
     if isinstance(model, Model):
-        return understand(ModelFiles.of(place / model.path))
+        return describe_model(ModelFiles.of(place / model.path))
     with unpacked(str(model), registered[model]) as files:
-        return understand(files)
+        return describe_model(files)
 
 
-def _dependencies(said: Dependencies, told: Understood) -> tuple[Dependencies, str]:
+def _dependencies(said: Dependencies, told: FrameworkModel) -> tuple[Dependencies, str]:
     """The project's own lines go before the model's; a file of requirements, or a lock, is the user's whole word."""
     if said.pylock is not None or isinstance(said.requirements, Path):
         return said, str(said.pylock or said.requirements)
@@ -129,7 +129,7 @@ def _name(line: str) -> str:
     return package_of(line)
 
 
-def _python(project: Project, told: Understood) -> tuple[str | None, Sequence[str]]:
+def _python(project: Project, told: FrameworkModel) -> tuple[str | None, Sequence[str]]:
     """The Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
     if not told.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
         return project.python, ()
@@ -140,13 +140,13 @@ def _python(project: Project, told: Understood) -> tuple[str | None, Sequence[st
     return None, (f"it was made with Python {told.python}, which no release of Debian has; the default's is taken",)
 
 
-def _written(told: Understood, settings: Settings) -> Path:
+def _written(told: FrameworkModel, settings: Settings) -> Path:
     """The folder of the script and its description, in the home; its name there is the digest of both."""
     script = Path(str(resources("modelcrate.modelfiles") / "scripts" / told.template)).read_bytes()
     schema = canonical_json({"input": dict(told.takes), "output": dict(told.gives)}) + b"\n"
     digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
     folder = settings.home / "entries" / digest.hex[:32] / SOURCE
-    with machine(folder):
+    with as_machine_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in ((told.template, script), (SCHEMA_FILE, schema)):
             if not (folder / name).exists():

@@ -15,11 +15,11 @@ from typing import Any
 
 from modelcrate import transports as outputs
 from modelcrate.events import Emit, silent
-from modelcrate.home.home_lock import using
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
-from modelcrate.transports import Nameable, Output, Preparable
+from modelcrate.transports import NameableOutput, Output, PreparedOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -110,12 +110,12 @@ def build_order(order: Order, settings: Settings | None = None) -> Outcome:
 @contextmanager
 def _sharing(settings: Settings) -> Iterator[Callable[[Order], Outcome]]:
     """What builds one order after the other, or several at once, over the same connections."""
-    with using(settings), Fetcher(settings.network) as fetcher, settings.registry() as client:
+    with shared_home_lock(settings), Downloader(settings.network) as fetcher, settings.registry() as client:
         live = replace(settings, client=client)
         yield lambda order: _attempt(order, live, fetcher)
 
 
-def _attempt(order: Order, settings: Settings, fetcher: Fetcher) -> Outcome:
+def _attempt(order: Order, settings: Settings, fetcher: Downloader) -> Outcome:
     try:
         return _build(order, settings, fetcher, silent)
     except CrateError as fault:
@@ -124,7 +124,7 @@ def _attempt(order: Order, settings: Settings, fetcher: Fetcher) -> Outcome:
         return Outcome(str(order.project), None, f"{order.project}: {fault}", MachineError.exit_code)
 
 
-def _build(order: Order, settings: Settings, fetcher: Fetcher, emit: Emit) -> Outcome:
+def _build(order: Order, settings: Settings, fetcher: Downloader, emit: Emit) -> Outcome:
     request = session.read(order.project, settings, emit)
     name = request.project.name
     targets = [text.replace("{name}", name) for text in order.outputs]
@@ -133,13 +133,13 @@ def _build(order: Order, settings: Settings, fetcher: Fetcher, emit: Emit) -> Ou
     request = replace(request, locked=order.locked, reuse=tuple(reuse))
     prepared = session.prepare(request, settings, fetcher, emit)
     wanted = [_named(outputs.parse(text), name) for text in targets] or [StoreOutput(name)]
-    wanted = [each.prepared(prepared) if isinstance(each, Preparable) else each for each in wanted]
+    wanted = [each.prepared(prepared) if isinstance(each, PreparedOutput) else each for each in wanted]
     receipt = session.deliver(session.build(prepared, settings, emit), wanted, settings, emit)
     return Outcome(str(order.project), receipt.json())
 
 
 def _named(output: Output, name: str) -> Output:
-    return output.named(name) if isinstance(output, Nameable) else output
+    return output.named(name) if isinstance(output, NameableOutput) else output
 
 
 def _own() -> Settings:

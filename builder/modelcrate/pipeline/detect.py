@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.kinds import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
-from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, near_misses, read_script, read_some
+from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, is_pylock, model_name
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -117,7 +117,7 @@ def _entry(folder: Path, files: list[Path]) -> tuple[Entry | None, tuple[Finding
     scripts = [read_script(folder, path) for path in files if path.suffix == ".py"]
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
-        if near := list(near_misses(scripts)):
+        if near := list(almost_entry_scripts(scripts)):
             raise _no_entry(folder, near)
         return None, (Finding("no entry script", Path(), "no Python file defines init and run, so the model is asked"),)
     best = [script for script in serving if script.rank == serving[0].rank]

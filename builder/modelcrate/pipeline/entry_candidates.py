@@ -62,7 +62,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def near_misses(scripts: list[Script]) -> Iterator[str]:
+def almost_entry_scripts(scripts: list[Script]) -> Iterator[str]:
     """Why the likeliest scripts are none. A script that only trains is none of them."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
         if script.fault:

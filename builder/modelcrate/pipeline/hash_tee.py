@@ -18,7 +18,7 @@ AHEAD = 2
 """Chunks that may wait for their hash: memory, for each file that passes."""
 
 
-class Hashes:
+class HashTee:
     """What was found so far. Not a value: it is the hashing under way. Several tars may pass at the same time."""
 
     def __init__(self) -> None:

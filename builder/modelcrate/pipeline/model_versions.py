@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate.project.values import Gate
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -69,7 +69,7 @@ def family(package: str) -> str:
     return next((name for name, members in FAMILIES.items() if package in members), package)
 
 
-def faults(said: Iterable[Said], needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[CrateError]:
+def faults(said: Iterable[Description], needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[CrateError]:
     """What doesn't go together: `pinned` are the versions that the image gets by package, `needs` the packages it can't do without."""
     have = {family(name): (name, version) for name, version in pinned.items()}
     for name in dict.fromkeys(map(family, needs)):

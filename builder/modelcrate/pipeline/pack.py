@@ -16,21 +16,21 @@ from typing import Protocol, runtime_checkable
 from modelcrate.events import Emit, Event, Watched
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer, Origin
-from modelcrate.pipeline.cost import to_read
-from modelcrate.pipeline.hash_tee import Hashes
-from modelcrate.pipeline.plan import Plan, Planned, choose
-from modelcrate.pipeline.reuse import Previous, still_there
+from modelcrate.pipeline.cost import bytes_to_read
+from modelcrate.pipeline.hash_tee import HashTee
+from modelcrate.pipeline.plan import Plan, PlannedLayer, choose_codec
+from modelcrate.pipeline.reuse import Previous, still_exists
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.layer_cache import Memo, settled
+from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.tar.writer import Tar
 
-KEPT = frozenset({"base", "dependencies", "server", "entry"})
+STORED_ROLES = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
 
 SPARE = 1
@@ -50,7 +50,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
+class Discard:
     """For bytes that are only measured."""
 
     def take(self, measuring: Measuring) -> Layer:
@@ -60,7 +60,7 @@ class Nowhere:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoreSink:
     """For bytes that are kept in the store."""
 
     store: Layout
@@ -71,33 +71,33 @@ class Kept:
 
 
 @runtime_checkable
-class Ahead(Protocol):
+class EarlyUpload(Protocol):
     """An output that begins to take blobs before it is given the image that they are of."""
 
     def begin(self, blob: Blob) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Sinks:
+class PackTargets:
     """Where the bytes of a build's passes go: those of `models`, and those of the other layers that are made (`kept`: into the store,
     where nobody else is named). What is kept is sent `ahead`, while other layers are still made. `hashes` hear models pass.
     """
 
-    models: Sink = field(default_factory=Nowhere)
+    models: Sink = field(default_factory=Discard)
     kept: Sink | None = None
-    ahead: Ahead | None = None
-    hashes: Hashes | None = None
+    ahead: EarlyUpload | None = None
+    hashes: HashTee | None = None
 
-    def take(self, planned: Planned, measuring: Measuring, store: Layout) -> Layer:
-        sink = (self.kept or Kept(store)) if planned.role in KEPT else self.models
+    def take(self, planned: PlannedLayer, measuring: Measuring, store: Layout) -> Layer:
+        sink = (self.kept or StoreSink(store)) if planned.role in STORED_ROLES else self.models
         return sink.take(measuring)
 
-    def heard(self, planned: Planned, tar: Tar) -> Tar:
+    def heard(self, planned: PlannedLayer, tar: Tar) -> Tar:
         """The tar of a layer, with whoever listens to it."""
-        return tar if self.hashes is None or planned.role in KEPT else self.hashes.over(tar)
+        return tar if self.hashes is None or planned.role in STORED_ROLES else self.hashes.over(tar)
 
 
-USUAL = Sinks()
+DEFAULT_TARGETS = PackTargets()
 """Models are measured, the rest is kept in the store."""
 
 
@@ -134,9 +134,9 @@ class Packer:
     settings: Settings
     supply: Supply
     emit: Emit
-    sinks: Sinks = USUAL
+    sinks: PackTargets = DEFAULT_TARGETS
     previous: Sequence[Previous] = ()
-    facts: Memo | None = None
+    facts: LayerCache | None = None
 
     def pack(self, plans: Sequence[Plan], check: Callable[[], None] | None = None) -> list[tuple[ImageLayer, ...]]:
         """All layers of the images, lowest first; what several platforms share is made once.
@@ -144,12 +144,12 @@ class Packer:
         `check` looks at the inputs of all layers together, beside the first that are made. What it raises stops them, and what any of
         them raises stops the others; nothing is sent ahead before it has ended well.
         """
-        wanted = {each.fact: each for plan in plans for each in plan.layers}
-        made = {fact: self._made(each) for fact, each in wanted.items() if not each.new}
+        wanted = {each.cache_key: each for plan in plans for each in plan.layers}
+        made = {key: self._made(each) for key, each in wanted.items() if not each.new}
         made |= self._together([each for each in wanted.values() if each.new], check)
-        return [(*plan.base, *(made[each.fact] for each in plan.layers)) for plan in plans]
+        return [(*plan.base, *(made[each.cache_key] for each in plan.layers)) for plan in plans]
 
-    def _together(self, wanted: Sequence[Planned], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
+    def _together(self, wanted: Sequence[PlannedLayer], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
         """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end.
 
         What is kept takes processors; a model may wait for who takes it, and does so beside them.
@@ -165,7 +165,7 @@ class Packer:
         busy = min(workers, (os.cpu_count() or 1) + SPARE)
         with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
             waiting = {
-                (packing if each.role in KEPT else passing).submit(packer._made, each): each
+                (packing if each.role in STORED_ROLES else passing).submit(packer._made, each): each
                 for each in sorted(wanted, key=_last)
             }
             try:
@@ -173,8 +173,8 @@ class Packer:
                     check()
                 for done in as_completed(waiting):
                     planned, layer = waiting[done], done.result()
-                    made[planned.fact] = layer
-                    if self.sinks.ahead is not None and planned.role in KEPT and layer.origin == "built":
+                    made[planned.cache_key] = layer
+                    if self.sinks.ahead is not None and planned.role in STORED_ROLES and layer.origin == "built":
                         self.sinks.ahead.begin(layer.blob)
             except BaseException:
                 stop.set()
@@ -183,26 +183,26 @@ class Packer:
                 raise
         return made
 
-    def _made(self, planned: Planned) -> ImageLayer:
+    def _made(self, planned: PlannedLayer) -> ImageLayer:
         """A layer that was made, or the same one of an earlier image, if it is still there."""
         layer = self._layer(planned)
         if layer.origin != "built" or layer.key is not None:
             return layer
         for each in self.previous:
             taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec.name)
-            if taken is not None and still_there(taken):
+            if taken is not None and still_exists(taken):
                 return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
         return layer
 
-    def _layer(self, planned: Planned) -> ImageLayer:
+    def _layer(self, planned: PlannedLayer) -> ImageLayer:
         if planned.key is None or planned.known is not None or self.facts is None:
             return self._new(planned)
-        with self.facts.making(planned.fact):
-            known = self.facts.get(planned.fact)
+        with self.facts.making(planned.cache_key):
+            known = self.facts.get(planned.cache_key)
             why = "made by another build meanwhile" if known else planned.why
             return self._new(replace(planned, known=known, why=why))
 
-    def _new(self, planned: Planned) -> ImageLayer:
+    def _new(self, planned: PlannedLayer) -> ImageLayer:
         known, store = planned.known, self.settings.store
         if isinstance(planned.kind, ReadyLayer):
             return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
@@ -213,22 +213,22 @@ class Packer:
         self.supply(planned.kind)
         begun = time.time_ns()
         tree = planned.kind.tree()
-        recipe = Recipe(tree, choose(planned.policy, tree).codec)
+        recipe = Recipe(tree, choose_codec(planned.policy, tree).codec)
         size = recipe.tar.size
         told = Watched(self.sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit)
         measuring = Measuring(told, recipe.codec, size)
-        measuring.key = str(planned.fact)
+        measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
-            self.settings.memo.put(planned.fact, layer)
-        if planned.role in KEPT:
+            self.settings.memo.put(planned.cache_key, layer)
+        if planned.role in STORED_ROLES:
             return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.supply))
         return _placed(planned, layer, RecipeBlob(recipe, layer))
 
 
-def _last(planned: Planned) -> int:
+def _last(planned: PlannedLayer) -> int:
     """To sort layers by how soon they are begun."""
-    return -to_read(planned.kind)
+    return -bytes_to_read(planned.kind)
 
 
 def _unless(stop: threading.Event, emit: Emit) -> Emit:
@@ -242,12 +242,12 @@ def _unless(stop: threading.Event, emit: Emit) -> Emit:
     return told
 
 
-def _taken(layer: ImageLayer, planned: Planned, inputs: tuple[str, ...], why: str) -> ImageLayer:
+def _taken(layer: ImageLayer, planned: PlannedLayer, inputs: tuple[str, ...], why: str) -> ImageLayer:
     """Somebody's layer as ours: its bytes, our words. What it says of its inputs was cut to travel, and would be cut again."""
     facts = replace(layer.layer, inputs=inputs)
     return ImageLayer(planned.role, planned.name, facts, layer.blob, "reused", why, planned.key)
 
 
-def _placed(planned: Planned, layer: Layer, blob: Blob) -> ImageLayer:
+def _placed(planned: PlannedLayer, layer: Layer, blob: Blob) -> ImageLayer:
     origin: Origin = "built" if planned.known is None else "known"
     return ImageLayer(planned.role, planned.name, layer, blob, origin, planned.why, planned.key)

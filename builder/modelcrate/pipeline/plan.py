@@ -1,6 +1,6 @@
 """Which layers an image is made of, in which order, under which keys; and which of them are known already. Reads only the memo.
 
-Two keys a layer. Its `key` travels with the image: the digest of locked inputs, for layers that have them. Its `fact` is what the
+Two keys a layer. Its `key` travels with the image: the digest of locked inputs, for layers that have them. Its `cache_key` is what the
 memo remembers it by: the key, or the stamps of its files, together with how it is to be stored.
 """
 
@@ -15,9 +15,9 @@ from modelcrate.inspect import explain
 from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import LayerKind, OfFiles
+from modelcrate_layers.kinds import FileBased, LayerKind
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.layer_cache import Memo
+from modelcrate_layers.layer_cache import LayerCache
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.recipe import Layer
@@ -28,18 +28,18 @@ MEMO = "memo"
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A layer that is wanted. `known` are its facts, if it need not be made, and `whence` says who knows them; `taken`, where an earlier
+class PlannedLayer:
+    """A layer that is wanted. `known` are its facts, if it need not be made, and `known_from` says who knows them; `taken`, where an earlier
     image has it; `why` is for people.
     """
 
     kind: LayerKind = field(repr=False)
     policy: str
     key: Digest | None
-    fact: Digest
+    cache_key: Digest
     known: Layer | None = None
     taken: ImageLayer | None = field(repr=False, default=None)
-    whence: str = ""
+    known_from: str = ""
     why: str = ""
 
     @property
@@ -62,7 +62,7 @@ class Plan:
 
     platform: Platform
     base: tuple[ImageLayer, ...]
-    layers: tuple[Planned, ...]
+    layers: tuple[PlannedLayer, ...]
 
 
 def plan(
@@ -70,7 +70,7 @@ def plan(
     base: Iterable[ImageLayer],
     kinds: Iterable[LayerKind],
     policies: Mapping[str, str],
-    memo: Memo | None,
+    memo: LayerCache | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
     """`policies` has the codec setting (`project.values.Codec`) of every role. Without a memo nothing is believed, no earlier image either:
@@ -80,47 +80,49 @@ def plan(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CodecChoice:
     """How a layer is to be stored, and the reason, for people."""
 
     codec: codecs.Codec
     why: str
 
 
-def choose(policy: str, tree: Tree) -> Choice:
+def choose_codec(policy: str, tree: Tree) -> CodecChoice:
     """The codec for a tree under a setting; one that leaves a choice looks at the bytes."""
     packing, *rest = codecs.of_policy(policy)
     if not rest:
-        return Choice(packing, "as set")
+        return CodecChoice(packing, "as set")
     gain = recipe.evidence(tree)
     if gain >= recipe.WORTH:
-        return Choice(packing, f"samples of it shrink by {gain:.0%}")
-    return Choice(rest[-1], f"samples of it shrink by {max(gain, 0):.0%}, and {recipe.WORTH:.0%} would be worth it")
+        return CodecChoice(packing, f"samples of it shrink by {gain:.0%}")
+    return CodecChoice(
+        rest[-1], f"samples of it shrink by {max(gain, 0):.0%}, and {recipe.WORTH:.0%} would be worth it"
+    )
 
 
-def _planned(kind: LayerKind, policy: str, memo: Memo | None, previous: Sequence[Previous]) -> Planned:
+def _planned(kind: LayerKind, policy: str, memo: LayerCache | None, previous: Sequence[Previous]) -> PlannedLayer:
     if isinstance(kind, ReadyLayer):
-        return Planned(
+        return PlannedLayer(
             kind,
             policy,
             None,
             kind.layer.descriptor.digest,
             kind.layer,
-            whence="registered model",
+            known_from="registered model",
             why="a registered model's own",
         )
     key = kind.key()
-    fact = _fact({"key": str(key)} if key is not None else {"role": kind.role, "files": _files(kind)}, policy)
-    known = memo.get(fact) if memo is not None else None
+    cache_key = _cache_key({"key": str(key)} if key is not None else {"role": kind.role, "files": _files(kind)}, policy)
+    known = memo.get(cache_key) if memo is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if key is not None else "no file has changed"
-        return Planned(kind, policy, key, fact, known, whence=MEMO, why=why)
+        return PlannedLayer(kind, policy, key, cache_key, known, known_from=MEMO, why=why)
     for each in previous if memo is not None else ():
         if key is not None and (taken := each.by_key(key, policy)) is not None:
             why = f"same inputs as in {each.where}"
-            return Planned(kind, policy, key, fact, taken.layer, taken, each.where, why)
+            return PlannedLayer(kind, policy, key, cache_key, taken.layer, taken, each.where, why)
     cause = _cause(kind, key, policy, previous, believing=memo is not None)
-    return Planned(kind, policy, key, fact, why=cause)
+    return PlannedLayer(kind, policy, key, cache_key, why=cause)
 
 
 def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[Previous], *, believing: bool) -> str:
@@ -129,7 +131,7 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
         same = next(each.with_key(key), None) if key is not None else None
         if same is not None and not believing:
             return f"made again to see whether it is that of {each.where}"
-        if same is not None and same.descriptor.digest in each.lost:
+        if same is not None and same.descriptor.digest in each.missing:
             return f"{each.where} names it, and has lost its blob"
         if same is not None:
             return f"the setting: codec {policy}, and {each.where} has {same.layer.codec}"
@@ -143,10 +145,10 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
 
 def _files(kind: LayerKind) -> str:
     """What decides the bytes of a layer without a key. Its tree is made only if nobody knows the layer."""
-    return kind.fingerprint if isinstance(kind, OfFiles) else recipe.fingerprint(kind.tree().entries)
+    return kind.fingerprint if isinstance(kind, FileBased) else recipe.fingerprint(kind.tree().entries)
 
 
-def _fact(inputs: Mapping[str, Any], policy: str) -> Digest:
+def _cache_key(inputs: Mapping[str, Any], policy: str) -> Digest:
     """With the versions of the codecs that a setting may choose, for they decide bytes as well."""
     versions = [str(each) for each in codecs.of_policy(policy)]
     return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": writer.POLICY}))

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
-from modelcrate.pipeline.pack import Packer, Sinks
+from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import plan
 from modelcrate.project.values import DEFAULT_PLATFORM
-from modelcrate.workspace.backend import Shelf, Taken, Writing, split_tag, tag_of
+from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, split_tag, tag_of
 from modelcrate.workspace.manifest import encode
 from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
@@ -42,14 +42,16 @@ class Registration:
     resources: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
-def register(shelf: Shelf, wanted: Registration, settings: Settings, now: datetime, emit: Emit) -> ModelRecord:
+def register(
+    shelf: WorkspaceBackend, wanted: Registration, settings: Settings, now: datetime, emit: Emit
+) -> ModelRecord:
     """The registered model. Versions are 1, 2, 3, ...; nothing is on the shelf before all of it is."""
     check(wanted)
     with shelf.writing(wanted.name, emit) as writing:
         for _ in range(TRIES):
             try:
                 return _put(writing, wanted, next_version(shelf.tags(), wanted.name), settings, now, emit)
-            except Taken:
+            except VersionExists:
                 continue
     raise RegistryError(f"others keep registering {wanted.name}", where=shelf.address, hint="try again")
 
@@ -102,11 +104,11 @@ def _child(child: str, path: Path, top: bytes) -> bytes:
 
 
 def _put(
-    writing: Writing, wanted: Registration, version: int, settings: Settings, now: datetime, emit: Emit
+    writing: WorkspaceWriter, wanted: Registration, version: int, settings: Settings, now: datetime, emit: Emit
 ) -> ModelRecord:
     kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, files_of(wanted, version))
     planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, settings.memo)
-    (layers,) = Packer(settings, _nothing, emit, Sinks(writing.sink)).pack([planned])
+    (layers,) = Packer(settings, _nothing, emit, PackTargets(writing.sink)).pack([planned])
     record = _record(wanted, version, layers, now)
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]
@@ -129,7 +131,7 @@ def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], no
     )
 
 
-def change(shelf: Shelf, record: ModelRecord, emit: Emit) -> ModelRecord:
+def change(shelf: WorkspaceBackend, record: ModelRecord, emit: Emit) -> ModelRecord:
     """Put a record in the place of the one of its name and version; its layers are there."""
     artifact = encode(record)
     with shelf.writing(record.name, emit) as writing:

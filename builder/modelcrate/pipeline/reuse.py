@@ -26,7 +26,7 @@ ASKERS = 16
 
 
 @runtime_checkable
-class Remote(Protocol):
+class RemoteContent(Protocol):
     """A blob that may have gone since the image was read that names it."""
 
     def there(self) -> bool: ...
@@ -38,7 +38,7 @@ class Previous:
 
     where: str
     image: Image = field(repr=False)
-    lost: frozenset[Digest] = frozenset()
+    missing: frozenset[Digest] = frozenset()
     found: Found | None = field(repr=False, compare=False, default=None)
     """Where it was found, so that what stands beside it can be read."""
 
@@ -46,7 +46,7 @@ class Previous:
         """The layer with a key, if it is there, and stored as this setting would store it today."""
         wanted = set(map(str, codecs.of_policy(policy)))
         fitting = (each for each in self.with_key(key) if str(each.layer.codec) in wanted)
-        return next((each for each in fitting if each.descriptor.digest not in self.lost), None)
+        return next((each for each in fitting if each.descriptor.digest not in self.missing), None)
 
     def with_key(self, key: Digest) -> Iterator[ImageLayer]:
         """The layers with a key, however they are stored, and whether they are still there or not."""
@@ -64,28 +64,28 @@ class Previous:
         )
 
 
-def lost(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
+def missing_layers(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
     """Those of these layers whose blobs have vanished from their registries. All are asked for at once."""
-    wanted = {each.descriptor.digest: each for each in layers if isinstance(each.blob, Remote)}
+    wanted = {each.descriptor.digest: each for each in layers if isinstance(each.blob, RemoteContent)}
     if not wanted:
         return frozenset()
 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(ASKERS, len(wanted)), "reuse") as pool:
-        there = pool.map(still_there, wanted.values())
+        there = pool.map(still_exists, wanted.values())
         return frozenset(digest for digest, found in zip(wanted, there, strict=True) if not found)
 
 
-def still_there(layer: ImageLayer) -> bool:
+def still_exists(layer: ImageLayer) -> bool:
     """Whether a layer's bytes can still be had. A registry that doesn't answer has none."""
     try:
-        return layer.blob.there() if isinstance(layer.blob, Remote) else True
+        return layer.blob.there() if isinstance(layer.blob, RemoteContent) else True
     except CrateError:
         return False
 
 
-def lies(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -> Iterator[str]:
+def contradictions(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -> Iterator[str]:
     """What layers that were just made say of those that earlier images have under the same keys, where the bytes are others."""
     for layer in layers:
         if layer.origin != "built" or layer.key is None:

@@ -16,25 +16,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.events import Done, Emit, Notice, Step, silent
-from modelcrate.export.dockerfile_import import LISTING, edited
+from modelcrate.export.dockerfile_import import LISTING, apply_dockerfile_edits
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
 from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import compose
-from modelcrate.pipeline.autoserve import complete, hold_versions
+from modelcrate.pipeline.autoserve import check_model_versions, complete
 from modelcrate.pipeline.checks import check
-from modelcrate.pipeline.choose_models import choose as choose_models
-from modelcrate.pipeline.pack import USUAL, Packer, Sinks
+from modelcrate.pipeline.choose_models import choose_models
+from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.reuse import Previous, find_previous, lies, lost
+from modelcrate.pipeline.reuse import Previous, contradictions, find_previous, missing_layers
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
-from modelcrate.resolve.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse
-from modelcrate.resolve.lock_inputs import asked
-from modelcrate.resolve.world import Resolved, World, conflicts, never_run, resolve, server
+from modelcrate.resolve.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse_differences
+from modelcrate.resolve.lock_inputs import lock_inputs
+from modelcrate.resolve.world import (
+    Resolved,
+    World,
+    check_package_conflicts,
+    resolve,
+    server_requirements,
+    unexecuted_scripts,
+)
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import Delivered, Output
 from modelcrate_layers.content import Platform
@@ -43,7 +50,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import Facts
+    from modelcrate.modelfiles.recognition import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Prepared:
     previous: tuple[Previous, ...] = field(repr=False)
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
-    facts: Mapping[FileRange, Facts] = field(hash=False, repr=False)
+    facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
     """What the models' files that the gates have read say of themselves."""
 
 
@@ -88,12 +95,12 @@ def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
     file = path / FILE_NAME if path.is_dir() else path
     project = open_project(file, settings.home)
     if (file.parent / LISTING).exists():
-        project = edited(project, file.parent)
+        project = apply_dockerfile_edits(project, file.parent)
     return Request(project, file.parent)
 
 
 def prepare(
-    request: Request, settings: Settings, fetcher: Fetcher, emit: Emit = silent, use_lock: bool = True
+    request: Request, settings: Settings, fetcher: Downloader, emit: Emit = silent, use_lock: bool = True
 ) -> Prepared:
     """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
     settings.check_home()
@@ -113,15 +120,15 @@ def prepare(
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
-        for warning in hold_versions(completed, folder, registered, world.packages, settings, files.by_model):
+        for warning in check_model_versions(completed, folder, registered, world.packages, settings, files.by_model):
             emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):
         earlier = _previous(request, settings, emit)
         plans = _plans(request, world, files, settings, earlier)
-        gone = lost(each.taken for plan in plans for each in plan.layers if each.taken is not None)
+        gone = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)
         if gone:
-            earlier = {name: tuple(replace(each, lost=gone) for each in found) for name, found in earlier.items()}
+            earlier = {name: tuple(replace(each, missing=gone) for each in found) for name, found in earlier.items()}
             plans = _plans(request, world, files, settings, earlier)
     previous = tuple(chain.from_iterable(earlier.values()))
     return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
@@ -158,7 +165,7 @@ def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
     return build(prepared, settings).image
 
 
-def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: Sinks = USUAL) -> Receipt:
+def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: PackTargets = DEFAULT_TARGETS) -> Receipt:
     """Pack and assemble: the image, with nothing delivered yet."""
     project, timings = prepared.request.project, dict(prepared.timings)
     paranoid = prepared.request.paranoid
@@ -170,10 +177,10 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: Si
         memo, earlier = (None, ()) if paranoid else (settings.memo, prepared.previous)
         packer = Packer(settings, world.supplier.supply, emit, sinks, earlier, memo)
         packed = packer.pack(prepared.plans, partial(_whole, world, emit) if changed else None)
-        for lie in lies(chain.from_iterable(packed), prepared.previous):
+        for lie in contradictions(chain.from_iterable(packed), prepared.previous):
             emit(Notice(lie))
         if prepared.request.locked and prepared.lock is not None:
-            refuse(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
+            refuse_differences(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
     with _timed("assemble", timings, emit):
         created = project.created or settings.created or EPOCH
         images = [
@@ -203,7 +210,7 @@ def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lo
     receipt = build(prepared, settings, emit)
     layers = receipt.image.images[0].layers
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    return Lock(prepared.world.asked, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
+    return Lock(prepared.world.lock_inputs, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
 
 
 def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
@@ -237,9 +244,9 @@ def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
                 "there is no lock", where=str(request.folder / LOCK_NAME), hint="make one: modelcrate lock"
             )
         return None
-    differing = differences(asked(request.project, request.folder, server(request.project)), lock)
+    differing = differences(lock_inputs(request.project, request.folder, server_requirements(request.project)), lock)
     if request.locked:
-        refuse([*differing, *_other_files(lock, files)])
+        refuse_differences([*differing, *_other_files(lock, files)])
     elif differing:
         emit(
             Notice(
@@ -271,8 +278,8 @@ def _fetch(world: World) -> None:
 
 def _whole(world: World, emit: Emit) -> None:
     """See that no two packages own the same file, and say what is never run."""
-    conflicts(world)
-    for script in never_run(world):
+    check_package_conflicts(world)
+    for script in unexecuted_scripts(world):
         emit(Notice(f"never run: {script}, which conda would run on the machine that it installs on"))
 
 

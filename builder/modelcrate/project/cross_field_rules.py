@@ -11,7 +11,7 @@ from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Violation:
     """A rule between keys that is broken, at the key where it shows."""
 
     path: tuple[str | int, ...]
@@ -19,7 +19,7 @@ class Breach:
     hint: str = ""
 
 
-def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
+def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
     base, needs = form.base, form.dependencies
     debian = isinstance(base.origin, values.DebianBase)
@@ -27,48 +27,48 @@ def breaches(form: ProjectForm, given: frozenset[str]) -> Iterator[Breach]:
     served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
     if wanted and not served:
         hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"
-        yield Breach((), "'entry' is missing", hint)
+        yield Violation((), "'entry' is missing", hint)
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
             hint = f"expected {' or '.join(map(str, values.DEBIAN_PLATFORMS))}; or choose another base"
-            yield Breach(("platforms", place), f"a Debian base can't be made for {platform}", hint)
+            yield Violation(("platforms", place), f"a Debian base can't be made for {platform}", hint)
         if platform in form.platforms[:place]:
-            yield Breach(("platforms", place), f"{platform} stands twice")
+            yield Violation(("platforms", place), f"{platform} stands twice")
     for key in ("mirror", "packages"):
         if getattr(base, key) and not debian:
-            yield Breach(("base", key), f"'{key}' is for a Debian base only", f"this base is {base.origin}")
+            yield Violation(("base", key), f"'{key}' is for a Debian base only", f"this base is {base.origin}")
     for place, name in enumerate(form.contracts):
         if name in form.contracts[:place]:
-            yield Breach(("contracts", place), f"the contract {name} stands twice")
+            yield Violation(("contracts", place), f"the contract {name} stands twice")
     if "contracts" in given and not served:
-        yield Breach(
+        yield Violation(
             ("contracts",), "contracts without an entry script", "nothing would serve them; add entry: score.py"
         )
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
-        yield Breach(("dependencies", "pylock"), "requirements and a pylock at once", hint)
+        yield Violation(("dependencies", "pylock"), "requirements and a pylock at once", hint)
     if form.server == "azureml" and not served:
-        yield Breach(("server",), "a server, and no entry script for it", "name one: entry: score.py")
+        yield Violation(("server",), "a server, and no entry script for it", "name one: entry: score.py")
     if form.server == "azureml" and form.contracts != [DEFAULT]:
         hint = "leave out contracts, or take server: modelcrate"
-        yield Breach(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
+        yield Violation(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
     yield from _model_breaches(form)
 
 
-def _model_breaches(form: ProjectForm) -> Iterator[Breach]:
+def _model_breaches(form: ProjectForm) -> Iterator[Violation]:
     seen: set[tuple[str, int | None]] = set()
     for place, model in enumerate(form.models):
         if (fault := _source_fault(model, form.workspace)) is not None:
-            yield Breach(("models", place), *fault)
+            yield Violation(("models", place), *fault)
             continue
         meant = model_value(model)
         if not meant.name:
-            yield Breach(
+            yield Violation(
                 ("models", place), f"no name can be made of {str(model.path)!r}", "give it one: name: my-model"
             )
         elif (meant.name, meant.version) in seen:
             hint = "give one of them another name or version"
-            yield Breach(("models", place), f"a second model called {meant.name}, version {meant.version}", hint)
+            yield Violation(("models", place), f"a second model called {meant.name}, version {meant.version}", hint)
         seen.add((meant.name, meant.version))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.home.result_cache import Answers
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.project.remembered import decode, encode
 from modelcrate.project.values import Project
 from modelcrate_layers.content import Digest
@@ -13,7 +13,7 @@ from modelcrate_layers.content import Digest
 
 def open_project(file: Path, home: Path) -> Project:
     """The project of a file. One that was read before is remembered in `home`, by the file's digest; faults are never remembered."""
-    opened = Answers(home / "projects")
+    opened = ResultCache(home / "projects")
     digest = ""
     with suppress(OSError):  # whoever reads it next says what is wrong
         digest = str(Digest.of(file.read_bytes()))

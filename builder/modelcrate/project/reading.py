@@ -63,7 +63,7 @@ def _validated(document: Document, folder: Path | None) -> tuple[Project | None,
     from pydantic import ValidationError
 
     from modelcrate.project import form
-    from modelcrate.project.cross_field_rules import breaches
+    from modelcrate.project.cross_field_rules import violations
 
     plain = document.plain()
     assert isinstance(plain, dict)
@@ -82,7 +82,7 @@ def _validated(document: Document, folder: Path | None) -> tuple[Project | None,
         _fault(document, error, guesses) for error in errors if error["type"] != "missing" or _loc(error) not in meant
     ]
     given = frozenset(plain) | {str(path[0]) for path in meant if len(path) == 1}
-    faults += [Fault(document.spot_of(b.path), b.what, b.hint) for b in breaches(whole, given)]
+    faults += [Fault(document.spot_of(b.path), b.what, b.hint) for b in violations(whole, given)]
     return (None if faults else form.value_of(whole)), faults
 
 

@@ -12,7 +12,7 @@ import socket
 from urllib.parse import urlsplit
 
 from modelcrate.images.reference import is_loopback
-from modelcrate.registry.urls import is_address, redacted
+from modelcrate.net.urls import is_address, redacted
 from modelcrate_layers.errors import RegistryError
 
 _PORTS = {"http": 80, "https": 443}

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 
 from modelcrate.net.counters import Counters
-from modelcrate.net.retry import Clock, Engine
+from modelcrate.net.retry import Clock, RetryEngine
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
 from modelcrate.registry.credentials import Credential
-from modelcrate.registry.errors import Refusal, refusal
+from modelcrate.registry.errors import ErrorResponse, error_response
 from modelcrate.registry.events import CredentialsUsed, Emit, Warned
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.token_server import TokenServer
 from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport
-from modelcrate.registry.wire import Access, Answer, Request
+from modelcrate.registry.wire import Access, Request, Response
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 
@@ -69,14 +69,14 @@ class _Errand:
 class Authenticator:
     """The tokens and credentials of one client, for all registries it talks to."""
 
-    def __init__(self, settings: Settings, transport: Transport, clock: Clock, emit: Emit) -> None:
+    def __init__(self, settings: RegistryConfig, transport: Transport, clock: Clock, emit: Emit) -> None:
         self._settings, self._transport, self._clock, self._emit = settings, transport, clock, emit
-        self._engine = Engine(settings.patience, clock, emit)
+        self._engine = RetryEngine(settings.patience, clock, emit)
         self._lock = threading.Lock()
         self._desks: dict[str, _Desk] = {}
         self._found: dict[tuple[str, str], Credential | None] = {}
 
-    def learn(self, remote: Remote, answer: Answer) -> None:
+    def learn(self, remote: Remote, answer: Response) -> None:
         """Keep the challenge of a first look at the registry, so that no request has to fail for it."""
         challenge = choose(parse_challenges(answer.headers.all("WWW-Authenticate")))
         if answer.status == 401 and challenge:
@@ -96,25 +96,27 @@ class Authenticator:
                 return f"Bearer {token.value}" if token and token.lasts(self._clock.now(), young=False) else ""
             try:
                 return self._bearer(errand, young=young)
-            except Refusal as fault:
+            except ErrorResponse as fault:
                 if fault.status not in DENIED:
                     raise
                 desk.narrow[errand.key] = None  # the request itself will be told which scope it really needs
                 return ""
 
-    def answer(self, remote: Remote, request: Request, answer: Answer, used: str, counters: Counters) -> str:
+    def answer(self, remote: Remote, request: Request, answer: Response, used: str, counters: Counters) -> str:
         """The Authorization to try once more with after a 401; the Refusal itself where nothing else can be tried."""
         desk = self._desk(remote)
         with desk.lock:
             challenge = choose(parse_challenges(answer.headers.all("WWW-Authenticate"))) or desk.challenge
             if challenge is None:
-                raise refusal(request, answer, "request: it asks for a login in no way that we know", self._clock.now())
+                raise error_response(
+                    request, answer, "request: it asks for a login in no way that we know", self._clock.now()
+                )
             desk.challenge = _without_scope(challenge)
             errand = self._errand(remote, desk, challenge, request.access, counters)
             ready = _ready(errand, basic=challenge.scheme == "basic")
             if (used and used == ready) or (challenge.scheme == "basic" and not ready):
                 source = f"credentials from {errand.credential.source}" if errand.credential else "request"
-                raise refusal(request, answer, source, self._clock.now())
+                raise error_response(request, answer, source, self._clock.now())
             desk.tokens = [token for token in desk.tokens if f"Bearer {token.value}" != used]
             return ready or self._bearer(errand)
 
@@ -138,7 +140,7 @@ class Authenticator:
         scopes = list(challenged) if challenged and errand.key in desk.narrow else whole
         try:
             token = self._ask(errand, scopes)
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if fault.status not in DENIED | {401}:
                 raise
             token = self._second_try(errand, scopes, fault)
@@ -146,7 +148,7 @@ class Authenticator:
             desk.narrow[errand.key] = token
         return token
 
-    def _second_try(self, errand: _Errand, scopes: Sequence[str], fault: Refusal) -> Token:
+    def _second_try(self, errand: _Errand, scopes: Sequence[str], fault: ErrorResponse) -> Token:
         """Once more with less: the challenged scope alone; or, to read, as nobody (a stale login must not hide a public
         image). Where that fails too, the first fault stands, and the credentials are not tried again."""
         challenged, credential = errand.challenge.scopes, errand.credential

@@ -14,7 +14,7 @@ MAX_HOLDERS = 4
 """Repositories that are remembered for a blob that can be mounted: the first one that is asked mostly has it."""
 
 
-class Seen:
+class BlobCache:
     """Blobs that a repository said it has, and those that manifests name which it gave us. Not a value: it learns.
 
     A manifest is a weaker word than an answer: a registry takes none whose blobs it lacks, but may lose one later. Whoever

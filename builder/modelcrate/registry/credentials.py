@@ -16,7 +16,7 @@ from typing import Any
 
 from modelcrate.images.reference import HUB, HUB_ALIASES
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -44,7 +44,7 @@ class Credential:
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
-def find(registry: str, repository: str, settings: Settings) -> Credential | None:
+def find(registry: str, repository: str, settings: RegistryConfig) -> Credential | None:
     """The credential for a repository of this registry (host[:port]), with its source; None for an anonymous caller."""
     for look in _places(settings):
         found = look(registry, repository)
@@ -53,10 +53,10 @@ def find(registry: str, repository: str, settings: Settings) -> Credential | Non
     return None
 
 
-Look = Callable[[str, str], Credential | None]
+CredentialSearch = Callable[[str, str], Credential | None]
 
 
-def _places(settings: Settings) -> Iterator[Look]:
+def _places(settings: RegistryConfig) -> Iterator[CredentialSearch]:
     environment = settings.environment
     if settings.username is not None:
         given = Credential(settings.username, settings.password or "", source="given explicitly")
@@ -89,7 +89,7 @@ def _own_variables(registry: str, environment: Mapping[str, str]) -> Credential 
     return None
 
 
-def _files(settings: Settings) -> Iterator[tuple[Path | None, str]]:
+def _files(settings: RegistryConfig) -> Iterator[tuple[Path | None, str]]:
     """Configuration files in their order, with the words for their source; None stands for DOCKER_AUTH_CONFIG."""
     environment, home = settings.environment, settings.home
     if settings.auth_file is not None:
@@ -111,7 +111,7 @@ def _files(settings: Settings) -> Iterator[tuple[Path | None, str]]:
         yield home / ".dockercfg", ""
 
 
-def _in_file(path: Path, source: str, environment: Mapping[str, str]) -> Look:
+def _in_file(path: Path, source: str, environment: Mapping[str, str]) -> CredentialSearch:
     def look(registry: str, repository: str) -> Credential | None:
         said = f"{source} ({path})" if source else str(path)
         try:
@@ -128,7 +128,7 @@ def _in_file(path: Path, source: str, environment: Mapping[str, str]) -> Look:
     return look
 
 
-def _in_variable(environment: Mapping[str, str], source: str) -> Look:
+def _in_variable(environment: Mapping[str, str], source: str) -> CredentialSearch:
     def look(registry: str, repository: str) -> Credential | None:
         config = _parsed(environment[source].encode(), source)
         return in_config(config, registry, repository, environment, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelcrate.registry.wire import Answer
+from modelcrate.registry.wire import Response
 from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_object
 from modelcrate_layers.errors import IntegrityError, UserError
 
@@ -42,7 +42,7 @@ def check_kind(data: bytes, media_type: str, where: str) -> dict[str, Any]:
     return document
 
 
-def received(answer: Answer, wanted: Digest | None, where: str) -> Descriptor:
+def check_document(answer: Response, wanted: Digest | None, where: str) -> Descriptor:
     """The descriptor of a manifest that came, its bytes held to `wanted`, or else to the digest that the
     registry told."""
     claimed = answer.headers.get("Docker-Content-Digest").strip()

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
-from modelcrate.registry.urls import redacted
-from modelcrate.registry.wire import Answer, Request
+from modelcrate.net.urls import redacted
+from modelcrate.registry.wire import Request, Response
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 
@@ -23,18 +23,18 @@ MAX_SKEW = 60
 """Seconds by which clocks may differ before they are named as the likely cause of a refused token."""
 
 
-class Refusal(RegistryError):  # noqa: N818  (errors are named after what happened)
+class ErrorResponse(RegistryError):  # noqa: N818  (errors are named after what happened)
     """The registry answered, and the answer was no."""
 
-    def __init__(self, request: Request, answer: Answer, what: str, why: str = "", hint: str = "") -> None:
+    def __init__(self, request: Request, answer: Response, what: str, why: str = "", hint: str = "") -> None:
         super().__init__(what, where=f"{request.method} {redacted(request.url)}", why=why, hint=hint)
         self.status = answer.status
-        self.codes = frozenset(code for code, _ in spoken(answer))
+        self.codes = frozenset(code for code, _ in error_text(answer))
         self.retry = answer.status in PASSING
         self.after = answer.headers.get("Retry-After")
 
 
-class Lost(RegistryError):  # noqa: N818  (errors are named after what happened)
+class ConnectionFailed(RegistryError):  # noqa: N818  (errors are named after what happened)
     """The connection failed, broke or stalled before there was an answer."""
 
     def __init__(self, request: Request, why: str, *, retry: bool = True, hint: str = "") -> None:
@@ -45,10 +45,10 @@ class Lost(RegistryError):  # noqa: N818  (errors are named after what happened)
 
 def may_pass(fault: BaseException) -> bool:
     """Whether trying once more may help."""
-    return isinstance(fault, Refusal | Lost) and fault.retry
+    return isinstance(fault, ErrorResponse | ConnectionFailed) and fault.retry
 
 
-def spoken(answer: Answer) -> list[tuple[str, str]]:
+def error_text(answer: Response) -> list[tuple[str, str]]:
     """Code and message of each error in the body; empty where the body is not the specification's JSON."""
     try:
         document = parse_json(answer.body[:MAX_ERROR_BODY])
@@ -62,16 +62,16 @@ def spoken(answer: Answer) -> list[tuple[str, str]]:
     ]
 
 
-def refusal(request: Request, answer: Answer, doing: str, now: float | None = None) -> Refusal:
+def error_response(request: Request, answer: Response, doing: str, now: float | None = None) -> ErrorResponse:
     """The error for an unwelcome answer. `doing` names the act, for instance 'upload of sha256:...'; `now` our
     clock."""
-    said = "; ".join(f"{code}: {message}" if message else code for code, message in spoken(answer))
+    said = "; ".join(f"{code}: {message}" if message else code for code, message in error_text(answer))
     host = request.url.split("/")[2].rpartition("@")[2]
     why = said or (f"the answer is {answer.media_type or 'of no type'}, not a registry's" if answer.body else "")
     what = (
         f"{host} refused the {doing}: {answer.status}{f' {_NAMES[answer.status]}' if answer.status in _NAMES else ''}"
     )
-    return Refusal(request, answer, what, why, _hint(request, answer, now))
+    return ErrorResponse(request, answer, what, why, _hint(request, answer, now))
 
 
 _NAMES: Mapping[int, str] = MappingProxyType(
@@ -82,8 +82,8 @@ _NAMES: Mapping[int, str] = MappingProxyType(
 )  # fmt: skip
 
 
-def _hint(request: Request, answer: Answer, now: float | None) -> str:
-    codes = {code for code, _ in spoken(answer)}
+def _hint(request: Request, answer: Response, now: float | None) -> str:
+    codes = {code for code, _ in error_text(answer)}
     host = request.url.split("/")[2].rpartition("@")[2]
     if answer.status in (401, 403) or codes & {"DENIED", "UNAUTHORIZED"}:
         return _access_hint(request, answer, host, now)
@@ -101,7 +101,7 @@ def _hint(request: Request, answer: Answer, now: float | None) -> str:
     return ""
 
 
-def _access_hint(request: Request, answer: Answer, host: str, now: float | None) -> str:
+def _access_hint(request: Request, answer: Response, host: str, now: float | None) -> str:
     challenge = " ".join(answer.headers.all("WWW-Authenticate"))
     wanted = " ".join(map(str, request.access))
     skew = _skew(answer, now)
@@ -115,7 +115,7 @@ def _access_hint(request: Request, answer: Answer, host: str, now: float | None)
     )
 
 
-def _skew(answer: Answer, now: float | None) -> int:
+def _skew(answer: Response, now: float | None) -> int:
     """Seconds between the registry's clock (its Date) and ours; 0 where one of them is unknown."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("Date")).timestamp()

@@ -26,20 +26,20 @@ MAX_NOTE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class UploadSession:
     """An upload in a registry: where it goes on, and how many bytes the registry has confirmed."""
 
     location: str
     offset: int = 0
 
 
-class Entry:
+class JournalEntry:
     """The note about one blob's upload into one repository, held by this process alone. Close it."""
 
     def __init__(self, path: Path | None, lock: int | None, clock: Clock) -> None:
         self._path, self._lock, self._clock = path, lock, clock
 
-    def read(self) -> Session | None:
+    def read(self) -> UploadSession | None:
         """What an earlier run noted, None where there is nothing, or nothing young enough."""
         if self._path is None:
             return None
@@ -50,9 +50,9 @@ class Entry:
         except (OSError, CrateError, KeyError):
             return None
         sound = isinstance(location, str) and type(offset) is int and offset >= 0 and isinstance(noted, int | float)
-        return Session(location, offset) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
+        return UploadSession(location, offset) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
 
-    def note(self, session: Session) -> None:
+    def note(self, session: UploadSession) -> None:
         """Remember this; not being able to is no reason to fail."""
         if self._path is None:
             return
@@ -86,11 +86,11 @@ class Journal:
     folder: Path | None
     clock: Clock
 
-    def nothing(self) -> Entry:
+    def nothing(self) -> JournalEntry:
         """The note of an upload that can't be resumed."""
-        return Entry(None, None, self.clock)
+        return JournalEntry(None, None, self.clock)
 
-    def entry(self, place: str, name: str) -> Entry:
+    def entry(self, place: str, name: str) -> JournalEntry:
         """The note about blob `name` in `place`. Where another process holds it, one that remembers nothing."""
         if self.folder is None:
             return self.nothing()
@@ -105,13 +105,13 @@ class Journal:
         except OSError:
             os.close(lock)
             return self.nothing()
-        return Entry(self.folder / f"{key}.json", lock, self.clock)
+        return JournalEntry(self.folder / f"{key}.json", lock, self.clock)
 
     def sweep(self) -> int:
         """Remove notes that are too old, or none; the number removed."""
         removed = 0
         for path in self.folder.glob("*.json") if self.folder and self.folder.is_dir() else ():
-            if Entry(path, None, self.clock).read() is None:
+            if JournalEntry(path, None, self.clock).read() is None:
                 with suppress(OSError):
                     path.unlink()
                     path.with_suffix(".lock").unlink(missing_ok=True)

@@ -27,7 +27,7 @@ _NOTHING = ("credentials not found", "no credentials server url", "no credential
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredCredential:
     """What a helper knows of one server. The user `<token>` marks an identity token."""
 
     username: str
@@ -50,7 +50,7 @@ class Keychain:
     def program(self) -> str:
         return f"docker-credential-{self.name}"
 
-    def get(self, server: str) -> Kept | None:
+    def get(self, server: str) -> StoredCredential | None:
         """What is kept for this server, None where nothing is."""
         done = self._run("get", server)
         if done.returncode != 0:
@@ -64,7 +64,7 @@ class Keychain:
         username, secret = answer.get("Username"), answer.get("Secret")
         if not isinstance(username, str) or not isinstance(secret, str):
             raise self._fault("its output lacks Username or Secret")
-        return Kept(username, secret) if secret else None
+        return StoredCredential(username, secret) if secret else None
 
     def store(self, server: str, username: str, secret: str) -> None:
         """Keep this secret."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 GOOD_IN_A_ROW = 10
 
 
-class Gate:
+class AdaptiveLimiter:
     """A door that lets at most `limit` through. Not frozen: the limit follows what the registry bears."""
 
     def __init__(self, limit: int) -> None:

@@ -19,30 +19,32 @@ from modelcrate.images.reference import HUB_ALIASES, is_registry
 from modelcrate.net.counters import Counters
 from modelcrate.net.retry import SystemClock
 from modelcrate.registry import wire
-from modelcrate.registry.courier import Courier
 from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.registry_transport import RegistryTransport
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LoginResult:
     """Where credentials were kept or removed: a helper's program or a file; `plainly` where anybody with the file has them."""
 
     where: str
     plainly: bool
 
 
-def login(registry: str, username: str, password: str, settings: Settings, emit: Emit = silent) -> Kept:
+def login(registry: str, username: str, password: str, settings: RegistryConfig, emit: Emit = silent) -> LoginResult:
     """Try the credentials at the registry, then keep them. Nothing is kept where the registry refuses them."""
     _check(registry)
     if not username or not password:
         raise UserError("a login needs a user name and a password")
-    courier = Courier(replace(settings, username=username, password=password), SystemClock(), emit, Counters())
+    courier = RegistryTransport(
+        replace(settings, username=username, password=password), SystemClock(), emit, Counters()
+    )
     try:
         remote = courier.remote("docker.io" if registry in HUB_ALIASES else registry)
         courier.send(wire.ping(remote.origin), remote, "login", (200,))
@@ -52,30 +54,30 @@ def login(registry: str, username: str, password: str, settings: Settings, emit:
     config = _read(path)
     if helper := _helper(config, registry):
         Keychain(helper, settings.environment).store(_key(registry), username, password)
-        return Kept(f"docker-credential-{helper}", plainly=False)
+        return LoginResult(f"docker-credential-{helper}", plainly=False)
     secret = base64.b64encode(f"{username}:{password}".encode()).decode()
     _write(path, {**config, "auths": {**_table(config, "auths"), _key(registry): {"auth": secret}}})
-    return Kept(str(path), plainly=True)
+    return LoginResult(str(path), plainly=True)
 
 
-def logout(registry: str, settings: Settings) -> Kept | None:
+def logout(registry: str, settings: RegistryConfig) -> LoginResult | None:
     """Forget this registry's credentials; None where there were none."""
     _check(registry)
     path = config_path(settings)
     config, found = _read(path), None
     if helper := _helper(config, registry):
         Keychain(helper, settings.environment).erase(_key(registry))
-        found = Kept(f"docker-credential-{helper}", plainly=False)
+        found = LoginResult(f"docker-credential-{helper}", plainly=False)
     auths = _table(config, "auths")
     names = {_key(registry), registry, f"https://{registry}", f"http://{registry}"}
     if names & set(auths):
         left = {key: value for key, value in auths.items() if key not in names}
         _write(path, {**config, "auths": left})
-        found = found or Kept(str(path), plainly=True)
+        found = found or LoginResult(str(path), plainly=True)
     return found
 
 
-def config_path(settings: Settings) -> Path:
+def config_path(settings: RegistryConfig) -> Path:
     """The file that is written: the one given, else REGISTRY_AUTH_FILE, else Docker's."""
     if settings.auth_file is not None:
         return settings.auth_file

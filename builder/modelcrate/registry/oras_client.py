@@ -5,20 +5,20 @@ from __future__ import annotations
 from modelcrate.net.retry import Clock
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.oras_face import OrasFace
-from modelcrate.registry.registry_client import Client
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.registry_client import RegistryClient
+from modelcrate.registry.settings import RegistryConfig
 
-_NOTHING = Settings()
+_NOTHING = RegistryConfig()
 
 
-class Registry(Client, OrasFace):
-    """A `Client` that is an `oras.provider.Registry` too, and so can be handed to whatever works with `OrasClient`."""
+class Registry(RegistryClient, OrasFace):
+    """A `RegistryClient` that is an `oras.provider.Registry` too, and so can be handed to whatever works with `OrasClient`."""
 
-    def __init__(self, settings: Settings = _NOTHING, emit: Emit = silent, clock: Clock | None = None) -> None:
+    def __init__(self, settings: RegistryConfig = _NOTHING, emit: Emit = silent, clock: Clock | None = None) -> None:
         OrasFace.__init__(self)
-        Client.__init__(self, settings, emit, clock)
+        RegistryClient.__init__(self, settings, emit, clock)
 
     def close(self) -> None:
         """End all connections."""
-        Client.close(self)
+        RegistryClient.close(self)
         self.session.close()

@@ -22,13 +22,13 @@ import oras.provider
 import requests
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.urls import resolve
 from modelcrate.registry import wire
-from modelcrate.registry.courier import Courier
 from modelcrate.registry.errors import PASSING
 from modelcrate.registry.files import FileBlob
 from modelcrate.registry.pulls import RemoteBlob
-from modelcrate.registry.pushes import Sent
-from modelcrate.registry.urls import resolve
+from modelcrate.registry.pushes import PushResult
+from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.wire import Access, Request
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import RegistryError
@@ -55,7 +55,7 @@ class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no
 class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
     """The methods of oras that touch the network, each in terms of our own verbs."""
 
-    _courier: Courier
+    _courier: RegistryTransport
 
     def __init__(self, hostname: str | None = None) -> None:
         oras.auth.auth_backends.setdefault(BACKEND, _Backend)
@@ -69,7 +69,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
     @abstractmethod
     def has(self, ref: Reference, descriptor: Descriptor) -> bool: ...
     @abstractmethod
-    def push_blob(self, ref: Reference, blob: Blob, mount_from: Any = ()) -> Sent: ...
+    def push_blob(self, ref: Reference, blob: Blob, mount_from: Any = ()) -> PushResult: ...
     @abstractmethod
     def put_manifest(self, ref: Reference, data: bytes, media_type: str, tags: Any = ()) -> Descriptor: ...
     @abstractmethod

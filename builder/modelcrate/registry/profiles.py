@@ -80,7 +80,7 @@ TABLE: tuple[Rule, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class RegistryProfile:
     """All that is settled for one registry: the table, and the user's rules over it."""
 
     upload: Upload = "chunks"
@@ -110,11 +110,11 @@ class Habits:
         return "chunks" if key is not None and size is not None and self.upload == "chunks" else "stream"
 
 
-def habits(registry: str, rules: Sequence[Rule] = ()) -> Habits:
+def profile_of(registry: str, rules: Sequence[Rule] = ()) -> RegistryProfile:
     """What holds for this registry; of two rules that say something, the later counts, and the user's come last."""
-    settled = Habits()
+    settled = RegistryProfile()
     for rule in (*TABLE, *rules):
         if rule.concerns(registry):
-            told = {f.name: getattr(rule, f.name) for f in fields(Habits) if getattr(rule, f.name) is not None}
+            told = {f.name: getattr(rule, f.name) for f in fields(RegistryProfile) if getattr(rule, f.name) is not None}
             settled = replace(settled, **told)
     return settled

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from modelcrate.images.reference import Reference
 from modelcrate.registry import documents, wire
-from modelcrate.registry.courier import Courier
-from modelcrate.registry.errors import Lost, Refusal, refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse, error_response
 from modelcrate.registry.events import Warned
 from modelcrate.registry.profiles import Mirror
+from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.transport import Reply
-from modelcrate.registry.wire import Place
+from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.frozen import dataclass
@@ -26,14 +26,14 @@ T = TypeVar("T")
 class Puller:
     """The receiving side of one client."""
 
-    courier: Courier
+    courier: RegistryTransport
     check: Callable[[], None]
 
     def sources(self, ref: Reference) -> list[Mirror]:
         """Whom to ask, in order: the mirrors of the registry, then itself. Credentials are each host's own."""
         return [*self.courier.settings.habits(ref.registry).mirrors, Mirror(ref.registry)]
 
-    def reach(self, source: Mirror, ref: Reference) -> tuple[Remote, Place]:
+    def reach(self, source: Mirror, ref: Reference) -> tuple[Remote, RepositoryAddress]:
         """One of them, looked at only when it is needed."""
         remote = self.courier.remote(source.host)
         return remote, remote.place(ref.repository, ref.registry if source.proxy else None)
@@ -42,14 +42,14 @@ class Puller:
         """The descriptor of what the reference names; from a HEAD where that tells all, else from the manifest
         itself."""
 
-        def ask(remote: Remote, place: Place) -> Descriptor:
+        def ask(remote: Remote, place: RepositoryAddress) -> Descriptor:
             request = wire.head_manifest(place, ref.target, [wire.pulls(place.repository)])
             answer = self.courier.send(request, remote, f"manifest {ref}", (200, 404, 405, 501))
             told = wire.described(answer, request.where()) if answer.status == 200 else None
             if remote.registry == ref.registry and (told or answer.status == 404):
                 self.courier.seen.tagged(ref.name, ref.target, told.digest if told else None)
             if answer.status == 404:
-                raise refusal(request, answer, f"manifest {ref}", self.courier.clock.now())
+                raise error_response(request, answer, f"manifest {ref}", self.courier.clock.now())
             if told is None:
                 return self._manifest(remote, place, ref)[0]
             if ref.digest and told.digest != ref.digest:
@@ -64,15 +64,15 @@ class Puller:
         """The raw bytes and their descriptor, verified."""
         return self.first(ref, lambda remote, place: self._manifest(remote, place, ref))
 
-    def _manifest(self, remote: Remote, place: Place, ref: Reference) -> tuple[Descriptor, bytes]:
+    def _manifest(self, remote: Remote, place: RepositoryAddress, ref: Reference) -> tuple[Descriptor, bytes]:
         request = wire.get_manifest(place, ref.target)
         answer = self.courier.send(request, remote, f"manifest {ref}")
-        descriptor = documents.received(answer, ref.digest, request.where())
+        descriptor = documents.check_document(answer, ref.digest, request.where())
         if remote.registry == ref.registry:  # and not one of its mirrors
             self.courier.seen.gave(ref.name, descriptor.digest, answer.body)
         return descriptor, answer.body
 
-    def first(self, ref: Reference, ask: Callable[[Remote, Place], T]) -> T:
+    def first(self, ref: Reference, ask: Callable[[Remote, RepositoryAddress], T]) -> T:
         """The first place that answers well; the last one's fault where none does."""
         *mirrors, last = self.sources(ref)
         for mirror in mirrors:
@@ -102,7 +102,7 @@ class RemoteBlob:
     def there(self) -> bool:
         """Whether it can still be had, by one HEAD. A registry that can't be asked is taken for one that lacks it."""
 
-        def ask(remote: Remote, place: Place) -> bool:
+        def ask(remote: Remote, place: RepositoryAddress) -> bool:
             request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
             doing = f"question for {self.descriptor.digest}"
             answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
@@ -137,16 +137,16 @@ class RemoteBlob:
                         if at > self.descriptor.size:
                             return  # one byte too many: `verified` says so
                 if at < self.descriptor.size:
-                    raise Lost(reply.request, f"it ended after {at} of {self.descriptor.size} bytes")
+                    raise ConnectionFailed(reply.request, f"it ended after {at} of {self.descriptor.size} bytes")
                 return
-            except (Lost, Refusal) as fault:
+            except (ConnectionFailed, ErrorResponse) as fault:
                 failures = 1 if at > before else failures + 1
                 if len(sources) > 1:
                     sources, failures = sources[1:], 0
                 else:
                     self.puller.courier.engine.pause(fault, failures)
 
-    def _open(self, remote: Remote, place: Place, at: int, etag: str) -> Reply:
+    def _open(self, remote: Remote, place: RepositoryAddress, at: int, etag: str) -> Reply:
         strong = etag if etag.startswith('"') else ""
         request = replace(wire.get_blob(place, self.descriptor.digest, at, strong), repeat=False)  # we repeat it here
         reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200, 206))

@@ -8,17 +8,17 @@ from dataclasses import field
 from typing import Any, Literal
 
 from modelcrate.images.reference import Reference, is_registry
-from modelcrate.net.cancellation import Halted, Stop
+from modelcrate.net.cancellation import Halted, StopSignal
 from modelcrate.net.counters import Counters
 from modelcrate.registry import credentials, wire
-from modelcrate.registry.courier import Courier
-from modelcrate.registry.errors import Lost, Refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Mounted, Warned
-from modelcrate.registry.journal import Journal, Session
+from modelcrate.registry.journal import Journal, UploadSession
+from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Named, Source, Stream, Unnamed
 from modelcrate.registry.uploads import Uploader
-from modelcrate.registry.wire import Place
+from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -31,7 +31,7 @@ How = Literal["known", "mounted", "sent", "resumed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PushResult:
     """How a blob came to be in the registry: the bytes sent for it, and the requests that it took."""
 
     descriptor: Descriptor
@@ -44,14 +44,14 @@ class Sent:
 class _Begun:
     """What is on its way to a repository before it was asked for, and how to end it."""
 
-    stop: Stop
-    sent: dict[Digest, Future[Sent]] = field(default_factory=dict)
+    stop: StopSignal
+    sent: dict[Digest, Future[PushResult]] = field(default_factory=dict)
 
 
 class Pusher:
     """The sending side of one client. What another is sending to the same registry is waited for, and then found or mounted."""
 
-    def __init__(self, courier: Courier, stop: Stop) -> None:
+    def __init__(self, courier: RegistryTransport, stop: StopSignal) -> None:
         self._courier, self._stop = courier, stop
         self._journal = Journal(courier.settings.journal, courier.clock)
         self._journal.sweep()
@@ -83,51 +83,57 @@ class Pusher:
         self._courier.seen.said(ref.name, descriptor.digest)
         return True
 
-    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], stop: Stop | None = None) -> Sent:
+    def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], stop: StopSignal | None = None) -> PushResult:
         """Bring one blob there, if it is not."""
         counters = Counters(self._courier.counters)
         check_size(self._courier.remote(ref.registry), blob.descriptor)
         if self.has(ref, blob.descriptor, counters):
-            return Sent(blob.descriptor, 0, "known", counters.read().total)
+            return PushResult(blob.descriptor, 0, "known", counters.read().total)
         return self._once(ref, blob, mount_from, counters, stop or self._stop)
 
     def begin(self, ref: Reference, blob: Blob) -> None:
         """Bring one blob there while the caller goes on; `push_all` waits for it. A small one isn't worth a head start."""
         if blob.descriptor.size <= SMALL:
             return
-        begun = self._begun.setdefault(ref.name, _Begun(Stop(self._stop)))
+        begun = self._begun.setdefault(ref.name, _Begun(StopSignal(self._stop)))
         begun.sent[blob.descriptor.digest] = self._courier.pool.submit(self.push, ref, blob, (), begun.stop)
 
     def _once(
-        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop, asked: bool = True
-    ) -> Sent:
+        self,
+        ref: Reference,
+        blob: Blob,
+        mount_from: Sequence[str],
+        counters: Counters,
+        stop: StopSignal,
+        asked: bool = True,
+    ) -> PushResult:
         """Bring there what is missing. `asked`: the registry has said that it is; else a mount is tried first, which says as much."""
         descriptor, seen = blob.descriptor, self._courier.seen
         remote = self._courier.remote(ref.registry)
         if not asked and self._mount(ref, remote, descriptor.digest, mount_from, counters) is True:
-            sent = Sent(descriptor, 0, "mounted", counters.read().total)
+            sent = PushResult(descriptor, 0, "mounted", counters.read().total)
         else:
             with self._courier.turns.taken((ref.registry, descriptor.digest), stop.check):
                 if seen.has(ref.name, descriptor.digest):  # by then
-                    return Sent(descriptor, 0, "known", 0)
+                    return PushResult(descriptor, 0, "known", 0)
                 sent = self._send(ref, blob, mount_from, counters, stop, asked)
         seen.said(ref.name, descriptor.digest)
         return sent
 
     def _send(
-        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: Stop, asked: bool
-    ) -> Sent:
+        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: StopSignal, asked: bool
+    ) -> PushResult:
         descriptor, remote = blob.descriptor, self._courier.remote(ref.registry)
         with remote.gate.inside():
             stop.check()
             session = self._mount(ref, remote, descriptor.digest, mount_from, counters)
             if session is True:
-                return Sent(descriptor, 0, "mounted", counters.read().total)
+                return PushResult(descriptor, 0, "mounted", counters.read().total)
             if not asked and self.has(ref, descriptor, counters):
-                return Sent(descriptor, 0, "known", counters.read().total)
+                return PushResult(descriptor, 0, "known", counters.read().total)
             resumed = self._upload(remote, ref, Named(blob, descriptor), counters, stop, session or None)
         traffic = counters.read()
-        return Sent(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+        return PushResult(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
     def push_all(
         self,
@@ -137,7 +143,7 @@ class Pusher:
         known: Collection[Digest] = (),
         *,
         new: bool = False,
-    ) -> list[Sent]:
+    ) -> list[PushResult]:
         """All of them, in the order given; the smallest are sent first, and the first fault ends the rest.
 
         What is `known` to be there is not asked for; nor, where the image is `new` there, what is so small that sending it costs no more.
@@ -146,7 +152,7 @@ class Pusher:
         remote = self._courier.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
-        begun = self._begun.get(ref.name) or _Begun(Stop(self._stop))
+        begun = self._begun.get(ref.name) or _Begun(StopSignal(self._stop))
         known = begun.sent.keys() | known
         unasked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
         small = {each.descriptor.digest for each in wanted if new and each.descriptor.size <= SMALL}
@@ -154,7 +160,7 @@ class Pusher:
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not there[wanted[n].descriptor.digest]]
-        waiting, found, stop = iter(missing), dict[int, Sent](), begun.stop
+        waiting, found, stop = iter(missing), dict[int, PushResult](), begun.stop
 
         def work() -> None:
             for n in waiting:  # shared: each takes the next one
@@ -165,7 +171,7 @@ class Pusher:
         self._begun.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
         _done([*begun.sent.values(), *(self._courier.pool.submit(work) for _ in range(workers))], stop)
         found |= {first[digest]: sent.result() for digest, sent in begun.sent.items() if digest in first}
-        return [found.get(n) or Sent(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
+        return [found.get(n) or PushResult(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
     def _mountable(self, ref: Reference, digests: Collection[Digest]) -> frozenset[Digest]:
         """Those that need no question: another repository is known to hold them, and this registry has mounted before."""
@@ -185,7 +191,7 @@ class Pusher:
         asked = self._courier.pool.map(lambda one: self.has(ref, one), wanted.values())
         return there | dict(zip(wanted, asked, strict=True))
 
-    def push_stream(self, ref: Reference, stream: Stream) -> Sent:
+    def push_stream(self, ref: Reference, stream: Stream) -> PushResult:
         """One pass: sent while it is hashed, named at the end."""
         counters = Counters(self._courier.counters)
         remote = self._courier.remote(ref.registry)
@@ -195,10 +201,16 @@ class Pusher:
         with remote.gate.inside():
             resumed = self._upload(remote, ref, Unnamed(stream), counters, self._stop, None)
         traffic = counters.read()
-        return Sent(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+        return PushResult(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
     def _upload(
-        self, remote: Remote, ref: Reference, source: Source, counters: Counters, stop: Stop, session: Session | None
+        self,
+        remote: Remote,
+        ref: Reference,
+        source: Source,
+        counters: Counters,
+        stop: StopSignal,
+        session: UploadSession | None,
     ) -> bool:
         way = (
             remote.habits.way(source.length) if source.known else remote.habits.way_of_stream(source.key, source.length)
@@ -212,7 +224,7 @@ class Pusher:
 
     def _mount(
         self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters
-    ) -> Session | bool:
+    ) -> UploadSession | bool:
         """True where a mount did it; the session that a refused mount opened; False where there is none.
 
         Beside the repositories that are named, those are asked that took this blob from us before.
@@ -223,7 +235,7 @@ class Pusher:
             request = wire.mount(place, digest, source)
             try:
                 answer = self._courier.send(request, remote, "mount", (201, 202), counters=counters)
-            except (Refusal, Lost):
+            except (ErrorResponse, ConnectionFailed):
                 continue  # a mount is a favour: without it the bytes are sent
             self._courier.seen.mounted(ref.registry, taken=answer.status == 201)
             if answer.status == 201:
@@ -232,12 +244,12 @@ class Pusher:
             session = self._opened(place, answer, request.url)
         return session or False
 
-    def _opened(self, place: Place, answer: wire.Answer, asked: str) -> Session | None:
+    def _opened(self, place: RepositoryAddress, answer: wire.Response, asked: str) -> UploadSession | None:
         try:
             location = wire.upload_location(answer, asked, "mount")
         except RegistryError:
             return None
-        return Session(location) if location.startswith(f"{place.origin}/") else None
+        return UploadSession(location) if location.startswith(f"{place.origin}/") else None
 
     def _source(self, ref: Reference, source: str) -> str | None:
         """The repository to mount from; None for another registry, other credentials, or the target itself."""
@@ -261,7 +273,7 @@ class Pusher:
         return self._same[key]
 
 
-def _done(futures: Sequence[Future[Any]], stop: Stop) -> None:
+def _done(futures: Sequence[Future[Any]], stop: StopSignal) -> None:
     """Wait for all. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
     is a registry's, so that the next run goes on."""
     try:
@@ -269,7 +281,7 @@ def _done(futures: Sequence[Future[Any]], stop: Stop) -> None:
         fault = next((one.exception() for one in done if one.exception()), None)
         if fault:
             raise fault
-    except (Lost, Refusal, Halted):
+    except (ConnectionFailed, ErrorResponse, Halted):
         stop.halt()
         raise
     except BaseException:

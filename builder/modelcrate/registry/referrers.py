@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.urls import resolve
 from modelcrate.registry import addresses, documents, wire
-from modelcrate.registry.courier import Courier
-from modelcrate.registry.errors import Refusal
+from modelcrate.registry.errors import ErrorResponse
+from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.urls import resolve
-from modelcrate.registry.wire import Answer, Request
+from modelcrate.registry.wire import Request, Response
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError
 
@@ -45,7 +45,9 @@ def described(data: bytes, media_type: str) -> tuple[Descriptor, Digest]:
     return replace(Descriptor.of(data, media_type), annotations=notes, rest=rest), subject.digest
 
 
-def pages(courier: Courier, remote: Remote, request: Request, doing: str, read: Callable[[Answer], None]) -> None:
+def pages(
+    courier: RegistryTransport, remote: Remote, request: Request, doing: str, read: Callable[[Response], None]
+) -> None:
     """Read a list page by page, as long as `Link` leads on, on the same host, and to a page not seen yet."""
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
@@ -66,7 +68,7 @@ def pages(courier: Courier, remote: Remote, request: Request, doing: str, read: 
 class Referrers:
     """Reading and writing referrers; it remembers which registries have the API."""
 
-    def __init__(self, courier: Courier, put: Put) -> None:
+    def __init__(self, courier: RegistryTransport, put: Put) -> None:
         self._courier, self._put = courier, put
         self._lock = threading.Lock()
         self._api: dict[str, bool] = {}
@@ -117,7 +119,7 @@ class Referrers:
         request = wire.list_referrers(remote.place(ref.repository), subject)
         try:
             answer = self._courier.send(request, remote, "question for referrers")
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if fault.status in (401, 403, 429) or (fault.status >= 500 and fault.status != 501):
                 raise
             return False
@@ -127,7 +129,7 @@ class Referrers:
         remote = self._courier.remote(ref.registry)
         found: list[Descriptor] = []
 
-        def read(answer: Answer) -> None:
+        def read(answer: Response) -> None:
             document = parse_object(answer.body, request.where())
             entries = document.get("manifests") or []
             found.extend(Descriptor.parse(one) for one in entries)
@@ -173,7 +175,7 @@ def _lacking(wanted: Sequence[Descriptor], listed: Sequence[Descriptor]) -> list
     return [one for one in wanted if one.digest not in have]
 
 
-def read_tags(answer: Answer) -> list[str]:
+def read_tags(answer: Response) -> list[str]:
     """The tags of one page; a repository without any has null."""
     document = parse_object(answer.body)
     tags = document.get("tags") or []

@@ -1,7 +1,7 @@
 """What the rest of modelcrate says to registries, and nothing about how it is said.
 
 `client.Registry` is this with oras-py's interface beside it; oras alone takes longer to import than a push that finds all
-there, so who needs no more than these verbs uses `Client`.
+there, so who needs no more than these verbs uses `RegistryClient`.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from types import TracebackType
 from typing import Self
 
 from modelcrate.images.reference import Reference
-from modelcrate.net.cancellation import Stop
+from modelcrate.net.cancellation import StopSignal
 from modelcrate.net.counters import Counters, Traffic
 from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
-from modelcrate.registry.courier import Courier
-from modelcrate.registry.errors import Refusal
+from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
-from modelcrate.registry.pushes import Pusher, Sent
+from modelcrate.registry.pushes import Pusher, PushResult
 from modelcrate.registry.referrers import Referrers, pages, read_tags
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.registry_transport import RegistryTransport
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.sources import Stream
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.errors import UserError
 
-_NOTHING = Settings()
+_NOTHING = RegistryConfig()
 
 
-class Client:
+class RegistryClient:
     """A client for any number of registries, safe for threads. It is a context manager; leaving it ends its
     connections.
 
@@ -39,13 +39,17 @@ class Client:
     """
 
     def __init__(
-        self, settings: Settings = _NOTHING, emit: Emit = silent, clock: Clock | None = None, like: Client | None = None
+        self,
+        settings: RegistryConfig = _NOTHING,
+        emit: Emit = silent,
+        clock: Clock | None = None,
+        like: RegistryClient | None = None,
     ) -> None:
         self.settings = settings
-        self._counters, self._stop = Counters(), Stop()
+        self._counters, self._stop = Counters(), StopSignal()
         self._owner = like is None
         if like is None:
-            self._courier = Courier(settings, clock or SystemClock(), emit, self._counters)
+            self._courier = RegistryTransport(settings, clock or SystemClock(), emit, self._counters)
         else:
             self._courier = like._courier.beside(emit, self._counters)
         self._puller = Puller(self._courier, self._stop.check)
@@ -98,12 +102,12 @@ class Client:
         """Whether the repository holds this blob."""
         return self._pusher.has(ref, descriptor)
 
-    def push_blob(self, ref: Reference, blob: Blob, mount_from: Sequence[str] = ()) -> Sent:
+    def push_blob(self, ref: Reference, blob: Blob, mount_from: Sequence[str] = ()) -> PushResult:
         """Bring a blob there: known, mounted from one of these repositories, or sent (and resumed, if it was
         cut before)."""
         return self._pusher.push(ref, blob, mount_from)
 
-    def push_blobs(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = ()) -> list[Sent]:
+    def push_blobs(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = ()) -> list[PushResult]:
         """All of these, several at once, small ones first; the results are in the order given."""
         return self._pusher.push_all(ref, blobs, mount_from)
 
@@ -111,7 +115,7 @@ class Client:
         """Begin to bring a blob there, and return at once. Who then pushes it waits for this, and gets its fault."""
         self._pusher.begin(ref, blob)
 
-    def push_stream(self, ref: Reference, stream: Stream) -> Sent:
+    def push_stream(self, ref: Reference, stream: Stream) -> PushResult:
         """A layer that has no digest yet: read once, hashed while it is sent, named at the end."""
         return self._pusher.push_stream(ref, stream)
 
@@ -139,7 +143,7 @@ class Client:
         for target in missing:
             try:
                 self._put(target, data, media_type)
-            except Refusal as fault:
+            except ErrorResponse as fault:
                 if "MANIFEST_BLOB_UNKNOWN" not in fault.codes or not blobs:
                     raise
                 self._courier.seen.forget(ref.name)  # the registry's garbage collector was faster than we
@@ -154,7 +158,7 @@ class Client:
         blobs: Sequence[Blob],
         tags: Sequence[str] = (),
         mount_from: Sequence[str] = (),
-    ) -> tuple[Descriptor, list[Sent]]:
+    ) -> tuple[Descriptor, list[PushResult]]:
         """A whole image: its blobs, its manifests by digest, and the last manifest (the index, if there is
         one) by its tags.
 
@@ -204,7 +208,7 @@ class Client:
         request = wire.delete_manifest(remote.place(ref.repository), str(descriptor.digest))
         try:
             self._courier.send(request, remote, f"deletion of {ref}", (200, 202, 204))
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if fault.status in (400, 405, 501):
                 fault.hint = "this registry does not delete by request; its administrator has to allow it"
             raise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from modelcrate.net.connections import Trust
 from modelcrate.registry.addresses import origin
-from modelcrate.registry.limiter import Gate
-from modelcrate.registry.profiles import Habits
-from modelcrate.registry.wire import Place
+from modelcrate.registry.limiter import AdaptiveLimiter
+from modelcrate.registry.profiles import RegistryProfile
+from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.frozen import dataclass
 
 
@@ -16,9 +16,9 @@ class Remote:
 
     registry: str
     origin: str
-    habits: Habits
+    habits: RegistryProfile
     trust: Trust
-    gate: Gate
+    gate: AdaptiveLimiter
 
     @property
     def plain(self) -> bool:
@@ -28,5 +28,5 @@ class Remote:
         """Whether a URL is this registry's own, so that credentials may go there."""
         return origin(url) == origin(self.origin)
 
-    def place(self, repository: str, namespace: str | None = None) -> Place:
-        return Place(self.origin, repository, namespace)
+    def place(self, repository: str, namespace: str | None = None) -> RepositoryAddress:
+        return RepositoryAddress(self.origin, repository, namespace)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from modelcrate.images.reference import is_loopback
 from modelcrate.net.retry import Patience
-from modelcrate.registry.profiles import Habits, Rule, habits
+from modelcrate.registry.profiles import RegistryProfile, Rule, profile_of
 from modelcrate_layers.frozen import dataclass
 
 
@@ -74,7 +74,7 @@ def _exempts(rule: str, host: str, port: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RegistryConfig:
     """Everything that the registry client is told.
 
     environment: what credentials, proxies and CA bundles are looked up in (never os.environ itself). home: the user's
@@ -107,6 +107,6 @@ class Settings:
         named = (self.environment.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
         return next((Path(path) for path in named if path), None)
 
-    def habits(self, registry: str) -> Habits:
+    def habits(self, registry: str) -> RegistryProfile:
         """What holds for this registry, by the table and the user's rules."""
-        return habits(registry, self.rules)
+        return profile_of(registry, self.rules)

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 from modelcrate.net.connections import Trust
 from modelcrate.net.counters import Counters
-from modelcrate.net.retry import Engine
+from modelcrate.net.retry import RetryEngine
+from modelcrate.net.urls import resolve
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
 from modelcrate.registry.credentials import Credential
-from modelcrate.registry.errors import PASSING, refusal
+from modelcrate.registry.errors import PASSING, error_response
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import Token
 from modelcrate.registry.transport import Transport
-from modelcrate.registry.urls import resolve
-from modelcrate.registry.wire import Answer, Request
+from modelcrate.registry.wire import Request, Response
 from modelcrate_layers.frozen import dataclass
 
 MAX_HOPS = 5
@@ -29,9 +29,9 @@ class TokenServer:
 
     remote: Remote
     challenge: Challenge
-    settings: Settings
+    settings: RegistryConfig
     transport: Transport
-    engine: Engine
+    engine: RetryEngine
     counters: Counters
 
     def fetch(self, scopes: Sequence[str], credential: Credential | None, refresh: str = "") -> Token:
@@ -52,21 +52,21 @@ class TokenServer:
         if answer.status != 200:
             whose = f"credentials from {credential.source}" if credential else "anonymous access"
             asked = Request("GET", self.challenge.realm)
-            raise refusal(asked, replace(answer, body=b""), f"token ({whose})", now)
+            raise error_response(asked, replace(answer, body=b""), f"token ({whose})", now)
         return tokens.granted(answer, scopes, now)
 
-    def _call(self, request: Request) -> Answer:
+    def _call(self, request: Request) -> Response:
         """One request, repeated where that may help."""
 
-        def act() -> Answer:
+        def act() -> Response:
             answer = self._walk(request)
             if answer.status in PASSING:
-                raise refusal(replace(request, url=self.challenge.realm), replace(answer, body=b""), "token")
+                raise error_response(replace(request, url=self.challenge.realm), replace(answer, body=b""), "token")
             return answer
 
         return self.engine.run(act)
 
-    def _walk(self, request: Request) -> Answer:
+    def _walk(self, request: Request) -> Response:
         """Follow redirects, each checked like the realm itself; nothing secret goes to another host."""
         for _ in range(MAX_HOPS):
             reply = self.transport.exchange(request, self._trust(request.url), self.counters, verb="TOKEN")
@@ -78,11 +78,13 @@ class TokenServer:
             addresses.check_hop(request.url, target, request.where())
             if addresses.origin(target) != addresses.origin(request.url):
                 if request.method == "POST":
-                    raise refusal(request, replace(answer, body=b""), "token: it sends our identity token elsewhere")
+                    raise error_response(
+                        request, replace(answer, body=b""), "token: it sends our identity token elsewhere"
+                    )
                 kept = {key: value for key, value in request.headers.items() if key != "Authorization"}
                 request = replace(request, headers=kept)
             request = replace(request, url=target)
-        raise refusal(request, replace(answer, body=b""), "token: too many redirects")
+        raise error_response(request, replace(answer, body=b""), "token: too many redirects")
 
     def _trust(self, url: str) -> Trust:
         """The token server's own rule where it has one, else the registry's CA, but neither its leniency nor our certificate."""

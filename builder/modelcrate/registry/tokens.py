@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 from urllib.parse import urlencode
 
+from modelcrate.net.urls import redacted
 from modelcrate.registry.challenges import Challenge, parse_scope
 from modelcrate.registry.credentials import IDENTITY, Credential
-from modelcrate.registry.urls import redacted
-from modelcrate.registry.wire import Access, Answer, Bytes, Request
+from modelcrate.registry.wire import Access, Bytes, Request, Response
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from modelcrate_layers.frozen import dataclass
@@ -86,7 +86,7 @@ def trade(challenge: Challenge, scopes: Sequence[str], refresh: str) -> Request:
     return Request("POST", challenge.realm, headers, Bytes(urlencode(form).encode()))
 
 
-def granted(answer: Answer, scopes: Sequence[str], now: float) -> Token:
+def granted(answer: Response, scopes: Sequence[str], now: float) -> Token:
     """The token of a 200; `token` and `access_token` mean the same. The answer itself is never shown: it may
     hold a secret."""
     where = f"token server {redacted(answer.url).partition('?')[0]}"

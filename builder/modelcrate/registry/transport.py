@@ -17,9 +17,9 @@ import urllib3
 
 from modelcrate.net.connections import Trust, connections
 from modelcrate.net.counters import Counters
-from modelcrate.registry.errors import Lost
-from modelcrate.registry.settings import Settings
-from modelcrate.registry.wire import Answer, Headers, Request
+from modelcrate.registry.errors import ConnectionFailed
+from modelcrate.registry.settings import RegistryConfig
+from modelcrate.registry.wire import Headers, Request, Response
 from modelcrate_layers.content import MAX_JSON
 from modelcrate_layers.errors import MachineError, RegistryError, UserError
 
@@ -35,7 +35,7 @@ class Reply:
     def __init__(self, raw: urllib3.BaseHTTPResponse, request: Request, counters: Counters) -> None:
         self.raw, self.request, self._counters = raw, request, counters
         fields = tuple((name, value) for name in raw.headers for value in raw.headers.getlist(name))
-        self.answer = Answer(raw.status, Headers(fields), b"", request.url)
+        self.answer = Response(raw.status, Headers(fields), b"", request.url)
 
     def __enter__(self) -> Reply:
         return self
@@ -50,7 +50,7 @@ class Reply:
         self.raw.close()
         self.raw.release_conn()
 
-    def read(self, limit: int = MAX_JSON) -> Answer:
+    def read(self, limit: int = MAX_JSON) -> Response:
         """The answer with its body; more than `limit` bytes are a RegistryError."""
         with self:
             data = bytearray()
@@ -59,7 +59,7 @@ class Reply:
                 if len(data) > limit:
                     why = f"more than {limit} bytes"
                     raise RegistryError("the registry's answer is too large", where=self.request.where(), why=why)
-        return Answer(self.answer.status, self.answer.headers, bytes(data), self.answer.url)
+        return Response(self.answer.status, self.answer.headers, bytes(data), self.answer.url)
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it is on the wire, never decoded; Lost where it breaks off."""
@@ -68,7 +68,7 @@ class Reply:
                 self._counters.received(len(piece))
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as fault:
-            raise Lost(self.request, f"the answer broke off: {_said(fault)}") from None
+            raise ConnectionFailed(self.request, f"the answer broke off: {_said(fault)}") from None
 
 
 class _SourceFault(Exception):  # noqa: N818  (errors are named after what happened)
@@ -109,7 +109,7 @@ class _Outgoing:
 class Transport:
     """Connections, kept and shared by all threads, apart for every way of trusting."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RegistryConfig) -> None:
         self._settings, self._proxies = settings, settings.proxies
         self._lock = threading.Lock()
         self._managers: dict[tuple[Trust | None, str | None], urllib3.PoolManager] = {}
@@ -186,13 +186,15 @@ class Transport:
         text = _said(fault)
         if isinstance(fault, urllib3.exceptions.ProxyError) and proxy:
             host = urlsplit(proxy).hostname
-            return Lost(
+            return ConnectionFailed(
                 request, f"the proxy {host} did not let us through: {text}", hint="see HTTPS_PROXY and NO_PROXY"
             )
         if isinstance(fault, urllib3.exceptions.ProxySchemeUnknown):
-            return Lost(request, f"no proxy that can be spoken to: {text}", retry=False, hint="it may be http or https")
+            return ConnectionFailed(
+                request, f"no proxy that can be spoken to: {text}", retry=False, hint="it may be http or https"
+            )
         if isinstance(fault, urllib3.exceptions.SSLError | ssl.SSLError):
-            return Lost(request, f"TLS failed: {text}", retry=False, hint=_tls_hint(text, trust))
+            return ConnectionFailed(request, f"TLS failed: {text}", retry=False, hint=_tls_hint(text, trust))
         if isinstance(fault, FileNotFoundError):
             return MachineError("a certificate file is missing", where=request.where(), why=str(fault)[:300])
         if isinstance(fault, urllib3.exceptions.LocationValueError):
@@ -201,7 +203,7 @@ class Transport:
         # what is refused is, by history, one of them, and no matter of time
         refused = isinstance(fault, urllib3.exceptions.NewConnectionError)
         kind = "it fell silent" if silent and not refused else "the connection failed"
-        return Lost(request, f"{kind}: {text}")
+        return ConnectionFailed(request, f"{kind}: {text}")
 
 
 def _target(parts: SplitResult, proxied: bool) -> str:

@@ -17,14 +17,14 @@ from dataclasses import field
 from modelcrate.net.cancellation import Halted
 from modelcrate.net.counters import Counters
 from modelcrate.registry import addresses, wire
-from modelcrate.registry.courier import Courier
-from modelcrate.registry.errors import Lost, Refusal
+from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
-from modelcrate.registry.journal import Entry, Session
+from modelcrate.registry.journal import JournalEntry, UploadSession
 from modelcrate.registry.profiles import Upload
+from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
-from modelcrate.registry.wire import Answer, Place
+from modelcrate.registry.wire import RepositoryAddress, Response
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.frozen import dataclass
@@ -56,23 +56,23 @@ class Ledger:
     minimum: int = 0
     refused_ranges: int = 0
     resumed: bool = False
-    session: Session | None = None
+    session: UploadSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Uploader:
     """One blob on its way into one repository. `check` raises where the transfer was cancelled."""
 
-    courier: Courier
+    courier: RegistryTransport
     remote: Remote
-    place: Place
+    place: RepositoryAddress
     source: Source
-    entry: Entry
+    entry: JournalEntry
     counters: Counters
     check: Callable[[], None]
     ledger: Ledger = field(default_factory=Ledger)
 
-    def run(self, way: Upload, session: Session | None = None) -> bool:
+    def run(self, way: Upload, session: UploadSession | None = None) -> bool:
         """Bring it there; `session` is one that a mount left open. True where an earlier run's upload was continued."""
         try:
             while True:
@@ -87,7 +87,7 @@ class Uploader:
                 except Unresumable as reason:
                     self._restart(str(reason))
                     session = None
-        except (Lost, Refusal, Halted):
+        except (ConnectionFailed, ErrorResponse, Halted):
             raise  # what is sent stays noted: the next run goes on from there
         except BaseException:
             self._cancel()
@@ -95,7 +95,7 @@ class Uploader:
         self.entry.forget()
         return self.ledger.resumed
 
-    def _transfer(self, way: Upload, session: Session | None) -> None:
+    def _transfer(self, way: Upload, session: UploadSession | None) -> None:
         reader = Reader(self.source, self.check)
         current = session or self._continued(way) or self._begin()
         while True:
@@ -104,24 +104,24 @@ class Uploader:
                     return self._put_all(reader, current)
                 current = self._parts(reader, way, current)
                 return self._finish(current)
-            except (Lost, Refusal) as fault:
+            except (ConnectionFailed, ErrorResponse) as fault:
                 current = self._recover(fault, way, current)
 
-    def _begin(self) -> Session:
+    def _begin(self) -> UploadSession:
         doing = f"upload of {self.source.name}"
         request = wire.start_upload(self.place)
         answer = self.courier.send(request, self.remote, doing, (200, 201, 202), counters=self.counters)
         self.ledger.minimum = wire.minimum_chunk(answer)
-        return self._noted(Session(self._location(answer, request.url)))
+        return self._noted(UploadSession(self._location(answer, request.url)))
 
-    def _continued(self, way: Upload) -> Session | None:
+    def _continued(self, way: Upload) -> UploadSession | None:
         """The upload that an earlier run left behind, if the registry still has it."""
         noted = self.entry.read() if way != "put" else None
         if noted is None or not self.remote.owns(noted.location):
             return None
         try:
             session = self._status(noted)
-        except (Unresumable, Lost, Refusal) as fault:
+        except (Unresumable, ConnectionFailed, ErrorResponse) as fault:
             why = str(fault) if isinstance(fault, Unresumable) else f"the registry lost it ({fault.args[0]})"
             self.courier.emit(Restarted(self.source.name, why))
             return None
@@ -131,7 +131,7 @@ class Uploader:
         self.courier.emit(Resumed(self.source.name, session.offset))
         return session
 
-    def _parts(self, reader: Reader, way: Upload, session: Session) -> Session:
+    def _parts(self, reader: Reader, way: Upload, session: UploadSession) -> UploadSession:
         length = self.source.length
         while length is None or session.offset < length:
             size = self._size(way, session.offset)
@@ -153,11 +153,11 @@ class Uploader:
         chunk = max(self.remote.habits.chunk_size, self.ledger.minimum)
         return min(chunk, length - offset) if way == "chunks" else length - offset
 
-    def _send_part(self, request: wire.Request, session: Session) -> Answer:
+    def _send_part(self, request: wire.Request, session: UploadSession) -> Response:
         doing = f"upload of {self.source.name}"
         try:
             return self.courier.send(request, self.remote, doing, PART_ACCEPTED, counters=self.counters)
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if fault.status in UNSUPPORTED or "UNSUPPORTED" in fault.codes:
                 raise self._unchunkable(f"the registry takes no chunks ({fault.status})") from None
             if fault.status == 416:
@@ -169,12 +169,12 @@ class Uploader:
     def _unchunkable(self, why: str) -> Exception:
         return Unchunkable(why) if self.source.known else RegistryError(f"a layer can't be streamed there: {why}")
 
-    def _after(self, answer: Answer, session: Session, size: int | None, asked: str) -> Session:
+    def _after(self, answer: Response, session: UploadSession, size: int | None, asked: str) -> UploadSession:
         """Where the upload stands after a part, by the registry's word."""
         location = self._location(answer, asked) if answer.headers.get("Location") else session.location
         held = wire.stored(answer)
         if size is None:
-            return self._noted(Session(location, self.ledger.shown))
+            return self._noted(UploadSession(location, self.ledger.shown))
         expected = session.offset + size
         if held is None or (held == 0 and expected == 1):
             held = expected
@@ -184,11 +184,11 @@ class Uploader:
             self._delete(location)
             raise self._unchunkable("the registry accepts chunks but does not keep them (its Range stands still)")
         self.ledger.failures = self.ledger.refused_ranges = 0
-        return self._noted(Session(location, held))
+        return self._noted(UploadSession(location, held))
 
-    def _recover(self, fault: Lost | Refusal, way: Upload, session: Session) -> Session:
+    def _recover(self, fault: ConnectionFailed | ErrorResponse, way: Upload, session: UploadSession) -> UploadSession:
         """What to go on with after a failure; raises the fault where nothing helps."""
-        gone = isinstance(fault, Refusal) and (
+        gone = isinstance(fault, ErrorResponse) and (
             fault.status in (404, 410, 416) or bool(fault.codes & {"BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"})
         )
         self.remote.gate.groaned()
@@ -210,17 +210,17 @@ class Uploader:
         if self.source.known is None:
             return False
         request = wire.head_blob(self.place, self.source.known, [wire.pushes(self.place.repository)])
-        with suppress(Refusal, Lost):
+        with suppress(ErrorResponse, ConnectionFailed):
             answer = self.courier.send(request, self.remote, "question", (200,), counters=self.counters)
             return wire.length(answer) in (None, self.source.length)
         return False
 
-    def _status(self, session: Session) -> Session:
+    def _status(self, session: UploadSession) -> UploadSession:
         """The session as the registry has it (end-13). Raises Unresumable where it can't be continued."""
         request = wire.upload_status(self.place, session.location)
         try:
             answer = self.courier.send(request, self.remote, "question", (200, 204), counters=self.counters)
-        except Refusal as fault:
+        except ErrorResponse as fault:
             raise Unresumable(f"the registry can't continue an upload that was cut ({fault.status})") from None
         held = wire.stored(answer)
         length = self.source.length
@@ -229,25 +229,25 @@ class Uploader:
         if held < session.offset:
             raise Unresumable(f"the registry kept only {held} of {session.offset} bytes")
         location = self._location(answer, request.url) if answer.headers.get("Location") else session.location
-        return self._noted(Session(location, held))
+        return self._noted(UploadSession(location, held))
 
-    def _put_all(self, reader: Reader, session: Session) -> None:
+    def _put_all(self, reader: Reader, session: UploadSession) -> None:
         digest = self.source.known
         assert digest is not None  # a stream never goes this way
         assert self.source.length is not None
         self._put(session, digest, Part(reader, 0, self.source.length, self._moved))
 
-    def _finish(self, session: Session) -> None:
+    def _finish(self, session: UploadSession) -> None:
         self.courier.emit(Waiting(self.source.name))
         self._put(session, self.source.digest(), None)
 
-    def _put(self, session: Session, digest: Digest, body: Part | None) -> None:
+    def _put(self, session: UploadSession, digest: Digest, body: Part | None) -> None:
         request = wire.finish_upload(self.place, session.location, digest, body)
         patience = self.courier.settings.timeouts.finishing(self.source.length or session.offset)
         doing = f"upload of {self.source.name}"
         try:
             answer = self.courier.send(request, self.remote, doing, ACCEPTED, counters=self.counters, patience=patience)
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if (fault.codes & {"DIGEST_INVALID", "SIZE_INVALID"} and fault.status != 413) or (
                 fault.status == 400 and self.ledger.resumed
             ):
@@ -255,18 +255,18 @@ class Uploader:
             raise
         wire.confirm_digest(answer, digest, request.where())
 
-    def _spoilt(self, fault: Refusal) -> Exception:
+    def _spoilt(self, fault: ErrorResponse) -> Exception:
         """The registry computed another digest. Once it may have mixed up a resumed session; twice it is our bytes."""
         if self.ledger.restarts == 0:
             return Unresumable("the registry says that its bytes are not ours")
         return IntegrityError("the registry computed another digest", where=fault.where, why=fault.why)
 
-    def _location(self, answer: Answer, asked: str) -> str:
+    def _location(self, answer: Response, asked: str) -> str:
         location = wire.upload_location(answer, asked, f"upload of {self.source.name}")
         addresses.check_hop(answer.url or asked, location, f"upload of {self.source.name}")
         return location
 
-    def _noted(self, session: Session) -> Session:
+    def _noted(self, session: UploadSession) -> UploadSession:
         self.ledger.session = session
         self.entry.note(session)
         return session

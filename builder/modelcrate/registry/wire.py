@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from typing import Protocol
 from urllib.parse import quote
 
-from modelcrate.registry.urls import resolve
+from modelcrate.net.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -102,7 +102,7 @@ class Headers:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back: the status, the header fields, the (capped) body, and the URL that was asked in the end."""
 
     status: int
@@ -116,7 +116,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RepositoryAddress:
     """A repository behind the address that serves it. `namespace` names the origin to a proxying mirror (`ns=`)."""
 
     origin: str
@@ -133,34 +133,34 @@ def ping(origin: str, method: str = "GET") -> Request:
     return Request(method, f"{origin}/v2/")
 
 
-def head_manifest(place: Place, target: str, access: Sequence[Access]) -> Request:
+def head_manifest(place: RepositoryAddress, target: str, access: Sequence[Access]) -> Request:
     """end-3, without the body."""
     return Request("HEAD", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=tuple(access))
 
 
-def get_manifest(place: Place, target: str) -> Request:
+def get_manifest(place: RepositoryAddress, target: str) -> Request:
     """end-3."""
     access = (pulls(place.repository),)
     return Request("GET", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=access)
 
 
-def put_manifest(place: Place, target: str, data: bytes, media_type: str) -> Request:
+def put_manifest(place: RepositoryAddress, target: str, data: bytes, media_type: str) -> Request:
     """end-7: these very bytes, under this tag or digest."""
     headers = {"Content-Type": media_type}
     return Request("PUT", place.url(f"manifests/{target}"), headers, Bytes(data), (pushes(place.repository),))
 
 
-def delete_manifest(place: Place, target: str) -> Request:
+def delete_manifest(place: RepositoryAddress, target: str) -> Request:
     """end-9."""
     return Request("DELETE", place.url(f"manifests/{target}"), access=(deletes(place.repository),))
 
 
-def head_blob(place: Place, digest: Digest, access: Sequence[Access]) -> Request:
+def head_blob(place: RepositoryAddress, digest: Digest, access: Sequence[Access]) -> Request:
     """end-2, without the body."""
     return Request("HEAD", place.url(f"blobs/{digest}"), access=tuple(access))
 
 
-def get_blob(place: Place, digest: Digest, start: int = 0, etag: str = "") -> Request:
+def get_blob(place: RepositoryAddress, digest: Digest, start: int = 0, etag: str = "") -> Request:
     """end-2; from byte `start` where that is not 0, on condition that the bytes are still those of `etag`."""
     headers = {"Range": f"bytes={start}-"} if start else {}
     if start and etag:
@@ -168,19 +168,19 @@ def get_blob(place: Place, digest: Digest, start: int = 0, etag: str = "") -> Re
     return Request("GET", place.url(f"blobs/{digest}"), headers, access=(pulls(place.repository),))
 
 
-def start_upload(place: Place) -> Request:
+def start_upload(place: RepositoryAddress) -> Request:
     """end-4a. Repeating it leaves an orphan session behind, which every registry sweeps away."""
     return Request("POST", place.url("blobs/uploads/"), body=Bytes(b""), access=(pushes(place.repository),))
 
 
-def mount(place: Place, digest: Digest, source: str) -> Request:
+def mount(place: RepositoryAddress, digest: Digest, source: str) -> Request:
     """end-11: take the blob over from `source`, a repository of the same registry."""
     query = f"?mount={quote(str(digest), safe='')}&from={quote(source, safe='')}"
     access = (pushes(place.repository), pulls(source))
     return Request("POST", place.url("blobs/uploads/") + query, body=Bytes(b""), access=access, repeat=False)
 
 
-def send_part(place: Place, location: str, body: Body, offset: int | None = None) -> Request:
+def send_part(place: RepositoryAddress, location: str, body: Body, offset: int | None = None) -> Request:
     """end-5: append these bytes. With an offset it is a chunk (Content-Range is inclusive and has no unit),
     else a stream."""
     headers = {"Content-Type": OCTETS}
@@ -189,7 +189,7 @@ def send_part(place: Place, location: str, body: Body, offset: int | None = None
     return Request("PATCH", location, headers, body, (pushes(place.repository),), repeat=False)
 
 
-def finish_upload(place: Place, location: str, digest: Digest, body: Body | None = None) -> Request:
+def finish_upload(place: RepositoryAddress, location: str, digest: Digest, body: Body | None = None) -> Request:
     """end-6: the digest, and with a monolithic upload the bytes too."""
     joint = "&" if "?" in location else "?"
     url = f"{location}{joint}digest={quote(str(digest), safe='')}"
@@ -197,22 +197,22 @@ def finish_upload(place: Place, location: str, digest: Digest, body: Body | None
     return Request("PUT", url, {"Content-Type": OCTETS}, sent, (pushes(place.repository),), repeat=False)
 
 
-def upload_status(place: Place, location: str) -> Request:
+def upload_status(place: RepositoryAddress, location: str) -> Request:
     """end-13: how much of this upload the registry holds."""
     return Request("GET", location, access=(pushes(place.repository),))
 
 
-def cancel_upload(place: Place, location: str) -> Request:
+def cancel_upload(place: RepositoryAddress, location: str) -> Request:
     """end-14, optional in every registry."""
     return Request("DELETE", location, access=(pushes(place.repository),), repeat=False)
 
 
-def list_tags(place: Place) -> Request:
+def list_tags(place: RepositoryAddress) -> Request:
     """end-8a."""
     return Request("GET", place.url("tags/list"), access=(pulls(place.repository),))
 
 
-def list_referrers(place: Place, digest: Digest, artifact_type: str | None = None) -> Request:
+def list_referrers(place: RepositoryAddress, digest: Digest, artifact_type: str | None = None) -> Request:
     """end-12."""
     url = place.url(f"referrers/{digest}")
     if artifact_type:
@@ -225,12 +225,12 @@ def follow(request: Request, url: str) -> Request:
     return replace(request, url=url)
 
 
-def upload_location(answer: Answer, before: str, where: str) -> str:
+def upload_location(answer: Response, before: str, where: str) -> str:
     """Where the upload goes on: the Location of this answer, against the URL that was asked."""
     return resolve(answer.url or before, answer.headers.get("Location"), where)
 
 
-def stored(answer: Answer) -> int | None:
+def stored(answer: Response) -> int | None:
     """How many bytes of an upload the registry says it holds (the header Range, inclusive); None where it doesn't say.
 
     `0-0` is answered for none and for one byte alike, so it counts as none; callers that have sent bytes must
@@ -243,25 +243,25 @@ def stored(answer: Answer) -> int | None:
     return last + 1 if last else 0
 
 
-def minimum_chunk(answer: Answer) -> int:
+def minimum_chunk(answer: Response) -> int:
     """OCI-Chunk-Min-Length, 0 where there is none."""
     text = answer.headers.get("OCI-Chunk-Min-Length").strip()
     return int(text) if re.fullmatch(r"\d{1,12}", text) else 0
 
 
-def partial_start(answer: Answer) -> int | None:
+def partial_start(answer: Response) -> int | None:
     """The first byte of a 206 (Content-Range), None where it can't be read."""
     found = re.match(r"bytes (\d{1,18})-", answer.headers.get("Content-Range").strip())
     return int(found[1]) if found else None
 
 
-def length(answer: Answer) -> int | None:
+def length(answer: Response) -> int | None:
     """Content-Length, None where there is none."""
     text = answer.headers.get("Content-Length").strip()
     return int(text) if re.fullmatch(r"\d{1,18}", text) else None
 
 
-def next_page(answer: Answer) -> str | None:
+def next_page(answer: Response) -> str | None:
     """The target of `Link: <...>; rel="next"` (RFC 5988) as it stands, None on the last page."""
     for value in answer.headers.all("Link"):
         for target, rest in re.findall(r"<([^>]*)>([^<]*)", value):
@@ -270,20 +270,20 @@ def next_page(answer: Answer) -> str | None:
     return None
 
 
-def warnings(answer: Answer) -> list[str]:
+def warnings(answer: Response) -> list[str]:
     """The texts of `Warning: 299 - "text"`, at most a few hundred characters each."""
     found = [re.match(r'299 \S+ "((?:[^"\\]|\\.)*)"', value.strip()) for value in answer.headers.all("Warning")]
     return [re.sub(r"\\(.)", r"\1", match[1])[:500] for match in found if match]
 
 
-def confirm_digest(answer: Answer, digest: Digest, where: str) -> None:
+def confirm_digest(answer: Response, digest: Digest, where: str) -> None:
     """Docker-Content-Digest, where there is one of our algorithm, has to be ours."""
     claimed = answer.headers.get("Docker-Content-Digest").strip()
     if claimed.startswith(f"{digest.algorithm}:") and claimed != str(digest):
         raise IntegrityError(f"the registry names other bytes: ours are {digest}, it says {claimed[:200]}", where=where)
 
 
-def described(answer: Answer, where: str) -> Descriptor | None:
+def described(answer: Response, where: str) -> Descriptor | None:
     """The descriptor that a HEAD of a manifest tells, None where it leaves something out."""
     claimed, size = answer.headers.get("Docker-Content-Digest").strip(), length(answer)
     if not claimed or size is None or answer.media_type not in MediaType.MANIFESTS | MediaType.INDEXES:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from modelcrate.net.download import Download, Fetcher, NotFoundError
+from modelcrate.net.download import Download, Downloader, NotFoundError
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Conda
 from modelcrate.resolve.pinned import PinnedConda, Solved
@@ -54,7 +54,7 @@ def lock_conda(
     platform: Platform,
     glibc: tuple[int, int],
     channels: Sequence[str],
-    fetcher: Fetcher,
+    fetcher: Downloader,
 ) -> Solved:
     """The packages that these specifications need on the platform; with `python`, that version is among them.
 
@@ -97,7 +97,7 @@ def channel_urls(wanted: Conda, folder: Path) -> tuple[str, ...]:
     return tuple(url for name in wanted.channels or DEFAULT_CHANNELS for url in _urls(name, folder))
 
 
-def fetch_conda(pinned: Iterable[PinnedConda], channels: Sequence[str], cache: Path, fetcher: Fetcher) -> None:
+def fetch_conda(pinned: Iterable[PinnedConda], channels: Sequence[str], cache: Path, fetcher: Downloader) -> None:
     """Bring these packages into the cache, each held to its hash; the first channel that has one serves it."""
     fetcher.download_all(
         [
@@ -124,7 +124,7 @@ def _urls(name: str, folder: Path) -> Iterable[str]:
     return DEFAULTS if name == "defaults" else (HOME + name,)
 
 
-def _lists(url: str, subdir: str, held: Path, fetcher: Fetcher) -> list[tuple[str, str, Path]]:
+def _lists(url: str, subdir: str, held: Path, fetcher: Downloader) -> list[tuple[str, str, Path]]:
     """A channel's lists of packages for the platform and for all platforms, as files; a channel without any is a RegistryError."""
     found = [(url, part, path) for part in (subdir, "noarch") if (path := _list(url, part, held, fetcher)) is not None]
     if not found:
@@ -132,7 +132,7 @@ def _lists(url: str, subdir: str, held: Path, fetcher: Fetcher) -> list[tuple[st
     return found
 
 
-def _list(url: str, part: str, held: Path, fetcher: Fetcher) -> Path | None:
+def _list(url: str, part: str, held: Path, fetcher: Downloader) -> Path | None:
     for name in ("repodata.json.zst", "repodata.json"):
         try:
             data = fetcher.text(f"{url}/{part}/{name}", MAX_REPODATA)

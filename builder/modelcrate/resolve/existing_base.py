@@ -18,27 +18,27 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
-from modelcrate.resolve.resolved_base import Below
+from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.resolve.scan import scan
 from modelcrate.transports import archive_reader, layout_reader
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
 
-ForeignBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
+ExistingBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def resolve_foreign(
-    base: ForeignBase,
+def resolve_existing(
+    base: ExistingBase,
     platform: Platform,
     python: str | None,
     folder: Path,
     settings: Settings,
     digest: Digest | None = None,
     emit: Emit = silent,
-) -> Below:
+) -> ResolvedBase:
     """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
     path = getattr(base, "path", None)
     with placed(str(folder / path) if path else f"base {base}"):
@@ -46,16 +46,16 @@ def resolve_foreign(
 
 
 def _foreign(
-    base: ForeignBase,
+    base: ExistingBase,
     platform: Platform,
     python: str | None,
     folder: Path,
     settings: Settings,
     digest: Digest | None,
     emit: Emit,
-) -> Below:
+) -> ResolvedBase:
     if isinstance(base, ScratchBase):
-        return Below(
+        return ResolvedBase(
             "scratch",
             {"config": {"Env": [f"PATH={_PATH}"]}},
             interpreter=str(base.interpreter or ""),
@@ -66,14 +66,18 @@ def _foreign(
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return _with_python(
-            Below(str(base), config, (layer,), digest=layer.layer.diff_id), base.interpreter, python, settings, emit
+            ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id),
+            base.interpreter,
+            python,
+            settings,
+            emit,
         )
     image = find_base(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
     remote = isinstance(base, RegistryBase)
     reference = str(base) if remote else ""
-    below = Below(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
+    below = ResolvedBase(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
     return _with_python(below, base.interpreter, python, settings, emit, look=not remote)
 
 
@@ -98,8 +102,13 @@ def find_base(
 
 
 def _with_python(
-    below: Below, given: PurePosixPath | None, python: str | None, settings: Settings, emit: Emit, look: bool = True
-) -> Below:
+    below: ResolvedBase,
+    given: PurePosixPath | None,
+    python: str | None,
+    settings: Settings,
+    emit: Emit,
+    look: bool = True,
+) -> ResolvedBase:
     """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it.
 
     A base on this machine is looked through in any case: what it claims and where its members lead is checked then.
@@ -119,7 +128,7 @@ def _with_python(
     return below
 
 
-def _python(below: Below, interpreter: str, version: str, wanted: str | None = None) -> Below:
+def _python(below: ResolvedBase, interpreter: str, version: str, wanted: str | None = None) -> ResolvedBase:
     if wanted is not None and wanted != version:
         raise UserError(
             f"the project asks for Python {wanted}, and the base {below.name} brings {version}",

@@ -13,11 +13,11 @@ from typing import Any
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
-from modelcrate_layers.atomic import replace
+from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 FILE_NAME = "modelcrate.resolve.lock"
 VERSION = 1
@@ -84,8 +84,8 @@ def read_lock(path: Path) -> Lock | None:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    with machine(path):
-        replace(path, lock.text())
+    with as_machine_error(path):
+        write_file(path, lock.text())
 
 
 def parse_lock(data: bytes) -> Lock:
@@ -110,7 +110,7 @@ def differences(asked: Mapping[str, Any], lock: Lock) -> list[str]:
     ]
 
 
-def refuse(differing: Sequence[str]) -> None:
+def refuse_differences(differing: Sequence[str]) -> None:
     """A LockedError with these differences, if there are any."""
     if differing:
         raise LockedError(

@@ -15,7 +15,7 @@ _INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
 _MAX = 4 << 20
 
 
-def asked(project: Project, folder: Path, server: tuple[str, ...]) -> dict[str, Any]:
+def lock_inputs(project: Project, folder: Path, server: tuple[str, ...]) -> dict[str, Any]:
     """`server` are the requirements of the server, which the project does not write down."""
     needs = project.dependencies
     out: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
@@ -33,7 +33,7 @@ class Sources:
     project: Project
     folder: Path
     settings: Settings
-    fetcher: Fetcher = field(repr=False)
+    fetcher: Downloader = field(repr=False)
 
     @property
     def cache(self) -> Path:
@@ -71,7 +71,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Supplier:
+class PackageFetcher:
     """Fetches packages by the hashes that they are pinned with. `debs`, `wheels` and `conda` are the pins by these hashes."""
 
     sources: Sources

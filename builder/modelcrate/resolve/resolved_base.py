@@ -13,7 +13,7 @@ from modelcrate_layers.kinds import LayerKind
 
 
 @dataclass(frozen=True, slots=True)
-class Below:
+class ResolvedBase:
     """A resolved base for one platform.
 
     `layers` are somebody else's and stay as they are; `kinds` are those that we make. `interpreter` is the absolute path of its

@@ -11,11 +11,11 @@ from typing import Any
 
 from modelcrate.events import Emit, silent, watched
 from modelcrate.images.image import ImageLayer
-from modelcrate_layers.atomic import replace
+from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
@@ -44,9 +44,9 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> Scan:
         for _ in layer.blob.chunks():  # if the bytes are not those that were promised, that is what is wrong
             pass
         raise
-    with machine(path):
+    with as_machine_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(
+        write_file(
             path, canonical_json({"interpreters": found.interpreters, "tar-size": found.tar_size, "version": _VERSION})
         )
     return found

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelcrate.net.download import Network
+from modelcrate.net.download import DownloadConfig
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -44,7 +44,7 @@ class Uv:
     """uv with a cache folder of its own and the environment that was passed in. `program` is the uv package's, unless named."""
 
     cache: Path
-    network: Network
+    network: DownloadConfig
     program: str = ""
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from modelcrate.net.download import Download, Fetcher
+from modelcrate.net.download import Download, Downloader
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select
 from modelcrate.resolve.requirements import Requirements, check, package_of
@@ -84,7 +84,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
     return tuple(_again(each, seen.get(each.filename)) if each in lost else each for each in known)
 
 
-def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Fetcher) -> tuple[Wheel, ...]:
+def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Downloader) -> tuple[Wheel, ...]:
     """The wheels in the cache, those that it lacked fetched several at a time, each held to its hash and size."""
     wanted = list(pinned)
     paths = fetcher.download_all(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
 from modelcrate.resolve.lock import Lock, Pins
-from modelcrate.resolve.lock_inputs import asked
-from modelcrate.resolve.package_fetcher import Sources, Supplier
+from modelcrate.resolve.lock_inputs import lock_inputs
+from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
-from modelcrate.resolve.resolved_base import Below
+from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
@@ -42,7 +42,7 @@ class Resolved:
     """One platform with everything pinned. `wheels` and `conda` name their places in the cache, where they need not be yet."""
 
     platform: Platform
-    below: Below
+    below: ResolvedBase
     pins: Pins
     wheels: tuple[Wheel, ...]
     target: Target | None
@@ -58,9 +58,9 @@ class Resolved:
 class World:
     """All platforms of a project, and how to fetch what one of its layers needs."""
 
-    asked: Mapping[str, object] = field(hash=False)
+    lock_inputs: Mapping[str, object] = field(hash=False)
     platforms: tuple[Resolved, ...]
-    supplier: Supplier
+    supplier: PackageFetcher
 
     @property
     def packages(self) -> dict[str, str]:
@@ -76,7 +76,7 @@ def resolve(
     project: Project,
     folder: Path,
     settings: Settings,
-    fetcher: Fetcher,
+    fetcher: Downloader,
     now: datetime,
     lock: Lock | None = None,
     emit: Emit = silent,
@@ -87,7 +87,7 @@ def resolve(
     debs = {deb.sha256: deb for each in resolved for deb in each.pins.debs}
     wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
     conda = {each.sha256: each for one in resolved for each in one.pins.conda}
-    supplier = Supplier(sources, debs, wheels, conda)
+    supplier = PackageFetcher(sources, debs, wheels, conda)
     placed = [
         replace(
             each,
@@ -96,10 +96,10 @@ def resolve(
         )
         for each in resolved
     ]
-    return World(asked(project, folder, server(project)), tuple(placed), supplier)
+    return World(lock_inputs(project, folder, server_requirements(project)), tuple(placed), supplier)
 
 
-def conflicts(world: World) -> None:
+def check_package_conflicts(world: World) -> None:
     """Two packages that own one file. Needs the packages, so it is asked when a layer of them is new."""
     for each in world.platforms:
         if each.conda:
@@ -108,7 +108,7 @@ def conflicts(world: World) -> None:
             check_conflicts(each.wheels, each.target.minor)
 
 
-def never_run(world: World) -> tuple[str, ...]:
+def unexecuted_scripts(world: World) -> tuple[str, ...]:
     """Scripts of conda packages that an installer or a shell would run, and nobody runs here. Needs the packages."""
     return tuple(dict.fromkeys(line for each in world.platforms for line in conda_scripts(each.conda)))
 
@@ -121,11 +121,11 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, python, platform, sources, now, pins)
     else:
-        from modelcrate.resolve.existing_base import resolve_foreign
+        from modelcrate.resolve.existing_base import resolve_existing
 
         digest = pins.base if pins is not None else None
         settings, folder = sources.settings, sources.folder
-        below, debs = resolve_foreign(project.base, platform, python, folder, settings, digest, emit), ()
+        below, debs = resolve_existing(project.base, platform, python, folder, settings, digest, emit), ()
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
     if pins is None:
@@ -135,13 +135,13 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
 
 def _debian(
     base: DebianBase, python: str | None, platform: Platform, sources: Sources, now: datetime, pins: Pins | None
-) -> tuple[Below, tuple[PinnedDeb, ...]]:
+) -> tuple[ResolvedBase, tuple[PinnedDeb, ...]]:
     release = known_release(base.release or _release_for(python))
     debs = pins.debs if pins is not None else _pin_debs(base, release.codename, python, platform, sources, now)
     layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache))
     config = {"config": {"Env": [f"{name}={value}" for name, value in debian_environment().items()]}}
     interpreter = str(base.interpreter or f"/usr/bin/python{release.python}")
-    return Below(str(base), config, (), (layer,), interpreter, release.python, release.glibc), debs
+    return ResolvedBase(str(base), config, (), (layer,), interpreter, release.python, release.glibc), debs
 
 
 def _pin_debs(
@@ -158,7 +158,7 @@ def _release_for(python: str | None) -> str:
     return next((name for name, release in RELEASES.items() if release.python == python), DEFAULT_RELEASE)
 
 
-def _target(project: Project, platform: Platform, below: Below, own: str) -> Target | None:
+def _target(project: Project, platform: Platform, below: ResolvedBase, own: str) -> Target | None:
     """What wheels are for; None where the image has no Python packages. `own` is the Python that conda packages bring, if any."""
     if project.entry is None and not _wanted(project.dependencies):
         return None
@@ -176,12 +176,12 @@ def _wanted(needs: Dependencies) -> bool:
     return bool(needs.requirements) or needs.pylock is not None or needs.conda is not None
 
 
-def server(project: Project) -> tuple[str, ...]:
+def server_requirements(project: Project) -> tuple[str, ...]:
     """What the project's server needs; nothing, where it has none."""
     return SERVERS[project.server] if project.entry is not None else ()
 
 
-def _lock_conda(sources: Sources, platform: Platform, below: Below) -> Solved:
+def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> Solved:
     conda = sources.project.dependencies.conda
     if conda is None:
         return Solved()
@@ -201,5 +201,5 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
     files = (folder / needs.requirements,) if isinstance(needs.requirements, Path) else ()
     lines = needs.requirements if isinstance(needs.requirements, tuple) else ()
     pylock = folder / needs.pylock if needs.pylock else None
-    wanted = Requirements((*lines, *server(project)), files, pylock)
+    wanted = Requirements((*lines, *server_requirements(project)), files, pylock)
     return lock_wheels(wanted, target, sources.index, sources.uv, there)

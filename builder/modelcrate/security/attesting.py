@@ -13,10 +13,10 @@ from modelcrate.images.image import Image, Index
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.session import Prepared
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
-from modelcrate.security.sbom.contents import Contents
-from modelcrate.security.sbom.inventory import Inventory, inventory, moment
-from modelcrate.security.sbom.layer_contents import gather
-from modelcrate.security.sbom.layer_scan import Learnt
+from modelcrate.security.sbom.contents import LayerContents
+from modelcrate.security.sbom.inventory import Inventory, creation_time, inventory
+from modelcrate.security.sbom.layer_contents import gather_contents
+from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AttestationOptions:
     """What is to be said: bills of materials, provenance; and by whom, where it is signed. `identity` is what the image is called.
 
     With `fetch`, layers that lie elsewhere are fetched to be looked through, where nobody tells of them.
@@ -48,7 +48,7 @@ class Wanted:
 def attest(
     prepared: Prepared,
     receipt: Receipt,
-    wanted: Wanted,
+    wanted: AttestationOptions,
     settings: Settings,
     begun: datetime,
     hashes: Mapping[FileRange, str],
@@ -60,11 +60,11 @@ def attest(
     earlier = () if prepared.request.paranoid else prepared.previous
     key = wanted.signer.public if wanted.signer is not None else None
     layers = [layer for each in images for layer in each.layers]
-    known = gather(layers, settings, earlier, key, wanted.fetch, Learnt(prepared.facts, hashes))
+    known = gather_contents(layers, settings, earlier, key, wanted.fetch, KnownFacts(prepared.facts, hashes))
     inventories = tuple(
         inventory(receipt.name, each, settings, prepared.world.pins.get(str(each.platform)), known) for each in images
     )
-    times = (moment(settings) or begun, moment(settings) or datetime.now(UTC))
+    times = (creation_time(settings) or begun, creation_time(settings) or datetime.now(UTC))
     how = None
     if wanted.provenance or wanted.signer is not None:
         from modelcrate.security.signing.provenance import predicate
@@ -91,7 +91,7 @@ def attest(
 
 
 def _about(
-    subject: Descriptor, told: Inventory | None, how: dict[str, Any] | None, wanted: Wanted
+    subject: Descriptor, told: Inventory | None, how: dict[str, Any] | None, wanted: AttestationOptions
 ) -> Iterator[Artifact]:
     if wanted.signer is not None:
         from modelcrate.security.signing.signing import signatures
@@ -107,11 +107,11 @@ def _about(
         yield _said(subject, PROVENANCE, how, wanted.signer, IN_TOTO)
 
 
-def _known(image: Image, known: Mapping[Digest, Contents], wanted: Wanted) -> Iterator[Artifact]:
+def _known(image: Image, known: Mapping[Digest, LayerContents], wanted: AttestationOptions) -> Iterator[Artifact]:
     """What the layers hold, for the next build."""
     told = {each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known}
     if told and wanted.sbom:
-        yield contents_artifact.beside(image.manifest.descriptor, told, wanted.signer)
+        yield contents_artifact.contents_artifact(image.manifest.descriptor, told, wanted.signer)
 
 
 def _said(subject: Descriptor, kind: str, value: dict[str, Any], signer: Signer | None, media_type: str) -> Artifact:

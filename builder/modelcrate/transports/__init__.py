@@ -56,14 +56,14 @@ class Output(Protocol):
 
 
 @runtime_checkable
-class Nameable(Protocol):
+class NameableOutput(Protocol):
     """An output whose target may lack the image's name."""
 
     def named(self, name: str) -> Output: ...
 
 
 @runtime_checkable
-class Preparable(Protocol):
+class PreparedOutput(Protocol):
     """An output that takes more than an image: what it was made from."""
 
     def prepared(self, source: Prepared) -> Output: ...

@@ -7,8 +7,8 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.images.artifact import ATTACHED, ORIGINAL, Artifact
-from modelcrate.images.reading import Found, Wanted
-from modelcrate.transports.layout_reader import choose, listed
+from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.transports.layout_reader import choose_manifest, list_layout
 from modelcrate_layers.content import (
     MAX_JSON,
     Blob,
@@ -88,8 +88,8 @@ class OciArchiveCollection:
     def blob(self, descriptor: Descriptor) -> Blob:
         return stored(self.archive, descriptor)
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
-        return listed(entries(self.archive), digest, self.read, self.blob)
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        return list_layout(entries(self.archive), digest, self.read, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class DockerArchiveCollection:
         found = self.documents.get(descriptor.digest) or self.layers.get(descriptor.digest)
         return found if found is not None else stored(self.archive, descriptor)
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
         return []
 
 
@@ -136,7 +136,7 @@ def find_oci(path: Path, tag: str | None = None) -> Found:
     archive = Archive.open(path)
     if parse_object(archive.small("oci-layout"), str(path)).get("imageLayoutVersion") != "1.0.0":
         raise IntegrityError("has an unknown layout version", where=str(path))
-    return Found(OciArchiveCollection(archive), choose(entries(archive), tag, str(path)))
+    return Found(OciArchiveCollection(archive), choose_manifest(entries(archive), tag, str(path)))
 
 
 def find_docker(path: Path, name: str | None = None) -> Found:

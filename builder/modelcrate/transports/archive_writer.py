@@ -13,7 +13,7 @@ from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import Blob, Descriptor, canonical_json
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, machine
+from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, as_machine_error
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.sources import Bytes, Source
 from modelcrate_layers.tar.tree import Entry, directory, file
@@ -51,7 +51,7 @@ def members(
     """
     notes = {"io.containerd.image.name": name} if name else {}
     notes |= {REF_NAME: tag} if tag else {}
-    notes |= artifact.note(graph.attached, root)
+    notes |= artifact.attached_note(graph.attached, root)
     described = root.json()
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     if notes:
@@ -82,7 +82,7 @@ def write(target: str, entries: Iterable[Entry]) -> int:
         except BrokenPipeError:
             raise MachineError("was closed before the archive had ended", where="standard output") from None
     path = Path(target)
-    with machine(path):
+    with as_machine_error(path):
         if path.exists() and not path.is_file():  # a pipe or a device is written to; a name can't be given to it
             with open(path, "wb", buffering=0) as out:
                 return _pour(chunks, out.fileno())

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.images.artifact import SUFFIXES, Artifact, read_artifact, read_shelf, tag_of
-from modelcrate.images.reading import Found, Wanted
+from modelcrate.images.artifact import SUFFIXES, Artifact, read_artifact, read_attached_index, tag_of
+from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass
@@ -31,17 +31,17 @@ class LayoutCollection:
     def blob(self, descriptor: Descriptor) -> FileBlob:
         return self.layout.blob(descriptor)
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
-        return listed(self.layout.manifests(), digest, self.read, self.blob)
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        return list_layout(self.layout.manifests(), digest, self.read, self.blob)
 
 
 def find(root: Path, tag: str | None) -> Found:
     """What a layout has under a tag; without one, the only thing that it has."""
     layout = Layout.open(root)
-    return Found(LayoutCollection(layout), choose(layout.manifests(), tag, str(root)))
+    return Found(LayoutCollection(layout), choose_manifest(layout.manifests(), tag, str(root)))
 
 
-def listed(
+def list_layout(
     entries: list[Descriptor], digest: Digest, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
 ) -> list[Artifact]:
     """Artifacts that other tools have put into an index.json: under the stand-in tag for referrers, and under cosign's tags."""
@@ -49,7 +49,7 @@ def listed(
     for each in entries:
         name = each.annotations.get(REF_NAME, "")
         if name == tag_of(digest, "") and each.media_type in MediaType.INDEXES:
-            found += read_shelf(read(each), read, blob)
+            found += read_attached_index(read(each), read, blob)
         elif name and name in {tag_of(digest, suffix) for suffix in SUFFIXES}:
             found.append(read_artifact(each, read(each), blob, name))
     return found
@@ -61,7 +61,7 @@ def split_tag(target: str) -> tuple[str, str | None]:
     return (folder, tag) if colon and folder and "/" not in tag and tag else (target, None)
 
 
-def choose(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
+def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
     """The manifest with a tag, or the only one; what other tools list about an image is none."""
     manifests = [
         each for each in manifests if tag is not None or not _ABOUT.fullmatch(each.annotations.get(REF_NAME, ""))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelcrate.events import Emit, watched
 from modelcrate.home.settings import Settings
-from modelcrate.images.artifact import ATTACHED, Artifact, documents, joined_all, note, noted
+from modelcrate.images.artifact import ATTACHED, Artifact, attached_descriptor, attached_note, documents, merge_all
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.transports import Delivered
@@ -104,7 +104,7 @@ def _write(
     layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
 ) -> Delivered:
     graph = image.graph()
-    attached = joined_all((*known(layout, image.digest), *graph.attached))
+    attached = merge_all((*known(layout, image.digest), *graph.attached))
     sent = there = 0
     for blob in (*graph.blobs, *graph.documents, *documents(attached)):
         descriptor = blob.descriptor
@@ -113,23 +113,23 @@ def _write(
         sent, there = sent + written, there + descriptor.size - written
     adding.keep()
     notes = {key: value for key, value in image.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
-    layout.name(replace(image.descriptor, annotations={**notes, **note(attached, image.descriptor)}), tag)
+    layout.name(replace(image.descriptor, annotations={**notes, **attached_note(attached, image.descriptor)}), tag)
     return Delivered(kind, target, image.digest, sent, there)
 
 
 def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
     """Put artifacts beside an image that the layout has, under all its names."""
-    attached = joined_all((*known(layout, digest), *artifacts))
+    attached = merge_all((*known(layout, digest), *artifacts))
     for blob in documents(attached):
         layout.add(blob.chunks(), blob.descriptor)
     for each in [each for each in layout.manifests() if each.digest == digest]:
-        notes = {**each.annotations, **note(attached, each)}
+        notes = {**each.annotations, **attached_note(attached, each)}
         layout.name(replace(each, annotations=notes), each.annotations.get(REF_NAME))
 
 
 def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
     """What the layout has about an image already."""
-    entries = [each for each in layout.manifests() if each.digest == digest and noted(each) is not None]
+    entries = [each for each in layout.manifests() if each.digest == digest and attached_descriptor(each) is not None]
     return Found(LayoutCollection(layout), entries[0]).attached() if entries else ()
 
 

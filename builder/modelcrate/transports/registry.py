@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
 from modelcrate.home.settings import Settings
-from modelcrate.images.artifact import Artifact, joined
+from modelcrate.images.artifact import Artifact, merge
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
-from modelcrate.pipeline.pack import Nowhere
+from modelcrate.pipeline.pack import Discard
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
-from modelcrate.registry.registry_client import Client as Registry
+from modelcrate.registry.registry_client import RegistryClient as Registry
 from modelcrate.transports import Delivered
 from modelcrate.transports.registry_reader import RegistryCollection
 from modelcrate_layers.content import Blob
@@ -74,7 +74,7 @@ class RegistrySession:
 
     def take(self, measuring: Measuring) -> Layer:
         if (measuring.tar_size or 0) < ASKED_FIRST:
-            return Nowhere().take(measuring)
+            return Discard().take(measuring)
         self.client.push_stream(self.reference, measuring)
         return measuring.layer
 
@@ -109,7 +109,7 @@ def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]
 def _beside(artifact: Artifact, there: RegistryCollection) -> Artifact:
     """An artifact under a tag together with what stands under that tag."""
     standing = there.tagged(artifact.tag) if artifact.tag else None
-    return joined(standing, artifact) if standing is not None else artifact
+    return merge(standing, artifact) if standing is not None else artifact
 
 
 class Progress:

@@ -6,10 +6,10 @@ from dataclasses import field
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
-from modelcrate.images.reading import Found, Wanted
+from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import Refusal
-from modelcrate.registry.registry_client import Client as Registry
+from modelcrate.registry.errors import ErrorResponse
+from modelcrate.registry.registry_client import RegistryClient as Registry
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -34,7 +34,7 @@ class RegistryCollection:
     def blob(self, descriptor: Descriptor) -> Blob:
         return self.client.blob(self.reference, descriptor)
 
-    def beside(self, digest: Digest, wanted: Wanted | None = None) -> list[Artifact]:
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
         listed = self.client.referrers(self.reference.at(digest))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
@@ -49,7 +49,7 @@ class RegistryCollection:
         """What stands under a tag of cosign's, if anything does."""
         try:
             descriptor, data = self.client.manifest(self.reference.tagged(tag))
-        except Refusal as fault:
+        except ErrorResponse as fault:
             if fault.status == 404:
                 return None
             raise

@@ -20,11 +20,11 @@ REPOSITORY = "models"
 """What models are kept in, below the workspace."""
 
 
-class Taken(Exception):  # noqa: N818 - it is an outcome, and never leaves this package
+class VersionExists(Exception):  # noqa: N818 - it is an outcome, and never leaves this package
     """Somebody else has just registered this version."""
 
 
-class Writing(Protocol):
+class WorkspaceWriter(Protocol):
     """A shelf while a model is put on it."""
 
     @property
@@ -33,11 +33,11 @@ class Writing(Protocol):
         ...
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
-        """Put a manifest (the last document) there with all it names. With `new`, a tag that is there already is `Taken`."""
+        """Put a manifest (the last document) there with all it names. With `new`, a tag that is there already is `VersionExists`."""
         ...
 
 
-class Shelf(Protocol):
+class WorkspaceBackend(Protocol):
     """A place of registered models."""
 
     @property
@@ -53,7 +53,7 @@ class Shelf(Protocol):
 
     def blob(self, descriptor: Descriptor) -> Blob: ...
 
-    def writing(self, name: str, emit: Emit) -> AbstractContextManager[Writing]:
+    def writing(self, name: str, emit: Emit) -> AbstractContextManager[WorkspaceWriter]:
         """For as long as a model of this name is being registered or changed."""
         ...
 

@@ -8,20 +8,20 @@ import tempfile
 from pathlib import Path
 
 from modelcrate.containers.unpack import unpack
-from modelcrate.workspace.backend import Shelf
+from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.find import layers_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.kinds.model import folder
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 
-def download(shelf: Shelf, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
+def download(shelf: WorkspaceBackend, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
     """Write the model below `target`, and return where it is: its file, or its folder.
 
     What is there already is a UserError, and is replaced with `exist_ok`. Nothing is changed before all of it has arrived.
     """
-    with machine(target):
+    with as_machine_error(target):
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".incoming-") as beside:
             unpack([layer.blob for layer in layers_of(shelf, record)], Path(beside))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
-from modelcrate.workspace.backend import Shelf, split_tag, tag_of
+from modelcrate.workspace.backend import WorkspaceBackend, split_tag, tag_of
 from modelcrate.workspace.manifest import config_of, decode
 from modelcrate.workspace.record import ModelRecord, checked_name
 from modelcrate_layers.content import Descriptor, verified
@@ -17,7 +17,7 @@ MAX_CONFIG = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ModelQuery:
     """What a model has to be. A tag with the value None has to be there, whatever its value; so with properties."""
 
     name: str | None = None
@@ -34,7 +34,7 @@ class Wanted:
         )
 
 
-def get(shelf: Shelf, name: str, version: int | None = None) -> ModelRecord:
+def get(shelf: WorkspaceBackend, name: str, version: int | None = None) -> ModelRecord:
     """A model; without a version its latest. A SourceError where there is none."""
     checked_name(name)
     if version is None:
@@ -50,7 +50,7 @@ def get(shelf: Shelf, name: str, version: int | None = None) -> ModelRecord:
     return record
 
 
-def read(shelf: Shelf, name: str, version: int) -> ModelRecord | None:
+def read(shelf: WorkspaceBackend, name: str, version: int) -> ModelRecord | None:
     """The model of exactly this name and version, or None."""
     tag = tag_of(name, version)
     manifest = shelf.manifest(tag)
@@ -64,7 +64,7 @@ def read(shelf: Shelf, name: str, version: int) -> ModelRecord | None:
     return record
 
 
-def listed(shelf: Shelf, wanted: Wanted) -> list[ModelRecord]:
+def list_models(shelf: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord]:
     """All that fit, by name, the newest version first."""
     tags = shelf.tags()
     found = []
@@ -78,7 +78,7 @@ def listed(shelf: Shelf, wanted: Wanted) -> list[ModelRecord]:
     return found
 
 
-def names(shelf: Shelf) -> list[str]:
+def names(shelf: WorkspaceBackend) -> list[str]:
     return _names(shelf.tags())
 
 
@@ -88,7 +88,7 @@ def versions(tags: Iterable[str], name: str) -> list[int]:
     return sorted(each[1] for each in found if each is not None and each[0] == name)
 
 
-def layers_of(shelf: Shelf, record: ModelRecord) -> tuple[ReadyLayer, ...]:
+def layers_of(shelf: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
     """The layers of a model as an image takes them."""
     return tuple(
         ReadyLayer("model", each.name, each.layer, shelf.blob(each.layer.descriptor)) for each in record.layers
@@ -103,7 +103,7 @@ def _has(texts: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
     return all(key in texts and value in (None, texts[key]) for key, value in wanted.items())
 
 
-def _small(shelf: Shelf, descriptor: Descriptor, where: str) -> bytes:
+def _small(shelf: WorkspaceBackend, descriptor: Descriptor, where: str) -> bytes:
     if descriptor.size > MAX_CONFIG:
         raise IntegrityError(f"has a config of {descriptor.size} bytes; the limit is {MAX_CONFIG}", where=where)
     return b"".join(verified(shelf.blob(descriptor).chunks(), descriptor, where))

@@ -11,20 +11,20 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.pipeline.pack import Kept
+from modelcrate.pipeline.pack import StoreSink
 from modelcrate.transports import Output
 from modelcrate.transports.oci import LayoutOutput
-from modelcrate.workspace.backend import REPOSITORY, Taken
-from modelcrate_layers.atomic import alone
+from modelcrate.workspace.backend import REPOSITORY, VersionExists
+from modelcrate_layers.atomic import file_lock
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import REF_NAME, FileBlob, Layout, machine
+from modelcrate_layers.store import REF_NAME, FileBlob, Layout, as_machine_error
 
 _LOCKS = ".locks"
 
 
 @dataclass(frozen=True, slots=True)
-class FolderShelf:
+class FolderBackend:
     """The folder comes to be when the first model is registered."""
 
     root: Path
@@ -44,10 +44,10 @@ class FolderShelf:
         return self._layout().blob(descriptor)
 
     @contextmanager
-    def writing(self, name: str, emit: Emit) -> Iterator[FolderWriting]:
+    def writing(self, name: str, emit: Emit) -> Iterator[FolderWriter]:
         layout = Layout.create(self.root)
         with self._turn(name):
-            yield FolderWriting(self, layout, emit)
+            yield FolderWriter(self, layout, emit)
 
     def images(self, repository: str, tag: str) -> Output:
         return LayoutOutput(self.root, f"{repository}.{tag}")  # no colon, which would be an address's own
@@ -67,27 +67,27 @@ class FolderShelf:
     def _turn(self, name: str) -> Iterator[None]:
         place = self.root / _LOCKS
         with ExitStack() as stack:
-            with machine(place):
+            with as_machine_error(place):
                 place.mkdir(exist_ok=True)
-                stack.enter_context(alone(place / Digest.of(name.encode()).hex[:32]))
+                stack.enter_context(file_lock(place / Digest.of(name.encode()).hex[:32]))
             yield
 
 
 @dataclass(frozen=True, slots=True)
-class FolderWriting:
+class FolderWriter:
     """The folder, held."""
 
-    shelf: FolderShelf
+    shelf: FolderBackend
     layout: Layout
     emit: Emit = field(repr=False)
 
     @property
-    def sink(self) -> Kept:
-        return Kept(self.layout)
+    def sink(self) -> StoreSink:
+        return StoreSink(self.layout)
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
         if new and tag in self.shelf.tags():
-            raise Taken(tag)
+            raise VersionExists(tag)
         for blob in (*blobs, *documents):
             if not self.layout.has(blob.descriptor):
                 label = f"keep {blob.descriptor.digest.short}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from modelcrate.images.image import ANNOTATION, timestamp, told
+from modelcrate.images.image import ANNOTATION, layer_annotations, timestamp
 from modelcrate.images.reading import read_codec, read_inputs
 from modelcrate.workspace.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
@@ -107,7 +107,7 @@ def _notes(record: ModelRecord) -> dict[str, str]:
 def _descriptor(tar: ModelTar) -> Descriptor:
     plain, layer = tar.layer.descriptor, tar.layer
     notes = {"name": tar.name, "codec": str(layer.codec), "tar-size": str(layer.tar_size)}
-    notes |= {"inputs": told(layer.inputs)} if layer.inputs else {}
+    notes |= {"inputs": layer_annotations(layer.inputs)} if layer.inputs else {}
     return Descriptor(
         _TYPES[plain.media_type], plain.digest, plain.size, {_LAYER + key: value for key, value in notes.items()}
     )

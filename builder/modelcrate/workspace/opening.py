@@ -6,12 +6,12 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
-from modelcrate.workspace.backend import REPOSITORY, Shelf
-from modelcrate.workspace.folder import FolderShelf
+from modelcrate.workspace.backend import REPOSITORY, WorkspaceBackend
+from modelcrate.workspace.folder import FolderBackend
 from modelcrate_layers.errors import UserError
 
 
-def open_shelf(address: str, settings: Settings, folder: Path = Path()) -> Shelf:
+def open_workspace(address: str, settings: Settings, folder: Path = Path()) -> WorkspaceBackend:
     """The workspace at an address: a registry's `HOST[:PORT]/PREFIX` (or `registry:...`), else a folder, which may not exist yet.
 
     A relative folder is below `folder`. What has a dot or a colon in its first part is a registry, unless it begins with a dot or
@@ -21,20 +21,20 @@ def open_shelf(address: str, settings: Settings, folder: Path = Path()) -> Shelf
     if kind == "registry" and colon:
         return _registry(rest, settings)
     if kind == "folder" and colon:
-        return FolderShelf(folder / rest)
+        return FolderBackend(folder / rest)
     first, slash, _ = address.partition("/")
     hosted = bool(slash) and not first.startswith(".") and ("." in first or ":" in first or first == "localhost")
     if hosted and not (folder / address).is_dir():
         return _registry(address, settings)
     if not address.strip():
         raise UserError("a workspace has no address", hint="expected a folder, or HOST/PREFIX of a registry")
-    return FolderShelf(folder / address)
+    return FolderBackend(folder / address)
 
 
-def _registry(text: str, settings: Settings) -> Shelf:
-    from modelcrate.workspace.registry import RegistryShelf
+def _registry(text: str, settings: Settings) -> WorkspaceBackend:
+    from modelcrate.workspace.registry import RegistryBackend
 
     reference = Reference.parse(text if "/" in text else f"{text}/{REPOSITORY}")
     if reference.tag or reference.digest:
         raise UserError(f"not a workspace: {text!r}", hint="a registry and a prefix, without tag and digest")
-    return RegistryShelf(text.rstrip("/"), settings)
+    return RegistryBackend(text.rstrip("/"), settings)

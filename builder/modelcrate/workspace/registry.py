@@ -16,11 +16,11 @@ from modelcrate.events import Emit
 from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.pack import Sink
-from modelcrate.registry.errors import Refusal
-from modelcrate.registry.registry_client import Client as Registry
+from modelcrate.registry.errors import ErrorResponse
+from modelcrate.registry.registry_client import RegistryClient as Registry
 from modelcrate.transports import Output
 from modelcrate.transports.registry import Progress, RegistryOutput, RegistrySession
-from modelcrate.workspace.backend import REPOSITORY, Taken
+from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass
 
@@ -28,7 +28,7 @@ _MISSING = 404
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryShelf:
+class RegistryBackend:
     """`prefix` is HOST[:PORT][/PATH]. Connections of what was read end with the process, as in `inputs.registry`."""
 
     prefix: str
@@ -46,7 +46,7 @@ class RegistryShelf:
         with Registry(self.settings.registries) as client:
             try:
                 return client.tags(self.reference)
-            except Refusal as fault:
+            except ErrorResponse as fault:
                 if fault.status == _MISSING:  # no repository before its first model
                     return []
                 raise
@@ -59,16 +59,16 @@ class RegistryShelf:
         return Registry(self.settings.registries).blob(self.reference, descriptor)
 
     @contextmanager
-    def writing(self, name: str, emit: Emit) -> Iterator[RegistryWriting]:
+    def writing(self, name: str, emit: Emit) -> Iterator[RegistryWriter]:
         with Registry(self.settings.registries, Progress(emit)) as client:
-            yield RegistryWriting(self.reference, client, emit)
+            yield RegistryWriter(self.reference, client, emit)
 
     def images(self, repository: str, tag: str) -> Output:
         return RegistryOutput(Reference.parse(f"{self.prefix}/{repository}:{tag}"))
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryWriting:
+class RegistryWriter:
     """The repository of the models, with a connection."""
 
     reference: Reference
@@ -82,16 +82,16 @@ class RegistryWriting:
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
         place, data = self.reference.tagged(tag), documents[-1].data
         if new and _manifest(self.client, place) is not None:
-            raise Taken(tag)
+            raise VersionExists(tag)
         self.client.publish(place, documents[-1:], (*blobs, *documents[:-1]))
         if new and _manifest(self.client, place) != data:
-            raise Taken(tag)
+            raise VersionExists(tag)
 
 
 def _manifest(client: Registry, place: Reference) -> bytes | None:
     try:
         return client.manifest(place)[1]
-    except Refusal as fault:
+    except ErrorResponse as fault:
         if fault.status == _MISSING:
             return None
         raise

@@ -46,7 +46,7 @@ class LayerKind(Protocol):
 
 
 @runtime_checkable
-class OfFiles(Protocol):
+class FileBased(Protocol):
     """A kind that has no key, for it is made of files: its tree follows from what was listed of them."""
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.packages.split import cut, titled
+from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.tree import Tree
@@ -43,7 +43,7 @@ class CondaLayer:
         """The heaviest package, and how many others there are."""
         first = min(self.wanted, key=lambda each: (-each.size, each.name))
         more = f"+ {len(self.wanted) - 1} conda packages" if len(self.wanted) > 1 else "of conda"
-        return titled(f"{first.name} {first.version} {more}", self.part, self.parts)
+        return part_title(f"{first.name} {first.version} {more}", self.part, self.parts)
 
     def key(self) -> Digest:
         """Known before any package is fetched."""
@@ -71,7 +71,7 @@ class CondaLayer:
 
         owned = conda_link.owned(self.wanted, self.python, self.prefix)
         entries = [entry for _, entry in sorted(owned.items())]
-        return Tree.of(cut(entries, self.part, self.parts), (self.prefix[1:].encode(),))
+        return Tree.of(split_entries(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
 
 def check_conflicts(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> None:

@@ -16,7 +16,7 @@ from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.packages import wheel
-from modelcrate_layers.packages.split import cut, titled
+from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.tar import recipe, sources, writer
@@ -53,7 +53,7 @@ class WheelsLayer:
         """The heaviest wheel, and how many others there are."""
         first = min(self.wheels, key=lambda each: (-each.size, each.name))
         more = f" + {len(self.wheels) - 1} wheels" if len(self.wheels) > 1 else ""
-        return titled(f"{first}{more}", self.part, self.parts)
+        return part_title(f"{first}{more}", self.part, self.parts)
 
     def key(self) -> Digest:
         """Known before any wheel is fetched."""
@@ -80,7 +80,7 @@ class WheelsLayer:
         venv = Venv(self.python, self.prefix)
         owned = _owned(_installed(self.wheels, venv))
         entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))
-        return Tree.of(cut(entries, self.part, self.parts), roots=(venv.root,))
+        return Tree.of(split_entries(entries, self.part, self.parts), roots=(venv.root,))
 
 
 def check_conflicts(wheels: Iterable[Wheel], python: str, prefix: str = PREFIX) -> None:

@@ -13,14 +13,14 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.atomic import alone, incoming
+from modelcrate_layers.atomic import file_lock, incoming
 from modelcrate_layers.content import CHUNK, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages import deb
 from modelcrate_layers.packages.deb import Item
 from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.sources import FileRange, read, sha256
 from modelcrate_layers.tar.tree import show
@@ -88,7 +88,7 @@ def _unpacked(package: CondaPackage) -> tuple[Path, ...]:
     parts = ("pkg", "info") if package.filename.endswith(".conda") else ("all",)
     tars = tuple(package.path.parent / f"{part}.tar" for part in parts)
     if not all(tar.exists() for tar in tars):
-        with machine(package.path.parent), alone(package.path.parent / ".unpacking"):
+        with as_machine_error(package.path.parent), file_lock(package.path.parent / ".unpacking"):
             if not all(tar.exists() for tar in tars):
                 _unpack(package, dict(zip(parts, tars, strict=True)))
     return tars

@@ -16,7 +16,7 @@ from modelcrate_layers.atomic import incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.sources import FileRange, Stamp, sha256
@@ -111,7 +111,7 @@ def unpack(path: Path, digest: str) -> Path:
             where=str(path),
             hint="remove this file; it will be fetched again",
         )
-    with machine(tar.parent), incoming(tar.parent) as out:
+    with as_machine_error(tar.parent), incoming(tar.parent) as out:
         for chunk in _part(path, "data.tar", MAX_DATA):
             out.write(chunk)
         out.keep(tar)

@@ -15,7 +15,7 @@ from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
 from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.transports import store_reader
 from modelcrate.transports.addresses import find
@@ -305,7 +305,7 @@ def test_row_21_a_registrys_base_is_pinned_by_digest(
     project.write_text(project.read_text().replace("rootfs:base.tar", words))
     request = session.read(files, settings)
     folder = tmp_path / "imagefiles"
-    with Fetcher(settings.network) as fetcher:
+    with Downloader(settings.network) as fetcher:
         prepared = session.prepare(request, settings, fetcher)
         receipt = session.build(prepared, settings)
         session.deliver(receipt, [DockerfileOutput(folder).prepared(prepared)], settings)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelcrate.cli.interruption import ENDING, Interrupted, heeded
+from modelcrate.cli.interruption import ENDING, Interrupted, handle_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _not_under_nohup() -> Iterator[None]:
 def test_the_first_signal_cancels_and_raises(number: signal.Signals) -> None:
     before, threads = [signal.getsignal(each) for each in ENDING], set(threading.enumerate())
     cancelled: list[bool] = []
-    with pytest.raises(Interrupted) as caught, heeded(lambda: cancelled.append(True)):
+    with pytest.raises(Interrupted) as caught, handle_interrupts(lambda: cancelled.append(True)):
         signal.raise_signal(number)
     assert caught.value.exit_code == 128 + number
     assert cancelled == [True]
@@ -33,7 +33,7 @@ def test_the_first_signal_cancels_and_raises(number: signal.Signals) -> None:
 
 
 def test_a_second_signal_would_end_the_process() -> None:
-    with pytest.raises(Interrupted), heeded(lambda: None):
+    with pytest.raises(Interrupted), handle_interrupts(lambda: None):
         try:
             signal.raise_signal(signal.SIGINT)
         finally:
@@ -43,7 +43,7 @@ def test_a_second_signal_would_end_the_process() -> None:
 def test_nohup_is_obeyed() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with heeded(lambda: None):
+        with handle_interrupts(lambda: None):
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -53,7 +53,7 @@ def test_other_threads_leave_signals_alone() -> None:
     seen: list[object] = []
 
     def work() -> None:
-        with heeded(lambda: None):
+        with handle_interrupts(lambda: None):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.containers.identity import Identity, identify
-from modelcrate.containers.inside import Root
+from modelcrate.containers.inside import ContainerRoot
 from modelcrate_layers.errors import UserError
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nweb:x:33:34:w:/var/www:/bin/sh\nbad:x:abc:1::/:\n"
@@ -35,13 +35,13 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_users(root: Path, user: str, expected: Identity) -> None:
-    with Root(root) as inside:
+    with ContainerRoot(root) as inside:
         assert identify(inside, user) == expected
 
 
 @pytest.mark.parametrize("user", ["nobody", "web:nobody", "4294967295", "1:4294967295", "-1", "bad", "web:", "٣"])
 def test_refused(root: Path, user: str) -> None:
-    with Root(root) as inside, pytest.raises(UserError):
+    with ContainerRoot(root) as inside, pytest.raises(UserError):
         identify(inside, user)
 
 
@@ -49,16 +49,16 @@ def test_a_passwd_that_links_out_is_not_read(root: Path) -> None:
     (root.parent / "passwd").write_text("spy:x:1:1::/:\n")
     (root / "etc/passwd").unlink()
     (root / "etc/passwd").symlink_to(root.parent / "passwd")
-    with Root(root) as inside, pytest.raises(UserError, match="no user 'spy'"):
+    with ContainerRoot(root) as inside, pytest.raises(UserError, match="no user 'spy'"):
         identify(inside, "spy")
     (root / "etc/passwd").unlink()
     (root / "etc/passwd").symlink_to("../lib/passwd")
     (root / "lib").mkdir()
     (root / "lib/passwd").write_text("ok:x:5:6::/:\n")
-    with Root(root) as inside:
+    with ContainerRoot(root) as inside:
         assert identify(inside, "ok") == Identity(5, 6, "/")
 
 
 def test_an_image_without_passwd(tmp_path: Path) -> None:
-    with Root(tmp_path) as inside:
+    with ContainerRoot(tmp_path) as inside:
         assert identify(inside, "5") == Identity(5, 0)

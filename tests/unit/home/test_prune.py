@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.home.home_lock import alone, using
+from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 from modelcrate.home.prune import Item, Rules, choose, items, prune
 from modelcrate.home.settings import Settings
 from modelcrate.inspect.verify_bytes import verify_bytes
@@ -122,11 +122,11 @@ def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, 
 
 def test_many_may_use_a_home_and_only_one_be_alone(tmp_path: Path) -> None:
     with (
-        using(Settings(tmp_path)),
-        using(Settings(tmp_path)),
+        shared_home_lock(Settings(tmp_path)),
+        shared_home_lock(Settings(tmp_path)),
         pytest.raises(MachineError, match="is in use by a build"),
-        alone(tmp_path),
+        exclusive_home_lock(tmp_path),
     ):
         pass
-    with alone(tmp_path), pytest.raises(MachineError), alone(tmp_path):
+    with exclusive_home_lock(tmp_path), pytest.raises(MachineError), exclusive_home_lock(tmp_path):
         pass

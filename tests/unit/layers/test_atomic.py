@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers import atomic
-from modelcrate_layers.atomic import incoming, replace
+from modelcrate_layers.atomic import incoming, write_file
 
 
 @pytest.fixture(params=["unnamed", "hidden"])
@@ -50,14 +50,14 @@ def test_an_old_file_is_replaced_at_once_or_stays(folder: Path) -> None:
         file.write(b"new")
         raise ValueError
     assert (folder / "name").read_bytes() == b"old"
-    replace(folder / "name", b"new")
+    write_file(folder / "name", b"new")
     assert (folder / "name").read_bytes() == b"new"
     assert os.listdir(folder) == ["name"]
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        replace(folder / "no" / "name", b"")
+        write_file(folder / "no" / "name", b"")
 
 
 def test_an_unfinished_file_has_no_name(tmp_path: Path) -> None:

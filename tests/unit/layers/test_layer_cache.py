@@ -10,7 +10,7 @@ import pytest
 
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import MachineError
-from modelcrate_layers.layer_cache import Memo, settled
+from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes, FileRange, Stamp
@@ -22,7 +22,7 @@ SECOND = 1_000_000_000
 
 
 def test_what_was_put_is_got(tmp_path: Path) -> None:
-    memo = Memo(tmp_path / "memo")
+    memo = LayerCache(tmp_path / "memo")
     assert memo.get(KEY) is None
     memo.put(KEY, LAYER)
     assert memo.get(KEY) == LAYER
@@ -38,7 +38,7 @@ def only_file(root: Path) -> Path:
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "changed", "list", "no layer", "right sum, no layer"])
 def test_a_damaged_fact_is_no_fact(tmp_path: Path, damage: str) -> None:
-    memo = Memo(tmp_path)
+    memo = LayerCache(tmp_path)
     memo.put(KEY, LAYER)
     path = only_file(tmp_path)
     data = path.read_bytes()
@@ -61,8 +61,8 @@ def test_a_damaged_fact_is_no_fact(tmp_path: Path, damage: str) -> None:
 def test_a_memo_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(MachineError):
-        Memo(tmp_path / "file").put(KEY, LAYER)
-    assert Memo(tmp_path / "file").get(KEY) is None
+        LayerCache(tmp_path / "file").put(KEY, LAYER)
+    assert LayerCache(tmp_path / "file").get(KEY) is None
 
 
 def stamped(*times: int) -> list[Entry]:

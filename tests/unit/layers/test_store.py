@@ -241,10 +241,10 @@ def test_what_the_machine_refuses_is_a_machine_error(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(MachineError) as refused, store.machine(tmp_path):
+    with pytest.raises(MachineError) as refused, store.as_machine_error(tmp_path):
         raise OSError(28, "No space left on device")
     assert "free some space" in refused.value.hint
-    with pytest.raises(CrateError) as passed, store.machine(tmp_path):
+    with pytest.raises(CrateError) as passed, store.as_machine_error(tmp_path):
         raise SourceError("is passed on")
     assert passed.value.what == "is passed on"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.modelfiles.pickle.findings import Said
-from modelcrate.modelfiles.recognition import Facts, facts_of
+from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
 
-def read(data: bytes, name: str = "model.bin") -> Facts:
+def read(data: bytes, name: str = "model.bin") -> ModelFacts:
     return facts_of(io.BytesIO(data), name, len(data))
 
 
@@ -31,7 +31,7 @@ def fixture(name: str) -> bytes:
     ],
 )
 def test_xgboost_says_its_version_features_and_objective(name: str, facts: dict[str, object]) -> None:
-    assert read(fixture(name)) == Facts("xgboost", facts)
+    assert read(fixture(name)) == ModelFacts("xgboost", facts)
 
 
 @pytest.mark.parametrize("name", ["boosted.json", "boosted.ubj"])
@@ -56,7 +56,7 @@ def test_xgboost_files_that_lie_are_told() -> None:
 
 def test_lightgbm_says_its_format_features_and_trees() -> None:
     told = {"version": "v4", "features": 10, "classes": 1, "objective": "regression", "trees": 3}
-    assert read(fixture("leaves.txt")) == Facts("lightgbm", told)
+    assert read(fixture("leaves.txt")) == ModelFacts("lightgbm", told)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_lightgbm_file_that_is_broken_says_how(data: bytes, fault: str) -> Non
 
 def test_a_pickle_tells_the_version_that_made_it_and_where() -> None:
     found = read(fixture("pipeline.joblib"), "pipeline.joblib")
-    assert found.said == (Said("scikit-learn", "1.9.1", "byte 1189 of the pickle"),)
+    assert found.said == (Description("scikit-learn", "1.9.1", "byte 1189 of the pickle"),)
     assert found.facts["versions"] == {"scikit-learn": "1.9.1"}
     assert [each.features for each in found.pickles] == [10]
 

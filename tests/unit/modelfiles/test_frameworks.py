@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.framework_reading import understand
-from modelcrate.modelfiles.frameworks import Understood, frameworks, transformers
+from modelcrate.modelfiles.framework_reading import describe_model
+from modelcrate.modelfiles.frameworks import FrameworkModel, frameworks, transformers
 from modelcrate.modelfiles.frameworks.onnx import RUNTIMES, oldest
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -21,8 +21,8 @@ MODELS = ROOT / "fixtures" / "models"
 TEMPLATES = ROOT / "builder" / "modelcrate" / "modelfiles" / "scripts"
 
 
-def read(path: Path) -> Understood:
-    return understand(ModelFiles.of(path))
+def read(path: Path) -> FrameworkModel:
+    return describe_model(ModelFiles.of(path))
 
 
 def refused(path: Path) -> UserError:

@@ -7,11 +7,11 @@ import struct
 
 import pytest
 
-from modelcrate.modelfiles.recognition import Facts, facts_of
+from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 from support.model_files import gguf, onnx, safetensors, tensor
 
 
-def read(data: bytes, name: str) -> Facts:
+def read(data: bytes, name: str) -> ModelFacts:
     return facts_of(io.BytesIO(data), name, len(data))
 
 

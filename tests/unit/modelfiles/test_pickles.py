@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from modelcrate.modelfiles.pickle.containers import is_no_bare_pickle, pickles_in
-from modelcrate.modelfiles.pickle.findings import Named
-from modelcrate.modelfiles.pickle.policy import Judged, Verdict, judge
+from modelcrate.modelfiles.pickle.findings import NamedObject
+from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
 from support.pickles import COMMAND, EVIL, MALICIOUS, calls, joblib_array, npy, stack_global, zipped
 
 
-def judged(data: bytes, name: str = "model.pkl", allow: tuple[str, ...] = ()) -> list[Judged]:
+def judged(data: bytes, name: str = "model.pkl", allow: tuple[str, ...] = ()) -> list[Judgement]:
     found = [judge(each, allow) for each in pickles_in(io.BytesIO(data), name)]
     return [each for each in found if each is not None]
 
@@ -115,7 +115,7 @@ def test_joblib_arrays_are_passed_over() -> None:
     data = joblib_array("u1", 20, b"\x00" * 20)
     (found,) = judged(data)
     assert found.verdict is Verdict.SAFE
-    assert Named("joblib.numpy_pickle", "NumpyArrayWrapper") in found.names
+    assert NamedObject("joblib.numpy_pickle", "NumpyArrayWrapper") in found.names
 
 
 def test_plain_arrays_of_numbers_have_no_pickle() -> None:
@@ -152,7 +152,7 @@ def test_nesting_ends() -> None:
 def test_python_2_names_are_todays() -> None:
     (found,) = judged(calls("copy_reg", "_reconstructor"))
     assert found.verdict is Verdict.SAFE
-    assert found.names == (Named("copyreg", "_reconstructor"),)
+    assert found.names == (NamedObject("copyreg", "_reconstructor"),)
 
 
 @pytest.mark.timeout(20)

@@ -12,7 +12,7 @@ import pytest
 from modelcrate import api
 from modelcrate.home.settings import Settings
 from modelcrate.inspect.diff import Difference, diff
-from modelcrate.modelfiles.summary import facts
+from modelcrate.modelfiles.summary import summarise
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import IntegrityError
 from support.command import Crate
@@ -77,17 +77,17 @@ def test_other_formats_tell_what_their_readers_find(
 
 
 def test_a_file_is_told_alike_in_pieces_of_any_size() -> None:
-    whole = facts("w.safetensors", len(BEFORE), [BEFORE])
+    whole = summarise("w.safetensors", len(BEFORE), [BEFORE])
     assert whole["tensor b"] == f"BF16 [1] {short(TWO)}"
     for step in (1, 7, 30):
         pieces = [BEFORE[at : at + step] for at in range(0, len(BEFORE), step)]
-        assert facts("w.safetensors", len(BEFORE), pieces) == whole
+        assert summarise("w.safetensors", len(BEFORE), pieces) == whole
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", struct.pack("<Q", 1 << 60), BEFORE[:40]])
 def test_what_is_no_model_says_nothing(data: bytes) -> None:
-    assert facts("w.safetensors", len(data), [data]) == {}
-    assert facts("w.gguf", len(data), [data]) == {}
+    assert summarise("w.safetensors", len(data), [data]) == {}
+    assert summarise("w.gguf", len(data), [data]) == {}
 
 
 class Damaged:

@@ -17,7 +17,7 @@ from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.session import Prepared
@@ -58,7 +58,7 @@ def prepare(tmp_path: Path, settings: Settings) -> Prepare:
             if isinstance(event, Notice):
                 said.append(event.text)
 
-        with Fetcher(settings.network, emit) as fetcher:
+        with Downloader(settings.network, emit) as fetcher:
             request = session.read(folder, settings, emit)
             return session.prepare(request, settings, fetcher, emit), said
 
@@ -150,7 +150,7 @@ def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_p
     layout = oci.parse(f"{tmp_path / 'layout'}:first")
     folder = DockerfileOutput(tmp_path / "imagefiles").prepared(prepared)
     session.deliver(receipt, [layout, folder], settings)
-    with Fetcher(settings.network, silent) as fetcher:
+    with Downloader(settings.network, silent) as fetcher:
         again = session.prepare(session.read(tmp_path / "imagefiles", settings), settings, fetcher)
     assert again.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
     assert session.build(again, settings).image.digest == receipt.image.digest
@@ -222,4 +222,4 @@ def test_a_model_of_too_many_files_to_look_through_says_no_versions(
     monkeypatch.setattr(files, "MAX_FILES", 1)
     assert framework_reading.read_file_model(
         Model(Path("model"), "m"), tmp_path, settings
-    ) == framework_reading.Reading((), None)
+    ) == framework_reading.ModelDescription((), None)

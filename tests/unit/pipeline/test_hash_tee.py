@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
-from modelcrate.pipeline.hash_tee import LARGE, Hashes
-from modelcrate.pipeline.pack import Nowhere, Sinks
-from modelcrate.security.sbom.layer_scan import Learnt, look
+from modelcrate.pipeline.hash_tee import LARGE, HashTee
+from modelcrate.pipeline.pack import Discard, PackTargets
+from modelcrate.security.sbom.layer_scan import KnownFacts, scan_layer
 from modelcrate.transports import parse
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
@@ -39,7 +39,7 @@ def test_the_tar_is_the_same_and_the_file_is_hashed_along(large: Path) -> None:
     small = large.with_name("small")
     small.write_bytes(b"x")
     tar = Tar((entry(large), entry(small)._replace(path=b"b"), Entry(b"c", Kind.DIRECTORY, 0o775)))
-    hashes = Hashes()
+    hashes = HashTee()
     heard = hashes.over(tar)
     assert heard.size == tar.size
     assert b"".join(heard) == b"".join(tar)
@@ -47,7 +47,7 @@ def test_the_tar_is_the_same_and_the_file_is_hashed_along(large: Path) -> None:
 
 
 def test_a_pass_that_ends_early_tells_nothing_and_leaves_no_thread(large: Path) -> None:
-    hashes, before = Hashes(), threading.active_count()
+    hashes, before = HashTee(), threading.active_count()
     chunks = iter(hashes.over(Tar((entry(large),))))
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]  # it is a generator
@@ -56,7 +56,7 @@ def test_a_pass_that_ends_early_tells_nothing_and_leaves_no_thread(large: Path) 
 
 
 def test_a_file_that_changes_meanwhile_has_no_hash(large: Path) -> None:
-    hashes, tar = Hashes(), Tar((entry(large),))
+    hashes, tar = HashTee(), Tar((entry(large),))
     large.write_bytes(noise(LARGE + 6))
     with pytest.raises(SourceError, match="changed"):
         list(hashes.over(tar))
@@ -69,17 +69,17 @@ def test_a_model_is_read_once_for_its_layer_and_its_bill(
     (tmp_path / "modelcrate.yaml").write_text(
         "name: x\nbase: scratch\ncodec: none\nmodels: [{path: model, name: m, version: 1}]\n"
     )
-    settings, hashes = Settings(tmp_path / "home"), Hashes()
-    with Fetcher(settings.network) as fetcher:
+    settings, hashes = Settings(tmp_path / "home"), HashTee()
+    with Downloader(settings.network) as fetcher:
         prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
     read: list[str] = []
     real = FileRange._pieces
     monkeypatch.setattr(FileRange, "_pieces", lambda one: read.append(one.path) or real(one))
-    receipt = session.build(prepared, settings, sinks=Sinks(Nowhere(), hashes=hashes))
+    receipt = session.build(prepared, settings, sinks=PackTargets(Discard(), hashes=hashes))
     (layer,) = receipt.image.images[0].layers
-    learnt = look(layer, Learnt(prepared.facts, hashes.found))
+    learnt = scan_layer(layer, KnownFacts(prepared.facts, hashes.found))
     assert read == [str(large)]
-    assert learnt == look(layer)
+    assert learnt == scan_layer(layer)
     assert read == [str(large)] * 2, "who knows nothing reads it again"
     session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
     assert_valid_layout(tmp_path / "out")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate.pipeline.model_versions import RULES, check, family, faults
 from modelcrate_layers.errors import UserError
 
 
 def found(package: str, model: str, name: str, image: str) -> list[UserError]:
-    return list(faults([Said(package, model, "m.pkl: byte 7 of the pickle")], (), {name: image}))  # type: ignore[arg-type]
+    return list(faults([Description(package, model, "m.pkl: byte 7 of the pickle")], (), {name: image}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from modelcrate.events import Finished, silent
 from modelcrate.home.settings import Settings
-from modelcrate.pipeline.pack import Ahead, Nowhere, Packer, Sink, Sinks
+from modelcrate.pipeline.pack import Discard, EarlyUpload, Packer, PackTargets, Sink
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
@@ -82,8 +82,8 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-def packer(settings: Settings, models: Sink | None = None, ahead: Ahead | None = None) -> Packer:
-    return Packer(settings, lambda kind: None, silent, Sinks(models or Nowhere(), ahead=ahead))
+def packer(settings: Settings, models: Sink | None = None, ahead: EarlyUpload | None = None) -> Packer:
+    return Packer(settings, lambda kind: None, silent, PackTargets(models or Discard(), ahead=ahead))
 
 
 def planned(*kinds: Literal) -> list[Plan]:
@@ -135,7 +135,7 @@ class Order:
 
     def take(self, measuring: Measuring) -> Layer:
         self.sizes.append(measuring.tar_size or 0)
-        return Nowhere().take(measuring)
+        return Discard().take(measuring)
 
 
 def test_the_largest_layer_begins(settings: Settings) -> None:

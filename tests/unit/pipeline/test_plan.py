@@ -12,14 +12,14 @@ import pytest
 from modelcrate import api
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
-from modelcrate.pipeline.cost import cost, held
-from modelcrate.pipeline.plan import Planned, choose, plan
+from modelcrate.pipeline.cost import cached_bytes, cost
+from modelcrate.pipeline.plan import PlannedLayer, choose_codec, plan
 from modelcrate.pipeline.reuse import Previous
 from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.layer_cache import Memo, settled
+from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes
@@ -40,15 +40,15 @@ def built(project: Path, settings: Settings) -> Image:
 
 
 def prepared(project: Path, settings: Settings) -> Prepared:
-    with Fetcher(settings.network) as fetcher:
+    with Downloader(settings.network) as fetcher:
         return session.prepare(session.read(project, settings), settings, fetcher)
 
 
-def again(each: Planned, previous: Previous, memo: Path | None, policy: str = "auto") -> Planned:
+def again(each: PlannedLayer, previous: Previous, memo: Path | None, policy: str = "auto") -> PlannedLayer:
     """The layer as it is planned where an earlier image is all that is known."""
     kind = each.kind
     made = plan(
-        previous.image.platform, (), [kind], {**AUTO, kind.role: policy}, Memo(memo) if memo else None, [previous]
+        previous.image.platform, (), [kind], {**AUTO, kind.role: policy}, LayerCache(memo) if memo else None, [previous]
     )
     return made.layers[0]
 
@@ -60,9 +60,9 @@ def test_every_cause_is_named(tmp_path: Path, settings: Settings) -> None:
     wheels = next(each for each in planned if isinstance(each.kind, WheelsLayer))
     fresh = tmp_path / "fresh"
     known = again(wheels, previous, fresh)
-    assert (known.whence, known.why) == ("there", "same inputs as in there")
+    assert (known.known_from, known.why) == ("there", "same inputs as in there")
     assert known.taken is not None
-    lost = replace(previous, lost=frozenset({known.taken.descriptor.digest}))
+    lost = replace(previous, missing=frozenset({known.taken.descriptor.digest}))
     assert again(wheels, lost, fresh).why == "there names it, and has lost its blob"
     stored = str(known.taken.layer.codec)
     other = "none" if stored != "none" else "zstd"
@@ -117,7 +117,7 @@ def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, 
 )
 def test_the_bytes_decide_the_codec_and_the_reason_is_told(policy: str, data: bytes, codec: str) -> None:
     tree = Tree.of([file(b"a", Bytes(data))])
-    chosen = choose(policy, tree)
+    chosen = choose_codec(policy, tree)
     assert str(chosen.codec).startswith(codec)
     assert ("samples of it shrink by " in chosen.why) is policy.startswith("auto")
     layers = [measure(Recipe(tree, each)) for each in (chosen.codec, NONE)]
@@ -135,7 +135,7 @@ def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Setti
     assert (server.compress or 0) > 1000
     assert (dependencies.choice, dependencies.compress) == (None, None), "its wheels may be anywhere yet"
     image = built(project, settings)
-    there = held([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))
+    there = cached_bytes([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))
     assert there == {layer.descriptor.digest for layer in image.layers}
     known = [each for each in prepared(project, settings).plans[0].layers if each.known]
     assert known

@@ -13,7 +13,7 @@ import pytest
 from modelcrate.registry.credentials import HUB_KEY, find
 from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.login import login, logout
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from support.scripted import scripted
 
@@ -66,32 +66,32 @@ def test_a22_the_order_of_sources_and_their_names(tmp_path: Path) -> None:
     ]
     settings: dict[str, object] = {"username": "explicit", "password": "p", "auth_file": given, "home": home}
     for user, source, removed in expected:
-        found = find(HOST, "team/x", Settings(environment=environment, **settings))  # type: ignore[arg-type]
+        found = find(HOST, "team/x", RegistryConfig(environment=environment, **settings))  # type: ignore[arg-type]
         assert found is not None
         assert found.username == user
         assert source in found.source
         if removed in settings:
             settings[removed] = None
         environment.pop(removed, None)
-    assert find(HOST, "team/x", Settings(environment=environment, **settings)) is None  # type: ignore[arg-type]
+    assert find(HOST, "team/x", RegistryConfig(environment=environment, **settings)) is None  # type: ignore[arg-type]
 
 
 def test_a22_our_variables_hold_for_the_registry_that_they_name() -> None:
     told = {"MODELCRATE_REGISTRY": "one.example", "MODELCRATE_REGISTRY_TOKEN": "t"}
-    one = find("one.example", "x", Settings(environment=told))
+    one = find("one.example", "x", RegistryConfig(environment=told))
     assert one is not None
     assert one.access_token == "t"
-    assert find("two.example", "x", Settings(environment=told)) is None
+    assert find("two.example", "x", RegistryConfig(environment=told)) is None
 
 
 def test_a22_the_jobs_of_github_and_gitlab() -> None:
     github = {"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "me", "GITHUB_TOKEN": "t"}
-    found = find("ghcr.io", "x", Settings(environment=github))
+    found = find("ghcr.io", "x", RegistryConfig(environment=github))
     assert found is not None
     assert (found.username, found.password) == ("me", "t")
-    assert find(HOST, "x", Settings(environment=github)) is None
+    assert find(HOST, "x", RegistryConfig(environment=github)) is None
     gitlab = {"GITLAB_CI": "true", "CI_REGISTRY": HOST, "CI_JOB_TOKEN": "j"}
-    found = find(HOST, "x", Settings(environment=gitlab))
+    found = find(HOST, "x", RegistryConfig(environment=gitlab))
     assert found is not None
     assert (found.username, found.password) == ("gitlab-ci-token", "j")
 
@@ -113,7 +113,7 @@ https://index.docker.io/v1/) echo '{"ServerURL":"x","Username":"hub","Secret":"s
 def test_a23_a_helper_s_identity_token_is_known_as_one(tmp_path: Path) -> None:
     write(tmp_path / "config.json", {"credsStore": "lab"})
     environment = helper(tmp_path, "lab", SERVES) | {"DOCKER_CONFIG": str(tmp_path)}
-    found = find(HOST, "x", Settings(environment=environment))
+    found = find(HOST, "x", RegistryConfig(environment=environment))
     assert found is not None
     assert (found.identity_token, found.password) == ("identity", "")
     assert "credential helper lab" in found.source
@@ -122,10 +122,10 @@ def test_a23_a_helper_s_identity_token_is_known_as_one(tmp_path: Path) -> None:
 def test_a23_nothing_found_is_no_fault_and_the_file_is_asked_next(tmp_path: Path) -> None:
     write(tmp_path / "config.json", {"credsStore": "lab", "auths": {"other.example": auth("filed")}})
     environment = helper(tmp_path, "lab", SERVES) | {"DOCKER_CONFIG": str(tmp_path)}
-    found = find("other.example", "x", Settings(environment=environment))
+    found = find("other.example", "x", RegistryConfig(environment=environment))
     assert found is not None
     assert found.username == "filed"
-    assert find("third.example", "x", Settings(environment=environment)) is None
+    assert find("third.example", "x", RegistryConfig(environment=environment)) is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a23_a_helper_s_name_is_no_path(name: str) -> None:
 def test_a23_a_missing_helper_is_named(tmp_path: Path) -> None:
     write(tmp_path / "config.json", {"credHelpers": {HOST: "gone"}})
     with pytest.raises(MachineError, match="docker-credential-gone"):
-        find(HOST, "x", Settings(environment={"PATH": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}))
+        find(HOST, "x", RegistryConfig(environment={"PATH": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a23_a_missing_helper_is_named(tmp_path: Path) -> None:
 )
 def test_a24_the_most_specific_key_counts(tmp_path: Path, repository: str, user: str) -> None:
     table = {HOST: auth("host"), f"{HOST}/a": auth("a"), f"{HOST}/a/b": auth("ab"), f"{HOST}/a/b/c": auth("abc")}
-    found = find(HOST, repository, Settings(auth_file=write(tmp_path / "auth.json", {"auths": table})))
+    found = find(HOST, repository, RegistryConfig(auth_file=write(tmp_path / "auth.json", {"auths": table})))
     assert found is not None
     assert found.username == user
 
@@ -171,7 +171,7 @@ def test_a24_the_most_specific_key_counts(tmp_path: Path, repository: str, user:
     "key", [HUB_KEY, "docker.io", "index.docker.io", "registry-1.docker.io", "https://index.docker.io/v2/"]
 )
 def test_a25_every_name_of_the_hub_is_one(tmp_path: Path, key: str) -> None:
-    found = find("docker.io", "library/x", Settings(auth_file=auths(tmp_path / "auth.json", "hub", key)))
+    found = find("docker.io", "library/x", RegistryConfig(auth_file=auths(tmp_path / "auth.json", "hub", key)))
     assert found is not None
     assert found.username == "hub"
 
@@ -179,21 +179,21 @@ def test_a25_every_name_of_the_hub_is_one(tmp_path: Path, key: str) -> None:
 def test_a25_a_helper_is_asked_for_the_hub_by_its_old_key(tmp_path: Path) -> None:
     write(tmp_path / "config.json", {"credsStore": "lab"})
     environment = helper(tmp_path, "lab", SERVES) | {"DOCKER_CONFIG": str(tmp_path)}
-    found = find("docker.io", "library/x", Settings(environment=environment))
+    found = find("docker.io", "library/x", RegistryConfig(environment=environment))
     assert found is not None
     assert found.username == "hub"
 
 
 @pytest.mark.parametrize("key", [HOST, f"https://{HOST}", f"http://{HOST}/v1/", f"https://{HOST}/v2/", HOST.upper()])
 def test_keys_may_be_urls(tmp_path: Path, key: str) -> None:
-    found = find(HOST, "x", Settings(auth_file=auths(tmp_path / "auth.json", "u", key)))
+    found = find(HOST, "x", RegistryConfig(auth_file=auths(tmp_path / "auth.json", "u", key)))
     assert found is not None
     assert found.username == "u"
 
 
 def test_a_password_may_hold_colons_and_padding(tmp_path: Path) -> None:
     entry = {"auth": base64.b64encode(b"u:a:b\0\0").decode()}
-    found = find(HOST, "x", Settings(auth_file=write(tmp_path / "auth.json", {"auths": {HOST: entry}})))
+    found = find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", {"auths": {HOST: entry}})))
     assert found is not None
     assert (found.username, found.password) == ("u", "a:b")
 
@@ -202,19 +202,19 @@ def test_a_password_may_hold_colons_and_padding(tmp_path: Path) -> None:
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
     (tmp_path / "auth.json").write_text(text)
     with pytest.raises(UserError, match=r"auth.json"):
-        find(HOST, "x", Settings(auth_file=tmp_path / "auth.json"))
+        find(HOST, "x", RegistryConfig(auth_file=tmp_path / "auth.json"))
 
 
 @pytest.mark.parametrize(
     "value", [{"auths": 7}, {"auths": {HOST: 7}}, {"auths": {HOST: {"auth": 7}}}, {"credHelpers": []}, {}]
 )
 def test_odd_values_are_no_credentials(tmp_path: Path, value: object) -> None:
-    assert find(HOST, "x", Settings(auth_file=write(tmp_path / "auth.json", value))) is None
+    assert find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", value))) is None
 
 
 def test_a_login_is_tried_and_kept_as_docker_keeps_it(tmp_path: Path) -> None:
     path = write(tmp_path / "config.json", {"psFormat": "x", "auths": {"other": auth("o")}})
-    settings = Settings(environment={"DOCKER_CONFIG": str(tmp_path)})
+    settings = RegistryConfig(environment={"DOCKER_CONFIG": str(tmp_path)})
     with scripted(
         challenge='Basic realm="x"', allowed=lambda header, seen: header.endswith(auth("u")["auth"])
     ) as script:
@@ -237,7 +237,7 @@ def test_a_refused_login_keeps_nothing(tmp_path: Path) -> None:
         scripted(challenge='Basic realm="x"', allowed=lambda header, seen: False) as script,
         pytest.raises(CrateError) as caught,
     ):
-        login(script.host, "u", "hush", Settings(environment={"DOCKER_CONFIG": str(tmp_path)}))
+        login(script.host, "u", "hush", RegistryConfig(environment={"DOCKER_CONFIG": str(tmp_path)}))
     assert "hush" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -247,14 +247,14 @@ def test_a_login_prefers_the_helper(tmp_path: Path) -> None:
     write(folder / "config.json", {"credsStore": "lab"})
     environment = helper(tmp_path, "lab", f'cat > "{tmp_path}/$1"') | {"DOCKER_CONFIG": str(folder)}
     with scripted() as script:
-        kept = login(script.host, "u", "p", Settings(environment=environment))
+        kept = login(script.host, "u", "p", RegistryConfig(environment=environment))
         assert not kept.plainly
         assert json.loads((tmp_path / "store").read_text()) == {
             "ServerURL": script.host,
             "Username": "u",
             "Secret": "p",
         }
-        logout(script.host, Settings(environment=environment))
+        logout(script.host, RegistryConfig(environment=environment))
         assert (tmp_path / "erase").read_text() == script.host
     assert json.loads((folder / "config.json").read_text()) == {"credsStore": "lab"}
 
@@ -262,4 +262,4 @@ def test_a_login_prefers_the_helper(tmp_path: Path) -> None:
 @pytest.mark.parametrize("registry", ["https://x.y", "x y", "", "x.y/z", "x.y\n"])
 def test_a_login_needs_a_registry(registry: str) -> None:
     with pytest.raises(UserError, match="not a registry"):
-        login(registry, "u", "p", Settings())
+        login(registry, "u", "p", RegistryConfig())

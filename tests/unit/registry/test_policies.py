@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate.net.retry import Patience, seconds_asked
+from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_hop, check_page, is_private
+from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.documents import select
-from modelcrate.registry.profiles import TABLE, Mirror, Rule, habits
-from modelcrate.registry.rules import read_rules
-from modelcrate.registry.settings import Proxies, Settings
+from modelcrate.registry.profiles import TABLE, Mirror, Rule, profile_of
+from modelcrate.registry.settings import Proxies, RegistryConfig
 from modelcrate.registry.tokens import granted
-from modelcrate.registry.urls import redacted, resolve
-from modelcrate.registry.wire import Answer, Headers, Place
+from modelcrate.registry.wire import Headers, RepositoryAddress, Response
 from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_json
 from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
 from support.images import StillClock
@@ -28,7 +28,7 @@ GB = 1000**3
 @pytest.mark.parametrize("told", ["", "0", "-5", "3", "1e400", '"soon"', "null"])
 def test_a16_a_token_lives_at_least_a_minute(told: str) -> None:
     body = b'{"token": "t"' + (f', "expires_in": {told}'.encode() if told else b"") + b"}"
-    token = granted(Answer(200, Headers(), body, "https://x/"), [], 1000.0)
+    token = granted(Response(200, Headers(), body, "https://x/"), [], 1000.0)
     assert token.ends == 1060.0
     assert token.lasts(1049.0, young=False)
     assert not token.lasts(1051.0, young=False)
@@ -41,24 +41,24 @@ def test_a16_a_token_lives_at_least_a_minute(told: str) -> None:
      "eu.gcr.io", "public.ecr.aws", "docker.io"],
 )  # fmt: skip
 def test_a47_registries_without_chunks_get_one_put(registry: str) -> None:
-    assert habits(registry).way(5 * GB) == "put"
+    assert profile_of(registry).way(5 * GB) == "put"
 
 
 def test_a47_others_get_chunks_and_small_blobs_one_put() -> None:
-    known = habits("registry.example")
+    known = profile_of("registry.example")
     assert [known.way(size) for size in (0, 16 << 20, (16 << 20) + 1)] == ["put", "put", "chunks"]
     assert known.way(None) == "stream"
 
 
 def test_a47_every_row_of_the_table_has_a_source_and_the_user_has_the_last_word() -> None:
     assert all(rule.source for rule in TABLE)
-    assert habits("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).way(5 * GB) == "chunks"
+    assert profile_of("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).way(5 * GB) == "chunks"
 
 
 def test_a48_what_is_over_the_limit_of_a_put_goes_in_chunks() -> None:
-    assert habits("quay.io").way(19 * GB) == "put"
-    assert habits("quay.io").way(21 * GB) == "chunks"
-    assert habits("x.y", [Rule("x.y", upload="put", max_put=100)]).way(101) == "chunks"
+    assert profile_of("quay.io").way(19 * GB) == "put"
+    assert profile_of("quay.io").way(21 * GB) == "chunks"
+    assert profile_of("x.y", [Rule("x.y", upload="put", max_put=100)]).way(101) == "chunks"
 
 
 def entry(
@@ -198,7 +198,7 @@ def test_a_location_that_is_none_is_refused(location: str) -> None:
 @given(st.text(alphabet="abc%2B=&+/?:.;~-_", max_size=60))
 def test_a32_any_query_is_kept_to_the_byte(query: str) -> None:
     location = resolve("https://r.example/v2/x", f"/y?{query}", "")
-    place = Place("https://r.example", "x")
+    place = RepositoryAddress("https://r.example", "x")
     asked = wire.finish_upload(place, location, Digest.of(b"")).url
     assert asked == f"https://r.example/y?{query}" + f"&digest=sha256%3A{Digest.of(b'').hex}" if query else True
 
@@ -207,7 +207,7 @@ def test_a32_any_query_is_kept_to_the_byte(query: str) -> None:
     ("text", "held"), [("0-0", 0), ("0-1", 2), ("0-99", 100), ("bytes=0-9", 10), ("", None), ("5-9", None), ("x", None)]
 )
 def test_the_registry_s_count(text: str, held: int | None) -> None:
-    assert wire.stored(Answer(202, Headers((("Range", text),)))) == held
+    assert wire.stored(Response(202, Headers((("Range", text),)))) == held
 
 
 def test_waits_double_up_to_a_bound_and_are_drawn_below_it() -> None:
@@ -232,13 +232,13 @@ DOCUMENT = {
 
 def test_the_file_of_rules_is_read(tmp_path: Path) -> None:
     rules = read_rules(DOCUMENT, tmp_path)
-    settled = Settings(rules=rules).habits("registry.example:5000")
+    settled = RegistryConfig(rules=rules).habits("registry.example:5000")
     assert (settled.upload, settled.chunk_size, settled.max_layer) == ("chunks", 50_000_000, 10 << 30)
     assert (settled.ca, settled.client_cert) == (tmp_path / "ca.crt", Path("/etc/c.crt"))
     assert settled.mirrors == (Mirror("mirror.example", proxy=True),)
     assert (settled.skip_verify, settled.plain_http) == (True, False)
-    assert Settings(rules=rules).habits("a.lab").plain_http
-    assert Settings(rules=rules).habits("registry.example").upload == habits("registry.example").upload
+    assert RegistryConfig(rules=rules).habits("a.lab").plain_http
+    assert RegistryConfig(rules=rules).habits("registry.example").upload == profile_of("registry.example").upload
 
 
 def test_every_fault_of_the_file_is_told_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, sign
 
-from modelcrate.net.download import Fetcher, Network
+from modelcrate.net.download import DownloadConfig, Downloader
 from modelcrate.resolve.debian import (
     DebianWanted,
     Freshness,
@@ -37,7 +37,7 @@ from support.debs import Put, deb_bytes, stanza
 
 KEY = new_key()
 WANTED = DebianWanted("bookworm", "amd64")
-NO_NET = Network(offline=True)
+NO_NET = DownloadConfig(offline=True)
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def mirror() -> Iterator[Mirror]:
 
 
 def resolve(
-    mirror: Mirror, cache: Path, wanted: DebianWanted = WANTED, network: Network | None = None
+    mirror: Mirror, cache: Path, wanted: DebianWanted = WANTED, network: DownloadConfig | None = None
 ) -> tuple[PinnedDeb, ...]:
-    with Fetcher(network or Network(), sleep=lambda seconds: None) as fetcher:
+    with Downloader(network or DownloadConfig(), sleep=lambda seconds: None) as fetcher:
         return resolve_debian(wanted, mirror.mirrors, fetcher, cache, NOW)
 
 
-def fetch(mirror: Mirror, cache: Path, pinned: tuple[PinnedDeb, ...], network: Network | None = None) -> None:
-    with Fetcher(network or Network(), sleep=lambda seconds: None) as fetcher:
+def fetch(mirror: Mirror, cache: Path, pinned: tuple[PinnedDeb, ...], network: DownloadConfig | None = None) -> None:
+    with Downloader(network or DownloadConfig(), sleep=lambda seconds: None) as fetcher:
         fetch_debs(pinned, mirror.mirrors, fetcher, cache)
 
 
@@ -193,13 +193,13 @@ def test_an_index_signed_by_a_stranger_is_refused(mirror: Mirror, tmp_path: Path
 def test_a_certificate_counts_only_under_its_pinned_fingerprint(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish()
     mirrors = replace(mirror.mirrors, keyring=replace(mirror.keyring, fingerprints=frozenset({"0" * 40})))
-    with Fetcher(Network()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
+    with Downloader(DownloadConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
         resolve_debian(WANTED, mirrors, fetcher, tmp_path, NOW)
 
 
 def test_debians_own_keys_do_not_sign_the_tests_mirror(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish()
-    with Fetcher(Network()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
+    with Downloader(DownloadConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
         resolve_debian(WANTED, replace(mirror.mirrors, keyring=None), fetcher, tmp_path, NOW)
 
 
@@ -252,7 +252,7 @@ def test_an_index_with_malformed_hashes_is_refused(mirror: Mirror, tmp_path: Pat
 
 def test_an_old_index_is_taken_where_the_project_says_so(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish(**{"Valid-Until": rfc(NOW - timedelta(days=300))})
-    with Fetcher(Network()) as fetcher:
+    with Downloader(DownloadConfig()) as fetcher:
         pinned = resolve_debian(WANTED, replace(mirror.mirrors, freshness=Freshness.ANY), fetcher, tmp_path, NOW)
     assert len(pinned) == len(ROOTS)
 
@@ -319,7 +319,7 @@ def test_a_mirror_may_be_a_folder_and_a_package_may_have_left_it_too(mirror: Mir
         (tmp_path / "mirror" / path[1:]).write_bytes(data)
     there = choose_mirrors([f"file://{tmp_path}/mirror/debian"], {})
     there = replace(there, keyring=mirror.keyring)
-    with Fetcher(NO_NET) as fetcher:
+    with Downloader(NO_NET) as fetcher:
         pinned = resolve_debian(WANTED, there, fetcher, tmp_path / "cache", NOW)
         (tmp_path / "mirror/debian/pool/main/tzdata_1.0_all.deb").unlink()
         with pytest.raises(LockedError, match=r"tzdata 1\.0"):
@@ -376,7 +376,7 @@ def test_the_next_mirror_is_asked_where_one_has_nothing(mirror: Mirror, tmp_path
     both = replace(
         good, debian=(f"{mirror.address}/none", *good.debian), security=(f"{mirror.address}/none", *good.security)
     )
-    with Fetcher(Network()) as fetcher:
+    with Downloader(DownloadConfig()) as fetcher:
         pinned = resolve_debian(WANTED, both, fetcher, tmp_path, NOW)
         assert all(deb.path.exists() for deb in fetch_debs(pinned, both, fetcher, tmp_path))
 

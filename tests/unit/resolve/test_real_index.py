@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import Fetcher, Network
+from modelcrate.net.download import DownloadConfig, Downloader
 from modelcrate.resolve.wheels import Index, Requirements, Target, Uv, fetch_wheels, lock_wheels
 from modelcrate_layers.kinds.wheels import check_conflicts
 from modelcrate_layers.packages.grouping import group
@@ -18,7 +18,7 @@ LINES = ("scikit-learn==1.9.1", "gunicorn")
 @pytest.mark.network
 @pytest.mark.slow
 def test_scikit_learn_and_gunicorn_are_had_for_both_architectures(tmp_path: Path) -> None:
-    network = Network(dict(os.environ))
+    network = DownloadConfig(dict(os.environ))
     uv, locked = Uv(tmp_path / "uv", network), {}
     for architecture, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
         found = lock_wheels(Requirements(LINES), Target("3.11", architecture), Index(), uv)
@@ -29,7 +29,7 @@ def test_scikit_learn_and_gunicorn_are_had_for_both_architectures(tmp_path: Path
         name: each.version for name, each in locked["arm64"].items()
     }
     assert locked["amd64"]["gunicorn"] == locked["arm64"]["gunicorn"]
-    with Fetcher(network) as fetcher:
+    with Downloader(network) as fetcher:
         wheels = fetch_wheels(locked["amd64"].values(), tmp_path, fetcher)
     check_conflicts(wheels, "3.11")
     layers = group(wheels, "3.11")

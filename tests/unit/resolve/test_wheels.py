@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import Fetcher, Network
+from modelcrate.net.download import DownloadConfig, Downloader
 from modelcrate.resolve.wheels import (
     Index,
     PinnedWheel,
@@ -68,7 +68,7 @@ def served() -> Iterator[PackageIndex]:
 
 @pytest.fixture
 def uv(tmp_path: Path) -> Uv:
-    return Uv(tmp_path / "uv-cache", Network({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}))
+    return Uv(tmp_path / "uv-cache", DownloadConfig({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}))
 
 
 def names(pinned: tuple[PinnedWheel, ...]) -> list[str]:
@@ -118,7 +118,7 @@ def test_a_project_with_no_requirements_has_no_wheels(uv: Uv) -> None:
 
 @pytest.mark.parametrize("kind", [{"json": False}, {"json": True}])
 def test_fetched_wheels_are_verified_files_in_the_cache(tmp_path: Path, uv: Uv, kind: dict[str, bool]) -> None:
-    with serve(PackageIndex(some_files(), **kind)) as index, Fetcher(uv.network) as fetcher:
+    with serve(PackageIndex(some_files(), **kind)) as index, Downloader(uv.network) as fetcher:
         found = lock_wheels(Requirements(("app",)), TARGET, Index(index.url), uv)
         wheels = fetch_wheels(found, tmp_path, fetcher)
         assert [Path(each.path).read_bytes() for each in wheels] == [index.files[each.filename] for each in wheels]
@@ -134,7 +134,7 @@ def test_fetched_wheels_are_verified_files_in_the_cache(tmp_path: Path, uv: Uv, 
 
 def test_a_wheel_that_is_not_what_was_locked_is_refused(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
     found = lock(served, uv, "tool")
-    with Fetcher(uv.network) as fetcher, pytest.raises(IntegrityError, match=r"tool 2\.0"):
+    with Downloader(uv.network) as fetcher, pytest.raises(IntegrityError, match=r"tool 2\.0"):
         fetch_wheels([replace(found[0], sha256="0" * 64)], tmp_path, fetcher)
     assert not list(tmp_path.glob("wheels/*/*.whl"))
 
@@ -144,7 +144,7 @@ def test_a_lock_names_no_host_and_is_located_again(tmp_path: Path, served: Packa
     with serve(PackageIndex(some_files())) as other:
         found = locate(bare, TARGET, Index(other.url), uv, tmp_path)
         assert all(url.startswith(other.url.removesuffix("/simple")) for each in found for url in each.urls)
-        with Fetcher(uv.network) as fetcher:
+        with Downloader(uv.network) as fetcher:
             fetch_wheels(found, tmp_path, fetcher)
         other.log.clear()
         assert locate(bare, TARGET, Index(other.url), uv, tmp_path) == bare
@@ -163,7 +163,7 @@ def test_a_wheelhouse_serves_a_lock_without_an_index(tmp_path: Path, served: Pac
     house.mkdir()
     for each in bare:
         (house / each.filename).write_bytes(served.files[each.filename])
-    with Fetcher(replace(uv.network, offline=True)) as fetcher:
+    with Downloader(replace(uv.network, offline=True)) as fetcher:
         found = locate(bare, TARGET, Index(wheelhouse=house), replace(uv, program="/nowhere/uv"), tmp_path)
         assert len(fetch_wheels(found, tmp_path, fetcher)) == 2
 
@@ -202,7 +202,7 @@ def test_a_wheelhouse_is_enough_and_opens_no_socket(tmp_path: Path, uv: Uv) -> N
     found = lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=house), offline(uv))
     assert names(found) == ["app-1.0-py3-none-any.whl", f"native-1.5-{NATIVE[0]}.whl"]
     assert [each.size for each in found] == [(house / each.filename).stat().st_size for each in found]
-    with Fetcher(offline(uv).network) as fetcher:
+    with Downloader(offline(uv).network) as fetcher:
         assert len(fetch_wheels(found, tmp_path, fetcher)) == 2
 
 
@@ -260,7 +260,7 @@ def test_an_index_that_is_down_is_the_registrys_fault(uv: Uv) -> None:
 
 
 def test_an_index_with_a_login_is_used_and_the_login_never_shown(tmp_path: Path, uv: Uv) -> None:
-    with serve(PackageIndex(some_files(), login="user:s3cret")) as index, Fetcher(uv.network) as fetcher:
+    with serve(PackageIndex(some_files(), login="user:s3cret")) as index, Downloader(uv.network) as fetcher:
         named = Index(index.url.replace("//", "//user:s3cret@"))
         found = lock_wheels(Requirements(("tool",)), TARGET, named, uv)
         assert len(fetch_wheels(found, tmp_path, fetcher)) == 1
@@ -297,9 +297,9 @@ def test_the_environment_of_the_caller_decides_nothing(served: PackageIndex, uv:
         "UV_OFFLINE": "1",
         "UV_INDEX_URL": "http://[bad",
     }
-    other = replace(uv, network=Network({**uv.network.environment, **more}))
+    other = replace(uv, network=DownloadConfig({**uv.network.environment, **more}))
     assert names(lock(served, other, "tool")) == ["tool-2.0-py3-none-any.whl"]
-    named = replace(uv, network=Network({**uv.network.environment, "UV_DEFAULT_INDEX": served.url}))
+    named = replace(uv, network=DownloadConfig({**uv.network.environment, "UV_DEFAULT_INDEX": served.url}))
     assert len(lock_wheels(Requirements(("tool",)), TARGET, Index(), named)) == 1
 
 

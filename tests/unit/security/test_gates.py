@@ -53,7 +53,8 @@ def gate(project: Project, folder: Path) -> tuple[str, ...]:
 def inspect(project: Project, folder: Path) -> Findings:
     """All findings, with nothing raised."""
     found = [
-        gates.inspect(part, project.gates, folder) for part in parts(project, folder, list_files(project, folder, {}))
+        gates.check_part(part, project.gates, folder)
+        for part in parts(project, folder, list_files(project, folder, {}))
     ]
     return Findings(
         tuple(fault for each in found for fault in each.refused), tuple(line for each in found for line in each.warned)
@@ -137,7 +138,7 @@ def test_a_changed_script_makes_nobody_read_the_model(
     gate(project, tmp_path)
     (tmp_path / "src/score.py").write_text("def init(): pass\ndef run(data): return 1\n")
     looked = []
-    inspect_part = gates.inspect
+    inspect_part = gates.check_part
     monkeypatch.setattr(gates, "inspect", lambda part, *rest: looked.append(part.top) or inspect_part(part, *rest))
     gate(project, tmp_path)
     assert looked == [tmp_path / "src"]

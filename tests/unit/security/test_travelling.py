@@ -13,15 +13,15 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
 from modelcrate.pipeline.reuse import Previous
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
-from modelcrate.security.sbom.contents import Contents, File
-from modelcrate.security.sbom.installed import Part
+from modelcrate.security.sbom.contents import LayerContents, ModelFile
+from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate.security.sbom.inventory import inventory
-from modelcrate.security.sbom.layer_contents import gather
-from modelcrate.security.sbom.layer_scan import Learnt, look
+from modelcrate.security.sbom.layer_contents import gather_contents
+from modelcrate.security.sbom.layer_scan import KnownFacts, scan_layer
 from modelcrate.security.signing import keys
 from modelcrate.transports import parse
 from modelcrate.transports.addresses import find
@@ -32,7 +32,7 @@ from support.pickles import EVIL
 from support.trusted import small_image
 from support.validator import assert_valid_layout
 
-FORGED = Contents((Part("wheel", "forged", "6"),))
+FORGED = LayerContents((InstalledPackage("wheel", "forged", "6"),))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def of(image: Image) -> Digest:
 @pytest.mark.parametrize("more", [{"m:1": 0}, {"m:1": "7"}, {"m:1": True}, []])
 def test_counts_that_are_none_are_refused(more: object) -> None:
     with pytest.raises(IntegrityError):
-        Contents.parse({**Contents().json(), "unlisted": more})
+        LayerContents.parse({**LayerContents().json(), "unlisted": more})
 
 
 def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_told(
@@ -70,14 +70,14 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
         (tmp_path / "model" / str(number)).write_bytes(b"text")
     (tmp_path / "model/9.pkl").write_bytes(b"\x80\x02]q\x00.")
     (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: model, name: m, version: 1}]\n")
-    with Fetcher(settings.network) as fetcher:
+    with Downloader(settings.network) as fetcher:
         prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
     receipt = session.build(prepared, settings)
     (layer,) = receipt.image.images[0].layers
-    plain = look(layer)
+    plain = scan_layer(layer)
     opened, real = [], FileRange._open
     monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
-    assert look(layer, Learnt(prepared.facts)) == plain
+    assert scan_layer(layer, KnownFacts(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
     session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
     assert_valid_layout(tmp_path / "out")
@@ -90,7 +90,7 @@ def test_of_very_many_files_those_are_listed_that_say_something(
     files = {f"var/azureml-app/azureml-models/m/1/{number}": b"text" for number in range(5)}
     files["var/azureml-app/azureml-models/m/1/9.pkl"] = EVIL
     image = small_image(files)
-    found = look(image.layers[0])
+    found = scan_layer(image.layers[0])
     assert [each.path[-5:] for each in found.files] == ["m/1/0", "m/1/1", "9.pkl"]
     assert found.unlisted == {"m:1": 3}
     told = inventory("demo", image, settings)
@@ -103,13 +103,17 @@ def test_of_very_many_files_those_are_listed_that_say_something(
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: keys.Signer, signed: bool) -> None:
-    file = File("a", 1, "0" * 64, "m:1", "onnx", {"inputs": [{"name": "x", "type": "f", "shape": ["n"]}]}, "", "MIT")
+    file = ModelFile(
+        "a", 1, "0" * 64, "m:1", "onnx", {"inputs": [{"name": "x", "type": "f", "shape": ["n"]}]}, "", "MIT"
+    )
     told = {
-        of(small_image()): Contents((Part("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"}, {"m:1": 7})
+        of(small_image()): LayerContents(
+            (InstalledPackage("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"}, {"m:1": 7}
+        )
     }
-    made = contents_artifact.beside(small_image().manifest.descriptor, told, signer if signed else None)
+    made = contents_artifact.contents_artifact(small_image().manifest.descriptor, told, signer if signed else None)
     found = kept(small_image(), made, tmp_path, settings)
-    assert contents_artifact.read(found, found.image(), signer.public if signed else None) == told
+    assert contents_artifact.read_contents(found, found.image(), signer.public if signed else None) == told
 
 
 def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Settings, signer: keys.Signer) -> None:
@@ -117,10 +121,17 @@ def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Set
     (tmp_path / "other").mkdir()
     other = keys.load_signer(str(keys.write_pair(tmp_path / "other" / "k", None)[0]), None)
     for by, folder in ((None, "a"), (other, "b")):
-        found = kept(image, contents_artifact.beside(image.manifest.descriptor, known, by), tmp_path / folder, settings)
-        assert contents_artifact.read(found, found.image(), signer.public) == {}
+        found = kept(
+            image,
+            contents_artifact.contents_artifact(image.manifest.descriptor, known, by),
+            tmp_path / folder,
+            settings,
+        )
+        assert contents_artifact.read_contents(found, found.image(), signer.public) == {}
         earlier = (Previous("there", found.image(), found=found),)
-        assert gather(image.layers, settings, earlier, signer.public) == {of(image): look(image.layers[0])}
+        assert gather_contents(image.layers, settings, earlier, signer.public) == {
+            of(image): scan_layer(image.layers[0])
+        }
 
 
 def test_what_somebody_told_is_remembered_apart_from_what_was_read(
@@ -128,32 +139,37 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
 ) -> None:
     image = small_image()
     found = kept(
-        image, contents_artifact.beside(image.manifest.descriptor, {of(image): FORGED}, None), tmp_path, settings
+        image,
+        contents_artifact.contents_artifact(image.manifest.descriptor, {of(image): FORGED}, None),
+        tmp_path,
+        settings,
     )
     earlier = (Previous("there", found.image(), found=found),)
-    assert gather(image.layers, settings, earlier, fetch=False) == {of(image): FORGED}
-    assert gather(image.layers, settings, fetch=False) == {of(image): FORGED}, "remembered"
-    read = {of(image): look(image.layers[0])}
-    assert gather(image.layers, settings, earlier, signer.public) == read, "and of no weight where a key is to vouch"
-    assert gather(image.layers, settings, earlier) == read, "what was read is better than what was told"
+    assert gather_contents(image.layers, settings, earlier, fetch=False) == {of(image): FORGED}
+    assert gather_contents(image.layers, settings, fetch=False) == {of(image): FORGED}, "remembered"
+    read = {of(image): scan_layer(image.layers[0])}
+    assert gather_contents(image.layers, settings, earlier, signer.public) == read, (
+        "and of no weight where a key is to vouch"
+    )
+    assert gather_contents(image.layers, settings, earlier) == read, "what was read is better than what was told"
 
 
 def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Settings) -> None:
     image, other = small_image(), small_image({"b": b"2"})
     for about, layer in ((image, of(other)), (other, of(image))):
-        made = contents_artifact.beside(about.manifest.descriptor, {layer: FORGED}, None)
+        made = contents_artifact.contents_artifact(about.manifest.descriptor, {layer: FORGED}, None)
         found = kept(image, made, tmp_path / about.digest.hex, settings)
-        assert contents_artifact.read(found, found.image(), None) == {}
+        assert contents_artifact.read_contents(found, found.image(), None) == {}
 
 
 @pytest.mark.parametrize("data", [EVIL, b"", b"{}", b"(\xb5/\xfd", b'{"layers":{"x":{}}}'])
 def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Settings, data: bytes) -> None:
     image, blob = small_image(), Literal(data, contents_artifact.KIND)
-    made = contents_artifact.beside(image.manifest.descriptor, {}, None)
+    made = contents_artifact.contents_artifact(image.manifest.descriptor, {}, None)
     document = json.loads(made.manifest.data) | {"layers": [blob.descriptor.json()]}
     manifest = Literal(canonical_json(document), made.manifest.media_type)
     found = kept(image, replace(made, manifest=manifest, blobs=(made.blobs[0], blob)), tmp_path, settings)
-    assert contents_artifact.read(found, found.image(), None) == {}
+    assert contents_artifact.read_contents(found, found.image(), None) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from modelcrate.cli import main
 from modelcrate.home.settings import Settings
 from modelcrate.pipeline.session import read
 from modelcrate.project.values import LayoutBase
-from modelcrate.resolve.existing_base import resolve_foreign
+from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.security.signing.bases import check_base
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.security.signing.provenance import git_revision
@@ -131,7 +131,7 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
     settings = Settings(tmp_path / "home")
     base = request.project.base
     assert isinstance(base, LayoutBase)
-    below = resolve_foreign(base, request.project.platforms[0], None, project, settings)
+    below = resolve_existing(base, request.project.platforms[0], None, project, settings)
     assert below.digest is not None
     policy = read_policy(tmp_path / "p.yaml")
     with pytest.raises(IntegrityError, match="not signed"):

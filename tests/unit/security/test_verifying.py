@@ -229,6 +229,6 @@ def test_a_statement_about_another_digest_proves_nothing(signer: LocalKey) -> No
     ],
 )
 def test_names(address: str, name: str) -> None:
-    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.signing.naming import image_identity
 
-    assert identity(address) == name
+    assert image_identity(address) == name

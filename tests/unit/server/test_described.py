@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.framework_reading import understand
+from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate_server.data import Data, Table
 from modelcrate_server.described import SCHEMA_FILE, Described
 from support.platforms import ALL, PREDICTS, ROWS, SUMS
@@ -80,7 +80,7 @@ def test_the_data_takes_the_form_that_the_description_has(schema: dict[str, Any]
 
 
 def of_model(name: str) -> Described:
-    told = understand(ModelFiles.of(MODELS / name))
+    told = describe_model(ModelFiles.of(MODELS / name))
     return Described(told.takes, told.gives)
 
 

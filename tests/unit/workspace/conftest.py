@@ -10,8 +10,8 @@ import pytest
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
 from modelcrate.pipeline.register_model import Registration, register
-from modelcrate.workspace.backend import Shelf
-from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.backend import WorkspaceBackend
+from modelcrate.workspace.opening import open_workspace
 from modelcrate.workspace.record import ModelRecord
 from support import real_registry
 
@@ -32,19 +32,19 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(params=["folder", "registry"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Shelf:
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> WorkspaceBackend:
     """A workspace of each kind; the registry is docker-registry."""
     if request.param == "folder":
-        return open_shelf(str(tmp_path / "workspace"), settings)
+        return open_workspace(str(tmp_path / "workspace"), settings)
     host = request.getfixturevalue("registry_host")
-    return open_shelf(f"{host}/{tmp_path.name.replace('_', '-').strip('-')}", settings)
+    return open_workspace(f"{host}/{tmp_path.name.replace('_', '-').strip('-')}", settings)
 
 
 Put = Callable[..., ModelRecord]
 
 
 @pytest.fixture
-def put(shelf: Shelf, settings: Settings, tmp_path: Path) -> Put:
+def put(shelf: WorkspaceBackend, settings: Settings, tmp_path: Path) -> Put:
     """Registers a model of one file whose bytes are given."""
 
     def put(name: str = "iris", data: bytes = b"weights", **more: Any) -> ModelRecord:

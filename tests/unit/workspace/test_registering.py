@@ -14,11 +14,11 @@ import pytest
 from modelcrate.events import silent
 from modelcrate.home.settings import Settings
 from modelcrate.pipeline.register_model import Registration, change, register
-from modelcrate.workspace.backend import Shelf, tag_of
+from modelcrate.workspace.backend import WorkspaceBackend, tag_of
 from modelcrate.workspace.download import download
-from modelcrate.workspace.find import Wanted, get, layers_of, listed
+from modelcrate.workspace.find import ModelQuery, get, layers_of, list_models
 from modelcrate.workspace.manifest import ARTIFACT, CONFIG, config_of
-from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.opening import open_workspace
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
@@ -28,7 +28,7 @@ from modelcrate_layers.tar.reader import read_tar
 Put = Callable[..., ModelRecord]
 
 
-def names_in(shelf: Shelf, record: ModelRecord) -> list[str]:
+def names_in(shelf: WorkspaceBackend, record: ModelRecord) -> list[str]:
     """The files of a model below its version, as its layers have them."""
     under = f"var/azureml-app/azureml-models/{record.name}/{record.version}/"
     members = [m for layer in layers_of(shelf, record) for m in read_tar(codec.decode(layer.blob.chunks()))]
@@ -39,28 +39,28 @@ def test_versions_count_from_one_by_name(put: Put) -> None:
     assert [put("a").id, put("a").id, put("b").id, put("a.1").id, put("a").id] == ["a:1", "a:2", "b:1", "a.1:1", "a:3"]
 
 
-def test_a_model_is_found_by_name_version_and_as_the_latest(shelf: Shelf, put: Put) -> None:
+def test_a_model_is_found_by_name_version_and_as_the_latest(shelf: WorkspaceBackend, put: Put) -> None:
     first, second = put(data=b"one"), put(data=b"two", tags={"kind": "flower"}, description="leaves")
     assert get(shelf, "iris", 1) == first
     assert get(shelf, "iris") == second
     assert second.description == "leaves"
 
 
-def test_models_are_listed_by_tags_properties_and_framework(shelf: Shelf, put: Put) -> None:
+def test_models_are_listed_by_tags_properties_and_framework(shelf: WorkspaceBackend, put: Put) -> None:
     put("a", tags={"area": "x", "stage": "old"}, framework="Onnx")
     put("a", tags={"area": "x"}, properties={"run": "7"})
     put("b", tags={"area": "y"})
     found = {
-        "all": Wanted(),
-        "latest": Wanted(latest=True),
-        "key": Wanted(tags={"stage": None}),
-        "value": Wanted(tags={"area": "x"}),
-        "latest with": Wanted(tags={"stage": None}, latest=True),
-        "property": Wanted(properties={"run": "7"}),
-        "framework": Wanted(framework="Onnx"),
-        "name": Wanted("b"),
+        "all": ModelQuery(),
+        "latest": ModelQuery(latest=True),
+        "key": ModelQuery(tags={"stage": None}),
+        "value": ModelQuery(tags={"area": "x"}),
+        "latest with": ModelQuery(tags={"stage": None}, latest=True),
+        "property": ModelQuery(properties={"run": "7"}),
+        "framework": ModelQuery(framework="Onnx"),
+        "name": ModelQuery("b"),
     }
-    assert {key: [each.id for each in listed(shelf, wanted)] for key, wanted in found.items()} == {
+    assert {key: [each.id for each in list_models(shelf, wanted)] for key, wanted in found.items()} == {
         "all": ["a:2", "a:1", "b:1"],
         "latest": ["a:2", "b:1"],
         "key": ["a:1"],
@@ -72,7 +72,7 @@ def test_models_are_listed_by_tags_properties_and_framework(shelf: Shelf, put: P
     }
 
 
-def test_tags_change_properties_only_grow_and_the_bytes_stay(shelf: Shelf, put: Put) -> None:
+def test_tags_change_properties_only_grow_and_the_bytes_stay(shelf: WorkspaceBackend, put: Put) -> None:
     record = put(tags={"a": "1", "b": "2"}, properties={"made": "here"})
     change(shelf, record.tagged({"c": "3"}, ("a",)).with_properties({"more": "x", "made": "here"}), silent)
     now = get(shelf, "iris", 1)
@@ -84,7 +84,9 @@ def test_tags_change_properties_only_grow_and_the_bytes_stay(shelf: Shelf, put: 
         record.tagged({}, ("z",))
 
 
-def test_a_file_keeps_its_base_name_and_a_folder_its_own_name(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+def test_a_file_keeps_its_base_name_and_a_folder_its_own_name(
+    shelf: WorkspaceBackend, put: Put, tmp_path: Path
+) -> None:
     folder = tmp_path / "net"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.bin").write_bytes(b"a")
@@ -110,7 +112,7 @@ def test_a_file_keeps_its_base_name_and_a_folder_its_own_name(shelf: Shelf, put:
     ],
 )
 def test_what_breaks_a_rule_registers_nothing(
-    shelf: Shelf, put: Put, name: str, more: dict[str, object], error: type[Exception]
+    shelf: WorkspaceBackend, put: Put, name: str, more: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         put(name, **more)
@@ -124,7 +126,7 @@ def test_a_child_that_is_not_in_the_model_is_refused(put: Put, tmp_path: Path, c
         put(path=tmp_path / "net", children=(child,))
 
 
-def test_an_unknown_model_is_refused_with_what_there_is(shelf: Shelf, put: Put) -> None:
+def test_an_unknown_model_is_refused_with_what_there_is(shelf: WorkspaceBackend, put: Put) -> None:
     put()
     with pytest.raises(SourceError, match="no model rose") as fault:
         get(shelf, "rose")
@@ -134,7 +136,9 @@ def test_an_unknown_model_is_refused_with_what_there_is(shelf: Shelf, put: Put) 
     assert fault.value.why == "it has the versions 1"
 
 
-def test_download_gives_the_files_back_and_overwrites_only_when_told(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+def test_download_gives_the_files_back_and_overwrites_only_when_told(
+    shelf: WorkspaceBackend, put: Put, tmp_path: Path
+) -> None:
     record = put(data=b"weights" * 1000)
     place = download(shelf, record, tmp_path / "down")
     assert place == tmp_path / "down" / "model.bin"
@@ -148,7 +152,7 @@ def test_download_gives_the_files_back_and_overwrites_only_when_told(shelf: Shel
     assert [each.name for each in (tmp_path / "down").iterdir()] == ["model.bin"]
 
 
-def test_it_is_a_modelpack_artifact(shelf: Shelf, put: Put) -> None:
+def test_it_is_a_modelpack_artifact(shelf: WorkspaceBackend, put: Put) -> None:
     record = put(framework="Onnx")
     manifest = json.loads(shelf.manifest(tag_of("iris", 1)) or b"")
     assert manifest["artifactType"] == ARTIFACT
@@ -163,7 +167,7 @@ def test_it_is_a_modelpack_artifact(shelf: Shelf, put: Put) -> None:
 
 def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, settings: Settings) -> None:
     """In a folder, where a lock holds; for a registry see the module's promise."""
-    shelf, file = open_shelf(str(tmp_path / "ws"), settings), tmp_path / "m.bin"
+    shelf, file = open_workspace(str(tmp_path / "ws"), settings), tmp_path / "m.bin"
     file.write_bytes(b"x")
 
     def work() -> None:
@@ -174,13 +178,13 @@ def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, setting
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(each.version for each in listed(shelf, Wanted("m"))) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted(each.version for each in list_models(shelf, ModelQuery("m"))) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 class Stale:
     """A shelf that somebody has read too early: the first listing lacks what was registered meanwhile."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: WorkspaceBackend) -> None:
         self._shelf, self._asked = shelf, 0
 
     def __getattr__(self, name: str) -> Any:
@@ -192,17 +196,17 @@ class Stale:
 
 
 def test_a_version_that_was_taken_meanwhile_is_left_alone(
-    shelf: Shelf, put: Put, settings: Settings, tmp_path: Path
+    shelf: WorkspaceBackend, put: Put, settings: Settings, tmp_path: Path
 ) -> None:
     first = put(data=b"theirs")
     (tmp_path / "ours.bin").write_bytes(b"ours")
     wanted = Registration("iris", tmp_path / "ours.bin")
-    record = register(cast("Shelf", Stale(shelf)), wanted, settings, datetime.now(UTC), silent)
+    record = register(cast("WorkspaceBackend", Stale(shelf)), wanted, settings, datetime.now(UTC), silent)
     assert record.version == 2
     assert get(shelf, "iris", 1).layers[0].layer == first.layers[0].layer
 
 
-def test_a_foreign_image_under_a_models_tag_is_refused(shelf: Shelf, put: Put, tmp_path: Path) -> None:
+def test_a_foreign_image_under_a_models_tag_is_refused(shelf: WorkspaceBackend, put: Put, tmp_path: Path) -> None:
     put()
     manifest = shelf.manifest(tag_of("iris", 1)) or b""
     with pytest.raises(IntegrityError, match="not a registered model"):
@@ -222,6 +226,6 @@ def test_a_foreign_image_under_a_models_tag_is_refused(shelf: Shelf, put: Put, t
     ],
 )
 def test_addresses_of_workspaces(settings: Settings, tmp_path: Path, address: str, kind: str) -> None:
-    shelf = open_shelf(address, settings, tmp_path)
+    shelf = open_workspace(address, settings, tmp_path)
     assert type(shelf).__name__ == kind
-    assert open_shelf(shelf.address, settings, tmp_path) == shelf
+    assert open_workspace(shelf.address, settings, tmp_path) == shelf

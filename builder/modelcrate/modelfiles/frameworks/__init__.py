@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class FrameworkModel:
     """All that it takes to serve a model: `file` is what the script loads, as a path below AZUREML_MODEL_DIR.
 
     `requirements` are PEP 508 lines. `takes` and `gives` describe a request and an answer. `assumed` are
@@ -50,10 +50,10 @@ class Framework(Protocol):
     def found(self, files: ModelFiles) -> tuple[str, ...]:
         """Its models among these files; "." where the folder as a whole is one."""
 
-    def said(self, files: ModelFiles, name: str) -> Iterator[Said]:
+    def said(self, files: ModelFiles, name: str) -> Iterator[Description]:
         """The versions that one of them names. A file that can't be read is an error with `where`."""
 
-    def understand(self, files: ModelFiles, name: str) -> Understood:
+    def understand(self, files: ModelFiles, name: str) -> FrameworkModel:
         """What it takes to serve it; a UserError or SourceError says why it can't be."""
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.frameworks import FrameworkModel
+from modelcrate.modelfiles.pickle.findings import Description
 
 NAME = "LightGBM"
 LOOKED_FOR = "a LightGBM text model"
@@ -21,17 +21,17 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return files.with_format("lightgbm")
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     written = str(files.facts(name).facts.get("version", ""))
     if written in FIRST:
-        yield Said("lightgbm", FIRST[written], f"{files.where(name)}: format {written}, in its second line")
+        yield Description("lightgbm", FIRST[written], f"{files.where(name)}: format {written}, in its second line")
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     told = files.sound(name).facts
     least = FIRST.get(str(told.get("version", "")), "")
     line = f"lightgbm>={least}" if least else "lightgbm"
     assumed = [f"{name} names no version of LightGBM, only its format {told.get('version', '(none)')}: {line} reads it"]
     takes = request_schemas.mapping({"data": request_schemas.rows(int(told.get("features", 0)))}, ("data",))
     gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
-    return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))
+    return FrameworkModel(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
+from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.modelfiles.mlmodel import FILE_NAME, Column, MLmodel, Tensor, parse_mlmodel
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate_layers.errors import UserError
 
 NAME = "MLflow"
@@ -27,15 +27,15 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return (".",) if FILE_NAME in files.names else ()
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     told = _read(files)
     if version := told.flavors.get("sklearn", {}).get("sklearn_version"):
-        yield Said("scikit-learn", version, f"{files.where(FILE_NAME)}: flavors: sklearn: sklearn_version")
+        yield Description("scikit-learn", version, f"{files.where(FILE_NAME)}: flavors: sklearn: sklearn_version")
     if told.mlflow_version:
-        yield Said("mlflow", told.mlflow_version, f"{files.where(FILE_NAME)}: mlflow_version")
+        yield Description("mlflow", told.mlflow_version, f"{files.where(FILE_NAME)}: mlflow_version")
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     told = _read(files)
     flavor = next((each for each in FLAVORS if each in told.flavors), None)
     if flavor is None:
@@ -47,7 +47,7 @@ def understand(files: ModelFiles, name: str) -> Understood:
         )
     lines, assumed = _requirements(files, told)
     gives = request_schemas.mapping({"predictions": {"type": "array", "items": {}}})
-    return Understood(
+    return FrameworkModel(
         NAME, TEMPLATE, ".", tuple(lines), _takes(told), gives, tuple(assumed), ".".join(told.python.split(".")[:2])
     )
 

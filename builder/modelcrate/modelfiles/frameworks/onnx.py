@@ -7,8 +7,8 @@ from typing import Any
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.frameworks import FrameworkModel
+from modelcrate.modelfiles.pickle.findings import Description
 
 NAME = "Onnx"
 LOOKED_FOR = "an ONNX model (.onnx)"
@@ -34,11 +34,11 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return files.with_format("onnx")
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     told = files.facts(name)
     least, why = oldest(told.facts)
     if least:
-        yield Said("onnxruntime", least, f"{files.where(name)}: {why}")
+        yield Description("onnxruntime", least, f"{files.where(name)}: {why}")
 
 
 def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
     return "", why
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     told = files.sound(name).facts
     least, why = oldest(told)
     if least:
@@ -70,7 +70,7 @@ def understand(files: ModelFiles, name: str) -> Understood:
     inputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
     outputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
     takes = request_schemas.mapping({"inputs": request_schemas.mapping(inputs, tuple(inputs))}, ("inputs",))
-    return Understood(
+    return FrameworkModel(
         NAME,
         TEMPLATE,
         name,

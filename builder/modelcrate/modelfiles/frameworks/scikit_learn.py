@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
-from modelcrate.modelfiles.pickle.findings import Said
-from modelcrate.modelfiles.recognition import Facts
+from modelcrate.modelfiles.frameworks import FrameworkModel
+from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.recognition import ModelFacts
 from modelcrate_layers.errors import UserError
 
 NAME = "ScikitLearn"
@@ -41,12 +41,12 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return tuple(name for name in pickles if any(each in _roots(files.facts(name)) for each in _ESTIMATORS))
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     for each in files.facts(name).said:
-        yield Said(each.package, each.version, f"{files.where(name)}: {each.where}")
+        yield Description(each.package, each.version, f"{files.where(name)}: {each.where}")
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     told = files.sound(name)
     faults = [because for each in told.pickles for because in each.because if because.startswith("it ")]
     if faults:
@@ -70,8 +70,8 @@ def understand(files: ModelFiles, name: str) -> Understood:
     if not features:
         takes["properties"]["data"] = {"type": "array", "items": {}}  # texts, for a vectorizer, or rows of a table
     gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
-    return Understood(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
+    return FrameworkModel(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
 
 
-def _roots(told: Facts) -> set[str]:
+def _roots(told: ModelFacts) -> set[str]:
     return set(told.facts.get("modules", ()))

@@ -8,8 +8,8 @@ from typing import Any
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.frameworks import FrameworkModel
+from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError, UserError
 
@@ -38,13 +38,13 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return (".",) if CONFIG in files.names and weights else ()
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     version = _config(files).get("transformers_version")
     if isinstance(version, str) and re.match(r"[0-9]{1,3}\.[0-9]", version):
-        yield Said("transformers", version, f"{files.where(CONFIG)}: transformers_version")
+        yield Description("transformers", version, f"{files.where(CONFIG)}: transformers_version")
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     config = _config(files)
     for each in files.names:
         if each.endswith(".safetensors"):
@@ -77,7 +77,9 @@ def understand(files: ModelFiles, name: str) -> Understood:
     if not (_TOKENIZERS & set(files.names)):
         task = ""
         assumed.append("there is no tokenizer, so it takes tensors by their names, such as input_ids")
-    return Understood(NAME, TEMPLATE, ".", (line, "torch", "safetensors"), _takes(task), _gives(task), tuple(assumed))
+    return FrameworkModel(
+        NAME, TEMPLATE, ".", (line, "torch", "safetensors"), _takes(task), _gives(task), tuple(assumed)
+    )
 
 
 def _takes(task: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
-from modelcrate.modelfiles.frameworks import Understood
-from modelcrate.modelfiles.pickle.findings import Said
+from modelcrate.modelfiles.frameworks import FrameworkModel
+from modelcrate.modelfiles.pickle.findings import Description
 
 NAME = "XGBoost"
 LOOKED_FOR = "an XGBoost model (.json, .ubj, or binary)"
@@ -25,13 +25,13 @@ def found(files: ModelFiles) -> tuple[str, ...]:
     return files.with_format("xgboost")
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Said]:
+def said(files: ModelFiles, name: str) -> Iterator[Description]:
     told = files.facts(name).facts
     if version := told.get("version"):
-        yield Said("xgboost", version, f"{files.where(name)}: its field version")
+        yield Description("xgboost", version, f"{files.where(name)}: its field version")
 
 
-def understand(files: ModelFiles, name: str) -> Understood:
+def understand(files: ModelFiles, name: str) -> FrameworkModel:
     told = files.sound(name).facts
     version = str(told.get("version", ""))
     numbers = tuple(int(part) for part in version.split(".")) if version else ()
@@ -49,4 +49,4 @@ def understand(files: ModelFiles, name: str) -> Understood:
     assumed.append(f"the answer is what Booster.predict gives for {told.get('objective', 'its objective')}")
     takes = request_schemas.mapping({"data": request_schemas.rows(int(told.get("features", 0)))}, ("data",))
     gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
-    return Understood(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))
+    return FrameworkModel(NAME, TEMPLATE, name, (line,), takes, gives, tuple(assumed))

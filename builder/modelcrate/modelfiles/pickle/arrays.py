@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from modelcrate.modelfiles.pickle.findings import Made, is_named
+from modelcrate.modelfiles.pickle.findings import MadeObject, is_named
 from modelcrate.modelfiles.pickle.opcodes import OPAQUE
 from modelcrate_layers.errors import IntegrityError
 
@@ -55,7 +55,7 @@ def item_bytes(kind: str, told: int | None) -> int:
 
 def dtype_of(value: object) -> tuple[str, int | None] | None:
     """What numpy.dtype was called with, and the size in bytes that its state tells, if it does."""
-    if not isinstance(value, Made) or not is_named(value.what, "numpy", "dtype") or not value.arguments:
+    if not isinstance(value, MadeObject) or not is_named(value.what, "numpy", "dtype") or not value.arguments:
         return None
     kind = value.arguments[0]
     size = value.state[5] if isinstance(value.state, tuple) and len(value.state) > 5 else None

@@ -20,10 +20,10 @@ from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO
 
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.endings import PICKLES
-from modelcrate.modelfiles.pickle.findings import Named, Seen
-from modelcrate.modelfiles.pickle.interpreter import look, look_plain
+from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings
+from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS
 from modelcrate.modelfiles.pickle.vm import NEEDY
 from modelcrate.modelfiles.pickle.windows import Inflated, Window
@@ -68,7 +68,7 @@ class Found:
     """A pickle: its place in the file (empty: the file itself), and what was seen in it."""
 
     inner: str
-    seen: Seen
+    seen: PickleFindings
     promised: bool = True
     """Whether the file says that it is a pickle, by its first bytes or its name; others may just look like one."""
 
@@ -90,12 +90,12 @@ class _Place:
         self.file.seek(0)
         return self.file.read(size) or b""
 
-    def tape(self) -> Tape:
+    def tape(self) -> ByteReader:
         self.file.seek(0)
-        return Tape(self.file, self.limit)
+        return ByteReader(self.file, self.limit)
 
     def broken(self, what: str) -> Found:
-        return Found(self.inner, Seen((), False, (what,)))
+        return Found(self.inner, PickleFindings((), False, (what,)))
 
     def member(self, file: io.RawIOBase, name: str) -> _Place:
         inner = f"{self.inner}/{name}" if self.inner else name
@@ -205,7 +205,7 @@ def _in_npy(place: _Place) -> Iterator[Found]:
     if size > 1 << 20:
         raise IntegrityError("has a header of more than a mebibyte")
     if _OBJECTS.search(tape.read(size)):
-        yield Found(place.inner, look(tape))
+        yield Found(place.inner, interpret(tape))
 
 
 def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
@@ -213,14 +213,14 @@ def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     ending = splitext(place.name)[1].lower()
     if not _HEADED.match(head) and ending not in PICKLES:
         if head and head[0] in _BARE:
-            seen = look_plain(place.tape())
+            seen = interpret_plain(place.tape())
             if seen.names and all(map(_plausible, seen.names)):
                 yield Found(place.inner, seen, promised=False)
         return
     tape = place.tape()
-    seen = look(tape)
+    seen = interpret(tape)
     if seen.arrays:
-        yield Found(place.inner, _merged(seen, look_plain(place.tape())))
+        yield Found(place.inner, _merged(seen, interpret_plain(place.tape())))
         return
     yield Found(place.inner, seen)
     start = tape.position
@@ -229,8 +229,8 @@ def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
         if not _HEADED.match(place.file.read(2) or b""):
             return
         place.file.seek(start)
-        tape = Tape(place.file, place.limit)
-        seen = look_plain(tape)
+        tape = ByteReader(place.file, place.limit)
+        seen = interpret_plain(tape)
         if seen.names or seen.whole:
             yield Found(place.inner, seen, promised=seen.whole)
         if not seen.whole:
@@ -238,14 +238,14 @@ def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
         start += tape.position
 
 
-def _merged(one: Seen, other: Seen) -> Seen:
+def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
     names = {
         (each.module, each.name): each for each in (*one.names, *other.names) if each in one.names or _plausible(each)
     }
     return replace(one, names=tuple(sorted(names.values(), key=str)))
 
 
-def _plausible(named: Named) -> bool:
+def _plausible(named: NamedObject) -> bool:
     return all(part.isidentifier() for part in (*named.module.split("."), *named.name.split(".")))
 
 

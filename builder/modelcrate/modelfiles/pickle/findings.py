@@ -15,7 +15,7 @@ JOBLIB = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Named:
+class NamedObject:
     """A thing that a pickle names and can have called: `module` and `name`, and how it is first used."""
 
     module: str
@@ -27,7 +27,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Description:
     """A version that a file names: of which package, and where in the file, in words for people."""
 
     package: str
@@ -36,7 +36,7 @@ class Said:
 
 
 @dataclass(slots=True)
-class Made:
+class MadeObject:
     """An object that a pickle has made by calling something. It changes: BUILD gives it its state later."""
 
     what: object
@@ -45,16 +45,16 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PickleFindings:
     """All that a pickle names, in the order of names; whether it came to its end (STOP); and what was wrong with it."""
 
-    names: tuple[Named, ...]
+    names: tuple[NamedObject, ...]
     whole: bool
     faults: tuple[str, ...] = ()
     protocol: int = 0
     arrays: bool = False
     """Whether joblib's arrays stand between the opcodes."""
-    said: tuple[Said, ...] = ()
+    said: tuple[Description, ...] = ()
     """The versions that the pickled objects say they are of; each once."""
     features: int = 0
     """How many features the pickled estimators were fitted with; 0 where they don't say, or not all the same."""
@@ -62,4 +62,4 @@ class Seen:
 
 def is_named(value: object, module: str, name: str) -> bool:
     """Whether a value is this very name."""
-    return isinstance(value, Named) and (value.module, value.name) == (module, name)
+    return isinstance(value, NamedObject) and (value.module, value.name) == (module, name)

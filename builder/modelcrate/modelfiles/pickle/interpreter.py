@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import _compat_pickle
 
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.pickle.arrays import array_bytes, dtype_of
-from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Made, Named, Said, Seen, is_named
+from modelcrate.modelfiles.pickle.findings import (
+    COMPUTED,
+    JOBLIB,
+    Description,
+    MadeObject,
+    NamedObject,
+    PickleFindings,
+    is_named,
+)
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE
-from modelcrate.modelfiles.pickle.vm import ACTS, MARK
+from modelcrate.modelfiles.pickle.vm import MARK, OPCODE_ACTIONS
 from modelcrate_layers.errors import IntegrityError
 
 MAX_STACK = 1 << 20
@@ -47,17 +55,17 @@ class Strict(Faults):
         raise IntegrityError(what)
 
 
-def look(tape: Tape, faults: Faults | None = None, depth: int = 0) -> Seen:
+def interpret(tape: ByteReader, faults: Faults | None = None, depth: int = 0) -> PickleFindings:
     """Read one pickle, as joblib would, up to its end. It raises nothing: a broken pickle is a fact about it."""
     return _run(_Machine(tape, Faults() if faults is None else faults, depth))
 
 
-def look_plain(tape: Tape) -> Seen:
+def interpret_plain(tape: ByteReader) -> PickleFindings:
     """Read one pickle as `pickle.load` would: what joblib takes for an array are opcodes, too, and the first fault is the end."""
     return _run(_Plain(tape, Strict(), 0))
 
 
-def _run(machine: _Machine) -> Seen:
+def _run(machine: _Machine) -> PickleFindings:
     faults = list[str]()
     whole = False
     try:
@@ -69,18 +77,18 @@ def _run(machine: _Machine) -> Seen:
     names = tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name)))
     told = tuple(dict.fromkeys((*machine.faults, *faults)))[:8]
     features = machine.features.pop() if len(machine.features) == 1 else 0
-    return Seen(names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features)
+    return PickleFindings(names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features)
 
 
 class _Machine:
     """Stack, marks and memo. Not a value: it is a run."""
 
-    def __init__(self, tape: Tape, faults: Faults, depth: int) -> None:
+    def __init__(self, tape: ByteReader, faults: Faults, depth: int) -> None:
         self.tape, self.faults, self.depth = tape, faults, depth
         self.stack: list[Value] = []
         self.memo: dict[int, Value] = {}
-        self.names: dict[tuple[str, str], Named] = {}
-        self.said: dict[tuple[str, str], Said] = {}
+        self.names: dict[tuple[str, str], NamedObject] = {}
+        self.said: dict[tuple[str, str], Description] = {}
         self.features: set[int] = set()
         self.protocol, self.arrays = 0, False
 
@@ -94,7 +102,7 @@ class _Machine:
             argument = read(self.tape)
             if code == 0x2E:
                 return True
-            act = ACTS.get(code)
+            act = OPCODE_ACTIONS.get(code)
             if act is None:
                 self.push(argument)
             else:
@@ -139,18 +147,18 @@ class _Machine:
             self.faults.append("recalls what it never remembered")
         self.push(self.memo.get(number, OPAQUE))
 
-    def called(self, module: str, name: str) -> Named:
+    def called(self, module: str, name: str) -> NamedObject:
         return self.named(module, name, "called")
 
-    def named(self, module: Value, name: Value, use: str = "named") -> Named:
+    def named(self, module: Value, name: Value, use: str = "named") -> NamedObject:
         pair = (
             module if isinstance(module, str) and module else COMPUTED,
             name if isinstance(name, str) and name else COMPUTED,
         )
-        found = Named(*(_renamed(*pair) if self.protocol < 3 else pair), use)
+        found = NamedObject(*(_renamed(*pair) if self.protocol < 3 else pair), use)
         return self.note(found)
 
-    def note(self, found: Named) -> Named:
+    def note(self, found: NamedObject) -> NamedObject:
         """Remember a name; one that is called counts for more than one that only stands there."""
         known = self.names.get((found.module, found.name))
         if known is None or (known.use == "named" and found.use != "named"):
@@ -163,26 +171,26 @@ class _Machine:
         """One item of an object's state: what it says of its making is kept."""
         if key in VERSIONS and isinstance(value, str) and len(self.said) < MAX_SAID:
             where = f"byte {self.tape.position} of the pickle"
-            self.said.setdefault((key, value), Said(VERSIONS[key], value, where))
+            self.said.setdefault((key, value), Description(VERSIONS[key], value, where))
         elif key == FEATURES and type(value) is int and len(self.features) < MAX_SAID:
             self.features.add(value)
 
     def call(self, what: Value, arguments: Value) -> None:
-        if isinstance(what, Named):
-            self.note(Named(what.module, what.name, "called"))
-        self.push(Made(what, arguments if isinstance(arguments, tuple) else ()))
+        if isinstance(what, NamedObject):
+            self.note(NamedObject(what.module, what.name, "called"))
+        self.push(MadeObject(what, arguments if isinstance(arguments, tuple) else ()))
 
     def build(self, state: Value) -> None:
         """BUILD: the state of an object; where that is joblib's wrapper of an array, the array's bytes follow."""
         made = self.top()
-        if not isinstance(made, Made):
+        if not isinstance(made, MadeObject):
             return
         made.state = state
         if any(is_named(made.what, module, "NumpyArrayWrapper") for module in JOBLIB):
             self.arrays = True
             self.array(made)
 
-    def array(self, made: Made) -> None:
+    def array(self, made: MadeObject) -> None:
         if not isinstance(made.state, dict):
             self.faults.append("has an array of joblib's whose shape it hides")
             return
@@ -198,7 +206,7 @@ class _Machine:
         """An array of objects: its bytes are a pickle of their own, on the same tape."""
         if self.depth >= MAX_NESTED:
             raise IntegrityError(f"has pickles within pickles, more than {MAX_NESTED} deep")
-        inner = look(self.tape, depth=self.depth + 1)
+        inner = interpret(self.tape, depth=self.depth + 1)
         for each in inner.names:
             self.note(each)
         for said in inner.said:
@@ -212,7 +220,7 @@ class _Machine:
 class _Plain(_Machine):
     """The machine that knows nothing of joblib."""
 
-    def array(self, made: Made) -> None:
+    def array(self, made: MadeObject) -> None:
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from modelcrate.modelfiles.byte_reader import Tape
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
 
 MAX_TEXT = 4096
@@ -42,34 +42,34 @@ class Opaque:
 OPAQUE = Opaque()
 
 
-def _uint(size: int) -> Callable[[Tape], int]:
+def _uint(size: int) -> Callable[[ByteReader], int]:
     return lambda tape: int.from_bytes(tape.read(size), "little")
 
 
-def _int4(tape: Tape) -> int:
+def _int4(tape: ByteReader) -> int:
     return int.from_bytes(tape.read(4), "little", signed=True)
 
 
-def _passed(size: int) -> Callable[[Tape], Opaque]:
-    def read(tape: Tape) -> Opaque:
+def _passed(size: int) -> Callable[[ByteReader], Opaque]:
+    def read(tape: ByteReader) -> Opaque:
         tape.skip(size)
         return OPAQUE
 
     return read
 
 
-def _bytes(width: int) -> Callable[[Tape], Opaque]:
+def _bytes(width: int) -> Callable[[ByteReader], Opaque]:
     """Bytes after their length. A length above what fits is caught by the end of the file."""
 
-    def read(tape: Tape) -> Opaque:
+    def read(tape: ByteReader) -> Opaque:
         tape.skip(int.from_bytes(tape.read(width), "little"))
         return OPAQUE
 
     return read
 
 
-def _text(width: int, encoding: str = "utf-8") -> Callable[[Tape], object]:
-    def read(tape: Tape) -> object:
+def _text(width: int, encoding: str = "utf-8") -> Callable[[ByteReader], object]:
+    def read(tape: ByteReader) -> object:
         size = int.from_bytes(tape.read(width), "little")
         if size > MAX_TEXT:
             tape.skip(size)
@@ -86,7 +86,7 @@ def _decoded(raw: bytes, encoding: str) -> object:
         return OPAQUE
 
 
-def _quoted(tape: Tape) -> object:
+def _quoted(tape: ByteReader) -> object:
     """STRING: a literal in quotes with Python's escapes, which hide a name as well as any."""
     raw = tape.line().strip()
     if len(raw) < 2 or raw[:1] not in (b"'", b'"') or raw[-1:] != raw[:1]:
@@ -106,14 +106,14 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return _ESCAPED.get(told, match[0])
 
 
-def _raw_unicode(tape: Tape) -> object:
+def _raw_unicode(tape: ByteReader) -> object:
     try:
         return tape.line().decode("raw-unicode-escape")
     except UnicodeDecodeError:
         raise IntegrityError("has a text with a bad escape") from None
 
 
-def _decimal(tape: Tape) -> object:
+def _decimal(tape: ByteReader) -> object:
     """INT and LONG: digits, where `00` and `01` are false and true."""
     raw = tape.line().strip().removesuffix(b"L")
     digits = raw[1:] if raw[:1] in (b"-", b"+") else raw
@@ -122,8 +122,8 @@ def _decimal(tape: Tape) -> object:
     return int(raw) if len(raw) < 20 else OPAQUE
 
 
-def _long(width: int) -> Callable[[Tape], object]:
-    def read(tape: Tape) -> object:
+def _long(width: int) -> Callable[[ByteReader], object]:
+    def read(tape: ByteReader) -> object:
         size = int.from_bytes(tape.read(width), "little", signed=width == 4)
         if size > 8 or size < 0:
             tape.skip(size)
@@ -133,28 +133,28 @@ def _long(width: int) -> Callable[[Tape], object]:
     return read
 
 
-def _line(tape: Tape) -> Opaque:
+def _line(tape: ByteReader) -> Opaque:
     tape.line()
     return OPAQUE
 
 
-def _number(tape: Tape) -> int:
+def _number(tape: ByteReader) -> int:
     raw = tape.line().strip()
     if not raw.isdigit() or len(raw) > 12:
         raise IntegrityError("has a memo's number that is none")
     return int(raw)
 
 
-def _pair(tape: Tape) -> object:
+def _pair(tape: ByteReader) -> object:
     """GLOBAL and INST: a module and a name, a line each."""
     return _decoded(tape.line(), "utf-8"), _decoded(tape.line(), "utf-8")
 
 
-def _nothing(tape: Tape) -> None:
+def _nothing(tape: ByteReader) -> None:
     return None
 
 
-ARGUMENTS: dict[int, Callable[[Tape], Argument]] = {
+ARGUMENTS: dict[int, Callable[[ByteReader], Argument]] = {
     **dict.fromkeys(b"(.012}])lo\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98RNQabdestu\x81", _nothing),
     ord("S"): _quoted,
     ord("V"): _raw_unicode,

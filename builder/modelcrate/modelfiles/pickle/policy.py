@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from modelcrate.modelfiles.pickle.containers import Found
-from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Named, Said
+from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Description, NamedObject
 from modelcrate_layers.frozen import dataclass
 
 
@@ -31,15 +31,15 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judgement:
     """A pickle with its verdict: `because` are the names and faults that decided it, `framework` whose list it was held to."""
 
     inner: str
     verdict: Verdict
     framework: str
     because: tuple[str, ...]
-    names: tuple[Named, ...]
-    said: tuple[Said, ...] = ()
+    names: tuple[NamedObject, ...]
+    said: tuple[Description, ...] = ()
     features: int = 0
 
 
@@ -205,7 +205,7 @@ _UNSAFE_NAMES = re.compile(
 )
 
 
-def judge(found: Found, extra: Iterable[str] = ()) -> Judged | None:
+def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
     """The verdict on a pickle; `extra` are modules (with all below them) that the project allows, or single names as `module:name`.
 
     None, where something that never said it was a pickle turns out to be none that matters.
@@ -222,10 +222,10 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judged | None:
     if found.seen.faults and found.promised:
         verdict = max(verdict, Verdict.UNKNOWN, key=lambda one: one.value)
         because += [f"it {fault}" for fault in found.seen.faults]
-    return Judged(found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features)
+    return Judgement(found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features)
 
 
-def _rate(name: Named, framework: str, extra: frozenset[str]) -> Verdict:
+def _rate(name: NamedObject, framework: str, extra: frozenset[str]) -> Verdict:
     if COMPUTED in (name.module, name.name):
         return Verdict.UNSAFE
     parents = _parents(name.module)
@@ -238,7 +238,7 @@ def _rate(name: Named, framework: str, extra: frozenset[str]) -> Verdict:
     return Verdict.UNSAFE if _NEVER.search(name.module) else Verdict.UNKNOWN
 
 
-def _listed(name: Named, part: str) -> bool:
+def _listed(name: NamedObject, part: str) -> bool:
     if name.name in _LISTS.get(part, {}).get(name.module, "").split():
         return True
     if "." in name.name or _NEVER.search(name.module):

@@ -169,7 +169,7 @@ def _same(machine: Machine, _: Value) -> None:
     return None
 
 
-ACTS: dict[int, Callable[[Machine, Value], None]] = {
+OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     0x80: _proto,
     0x95: _same,
     ord("("): _constant(MARK),

@@ -24,8 +24,8 @@ class Window(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+    def seek(self, offset: int, known_from: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[known_from]
         self._at = max(0, base + offset)
         return self._at
 
@@ -59,9 +59,9 @@ class Inflated(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = offset + (self._at if whence == io.SEEK_CUR else 0)
-        if whence == io.SEEK_END or target < 0:
+    def seek(self, offset: int, known_from: int = io.SEEK_SET) -> int:
+        target = offset + (self._at if known_from == io.SEEK_CUR else 0)
+        if known_from == io.SEEK_END or target < 0:
             raise OSError("a compressed stream has no end to count from")
         if target < self._at:
             self._begin()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from modelcrate.net.download import Download, Fetcher, NotFoundError
+from modelcrate.net.download import Download, Downloader, NotFoundError
 from modelcrate.resolve.debian.closure import closure
 from modelcrate.resolve.debian.mirrors import Mirrors
 from modelcrate.resolve.debian.packages import MAX_LIST, Packages
@@ -30,12 +30,12 @@ from modelcrate.resolve.debian.releases import (
     known_release,
     roots,
 )
-from modelcrate_layers.atomic import replace
+from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
 
 _ANSWER = 1
@@ -55,7 +55,7 @@ class DebianWanted:
 
 
 def resolve_debian(
-    wanted: DebianWanted, mirrors: Mirrors, fetcher: Fetcher, cache: Path, now: datetime
+    wanted: DebianWanted, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
 ) -> tuple[PinnedDeb, ...]:
     """The packages of a base, by name, out of the release, its updates and its security updates, highest versions first.
 
@@ -72,7 +72,7 @@ def resolve_debian(
     return _remembered(answer, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache)))
 
 
-def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Fetcher, cache: Path) -> tuple[Deb, ...]:
+def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Downloader, cache: Path) -> tuple[Deb, ...]:
     """The packages, fetched where they aren't in the cache yet, each held to its hash and size.
 
     One that no mirror has any more is a LockedError that names it.
@@ -105,7 +105,7 @@ def _checked(wanted: DebianWanted) -> DebianRelease:
 
 
 def _index(
-    suite: Suite, release: DebianRelease, mirrors: Mirrors, fetcher: Fetcher, cache: Path, now: datetime
+    suite: Suite, release: DebianRelease, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
 ) -> Release:
     """The verified index of a suite, from the first mirror that answers. What it sends has to be right: no second try."""
     keyring = mirrors.keyring or keyring_of(release, suite.archive)
@@ -131,7 +131,7 @@ def _index(
 
 
 def _packages(
-    indexes: Sequence[Release], lists: Sequence[IndexFile], mirrors: Mirrors, fetcher: Fetcher, cache: Path
+    indexes: Sequence[Release], lists: Sequence[IndexFile], mirrors: Mirrors, fetcher: Downloader, cache: Path
 ) -> Packages:
     """The lists behind the indexes, fetched by hash, unpacked in memory."""
     downloads = []
@@ -197,6 +197,6 @@ def _gone(fault: NotFoundError, pinned: Sequence[PinnedDeb]) -> LockedError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with machine(path.parent):
+    with as_machine_error(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, data)
+        write_file(path, data)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modelcrate.images.artifact import Artifact, referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.security.sbom.contents import Contents
+from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.signing import statements
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
@@ -31,7 +31,7 @@ MAX_STORED = 8 << 20
 _PREDICATE_NOTE = "dev.sigstore.bundle.predicateType"
 
 
-def beside(subject: Descriptor, contents: Mapping[Digest, Contents], signer: Signer | None) -> Artifact:
+def contents_artifact(subject: Descriptor, contents: Mapping[Digest, LayerContents], signer: Signer | None) -> Artifact:
     """The document, attested where there is a key."""
     value = {"layers": {str(diff_id): contents[diff_id].json() for diff_id in sorted(contents, key=str)}}
     if signer is not None:
@@ -40,11 +40,11 @@ def beside(subject: Descriptor, contents: Mapping[Digest, Contents], signer: Sig
     return referrer(subject, KIND, Literal(b"".join(codec.zstd().encode([data], len(data))), KIND))
 
 
-def read(found: Found, image: Image, key: PublicKey | None) -> dict[Digest, Contents]:
+def read_contents(found: Found, image: Image, key: PublicKey | None) -> dict[Digest, LayerContents]:
     """What is told of an image's layers beside it, by their diff ids; of no other image's."""
     subject = image.manifest.descriptor.digest
     unpack = _plain if key is None else _vouched(key, subject)
-    told: dict[Digest, Contents] = {}
+    told: dict[Digest, LayerContents] = {}
     try:
         for artifact in found.about(subject, _signed if key is not None else _unsigned):
             if artifact.subject == subject:
@@ -94,9 +94,9 @@ def _vouched(key: PublicKey, subject: Digest) -> Callable[[bytes], object]:
     return unpack
 
 
-def parse(value: object) -> dict[Digest, Contents]:
+def parse(value: object) -> dict[Digest, LayerContents]:
     """The contents of layers by their diff ids, out of what a document says; anything malformed is an IntegrityError."""
     layers = value.get("layers") if isinstance(value, dict) else None
     if not isinstance(layers, dict):
         raise IntegrityError("a document about layers that has none")
-    return {Digest.parse(diff_id): Contents.parse(each) for diff_id, each in islice(layers.items(), 1000)}
+    return {Digest.parse(diff_id): LayerContents.parse(each) for diff_id, each in islice(layers.items(), 1000)}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelcrate.images.image import timestamp
-from modelcrate.security.sbom.contents import File
-from modelcrate.security.sbom.inventory import Inventory, Item
+from modelcrate.security.sbom.contents import ModelFile
+from modelcrate.security.sbom.inventory import Inventory, InventoryItem
 from modelcrate.security.sbom.licences import ids
 from modelcrate_layers.content import canonical_json
 
@@ -54,7 +54,7 @@ def text(inventory: Inventory) -> bytes:
     return canonical_json(document(inventory))
 
 
-def _package(item: Item) -> dict[str, Any]:
+def _package(item: InventoryItem) -> dict[str, Any]:
     notes = [{"name": f"{OURS}layer", "value": str(item.layer)}]
     notes += [{"name": f"{OURS}file", "value": item.filename}] if item.filename else []
     return {
@@ -86,7 +86,7 @@ def _models(inventory: Inventory) -> Iterator[dict[str, Any]]:
         }
 
 
-def _card(files: list[File]) -> dict[str, Any]:
+def _card(files: list[ModelFile]) -> dict[str, Any]:
     inputs = [port for each in files for port in each.facts.get("inputs", ())]
     outputs = [port for each in files for port in each.facts.get("outputs", ())]
     kinds = sorted({each.format for each in files if each.facts})
@@ -97,7 +97,7 @@ def _card(files: list[File]) -> dict[str, Any]:
     return {"modelParameters": parameters}
 
 
-def _model_file(file: File) -> dict[str, Any]:
+def _model_file(file: ModelFile) -> dict[str, Any]:
     notes = {
         "format": file.format,
         "size": str(file.size),

@@ -12,7 +12,7 @@ from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class InstalledPackage:
     """A package: `kind` is deb, wheel or conda. `licence` is an SPDX expression, or empty."""
 
     kind: str
@@ -24,7 +24,7 @@ class Part:
     summary: str = ""
 
 
-def debs(status: bytes) -> Iterator[Part]:
+def debs(status: bytes) -> Iterator[InstalledPackage]:
     """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
     from modelcrate_layers.packages.deb import fields
 
@@ -36,7 +36,7 @@ def debs(status: bytes) -> Iterator[Part]:
         state = told.get("Status", "install ok installed").split()
         if told.get("Package") and told.get("Version") and state[-1] == "installed":
             source = told.get("Source", told["Package"]).partition(" ")[0]
-            yield Part(
+            yield InstalledPackage(
                 "deb",
                 told["Package"],
                 told["Version"],
@@ -47,7 +47,7 @@ def debs(status: bytes) -> Iterator[Part]:
             )
 
 
-def wheel(metadata: bytes) -> Iterator[Part]:
+def wheel(metadata: bytes) -> Iterator[InstalledPackage]:
     """The core metadata of a Python package; only its head is read."""
     told: dict[str, list[str]] = {}
     for line in metadata.decode("utf-8", "replace").partition("\n\n")[0].splitlines():
@@ -57,12 +57,12 @@ def wheel(metadata: bytes) -> Iterator[Part]:
     name, version = told.get("Name", [""])[0], told.get("Version", [""])[0]
     if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
         normal = re.sub(r"[-_.]+", "-", name).lower()
-        yield Part(
+        yield InstalledPackage(
             "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
         )
 
 
-def conda(note: bytes) -> Iterator[Part]:
+def conda(note: bytes) -> Iterator[InstalledPackage]:
     """What an installer of conda packages notes of one (`conda-meta/*.json`); a note that can't be read is left out."""
     try:
         told = parse_object(note)
@@ -71,7 +71,7 @@ def conda(note: bytes) -> Iterator[Part]:
     texts = {key: value for key, value in told.items() if isinstance(value, str)}
     if all(re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", texts.get(key, "")) for key in ("name", "version", "build")):
         licence = texts.get("license", "")
-        yield Part(
+        yield InstalledPackage(
             "conda",
             texts["name"],
             texts["version"],

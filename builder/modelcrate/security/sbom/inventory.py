@@ -10,18 +10,18 @@ from urllib.parse import quote
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import EPOCH, Image, ImageLayer
 from modelcrate.resolve.lock import Pins
-from modelcrate.security.sbom.contents import Contents, File
-from modelcrate.security.sbom.installed import Part
-from modelcrate.security.sbom.layer_contents import gather
+from modelcrate.security.sbom.contents import LayerContents, ModelFile
+from modelcrate.security.sbom.installed import InstalledPackage
+from modelcrate.security.sbom.layer_contents import gather_contents
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
 from modelcrate_layers.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InventoryItem:
     """A package in the image: what it is, its package URL, the SHA-256 of the file it came in (empty: nobody knows), its layer."""
 
-    part: Part
+    part: InstalledPackage
     purl: str
     sha256: str
     layer: Digest
@@ -36,8 +36,8 @@ class Inventory:
     subject: Descriptor
     platform: str
     created: datetime
-    items: tuple[Item, ...]
-    files: tuple[File, ...]
+    items: tuple[InventoryItem, ...]
+    files: tuple[ModelFile, ...]
     unread: tuple[ImageLayer, ...] = ()
     """Layers that were not looked through: what is in them stands nowhere here."""
     unlisted: tuple[str, ...] = ()
@@ -63,9 +63,9 @@ class Inventory:
         return (*unread, *(strange if self.strange else ()))
 
     @property
-    def models(self) -> dict[str, list[File]]:
+    def models(self) -> dict[str, list[ModelFile]]:
         """The files of each model, by `name:version`."""
-        found: dict[str, list[File]] = {}
+        found: dict[str, list[ModelFile]] = {}
         for each in self.files:
             if each.model:
                 found.setdefault(each.model, []).append(each)
@@ -77,15 +77,15 @@ def inventory(
     image: Image,
     settings: Settings,
     pins: Pins | None = None,
-    known: Mapping[Digest, Contents] | None = None,
+    known: Mapping[Digest, LayerContents] | None = None,
 ) -> Inventory:
     """What is in all layers, lowest first; a package that a layer has in another version replaces the one below.
 
     `known` is what is known of the layers; without it, all of them are looked through.
     """
-    known = gather(image.layers, settings) if known is None else known
-    parts: dict[tuple[str, str, str], tuple[Part, Digest]] = {}
-    files: dict[str, File] = {}
+    known = gather_contents(image.layers, settings) if known is None else known
+    parts: dict[tuple[str, str, str], tuple[InstalledPackage, Digest]] = {}
+    files: dict[str, ModelFile] = {}
     copyrights: dict[str, str] = {}
     read = [layer for layer in image.layers if layer.layer.diff_id in known]
     for layer in read:
@@ -113,14 +113,14 @@ def inventory(
     )
 
 
-def moment(settings: Settings) -> datetime | None:
+def creation_time(settings: Settings) -> datetime | None:
     """SOURCE_DATE_EPOCH, where it is set (reproducible-builds.org)."""
     text = settings.environment.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(text), UTC) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
 def _created(image: Image, settings: Settings) -> datetime:
-    if (fixed := moment(settings)) is not None:
+    if (fixed := creation_time(settings)) is not None:
         return fixed
     try:
         return datetime.fromisoformat(str(image.settings.get("created")))
@@ -138,19 +138,19 @@ def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]
 
 
 def _item(
-    part: Part,
+    part: InstalledPackage,
     layer: Digest,
     copyrights: Mapping[str, str],
     hashes: Mapping[tuple[str, str, str], tuple[str, str]],
     distro: str,
-) -> Item:
+) -> InventoryItem:
     if part.kind == "deb":
         part = replace(part, licence=part.licence or copyrights.get(part.name) or copyrights.get(part.source, ""))
     sha256, filename = hashes.get((part.kind, part.name, part.version), ("", ""))
-    return Item(part, _purl(part, distro), sha256, layer, filename)
+    return InventoryItem(part, _purl(part, distro), sha256, layer, filename)
 
 
-def _purl(part: Part, distro: str) -> str:
+def _purl(part: InstalledPackage, distro: str) -> str:
     if part.kind == "wheel":
         return f"pkg:pypi/{part.name}@{quote(part.version, safe='.-_~')}"
     if part.kind == "conda":

@@ -17,12 +17,12 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer
 from modelcrate.pipeline.reuse import Previous
 from modelcrate.security.sbom import contents_artifact
-from modelcrate.security.sbom.contents import Contents
-from modelcrate.security.sbom.layer_scan import NOTHING, Learnt, at_hand, look
-from modelcrate_layers.atomic import replace as write
+from modelcrate.security.sbom.contents import LayerContents
+from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local, scan_layer
+from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
     from modelcrate.security.signing.keys import PublicKey
@@ -34,14 +34,14 @@ READ, TOLD = "contents", "told"
 """The folders in the cache."""
 
 
-def gather(
+def gather_contents(
     layers: Sequence[ImageLayer],
     settings: Settings,
     earlier: Sequence[Previous] = (),
     key: PublicKey | None = None,
     fetch: bool = True,
-    learnt: Learnt = NOTHING,
-) -> dict[Digest, Contents]:
+    learnt: KnownFacts = NO_FACTS,
+) -> dict[Digest, LayerContents]:
     """What layers hold, by diff id; without `fetch`, a layer that lies elsewhere and that nobody tells of is left out.
 
     `learnt` is what is known of models' files that were read already.
@@ -57,23 +57,23 @@ def gather(
         for diff_id, contents in told.items() if key is None else ():
             _keep(settings, TOLD, diff_id, contents)
         found |= told
-    left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or at_hand(each))]
+    left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or is_local(each))]
     if left:
         with ThreadPoolExecutor(min(settings.workers, len(left)), "look") as pool:
-            seen = pool.map(partial(look, learnt=learnt), left)
+            seen = pool.map(partial(scan_layer, learnt=learnt), left)
             found |= dict(zip((each.layer.diff_id for each in left), seen, strict=True))
     for each in left:
         _keep(settings, READ, each.layer.diff_id, found[each.layer.diff_id])
     return found
 
 
-def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None) -> dict[Digest, Contents]:
+def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None) -> dict[Digest, LayerContents]:
     """What earlier images that have some of these layers tell of them."""
-    found: dict[Digest, Contents] = {}
+    found: dict[Digest, LayerContents] = {}
     for each in earlier:
         of_it = {layer.layer.diff_id for layer in each.image.layers}.intersection(lacking) - found.keys()
         if of_it and each.found is not None:
-            told = contents_artifact.read(each.found, each.image, key)
+            told = contents_artifact.read_contents(each.found, each.image, key)
             found |= {diff_id: told[diff_id] for diff_id in of_it & told.keys()}
     return found
 
@@ -82,16 +82,16 @@ def _place(settings: Settings, folder: str, diff_id: Digest) -> Path:
     return settings.cache / folder / f"{diff_id.hex}.json"
 
 
-def _remembered(wanted: Iterable[Digest], settings: Settings, folder: str) -> Iterator[tuple[Digest, Contents]]:
+def _remembered(wanted: Iterable[Digest], settings: Settings, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
     for diff_id in wanted:
         with suppress(OSError, CrateError):
             seen = parse_object(_place(settings, folder, diff_id).read_bytes())
             if seen.pop("version", None) == VERSION:
-                yield diff_id, Contents.parse(seen)
+                yield diff_id, LayerContents.parse(seen)
 
 
-def _keep(settings: Settings, folder: str, diff_id: Digest, contents: Contents) -> None:
+def _keep(settings: Settings, folder: str, diff_id: Digest, contents: LayerContents) -> None:
     path = _place(settings, folder, diff_id)
-    with machine(path):
+    with as_machine_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, canonical_json({"version": VERSION, **contents.json()}))

@@ -17,12 +17,12 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from modelcrate.images.image import ImageLayer
-from modelcrate.pipeline.cost import Packaged
+from modelcrate.pipeline.cost import PackageLayer
 from modelcrate.pipeline.pack import DeferredBlob
-from modelcrate.pipeline.reuse import Remote
+from modelcrate.pipeline.reuse import RemoteContent
 from modelcrate.security.sbom import installed, licences
-from modelcrate.security.sbom.contents import Contents, File
-from modelcrate.security.sbom.installed import Part
+from modelcrate.security.sbom.contents import LayerContents, ModelFile
+from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -34,7 +34,7 @@ from modelcrate_layers.tar.sources import FileRange, Source, sha256
 from modelcrate_layers.tar.tree import Kind, show
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import Facts
+    from modelcrate.modelfiles.recognition import ModelFacts
 
 MANY = 1_000
 """Files of a model in one layer that are told one by one. All are looked at, but of those behind them only what says something of itself is
@@ -59,17 +59,17 @@ _LICENCES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class KnownFacts:
     """What is known of models' files that were read for something else: what they say of themselves, and their SHA-256."""
 
-    facts: Mapping[FileRange, Facts] = field(default_factory=dict, hash=False)
+    facts: Mapping[FileRange, ModelFacts] = field(default_factory=dict, hash=False)
     hashes: Mapping[FileRange, str] = field(default_factory=dict, hash=False)
 
 
-NOTHING = Learnt()
+NO_FACTS = KnownFacts()
 
 
-def look(layer: ImageLayer, learnt: Learnt = NOTHING) -> Contents:
+def scan_layer(layer: ImageLayer, learnt: KnownFacts = NO_FACTS) -> LayerContents:
     """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id.
 
     Files of which enough was `learnt` already are not read again.
@@ -77,17 +77,17 @@ def look(layer: ImageLayer, learnt: Learnt = NOTHING) -> Contents:
     return _collected(_entries(layer), learnt)
 
 
-def at_hand(layer: ImageLayer) -> bool:
+def is_local(layer: ImageLayer) -> bool:
     """Whether a layer can be looked through without fetching anything."""
     blob = layer.blob
     if isinstance(blob, DeferredBlob):
         return _whole(blob) or blob.store.has(blob.descriptor)
-    return not isinstance(blob, Remote)
+    return not isinstance(blob, RemoteContent)
 
 
 def _whole(blob: DeferredBlob) -> bool:
     """Whether all that the layer is made of lies here."""
-    return not isinstance(blob.kind, Packaged) or all(path.exists() for path, _ in blob.kind.packages())
+    return not isinstance(blob.kind, PackageLayer) or all(path.exists() for path, _ in blob.kind.packages())
 
 
 class _Item(NamedTuple):
@@ -132,9 +132,9 @@ def _members(layer: ImageLayer) -> Iterator[_Item]:
         )
 
 
-def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
-    parts: list[Part] = []
-    files: list[File] = []
+def _collected(items: Iterator[_Item], learnt: KnownFacts) -> LayerContents:
+    parts: list[InstalledPackage] = []
+    files: list[ModelFile] = []
     copyrights: dict[str, str] = {}
     met: Counter[str] = Counter()
     unlisted: Counter[str] = Counter()
@@ -157,10 +157,10 @@ def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
         elif match := _COPYRIGHT.fullmatch(item.path):
             copyrights[show(match[1])] = licences.of_debian(item.small(MAX_TEXT).decode("utf-8", "replace"))
         elif item.path.startswith(ROOT + b"/"):
-            files.append(File(show(item.path), item.size, sha256(item)))
+            files.append(ModelFile(show(item.path), item.size, sha256(item)))
     unique = {(each.kind, each.name, each.version, each.architecture): each for each in parts}
     ordered = sorted(unique.values(), key=lambda each: (each.kind, each.name, each.version))
-    return Contents(
+    return LayerContents(
         tuple(ordered),
         tuple(sorted(files, key=lambda each: each.path)),
         {k: v for k, v in sorted(copyrights.items()) if v},
@@ -168,7 +168,7 @@ def _collected(items: Iterator[_Item], learnt: Learnt) -> Contents:
     )
 
 
-def _model_file(item: _Item, model: str, name: bytes, learnt: Learnt, many: bool) -> File | None:
+def _model_file(item: _Item, model: str, name: bytes, learnt: KnownFacts, many: bool) -> ModelFile | None:
     """A file of a model; of `many`, None for one that says nothing of itself."""
     source = item.body if isinstance(item.body, FileRange) else None
     told = learnt.facts.get(source) if source else None
@@ -186,22 +186,22 @@ def _model_file(item: _Item, model: str, name: bytes, learnt: Learnt, many: bool
     if many and not _telling(told, name):
         return None
     said, verdict = dict(told.facts), _verdict(told)
-    return File(show(item.path), item.size, digest, model, _format(told, name), said, verdict, licence)
+    return ModelFile(show(item.path), item.size, digest, model, _format(told, name), said, verdict, licence)
 
 
-def _telling(told: Facts, name: bytes) -> bool:
+def _telling(told: ModelFacts, name: bytes) -> bool:
     """Whether there is more to say of a file than that it is there."""
     return bool(_format(told, name) or told.facts or _verdict(told))
 
 
-def _format(told: Facts, name: bytes) -> str:
+def _format(told: ModelFacts, name: bytes) -> str:
     small = name.lower()
     if small in _CARDS:
         return "model card"
     return "licence" if small.rpartition(b"/")[2] in _LICENCES else told.format
 
 
-def _verdict(told: Facts) -> str:
+def _verdict(told: ModelFacts) -> str:
     return "damaged" if told.fault else told.verdict.name.lower() if told.pickles else ""
 
 

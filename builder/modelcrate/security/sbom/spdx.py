@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelcrate.images.image import timestamp
-from modelcrate.security.sbom.contents import File
-from modelcrate.security.sbom.inventory import Inventory, Item
+from modelcrate.security.sbom.contents import ModelFile
+from modelcrate.security.sbom.inventory import Inventory, InventoryItem
 from modelcrate.security.sbom.licences import references
 from modelcrate_layers.content import canonical_json
 
@@ -57,7 +57,7 @@ def _image(inventory: Inventory) -> dict[str, Any]:
     }
 
 
-def _package(item: Item) -> dict[str, Any]:
+def _package(item: InventoryItem) -> dict[str, Any]:
     sums = {"checksums": [{"algorithm": "SHA256", "checksumValue": item.sha256}]} if item.sha256 else {}
     return {
         "SPDXID": id_of(item),
@@ -115,13 +115,13 @@ def _relationships(inventory: Inventory) -> Iterator[dict[str, str]]:
         yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": NOTHING}
 
 
-def id_of(item: Item) -> str:
+def id_of(item: InventoryItem) -> str:
     return f"SPDXRef-{item.part.kind}-{_word(item.part.name)}-{_word(item.part.version)}" + (
         f"-{_word(item.part.architecture)}" if item.part.architecture else ""
     )
 
 
-def _file_id(file: File) -> str:
+def _file_id(file: ModelFile) -> str:
     return f"SPDXRef-file-{_word(file.path)}-{file.sha256[:12]}"
 
 

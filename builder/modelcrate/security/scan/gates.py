@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from modelcrate.modelfiles.endings import PROMISING
 from modelcrate.project.values import Gates
-from modelcrate.security.scan.parts import Findings, Guarded, Part
-from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, secrets_in, suspects
+from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
+from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.pickle.policy import Judged
-    from modelcrate.modelfiles.recognition import Facts
+    from modelcrate.modelfiles.pickle.policy import Judgement
+    from modelcrate.modelfiles.recognition import ModelFacts
 
 MAX_SHOWN = 8
 
@@ -29,7 +29,7 @@ TOGETHER = 1 << 20
 """Bytes of small files that are looked at together: what they are held to costs less for many at once than for each."""
 
 
-def inspect(part: Part, gates: Gates, folder: Path) -> Findings:
+def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
     """Look at every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
@@ -55,17 +55,17 @@ class _Look:
 
     gates: Gates
     model: bool
-    facts: dict[FileRange, Facts]
+    facts: dict[FileRange, ModelFacts]
 
-    def at(self, files: Iterable[Guarded]) -> Iterator[tuple[CrateError, str]]:
+    def at(self, files: Iterable[GatedFiles]) -> Iterator[tuple[CrateError, str]]:
         """What is wrong with them, in their order, and what the project has set for that. A small file is read once, for all gates."""
         for batch in _batches(files):
             large = batch[0].source.size > MAX_BYTES
             yield from self._large(batch[0]) if large else self._small([(each, read(each.source)) for each in batch])
 
-    def _small(self, files: Sequence[tuple[Guarded, bytes]]) -> Iterator[tuple[CrateError, str]]:
+    def _small(self, files: Sequence[tuple[GatedFiles, bytes]]) -> Iterator[tuple[CrateError, str]]:
         looked = self.gates.secrets != "allow"
-        suspect = suspects([(file.name, data) for file, data in files]) if looked else frozenset()
+        suspect = may_have_secrets([(file.name, data) for file, data in files]) if looked else frozenset()
         for at, (file, data) in enumerate(files):
             if at in suspect:
                 yield from self._secrets(file, data)
@@ -74,7 +74,7 @@ class _Look:
 
                 yield from self._said(file, facts_at_hand(data, file.name, self.gates.allow))
 
-    def _large(self, file: Guarded) -> Iterator[tuple[CrateError, str]]:
+    def _large(self, file: GatedFiles) -> Iterator[tuple[CrateError, str]]:
         try:
             with open(file.path, "rb") as handle:
                 if self.gates.secrets != "allow":
@@ -87,17 +87,17 @@ class _Look:
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
-    def _promises(self, file: Guarded) -> bool:
+    def _promises(self, file: GatedFiles) -> bool:
         """Whether a file may have something to say of itself: any of a model's, and of the others what is named so. Who hears it imports
         the readers then: that takes a while, and a script needs none.
         """
         return self.model or splitext(file.name)[1].lower() in PROMISING
 
-    def _secrets(self, file: Guarded, data: bytes) -> Iterator[tuple[CrateError, str]]:
+    def _secrets(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
         for secret in secrets_in(file.name, data):
             yield _secret(file, secret), self.gates.secrets
 
-    def _said(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
+    def _said(self, file: GatedFiles, said: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         """What is wrong by a file's own words."""
         if said.fault:
             yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
@@ -106,7 +106,7 @@ class _Look:
         if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
             self.facts[file.source] = said
 
-    def _unsafe(self, file: Guarded, said: Facts) -> Iterator[tuple[CrateError, str]]:
+    def _unsafe(self, file: GatedFiles, said: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         from modelcrate.modelfiles.pickle.policy import Verdict
 
         for judged in said.pickles if self.gates.unsafe_pickle != "allow" else ():
@@ -115,9 +115,9 @@ class _Look:
                 yield _pickle(file, judged, sure), "refuse" if sure else self.gates.unsafe_pickle
 
 
-def _batches(files: Iterable[Guarded]) -> Iterator[list[Guarded]]:
+def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
     """Files that are looked at together, in their order: small ones, or a large one by itself."""
-    held: list[Guarded] = []
+    held: list[GatedFiles] = []
     size = 0
     for file in files:
         size += file.source.size
@@ -129,7 +129,7 @@ def _batches(files: Iterable[Guarded]) -> Iterator[list[Guarded]]:
         yield held
 
 
-def _secret(file: Guarded, secret: Secret) -> CrateError:
+def _secret(file: GatedFiles, secret: Secret) -> CrateError:
     return SourceError(
         f"would put {secret.kind} into the image",
         where=f"{file.path}:{secret.line}" if secret.line else file.path,
@@ -137,7 +137,7 @@ def _secret(file: Guarded, secret: Secret) -> CrateError:
     )
 
 
-def _pickle(file: Guarded, judged: Judged, sure: bool) -> CrateError:
+def _pickle(file: GatedFiles, judged: Judgement, sure: bool) -> CrateError:
     inner = f" ({judged.inner})" if judged.inner else ""
     what = "would run code when it is loaded" if sure else "names what nobody knows"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.home.result_cache import Answers
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import Gates, Project
-from modelcrate.security.scan.parts import Findings, Part, parts
+from modelcrate.security.scan.parts import Findings, ScanPart, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
@@ -24,7 +24,7 @@ VERSION = 4
 
 def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> Findings:
     """What is not refused. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
-    passed = Answers(settings.home / "gates")
+    passed = ResultCache(settings.home / "gates")
     keys = _keys(project, folder)
     found = [_findings(part, project.gates, folder, keys, passed) for part in parts(project, folder, files)]
     refused = [fault for each in found for fault in each.refused]
@@ -36,16 +36,16 @@ def pass_gates(project: Project, folder: Path, files: Files, settings: Settings)
     return Findings((), tuple(line for each in found for line in each.warned), facts)
 
 
-def _findings(part: Part, gates: Gates, folder: Path, keys: list[str], passed: Answers) -> Findings:
+def _findings(part: ScanPart, gates: Gates, folder: Path, keys: list[str], passed: ResultCache) -> Findings:
     settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys if part.model else []]
     question = [VERSION, part.model, settings, list(part.fingerprints)]
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return Findings((), tuple(map(str, parse_json(known))))
-    from modelcrate.security.scan.gates import inspect
+    from modelcrate.security.scan.gates import check_part
 
     check_paths(part.entries)  # here, before anything is fetched
-    found = inspect(part, gates, folder)
+    found = check_part(part, gates, folder)
     if not found.refused and settled(part.entries):
         passed.put(question, canonical_json(list(found.warned)))
     return found

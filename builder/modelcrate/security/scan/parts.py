@@ -15,11 +15,11 @@ from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import Facts
+    from modelcrate.modelfiles.recognition import ModelFacts
     from modelcrate.pipeline.compose import Files
 
 
-class Guarded(NamedTuple):
+class GatedFiles(NamedTuple):
     """A file that goes into the image; `name` is what its part calls it."""
 
     source: FileRange
@@ -31,7 +31,7 @@ class Guarded(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ScanPart:
     """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it, and the
     `fingerprints` of its layers stand for them.
     """
@@ -42,12 +42,12 @@ class Part:
     model: bool
 
     @property
-    def files(self) -> Iterator[Guarded]:
+    def files(self) -> Iterator[GatedFiles]:
         """Its files, by their places."""
         below = len(str(self.top)) + 1
         sources = [each.source for each in self.entries if isinstance(each.source, FileRange)]
         for source in sorted(sources):
-            yield Guarded(source, source.path[below:] or basename(source.path))
+            yield GatedFiles(source, source.path[below:] or basename(source.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class Findings:
 
     refused: tuple[CrateError, ...]
     warned: tuple[str, ...]
-    facts: Mapping[FileRange, Facts] = field(default_factory=dict, hash=False, repr=False)
+    facts: Mapping[FileRange, ModelFacts] = field(default_factory=dict, hash=False, repr=False)
 
 
-def parts(project: Project, folder: Path, files: Files) -> Iterator[Part]:
+def parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPart]:
     """The parts of a project as it was listed. Registered models are none: they were looked at when they were registered."""
     for model, entries, fingerprints in zip(project.models, files.by_model, files.fingerprints, strict=True):
         if isinstance(model, Model):
-            yield Part(folder / model.path, entries, fingerprints, True)
+            yield ScanPart(folder / model.path, entries, fingerprints, True)
     if files.entry is not None and project.entry is not None:
         top, made = folder / (project.entry.source or project.entry.file), files.entry
-        yield Part(top, made.sources.entries, (made.fingerprint,), False)
+        yield ScanPart(top, made.sources.entries, (made.fingerprint,), False)

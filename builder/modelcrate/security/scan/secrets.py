@@ -148,7 +148,7 @@ def by_content(data: bytes) -> Iterator[Secret]:
         yield Secret(kind, line)
 
 
-def suspects(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
+def may_have_secrets(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
     """Which of these files, each a name and its bytes, may have a secret in them; the others have none.
 
     Nearly all files have no mark in them. It takes one search to see that of many files, and a hundredth of the time that the patterns take.

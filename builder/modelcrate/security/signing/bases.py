@@ -8,7 +8,7 @@ from pathlib import Path
 from modelcrate.home.settings import Settings
 from modelcrate.project.values import DebianBase, Project, RegistryBase, RootfsBase, ScratchBase
 from modelcrate.resolve.existing_base import find_base
-from modelcrate.security.signing.naming import identity
+from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.policy import Policy, check
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
@@ -27,7 +27,7 @@ def check_base(
     if isinstance(base, RootfsBase):
         raise IntegrityError("a tar of a root file system can't be signed, and there is a policy", where=str(base))
     found = find_base(base, folder, settings)
-    name = identity(base.reference if isinstance(base, RegistryBase) else str(base))
+    name = image_identity(base.reference if isinstance(base, RegistryBase) else str(base))
     verified = check(found, name, policy, now)
     known = {verified.digest, found.descriptor.digest, *verified.members}
     if not known.issuperset(pinned):

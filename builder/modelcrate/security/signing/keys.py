@@ -21,7 +21,7 @@ from modelcrate.security.signing.secretbox import unseal
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import machine
+from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -173,7 +173,7 @@ def write_pair(prefix: Path, password: str | None) -> tuple[Path, Path]:
         if path.exists():
             raise UserError("is there already, and a key is never overwritten", where=str(path))
     for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
-        with machine(path):
+        with as_machine_error(path):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(handle, "wb") as out:
                 out.write(data)

@@ -24,14 +24,14 @@ MAX_FILES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedModel:
     """What is wrong with a model that is signed, and what was not checked."""
 
     faults: tuple[CrateError, ...]
     unchecked: tuple[str, ...]
 
 
-def check_model(folder: Path, keys: Sequence[PublicKey]) -> Checked:
+def check_model(folder: Path, keys: Sequence[PublicKey]) -> CheckedModel:
     """Hold a model's folder to the signatures in it; nothing to say, where there are none."""
     faults: list[CrateError] = []
     unchecked: list[str] = []
@@ -47,7 +47,7 @@ def check_model(folder: Path, keys: Sequence[PublicKey]) -> Checked:
             faults.append(IntegrityError("is not signed by any of the project's model-keys", where=str(path)))
             continue
         faults += _differences(folder, path, envelope)
-    return Checked(tuple(faults), tuple(unchecked))
+    return CheckedModel(tuple(faults), tuple(unchecked))
 
 
 def _bundle(path: Path) -> Envelope | None:

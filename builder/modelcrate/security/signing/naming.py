@@ -8,7 +8,7 @@ from modelcrate_layers.errors import CrateError
 _KINDS = ("oci:", "oci-archive:", "docker-archive:", "registry:", "store:")
 
 
-def identity(address: str) -> str:
+def image_identity(address: str) -> str:
     """The repository of an address with a host in it; the address's own words for what lies on this machine."""
     text = address.removeprefix("registry:")
     if text == address and address.startswith(_KINDS):

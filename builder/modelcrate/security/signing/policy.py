@@ -37,7 +37,7 @@ _KEYS = {"images", "keys", "require", "licences", "max-age", "refuse"}
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PolicyRule:
     """What one rule says. `allow` empty: every licence that `deny` doesn't name."""
 
     images: tuple[str, ...]
@@ -52,9 +52,9 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Policy:
     where: str
-    rules: tuple[Rule, ...]
+    rules: tuple[PolicyRule, ...]
 
-    def rule_for(self, name: str) -> Rule:
+    def rule_for(self, name: str) -> PolicyRule:
         """The first rule that fits an image's name; no rule is a no."""
         for rule in self.rules:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in rule.images):
@@ -79,7 +79,7 @@ def check(found: Found, name: str, policy: Policy, now: datetime) -> Verified:
     return verified
 
 
-def _lacking(verified: Verified, rule: Rule, now: datetime) -> Iterator[CrateError]:
+def _lacking(verified: Verified, rule: PolicyRule, now: datetime) -> Iterator[CrateError]:
     subjects = verified.members or (verified.digest,)
     for word, kinds in (("sbom", (SPDX, CYCLONEDX)), ("provenance", (PROVENANCE,))):
         have = {each.digest for each in verified.of_type(*kinds)}
@@ -203,7 +203,7 @@ class _Reader:
         self._document, self._folder = document, folder
         self.faults: list[Fault] = []
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[PolicyRule]:
         plain: Any = self._document.plain()
         listed = plain.get("rules") if isinstance(plain, dict) else None
         if not isinstance(listed, list) or not listed or set(plain) != {"rules"}:
@@ -215,7 +215,7 @@ class _Reader:
             else:
                 yield self._rule(("rules", place), rule)
 
-    def _rule(self, at: Steps, rule: dict[str, Any]) -> Rule:
+    def _rule(self, at: Steps, rule: dict[str, Any]) -> PolicyRule:
         for key in rule.keys() - _KEYS:
             self._fault((*at, key), f"unknown key {key!r} in a rule", f"known keys: {', '.join(sorted(_KEYS))}")
         refuse = rule.get("refuse") == "true"
@@ -232,7 +232,7 @@ class _Reader:
             self._fault((*at, "licences"), "licences have allow and deny")
             licences = {}
         allow, deny = (frozenset(self._texts((*at, "licences"), licences, key)) for key in ("allow", "deny"))
-        return Rule(
+        return PolicyRule(
             images,
             tuple(each for each in keys if each),
             require,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.events import silent
-from modelcrate.images.artifact import Artifact, original
+from modelcrate.images.artifact import Artifact, original_digest
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
@@ -50,7 +50,7 @@ def attestations(predicates: Iterator[Predicate], signer: Signer) -> Iterator[Ar
 
 def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
     """Sign an image that exists, with all its members, and the unsigned documents beside it; put the signatures there."""
-    if original(found.descriptor) is not None:
+    if original_digest(found.descriptor) is not None:
         raise UserError(
             "an archive for Docker can't be signed: its manifest is not the image's",
             hint="sign first, and write the archive then",
@@ -79,9 +79,9 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     """An archive with more in it: written beside and renamed, for an archive can't grow."""
     from dataclasses import replace
 
-    from modelcrate.images.artifact import ATTACHED, joined_all
+    from modelcrate.images.artifact import ATTACHED, merge_all
 
-    attached = joined_all((*found.attached(), *artifacts))
+    attached = merge_all((*found.attached(), *artifacts))
     graph = replace(found.graph(), attached=attached)
     kept = {key: value for key, value in found.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
     root = replace(found.descriptor, annotations=kept)

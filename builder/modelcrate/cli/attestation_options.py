@@ -29,12 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def bills(args: argparse.Namespace, pushed: tuple[str, ...]) -> bool:
+def wants_sbom(args: argparse.Namespace, pushed: tuple[str, ...]) -> bool:
     """Whether there will be bills of materials. Unasked, a push gets them, and what is signed."""
     return bool(pushed or args.sign) if args.sbom is None else bool(args.sbom)
 
 
-def attested(
+def attest(
     args: argparse.Namespace,
     pushed: tuple[str, ...],
     prepared: Prepared,
@@ -47,17 +47,17 @@ def attested(
 
     For bills that nobody has asked for nothing is fetched: they say which layers were not looked through.
     """
-    sbom = bills(args, pushed)
+    sbom = wants_sbom(args, pushed)
     if not (sbom or args.provenance or args.sign):
         return receipt
-    from modelcrate.security.attesting import Wanted, attest
-    from modelcrate.security.signing.naming import identity
+    from modelcrate.security.attesting import AttestationOptions, attest
+    from modelcrate.security.signing.naming import image_identity
 
     signer = None
     if args.sign:
         from modelcrate.security.signing.keys import load_signer
 
         signer = load_signer(args.sign, password_of(args.sign, settings.environment))
-    name = identity(pushed[0] if pushed else receipt.name)
-    wanted = Wanted(name, sbom, bool(args.sbom or signer), args.provenance, signer)
+    name = image_identity(pushed[0] if pushed else receipt.name)
+    wanted = AttestationOptions(name, sbom, bool(args.sbom or signer), args.provenance, signer)
     return attest(prepared, receipt, wanted, settings, begun, hashes)

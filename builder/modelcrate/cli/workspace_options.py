@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.home.settings import Settings
-from modelcrate.workspace.backend import Shelf
-from modelcrate.workspace.opening import open_shelf
+from modelcrate.workspace.backend import WorkspaceBackend
+from modelcrate.workspace.opening import open_workspace
 
 VARIABLE = "MODELCRATE_WORKSPACE"
 
@@ -21,6 +21,6 @@ def workspace_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def workspace(args: argparse.Namespace, settings: Settings) -> Shelf:
+def workspace(args: argparse.Namespace, settings: Settings) -> WorkspaceBackend:
     named = args.workspace or settings.environment.get(VARIABLE, "")
-    return open_shelf(named or f"folder:{settings.home / 'workspaces' / 'default'}", settings)
+    return open_workspace(named or f"folder:{settings.home / 'workspaces' / 'default'}", settings)

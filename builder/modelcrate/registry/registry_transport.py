@@ -12,19 +12,19 @@ from dataclasses import replace
 from modelcrate.images.reference import HUB, HUB_API, host_of, is_loopback
 from modelcrate.net.connections import Trust
 from modelcrate.net.counters import Counters
-from modelcrate.net.keyed_lock import Turns
-from modelcrate.net.retry import Clock, Engine
+from modelcrate.net.keyed_lock import KeyedLock
+from modelcrate.net.retry import Clock, RetryEngine
+from modelcrate.net.urls import resolve
 from modelcrate.registry import addresses, wire
 from modelcrate.registry.auth import Authenticator
-from modelcrate.registry.blob_cache import Seen
-from modelcrate.registry.errors import PASSING, Lost, refusal
+from modelcrate.registry.blob_cache import BlobCache
+from modelcrate.registry.errors import PASSING, ConnectionFailed, error_response
 from modelcrate.registry.events import Emit, Warned
-from modelcrate.registry.limiter import Gate
+from modelcrate.registry.limiter import AdaptiveLimiter
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import Settings
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.transport import Reply, Transport
-from modelcrate.registry.urls import resolve
-from modelcrate.registry.wire import Answer, Request
+from modelcrate.registry.wire import Request, Response
 from modelcrate_layers.errors import RegistryError
 
 MAX_HOPS = 10
@@ -37,14 +37,14 @@ WORKERS = 32
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
-class Courier:
+class RegistryTransport:
     """The one way from our values to a registry and back. Shared by all threads; it keeps what it learnt of
     each registry."""
 
-    def __init__(self, settings: Settings, clock: Clock, emit: Emit, counters: Counters) -> None:
+    def __init__(self, settings: RegistryConfig, clock: Clock, emit: Emit, counters: Counters) -> None:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
-        self.engine = Engine(settings.patience, clock, emit)
-        self.seen, self.turns = Seen(), Turns()
+        self.engine = RetryEngine(settings.patience, clock, emit)
+        self.seen, self.turns = BlobCache(), KeyedLock()
         self.pool = ThreadPoolExecutor(WORKERS, "registry")
         self._transport = Transport(settings)
         self._auth = Authenticator(settings, self._transport, clock, emit)
@@ -52,11 +52,11 @@ class Courier:
         self._remotes: dict[str, Remote] = {}
         self._warned: set[tuple[str, str]] = set()
 
-    def beside(self, emit: Emit, counters: Counters) -> Courier:
+    def beside(self, emit: Emit, counters: Counters) -> RegistryTransport:
         """Another one over the same connections, tokens and knowledge, that tells and counts for itself."""
         other = copy(self)
         other.emit, other.counters = emit, counters
-        other.engine = Engine(self.settings.patience, self.clock, emit)
+        other.engine = RetryEngine(self.settings.patience, self.clock, emit)
         return other
 
     def close(self) -> None:
@@ -80,11 +80,11 @@ class Courier:
         *,
         counters: Counters | None = None,
         patience: float | None = None,
-    ) -> Answer:
+    ) -> Response:
         """The answer, if its status is one of `ok`; else a Refusal that says what was being done."""
         tally = counters or self.counters
 
-        def act() -> Answer:
+        def act() -> Response:
             return self._judged(self._authorised(request, remote, tally, patience), request, remote, doing, ok)
 
         return self.engine.run(act) if request.repeat else act()
@@ -103,7 +103,7 @@ class Courier:
 
         return self.engine.run(act) if request.repeat else act()
 
-    def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Answer:
+    def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Response:
         answer = reply.read()
         for text in wire.warnings(answer):
             self._warn(remote, text)
@@ -112,7 +112,7 @@ class Courier:
             return answer
         if answer.status in PASSING:
             remote.gate.groaned()
-        raise refusal(replace(request, url=answer.url or request.url), answer, doing, self.clock.now())
+        raise error_response(replace(request, url=answer.url or request.url), answer, doing, self.clock.now())
 
     def _authorised(self, request: Request, remote: Remote, counters: Counters, patience: float | None) -> Reply:
         length = request.body.length if request.body else 0
@@ -135,7 +135,7 @@ class Courier:
             trust = remote.trust if own else self._foreign_trust(request.url)
             try:
                 reply = self._transport.exchange(replace(request, headers=headers), trust, counters, patience=patience)
-            except Lost:
+            except ConnectionFailed:
                 remote.gate.groaned()
                 raise
             location = reply.answer.headers.get("Location")
@@ -150,7 +150,7 @@ class Courier:
     def _foreign_trust(self, url: str) -> Trust:
         return Trust.of(self.settings.habits(url.split("/")[2]), self.settings)
 
-    def _pinged(self, remote: Remote, answer: Answer, counters: Counters) -> Answer:
+    def _pinged(self, remote: Remote, answer: Response, counters: Counters) -> Response:
         """The challenge of `GET /v2/`, where a 401 came without one (ghcr and gcr do that on some paths)."""
         ping = self._transport.exchange(wire.ping(remote.origin), remote.trust, counters).read()
         return replace(answer, headers=ping.headers) if challenged(ping) else answer
@@ -160,7 +160,7 @@ class Courier:
         habits = self.settings.habits(registry)
         limit = self.settings.concurrency or habits.concurrency
         trust = Trust.of(habits, self.settings)
-        remote = Remote(registry, f"https://{host}", habits, trust, Gate(limit))
+        remote = Remote(registry, f"https://{host}", habits, trust, AdaptiveLimiter(limit))
         if not habits.plain_http and not is_loopback(host_of(host)):
             return remote
         return self._probe(replace(remote, origin=f"http://{host}"), certain=habits.plain_http)
@@ -179,10 +179,10 @@ class Courier:
             self._auth.learn(remote, answer)
         return remote
 
-    def _greeting(self, remote: Remote) -> Answer | None:
+    def _greeting(self, remote: Remote) -> Response | None:
         try:
             return self._transport.exchange(wire.ping(remote.origin, "HEAD"), remote.trust, self.counters).read()
-        except Lost as fault:
+        except ConnectionFailed as fault:
             if not fault.retry and remote.origin.startswith("https") and "plain HTTP" not in fault.hint:
                 raise  # a certificate that we don't believe: never a reason to go on without TLS
             return None
@@ -195,6 +195,6 @@ class Courier:
             self.emit(Warned(remote.registry, text))
 
 
-def challenged(answer: Answer) -> bool:
+def challenged(answer: Response) -> bool:
     """Whether an answer says how to log in."""
     return bool(answer.headers.all("WWW-Authenticate"))

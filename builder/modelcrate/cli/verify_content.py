@@ -38,11 +38,11 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     """Build it once more from its lock, keep nothing, and compare with an image: the store's NAME:latest, if none is given."""
     from dataclasses import replace
 
-    from modelcrate.home.home_lock import using
+    from modelcrate.home.home_lock import shared_home_lock
     from modelcrate.inspect.verify_rebuild import differences
-    from modelcrate.net.download import Fetcher
+    from modelcrate.net.download import Downloader
     from modelcrate.pipeline import session
-    from modelcrate.pipeline.pack import Nowhere, Sinks
+    from modelcrate.pipeline.pack import Discard, PackTargets
     from modelcrate.transports.addresses import find
 
     settings, emit = console.settings, console.emit
@@ -50,9 +50,9 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     address = against or f"{request.project.name}:latest"
     found = find(address, settings)
     mismatches: list[str] = []
-    with using(console.settings), Fetcher(settings.network, emit) as fetcher:
+    with shared_home_lock(console.settings), Downloader(settings.network, emit) as fetcher:
         prepared = session.prepare(request, settings, fetcher, emit)
-        rebuilt = session.build(prepared, settings, emit, Sinks(Nowhere(), Nowhere())).image
+        rebuilt = session.build(prepared, settings, emit, PackTargets(Discard(), Discard())).image
         for image in rebuilt.images:
             mismatches += differences(found.image(image.platform), image)
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}

@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modelcrate import transports
-from modelcrate.cli import saying
+from modelcrate.cli import attestation_options
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import using
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.home.settings import Settings
-from modelcrate.net.download import Fetcher
+from modelcrate.net.download import Downloader
 from modelcrate.pipeline import session
-from modelcrate.pipeline.hash_tee import Hashes
-from modelcrate.pipeline.pack import Ahead, Nowhere, Sink, Sinks
+from modelcrate.pipeline.hash_tee import HashTee
+from modelcrate.pipeline.pack import Discard, EarlyUpload, PackTargets, Sink
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.session import Prepared
-from modelcrate.transports import Nameable, Output, Preparable, archive_writer, store_reader
+from modelcrate.transports import NameableOutput, Output, PreparedOutput, archive_writer, store_reader
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
 
@@ -45,7 +45,7 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
     )
-    saying.arguments(parser)
+    attestation_options.arguments(parser)
     parser.add_argument(
         "--locked", action="store_true", help="build what modelcrate.resolve.lock says, or fail and say how it differs"
     )
@@ -74,7 +74,7 @@ def fleet_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dask", metavar="ADDRESS", help="on the workers of a Dask cluster, such as tcp://HOST:8786")
 
 
-def prepare(args: argparse.Namespace, console: Console, fetcher: Fetcher, policy: Path | None = None) -> Prepared:
+def prepare(args: argparse.Namespace, console: Console, fetcher: Downloader, policy: Path | None = None) -> Prepared:
     """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
     request = session.read(args.project, console.settings, console.emit)
     reuse = _reuse(args, request.project.name, console.settings)
@@ -102,28 +102,28 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
     _check_streams(wanted, args)
     emit, begun = console.emit, datetime.now(UTC)
     with ExitStack() as stack:
-        stack.enter_context(using(console.settings))
+        stack.enter_context(shared_home_lock(console.settings))
         if pushed(args):  # what is looked up there and what is sent go over the same connections
             client = stack.enter_context(console.settings.registry())
             console = replace(console, settings=replace(console.settings, client=client))
         settings = console.settings
-        fetcher = stack.enter_context(Fetcher(settings.network, emit))
+        fetcher = stack.enter_context(Downloader(settings.network, emit))
         prepared = prepare(args, console, fetcher, args.policy)
         name = prepared.request.project.name
-        named = [told(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
+        named = [with_prepared(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
         places = [stack.enter_context(transports.opened(output, settings, emit)) for output in named]
-        hashes = Hashes()
-        sinks = _sinks(places, hashes if saying.bills(args, pushed(args)) else None)
+        hashes = HashTee()
+        sinks = _sinks(places, hashes if attestation_options.wants_sbom(args, pushed(args)) else None)
         receipt = session.build(prepared, settings, emit, sinks)
-        receipt = saying.attested(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
+        receipt = attestation_options.attest(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
         return session.deliver(receipt, places, settings, emit)
 
 
-def _sinks(places: Sequence[Output], hashes: Hashes | None) -> Sinks:
+def _sinks(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
     """Where the bytes of the build go: to its output as they come, if there is but one, and it takes them so."""
     only = places[0] if len(places) == 1 else None
-    models = only if isinstance(only, Sink) else Nowhere()
-    return Sinks(models, ahead=only if isinstance(only, Ahead) else None, hashes=hashes)
+    models = only if isinstance(only, Sink) else Discard()
+    return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
@@ -144,11 +144,11 @@ def _wanted(args: argparse.Namespace) -> list[str]:
     return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
 
 
-def told(output: Output, prepared: Prepared) -> Output:
+def with_prepared(output: Output, prepared: Prepared) -> Output:
     """An output that takes more than an image is told where the image comes from."""
-    return output.prepared(prepared) if isinstance(output, Preparable) else output
+    return output.prepared(prepared) if isinstance(output, PreparedOutput) else output
 
 
 def _named(output: Output, name: str) -> Output:
     """An output that can carry the image's name, and was given none, carries the project's."""
-    return output.named(name) if isinstance(output, Nameable) else output
+    return output.named(name) if isinstance(output, NameableOutput) else output

@@ -6,13 +6,13 @@ import argparse
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import using
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.pipeline import session
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.render import receipt_text
-from modelcrate.transports import Nameable
+from modelcrate.transports import NameableOutput
 from modelcrate.transports.addresses import find
 from modelcrate_layers.content import Platform
 
@@ -25,9 +25,9 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
     """Deliver what is at an address, and say so."""
     found = find(source, console.settings)
     output = transports.parse(target)
-    if isinstance(output, Nameable) and source.startswith("registry:"):
+    if isinstance(output, NameableOutput) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
-    with using(console.settings):
+    with shared_home_lock(console.settings):
         receipt = session.deliver(
             Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
         )

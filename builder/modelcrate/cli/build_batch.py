@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
-from modelcrate.cli import building
+from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
@@ -31,7 +31,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
 
 
 def _others(args: argparse.Namespace) -> Iterator[str]:
-    yield from (f"registry:{reference}" for reference in building.pushed(args))
+    yield from (f"registry:{reference}" for reference in build_options.pushed(args))
     yield from (f"store:{name}" for name in args.tag)
 
 
