@@ -14,8 +14,8 @@ SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
-	@echo 'make test   everything: style, types, import contracts, all tests; as root on Debian it installs the tools that judge us'
-	@echo 'make check  what every commit has to pass: style, types, import contracts, the fast tests'
+	@echo 'make test   everything: style, types, all tests; as root on Debian it installs the tools that judge us'
+	@echo 'make check  what every commit has to pass: style, types, the fast tests'
 	@echo 'make bench  measure, against other tools where they are installed'
 	@echo 'make fuzz   hostile bytes, steered by coverage, into every parser: SECONDS for each of them, or FUZZ="NAME ..."'
 	@echo 'make docs   write the generated pages anew'
@@ -38,7 +38,6 @@ lint: $(VENV)/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
 
 judges: $(VENV)/.done
 	@sh tools/install-judges.sh

@@ -197,8 +197,8 @@ def test_where_nobody_answers_or_nothing_is_recognised_it_says_so(others: dict[s
 
 
 TOY = """
-from modelcrate_layers.serving.modelcrate_server.response import Response, error
-from modelcrate_layers.serving.modelcrate_server.platforms import Check, Platform, Route
+from modelcrate_server.response import Response, error
+from modelcrate_server.platforms import Check, Platform, Route
 
 def answer(service, request, names):
     return Response(f"toy {names['what']}")

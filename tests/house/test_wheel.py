@@ -24,14 +24,14 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         return set(archive.namelist())
 
 
-def test_there_are_two_packages_and_nothing_else(names: set[str]) -> None:
+def test_there_are_three_packages_and_nothing_else(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "modelcrate",
         "modelcrate_layers",
         "modelcrate_server",
     }
-    assert len(tops) == 3
+    assert len(tops) == 4
 
 
 def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:

@@ -250,12 +250,12 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_small_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    store.replace(tmp_path / "f", b"one")
-    store.replace(tmp_path / "f", b"two")
+    store.write_file(tmp_path / "f", b"one")
+    store.write_file(tmp_path / "f", b"two")
     assert (tmp_path / "f").read_bytes() == b"two"
     (tmp_path / "d" / "full").mkdir(parents=True)
     with pytest.raises(OSError):
-        store.replace(tmp_path / "d", b"three")
+        store.write_file(tmp_path / "d", b"three")
     assert files(tmp_path) == {"f"}
 
 

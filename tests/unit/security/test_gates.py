@@ -139,7 +139,7 @@ def test_a_changed_script_makes_nobody_read_the_model(
     (tmp_path / "src/score.py").write_text("def init(): pass\ndef run(data): return 1\n")
     looked = []
     inspect_part = gates.check_part
-    monkeypatch.setattr(gates, "inspect", lambda part, *rest: looked.append(part.top) or inspect_part(part, *rest))
+    monkeypatch.setattr(gates, "check_part", lambda part, *rest: looked.append(part.top) or inspect_part(part, *rest))
     gate(project, tmp_path)
     assert looked == [tmp_path / "src"]
     gate(project, tmp_path)

@@ -216,13 +216,13 @@ def test_a_foreign_image_under_a_models_tag_is_refused(shelf: WorkspaceBackend, 
 @pytest.mark.parametrize(
     ("address", "kind"),
     [
-        ("ws", "FolderShelf"),
-        ("./a.b/ws", "FolderShelf"),
-        ("folder:a.b/ws", "FolderShelf"),
-        ("a.example/ws", "RegistryShelf"),
-        ("localhost/ws", "RegistryShelf"),
-        ("127.0.0.1:5000/ws", "RegistryShelf"),
-        ("registry:host.example", "RegistryShelf"),
+        ("ws", "FolderBackend"),
+        ("./a.b/ws", "FolderBackend"),
+        ("folder:a.b/ws", "FolderBackend"),
+        ("a.example/ws", "RegistryBackend"),
+        ("localhost/ws", "RegistryBackend"),
+        ("127.0.0.1:5000/ws", "RegistryBackend"),
+        ("registry:host.example", "RegistryBackend"),
     ],
 )
 def test_addresses_of_workspaces(settings: Settings, tmp_path: Path, address: str, kind: str) -> None:

@@ -81,7 +81,7 @@ def test_umask_zone_locale_and_hash_seed_do_not_show(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, sys; os.umask(int(sys.argv[2], 8))\n"
         "from support.wheels import rich\n"
-        "from modelcrate_layers import codec, recipe\n"
+        "from modelcrate_layers.tar import codec, recipe\n"
         "from modelcrate_layers.kinds.wheels import WheelsLayer\n"
         "layer = WheelsLayer((rich(pathlib.Path(sys.argv[1])),), '3.11')\n"
         "print(layer.key(), recipe.measure(recipe.Recipe(layer.tree(), codec.NONE)).diff_id)\n"

@@ -91,7 +91,7 @@ def test_a_zstd_frame_tells_the_length_where_it_is_known_and_has_a_checksum() ->
 
 
 def test_zstd_bytes_do_not_depend_on_how_many_processors_there_are(tmp_path: Path) -> None:
-    script = "import os,sys,hashlib;os.cpu_count=lambda:int(sys.argv[1]);from modelcrate_layers import codec;"
+    script = "import os,sys,hashlib;os.cpu_count=lambda:int(sys.argv[1]);from modelcrate_layers.tar import codec;"
     script += "print(hashlib.sha256(b''.join(codec.zstd().encode([open(sys.argv[2],'rb').read()],None))).hexdigest())"
     (tmp_path / "data").write_bytes(DATA * 3)
     layers = str(Path(codec.__file__).parents[2])
