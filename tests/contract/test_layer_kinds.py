@@ -116,6 +116,23 @@ def test_a_key_needs_no_file(make: Callable[[Path], LayerKind], tmp_path: Path) 
     assert kind.key() == key
 
 
+def test_it_is_made_of_packages_or_of_files_and_reading_neither_tells_which(
+    make: Callable[[Path], LayerKind], tmp_path: Path
+) -> None:
+    kind = make(tmp_path)
+    found = kind.materials()
+    assert found.missing() == ()
+    assert bool(found.fingerprint) is (kind.key() is None)
+    assert not (found.packages and found.files)
+    assert found.existing is None
+    assert found.size == sum(each.size for each in (*found.packages, *found.files))
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert kind.materials() == found
+    assert found.missing() == found.packages
+
+
 def test_its_tree_is_valid_and_complete(make: Callable[[Path], LayerKind], tmp_path: Path) -> None:
     tree = make(tmp_path).tree()
     assert tree.entries

@@ -77,7 +77,7 @@ def linked(folder: Path, channel: Path, prefix: Path, wanted: list[str]) -> dict
     with Downloader(DownloadConfig({}, offline=True)) as fetcher:
         pinned = lock_conda(asked, None, Platform("linux", "amd64"), (2, 36), urls, fetcher).pinned
         fetch_conda(pinned, urls, folder / "cache", fetcher)
-    packages = tuple(each.package(folder / "cache", each.size or 0) for each in pinned)
+    packages = tuple(each.as_package(folder / "cache", each.size or 0) for each in pinned)
     tree = CondaLayer(packages, python_of(pinned), str(prefix)).tree()
     root = str(prefix)[1:] + "/"
     return {path.removeprefix(root): each for each in tree.entries if (path := each.path.decode()) + "/" != root}

@@ -32,13 +32,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except LockedError:
         same = False
     write_lock(path, lock)
-    pins = lock.pins.values()
+    counted = [each.counts() for each in lock.pins.values()]
     facts = {
         "lock": str(path),
         "changed": not same,
-        "debs": sum(len(each.debs) for each in pins),
-        "wheels": sum(len(each.wheels) for each in pins),
-        "conda": sum(len(each.conda) for each in pins),
+        **{section: sum(each[section] for each in counted) for section in counted[0]},
         "models": len(lock.models),
     }
     text = f"{path}: {facts['debs']} Debian packages, {facts['wheels']} wheels, {facts['models']} models, {'as before' if same else 'changed'}"

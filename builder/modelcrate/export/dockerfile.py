@@ -34,7 +34,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
-from modelcrate.resolve.world import Resolved
+from modelcrate.resolve.world import Resolved, fetch_packages
 from modelcrate.transports import Delivered, oci
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
@@ -98,6 +98,7 @@ def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     digest = _base(folder, resolved, base, image, emit) if exported else None
     tars = [*(_tars(folder, BASE, base, emit) if exported else ())]
     tars += _tars(folder, "dependencies", packages, emit)
+    fetch_packages(source.world)
     _wheels(folder, source, resolved)
     _conda(folder, source, resolved)
     _app(folder, ours)
@@ -143,33 +144,17 @@ def _refuse_whiteouts(path: Path, layer: ImageLayer) -> None:
 
 
 def _wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
-    missing = [wheel for wheel in resolved.wheels if not Path(wheel.path).exists()]
-    source.world.supplier.fetch(missing)
-    names = {pin.sha256: pin.filename for pin in resolved.pins.wheels}
-    for wheel in resolved.wheels:
+    for pin in resolved.pins.wheels:
         (folder / WHEELS).mkdir(exist_ok=True)
-        shutil.copyfile(wheel.path, folder / WHEELS / names[wheel.sha256])
+        shutil.copyfile(pin.place(source.world.supplier.sources.cache), folder / WHEELS / pin.filename)
 
 
 def _conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
     """The conda packages as a channel, so that the folder can be locked again."""
-    if not resolved.conda:
-        return
-    from modelcrate.resolve.conda import repodata
-    from modelcrate_layers.packages.conda import read_package
+    if resolved.pins.conda:
+        from modelcrate.resolve.conda import write_channel
 
-    source.world.supplier.fetch_conda(resolved.conda)
-    pins = [
-        (pin, package, read_package(package).index)
-        for pin, package in zip(resolved.pins.conda, resolved.conda, strict=True)
-    ]
-    for subdir in {"noarch", *(pin.subdir for pin, _, _ in pins)}:
-        (folder / CONDA / subdir).mkdir(parents=True)
-        (folder / CONDA / subdir / "repodata.json").write_text(
-            repodata([(pin, index) for pin, _, index in pins], subdir)
-        )
-    for pin, package, _ in pins:
-        shutil.copyfile(package.path, folder / CONDA / pin.subdir / pin.filename)
+        write_channel(folder / CONDA, resolved.pins.conda, source.world.supplier.sources.cache)
 
 
 def _app(folder: Path, layers: list[ImageLayer]) -> None:

@@ -51,7 +51,7 @@ def dockerfile_project(
     mine = replace(
         project,
         base=_base(project.base, resolved),
-        python=project.python if resolved.conda else resolved.below.python or project.python,
+        python=project.python if resolved.pins.conda else resolved.below.python or project.python,
         dependencies=_dependencies(project, place, resolved, folder),
         models=tuple(_model(model.name, model.version or 0, folder) for model in project.models),
         entry=_entry(project),

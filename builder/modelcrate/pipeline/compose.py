@@ -21,9 +21,7 @@ from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
 from modelcrate_layers.kinds.ready import ReadyLayer
-from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.server import ServerLayer
-from modelcrate_layers.packages.grouping import group, group_conda
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.tar.tree import Entry, Kind, show
@@ -61,17 +59,13 @@ class Files:
     @property
     def by_model(self) -> tuple[tuple[Entry, ...], ...]:
         """The files of each model; none of a registered one."""
-        return tuple(
-            tuple(entry for layer in layers if isinstance(layer, ModelLayer) for entry in layer.files)
-            for layers in self.models
-        )
+        return tuple(tuple(entry for each in layers for entry in each.materials().files) for layers in self.models)
 
     @property
     def fingerprints(self) -> tuple[tuple[str, ...], ...]:
         """Those of each model's layers."""
-        return tuple(
-            tuple(layer.fingerprint for layer in layers if isinstance(layer, ModelLayer)) for layers in self.models
-        )
+        found = ((each.materials().fingerprint for each in layers) for layers in self.models)
+        return tuple(tuple(filter(None, each)) for each in found)
 
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
@@ -97,14 +91,8 @@ def _original(ours: Promise, script: str) -> Promise:
 
 
 def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind, ...]:
-    """The layers that we make, lowest first."""
-    out: list[LayerKind] = list(resolved.below.kinds)
-    if resolved.target is not None:
-        python = resolved.target.minor
-        if not resolved.own_python:
-            out.append(RuntimeLayer(python, resolved.below.interpreter))
-        out += group_conda(resolved.conda, python)
-        out += group(resolved.wheels, python)
+    """Returns the layers that we make, lowest first."""
+    out: list[LayerKind] = [*resolved.below.kinds, *resolved.dependencies]
     if (served := serving(project)) is not None and served.files:
         out.append(ServerLayer(served.files))
     out += [layer for layers in files.models for layer in layers]

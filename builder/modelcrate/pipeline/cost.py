@@ -3,15 +3,12 @@ files whose codec they decide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable
 
 from modelcrate.pipeline.plan import CodecChoice, PlannedLayer, choose_codec
 from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import FileBased, LayerKind
 from modelcrate_layers.tar.codec import of_policy
 from modelcrate_layers.tar.tree import Tree
 from modelcrate_layers.tar.writer import Tar
@@ -32,42 +29,22 @@ class Cost:
     """How it is or will be stored; None, if the bytes that decide it are not here."""
 
 
-@runtime_checkable
-class PackageLayer(Protocol):
-    """A kind of layer that is made of packages, which may have to be fetched."""
-
-    def packages(self) -> Iterable[tuple[Path, int]]:
-        """Their places in the cache, and their sizes in bytes."""
-        ...
-
-
 def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
     """`there` are the digests that the registry which is pushed to has, or can mount; None, if nothing is pushed."""
     if planned.known is not None:
         size = planned.known.descriptor.size
         send = 0 if there is None or planned.known.descriptor.digest in there else size
         return Cost(send=send, choice=CodecChoice(planned.known.codec, "as it was made"))
-    packages = _packages(planned.kind)
-    fetch = sum(size for path, size in packages if not path.exists())
-    tree = None if packages else planned.kind.tree()
+    materials = planned.kind.materials()
+    fetch = sum(each.size for each in materials.missing())
+    tree = None if materials.packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
-    read = bytes_to_read(planned.kind)
+    read = materials.size if tree is None else sum(entry.size for entry in tree.entries)
     choice = _choice(planned, tree)
     if choice is None:
         return Cost(fetch, read, None, 0 if there is None else None)
     raw = choice.codec.name == "none"
     return Cost(fetch, read, 0 if raw else plain, 0 if there is None else plain if raw else None, choice)
-
-
-def bytes_to_read(kind: LayerKind) -> int:
-    """Bytes of packages or files that a layer is made of."""
-    if packages := _packages(kind):
-        return sum(size for _, size in packages)
-    return sum(entry.size for entry in (kind.listed() if isinstance(kind, FileBased) else kind.tree().entries))
-
-
-def _packages(kind: LayerKind) -> Sequence[tuple[Path, int]]:
-    return tuple(kind.packages()) if isinstance(kind, PackageLayer) else ()
 
 
 def _choice(planned: PlannedLayer, tree: Tree | None) -> CodecChoice | None:

@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 from modelcrate.events import Emit, Event, Watched
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import ImageLayer, Origin
-from modelcrate.pipeline.cost import bytes_to_read
 from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.plan import Plan, PlannedLayer, choose_codec
 from modelcrate.pipeline.reuse import Previous, still_exists
@@ -24,7 +23,6 @@ from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
-from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
@@ -204,8 +202,8 @@ class Packer:
 
     def _new(self, planned: PlannedLayer) -> ImageLayer:
         known, store = planned.known, self.settings.store
-        if isinstance(planned.kind, ReadyLayer):
-            return ImageLayer(planned.role, planned.name, planned.kind.layer, planned.kind.blob, "reused", planned.why)
+        if (existing := planned.kind.materials().existing) is not None:
+            return ImageLayer(planned.role, planned.name, *existing, "reused", planned.why)
         if planned.taken is not None:
             return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
         if known is not None:
@@ -228,7 +226,7 @@ class Packer:
 
 def _last(planned: PlannedLayer) -> int:
     """To sort layers by how soon they are begun."""
-    return -bytes_to_read(planned.kind)
+    return -planned.kind.materials().size
 
 
 def _unless(stop: threading.Event, emit: Emit) -> Emit:

@@ -15,8 +15,7 @@ from modelcrate.inspect import explain
 from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import FileBased, LayerKind
-from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.layer_cache import LayerCache
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar import recipe, writer
@@ -101,18 +100,21 @@ def choose_codec(policy: str, tree: Tree) -> CodecChoice:
 
 
 def _planned(kind: LayerKind, policy: str, memo: LayerCache | None, previous: Sequence[Previous]) -> PlannedLayer:
-    if isinstance(kind, ReadyLayer):
+    if (existing := kind.materials().existing) is not None:
+        layer, _ = existing
         return PlannedLayer(
             kind,
             policy,
             None,
-            kind.layer.descriptor.digest,
-            kind.layer,
+            layer.descriptor.digest,
+            layer,
             known_from="registered model",
             why="a registered model's own",
         )
     key = kind.key()
-    cache_key = _cache_key({"key": str(key)} if key is not None else {"role": kind.role, "files": _files(kind)}, policy)
+    cache_key = _cache_key(
+        {"key": str(key)} if key is not None else {"role": kind.role, "files": kind.materials().fingerprint}, policy
+    )
     known = memo.get(cache_key) if memo is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if key is not None else "no file has changed"
@@ -141,11 +143,6 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
         if other is not None and key is None:
             return f"not yet read here; {each.where} has it from files of the same names"
     return "never built here from these inputs" if key is not None else "never built here from these files"
-
-
-def _files(kind: LayerKind) -> str:
-    """What decides the bytes of a layer without a key. Its tree is made only if nobody knows the layer."""
-    return kind.fingerprint if isinstance(kind, FileBased) else recipe.fingerprint(kind.tree().entries)
 
 
 def _cache_key(inputs: Mapping[str, Any], policy: str) -> Digest:

@@ -38,9 +38,10 @@ from modelcrate.resolve.world import (
     Resolved,
     World,
     check_package_conflicts,
+    fetch_packages,
+    package_notices,
     resolve,
     server_requirements,
-    unexecuted_scripts,
 )
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import Delivered, Output
@@ -173,7 +174,7 @@ def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: Pa
         world = prepared.world
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
         if changed:
-            _fetch(world)
+            fetch_packages(world)
         memo, earlier = (None, ()) if paranoid else (settings.memo, prepared.previous)
         packer = Packer(settings, world.supplier.supply, emit, sinks, earlier, memo)
         packed = packer.pack(prepared.plans, partial(_whole, world, emit) if changed else None)
@@ -269,18 +270,11 @@ def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform
     return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
 
 
-def _fetch(world: World) -> None:
-    """All packages at once, before the first layer of them is made."""
-    missing = [wheel for each in world.platforms for wheel in each.wheels if not Path(wheel.path).exists()]
-    world.supplier.fetch(missing)
-    world.supplier.fetch_conda(package for each in world.platforms for package in each.conda)
-
-
 def _whole(world: World, emit: Emit) -> None:
-    """See that no two packages own the same file, and say what is never run."""
+    """Checks that no two packages own the same file, and reports what a user should know of them."""
     check_package_conflicts(world)
-    for script in unexecuted_scripts(world):
-        emit(Notice(f"never run: {script}, which conda would run on the machine that it installs on"))
+    for notice in package_notices(world):
+        emit(Notice(notice))
 
 
 def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:

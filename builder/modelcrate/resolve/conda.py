@@ -7,6 +7,7 @@ channels has the file with that hash may serve it, and a project with a lock nee
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -218,14 +219,20 @@ def _distribution(record: RepoDataRecord) -> tuple[str, str] | None:
     return canonicalize_name(found.name), str(record.version)
 
 
-def repodata(packages: Sequence[tuple[PinnedConda, Mapping[str, Any]]], subdir: str) -> str:
-    """A channel's list of these packages, with what each says of itself."""
-    told = {
-        pin.filename: {**index, "sha256": pin.sha256, "size": pin.size}
-        for pin, index in packages
-        if pin.subdir == subdir
-    }
-    new = {name: record for name, record in told.items() if name.endswith(".conda")}
-    old = {name: record for name, record in told.items() if name not in new}
-    value = {"info": {"subdir": subdir}, "packages": old, "packages.conda": new, "repodata_version": 1}
-    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+def write_channel(folder: Path, pinned: Sequence[PinnedConda], cache: Path) -> None:
+    """Writes a channel of these packages, which must be in the cache."""
+    from modelcrate_layers.packages.conda import read_package
+
+    for subdir in {"noarch", *(each.subdir for each in pinned)}:
+        (folder / subdir).mkdir(parents=True)
+        records: dict[str, dict[str, Any]] = {}
+        for each in pinned:
+            if each.subdir == subdir:
+                path = each.place(cache)
+                package = each.as_package(cache, path.stat().st_size)
+                records[each.filename] = {**read_package(package).index, "sha256": each.sha256, "size": package.size}
+                shutil.copyfile(path, folder / subdir / each.filename)
+        new = {name: record for name, record in records.items() if name.endswith(".conda")}
+        old = {name: record for name, record in records.items() if name not in new}
+        value = {"info": {"subdir": subdir}, "packages": old, "packages.conda": new, "repodata_version": 1}
+        (folder / subdir / "repodata.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
+from modelcrate.resolve.pinned import Pinned, PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
 
 FILE_NAME = "modelcrate.resolve.lock"
@@ -26,12 +28,29 @@ _AGAIN = "lock again: modelcrate lock"
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What is pinned for one platform: the base by digest, or its packages; every wheel, and every conda package."""
+    """What is pinned for one platform: the base by digest, or its packages; and the packages of the environment."""
 
     base: Digest | None
     debs: tuple[PinnedDeb, ...]
     wheels: tuple[PinnedWheel, ...]
     conda: tuple[PinnedConda, ...] = ()
+
+    @property
+    def packages(self) -> tuple[Pinned[Package], ...]:
+        """All packages, of whatever kind."""
+        return tuple(chain.from_iterable(getattr(self, name) for name in _SECTIONS))
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many packages there are, by section of the lock."""
+        return {name: len(getattr(self, name)) for name in _SECTIONS}
+
+
+_SECTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "debs": PinnedDeb.parse,
+    "wheels": PinnedWheel.parse,
+    "conda": PinnedConda.parse,
+}
+"""The sections of a platform in a lock, each a field of `Pins`, and how a package in it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,50 +168,17 @@ def _difference(name: str, before: object, after: object) -> str:
 
 
 def _pins_json(pins: Pins) -> dict[str, Any]:
-    out: dict[str, Any] = {"wheels": [_wheel_json(each) for each in pins.wheels]}
+    found = {name: [each.json() for each in getattr(pins, name)] for name in _SECTIONS}
+    out: dict[str, Any] = {name: values for name, values in found.items() if values or name == "wheels"}
     if pins.base is not None:
         out["base"] = str(pins.base)
-    if pins.debs:
-        out["debs"] = [each.json() for each in pins.debs]
-    if pins.conda:
-        out["conda"] = [{key: value for key, value in asdict(each).items() if value is not None} for each in pins.conda]
     return out
 
 
 def _pins(value: Mapping[str, Any]) -> Pins:
     base = Digest.parse(value["base"]) if "base" in value else None
-    debs, conda = tuple(map(PinnedDeb.parse, value.get("debs", ()))), tuple(map(_conda, value.get("conda", ())))
-    return Pins(base, debs, tuple(map(_wheel, value["wheels"])), conda)
-
-
-def _wheel_json(wheel: PinnedWheel) -> dict[str, Any]:
-    out = {
-        "name": wheel.name,
-        "version": wheel.version,
-        "filename": wheel.filename,
-        "sha256": wheel.sha256,
-        "size": wheel.size,
-    }
-    return {key: value for key, value in out.items() if value is not None}
-
-
-def _wheel(value: Mapping[str, Any]) -> PinnedWheel:
-    return PinnedWheel(**_texts(value, "name", "version", "filename", "sha256"), size=value.get("size"))
-
-
-def _conda(value: Mapping[str, Any]) -> PinnedConda:
-    texts = _texts(value, "name", "version", "build", "subdir", "filename", "sha256")
-    return PinnedConda(**texts, size=value.get("size"))
-
-
-def _texts(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The texts of a pinned package; what is none, or no size, is an IntegrityError."""
-    size = value.get("size")
-    texts = {key: value[key] for key in keys}
-    if not all(isinstance(text, str) for text in texts.values()) or not (size is None or isinstance(size, int)):
-        raise IntegrityError(f"not a pinned package: {dict(value)!r:.120}")
-    Digest("sha256", texts["sha256"])
-    return texts
+    value["wheels"]  # the one section that every lock has
+    return Pins(base, **{name: tuple(map(parse, value.get(name, ()))) for name, parse in _SECTIONS.items()})
 
 
 def _model_json(model: ModelPin) -> dict[str, Any]:

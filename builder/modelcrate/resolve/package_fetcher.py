@@ -1,29 +1,26 @@
-"""Packages that are pinned and not in the cache: fetched when a layer of them has to be made. What fetches is imported only then."""
+"""Fetches pinned packages that are not in the cache, when a layer of them has to be made. Imports what fetches only then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Project
-from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
+from modelcrate.resolve.pinned import Pinned
 from modelcrate.resolve.target import Target
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
-from modelcrate_layers.kinds.conda import CondaLayer
-from modelcrate_layers.kinds.debian import DebianLayer
-from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.packages.pinned import Package
 
 if TYPE_CHECKING:
     from modelcrate.resolve.debian import Mirrors
     from modelcrate.resolve.wheels import Index, Uv
+
+P = TypeVar("P", bound=Package)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Sources:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Where conda packages are, first to last."""
+        """The conda channels, first to last."""
         from modelcrate.resolve.conda import channel_urls
 
         conda = self.project.dependencies.conda
@@ -72,61 +69,59 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class PackageFetcher:
-    """Fetches packages by the hashes that they are pinned with. `debs`, `wheels` and `conda` are the pins by these hashes."""
+    """Fetches packages by the hashes that they are pinned with.
+
+    `pins` are all packages of a project by these hashes, each with the platform that it is for, if it is for Python.
+    """
 
     sources: Sources
-    debs: Mapping[str, PinnedDeb] = field(hash=False, repr=False)
-    wheels: Mapping[str, tuple[PinnedWheel, Target]] = field(hash=False, repr=False)
-    conda: Mapping[str, PinnedConda] = field(hash=False, repr=False)
+    pins: Mapping[str, tuple[Pinned[Package], Target | None]] = field(hash=False, repr=False)
 
     def supply(self, kind: LayerKind) -> None:
-        """See that a layer's packages are in the cache."""
-        if isinstance(kind, DebianLayer) and not all(deb.path.exists() for deb in kind.debs):
-            from modelcrate.resolve.debian import fetch_debs
+        """Fetches the packages of a layer that are not in the cache."""
+        self.fetch(kind.materials().missing())
 
-            pinned = [self.debs[deb.sha256] for deb in kind.debs]
-            fetch_debs(pinned, self.sources.mirrors, self.sources.fetcher, self.sources.cache)
-        elif isinstance(kind, WheelsLayer):
-            self.fetch([each for each in kind.wheels if not Path(each.path).exists()])
-        elif isinstance(kind, CondaLayer):
-            self.fetch_conda(kind.wanted)
+    def fetch(self, missing: Iterable[Package]) -> None:
+        """Fetches these packages into the cache."""
+        together: dict[tuple[str, Target | None], list[Pinned[Package]]] = {}
+        for pinned, target in (self.pins[each.sha256] for each in missing):
+            together.setdefault((pinned.kind, target), []).append(pinned)
+        for (kind, target), pins in together.items():
+            _FETCH[kind](pins, target, self.sources)
 
-    def fetch(self, missing: Sequence[Wheel]) -> None:
-        """Bring these wheels into the cache."""
-        for target in {self.wheels[each.sha256][1] for each in missing}:
-            self._fetch(
-                [self.wheels[each.sha256][0] for each in missing if self.wheels[each.sha256][1] == target], target
-            )
-
-    def fetch_conda(self, wanted: Iterable[CondaPackage]) -> None:
-        """Bring those of these conda packages into the cache that aren't there."""
-        missing = [self.conda[each.sha256] for each in wanted if not each.path.exists()]
-        if missing:
-            from modelcrate.resolve.conda import fetch_conda
-
-            fetch_conda(missing, self.sources.channels, self.sources.cache, self.sources.fetcher)
-
-    def placed_conda(self, pinned: PinnedConda) -> CondaPackage:
-        """A conda package with its place in the cache; fetched only where no channel has said how large it is."""
+    def placed(self, pinned: Pinned[P]) -> P:
+        """Returns a package with its place in the cache; it is fetched only where no index says how large it is."""
         path, size = pinned.place(self.sources.cache), pinned.size
         if size is None:
-            self.fetch_conda([pinned.package(self.sources.cache, 0)])
+            if not path.exists():
+                self.fetch([pinned.as_package(self.sources.cache, 0)])
             size = path.stat().st_size
-        return pinned.package(self.sources.cache, size)
+        return pinned.as_package(self.sources.cache, size)
 
-    def placed(self, pinned: PinnedWheel) -> Wheel:
-        """A wheel with its place in the cache; fetched only where nobody has said how large it is."""
-        path = pinned.place(self.sources.cache)
-        size = pinned.size
-        if size is None and not path.exists():
-            self._fetch([pinned], self.wheels[pinned.sha256][1])
-        if size is None:
-            size = path.stat().st_size
-        return Wheel(pinned.name, pinned.version, pinned.filename, pinned.sha256, size, str(path))
 
-    def _fetch(self, pinned: Sequence[PinnedWheel], target: Target) -> None:
-        from modelcrate.resolve.wheels import fetch_wheels, locate
+def _fetch_debs(pins: Sequence[Any], _: Target | None, sources: Sources) -> None:
+    from modelcrate.resolve.debian import fetch_debs
 
-        sources = self.sources
-        found = locate(pinned, target, sources.index, sources.uv, sources.cache)
-        fetch_wheels(found, sources.cache, sources.fetcher)
+    fetch_debs(pins, sources.mirrors, sources.fetcher, sources.cache)
+
+
+def _fetch_wheels(pins: Sequence[Any], target: Target | None, sources: Sources) -> None:
+    from modelcrate.resolve.wheels import fetch_wheels, locate
+
+    assert target is not None, "a wheel is for a platform"
+    found = locate(pins, target, sources.index, sources.uv, sources.cache)
+    fetch_wheels(found, sources.cache, sources.fetcher)
+
+
+def _fetch_conda(pins: Sequence[Any], _: Target | None, sources: Sources) -> None:
+    from modelcrate.resolve.conda import fetch_conda
+
+    fetch_conda(pins, sources.channels, sources.cache, sources.fetcher)
+
+
+_FETCH: Mapping[str, Callable[[Sequence[Any], Target | None, Sources], None]] = {
+    "deb": _fetch_debs,
+    "wheel": _fetch_wheels,
+    "conda": _fetch_conda,
+}
+"""How packages are fetched, by the kind of their pins."""

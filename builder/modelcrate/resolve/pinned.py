@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import asdict, field
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.conda import in_cache
-from modelcrate_layers.packages.pinned import CondaPackage
+from modelcrate_layers.packages.pinned import CondaPackage, Package
 from modelcrate_layers.packages.wheel import Wheel
+
+P_co = TypeVar("P_co", bound=Package, covariant=True)
+
+
+class Pinned(Protocol[P_co]):
+    """A package as a lock names it: by name, version, file name and hash, and no host. `size` is in bytes, where it is known."""
+
+    kind: ClassVar[str]
+    """`deb`, `wheel` or `conda`, as in a bill of materials."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def filename(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def purl(self) -> str:
+        """The package URL (purl-spec)."""
+        ...
+
+    def place(self, cache: Path) -> Path:
+        """Returns where the package is in the cache, or will be once it is fetched."""
+        ...
+
+    def as_package(self, cache: Path, size: int) -> P_co:
+        """Returns the package as a layer takes it."""
+        ...
+
+    def json(self) -> dict[str, Any]:
+        """Returns the package as a lock holds it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """A wheel as a lock names it: by name, version, file name and hash, and no host. `size` in bytes, where the index says it.
+    """A wheel, as a `Pinned`.
 
     `urls` are places where it was seen just now; they are no part of the pin, and are never written.
     """
+
+    kind: ClassVar[str] = "wheel"
 
     name: str
     version: str
@@ -28,16 +68,32 @@ class PinnedWheel:
     urls: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        Wheel(self.name, self.version, self.filename, self.sha256, self.size or 0, "")  # whose rules hold for a pin too
+        self.as_package(Path(), 0)  # whose rules hold for a pin too
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Self:
+        """Returns a wheel out of a lock; anything malformed is an IntegrityError."""
+        return cls(**_texts(value, "name", "version", "filename", "sha256"), size=value.get("size"))
+
+    @property
+    def purl(self) -> str:
+        return f"pkg:pypi/{self.name}@{self.version}"
 
     def place(self, cache: Path) -> Path:
-        """Where the wheel is in the cache, or will be once it is fetched."""
         return cache / "wheels" / self.sha256 / self.filename
+
+    def as_package(self, cache: Path, size: int) -> Wheel:
+        return Wheel(self.name, self.version, self.filename, self.sha256, size, str(self.place(cache)))
+
+    def json(self) -> dict[str, Any]:
+        return _json(self, "urls")
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedConda:
-    """A conda package as a lock names it: by name, version, build, file name and hash, and no host. `size` is in bytes, where it is known."""
+    """A conda package, as a `Pinned`. `subdir` is the folder of a channel that has it."""
+
+    kind: ClassVar[str] = "conda"
 
     name: str
     version: str
@@ -50,14 +106,26 @@ class PinnedConda:
     def __post_init__(self) -> None:
         if self.subdir not in ("noarch", "linux-64", "linux-aarch64"):
             raise IntegrityError(f"not a folder of a conda channel: {self.subdir[:40]!r}")
-        self.package(Path(), 0)  # whose rules hold for a pin too
+        self.as_package(Path(), 0)  # whose rules hold for a pin too
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Self:
+        """Returns a package out of a lock; anything malformed is an IntegrityError."""
+        texts = _texts(value, "name", "version", "build", "subdir", "filename", "sha256")
+        return cls(**texts, size=value.get("size"))
+
+    @property
+    def purl(self) -> str:
+        return f"pkg:conda/{self.name}@{self.version}?build={self.build}&subdir={self.subdir}"
 
     def place(self, cache: Path) -> Path:
-        """Where the package is in the cache, or will be once it is fetched."""
         return in_cache(cache, self.sha256, self.filename)
 
-    def package(self, cache: Path, size: int) -> CondaPackage:
+    def as_package(self, cache: Path, size: int) -> CondaPackage:
         return CondaPackage(self.name, self.version, self.build, self.filename, self.sha256, size, self.place(cache))
+
+    def json(self) -> dict[str, Any]:
+        return _json(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +137,19 @@ class Solved:
 
 
 def python_of(pinned: Iterable[PinnedConda]) -> str:
-    """The version, major and minor, of the Python among conda packages; empty where there is none."""
+    """Returns the version, major and minor, of the Python among conda packages; empty where there is none."""
     return next((".".join(each.version.split(".")[:2]) for each in pinned if each.name == "python"), "")
+
+
+def _texts(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The texts of a pinned package; what is none, or no size, is an IntegrityError."""
+    size = value.get("size")
+    texts = {key: value[key] for key in keys}
+    if not all(isinstance(text, str) for text in texts.values()) or not (size is None or isinstance(size, int)):
+        raise IntegrityError(f"not a pinned package: {dict(value)!r:.120}")
+    Digest("sha256", texts["sha256"])
+    return texts
+
+
+def _json(pinned: Any, *left_out: str) -> dict[str, Any]:
+    return {key: value for key, value in asdict(pinned).items() if value is not None and key not in left_out}

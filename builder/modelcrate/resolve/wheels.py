@@ -64,7 +64,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
     The wheelhouse is looked through first; then uv is asked for exactly these versions. What nobody has is a LockedError.
     """
     known = [_in_wheelhouse(each, index) for each in pinned]
-    lost = [each for each in known if not each.urls and not _place(each, cache).exists()]
+    lost = [each for each in known if not each.urls and not each.place(cache).exists()]
     if not lost:
         return tuple(known)
     if uv.network.offline:
@@ -89,26 +89,18 @@ def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Downloader
     wanted = list(pinned)
     paths = fetcher.download_all(
         [
-            Download(f"{each.name} {each.version}", each.urls, _place(each, cache), each.sha256, each.size)
+            Download(f"{each.name} {each.version}", each.urls, each.place(cache), each.sha256, each.size)
             for each in wanted
         ]
     )
-    return tuple(_wheel(each, path, path.stat().st_size) for each, path in zip(wanted, paths, strict=True))
+    return tuple(each.as_package(cache, path.stat().st_size) for each, path in zip(wanted, paths, strict=True))
 
 
 def cached(pinned: PinnedWheel, cache: Path) -> Wheel | None:
     """The wheel as it will be in the cache, fetched or not: enough for a layer's key. None, while nobody knows its size."""
-    path = _place(pinned, cache)
+    path = pinned.place(cache)
     size = path.stat().st_size if path.exists() else pinned.size
-    return None if size is None else _wheel(pinned, path, size)
-
-
-def _place(pinned: PinnedWheel, cache: Path) -> Path:
-    return pinned.place(cache)
-
-
-def _wheel(pinned: PinnedWheel, path: Path, size: int) -> Wheel:
-    return Wheel(pinned.name, pinned.version, pinned.filename, pinned.sha256, size, str(path))
+    return None if size is None else pinned.as_package(cache, size)
 
 
 def _written(path: Path, lines: Sequence[str]) -> list[Path]:

@@ -22,13 +22,13 @@ from modelcrate.resolve.target import Target
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds.conda import check_conflicts as check_conda
-from modelcrate_layers.kinds.conda import scripts as conda_scripts
+from modelcrate_layers.kinds import DependencyKind
+from modelcrate_layers.kinds.conda import conda_layers
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
-from modelcrate_layers.kinds.wheels import check_conflicts
-from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.kinds.wheels import wheel_layers
+from modelcrate_layers.packages.conflicts import check as check_conflicts
 
 DEFAULT_RELEASE = "bookworm"
 """Taken where the project says neither a release nor a Python."""
@@ -39,18 +39,22 @@ SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-ht
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """One platform with everything pinned. `wheels` and `conda` name their places in the cache, where they need not be yet."""
+    """One platform with everything pinned.
+
+    Attributes:
+        target: What Python packages are for; None where the image has none.
+        dependencies: The layers of packages, lowest first, and of the environment that they are in. No package need be fetched yet.
+    """
 
     platform: Platform
     below: ResolvedBase
     pins: Pins
-    wheels: tuple[Wheel, ...]
     target: Target | None
-    conda: tuple[CondaPackage, ...] = ()
+    dependencies: tuple[DependencyKind, ...] = ()
 
     @property
     def own_python(self) -> bool:
-        """Whether conda packages bring the Python of the image."""
+        """Whether the packages bring the Python of the image."""
         return bool(python_of(self.pins.conda))
 
 
@@ -84,33 +88,45 @@ def resolve(
     """Everything pinned: by the lock, if one is given, else as the world is now."""
     sources = Sources(project, folder, settings, fetcher)
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
-    debs = {deb.sha256: deb for each in resolved for deb in each.pins.debs}
-    wheels = {wheel.sha256: (wheel, each.target) for each in resolved for wheel in each.pins.wheels if each.target}
-    conda = {each.sha256: each for one in resolved for each in one.pins.conda}
-    supplier = PackageFetcher(sources, debs, wheels, conda)
-    placed = [
-        replace(
-            each,
-            wheels=tuple(map(supplier.placed, each.pins.wheels)),
-            conda=tuple(map(supplier.placed_conda, each.pins.conda)),
-        )
-        for each in resolved
-    ]
-    return World(lock_inputs(project, folder, server_requirements(project)), tuple(placed), supplier)
+    pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
+    supplier = PackageFetcher(sources, pins)
+    complete = tuple(replace(each, dependencies=_dependencies(each, supplier)) for each in resolved)
+    return World(lock_inputs(project, folder, server_requirements(project)), complete, supplier)
+
+
+def fetch_packages(world: World) -> None:
+    """Fetches the packages of all dependencies that are not in the cache."""
+    kinds = (kind for each in world.platforms for kind in each.dependencies)
+    world.supplier.fetch({each.sha256: each for kind in kinds for each in kind.materials().missing()}.values())
 
 
 def check_package_conflicts(world: World) -> None:
-    """Two packages that own one file. Needs the packages, so it is asked when a layer of them is new."""
+    """Checks that no two packages of an image own one file. The packages must have been fetched.
+
+    Raises:
+        UserError: Two do; it names them and the file.
+    """
     for each in world.platforms:
-        if each.conda:
-            check_conda(each.conda, each.target.minor if each.target is not None else "")
-        if each.target is not None and each.wheels:
-            check_conflicts(each.wheels, each.target.minor)
+        check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
 
 
-def unexecuted_scripts(world: World) -> tuple[str, ...]:
-    """Scripts of conda packages that an installer or a shell would run, and nobody runs here. Needs the packages."""
-    return tuple(dict.fromkeys(line for each in world.platforms for line in conda_scripts(each.conda)))
+def package_notices(world: World) -> tuple[str, ...]:
+    """Returns what a user should know of the packages, a sentence each. They must have been fetched."""
+    kinds = (kind for each in world.platforms for kind in each.dependencies)
+    return tuple(dict.fromkeys(notice for kind in kinds for notice in kind.notices()))
+
+
+def _dependencies(resolved: Resolved, supplier: PackageFetcher) -> tuple[DependencyKind, ...]:
+    """The environment, unless the packages bring it; then the packages."""
+    if resolved.target is None:
+        return ()
+    python, pins = resolved.target.minor, resolved.pins
+    environment = () if resolved.own_python else (RuntimeLayer(python, resolved.below.interpreter),)
+    return (
+        *environment,
+        *conda_layers(map(supplier.placed, pins.conda), python),
+        *wheel_layers(map(supplier.placed, pins.wheels), python),
+    )
 
 
 def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
@@ -130,7 +146,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     target = _target(project, platform, below, python_of(solved.pinned))
     if pins is None:
         pins = Pins(below.digest, debs, _lock_wheels(sources, target, solved.distributions), solved.pinned)
-    return Resolved(platform, below, pins, (), target)
+    return Resolved(platform, below, pins, target)
 
 
 def _debian(

@@ -5,18 +5,49 @@ Making the tree may list folders and read the directories of archives; it reads 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Blob, Digest
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.conflicts import Owned
+from modelcrate_layers.packages.pinned import Package
+from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.sources import sha256
 from modelcrate_layers.tar.tree import Entry, Tree, show
 
 SMALL = 1 << 20
-"""Bytes of a file that is hashed once more for the sake of a word that names it; a larger one is known by its layer's digest."""
+"""Bytes of a file that is hashed once more for a line that names it; a larger one is known by its layer's digest."""
 
-READ_ON = 8192
-"""Characters of inputs after which nobody reads on (a manifest carries half of it): files after that are not hashed for it."""
+MAX_DESCRIBED = 8192
+"""Characters of inputs after which files are named without a hash: a manifest carries half as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What a layer is made of.
+
+    Attributes:
+        packages: Pinned packages, with their places in the cache, where they may not be yet.
+        files: The entries of a layer that is made of files, as they were listed.
+        fingerprint: Stands for the state of these files (`recipe.fingerprint`): while it is equal, so are the layer's bytes.
+        existing: The layer itself and its bytes, where it exists and is never made.
+    """
+
+    packages: tuple[Package, ...] = ()
+    files: tuple[Entry, ...] = ()
+    fingerprint: str = ""
+    existing: tuple[Layer, Blob] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of packages and files."""
+        return sum(each.size for each in self.packages) + sum(each.size for each in self.files)
+
+    def missing(self) -> tuple[Package, ...]:
+        """Returns the packages that are not in the cache."""
+        return tuple(each for each in self.packages if not os.path.exists(each.path))
 
 
 class LayerKind(Protocol):
@@ -33,40 +64,42 @@ class LayerKind(Protocol):
         ...
 
     def key(self) -> Digest | None:
-        """The digest of all that decides the bytes, where that is known without reading them; else None."""
+        """Returns the digest of all that decides the bytes, where that is known without reading them."""
+        ...
+
+    def materials(self) -> Materials:
+        """Returns what it is made of. Reads nothing."""
         ...
 
     def tree(self) -> Tree:
-        """Its entries."""
+        """Returns its entries. Its packages must have been fetched."""
         ...
 
     def inputs(self) -> tuple[str, ...]:
-        """What it is made of, in words that people compare: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Asked when it is made."""
+        """Returns what it is made of, in words that people compare: `numpy 2.4.6`, `src/score.py 9f86d081884c`."""
         ...
 
 
-@runtime_checkable
-class FileBased(Protocol):
-    """A kind that has no key, for it is made of files: its tree follows from what was listed of them."""
+class DependencyKind(LayerKind, Protocol):
+    """A layer of installed packages, or of the environment that they are in."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Stands for all entries that decide the tree (`recipe.fingerprint`): as long as it is the same, so are the bytes."""
+    def installed(self) -> Iterable[Owned]:
+        """Yields the files that no other package of the image may own. Its packages must have been fetched."""
         ...
 
-    def listed(self) -> Iterable[Entry]:
-        """The entries, in any order."""
+    def notices(self) -> Iterable[str]:
+        """Yields what a user should know of the packages, a sentence each. Its packages must have been fetched."""
         ...
 
 
 def file_inputs(entries: Iterable[Entry], above: bytes) -> tuple[str, ...]:
-    """Files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one."""
+    """Returns files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one."""
     out: list[str] = []
     length = 0
     for entry in entries:
         if entry.source is not None:
-            large = entry.size > SMALL or length > READ_ON
-            told = f"{entry.size} bytes" if large else sha256(entry.source)[:12]
-            out.append(f"{show(entry.path.removeprefix(above))} {told}")
+            large = entry.size > SMALL or length > MAX_DESCRIBED
+            version = f"{entry.size} bytes" if large else sha256(entry.source)[:12]
+            out.append(f"{show(entry.path.removeprefix(above))} {version}")
             length += len(out[-1])
     return tuple(out)

@@ -4,12 +4,15 @@ policy: no conda and no solver is needed to make it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import Materials
+from modelcrate_layers.packages.conflicts import Owned, merge
+from modelcrate_layers.packages.grouping import LARGEST, MAX_LAYERS, group
 from modelcrate_layers.packages.pinned import CondaPackage
 from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX
@@ -18,12 +21,12 @@ from modelcrate_layers.tar.tree import Tree
 
 KIND = "conda"
 POLICY = 1
-"""The policy of `conda_files`, repeated so that a key is known without importing it; a test keeps the two equal."""
+"""The policy of `conda_link`, repeated so that a key is known without importing it; a test keeps the two equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class CondaLayer:
-    """One or more packages, linked under a prefix; or one `part` of their files, where they are too large for one layer (see `cutting`).
+    """One or more packages, linked under a prefix; or one `part` of their files, where they are too large for one layer (see `split`).
 
     `python` is the environment's version, empty where it has none.
     """
@@ -46,7 +49,7 @@ class CondaLayer:
         return part_title(f"{first.name} {first.version} {more}", self.part, self.parts)
 
     def key(self) -> Digest:
-        """Known before any package is fetched."""
+        """Returns a key that is known before any package is fetched."""
         inputs: dict[str, Any] = {
             "packages": sorted(each.sha256 for each in self.wanted),
             "policy": POLICY,
@@ -58,36 +61,50 @@ class CondaLayer:
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
-        """The packages, and what else decides: the Python that they are linked for, and our rules."""
+        """Returns the packages, and what else decides: the Python that they are linked for, and our rules."""
         return (*sorted(map(str, self.wanted)), f"python {self.python}", f"rules {writer.POLICY}.{POLICY}")
 
-    def packages(self) -> tuple[tuple[Path, int], ...]:
-        """The packages' places in the cache, and their sizes in bytes."""
-        return tuple((each.path, each.size) for each in self.wanted)
+    def materials(self) -> Materials:
+        return Materials(packages=self.wanted)
 
     def tree(self) -> Tree:
-        """The linked files. The packages must have been fetched."""
-        from modelcrate_layers.packages import conda_link
-
-        owned = conda_link.owned(self.wanted, self.python, self.prefix)
-        entries = [entry for _, entry in sorted(owned.items())]
+        """Returns the linked files."""
+        owned = merge(self._installed())
+        entries = [entry for _, (_, entry) in sorted(owned.items())]
         return Tree.of(split_entries(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
+    def installed(self) -> Iterator[Owned]:
+        if self.part == 0:  # the files of all parts
+            yield from self._installed()
 
-def check_conflicts(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> None:
-    """A UserError naming both packages, where two of one image bring the same file with different bytes, whatever layers they are in."""
-    from modelcrate_layers.packages import conda_link
+    def notices(self) -> Iterator[str]:
+        """Yields the scripts that an installer, or a shell that enters the environment, would run."""
+        from modelcrate_layers.packages.conda import read_package
 
-    conda_link.owned(packages, python, prefix)
+        for each in self.wanted if self.part == 0 else ():
+            for path in read_package(each).scripts:
+                yield f"not run: {each.name}: {path}, which conda would run on the machine that it installs on"
+
+    def _installed(self) -> Iterator[Owned]:
+        from modelcrate_layers.packages.conda_link import entries
+
+        for each in sorted(self.wanted, key=lambda each: (each.name, each.sha256)):
+            for entry in entries(each, self.python, self.prefix):
+                yield Owned(str(each), entry)
 
 
-def scripts(packages: Iterable[CondaPackage]) -> tuple[str, ...]:
-    """What an installer, or a shell that enters the environment, would have run and nobody runs here, a line each."""
-    from modelcrate_layers.packages.conda import read_package
-
-    return tuple(f"{each.name}: {path}" for each in packages for path in read_package(each).scripts)
+def conda_layers(
+    packages: Iterable[CondaPackage],
+    python: str,
+    prefix: str = PREFIX,
+    budget: int = MAX_LAYERS,
+    largest: int = LARGEST,
+) -> tuple[CondaLayer, ...]:
+    """Returns the layers of these packages, grouped by `grouping`'s rules."""
+    groups = group(packages, budget, largest)
+    return tuple(CondaLayer(each.packages, python, prefix, each.part, each.parts) for each in groups)
 
 
 def in_cache(cache: Path, sha256: str, filename: str) -> Path:
-    """Where a package is in the cache, or will be once it is fetched."""
+    """Returns where a package is in the cache, or will be once it is fetched."""
     return cache / "conda" / sha256 / filename

@@ -1,11 +1,10 @@
-"""The Debian base: the files of pinned packages as one layer. Which files, and why, is said in `debian_files`."""
+"""The Debian base: the files of pinned packages as one layer. `packages.debian_base` decides which files."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages.pinned import Deb
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.recipe import key as layer_key
@@ -34,27 +33,30 @@ class DebianLayer:
         return f"debian {self.release}, python {self.python}"
 
     def key(self) -> Digest:
-        """Known from the packages' hashes: none of them has to be there."""
+        """Returns a key that is known before any package is fetched."""
         packages = sorted([each.package, each.version, each.architecture, each.sha256] for each in self.debs)
         return layer_key("debian", {"debs": packages, "policy": POLICY, "python": self.python})
 
     def inputs(self) -> tuple[str, ...]:
-        """The packages, and our rules."""
+        """Returns the packages, and our rules."""
         return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {writer.POLICY}.{POLICY}")
 
-    def packages(self) -> tuple[tuple[Path, int], ...]:
-        """The packages' places in the cache, and their sizes in bytes."""
-        return tuple((each.path, each.size) for each in self.debs)
+    def materials(self) -> Materials:
+        return Materials(packages=self.debs)
 
     def tree(self) -> Tree:
-        """Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""
+        """Returns the files of the packages, which are unpacked into the cache where that was not done before.
+
+        Raises:
+            SourceError: Two packages own the same file.
+        """
         from modelcrate_layers.packages import debian_base
 
         return debian_base.tree(self.debs, self.python)
 
 
 def environment() -> dict[str, str]:
-    """What the base's image config has as Env."""
+    """Returns the Env of the base's image config."""
     return {"LANG": "C.UTF-8", "PATH": PATH}
 
 

@@ -6,11 +6,11 @@ from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import file_inputs
+from modelcrate_layers.kinds import Materials, file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.listing import Listing
-from modelcrate_layers.tar.tree import Entry, Tree
+from modelcrate_layers.tar.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class EntryLayer:
         """None: files are known by their bytes only."""
         return None
 
-    def listed(self) -> tuple[Entry, ...]:
-        return self.sources.entries
+    def materials(self) -> Materials:
+        return Materials(files=self.sources.entries, fingerprint=self.fingerprint)
 
     def tree(self) -> Tree:
-        return Tree.of(self.listed(), [ROOT])
+        return Tree.of(self.sources.entries, [ROOT])
 
     def inputs(self) -> tuple[str, ...]:
         """The user's files."""

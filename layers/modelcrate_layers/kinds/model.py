@@ -7,7 +7,7 @@ from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import file_inputs
+from modelcrate_layers.kinds import Materials, file_inputs
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.listing import Listing
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, show
@@ -45,8 +45,8 @@ class ModelLayer:
         """None: files are known by their bytes only."""
         return None
 
-    def listed(self) -> tuple[Entry, ...]:
-        return self.files
+    def materials(self) -> Materials:
+        return Materials(files=self.files, fingerprint=self.fingerprint)
 
     def tree(self) -> Tree:
         return Tree.of(self.files, [ROOT])

@@ -6,6 +6,7 @@ from dataclasses import field
 
 from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import Materials
 from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.tree import Tree
 
@@ -22,6 +23,9 @@ class ReadyLayer:
     def key(self) -> Digest | None:
         """None: it is known by its bytes."""
         return None
+
+    def materials(self) -> Materials:
+        return Materials(existing=(self.layer, self.blob))
 
     def tree(self) -> Tree:
         raise AssertionError("a layer that is ready is not made again")

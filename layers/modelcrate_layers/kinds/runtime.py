@@ -5,13 +5,17 @@ It alone knows where the base keeps its interpreter, so that the layers of wheel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import Materials
+from modelcrate_layers.packages.conflicts import Owned
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.sources import Bytes
-from modelcrate_layers.tar.tree import Tree, file, symlink
+from modelcrate_layers.tar.tree import Kind, Tree, file, symlink
 
 KIND = "runtime"
 POLICY = 1
@@ -48,6 +52,9 @@ class RuntimeLayer:
         }
         return recipe.key(KIND, inputs)
 
+    def materials(self) -> Materials:
+        return Materials()
+
     def tree(self) -> Tree:
         venv, target = Venv(self.python, self.prefix), self._target()
         config = _CONFIG.format(home=target.rpartition("/")[0] or "/")
@@ -63,6 +70,14 @@ class RuntimeLayer:
 
     def inputs(self) -> tuple[str, ...]:
         return (f"interpreter {self._target()}",)
+
+    def installed(self) -> Iterator[Owned]:
+        """Yields the links: they belong to no package."""
+        links = (each for each in self.tree().entries if each.kind is not Kind.DIRECTORY)
+        return (Owned("the environment itself", each) for each in links)
+
+    def notices(self) -> tuple[str, ...]:
+        return ()
 
     def _target(self) -> str:
         target = self.interpreter or f"/usr/bin/python{self.python}"

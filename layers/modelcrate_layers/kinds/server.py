@@ -6,6 +6,7 @@ from dataclasses import field
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.sources import Bytes
@@ -27,6 +28,9 @@ class ServerLayer:
     def key(self) -> Digest:
         listed = [[path, Digest.of(data).hex] for path, data in self.files]
         return recipe.key(KIND, {"files": listed, "policy": POLICY})
+
+    def materials(self) -> Materials:
+        return Materials()
 
     def tree(self) -> Tree:
         return Tree.of(

@@ -18,7 +18,7 @@ POLICY is part of the key of every layer of conda packages: who changes a byte h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, UserError
@@ -27,8 +27,8 @@ from modelcrate_layers.packages.conda import Contents, Linked, read_package, rec
 from modelcrate_layers.packages.pinned import CondaPackage
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.tar.reader import MemberKind
-from modelcrate_layers.tar.sources import Bytes, Source, read, sha256
-from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, file, show, symlink
+from modelcrate_layers.tar.sources import Bytes, Source, read
+from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, file, symlink
 
 POLICY = 1
 
@@ -84,26 +84,6 @@ def entries(package: CondaPackage, python: str, prefix: str = PREFIX) -> tuple[E
     below = [each.path[len(root) + 1 :] for each in found if each.kind is not Kind.DIRECTORY]
     note = f"{package.name}-{package.version}-{package.build}.json".encode()
     return (*found, file(root + b"/conda-meta/" + note, Bytes(record(contents, below))))
-
-
-def owned(packages: Iterable[CondaPackage], python: str, prefix: str = PREFIX) -> dict[bytes, Entry]:
-    """The entries of several packages by path; a UserError names two that bring the same file with different bytes."""
-    found: dict[bytes, tuple[CondaPackage, Entry]] = {}
-    for package in sorted(packages, key=lambda each: (each.name, each.sha256)):
-        for entry in entries(package, python, prefix):
-            other, before = found.setdefault(entry.path, (package, entry))
-            if before is not entry and not _same(before, entry):
-                raise UserError(
-                    f"{other} and {package} both bring /{show(entry.path)}, and not the same",
-                    hint="leave one of the two out",
-                )
-    return {path: entry for path, (_, entry) in found.items()}
-
-
-def _same(one: Entry, other: Entry) -> bool:
-    if one.source is None or other.source is None:
-        return one == other
-    return one.mode == other.mode and one.size == other.size and sha256(one.source) == sha256(other.source)
 
 
 def _entry(contents: Contents, linked: Linked, python: str, prefix: str) -> Entry | None:

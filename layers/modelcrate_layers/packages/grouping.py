@@ -1,94 +1,66 @@
-"""Which packages share a layer: a pure plan, the same on every machine.
+"""Decides which packages share a layer: a pure plan over names and sizes, the same on every machine.
 
-A package alone is a blob that every project and registry shares, and that is pulled in parallel; but layers are not free (an
-engine takes 127 of them, and each costs a request). So the heavy ones go alone and the long tail shares one layer.
+A package in a layer of its own is a blob that every project and registry shares, and that is pulled in parallel. But layers are not free:
+an engine takes 127 of them, and each costs a request. So heavy packages get a layer of their own, and all light ones share one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.kinds.conda import CondaLayer
-from modelcrate_layers.kinds.wheels import WheelsLayer
-from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.packages.venv import PREFIX
-from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.packages.pinned import Package
 
 HEAVY = 4 << 20
 """Bytes of a package's file from which on it has a layer of its own: below it, a request costs about as much as the bytes."""
 
 MAX_LAYERS = 24
-"""Layers for wheels, the tail's among them, and as many for conda packages: leaves three quarters of an engine's 127 to base, model
-and entry."""
-
-
-class _Package(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-
-
-P = TypeVar("P", bound=_Package)
+"""Layers for packages of one kind. The kinds together leave more than half of an engine's 127 to base, model and entry."""
 
 LARGEST = 2 << 30
-"""Bytes of packages from which on they are cut into several layers: proxies limit bodies, and one layer is pulled and unpacked by one thread."""
+"""Bytes of packages from which on a layer is split: proxies limit request bodies, and one layer is pulled and unpacked by one thread."""
+
+P = TypeVar("P", bound=Package)
 
 
-def group(
-    wheels: Iterable[Wheel], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS, largest: int = LARGEST
-) -> tuple[WheelsLayer, ...]:
-    """The layers of these wheels, heavy ones first (by name), then the tail. No wheels, no layers. What is larger than `largest` is cut,
-    between files, into as many parts as its size says; these are beyond the budget.
+class Group(NamedTuple, Generic[P]):
+    """Packages that share a layer; or one part of their files, where they are too large for one layer. Parts are counted from 0."""
+
+    packages: tuple[P, ...]
+    part: int = 0
+    parts: int = 1
+
+
+def group(packages: Iterable[P], budget: int = MAX_LAYERS, largest: int = LARGEST) -> Iterator[Group[P]]:
+    """Yields the groups, the heavy packages first, by name; then the light ones together.
+
+    Args:
+        packages: In any order, which decides nothing.
+        budget: The most groups. Splitting adds parts beyond it.
+        largest: Bytes of packages from which on a group is split into parts.
     """
-    return tuple(
-        WheelsLayer(together, python, prefix, *part)
-        for together in split(wheels, budget)
-        for part in _parts(together, largest)
-    )
+    for together in _budgeted(packages, budget):
+        parts = max(1, -(-sum(each.size for each in together) // largest))
+        yield from (Group(together, part, parts) for part in range(parts))
 
 
-def group_conda(
-    packages: Iterable[CondaPackage],
-    python: str,
-    prefix: str = PREFIX,
-    budget: int = MAX_LAYERS,
-    largest: int = LARGEST,
-) -> tuple[CondaLayer, ...]:
-    """The layers of these conda packages, by the same rules."""
-    return tuple(
-        CondaLayer(together, python, prefix, *part)
-        for together in split(packages, budget)
-        for part in _parts(together, largest)
-    )
+def _budgeted(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:
+    """The same plan without parts.
 
-
-def _parts(together: Sequence[_Package], largest: int) -> Iterator[tuple[int, int]]:
-    """Each part's number, and how many there are."""
-    parts = max(1, -(-sum(each.size for each in together) // largest))
-    return ((part, parts) for part in range(parts))
-
-
-def split(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:
-    """Heavy packages alone (by name), then the rest together.
-
-    Stable: another small package changes the tail only, another heavy one adds a layer. Over the budget, the lightest
-    of the heavy join the tail.
+    Stable: another light package changes the last group only, another heavy one adds a group. Over the budget, the lightest
+    of the heavy join the light ones.
     """
     if budget < 1:
         raise UserError(f"not a number of layers: {budget}", hint="at least one")
     by_size = sorted(set(packages), key=lambda each: (-each.size, each.name, each.sha256))
-    alone = [each for each in by_size if each.size >= HEAVY]
-    if len(alone) > budget or (len(alone) == budget and len(alone) < len(by_size)):
-        alone = alone[: budget - 1]
-    tail = by_size[len(alone) :]
-    layers = tuple((each,) for each in sorted(alone, key=_order))
-    return (*layers, tuple(sorted(tail, key=_order))) if tail else layers
+    heavy = [each for each in by_size if each.size >= HEAVY]
+    if len(heavy) > budget or (len(heavy) == budget and len(heavy) < len(by_size)):
+        heavy = heavy[: budget - 1]
+    light = by_size[len(heavy) :]
+    groups = tuple((each,) for each in sorted(heavy, key=_order))
+    return (*groups, tuple(sorted(light, key=_order))) if light else groups
 
 
-def _order(each: _Package) -> tuple[str, str]:
+def _order(each: Package) -> tuple[str, str]:
     return each.name, each.sha256

@@ -1,9 +1,11 @@
-"""Packages of others, as files."""
+"""Packages as files in a cache: what a lock pins, and where it is or will be once it is fetched."""
 
 from __future__ import annotations
 
 import re
+from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
@@ -14,9 +16,24 @@ CONDA_ENDINGS = (".conda", ".tar.bz2")
 _WORD = re.compile(r"[A-Za-z0-9_.+!~-]{1,200}")
 
 
+class Package(Protocol):
+    """A pinned package and its place in the cache, where it may not be yet. `size` is in bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def path(self) -> str | PathLike[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Deb:
-    """A pinned package and its place in the cache, where it may not be yet. `pool` is its path in the archive, for people."""
+    """A Debian package as a `Package`. `pool` is its path in the archive, for people."""
 
     package: str
     version: str
@@ -26,10 +43,14 @@ class Deb:
     size: int
     pool: str
 
+    @property
+    def name(self) -> str:
+        return self.package
+
 
 @dataclass(frozen=True, slots=True)
 class CondaPackage:
-    """A pinned package and its place in the cache, where it may not be yet. `size` is in bytes."""
+    """A conda package as a `Package`."""
 
     name: str
     version: str

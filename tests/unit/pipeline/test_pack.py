@@ -15,6 +15,7 @@ from modelcrate.pipeline.pack import Discard, EarlyUpload, Packer, PackTargets, 
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.kinds import Materials
 from modelcrate_layers.tar.recipe import Layer, Measuring
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
@@ -37,6 +38,9 @@ class Literal:
 
     def key(self) -> Digest:
         return Digest.of(self.data)
+
+    def materials(self) -> Materials:
+        return Materials(files=self.tree().entries)
 
     def tree(self) -> Tree:
         return Tree.of([file(b"a/b", Bytes(self.data))], [b"a"])

@@ -9,8 +9,8 @@ import pytest
 
 from modelcrate.net.download import DownloadConfig, Downloader
 from modelcrate.resolve.wheels import Index, Requirements, Target, Uv, fetch_wheels, lock_wheels
-from modelcrate_layers.kinds.wheels import check_conflicts
-from modelcrate_layers.packages.grouping import group
+from modelcrate_layers.kinds.wheels import wheel_layers
+from modelcrate_layers.packages.conflicts import check as check_conflicts
 
 LINES = ("scikit-learn==1.9.1", "gunicorn")
 
@@ -31,7 +31,7 @@ def test_scikit_learn_and_gunicorn_are_had_for_both_architectures(tmp_path: Path
     assert locked["amd64"]["gunicorn"] == locked["arm64"]["gunicorn"]
     with Downloader(network) as fetcher:
         wheels = fetch_wheels(locked["amd64"].values(), tmp_path, fetcher)
-    check_conflicts(wheels, "3.11")
-    layers = group(wheels, "3.11")
+    layers = wheel_layers(wheels, "3.11")
+    check_conflicts(owned for layer in layers for owned in layer.installed())
     assert [layer.name.split()[0] for layer in layers[:3]] == ["numpy", "scikit-learn", "scipy"]
     assert b"opt/modelcrate/bin/gunicorn" in {entry.path for entry in layers[-1].tree().entries}

@@ -32,7 +32,7 @@ from modelcrate_layers.errors import (
     SourceError,
     UserError,
 )
-from modelcrate_layers.packages.grouping import group
+from modelcrate_layers.kinds.wheels import wheel_layers
 from support.index import PackageIndex, serve
 from support.wheels import filename, sdist_bytes, wheel_bytes
 
@@ -129,7 +129,7 @@ def test_fetched_wheels_are_verified_files_in_the_cache(tmp_path: Path, uv: Uv, 
         assert fetch_wheels(found, tmp_path, fetcher) == wheels
         assert len(index.downloads()) == asked
         assert [cached(each, tmp_path) for each in found] == list(wheels)
-    assert len(group(wheels, "3.11")) == 1
+    assert len(wheel_layers(wheels, "3.11")) == 1
 
 
 def test_a_wheel_that_is_not_what_was_locked_is_refused(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from modelcrate.resolve.debian.releases import ARCHIVE, SECURITY
 from modelcrate.resolve.debian.versions import version_key
@@ -23,7 +23,9 @@ POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
 
 @dataclass(frozen=True, slots=True)
 class PinnedDeb:
-    """A package as a lock holds it. No host: any mirror that has the bytes can serve it."""
+    """A Debian package, as a `resolve.pinned.Pinned`: any mirror that has the bytes can serve it."""
+
+    kind: ClassVar[str] = "deb"
 
     package: str
     version: str
@@ -40,12 +42,30 @@ class PinnedDeb:
         if not good or not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not 0 < self.size <= MAX_DEB:
             raise IntegrityError(f"not a pinned Debian package: {self.package[:80]!r} {self.pool[:200]!r}")
 
+    @property
+    def name(self) -> str:
+        return self.package
+
+    @property
+    def filename(self) -> str:
+        return self.pool.rpartition("/")[2]
+
+    @property
+    def purl(self) -> str:
+        return f"pkg:deb/debian/{self.package}@{self.version}?arch={self.architecture}"
+
+    def place(self, cache: Path) -> Path:
+        return cache / "debs" / f"{self.sha256}.deb"
+
+    def as_package(self, cache: Path, size: int) -> Deb:
+        return Deb(self.package, self.version, self.architecture, self.place(cache), self.sha256, size, self.pool)
+
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def parse(cls, value: object) -> PinnedDeb:
-        """A package out of a lock; anything malformed is an IntegrityError."""
+        """Returns a package out of a lock; anything malformed is an IntegrityError."""
         if not isinstance(value, dict) or set(value) != set(cls.__slots__):
             raise IntegrityError(f"not a pinned Debian package: {value!r:.80}")
         if not all(isinstance(part, int if name == "size" else str) for name, part in value.items()):
@@ -54,16 +74,5 @@ class PinnedDeb:
 
 
 def debs_in(pinned: Sequence[PinnedDeb], cache: Path) -> tuple[Deb, ...]:
-    """The packages as a layer takes them, with the places in the cache where they are, or will be. Nothing is fetched."""
-    return tuple(
-        Deb(
-            package=each.package,
-            version=each.version,
-            architecture=each.architecture,
-            path=cache / "debs" / f"{each.sha256}.deb",
-            sha256=each.sha256,
-            size=each.size,
-            pool=each.pool,
-        )
-        for each in pinned
-    )
+    """Returns the packages as a layer takes them."""
+    return tuple(each.as_package(cache, each.size) for each in pinned)

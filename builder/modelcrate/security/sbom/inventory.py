@@ -132,9 +132,7 @@ def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]
     """SHA-256 and file name of what was pinned, by kind, name and version."""
     if pins is None:
         return {}
-    debs = {("deb", each.package, each.version): (each.sha256, each.pool.rpartition("/")[2]) for each in pins.debs}
-    conda = {("conda", each.name, each.version): (each.sha256, each.filename) for each in pins.conda}
-    return debs | conda | {("wheel", each.name, each.version): (each.sha256, each.filename) for each in pins.wheels}
+    return {(each.kind, each.name, each.version): (each.sha256, each.filename) for each in pins.packages}
 
 
 def _item(

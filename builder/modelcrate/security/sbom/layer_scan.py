@@ -17,7 +17,6 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from modelcrate.images.image import ImageLayer
-from modelcrate.pipeline.cost import PackageLayer
 from modelcrate.pipeline.pack import DeferredBlob
 from modelcrate.pipeline.reuse import RemoteContent
 from modelcrate.security.sbom import installed, licences
@@ -87,7 +86,7 @@ def is_local(layer: ImageLayer) -> bool:
 
 def _whole(blob: DeferredBlob) -> bool:
     """Whether all that the layer is made of lies here."""
-    return not isinstance(blob.kind, PackageLayer) or all(path.exists() for path, _ in blob.kind.packages())
+    return not blob.kind.materials().missing()
 
 
 class _Item(NamedTuple):

@@ -91,23 +91,8 @@ def _dependencies(prepared: Prepared, inventories: tuple[Inventory, ...], revisi
 def _pinned(pins: Pins, base: str) -> Iterator[dict[str, Any]]:
     if pins.base is not None:
         yield {"name": f"base {base}", "digest": _digest(pins.base)}
-    for deb in pins.debs:
-        yield {
-            "uri": f"pkg:deb/debian/{deb.package}@{deb.version}?arch={deb.architecture}",
-            "digest": {"sha256": deb.sha256},
-        }
-    for wheel in pins.wheels:
-        yield {
-            "uri": f"pkg:pypi/{wheel.name}@{wheel.version}",
-            "name": wheel.filename,
-            "digest": {"sha256": wheel.sha256},
-        }
-    for package in pins.conda:
-        yield {
-            "uri": f"pkg:conda/{package.name}@{package.version}?build={package.build}&subdir={package.subdir}",
-            "name": package.filename,
-            "digest": {"sha256": package.sha256},
-        }
+    for each in pins.packages:
+        yield {"uri": each.purl, "name": each.filename, "digest": {"sha256": each.sha256}}
 
 
 def git_revision(folder: Path) -> str:

@@ -10,11 +10,10 @@ import pytest
 
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 from modelcrate_layers.kinds import conda as kind
-from modelcrate_layers.kinds.conda import CondaLayer, check_conflicts, scripts
+from modelcrate_layers.kinds.conda import CondaLayer, conda_layers
 from modelcrate_layers.packages import conda as conda_package
-from modelcrate_layers.packages import conda_link
+from modelcrate_layers.packages import conda_link, conflicts
 from modelcrate_layers.packages.conda_link import in_binary
-from modelcrate_layers.packages.grouping import group_conda
 from modelcrate_layers.packages.pinned import CondaPackage
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe as LayerRecipe
@@ -130,19 +129,20 @@ def test_the_layer_is_the_same_from_another_cache(tmp_path: Path) -> None:
 
 def test_what_conda_would_run_is_told(tmp_path: Path) -> None:
     more = {**native().files, "etc/conda/activate.d/env.sh": Content(b"export A=1\n")}
-    assert scripts([keep_conda(tmp_path, native(files=more))]) == (
-        "native: bin/.native-post-link.sh",
-        "native: etc/conda/activate.d/env.sh",
-    )
+    layer = CondaLayer((keep_conda(tmp_path, native(files=more)),), "3.11")
+    assert [each.partition(", which")[0] for each in layer.notices()] == [
+        "not run: native: bin/.native-post-link.sh",
+        "not run: native: etc/conda/activate.d/env.sh",
+    ]
 
 
 def test_two_packages_may_bring_the_same_file_but_not_another_under_its_name(tmp_path: Path) -> None:
     same = {"share/native/plain.txt": Content(b"no prefix in here\n")}
     other = {"share/native/plain.txt": Content(b"something else\n")}
     packages = [keep_conda(tmp_path, native()), keep_conda(tmp_path, Recipe("again", files=same))]
-    check_conflicts(packages, "")
-    with pytest.raises(UserError, match=r"again 1.0 0 and other 1.0 0 both bring /opt/modelcrate/share/native/plain"):
-        check_conflicts([*packages, keep_conda(tmp_path, Recipe("other", files=other))], "")
+    conflicts.check(CondaLayer(tuple(packages), "").installed())
+    with pytest.raises(UserError, match=r"again 1.0 0 and other 1.0 0 both own /opt/modelcrate/share/native/plain"):
+        conflicts.check(CondaLayer((*packages, keep_conda(tmp_path, Recipe("other", files=other))), "").installed())
 
 
 @pytest.mark.parametrize(
@@ -271,14 +271,14 @@ def test_a_layer_is_named_after_its_heaviest_package(tmp_path: Path) -> None:
     layer = CondaLayer((one, other), "3.11")
     assert layer.name == "greeting 1.0 + 1 conda packages"
     assert CondaLayer((other,), "3.11").name == "native 2.1 of conda"
-    assert layer.packages() == ((one.path, one.size), (other.path, other.size))
-    assert [each.wanted for each in group_conda([one, other], "3.11")] == [(one, other)]
+    assert layer.materials().packages == (one, other)
+    assert [each.wanted for each in conda_layers([one, other], "3.11")] == [(one, other)]
 
 
 def test_packages_that_are_too_large_are_cut_between_their_files(tmp_path: Path) -> None:
     wanted = [keep_conda(tmp_path, greeting()), keep_conda(tmp_path, native())]
     whole = CondaLayer(tuple(wanted), "3.11")
-    parts = group_conda(wanted, "3.11", largest=sum(each.size for each in wanted) // 2)
+    parts = conda_layers(wanted, "3.11", largest=sum(each.size for each in wanted) // 2)
     assert [each.name for each in parts] == [f"{whole.name} part {n} of 3" for n in (1, 2, 3)]
     held = [entry for each in parts for entry in each.tree().entries if entry.kind is not Kind.DIRECTORY]
     assert sorted(held) == [entry for entry in whole.tree().entries if entry.kind is not Kind.DIRECTORY], (

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.kinds.wheels import WheelsLayer, check_conflicts
-from modelcrate_layers.packages import wheel
-from modelcrate_layers.packages.grouping import group
+from modelcrate_layers.kinds import DependencyKind
+from modelcrate_layers.kinds.runtime import RuntimeLayer
+from modelcrate_layers.kinds.wheels import WheelsLayer, wheel_layers
+from modelcrate_layers.packages import conflicts, wheel
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.tar import codec, recipe
 from modelcrate_layers.tar.recipe import Recipe
@@ -27,6 +29,12 @@ SITE = "opt/modelcrate/lib/python3.11/site-packages"
 
 def diff_id(layer: WheelsLayer) -> str:
     return str(recipe.measure(Recipe(layer.tree(), codec.NONE)).diff_id)
+
+
+def check_conflicts(wheels: Sequence[Wheel]) -> None:
+    """As a build does it: over all layers of an image."""
+    kinds: list[DependencyKind] = [RuntimeLayer("3.11"), *wheel_layers(wheels, "3.11")]
+    conflicts.check(owned for kind in kinds for owned in kind.installed())
 
 
 def test_the_same_wheel_is_the_same_layer_wherever_it_lies(tmp_path: Path) -> None:
@@ -52,14 +60,14 @@ def test_a_wheel_that_is_too_large_is_cut_between_its_files(tmp_path: Path) -> N
     files = {f"big/{name}.bin": noise(40_000, ord(name)) for name in "abcdefgh"}
     big = make_wheel(tmp_path, "big", "1.0", files)
     whole = WheelsLayer((big,), "3.11")
-    parts = group([big], "3.11", largest=150_000)
+    parts = wheel_layers([big], "3.11", largest=150_000)
     assert [each.name for each in parts] == [f"big 1.0 part {n} of 3" for n in (1, 2, 3)]
     held = [[entry for entry in each.tree().entries if entry.kind is Kind.FILE] for each in parts]
     together = sorted(entry for entries in held for entry in entries)
     assert together == [entry for entry in whole.tree().entries if entry.kind is Kind.FILE], "each file once"
     assert all(sum(entry.size for entry in entries) < 150_000 for entries in held)
     assert len({each.key() for each in (whole, *parts)}) == 4
-    again = group([make_wheel(tmp_path / "elsewhere", "big", "1.0", files)], "3.11", largest=150_000)
+    again = wheel_layers([make_wheel(tmp_path / "elsewhere", "big", "1.0", files)], "3.11", largest=150_000)
     assert [diff_id(each) for each in again] == [diff_id(each) for each in parts]
 
 
@@ -73,7 +81,7 @@ def test_golden_key_of_a_part() -> None:
 
 def test_one_file_that_is_larger_than_a_layer_may_be_stays_whole(tmp_path: Path) -> None:
     huge = make_wheel(tmp_path, "huge", "1.0", {"huge/all.bin": noise(200_000)})
-    trees = [each.tree() for each in group([huge], "3.11", largest=100_000)]
+    trees = [each.tree() for each in wheel_layers([huge], "3.11", largest=100_000)]
     assert [sum(entry.path.endswith(b"all.bin") for entry in tree.entries) for tree in trees].count(1) == 1
 
 
@@ -118,7 +126,7 @@ def test_a_layer_is_called_after_its_heaviest_wheel() -> None:
 def test_parts_of_a_namespace_package_live_together(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one", files={"ns/one/__init__.py": b"1"})
     two = make_wheel(tmp_path, "two", files={"ns/two/__init__.py": b"2"})
-    check_conflicts([one, two], "3.11")
+    check_conflicts([one, two])
     found = contents(WheelsLayer((one, two), "3.11").tree())
     assert found[f"{SITE}/ns/one/__init__.py"][0] == b"1"
     assert found[f"{SITE}/ns/two/__init__.py"][0] == b"2"
@@ -127,7 +135,7 @@ def test_parts_of_a_namespace_package_live_together(tmp_path: Path) -> None:
 def test_two_wheels_may_own_the_same_bytes(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one", files={"ns/__init__.py": b"same", "one.py": b""}, executables=("ns/__init__.py",))
     two = make_wheel(tmp_path, "two", files={"ns/__init__.py": b"same", "two.py": b""})
-    check_conflicts([one, two], "3.11")
+    check_conflicts([one, two])
     assert contents(WheelsLayer((two, one), "3.11").tree())[f"{SITE}/ns/__init__.py"] == (b"same", True)
     assert diff_id(WheelsLayer((two, one), "3.11")) == diff_id(WheelsLayer((one, two), "3.11"))
 
@@ -137,7 +145,7 @@ def test_two_wheels_that_own_a_file_with_other_bytes_are_both_named(tmp_path: Pa
     one = make_wheel(tmp_path, "one", files={"ns/__init__.py": b"bytes"})
     two = make_wheel(tmp_path, "two", files={"ns/__init__.py": other})
     with pytest.raises(UserError, match=f"one 1.0 and two 1.0 both own /{SITE}/ns/__init__.py"):
-        check_conflicts([two, one], "3.11")
+        check_conflicts([two, one])
     with pytest.raises(UserError, match="both own"):
         WheelsLayer((one, two), "3.11").tree()
 
@@ -146,21 +154,21 @@ def test_a_file_of_one_wheel_and_a_folder_of_another_are_a_conflict(tmp_path: Pa
     one = make_wheel(tmp_path, "one", files={"thing": b"file"})
     two = make_wheel(tmp_path, "two", files={"thing/inside.py": b"folder"})
     with pytest.raises(UserError, match=r"one 1\.0 and two 1\.0 both own") as caught:
-        check_conflicts([one, two], "3.11")
+        check_conflicts([one, two])
     assert "folder" in caught.value.why
 
 
 def test_a_wheel_that_has_a_file_twice_is_named(tmp_path: Path) -> None:
     files = {"one.py": b"root", "one-1.0.data/purelib/one.py": b"data"}
     with pytest.raises(UserError, match=r"one 1\.0 has .*one\.py twice"):
-        check_conflicts([make_wheel(tmp_path, "one", files=files)], "3.11")
+        check_conflicts([make_wheel(tmp_path, "one", files=files)])
 
 
 @pytest.mark.parametrize("path", ["scripts/python", "scripts/python3.11", "data/pyvenv.cfg"])
 def test_no_wheel_may_replace_the_environment_itself(tmp_path: Path, path: str) -> None:
     evil = make_wheel(tmp_path, "evil", files={f"evil-1.0.data/{path}": b"mine now"})
     with pytest.raises(UserError, match=r"the environment itself and evil 1\.0 both own"):
-        check_conflicts([evil], "3.11")
+        check_conflicts([evil])
 
 
 def test_a_wheel_is_read_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +177,6 @@ def test_a_wheel_is_read_once_however_many_ask(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(wheel, "read", lambda each: read.append(each) or real(each))
     with ThreadPoolExecutor(8) as pool:
         trees = list(pool.map(lambda _: WheelsLayer((one,), "3.11").tree(), range(8)))
-    check_conflicts([one], "3.11")
+    check_conflicts([one])
     assert read == [one]
     assert all(each == trees[0] for each in trees)
