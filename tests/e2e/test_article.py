@@ -22,6 +22,7 @@ from support.real_registry import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tools import call, need
+from support.waiting import HANG
 
 PAGE = REPOSITORY / "docs" / "azureml.md"
 REFERENCE = [6783.288837469616, 4073.0497773702928]
@@ -105,7 +106,7 @@ class Reader:
                 env={**self.crate.environment, "PATH": path},
                 capture_output=True,
                 text=True,
-                timeout=280,
+                timeout=HANG,
             )
             assert done.returncode == 0, f"{text}\n{done.stderr[-3000:]}"
             self.said.append(done.stdout)
@@ -197,7 +198,7 @@ def test_row_5_no_code_serves_an_onnx_model(warm: Modelcrate, tmp_path: Path) ->
         url = f"http://127.0.0.1:{started['ports']['5001']}/score"
         for body in (b'{"data": [1, 2.5]}', b'{"inputs": {"x": [1, 2.5]}}'):
             asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(asked, timeout=60) as answer:
+            with urllib.request.urlopen(asked, timeout=HANG) as answer:
                 assert json.loads(answer.read()) == {"outputs": {"y": [2.0, 5.0]}}
     finally:
         warm.said("kill", "double")
@@ -220,7 +221,7 @@ def test_row_22_docker_builds_the_folder_without_a_network(warm: Modelcrate, tmp
     warm.said("build", project, "-o", f"dockerfile:{folder}")
     with docker() as client:
         words = ("build", "--network", "none", "--tag", "myimage", folder)
-        call("docker", "-H", f"unix://{client.socket}", *words, environment={"DOCKER_BUILDKIT": "0"}, timeout=280)
+        call("docker", "-H", f"unix://{client.socket}", *words, environment={"DOCKER_BUILDKIT": "0"}, timeout=HANG)
         client("run", "-d", "--network", "host", "--name", "mycontainer", "myimage:latest")
         assert client.network.post("http://127.0.0.1:5001/score", "41.5") == "42.5"
         client("kill", "mycontainer")
@@ -234,8 +235,8 @@ def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tm
     warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
     there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "overlay"]
     built = ["bud", "--isolation", "chroot", "-t", "theirs", tmp_path / "imagefiles"]
-    call("unshare", "-n", "buildah", *there, *built, timeout=280)
-    call("buildah", *there, "push", "--disable-compression", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=280)
+    call("unshare", "-n", "buildah", *there, *built, timeout=HANG)
+    call("buildah", *there, "push", "--disable-compression", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=HANG)
     started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", f"oci:{tmp_path / 'out'}:theirs")
     try:
         url = f"http://127.0.0.1:{started['ports']['5001']}/score"

@@ -17,6 +17,7 @@ from support.bases import small
 from support.command import Crate, Inside, blobs, half_made, names
 from support.rootfs import layer, member
 from support.small_projects import model_only, served, sparse_model, write_project
+from support.waiting import HANG
 from support.wheels import make_wheel, sdist_bytes
 
 USER, SOURCE, REGISTRY, INTEGRITY, MACHINE, LOCKED = 2, 3, 4, 5, 6, 7
@@ -147,7 +148,7 @@ def test_a_model_that_changes_while_it_is_packed(crate: Crate, project: Path, ch
             os.replace(project / "other", model)
         else:
             model.unlink()
-        out, rest = process.communicate(timeout=100)
+        out, rest = process.communicate(timeout=HANG)
     words = rest.decode()
     if change in ("is replaced", "vanishes") and process.returncode == 0:
         pytest.fail("the archive can't have been written from a file that is gone")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.sources import REPOSITORY
+from support.waiting import HANG
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def bench(command: Path, folder: Path, only: str) -> str:
         env={**os.environ, "PYTHONPATH": roots},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -9,6 +9,7 @@ import pytest
 
 from support.command import Crate, blobs, half_made, names
 from support.small_projects import model_only, served, sparse_model
+from support.waiting import HANG
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def together(processes: list[subprocess.Popen[bytes]]) -> list[str]:
     outs = []
     for process in processes:
         with process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=HANG)
             assert process.returncode == 0, err.decode()
             outs.append(out.decode())
     return outs
@@ -86,7 +87,7 @@ def test_layers_that_are_deleted_between_plan_and_delivery_are_made_again(crate:
                 for blob in (crate.home / "store" / "blobs" / "sha256").iterdir():
                     blob.unlink()
                 break
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err.decode()
     assert half_made(out) == []
     crate("inspect", f"oci:{out}").succeeded()

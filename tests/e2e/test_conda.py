@@ -17,6 +17,7 @@ from support import conda, demo
 from support.conda import greeting, native, real_python
 from support.shared_command import Modelcrate
 from support.validator import assert_valid_layout
+from support.waiting import HANG
 from support.wheels import make_wheel
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -114,7 +115,7 @@ def test_the_container_runs_on_condas_python_with_wheels_over_it(built: Built, m
     try:
         url = f"http://127.0.0.1:{started['ports']['5001']}/score"
         asked = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=HANG) as answer:
             told = json.loads(answer.read())
     finally:
         modelcrate.said("kill", "with-conda")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.demo import REQUEST, Built
+from support.waiting import HANG
 
 pytestmark = pytest.mark.network
 
@@ -31,7 +32,7 @@ print(json.dumps({
 
 def post(url: str, body: str) -> str:
     asked = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(asked, timeout=HANG) as answer:
         return str(answer.read().decode())
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from support.command import Crate, blobs, half_made, names
-from support.scripted import Stall, scripted, until
+from support.scripted import Stall, scripted
 from support.small_projects import served, sparse_model
+from support.waiting import HANG, until
 
 Event = dict[str, Any]
 GIB = 1 << 30
@@ -117,7 +118,7 @@ def test_while_another_program_resolves(crate: Crate, tmp_path: Path) -> None:
         with crate.start("build", project) as process:
             until(lambda: silent.count("GET") > 0)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=HANG)
         assert process.returncode == 130, err
     assert b"interrupted" in err
     assert not out
@@ -147,7 +148,7 @@ def test_a_second_signal_ends_a_process_that_waits_for_a_silent_registry(crate: 
             process.send_signal(signal.SIGINT)
             until(lambda: _handles(process.pid, signal.SIGINT) is False or process.poll() is not None)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=5)
+            process.communicate(timeout=HANG)
     assert process.returncode in (130, -signal.SIGINT)
     nothing_made(crate)
 

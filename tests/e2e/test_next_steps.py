@@ -17,6 +17,7 @@ from modelcrate.project.reading import parse_project
 from support.real_registry import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
+from support.waiting import HANG
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -55,7 +56,7 @@ class Reader:
             text = PORT.sub(lambda found: ports.setdefault(found[0], str(free_port())), text)
             words = ["sh", "-e", "-c", text] if language == "sh" else [sys.executable, "-c", text]
             done = subprocess.run(
-                words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=250
+                words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=HANG
             )
             if done.returncode:
                 for name in re.findall(r"--name (\w+)", text):

@@ -14,6 +14,7 @@ from support import demo as demos
 from support.demo import Built
 from support.shared_command import Modelcrate
 from support.validator import assert_valid_layout
+from support.waiting import HANG
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -59,7 +60,7 @@ def answers(modelcrate: Modelcrate, image: str, name: str, *options: str) -> tup
             data = body.encode() if body is not None else None
             asked = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
             try:
-                answer = urllib.request.urlopen(asked, timeout=60)
+                answer = urllib.request.urlopen(asked, timeout=HANG)
             except urllib.error.HTTPError as refused:
                 answer = refused
             with answer:

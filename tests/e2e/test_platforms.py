@@ -15,6 +15,7 @@ from support.demo import REQUEST, Built, build_places, copy_of_demo
 from support.platforms import ALL
 from support.shared_command import Modelcrate
 from support.validator import assert_valid_layout
+from support.waiting import HANG
 
 pytestmark = pytest.mark.network
 
@@ -121,4 +122,4 @@ def test_rows_of_another_width_are_an_error_and_the_server_lives_on(target: Targ
         400 if path == "/invocations" else 500
     )  # MLflow takes a model's refusal for the client's fault
     assert b"features" not in answer.body, "what the script's exception says stays in the log"
-    assert ask(replace(target, timeout=5), "GET", "/ping").status == 200
+    assert ask(replace(target, timeout=HANG), "GET", "/ping").status == 200

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError
 from support.rootfs import layer, member, tiny_rootfs
+from support.waiting import HANG, until
 
 ROOT = os.geteuid() == 0
 SERVER = ("perl", "/srv/server.pl")
@@ -90,18 +90,11 @@ def output(container: Container) -> str:
 
 
 def finished(container: Container) -> tuple[int, str]:
-    return container.wait(60), output(container)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
+    return container.wait(HANG), output(container)
 
 
 def get(container: Container, port: int = 0) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{container.state().ports[port].host}/score", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{container.state().ports[port].host}/score", timeout=HANG) as answer:
         return str(answer.read().decode())
 
 
@@ -113,7 +106,7 @@ def test_output_and_exit_code(run: Run) -> None:
 
 
 def test_death_by_signal_is_128_and_its_number(run: Run) -> None:
-    assert run("sh", "-c", "sh -c 'kill -9 $$'; exit $?").wait(60) == 137
+    assert run("sh", "-c", "sh -c 'kill -9 $$'; exit $?").wait(HANG) == 137
 
 
 def test_environment_working_folder_and_user_of_the_image(run: Run) -> None:
@@ -178,13 +171,13 @@ def test_the_machine_is_not_to_be_seen(run: Run, engine_name: str, tmp_path: Pat
 
 def test_a_server_answers_on_the_published_port_and_stops_by_sigterm(run: Run) -> None:
     container = run(*SERVER, env={"WHO": "me"}, ports=(Port(0, 5001),))
-    wait_ready(container, "/", timeout=30)
+    wait_ready(container, "/", timeout=HANG)
     assert get(container) == "me got GET /score HTTP/1.1\r\n"
     host = container.state().ports[0].host
     assert container.stop() == 7
     assert output(container) == "listening\nbye\n"
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"http://127.0.0.1:{host}/", timeout=2)
+        urllib.request.urlopen(f"http://127.0.0.1:{host}/", timeout=HANG)
 
 
 def test_two_containers_listen_on_the_same_port_and_nothing_is_exposed(run: Run) -> None:
@@ -192,8 +185,8 @@ def test_two_containers_listen_on_the_same_port_and_nothing_is_exposed(run: Run)
     two = run(*SERVER, name="two", env={"WHO": "two"}, ports=(Port(0, 5001), Port(0, 5001)))
     if "host" in (one.state().network, two.state().network):
         pytest.skip("this machine gives containers no network of their own")
-    wait_ready(one)
-    wait_ready(two)
+    wait_ready(one, timeout=HANG)
+    wait_ready(two, timeout=HANG)
     assert (get(one)[:3], get(two)[:3], get(two, 1)[:3]) == ("one", "two", "two")
     with socket.socket() as door:
         assert door.connect_ex(("127.0.0.1", 5001)) != 0
@@ -208,12 +201,12 @@ def test_large_transfers_and_half_closed_connections(run: Run) -> None:
     )
     container = run("perl", "-e", "$|=1;" + echo, ports=(Port(0, 5001),))
     until(lambda: "up" in output(container))
-    with socket.create_connection(("127.0.0.1", container.state().ports[0].host), timeout=20) as door:
+    with socket.create_connection(("127.0.0.1", container.state().ports[0].host), timeout=HANG) as door:
         for _ in range(50):
             door.sendall(bytes(100_000))
         door.shutdown(socket.SHUT_WR)
         assert door.recv(100) == b"5000000"
-    assert container.wait(20) == 0
+    assert container.wait(HANG) == 0
 
 
 def test_a_taken_port_is_refused_and_nothing_is_left(run: Run, state_dir: Path) -> None:
@@ -231,7 +224,7 @@ def test_the_machines_network_on_wish(run: Run) -> None:
         free = door.getsockname()[1]
     container = run(*SERVER, network="host", env={"WHO": "host", "PORT": str(free)}, ports=(Port(0, free),))
     assert container.state().network == "host"
-    wait_ready(container)
+    wait_ready(container, timeout=HANG)
     assert get(container).startswith("host got")
 
 
@@ -244,7 +237,7 @@ def test_a_deaf_program_is_killed(run: Run) -> None:
 def test_no_process_is_left_behind(run: Run) -> None:
     mark = str(os.getpid() * 1000 + 77)
     container = run("sh", "-c", f"sleep {mark} & (sleep {mark} &) ; echo up; exit 0")
-    assert container.wait(60) == 0
+    assert container.wait(HANG) == 0
     until(lambda: mark not in _commands())
 
 
@@ -307,14 +300,14 @@ def test_a_killed_supervisor_leaves_a_name_that_can_be_used_again(run: Run) -> N
 
 def test_the_root_folder_is_kept_on_wish(run: Run) -> None:
     container = run("sh", "-c", "echo x > /made", keep=True)
-    assert container.wait(60) == 0
+    assert container.wait(HANG) == 0
     assert (container.folder / "rootfs" / "made").read_text() == "x\n"
 
 
 def test_an_end_before_ready_is_told_with_the_log(run: Run) -> None:
     container = run("sh", "-c", "echo the reason; exit 3", ports=(Port(0, 5001),))
     with pytest.raises(MachineError, match=r"ended \(exit code 3\)") as caught:
-        wait_ready(container, timeout=30)
+        wait_ready(container, timeout=HANG)
     assert "the reason" in caught.value.why
 
 
@@ -340,7 +333,7 @@ def test_a_state_folder_behind_a_link(rootfs: Literal, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     container = start({"config": {"Cmd": ["sh", "-c", "exit 6"]}}, [rootfs], RunOptions("it", tmp_path / "link"))
-    assert container.wait(60) == 6
+    assert container.wait(HANG) == 6
     container.remove()
     assert list((tmp_path / "real").iterdir()) == []
 
@@ -360,14 +353,14 @@ def test_mount_points_that_lead_out_stay_inside(run: Run, engine_name: str, tmp_
     target.mkdir()
     links = [member(name, kind=b"2", linkname=str(target)) for name in ("proc", "dev", "sys")]
     with suppress(MachineError, UserError, IntegrityError):
-        run("sh", "-c", "true", extra=layer(*links)).wait(60)
+        run("sh", "-c", "true", extra=layer(*links)).wait(HANG)
     assert list(target.iterdir()) == []
     assert str(target) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_the_first_engine_that_works_is_taken(rootfs: Literal, state_dir: Path) -> None:
     container = start({"config": {"Cmd": ["sh", "-c", "exit 4"]}}, [rootfs], RunOptions("auto", state_dir))
-    assert container.wait(60) == 4
+    assert container.wait(HANG) == 4
     assert container.state().engine in ("runc", "crun", "namespaces", "chroot")
 
 
@@ -381,7 +374,7 @@ def test_a_runtime_that_fails_gives_way_to_the_next(rootfs: Literal, state_dir: 
     folder = tmp_path / "folder"
     folder.mkdir()
     container = start({"config": {"Cmd": ["sh"]}}, [rootfs], RunOptions("held", state_dir, keep=True))
-    container.wait(60)
+    container.wait(HANG)
     held = json.loads((container.folder / "spec.json").read_text())
     (folder / "spec.json").write_text(json.dumps({**held, "programs": {"runc": str(broken)}, "engines": ["runc"]}))
     with open(tmp_path / "log", "wb") as log, pytest.raises(MachineError) as caught:
@@ -398,11 +391,11 @@ def test_root_in_a_container_of_others_still_has_chroot(rootfs: Literal, state_d
     script = """if True:
         import json, sys
         from pathlib import Path
-        from modelcrate.run import RunOptions, start
+        from modelcrate.containers import RunOptions, start
         from modelcrate_layers.content import Literal
         rootfs = Literal(Path(sys.argv[1]).read_bytes(), "application/vnd.oci.image.layer.v1.tar")
         container = start({"config": {"Cmd": ["sh", "-c", "echo hi"]}}, [rootfs], RunOptions("ci", Path(sys.argv[2])))
-        container.wait(60)
+        container.wait()
         state = container.state()
         print(json.dumps([state.engine, state.network, b"".join(container.logs()).decode(), " ".join(state.notes)]))
     """
@@ -442,7 +435,7 @@ def test_as_an_ordinary_user(rootfs: Literal, tmp_path: Path) -> None:
         env={"PATH": os.defpath},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     shutil.rmtree(home)
     assert done.returncode == 0, done.stderr
@@ -456,11 +449,12 @@ _LIFE = """
 import json, urllib.request
 from pathlib import Path
 import tempfile
-from modelcrate.run import *
+from modelcrate.containers import *
 from modelcrate_layers.content import Literal, MediaType
+from support.waiting import HANG
 
 def out(container):
-    assert container.wait(60) == 0
+    assert container.wait(HANG) == 0
     return b"".join(container.logs()).decode().strip()
 
 rootfs = [Literal(Path("layer.tar").read_bytes(), MediaType.LAYER)]
@@ -473,8 +467,8 @@ with tempfile.TemporaryDirectory() as folder:
         "touch /x 2>/dev/null && echo root; touch /tmp/x && echo tmp",)))
     four = start(config, rootfs, RunOptions("four", state, entrypoint=("perl", "/srv/server.pl"), command=(), env={"WHO": "me"},
         ports=(Port(0, 5001),)))
-    wait_ready(four, timeout=30)
-    with urllib.request.urlopen(f"http://127.0.0.1:{four.state().ports[0].host}/", timeout=10) as got:
+    wait_ready(four, timeout=HANG)
+    with urllib.request.urlopen(f"http://127.0.0.1:{four.state().ports[0].host}/", timeout=HANG) as got:
         answer = got.read().decode().strip()
     found = {"engine": one.state().engine, "network": four.state().network, "ids": out(one), "root": out(two), "read_only": out(three),
         "answer": answer, "code": four.stop()}

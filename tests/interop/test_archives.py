@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,9 +119,8 @@ def test_docker_runs_the_demo_and_it_scores(demo: Built, dockerd: Docker, docker
     dockerd_loads(demo.docker_archive)
     container = dockerd("run", "--detach", "--network", "host", NAME).strip()
     assert json.loads(dockerd.network.post(SCORE, REQUEST)) == pytest.approx(ARTICLE, rel=1e-9)
-    begun = time.monotonic()
-    dockerd("stop", "--time", "30", container)
-    assert time.monotonic() - begun < 25  # it heard SIGTERM, nobody had to kill it
+    dockerd("stop", "--time", "300", container)
+    # SIGTERM ended it: a container that had to be killed has exit code 137
     assert dockerd("inspect", "--format", "{{.State.ExitCode}}", container).strip() == "0"
     dockerd("rm", container)
 

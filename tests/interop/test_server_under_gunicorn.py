@@ -72,10 +72,10 @@ def test_preloaded_init_is_called_once(python: str, script: Path, tmp_path: Path
 def test_a_run_that_takes_too_long_is_ended_and_the_worker_lives_on(python: str, tmp_path: Path) -> None:
     path = tmp_path / "score.py"
     path.write_text(returning("time.sleep(20) if data else os.getpid()", "import os, time"))
-    with our_server(python, path, tmp_path, {"SCORING_TIMEOUT_MS": "100"}) as server:
+    with our_server(python, path, tmp_path, {"SCORING_TIMEOUT_MS": "1500"}) as server:
         before = workers_of(server)
         answer = server.ask(Ask(body=b"x"))
-        assert (answer.status, json.loads(answer.body)["message"]) == (500, "Scoring timeout after 100 ms")
+        assert (answer.status, json.loads(answer.body)["message"]) == (500, "Scoring timeout after 1500 ms")
         assert workers_of(server) == before
 
 

@@ -19,6 +19,7 @@ import pytest
 from support.demo import REQUEST, Built
 from support.engines import PrivateNetwork, private_network, short_folder
 from support.tools import PATH, call, need
+from support.waiting import HANG
 
 pytestmark = pytest.mark.interop
 
@@ -158,7 +159,7 @@ def test_runc_starts_the_demo_read_only_as_anybody(
         try:
             first, second = json.loads(quiet.post("http://127.0.0.1:5001/score", REQUEST))
             call(*words, "kill", name, "TERM")
-            code = container.wait(30)
+            code = container.wait(HANG)
         finally:
             with contextlib.suppress(AssertionError):
                 call(*words, "delete", "--force", name)

@@ -22,8 +22,9 @@ from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from support.images import Memory, StillClock, image, noise
 from support.real_registry import PASSWORD, USER, Running
-from support.scripted import Drop, Reply, Script, Seen, scripted, until
+from support.scripted import Drop, Reply, Script, Seen, scripted
 from support.token_server import TokenServer
+from support.waiting import until
 
 from .conftest import SMALL_CHUNKS, Client
 

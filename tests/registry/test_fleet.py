@@ -22,6 +22,7 @@ from support.index import PackageIndex
 from support.real_registry import Running
 from support.relay import Relay
 from support.small_projects import SCRIPT, write_project
+from support.waiting import HANG
 
 COUNT = 5
 
@@ -142,7 +143,7 @@ def cluster(folder: Path) -> Iterator[str]:
     finally:
         for process in reversed(started):  # workers first: one whose scheduler is gone waits for it to come back
             process.terminate()
-            process.wait(30)
+            process.wait(HANG)
 
 
 def test_a_dask_cluster_shares_through_the_registry(
@@ -155,7 +156,7 @@ def test_a_dask_cluster_shares_through_the_registry(
     (folders[0].parent / "all.txt").write_text("".join(f"{folder.name}\n" for folder in folders))
     with cluster(tmp_path / "cluster") as address:
         with distributed.Client(address) as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=HANG)
         done = Crate.at(tmp_path / "home")(
             "build", "--each", folders[0].parent / "all.txt", "--dask", address, "--json",
             "--push", f"{registry.host}/dask/{{name}}:1", "--cache-from", f"registry:{first}",

@@ -22,7 +22,8 @@ from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.recipe import Measuring
 from support.images import Memory, image, noise
 from support.real_registry import Running
-from support.scripted import Script, error, until
+from support.scripted import Script, error
+from support.waiting import HANG, until
 
 from .conftest import Client
 
@@ -82,13 +83,13 @@ class Endless:
         for _ in range(start, 8 << 20, 1 << 16):
             yield bytes(1 << 16)
             self.read.set()
-            self.goes_on.wait(10)
+            self.goes_on.wait(HANG)
 
 
 def test_what_was_begun_for_a_build_that_failed_ends_with_the_client(script: Script, client: Client) -> None:
     one, blob = client(), Endless()
     one.begin_blob(at(script), blob)
-    assert blob.read.wait(10)
+    assert blob.read.wait(HANG)
     threading.Timer(0.2, blob.goes_on.set).start()
     one.close()
     assert (script.blobs, script.uploads) == ({}, {})
@@ -99,7 +100,7 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
 ) -> None:
     one, blob = client(), Endless()
     one.begin_blob(at(script), blob)
-    assert blob.read.wait(10)
+    assert blob.read.wait(HANG)
     script.plan("HEAD", "/blobs/", error(403, "DENIED"))
     with pytest.raises(ErrorResponse, match="403"):
         one.push_blobs(at(script), [blob, BLOBS[0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +22,8 @@ from modelcrate.registry.profiles import Rule
 from modelcrate.registry.wire import Request
 from support.images import Cold, Memory, StillClock, noise
 from support.real_registry import Running
-from support.scripted import Drop, Script, until
+from support.scripted import Drop, Script
+from support.waiting import HANG, until
 
 from .conftest import Client
 
@@ -180,13 +182,13 @@ def test_two_runs_at_once_do_not_feed_one_session(script: Script, client: Client
 PUSHER = """
 import sys
 from pathlib import Path
-from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
-from modelcrate.registry.quirks import Rule
-from modelcrate.registry.settings import Settings
+from modelcrate.images.reference import Reference
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.profiles import Rule
+from modelcrate.registry.settings import RegistryConfig
 from support.images import Memory, noise
 host, journal, size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-with Registry(Settings(journal=journal, rules=(Rule("*", chunk_size=1 << 16),))) as registry:
+with Registry(RegistryConfig(journal=journal, rules=(Rule("*", chunk_size=1 << 16),))) as registry:
     registry.push_blob(Reference.parse(host + "/team/model:1"), Memory(noise(size), step=1 << 12))
 """
 
@@ -202,14 +204,14 @@ def test_a_process_killed_at_any_byte_sends_at_most_one_chunk_again(
 
     def kill(total: int) -> None:
         if total >= byte:
-            started.wait(10)
+            started.wait(HANG)
             processes[0].kill()
             processes[0].wait()
 
     script.on_arrival = kill
     processes.append(subprocess.Popen(command, env=environment))
     started.set()
-    processes[0].wait(30)
+    assert processes[0].wait(HANG) == -signal.SIGKILL
     script.on_arrival = lambda total: None
     until(lambda: script.inside == 0)
     clock.time, blob = time.time(), Memory(noise(size))

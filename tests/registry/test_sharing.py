@@ -19,6 +19,7 @@ from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
 from support.real_registry import Running
 from support.scripted import Reply, Script
+from support.waiting import HANG
 
 from .conftest import Client
 
@@ -129,7 +130,7 @@ def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
     def hold() -> None:
         with turns.taken("a"):
             inside.set()
-            enough.wait(10)
+            enough.wait(HANG)
 
     def want() -> None:
         try:
@@ -140,12 +141,12 @@ def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
 
     holder, wanting = threading.Thread(target=hold), threading.Thread(target=want)
     holder.start()
-    inside.wait(10)
+    inside.wait(HANG)
     with turns.taken("b"):  # another key is nobody's business
         wanting.start()
     stop.cancel()
-    wanting.join(10)
+    wanting.join(HANG)
     assert len(faults) == 1
     enough.set()
-    holder.join(10)
+    holder.join(HANG)
     assert turns._turns == {}

@@ -60,9 +60,9 @@ def certified(folder: Path, authority: trustme.CA, more: str = "") -> str:
 PUSHER = r"""
 import re, sys
 from dataclasses import dataclass
-from modelcrate.reference import Reference
-from modelcrate.registry.client import Registry
-from modelcrate.registry.settings import Settings
+from modelcrate.images.reference import Reference
+from modelcrate.registry.oras_client import Registry
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import CHUNK, Descriptor, Digest, MediaType
 import hashlib
 size, zeros = int(sys.argv[2]), bytes(CHUNK)
@@ -74,7 +74,7 @@ class Sparse:
     descriptor = Descriptor(MediaType.LAYER, Digest("sha256", digest.hexdigest()), size)
     def chunks(self, start=0):
         for _ in range((size - start) // CHUNK): yield zeros
-with Registry(Settings()) as registry:
+with Registry(RegistryConfig()) as registry:
     before = peak()
     registry.push_blob(Reference.parse(sys.argv[1] + "/a33/x:1"), Sparse())
     print(peak(), before)

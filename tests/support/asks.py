@@ -204,7 +204,7 @@ CASES = {
 }
 SETTINGS = {
     "plain": {
-        "SCORING_TIMEOUT_MS": "300",
+        "SCORING_TIMEOUT_MS": "1500",
         "SERVICE_NAME": "S & co",
         "SERVICE_PATH_PREFIX": "/a/b/",
         "SERVICE_VERSION": "7",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.serving import Server, free_port, started
+from support.waiting import HANG
 
 LIBRARIES = ("gunicorn==27.0.1", "numpy==2.4.6", "pandas==3.1.1")
 ORIGINAL = ("azureml-inference-server-http==1.5.1", "inference-schema==1.8")
@@ -53,7 +54,15 @@ def original_server(python: str, script: Path, folder: Path, env: Mapping[str, s
         "AML_APP_INSIGHTS_ENABLED": "false",
         "HTTP_X_MS_SERVER_VERSION": "azmlinfsrv/1.5.1",
     }
-    command = [str(Path(python).with_name("gunicorn")), "-b", f"127.0.0.1:{port}", "-w", "1", "--timeout", "300"]
+    command = [
+        str(Path(python).with_name("gunicorn")),
+        "-b",
+        f"127.0.0.1:{port}",
+        "-w",
+        "1",
+        "--timeout",
+        str(int(HANG)),
+    ]
     command += ["--no-control-socket", "azureml_inference_server_http.server.entry:app"]
     with started(command, port, {**theirs, **(env or {})}, folder) as server:
         yield server

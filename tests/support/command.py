@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from modelcrate.cli import main
+from support.waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = f"{ROOT / 'builder'}{os.pathsep}{ROOT / 'layers'}"
-SECONDS = 120.0
-"""How long a command may take before the test gives up on it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Crate:
 
     def __call__(self, *words: str | Path) -> Result:
         done = subprocess.run(
-            self.command(*words), env=self.environment, cwd=self.folder, capture_output=True, timeout=SECONDS
+            self.command(*words), env=self.environment, cwd=self.folder, capture_output=True, timeout=HANG
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -97,7 +96,7 @@ class Crate:
                     break
             else:
                 raise AssertionError(f"that event did not come:\n{''.join(seen)}")
-            out, err = process.communicate(timeout=SECONDS)
+            out, err = process.communicate(timeout=HANG)
         return Result(process.returncode, out.decode(), "".join(seen) + err.decode())
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from modelcrate_layers.errors import RegistryError
 from support.shared_command import Modelcrate
+from support.waiting import HANG
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Running:
         state = json.loads((self.modelcrate.home / "containers" / self.name / "state.json").read_text())
         python = ["/opt/modelcrate/bin/python", "-W", "ignore", "-c", code, *words]
         inside = ["nsenter", "--target", str(state["main"]["pid"]), "--mount", "--pid", "--root", "--wd"]
-        done = subprocess.run([*inside, *python], capture_output=True, text=True, env={"HOME": "/tmp"}, timeout=120)
+        done = subprocess.run([*inside, *python], capture_output=True, text=True, env={"HOME": "/tmp"}, timeout=HANG)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -92,7 +93,7 @@ class Running:
         return self._json(urllib.request.Request(f"{self.url}/swagger.json?version=3"))["components"]["schemas"]
 
     def _json(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
             return json.loads(answer.read())
 
 

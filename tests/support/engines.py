@@ -13,8 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from support.tools import PATH, call, need
+from support.waiting import HANG, until
 
 LOOPBACK_UP = """
 import fcntl, socket, struct
@@ -29,31 +29,25 @@ with socket.socket() as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sh14x", b"lo", 0x1))
 """
 
-POST = """
+POST = f"""
 import sys, urllib.request
-asked = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
-with urllib.request.urlopen(asked, timeout=60) as answer:
+asked = urllib.request.Request(sys.argv[1], sys.argv[2].encode(), {{"Content-Type": "application/json"}})
+with urllib.request.urlopen(asked, timeout={HANG}) as answer:
     sys.stdout.write(answer.read().decode())
 """
 
-READY = """
+READY = f"""
 import sys, time, urllib.request
-for _ in range(600):
+deadline = time.monotonic() + {HANG}
+while time.monotonic() < deadline:
     try:
-        urllib.request.urlopen(sys.argv[1], timeout=5).close()
+        urllib.request.urlopen(sys.argv[1], timeout={HANG}).close()
         break
     except OSError:
         time.sleep(0.1)
 else:
     sys.exit("nothing answers on " + sys.argv[1])
 """
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} never came"
-        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def daemon(words: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(HANG)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

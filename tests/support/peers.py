@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support.azure import environment
 from support.serving import Ask, Server, free_port, started
+from support.waiting import until
 
 PACKAGES = (
     "mlserver==1.7.1",
@@ -116,8 +116,4 @@ def mlflow(folder: Path) -> Iterator[Server]:
 
 
 def _await(server: Server, path: str) -> None:
-    deadline = time.monotonic() + 60
-    while server.ask(Ask("GET", path)).status != 200:
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{path} is not ready:\n{server.log}")
-        time.sleep(0.1)
+    until(lambda: server.ask(Ask("GET", path)).status == 200, f"an answer of {path}", pause=0.1)

@@ -7,12 +7,13 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
+
+from support.waiting import until
 
 BINARY = "/usr/bin/docker-registry"
 USER, PASSWORD = "lab", "labpass"
@@ -97,12 +98,9 @@ def running(
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            raise AssertionError(f"docker-registry ended: {log.read_text()[-500:]}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("docker-registry did not come up")
+    def listens() -> bool:
+        assert process.poll() is None, f"docker-registry ended: {log.read_text()[-500:]}"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(listens, "docker-registry's port")

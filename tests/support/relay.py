@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from support.waiting import until
 
 
 class Relay:
@@ -35,8 +36,7 @@ class Relay:
 
     def settle(self) -> None:
         """Wait until every connection has ended."""
-        while self._open:
-            time.sleep(0.01)
+        until(lambda: not self._open, "the end of every connection", pause=0.01)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcrate.project.contracts import SERVER_ROOT, promise
+from support.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "fixtures/entry_scripts"
-_START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Server:
         return self.log_file.read_text(errors="replace")
 
     def ask(self, ask: Ask) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG)
         try:
             return ask_over(connection, ask)
         finally:
@@ -65,7 +65,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
         try:
-            return self.process.wait(30)
+            return self.process.wait(HANG)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -105,7 +105,7 @@ def started(command: Sequence[str], port: int, env: Mapping[str, str], folder: P
 
 
 def _await_answer(server: Server) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + HANG
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise AssertionError(f"the server ended with {server.process.returncode}:\n{server.log}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.waiting import HANG
+
 REPOSITORY = Path(__file__).parents[2]
 
 _PASSED_ON = ("PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -40,7 +42,7 @@ class Modelcrate:
     def words(self, *words: str | Path) -> list[str]:
         return [sys.executable, "-m", "modelcrate", *map(str, words)]
 
-    def run(self, *words: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, timeout: float = HANG) -> subprocess.CompletedProcess[str]:
         """The command, whatever its end is."""
         return subprocess.run(
             self.words(*words), env=self.environment, capture_output=True, text=True, timeout=timeout, cwd="/"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from pathlib import Path
 
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import file
+from support.waiting import until
 from support.wheels import make_wheel
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
@@ -65,5 +65,4 @@ def served(
 def wait_until_trusted(folder: Path) -> None:
     """Until the files are old enough for their stamps to be believed, and what is made of them to be remembered."""
     young = [file(b"x", FileRange.whole(str(path))) for path in folder.rglob("*") if path.is_file()]
-    while not settled(young):
-        time.sleep(0.02)
+    until(lambda: settled(young), "an age at which stamps are trusted")

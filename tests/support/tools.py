@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import HANG
+
 
 def cache() -> Path:
     """Where tests find and keep other people's tools."""
@@ -42,7 +44,7 @@ def need(*programs: str, root: bool = False) -> None:
         pytest.skip(f"{', '.join(programs)} here needs root")
 
 
-def call(*words: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+def call(*words: str | Path, environment: Mapping[str, str] | None = None, timeout: float = HANG) -> str:
     """The standard output of a program that has to succeed."""
     done = subprocess.run(
         [*map(str, words)],

@@ -19,6 +19,7 @@ from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
 from support.tools import PATH, cache
+from support.waiting import HANG
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 
@@ -50,7 +51,7 @@ def judged(module: str, script: str, *words: str) -> str:
     python = judge(module)
     if not python:
         pytest.skip(f"{module} is not installed, here or in {cache() / 'venv'}")
-    done = subprocess.run([python, "-c", script, *words], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([python, "-c", script, *words], capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -59,4 +60,4 @@ def cosign(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COSIGN_PASSWORD": "secret", "COSIGN_YES": "true"}
     program = shutil.which("cosign", path=PATH)
     assert program is not None
-    return subprocess.run([program, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run([program, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG)

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 
 from modelcrate.containers.processes import ProcessId
+from support.waiting import HANG
 
 
 def test_a_living_process_is_waited_for_and_signalled() -> None:
@@ -16,7 +17,7 @@ def test_a_living_process_is_waited_for_and_signalled() -> None:
         assert process.alive()
         assert not process.wait(timeout=0.01)
         assert process.signal(signal.SIGTERM)
-        assert process.wait(timeout=10)
+        assert process.wait(timeout=HANG)
         assert not process.alive()  # a zombie
         assert not process.signal(signal.SIGTERM)
 
@@ -26,7 +27,7 @@ def test_a_number_given_again_is_somebody_else() -> None:
         other = replace(ProcessId.of(child.pid), started="some-boot:1")
         assert not other.alive()
         assert not other.signal(signal.SIGKILL)
-        assert other.wait(timeout=1)
+        assert other.wait(timeout=HANG)
         assert child.poll() is None
         child.kill()
 

@@ -17,6 +17,7 @@ from modelcrate.transports import store_reader
 from modelcrate_layers.errors import MachineError
 from support.command import Crate
 from support.small_projects import served, sparse_model, wait_until_trusted
+from support.waiting import HANG
 
 DAY = 86400.0
 
@@ -114,7 +115,7 @@ def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, 
         finally:
             os.kill(process.pid, signal.SIGCONT)
         told.failed(6, "is in use by a build")
-        process.communicate(timeout=100)
+        process.communicate(timeout=HANG)
     assert process.returncode == 0
     crate("cache", "prune", "--older-than", "1d").succeeded()
     assert crate("verify", f"oci:{tmp_path}/out:1", "--json").succeeded().json["mismatches"] == []

@@ -16,6 +16,7 @@ from modelcrate_layers import store
 from modelcrate_layers.content import MAX_JSON, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, SourceError
 from modelcrate_layers.store import REF_NAME, Layout
+from support.waiting import HANG
 
 DATA = b"some bytes of a blob"
 BLOB = Descriptor.of(DATA, MediaType.LAYER)
@@ -211,7 +212,7 @@ def test_the_same_blob_added_at_the_same_time_is_whole(layout: Layout) -> None:
 
     def chunks() -> Iterator[bytes]:
         yield DATA[:3]
-        barrier.wait(10)
+        barrier.wait(HANG)
         yield DATA[3:]
 
     def add() -> None:

@@ -20,9 +20,7 @@ from modelcrate_layers.tar.recipe import Layer, Measuring
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
 from modelcrate_layers.tar.writer import BLOCK
-
-SECONDS = 10
-"""How long one thread waits for another before the test fails."""
+from support.waiting import HANG
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def planned(*kinds: Literal) -> list[Plan]:
 def test_a_layer_is_sent_while_another_is_made(settings: Settings) -> None:
     output = Numbered()
     small, model = Literal("dependencies", b"x"), Literal("model", b"y" * CHUNK)
-    one = packer(settings, When(lambda: output.any.wait(SECONDS)), output)
+    one = packer(settings, When(lambda: output.any.wait(HANG)), output)
     ((first, _),) = one.pack(planned(small, model))
     assert [blob.descriptor for blob in output.begun] == [first.layer.descriptor]
     assert b"".join(output.begun[0].chunks()) == b"".join(settings.store.blob(first.layer.descriptor).chunks())
@@ -107,7 +105,7 @@ def test_nothing_is_sent_before_the_check_has_ended(settings: Settings) -> None:
     output, made = Numbered(), threading.Event()
 
     def check() -> None:
-        assert made.wait(SECONDS)
+        assert made.wait(HANG)
         assert not output.any.wait(0.2)
 
     one = packer(settings, ahead=output)
@@ -123,7 +121,7 @@ def test_what_a_check_refuses_stops_the_layers_that_are_made(settings: Settings)
         refused.set()
         raise UserError("two packages own one file")
 
-    output, sink = Numbered(), When(lambda: refused.wait(SECONDS))
+    output, sink = Numbered(), When(lambda: refused.wait(HANG))
     large = Literal("model", bytes(64 * CHUNK))
     with pytest.raises(UserError, match="two packages"):
         packer(settings, sink, output).pack(planned(Literal("dependencies", b"x"), large), check)

@@ -16,6 +16,7 @@ from modelcrate.registry.login import login, logout
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from support.scripted import scripted
+from support.waiting import HANG
 
 HOST = "registry.example"
 
@@ -129,18 +130,20 @@ def test_a23_nothing_found_is_no_fault_and_the_file_is_asked_next(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("script", "why"),
+    ("script", "seconds", "why"),
     [
-        ("exit 3", "code 3"),
-        ("echo SECRET garbage", "not the JSON"),
-        ('echo \'{"Username": "x"}\'', "lacks Username or Secret"),
-        ("exec sleep 20", "did not answer"),
+        ("exit 3", HANG, "code 3"),
+        ("echo SECRET garbage", HANG, "not the JSON"),
+        ('echo \'{"Username": "x"}\'', HANG, "lacks Username or Secret"),
+        (f"exec sleep {HANG}", 0.3, "did not answer"),
     ],
 )
-def test_a23_a_broken_helper_is_named_and_its_words_are_not_shown(tmp_path: Path, script: str, why: str) -> None:
+def test_a23_a_broken_helper_is_named_and_its_words_are_not_shown(
+    tmp_path: Path, script: str, seconds: float, why: str
+) -> None:
     environment = helper(tmp_path, "bad", script)
     with pytest.raises(MachineError, match="docker-credential-bad") as caught:
-        Keychain("bad", environment, timeout=0.3).get(HOST)
+        Keychain("bad", environment, timeout=seconds).get(HOST)
     assert why in caught.value.why
     assert "SECRET" not in str(caught.value)
 

@@ -19,6 +19,7 @@ import pytest
 
 from modelcrate.project.contracts import promise
 from support.serving import Ask, Server, ask_over, free_port, our_server
+from support.waiting import HANG
 from support.wsgi import PLAIN, returning
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -64,7 +65,7 @@ def test_starts_scores_and_stops(version: str, tmp_path: Path) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     source = returning("time.sleep(float(data or 0)) or data", "import time")
-    with our_server(sys.executable, script(tmp_path, source), tmp_path, {"SCORING_TIMEOUT_MS": "700"}) as running:
+    with our_server(sys.executable, script(tmp_path, source), tmp_path) as running:
         yield running
 
 
@@ -81,7 +82,7 @@ def test_without_gunicorn_the_log_says_who_serves(server: Server) -> None:
 
 @needs_plain
 def test_a_connection_serves_many_requests(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     try:
         assert [ask_over(connection, Ask(body=b"0")).status for _ in range(3)] == [200] * 3
     finally:
@@ -89,8 +90,10 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
 
 
 @needs_plain
-def test_a_run_that_takes_too_long_is_ended(server: Server) -> None:
-    answer = server.ask(Ask(body=b"20"))
+def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    source = returning(f"time.sleep({HANG})", "import time")
+    with our_server(sys.executable, script(tmp_path, source), tmp_path, {"SCORING_TIMEOUT_MS": "700"}) as server:
+        answer = server.ask(Ask(body=b""))
     assert (answer.status, json.loads(answer.body)["message"]) == (500, "Scoring timeout after 700 ms")
 
 
@@ -144,7 +147,7 @@ def test_what_was_taken_is_answered_before_the_end(tmp_path: Path) -> None:
     ],
 )
 def test_strange_bytes_are_answered_and_the_server_lives_on(server: Server, sent: bytes, status: int) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG) as client:
         client.sendall(sent)
         first = client.makefile("rb").readline()
     assert str(status).encode() in first, first
@@ -162,7 +165,7 @@ def test_the_second_listener_answers_too(tmp_path: Path) -> None:
     port = free_port()
     env = {"SEPERATE_HEALTH_ENDPOINT": "true"}
     with our_server(sys.executable, script(tmp_path), tmp_path, env, ["--health_port", str(port)]) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG)
         try:
             assert ask_over(connection, Ask("GET", "/")).body == b"Healthy"
         finally:
