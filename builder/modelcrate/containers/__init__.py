@@ -1,8 +1,20 @@
 """Images started without any container engine: unpacked, run, stopped, their logs read."""
 
 from modelcrate.containers.attach import attach
-from modelcrate.containers.container import Container, containers, find, start
-from modelcrate.containers.options import Port, RunOptions
+from modelcrate.containers.container import Container, containers, find
+from modelcrate.containers.options import Port, RunOptions, Volume
 from modelcrate.containers.ready import wait_ready
+from modelcrate.containers.starting import start, start_again
 
-__all__ = ["Container", "Port", "RunOptions", "attach", "containers", "find", "start", "wait_ready"]
+__all__ = [
+    "Container",
+    "Port",
+    "RunOptions",
+    "Volume",
+    "attach",
+    "containers",
+    "find",
+    "start",
+    "start_again",
+    "wait_ready",
+]

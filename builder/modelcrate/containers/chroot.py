@@ -1,28 +1,23 @@
-"""The last resort, for root where the kernel allows no namespaces (in most CI containers): the image's folder as the root, and no more.
+"""The image's folder as the root, and no more: for root where the kernel allows no namespaces, as in many CI jobs. Only on request.
 
-There are no mounts, so there is no /proc, and a read-only root is refused instead of pretended. The program runs as the image's user, without
-the right to leave the folder again.
+It is no container (`options.NOT_HELD_BY_CHROOT`). There are no mounts, so there is no /proc, and a read-only root or a mounted folder is
+refused instead of pretended. The program runs as the image's user, with the same capabilities and system call filter as elsewhere.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import stat
 from contextlib import suppress
-from pathlib import Path
 
 from modelcrate.containers import linux
 from modelcrate.containers.init import start_inside
 from modelcrate.containers.inside import ContainerRoot
+from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.frozen import dataclass
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-
-
-_ROUNDS = 1000
-"""How often dying processes are looked for: they may have been forking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,9 @@ class Chroot:
     def unusable(self, spec: SupervisorSpec) -> str:
         if spec.rootless:
             return "it needs root"
-        return "it can't make the root read-only" if spec.read_only else ""
+        if spec.read_only:
+            return "it can't make the root read-only"
+        return "it can't mount folders" if spec.volumes else ""
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
         linux.adopt_orphans()  # there is no process namespace that would end them
@@ -40,26 +37,8 @@ class Chroot:
         return start_inside(spec, log, lambda: _enter(spec))
 
     def clear(self, spec: SupervisorSpec) -> None:
-        """Ends every process whose root is the container's folder: after a crash nothing else knows them."""
-        for _ in range(_ROUNDS):
-            found = _living_in(spec.rootfs)
-            for pid in found:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if not found:
-                return
-
-
-def _living_in(rootfs: Path) -> list[int]:
-    """The processes whose root is this folder. Zombies have none any more."""
-    found = []
-    with suppress(FileNotFoundError):
-        wanted = rootfs.stat()
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if os.path.samestat((path / "root").stat(), wanted):
-                    found.append(int(path.name))
-    return found
+        """Ends every process whose root is the container's folder."""
+        end_processes_in(spec.rootfs)
 
 
 def _enter(spec: SupervisorSpec) -> None:

@@ -1,4 +1,4 @@
-"""What an engine is, and which ones can be tried here. One file an engine; this one is found by its name."""
+"""What an engine is, and which ones can be tried here. Each engine is a file of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Protocol
 
-from modelcrate.containers.options import ENGINES
+from modelcrate.containers.options import ENGINES, NOT_HELD_BY_CHROOT
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError
 
@@ -15,13 +15,15 @@ class Engine(Protocol):
     """A way to run a program in a root folder. It works inside a supervisor, which has one thread and nothing else to do."""
 
     def unusable(self, spec: SupervisorSpec) -> str:
-        """Why this engine can't be used here; nothing where it can, as far as that is known before it is tried."""
+        """Returns why this engine can't be used here, or nothing, as far as that is known before it is tried."""
         ...
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
-        """Starts the program with its output in `log`; gives the process to signal, which is a child of this one.
+        """Starts the program with its output in `log`, and returns the process to signal, which is a child of this one.
 
-        MachineError where this machine can't do it, UserError where the image or the request can't be started.
+        Raises:
+            MachineError: this machine can't do it.
+            UserError: the program can't be started.
         """
         ...
 
@@ -31,7 +33,7 @@ class Engine(Protocol):
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name."""
+    """Returns the engine of that name."""
     from modelcrate.containers.chroot import Chroot
     from modelcrate.containers.namespaces import Namespaces
     from modelcrate.containers.runc import OciRuntime
@@ -41,29 +43,42 @@ def engine(name: str) -> Engine:
 
 
 def candidates(wanted: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The engines to try, best first, and the programs of those that are programs. MachineError where there is none.
+    """Chooses the engines to try. A trial shows whether one works: a runtime may be installed and refuse this machine's cgroups.
 
-    Only root can try a runtime or chroot. Whether one really works is seen when it is tried: a runtime may be installed and refuse
-    this machine's cgroups (crun and hybrid ones).
+    Args:
+        wanted: an engine's name, or `auto` for all that are containers.
+
+    Returns:
+        The engines, best first, and the programs of those that are programs.
+
+    Raises:
+        MachineError: the engine that was named can't be used here.
     """
     root = os.geteuid() == 0
     # where Debian and Fedora put runtimes is on root's PATH, but not on that of a service or of sudo everywhere
     path = os.pathsep.join([*os.get_exec_path(), "/usr/sbin", "/usr/bin"])
     found = {name: shutil.which(name, path=path) for name in ("runc", "crun")}
     programs = {name: program for name, program in found.items() if program}
-    names = tuple(name for name in ENGINES if name == "namespaces" or (root and (name == "chroot" or name in programs)))
-    if wanted != "auto":
-        if wanted not in names:
-            why = "it is not installed" if root else "it needs root"
-            raise MachineError(f"the engine {wanted} can't be used here", why=why, hint=f"here are: {', '.join(names)}")
-        names = (wanted,)
-    return names, programs
+    usable = tuple(
+        name for name in ENGINES if name == "namespaces" or (root and (name == "chroot" or name in programs))
+    )
+    if wanted == "auto":
+        return tuple(name for name in usable if name != "chroot"), programs
+    if wanted not in usable:
+        why = "it is not installed" if root else "it needs root"
+        raise MachineError(f"the engine {wanted} can't be used here", why=why, hint=f"here are: {', '.join(usable)}")
+    return (wanted,), programs
 
 
 def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, ...]]:
-    """Launches with the first engine that works: its name, the process, and a note for each engine that didn't.
+    """Launches with the first engine that works.
 
-    MachineError with all the reasons where none works; a UserError (there is no such program in the image) ends the search.
+    Returns:
+        The engine's name, the process to signal, and a note for each engine that was tried before.
+
+    Raises:
+        UserError: an engine works, and the program can't be started.
+        MachineError: no engine works, with the reason of each.
     """
     notes: list[str] = []
     for name in spec.engines:
@@ -74,8 +89,19 @@ def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, .
                 return name, tried.launch(spec, log), tuple(notes)
             except MachineError as fault:
                 tried.clear(spec)
-                os.ftruncate(log, 0)  # the words of a runtime that failed are in `reason`; the log is the program's
+                os.ftruncate(log, 0)  # what a runtime wrote when it failed is in `reason`; the log is the program's
                 reason = fault.what
         notes.append(f"{name}: {reason}")
-    hint = "allow user namespaces for ordinary users, or run this as root" if spec.rootless else ""
-    raise MachineError("no engine can start a container here", why="\n".join(notes), hint=hint)
+    raise MachineError("no engine can start a container here", why="\n".join(notes), hint=_hint(spec))
+
+
+def _hint(spec: SupervisorSpec) -> str:
+    if spec.rootless:
+        return "allow user namespaces for ordinary users, or run this as root"
+    if spec.engines == ("chroot",):
+        return ""
+    return (
+        "give this machine namespaces (docker run --privileged, a VM), or, for an image that you trust, type:\n"
+        f"    modelcrate run --engine chroot {spec.image or 'IMAGE'}\n"
+        f"{NOT_HELD_BY_CHROOT}"
+    )

@@ -1,7 +1,7 @@
 """Published ports: listeners on the machine's loopback, and connections carried into the container's network.
 
-A socket belongs to the network namespace that it was made in. So listeners are made first, then the supervisor moves into the container's network,
-and from there it accepts in one and connects in the other: no helper, no packet filter, no root.
+A socket belongs to the network namespace that it was made in. So listeners are made first, then the supervisor moves into the container's
+network, accepts in one and connects in the other: no other program, no packet filter, no root.
 """
 
 from __future__ import annotations
@@ -20,26 +20,32 @@ _PIECE = 1 << 16
 
 
 def listen(ports: Sequence[Port]) -> tuple[list[socket.socket], tuple[Port, ...]]:
-    """Listeners for the published ports, and the ports with the numbers that were given for 0. UserError for one that is taken."""
+    """Returns listeners for the published ports, and the ports with the numbers that were given for 0. UserError for a taken port."""
     found: list[socket.socket] = []
     try:
         for port in ports:
-            door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            found.append(door)
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            door.setblocking(False)
-            door.bind((ADDRESS, port.host))
-            door.listen(_BACKLOG)
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            found.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind((ADDRESS, port.host))
+            listener.listen(_BACKLOG)
     except OSError as fault:
-        for door in found:
-            door.close()
+        for listener in found:
+            listener.close()
         hint = "choose another port, as HOST:CONTAINER; 0 takes any free one"
         raise UserError(f"can't publish port {port.host}: {fault.strerror}", hint=hint) from None
-    return found, tuple(Port(door.getsockname()[1], port.container) for door, port in zip(found, ports, strict=True))
+    return found, tuple(Port(each.getsockname()[1], port.container) for each, port in zip(found, ports, strict=True))
 
 
-async def forward(door: socket.socket, port: int) -> asyncio.Server:
-    """Carries every connection to `door` to `port` of this network's loopback, from now on."""
+def check_free(ports: Sequence[Port]) -> None:
+    """Checks that the ports can be published now, before anything is unpacked. UserError for a taken port."""
+    for listener in listen(ports)[0]:
+        listener.close()
+
+
+async def forward(listener: socket.socket, port: int) -> asyncio.Server:
+    """Carries every connection to `listener` to `port` of this network's loopback, from now on."""
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -53,7 +59,7 @@ async def forward(door: socket.socket, port: int) -> asyncio.Server:
             with suppress(OSError):
                 await end.wait_closed()
 
-    return await asyncio.start_server(carry, sock=door, limit=_PIECE)
+    return await asyncio.start_server(carry, sock=listener, limit=_PIECE)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

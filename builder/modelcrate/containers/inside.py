@@ -26,6 +26,11 @@ DEPTH = 512
 
 _OPEN_FOLDERS = 32
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOUNTED = ((b"proc",), (b"sys",), (b"dev",))
+"""Folders that an engine fills: what the image has in them is never to be seen."""
+
 _GONE = b".wh..gone."
 """Names of folders on their way out; no layer can make one, for names with `.wh.` are whiteouts."""
 
@@ -88,27 +93,73 @@ class ContainerRoot:
         fd, _ = self._walk(parts, make)
         return fd
 
+    def make_folder(self, parts: Parts) -> Parts:
+        """Makes the folder `parts` and those above it where they are missing, links followed. Returns the real path."""
+        return self._folder(parts, make=True)[1]
+
+    def open_path(self, parts: Parts) -> int:
+        """Returns a descriptor that names what is at `parts` (open(2), O_PATH), links above it followed; the caller closes it."""
+        self.forget()  # something may be mounted on it since
+        place = self.place(parts)
+        return os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.folder)
+
     def read(self, parts: Parts, limit: int) -> bytes | None:
-        """The first `limit` bytes of the regular file `parts`, links followed; None where there is none."""
-        for _ in range(LINKS):
+        """Returns the bytes of the regular file `parts`, links followed, or None where there is no such file.
+
+        Raises:
+            IntegrityError: there is something else than a regular file, or more than `limit` bytes, or a link into a folder that an
+                engine will mount. A program that opens it in the container could wait or read for ever.
+        """
+        shown = "/" + _shown(parts)
+        for links in range(LINKS):
             try:
                 place = self.place(parts)
-                fd = os.open(
-                    place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place.folder
-                )
+                fd = os.open(place.name, _READ, dir_fd=place.folder)
             except IntegrityError:
-                return None
+                if not links:
+                    return None
+                raise IntegrityError(f"{shown} of the image is a link that leads nowhere in it") from None
             except OSError as fault:
+                if fault.errno == errno.ENOENT:
+                    return None
                 if fault.errno != errno.ELOOP:
-                    return None
-                target = os.readlink(place.name, dir_fd=place.folder)
-                parts = _joined(place.path[:-1], target)
-                if not parts:
-                    return None
+                    raise IntegrityError(f"{shown} of the image is not a regular file") from None
+                parts = _joined(place.path[:-1], os.readlink(place.name, dir_fd=place.folder))
+                if parts[:1] in _MOUNTED or not parts:
+                    raise IntegrityError(f"{shown} of the image is a link into /{_shown(parts[:1])}") from None
                 continue
+            held = os.fstat(fd)
+            if not stat.S_ISREG(held.st_mode) or held.st_size > limit:
+                os.close(fd)
+                what = f"larger than {limit} bytes" if stat.S_ISREG(held.st_mode) else "not a regular file"
+                raise IntegrityError(f"{shown} of the image is {what}")
             with os.fdopen(fd, "rb") as file:
-                return file.read(limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
-        return None
+                return file.read(limit)
+        raise IntegrityError(f"{shown} of the image is a link in a circle")
+
+    def mount_point(self, parts: Parts, is_file: bool = False) -> tuple[Parts, bool]:
+        """Makes `parts` a real, plain folder (or file) of the root, so that whoever mounts there can't be led elsewhere.
+
+        The folders above are followed through the image's links; a link or anything else in the place itself is removed.
+
+        Returns:
+            The real path, in which no part is a link, and whether something was removed.
+        """
+        place = self.place(parts, make=True)
+        wanted = stat.S_ISREG if is_file else stat.S_ISDIR
+        replaced = False
+        with suppress(FileNotFoundError):
+            if wanted(os.lstat(place.name, dir_fd=place.folder).st_mode):
+                return place.path, False
+            remove_tree(place.folder, place.name)
+            self.forget(keep=place.folder)
+            replaced = True
+        if is_file:
+            os.close(os.open(place.name, _NEW, 0o644, dir_fd=place.folder))
+        else:
+            os.mkdir(place.name, dir_fd=place.folder)
+            os.chmod(place.name, 0o755, dir_fd=place.folder)  # noqa: S103 - whatever our umask is
+        return place.path, replaced
 
     def _folder(self, parts: Parts, make: bool) -> tuple[int, Parts]:
         if (found := self._open.get(parts)) is not None:

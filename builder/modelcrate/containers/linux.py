@@ -1,6 +1,6 @@
 """The few system calls that Python 3.11 has no function for. Thin: one call each, errors as OSError, no decisions.
 
-Numbers are from the kernel's uapi headers and are the same on amd64 and arm64, but for pivot_root and capset, which go through libc.
+Numbers are from the kernel's uapi headers. They are the same on all machines but for pivot_root, whose numbers are in a table.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ MS_LOCKED = {1: MS_RDONLY, 2: MS_NOSUID, 4: MS_NODEV, 8: MS_NOEXEC, 1024: 1024, 
 
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _FILTER_STEP = 22, 2, 8
+_SYS_MOUNT_SETATTR, _AT_EMPTY_PATH, _AT_RECURSIVE = 442, 0x1000, 0x8000
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 1, 2, 4
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
@@ -42,6 +45,11 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
 
 
+def setns(fd: int) -> None:
+    """setns(2): enters the namespace of an open /proc/PID/ns file. That of processes is entered by the next child."""
+    _checked(_libc.setns(fd, 0), "setns")
+
+
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2); an empty `kind` or `data` is NULL."""
     _checked(
@@ -50,6 +58,22 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
         ),
         f"mount {kind or source}",
     )
+
+
+def guard_mounts(target: str, read_only: bool) -> None:
+    """mount_setattr(2): no set-user-id programs and no devices on the mount `target` and on all mounts below it; read-only where wished.
+
+    A mount of a user namespace keeps the flags that it has. OSError (ENOSYS) on kernels before 5.12.
+    """
+    wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | (_MOUNT_ATTR_RDONLY if read_only else 0)
+    attributes = ctypes.create_string_buffer(struct.pack("=4Q", wanted, 0, 0, 0), 32)
+    fd = os.open(target, os.O_PATH | os.O_CLOEXEC)
+    try:
+        flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
+        number = ctypes.c_long(_SYS_MOUNT_SETATTR)
+        _checked(_libc.syscall(number, fd, b"", flags, attributes, ctypes.c_size_t(32)), "mount_setattr")
+    finally:
+        os.close(fd)
 
 
 def pivot_to(root: str) -> None:
@@ -69,7 +93,7 @@ def die_with_parent(signum: int) -> None:
 
 
 def close_to_others() -> None:
-    """Nobody without the machine's own CAP_SYS_PTRACE may look into this process or reach files through its /proc entry; until an exec."""
+    """Closes this process to others: without the machine's own CAP_SYS_PTRACE none reads its memory or its files in /proc. Ends with an exec."""
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -79,8 +103,18 @@ def adopt_orphans() -> None:
 
 
 def no_new_privileges() -> None:
-    """No exec from here on gives more rights, not even a set-user-id program."""
+    """From here on no exec gives more rights, not even that of a set-user-id program."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def install_filter(program: bytes) -> None:
+    """Filters this process's system calls from here on (seccomp(2)). Without privileges it takes `no_new_privileges` first."""
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // _FILTER_STEP, ctypes.addressof(code))
+    held = ctypes.create_string_buffer(header, len(header))
+    zero = ctypes.c_ulong(0)
+    mode = ctypes.c_ulong(_SECCOMP_MODE_FILTER)
+    _checked(_libc.prctl(_PR_SET_SECCOMP, mode, held, zero, zero), "seccomp")
 
 
 def bound_capabilities(kept: int) -> None:

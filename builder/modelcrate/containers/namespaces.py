@@ -1,7 +1,7 @@
 """Containers from namespaces alone: mounts, processes, IPC and host name of their own; for ordinary users a user namespace on top.
 
-In a user namespace exactly one user and one group are mapped: the container's user is, outside, who started it. So the program owns
-all files of the image, whoever owns them in the layers; `read_only` protects them where that matters.
+In a user namespace one user and one group are mapped: the container's user is, outside, the user that started it. So the program owns
+all files of the image, whatever owners they have in the layers; `read_only` protects them where that matters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from contextlib import suppress
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity
 from modelcrate.containers.init import start_inside
-from modelcrate.containers.inside import ContainerRoot, Parts
+from modelcrate.containers.inside import ContainerRoot, Parts, parts_of
+from modelcrate.containers.options import Volume
+from modelcrate.containers.seccomp import filter_program
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
@@ -24,10 +26,13 @@ _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/se
 _QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
-"""What even root in a container may not write: these belong to the machine."""
+"""Docker's default list of paths that even root in a container can't write: they belong to the machine."""
 
-MASKED = ("proc/kcore", "proc/keys", "proc/timer_list", "proc/sched_debug", "proc/scsi", "proc/acpi", "sys/firmware")
-"""What nobody in a container needs to see."""
+MASKED = (
+    "proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats", "proc/sched_debug", "proc/scsi",
+    "proc/timer_list", "proc/timer_stats", "sys/devices/virtual/powercap", "sys/firmware",
+)  # fmt: skip
+"""Docker's default list of paths that a container can't see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +40,23 @@ class Namespaces:
     """The engine for machines without a runtime, and for users without root."""
 
     def unusable(self, spec: SupervisorSpec) -> str:
-        """Tries it in a process that ends at once: whether the kernel and its security modules allow this is known in no other way."""
-        told, tell = os.pipe()
+        """Tries it in a process that ends at once: only a trial shows what the kernel and its security modules allow."""
+        if filter_program(os.uname().machine) is None:
+            return f"no system call filter is known for {os.uname().machine}"
+        answer, report = os.pipe()
         child = os.fork()
         if not child:
             try:
                 _unshare_for_trial(spec)
             except OSError as fault:
-                os.write(tell, str(fault).encode())
+                os.write(report, str(fault).encode())
             finally:
                 os._exit(0)
-        os.close(tell)
-        with os.fdopen(told, "rb") as reader:
-            words = reader.read(4096).decode("utf-8", "replace")
+        os.close(report)
+        with os.fdopen(answer, "rb") as reader:
+            reason = reader.read(4096).decode("utf-8", "replace")
         os.waitpid(child, 0)
-        return words
+        return reason
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
         """The supervisor itself moves: its next child is process 1 of the new namespace, and it has no other children."""
@@ -57,7 +64,7 @@ class Namespaces:
         return start_inside(spec, log, lambda: _enter(spec))
 
     def clear(self, spec: SupervisorSpec) -> None:
-        """Nothing: what a namespace holds goes with its last process."""
+        """Does nothing: what a namespace holds goes with its last process."""
 
 
 def enter_user_namespace(identity: Identity) -> None:
@@ -99,6 +106,8 @@ def _enter(spec: SupervisorSpec) -> None:
         _mount(inside, (b"dev", b"shm"), "tmpfs", _QUIET, "mode=1777")
         if spec.read_only:
             _mount(inside, (b"tmp",), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
+        for volume in spec.volumes:
+            _mount_volume(inside, volume)
         _guard(inside)
     _remount(root, linux.MS_RDONLY if spec.read_only else 0)
     linux.pivot_to(root)
@@ -106,12 +115,26 @@ def _enter(spec: SupervisorSpec) -> None:
 
 
 def _mount(root: ContainerRoot, parts: Parts, kind: str, flags: int, data: str = "") -> None:
-    """Mounts a new file system on a folder of the root, wherever the image's links lead within it."""
+    """Mounts a new file system on a folder of the root, which is no link: `ContainerRoot.mount_point` has made it."""
     fd = root.folder(parts, make=True)
     try:
         linux.mount(kind, f"/proc/self/fd/{fd}", kind, flags, data)
     finally:
         os.close(fd)
+
+
+def _mount_volume(root: ContainerRoot, volume: Volume) -> None:
+    """Binds a folder or file of the machine, with what is mounted below it, to a place that `ContainerRoot.mount_point` has made."""
+    fd = root.open_path(parts_of(os.fsencode(volume.container)))
+    try:
+        linux.mount(str(volume.host), f"/proc/self/fd/{fd}", flags=linux.MS_BIND | linux.MS_REC)
+    finally:
+        os.close(fd)
+    mounted = root.open_path(parts_of(os.fsencode(volume.container)))
+    try:
+        linux.guard_mounts(f"/proc/self/fd/{mounted}", volume.read_only)
+    finally:
+        os.close(mounted)
 
 
 def _mount_proc(root: ContainerRoot) -> None:
@@ -120,14 +143,14 @@ def _mount_proc(root: ContainerRoot) -> None:
     except OSError as fault:
         if fault.errno != errno.EPERM:
             raise
-        # a container around us hides parts of its /proc; then the kernel gives no new one to a user namespace, but the same is allowed
+        # a container around us hides parts of its /proc. The kernel then gives a user namespace no new one, but allows the same one
         fd = root.folder((b"proc",), make=True)
         linux.mount("/proc", f"/proc/self/fd/{fd}", flags=linux.MS_BIND | linux.MS_REC)
         os.close(fd)
 
 
 def _fill_dev(root: ContainerRoot) -> None:
-    """The machine's own harmless devices, bound into the fresh /dev: making new ones takes rights that a user hasn't."""
+    """Binds the machine's own harmless devices into the fresh /dev: only root may make new ones."""
     dev = root.folder((b"dev",))
     try:
         for name in _DEVICES:

@@ -1,4 +1,4 @@
-"""Other processes, named so that a number that was given again is never mistaken for them: by pid, boot and start time."""
+"""Other processes: named by pid, boot and start time, so that a pid that was given to another process later is never mistaken; or found."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from modelcrate.containers.interpreter import module_arguments
 from modelcrate_layers.frozen import dataclass
 
 _POLL = 0.05
 """Seconds between two looks, on kernels without pidfd_open (before 5.3, and some sandboxes)."""
+
+_ROUNDS = 1000
+"""How often dying processes are looked for: they may have been forking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +28,20 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """The process that has this pid now; one that can't be seen any more gets a start time that no process has."""
+        """Returns the process that has this pid now. One that has gone gets a start time that no process has."""
         return cls(pid, _started(pid))
 
     @classmethod
     def own(cls) -> ProcessId:
+        """Returns the calling process."""
         return cls.of(os.getpid())
 
     def alive(self) -> bool:
-        """Whether it still runs; a zombie doesn't."""
+        """Returns whether it still runs; a zombie doesn't."""
         return bool(self.started) and _started(self.pid) == self.started
 
     def signal(self, number: int) -> bool:
-        """Sends a signal to this process and no other; whether it was there to get it."""
+        """Sends a signal to this process and no other, and returns whether the process still ran."""
         fd = _pidfd(self.pid)
         try:
             if not self.alive():
@@ -53,7 +58,7 @@ class ProcessId:
                 os.close(fd)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until it has ended, at most `timeout` seconds; whether it has."""
+        """Waits until it has ended, at most `timeout` seconds, and returns whether it has."""
         deadline = None if timeout is None else time.monotonic() + timeout
         fd = _pidfd(self.pid)
         try:
@@ -74,6 +79,56 @@ class ProcessId:
                 os.close(fd)
 
 
+def processes_in(rootfs: Path) -> list[ProcessId]:
+    """Returns the processes whose root is this folder, in this or another mount namespace, oldest first. Zombies have no root any more."""
+    found: list[tuple[int, ProcessId]] = []
+    with suppress(FileNotFoundError):
+        wanted = rootfs.stat()
+        for pid in _pids():
+            with suppress(OSError):
+                if os.path.samestat(os.stat(f"/proc/{pid}/root"), wanted) and (process := ProcessId.of(pid)).started:
+                    found.append((int(process.started.rpartition(":")[2]), process))
+    return [process for _, process in sorted(found, key=lambda each: (each[0], each[1].pid))]
+
+
+def end_processes_in(rootfs: Path) -> None:
+    """Kills every process whose root is this folder, until there is none."""
+    for _ in range(_ROUNDS):
+        found = processes_in(rootfs)
+        for process in found:
+            process.signal(signal.SIGKILL)
+        if not found:
+            return
+
+
+def process_of_module(name: str, *arguments: str) -> ProcessId | None:
+    """Returns the process that `interpreter.start_module` started with this module and these first arguments, if it runs."""
+    wanted = [os.fsencode(argument) for argument in arguments]
+    for pid in _pids():
+        with suppress(OSError):
+            held = module_arguments(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"), name)
+            if held is not None and list(held[: len(wanted)]) == wanted and (process := ProcessId.of(pid)).started:
+                return process
+    return None
+
+
+def parent_of(pid: int) -> int:
+    """Returns the pid of a process's parent; 0 where there is no such process."""
+    return int(fields[1]) if (fields := _stat(pid)) else 0
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on (proc(5)); none where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
 def _pidfd(pid: int) -> int:
     try:
         return os.pidfd_open(pid)
@@ -83,9 +138,11 @@ def _pidfd(pid: int) -> int:
 
 def _started(pid: int) -> str:
     """The start of a living process; nothing for one that is gone, or a zombie."""
+    fields = _stat(pid)
+    if not fields or fields[0] in "ZXx":
+        return ""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
-    return "" if fields[0] in "ZXx" else f"{boot}:{fields[19]}"
+    return f"{boot}:{fields[19]}"

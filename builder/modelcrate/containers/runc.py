@@ -1,6 +1,7 @@
 """An installed OCI runtime (runc, or crun where it works): a bundle for it, and its commands.
 
-The network is the supervisor's own, which the bundle inherits by not naming one.
+The network is the supervisor's own, which the bundle inherits by not naming one. A runtime without seccomp refuses the bundle, and the next
+engine is tried.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any
 from modelcrate.containers import linux
 from modelcrate.containers.init import KEPT
 from modelcrate.containers.namespaces import MASKED, READ_ONLY
+from modelcrate.containers.options import Volume
+from modelcrate.containers.seccomp import runtime_profile
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
-_PATIENCE = 60
+_TIMEOUT = 60
 """Seconds that a runtime may take for one command."""
 
 _MISSING = ("executable file not found", "no such file or directory", "permission denied")
@@ -36,7 +39,7 @@ class OciRuntime:
         return "it can't start anything with hybrid cgroups" if self.name == "crun" and hybrid_cgroups() else ""
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
-        """Creates and starts; between the two the container's first process exists, waits, and is ours (we adopt orphans)."""
+        """Creates the container and starts it. In between its first process waits, and is a child of this one, which adopts orphans."""
         linux.adopt_orphans()
         bundle = spec.folder / "bundle"
         bundle.mkdir(exist_ok=True)
@@ -51,7 +54,7 @@ class OciRuntime:
         if self.name in spec.programs:
             subprocess.run(
                 [*self._command(spec), "delete", "--force", _id(spec)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_PATIENCE,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TIMEOUT,
             )  # fmt: skip
 
     def _command(self, spec: SupervisorSpec) -> list[str]:
@@ -61,14 +64,14 @@ class OciRuntime:
     def _run(self, spec: SupervisorSpec, verb: str, *arguments: str, output: int = subprocess.DEVNULL) -> None:
         command = [*self._command(spec), verb, *arguments, _id(spec)]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_PATIENCE)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as fault:
             raise MachineError(f"{self.name} {verb}: {fault}") from None
         if done.returncode:
-            words = _last_words(spec) or f"{self.name} {verb} ended with {done.returncode}"
-            if f'exec: "{spec.process.args[0]}"' in words and any(sign in words for sign in _MISSING):
-                raise UserError(f"can't start {spec.process.args[0]!r} of the image: {words.rpartition(': ')[2]}")
-            raise MachineError(words)
+            reason = _last_error(spec) or f"{self.name} {verb} ended with {done.returncode}"
+            if f'exec: "{spec.process.args[0]}"' in reason and any(sign in reason for sign in _MISSING):
+                raise UserError(f"can't start {spec.process.args[0]!r} of the image: {reason.rpartition(': ')[2]}")
+            raise MachineError(reason)
 
 
 def hybrid_cgroups(root: Path = Path("/sys/fs/cgroup")) -> bool:
@@ -93,9 +96,10 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
         },
         "root": {"path": str(spec.rootfs), "readonly": spec.read_only},
         "hostname": spec.name,
-        "mounts": _mounts(spec.read_only),
+        "mounts": [*_mounts(spec.read_only), *map(_volume, spec.volumes)],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
+            "seccomp": runtime_profile(),
             "maskedPaths": [f"/{path}" for path in MASKED],
             "readonlyPaths": [f"/{path}" for path in READ_ONLY],
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
@@ -115,13 +119,19 @@ def _mounts(read_only: bool) -> list[dict[str, Any]]:
     return [{"destination": path, "type": kind, "source": kind, "options": how} for path, kind, how in found]
 
 
+def _volume(volume: Volume) -> dict[str, Any]:
+    mode = ["rro"] if volume.read_only else ["rw"]  # rro: what is mounted below it is read-only as well
+    options = ["rbind", "rprivate", "nosuid", "nodev", *mode]
+    return {"destination": volume.container, "type": "bind", "source": str(volume.host), "options": options}
+
+
 def _id(spec: SupervisorSpec) -> str:
-    """A container's id for the runtime: unique on the machine, for its cgroup bears it; names are so in their state folder only."""
+    """The container's id for the runtime. Its cgroup has this name, so it is unique on the machine; a name is so in its state folder only."""
     return "modelcrate-" + hashlib.sha256(str(spec.folder).encode()).hexdigest()[:16]
 
 
-def _last_words(spec: SupervisorSpec) -> str:
-    """What the runtime logged last as an error."""
+def _last_error(spec: SupervisorSpec) -> str:
+    """The last error that the runtime logged."""
     try:
         lines = (spec.folder / "runtime.log").read_text(errors="replace").splitlines()
         found = [json.loads(line) for line in lines if line.startswith("{")]

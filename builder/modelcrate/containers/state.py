@@ -1,29 +1,38 @@
-"""What is known about a container on disk: one folder each, with `state.json`, `log`, and while it runs `rootfs`."""
+"""What is known about a container on disk: one folder each, with `state.json`, `spec.json`, `log`, and while it runs `rootfs`.
+
+The state file is a record, not the truth: a container whose file is gone or damaged is found by its processes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from modelcrate.containers.inside import remove_path
 from modelcrate.containers.options import Port
-from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.processes import ProcessId, parent_of, process_of_module, processes_in
+from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 
+STATUSES = ("starting", "running", "orphaned", "ended")
+
 _FILE = "state.json"
+_NO_PROCESS = ProcessId(0, "")
+_SIGTERM = 15
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
     """A container at one moment.
 
-    `status` is `starting`, `running` or `ended`; who reads it must still ask whether `supervisor` lives, for a crash writes nothing.
-    `main` is the process to signal. `exit_code` is None until the end, and after a crash. `network` is what came of the wish, and `notes` say why
-    something came out other than wished.
+    `status` is one of STATUSES; `orphaned` is a program that runs on without its supervisor, so that its ports are not served. A file
+    never says so: its reader looks whether the processes live. `main` is the process to signal. `exit_code` is None until the end, and
+    after a crash. `network` is what came of the wish, and `notes` say what came out other than wished. Times are seconds since 1970, or 0.
     """
 
     status: str
@@ -36,29 +45,58 @@ class ContainerState:
     ports: tuple[Port, ...] = ()
     notes: tuple[str, ...] = ()
     exit_code: int | None = None
+    started: float = 0
+    ended: float = 0
 
     def save(self, folder: Path) -> None:
-        """Written beside and renamed, so that a reader sees the old state or the new one."""
+        """Writes it beside and renames it, so that a reader finds the old state or the new one."""
         beside = folder / f".{_FILE}.{os.getpid()}"
         beside.write_text(json.dumps(asdict(self)))
         beside.rename(folder / _FILE)
 
     @classmethod
     def load(cls, folder: Path) -> ContainerState:
-        """MachineError where there is no state, or one that we can't read."""
+        """Reads it, or makes it anew from the processes that run where the file can't be read.
+
+        Raises:
+            MachineError: there is no folder.
+        """
         try:
-            return _state(json.loads((folder / _FILE).read_text()))
-        except (OSError, ValueError, TypeError, KeyError) as fault:
-            raise MachineError("the state of a container can't be read", where=str(folder), why=str(fault)) from None
+            return _parse(json.loads((folder / _FILE).read_text()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+            if not folder.is_dir():
+                raise MachineError("there is no container any more", where=str(folder)) from None
+            return _recovered(folder, f"the state file can't be read: {fault}")
 
 
 def clear_running(folder: Path, keep: bool) -> None:
-    """Removes what only a running container needs; the root folder too, but where it is to be kept."""
+    """Removes what only a running container needs; the root folder too, except where it is to be kept."""
     for name in ("bundle", "runtime", *(() if keep else ("rootfs",))):
         remove_path(folder / name)
 
 
-def _state(held: dict[str, Any]) -> ContainerState:
+def _recovered(folder: Path, note: str) -> ContainerState:
+    supervisor = process_of_module("supervisor", str(folder.resolve()))
+    inside = processes_in(folder / "rootfs")
+    first = inside[0] if inside else None
+    main = next((each for each in inside if supervisor and parent_of(each.pid) == supervisor.pid), first)
+    spec = None
+    with suppress(MachineError):
+        spec = SupervisorSpec.load(folder)
+    return ContainerState(
+        status="running" if main else "ended",
+        supervisor=supervisor or _NO_PROCESS,
+        stop_signal=spec.process.stop_signal if spec else _SIGTERM,
+        keep=bool(spec and spec.keep),
+        main=main,
+        ports=tuple(port for port in spec.ports if port.host) if spec else (),
+        notes=(note,),
+    )
+
+
+def _parse(held: dict[str, Any]) -> ContainerState:
+    if held["status"] not in STATUSES or not isinstance(held["stop_signal"], int):
+        raise ValueError("its fields are not a container's")
     main = held["main"]
     return ContainerState(
         **held

@@ -1,6 +1,6 @@
-"""The process that stands behind a running container: starts it, forwards its ports, and records its end. It outlives the command line.
+"""The process behind a running container: starts it, forwards its ports, and records its end. It outlives the command line.
 
-Run as `python -m modelcrate.containers.supervisor FOLDER DESCRIPTOR`: the container's folder, and a pipe that is told, once, whether it started.
+Run as `python -m modelcrate.containers.supervisor FOLDER DESCRIPTOR`: the container's folder, and a pipe that gets, once, how the start went.
 It has one thread, for namespaces can't be entered otherwise.
 """
 
@@ -12,15 +12,18 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.containers import linux
+from modelcrate.containers.container import discard
 from modelcrate.containers.engine import engine, first_usable
 from modelcrate.containers.forward import forward, listen
 from modelcrate.containers.init import exit_code
+from modelcrate.containers.logs import LogTimes
 from modelcrate.containers.namespaces import enter_user_namespace
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId
@@ -31,24 +34,28 @@ from modelcrate_layers.errors import CrateError, MachineError
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def main(folder: Path, told: int) -> None:
-    """Starts the container of `folder`, tells so, and stays until its end."""
+_LOOK = 1.0
+"""Seconds between two looks at the length of the log."""
+
+
+def main(folder: Path, report: int) -> None:
+    """Starts the container of `folder`, reports it, and stays until its end."""
     if os.fork():
-        os._exit(0)  # who started us must not have to wait for us
-    spec = SupervisorSpec.load(folder)
+        os._exit(0)  # the process that waits for this one goes on
     try:
-        state, doors = _start(spec)
+        spec = SupervisorSpec.load(folder)
+        state, listeners = _start(spec)
     except BaseException as fault:
-        _tell(told, _fault(fault))
+        _report(report, _fault(fault))
         raise SystemExit(1) from None
-    _tell(told, {})
-    code = asyncio.run(_serve(state, doors))
-    _finish(spec, replace(state, status="ended", exit_code=code))
+    _report(report, {})
+    code = asyncio.run(_serve(spec, state, listeners))
+    _finish(spec, replace(state, status="ended", exit_code=code, ended=time.time()))
 
 
 def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
     """Listeners first, then the network, then the program; the order is what makes forwarding work."""
-    doors, ports = listen(spec.ports)
+    listeners, ports = listen(spec.ports)
     notes: list[str] = []
     if spec.rootless:
         try:
@@ -57,9 +64,9 @@ def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
             raise _refused(fault) from None
     network = _enter_network(spec, notes)
     if network == "host":
-        doors, ports = _without_equal(doors, ports)
+        listeners, ports = _without_equal(listeners, ports)
     log = os.open(spec.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.fchmod(log, 0o622)  # for who opens /dev/stderr anew; the folder above is closed to all others
+    os.fchmod(log, 0o622)  # for programs that open /dev/stderr anew; the folder above is closed to all others
     name, pid, tried = first_usable(spec, log)
     os.close(log)
     state = ContainerState(
@@ -71,10 +78,11 @@ def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
         engine=name,
         network=network,
         ports=ports,
-        notes=(*notes, *tried),
+        notes=(*spec.notes, *notes, *tried),
+        started=time.time(),
     )
     state.save(spec.folder)
-    return state, doors
+    return state, listeners
 
 
 def _enter_network(spec: SupervisorSpec, notes: list[str]) -> str:
@@ -90,20 +98,20 @@ def _enter_network(spec: SupervisorSpec, notes: list[str]) -> str:
 
 
 def _without_equal(
-    doors: Sequence[socket.socket], ports: Sequence[Port]
+    listeners: Sequence[socket.socket], ports: Sequence[Port]
 ) -> tuple[list[socket.socket], tuple[Port, ...]]:
-    """In the machine's own network a port that keeps its number needs no forwarding, and our listener would be in the way."""
+    """Closes listeners of ports that keep their number: in the machine's own network they need no forwarding, and would be in the way."""
     kept = []
-    for door, port in zip(doors, ports, strict=True):
+    for listener, port in zip(listeners, ports, strict=True):
         if port.host == port.container:
-            door.close()
+            listener.close()
         else:
-            kept.append(door)
+            kept.append(listener)
     return kept, tuple(ports)
 
 
-async def _serve(state: ContainerState, doors: Sequence[socket.socket]) -> int:
-    """Forwards until the program ends; gives its exit code."""
+async def _serve(spec: SupervisorSpec, state: ContainerState, listeners: Sequence[socket.socket]) -> int:
+    """Forwards until the program ends, and returns its exit code."""
     assert state.main is not None
     pid, loop = state.main.pid, asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
@@ -117,33 +125,45 @@ async def _serve(state: ContainerState, doors: Sequence[socket.socket]) -> int:
                 elif not found:
                     return
 
-    def hand_on(number: int) -> None:
+    def pass_on(number: int) -> None:
         with suppress(ProcessLookupError):
             if not ended.done():
                 os.kill(pid, number)
 
     loop.add_signal_handler(signal.SIGCHLD, reap)
     for number in _STOPPING:
-        loop.add_signal_handler(number, hand_on, state.stop_signal)
+        loop.add_signal_handler(number, pass_on, state.stop_signal)
     targets = {port.host: port.container for port in state.ports}
-    servers = [await forward(door, targets[door.getsockname()[1]]) for door in doors]
+    servers = [await forward(listener, targets[listener.getsockname()[1]]) for listener in listeners]
+    times = asyncio.ensure_future(_note_times(spec.folder))
     reap()
     code = await ended
+    times.cancel()
     for server in servers:
         server.close()
     return code
 
 
+async def _note_times(folder: Path) -> None:
+    times = LogTimes(folder)
+    while True:
+        with suppress(OSError):  # a full disk ends no container
+            times.note()
+        await asyncio.sleep(_LOOK)
+
+
 def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
-    """Leaves the state and the log; the rest goes."""
+    """Leaves the state and the log, and removes the rest; all of it where the user wished so."""
     _end_children()
     engine(state.engine).clear(spec)
     clear_running(spec.folder, spec.keep)
     state.save(spec.folder)
+    if spec.remove:
+        discard(spec.folder)
 
 
 def _end_children() -> None:
-    """Orphans that we adopted: without a process namespace nobody else ends them."""
+    """Ends the orphans that were adopted: without a process namespace nothing else ends them."""
     own = f"/proc/self/task/{os.getpid()}/children"
     with suppress(ChildProcessError, OSError):
         while True:
@@ -165,10 +185,10 @@ def _fault(fault: BaseException) -> dict[str, str]:
     return {"class": "MachineError", "what": f"can't start a container: {fault}"}
 
 
-def _tell(told: int, words: dict[str, str]) -> None:
+def _report(report: int, fault: dict[str, str]) -> None:
     with suppress(BrokenPipeError):
-        os.write(told, json.dumps(words).encode()[: 1 << 16] + b"\n")
-    os.close(told)
+        os.write(report, json.dumps(fault).encode() + b"\n")
+    os.close(report)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ What a member becomes:
 |---------------|-----------------------------------------------------------------------------------------------------------|
 | directory     | a folder; an existing one only gets new attributes, anything else (a symlink too) is replaced             |
 | file          | a new file; set-user-id and set-group-id are dropped, for nothing that we start may use them              |
-| symlink       | the link as it is; its target matters only to whoever follows it inside the root                          |
+| symlink       | the link as it is; its target matters only to those that follow it inside the root                       |
 | hard link     | a second name of an existing file of the root, never of one outside                                       |
 | fifo          | a fifo                                                                                                    |
 | device        | nothing; it is counted. A container gets its devices from the engine, not from a stranger                 |
 | `.wh.NAME`    | NAME of the layers below is gone; `.wh..wh..opq`: all that the layers below had in this folder is gone    |
+| `.wh..wh.*`   | at the root: what Docker's AUFS driver left in layers; nothing, but its files may be hard-linked to       |
 
 Owners are applied by root only; an ordinary user owns all of it and may enter every folder. Extended attributes are not applied.
 """
@@ -36,6 +37,10 @@ MAX_BYTES = 1 << 40
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
+_AUFS = b".wh..wh."
+_AUFS_LINKS = b".wh..wh.plnk"
+"""AUFS kept files with several names in a folder of this name, and layers that Docker made of it still hold it (moby, pkg/archive)."""
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -61,6 +66,7 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
             layer = _Layer(inside, folders, max_bytes, total.size)
             try:
                 layer.apply(read_tar(decode(blob.chunks())))
+                layer.clear_aufs()
             except IntegrityError as fault:
                 where = f"layer {blob.descriptor.digest.short}" + (f", {fault.where}" if fault.where else "")
                 raise IntegrityError(fault.what, where=where, why=fault.why, hint=fault.hint) from None
@@ -73,12 +79,12 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
 
 
 class _Folders:
-    """What folders shall look like in the end. Until then they stay open to us, and their times are not worth setting."""
+    """The owners, modes and times that folders get in the end. Until then we can write into them, which would change their times."""
 
     def __init__(self) -> None:
         self._wanted: dict[int, tuple[Parts, Member]] = {}
 
-    def want(self, inode: int, path: Parts, member: Member) -> None:
+    def remember(self, inode: int, path: Parts, member: Member) -> None:
         self._wanted[inode] = (path, member)
 
     def finish(self, root: ContainerRoot) -> None:
@@ -103,7 +109,7 @@ class _Layer:
     before: int
     done: UnpackResult = UnpackResult()
     own: set[Parts] = field(default_factory=set)
-    """Real paths that this layer has made, and all folders above them: whiteouts of the same layer don't hide these."""
+    """Real paths that this layer has made, and all folders above them: a whiteout of the same layer doesn't hide them."""
 
     def apply(self, members: Iterable[Member]) -> None:
         for member in members:
@@ -120,10 +126,12 @@ class _Layer:
         if not parts:
             if member.kind is MemberKind.DIRECTORY:  # `./` itself
                 fd = self.root.folder(())
-                self.folders.want(os.fstat(fd).st_ino, (), member)
+                self.folders.remember(os.fstat(fd).st_ino, (), member)
                 os.close(fd)
             return
-        if any(part.startswith(_WHITEOUT) for part in parts):
+        if parts[0].startswith(_AUFS) and parts[0] != _OPAQUE:
+            self._aufs(parts, member)
+        elif any(part.startswith(_WHITEOUT) for part in parts):
             self._whiteout(parts)
         elif member.kind in (MemberKind.CHARACTER, MemberKind.BLOCK):
             self.done = UnpackResult(self.done.members, self.done.size, self.done.devices + 1)
@@ -131,6 +139,21 @@ class _Layer:
             place = self.root.place(parts, make=True)
             self._make(place, member)
             self._remember(place.path)
+
+    def _aufs(self, parts: Parts, member: Member) -> None:
+        """Keeps a file that hard links of this layer may name, and passes over everything else that AUFS left."""
+        if parts[0] == _AUFS_LINKS and len(parts) == 2 and member.kind is MemberKind.FILE:
+            place = self.root.place(parts, make=True)
+            self._clear(place)
+            _write(place, member)
+            self._remember(place.path)
+
+    def clear_aufs(self) -> None:
+        """Removes the files that AUFS left; their other names stay."""
+        if (_AUFS_LINKS,) in self.own:
+            place = self.root.place((_AUFS_LINKS,))
+            remove_tree(place.folder, place.name)
+            self.root.forget()
 
     def _remember(self, path: Parts) -> None:
         while path and path not in self.own:
@@ -164,7 +187,7 @@ class _Layer:
             if not stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode):
                 self._clear(place)
                 os.mkdir(place.name, 0o755, dir_fd=place.folder)
-        self.folders.want(os.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
+        self.folders.remember(os.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
 
     def _hard_link(self, place: PathInRoot, member: Member) -> None:
         source = parts_of(member.link)

@@ -1,21 +1,15 @@
-"""What a user may ask, and what comes of it with the image's config."""
+"""What a user may ask of a run."""
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from modelcrate.containers.options import DEFAULT_PATH, Port, RunOptions, process_of
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate.containers.options import Port, RunOptions, Volume
+from modelcrate_layers.errors import UserError
 
 HERE = Path("state")
-
-
-def merged(settings: dict[str, Any], **options: Any) -> Any:
-    return process_of({"config": settings}, RunOptions("n", HERE, **options))
 
 
 @pytest.mark.parametrize(
@@ -46,45 +40,28 @@ def test_other_wrong_wishes() -> None:
     RunOptions("n", HERE, ports=(Port(0, 1), Port(0, 2)))
 
 
-def test_config_and_options_merged() -> None:
-    config = {"Entrypoint": ["serve"], "Cmd": ["--fast"], "Env": ["A=1", "B=x=y", "C"], "User": "7", "WorkingDir": "/w"}
-    got = merged(config, env={"A": "2"})
-    assert got.args == ("serve", "--fast")
-    assert got.env == (f"PATH={DEFAULT_PATH}", "A=2", "B=x=y", "C=")
-    assert (got.user, got.cwd, got.stop_signal) == ("7", "/w", signal.SIGTERM)
-    assert merged(config, command=("--slow",)).args == ("serve", "--slow")
-    assert merged(config, entrypoint=("sh",)).args == ("sh",)
-    assert merged(config, entrypoint=(), command=("sh",), user="0").args == ("sh",)
-
-
-@pytest.mark.parametrize(("text", "number"), [("SIGINT", 2), ("int", 2), ("9", 9), ("", 15)])
-def test_stop_signals(text: str, number: int) -> None:
-    assert merged({"Cmd": ["x"], "StopSignal": text}).stop_signal == number
+def test_mounts(tmp_path: Path) -> None:
+    assert Volume.parse(f"{tmp_path}:/data") == Volume(tmp_path, "/data")
+    assert Volume.parse(f"{tmp_path}:/data:rw") == Volume(tmp_path, "/data")
+    assert Volume.parse(f"{tmp_path}:/data:ro") == Volume(tmp_path, "/data", read_only=True)
+    assert Volume.parse("./here:/data").host == Path.cwd() / "here"
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {"Cmd": "sh"},
-        {"Cmd": [1]},
-        {"Cmd": ["x"], "Env": {"A": "1"}},
-        {"Cmd": ["x"], "User": 7},
-        {"Cmd": ["x"], "StopSignal": "SIGNONE"},
-        {"Cmd": ["x"], "StopSignal": "0"},
-    ],
-)
-def test_configs_that_are_none(settings: dict[str, Any]) -> None:
-    with pytest.raises(IntegrityError):
-        merged(settings)
+    "text",
+    ["", ":", "/a", "/a:", ":/a", "/a:b", "/a:/", "/a:/..", "/a:/b/../..", "/a:/b:rx", "/a:/b:ro:ro", "/a:/proc", "/a:/dev/shm",
+     "/a:/sys/fs", "/a:/b\0", "name:/b"],
+)  # fmt: skip
+def test_not_mounts(text: str) -> None:
+    with pytest.raises(UserError):
+        Volume.parse(text)
 
 
-def test_a_config_that_is_no_object() -> None:
-    with pytest.raises(IntegrityError):
-        process_of({"config": "x"}, RunOptions("n", HERE))
+def test_two_mounts_on_one_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="same path"):
+        RunOptions("n", HERE, volumes=(Volume(tmp_path, "/a"), Volume(tmp_path, "/a/")))
 
 
-def test_nothing_to_run_and_nuls() -> None:
-    with pytest.raises(UserError, match="neither an entry point nor a command"):
-        process_of({}, RunOptions("n", HERE))
-    with pytest.raises(UserError, match="NUL"):
-        merged({"Cmd": ["a\0b"]})
+def test_a_mount_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make the folder first"):
+        Volume(tmp_path / "none", "/a").check()

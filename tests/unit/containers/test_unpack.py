@@ -123,6 +123,35 @@ def test_a_file_goes_through_a_link_of_the_base(root: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_aufs_left_in_a_layer(root: Path) -> None:
+    """Docker's AUFS driver kept files with several names in `.wh..wh.plnk`, and its layers name them from there."""
+    got = apply(
+        root,
+        layer(member("old", b"0")),
+        layer(
+            member(".wh..wh.aufs", b""),
+            member(".wh..wh.orph", kind=D),
+            member(".wh..wh.orph/x", b"lost"),
+            member(".wh..wh.plnk", kind=D),
+            member(".wh..wh.plnk/1.2", b"data", mode=0o755),
+            member(".wh..wh.plnk/evil", kind=S, linkname="/etc"),
+            member("bin/a", kind=H, linkname=".wh..wh.plnk/1.2"),
+            member("bin/b", kind=H, linkname=".wh..wh.plnk/1.2"),
+            member(".wh..wh..opq", b""),
+        ),
+    )
+    assert got == {"bin", "bin/a", "bin/b"}
+    assert (root / "bin/a").read_bytes() == b"data"
+    assert (root / "bin/a").samefile(root / "bin/b")
+    assert stat.S_IMODE((root / "bin/a").stat().st_mode) == 0o755
+
+
+def test_a_link_to_what_aufs_left_in_another_layer(root: Path) -> None:
+    lower = layer(member(".wh..wh.plnk/1.2", b"data"))
+    with pytest.raises(IntegrityError, match="doesn't exist"):
+        unpack([lower, layer(member("a", kind=H, linkname=".wh..wh.plnk/1.2"))], root)
+
+
 ESCAPES = {
     "parent in a name": [member("../outside/x", b"1")],
     "parent inside a name": [member("a/../../outside/x", b"1")],
@@ -143,7 +172,7 @@ ESCAPES = {
     "whiteout of nothing": [member("a/.wh.", b"")],
     "whiteout of dot": [member(".wh..", b"")],
     "whiteout of parent": [member(".wh...", b"")],
-    "whiteout of a whiteout": [member(".wh..wh.x", b"")],
+    "whiteout of a whiteout": [member("a/.wh..wh.x", b"")],
     "whiteout as a folder": [member(".wh.a/x", b"1")],
     "whiteout outside": [member("../outside/.wh.secret", b"")],
     "empty link": [member("s", kind=S, linkname="")],
