@@ -89,7 +89,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> B
         pytest.skip("no package index answers")
     (project / "modelcrate.yaml").write_text(PROJECT)
     (project / "score.py").write_text(SCORE)
-    locked = modelcrate.containers("lock", project, "--progress", "lines")
+    locked = modelcrate.run("lock", project, "--progress", "lines")
     assert locked.returncode == 0, locked.stderr
     layout = project.parent / "oci"
     made = modelcrate.json("build", project, "--locked", "-o", f"oci:{layout}:1")

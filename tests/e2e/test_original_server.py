@@ -86,7 +86,7 @@ def built(modelcrate: Modelcrate, folder: Path, server: str) -> Built:
 def test_a_script_is_checked_the_same_way(modelcrate: Modelcrate, tmp_path: Path) -> None:
     (tmp_path / "modelcrate.yaml").write_text("name: sums\nserver: azureml\nentry: score.py\n")
     (tmp_path / "score.py").write_text("def init():\n    pass\n")
-    done = modelcrate.containers("build", tmp_path)
+    done = modelcrate.run("build", tmp_path)
     assert done.returncode == 2
     assert "the entry script has no function run" in done.stderr
 

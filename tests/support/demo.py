@@ -82,7 +82,7 @@ def build(project: Path, folder: Path, modelcrate: Modelcrate, name: str) -> Bui
 def build_places(project: Path, folder: Path, modelcrate: Modelcrate, places: Sequence[str]) -> Built:
     """The project's image at these outputs. A mirror that can't be reached skips the test."""
     options = [word for place in places for word in ("-o", place)]
-    done = modelcrate.containers("build", project, *options, "--json", "--progress", "none")
+    done = modelcrate.run("build", project, *options, "--json", "--progress", "none")
     if done.returncode == RegistryError.exit_code:
         pytest.skip(f"no package mirror answers: {done.stderr.strip()[:300]}")
     assert done.returncode == 0, done.stderr
