@@ -26,7 +26,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "ahocorasick_rs": ("modelcrate.security.scan.secrets",),
     "oras": ("modelcrate.registry",),
     "http.client": (
-        "modelcrate.registry",
+        "modelcrate.net",
         "modelcrate.containers.ready",
         "modelcrate.inspect.conformance",
     ),  # and who asks containers

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import CredentialsUsed, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule

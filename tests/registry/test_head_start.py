@@ -10,8 +10,8 @@ import pytest
 
 from modelcrate.events import silent
 from modelcrate.images.reference import Reference
+from modelcrate.net.errors import ErrorResponse
 from modelcrate.pipeline.pack import EarlyUpload, StoreSink
-from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.registry_client import RegistryClient as Verbs
 from modelcrate.registry.settings import RegistryConfig

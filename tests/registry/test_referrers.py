@@ -7,7 +7,7 @@ import json
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import ErrorResponse
+from modelcrate.net.errors import ErrorResponse
 from modelcrate.registry.profiles import Rule
 from modelcrate.registry.referrers import fallback_tag
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.errors import ConnectionFailed
+from modelcrate.net.messages import Request
 from modelcrate.net.retry import Patience
-from modelcrate.registry.errors import ConnectionFailed
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.wire import Request
 from support.images import Cold, Memory, StillClock, noise
 from support.real_registry import Running
 from support.scripted import Drop, Script

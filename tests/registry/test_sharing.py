@@ -9,9 +9,9 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled, StopSignal
+from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.registry import credentials
-from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.pushes import SMALL
 from modelcrate.registry.registry_client import RegistryClient as Verbs
 from modelcrate.registry.settings import RegistryConfig

@@ -15,12 +15,13 @@ import pytest
 import trustme
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.config import Timeouts
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.net.retry import Patience
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Moved
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig, Timeouts
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError
 from support import real_registry
@@ -222,7 +223,7 @@ def test_a81_a_proxy_of_plain_http_is_told_the_whole_address(client: Client) -> 
 
 
 def test_a81_a_proxy_that_is_none_of_http_is_said_so(client: Client) -> None:
-    with pytest.raises(ConnectionFailed, match="no proxy that can be spoken to") as caught:
+    with pytest.raises(ConnectionFailed, match="no proxy that can be used") as caught:
         client(environment={"ALL_PROXY": "socks5://127.0.0.1:1"}).tags(at("registry.example"))
     assert "http" in caught.value.hint
 
@@ -353,6 +354,6 @@ def test_connections_are_kept(script: Script, client: Client) -> None:
         registry = client()
         for n in range(5):
             registry.push_blob(at(other.host), Memory(noise(100, n)))
-        (manager,) = registry._courier._transport._managers.values()
+        (manager,) = registry._courier.http._pools.values()
         pools = manager.pools
         assert [pools[key].num_connections for key in list(pools.keys())]

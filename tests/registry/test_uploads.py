@@ -10,7 +10,7 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule

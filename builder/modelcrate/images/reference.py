@@ -10,6 +10,7 @@ import ipaddress
 import re
 from dataclasses import replace
 
+from modelcrate.net.addresses import is_loopback
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -112,13 +113,6 @@ def is_registry(text: str) -> bool:
 def host_of(registry: str) -> str:
     """The host without port and brackets."""
     return registry[1:].partition("]")[0] if registry.startswith("[") else registry.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its spelling; names are not resolved."""
-    address = _address(host)
-    name = host.lower()
-    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

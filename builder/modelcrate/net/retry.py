@@ -1,28 +1,26 @@
-"""The one retry engine: how often, how long, and with whose clock.
+"""The retry policy of every network access: how often, how long, and by whose clock.
 
-Waits are drawn evenly from 0 to a doubling bound ("full jitter"), so that many clients don't come back together;
-`Retry-After` wins over the draw. The clock is a parameter, so tests wait for nothing.
+Waits are drawn evenly from 0 to a doubling bound ("full jitter"), so that many clients don't come back at once. A
+`Retry-After` replaces the draw. The clock is a parameter, so tests do not wait.
 """
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Callable
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse, may_pass
-from modelcrate.registry.events import Emit, Retrying
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse, may_pass
+from modelcrate.net.events import Emit, Retrying
 from modelcrate_layers.frozen import dataclass
 
 T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Time and chance. `now` is seconds since 1970."""
+    """Time and chance. `now` is seconds since 1970, `draw` is evenly from 0 to 1."""
 
     def now(self) -> float: ...
     def sleep(self, seconds: float) -> None: ...
@@ -30,7 +28,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock and dice."""
+    """The machine's clock and random numbers."""
 
     def now(self) -> float:
         return time.time()
@@ -39,12 +37,14 @@ class SystemClock:
         time.sleep(seconds)
 
     def draw(self) -> float:
+        import random
+
         return random.random()  # noqa: S311  (spreads load; guards nothing)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How much is borne: attempts in all, the first and the largest bound of a wait, and of a Retry-After (seconds)."""
+    """Limits of retrying: attempts in all, the first and largest bound of a wait, and the largest Retry-After (seconds)."""
 
     attempts: int = 6
     first: float = 0.5
@@ -52,7 +52,7 @@ class Patience:
     largest_asked: float = 120.0
 
     def wait(self, failures: int, asked: str, clock: Clock) -> float:
-        """Seconds before the next attempt, after so many failures, where the registry asked for `asked`."""
+        """Returns the seconds before the next attempt, after so many failures and a Retry-After of `asked`."""
         wanted = seconds_asked(asked, clock.now())
         if wanted is not None:
             return min(wanted, self.largest_asked)
@@ -60,9 +60,11 @@ class Patience:
 
 
 def seconds_asked(text: str, now: float) -> float | None:
-    """Retry-After as seconds from now: a number or an HTTP date; None where there is none."""
+    """Returns Retry-After in seconds from now: a number or an HTTP date; None where it is neither."""
     if re.fullmatch(r"\s*\d{1,9}\s*", text):
         return float(text)
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError):
@@ -72,14 +74,18 @@ def seconds_asked(text: str, now: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class RetryEngine:
-    """Repeats what may pass, as long as its patience lasts."""
+    """Repeats what may pass, within the limits of its patience."""
 
     patience: Patience
     clock: Clock
     emit: Emit
 
     def run(self, act: Callable[[], T]) -> T:
-        """The result of `act`; its last error, once the attempts are used up or where repeating can't help."""
+        """Returns the result of `act`.
+
+        Raises:
+            RegistryError: The last error, when the attempts are used up or another attempt can't help.
+        """
         failures = 0
         while True:
             try:
@@ -89,7 +95,7 @@ class RetryEngine:
                 self.pause(fault, failures)
 
     def pause(self, fault: ErrorResponse | ConnectionFailed, failures: int) -> None:
-        """Wait before the next attempt, or raise `fault` where there is to be none."""
+        """Waits before the next attempt; raises `fault` when there is to be none."""
         if not may_pass(fault) or failures >= self.patience.attempts:
             raise fault
         seconds = self.patience.wait(failures, fault.after, self.clock)

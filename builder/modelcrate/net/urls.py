@@ -1,34 +1,78 @@
-"""URLs as registries hand them out: resolved without touching their queries, and shown without their secrets."""
+"""URLs from outside: resolved without touching their queries, compared, and shown without their secrets."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from modelcrate_layers.errors import RegistryError
 
+_PORTS = {"http": 80, "https": 443}
+
 
 def resolve(base: str, location: str, where: str) -> str:
-    """A Location or Link against the URL that was asked (RFC 3986); its query is kept to the byte."""
+    """Returns a Location or Link as an absolute URL (RFC 3986). Its query is kept to the byte.
+
+    Args:
+        base: The URL that was requested.
+        location: The header's value, relative or absolute.
+        where: What the error message names.
+
+    Raises:
+        RegistryError: It is no http(s) URL, or it holds user information.
+    """
     if not location or not re.fullmatch(r"[!-~]+", location):
-        raise RegistryError("the registry sent no usable Location", where=where, why=f"got {location!r:.100}")
+        raise RegistryError("the server sent no usable Location", where=where, why=f"got {location!r:.100}")
     try:
         url = urljoin(base, location)
     except ValueError:  # brackets that are no IPv6 address
         url = ""
     if not is_address(url) or "@" in urlsplit(url).netloc:
         shown = redacted(url) if url else repr(location[:100])
-        raise RegistryError("the registry sent us to an address that is none", where=where, why=shown)
+        raise RegistryError("the server redirects to something that is no address", where=where, why=shown)
     return url.partition("#")[0]
 
 
 def is_address(url: str) -> bool:
-    """Whether it is an http(s) URL with a host, and with a port that is one, if it has any."""
+    """Returns whether this is an http(s) URL with a host and a possible port."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def origin(url: str) -> str:
+    """Returns scheme, host and port, with the default port spelt out. Credentials are sent within one origin only."""
+    return f"{urlsplit(url).scheme}://{host(url)}:{port(url)}"
+
+
+def host(url: str) -> str:
+    """Returns the host without port, in lower case."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def port(url: str) -> int:
+    """Returns the port, the scheme's own where none is named; -1 where it is none."""
+    parts = urlsplit(url)
+    try:
+        return parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return -1
+
+
+def host_and_port(url: str) -> str:
+    """Returns the host with its port as it is spelt in the URL, without user information."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def split_login(url: str) -> tuple[str, str, str]:
+    """Returns the URL without user information, and the user and password that it held ("" where there are none)."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, bare = authority.rpartition("@")
+    user, _, password = login.partition(":")
+    return (f"{scheme}{mark}{bare}{slash}{path}" if at else url), unquote(user), unquote(password)
 
 
 _SECRET = re.compile(
@@ -37,11 +81,10 @@ _SECRET = re.compile(
 
 
 def redacted(url: str) -> str:
-    """The URL as it may be shown: no user information, and no value of a query that might be a signature."""
+    """Returns the URL as it may be shown: no user information, and no query value that may be a signature."""
     parts = urlsplit(url)
     query = "&".join(
         f"{name}=..." if _SECRET.match(name) and value else f"{name}{mark}{value}"
         for name, mark, value in (pair.partition("=") for pair in parts.query.split("&"))
     )
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if parts.query else "")
+    return f"{parts.scheme}://{host_and_port(url)}{parts.path}" + (f"?{query}" if parts.query else "")

@@ -10,8 +10,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import field, replace
 
+from modelcrate.net.client import HttpClient
 from modelcrate.net.counters import Counters
+from modelcrate.net.messages import Response
 from modelcrate.net.retry import Clock, RetryEngine
+from modelcrate.net.urls import host
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
 from modelcrate.registry.credentials import Credential
@@ -21,8 +24,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.token_server import TokenServer
 from modelcrate.registry.tokens import Token
-from modelcrate.registry.transport import Transport
-from modelcrate.registry.wire import Access, Request, Response
+from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 
@@ -69,8 +71,8 @@ class _Errand:
 class Authenticator:
     """The tokens and credentials of one client, for all registries it talks to."""
 
-    def __init__(self, settings: RegistryConfig, transport: Transport, clock: Clock, emit: Emit) -> None:
-        self._settings, self._transport, self._clock, self._emit = settings, transport, clock, emit
+    def __init__(self, settings: RegistryConfig, http: HttpClient, clock: Clock, emit: Emit) -> None:
+        self._settings, self._http, self._clock, self._emit = settings, http, clock, emit
         self._engine = RetryEngine(settings.patience, clock, emit)
         self._lock = threading.Lock()
         self._desks: dict[str, _Desk] = {}
@@ -102,7 +104,7 @@ class Authenticator:
                 desk.narrow[errand.key] = None  # the request itself will be told which scope it really needs
                 return ""
 
-    def answer(self, remote: Remote, request: Request, answer: Response, used: str, counters: Counters) -> str:
+    def answer(self, remote: Remote, request: RegistryRequest, answer: Response, used: str, counters: Counters) -> str:
         """The Authorization to try once more with after a 401; the Refusal itself where nothing else can be tried."""
         desk = self._desk(remote)
         with desk.lock:
@@ -181,7 +183,7 @@ class Authenticator:
         realm, remote = errand.challenge.realm, errand.remote
         if not addresses.related(realm, remote.origin) and realm not in errand.desk.told:
             errand.desk.told.add(realm)
-            self._emit(Warned(remote.registry, f"tokens come from another domain: {addresses.host(realm)}"))
+            self._emit(Warned(remote.registry, f"tokens come from another domain: {host(realm)}"))
 
     def _errand(
         self, remote: Remote, desk: _Desk, challenge: Challenge, access: tuple[Access, ...], counters: Counters
@@ -190,7 +192,7 @@ class Authenticator:
         if found and found.source not in desk.told:
             desk.told.add(found.source)
             self._emit(CredentialsUsed(remote.registry, found.source))
-        server = TokenServer(remote, challenge, self._settings, self._transport, self._engine, counters)
+        server = TokenServer(remote, challenge, self._settings, self._http, self._engine, counters)
         return _Errand(desk, challenge, access, found, server, remote)
 
     def _find(self, registry: str, repository: str) -> Credential | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelcrate.registry.wire import Response
+from modelcrate.net.messages import Response
 from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_object
 from modelcrate_layers.errors import IntegrityError, UserError
 

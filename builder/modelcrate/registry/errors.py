@@ -9,43 +9,18 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
-from modelcrate.net.urls import redacted
-from modelcrate.registry.wire import Request, Response
+from modelcrate.net.errors import GONE, PASSING, ConnectionFailed, ErrorResponse, NotFound
+from modelcrate.net.messages import Request, Response
+from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import parse_json
-from modelcrate_layers.errors import CrateError, RegistryError
+from modelcrate_layers.errors import CrateError
 
-PASSING = frozenset({408, 429, 499, 500, 502, 503, 504, 522})
-"""Statuses that may pass: timeouts, overload, and gateways that lost their server."""
+__all__ = ["PASSING", "ConnectionFailed", "ErrorResponse", "NotFound", "error_response", "error_text"]
 
 MAX_ERROR_BODY = 64 << 10
 
 MAX_SKEW = 60
 """Seconds by which clocks may differ before they are named as the likely cause of a refused token."""
-
-
-class ErrorResponse(RegistryError):  # noqa: N818  (errors are named after what happened)
-    """The registry answered, and the answer was no."""
-
-    def __init__(self, request: Request, answer: Response, what: str, why: str = "", hint: str = "") -> None:
-        super().__init__(what, where=f"{request.method} {redacted(request.url)}", why=why, hint=hint)
-        self.status = answer.status
-        self.codes = frozenset(code for code, _ in error_text(answer))
-        self.retry = answer.status in PASSING
-        self.after = answer.headers.get("Retry-After")
-
-
-class ConnectionFailed(RegistryError):  # noqa: N818  (errors are named after what happened)
-    """The connection failed, broke or stalled before there was an answer."""
-
-    def __init__(self, request: Request, why: str, *, retry: bool = True, hint: str = "") -> None:
-        super().__init__("no answer from the registry", where=request.where(), why=why, hint=hint)
-        self.retry = retry
-        self.after = ""
-
-
-def may_pass(fault: BaseException) -> bool:
-    """Whether trying once more may help."""
-    return isinstance(fault, ErrorResponse | ConnectionFailed) and fault.retry
 
 
 def error_text(answer: Response) -> list[tuple[str, str]]:
@@ -71,7 +46,9 @@ def error_response(request: Request, answer: Response, doing: str, now: float | 
     what = (
         f"{host} refused the {doing}: {answer.status}{f' {_NAMES[answer.status]}' if answer.status in _NAMES else ''}"
     )
-    return ErrorResponse(request, answer, what, why, _hint(request, answer, now))
+    error = NotFound if answer.status in GONE else ErrorResponse
+    codes = {code for code, _ in error_text(answer)}
+    return error(request, answer, what, why=why, hint=_hint(request, answer, now), codes=codes)
 
 
 _NAMES: Mapping[int, str] = MappingProxyType(
@@ -103,9 +80,10 @@ def _hint(request: Request, answer: Response, now: float | None) -> str:
 
 def _access_hint(request: Request, answer: Response, host: str, now: float | None) -> str:
     challenge = " ".join(answer.headers.all("WWW-Authenticate"))
-    wanted = " ".join(map(str, request.access))
+    access = request.access if isinstance(request, RegistryRequest) else ()
+    wanted = " ".join(map(str, access))
     skew = _skew(answer, now)
-    if skew > MAX_SKEW and request.access:
+    if skew > MAX_SKEW and access:
         return f"this machine's clock and the registry's differ by {skew} seconds, so tokens look expired"
     if "insufficient_scope" in challenge or answer.status == 403:
         return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"

@@ -6,16 +6,22 @@ error pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from modelcrate.net.events import Emit, Retrying, Warned, silent
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 
-Emit = Callable[[object], None]
-
-
-def silent(event: object) -> None:
-    """The emit of a caller that doesn't want to know."""
+__all__ = [
+    "CredentialsUsed",
+    "Emit",
+    "Mounted",
+    "Moved",
+    "Restarted",
+    "Resumed",
+    "Retrying",
+    "Waiting",
+    "Warned",
+    "silent",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +42,6 @@ class Waiting:
     """All bytes are sent, and the registry is busy with them (it hashes them once more)."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """A request failed in a way that may pass; it is repeated in `seconds`."""
-
-    where: str
-    why: str
-    seconds: float
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +74,3 @@ class CredentialsUsed:
 
     registry: str
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something a user should know, said once: a registry's own warning, a wrong size, an odd token server."""
-
-    where: str
-    text: str

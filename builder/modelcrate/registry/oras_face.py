@@ -22,14 +22,16 @@ import oras.provider
 import requests
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.errors import PASSING
+from modelcrate.net.messages import Bytes
+from modelcrate.net.resume import length
 from modelcrate.net.urls import resolve
 from modelcrate.registry import wire
-from modelcrate.registry.errors import PASSING
 from modelcrate.registry.files import FileBlob
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import PushResult
 from modelcrate.registry.registry_transport import RegistryTransport
-from modelcrate.registry.wire import Access, Request
+from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import RegistryError
 
@@ -91,15 +93,15 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         remote = self._courier.remote(parts.netloc)
         if json is not None:
             data, headers = canonical_json(json), {"Content-Type": "application/json", **(headers or {})}
-        body = wire.Bytes(data) if isinstance(data, bytes) else None
+        body = Bytes(data) if isinstance(data, bytes) else None
         if data is not None and body is None:
             raise RegistryError(
                 "only bytes are sent this way", where=f"{method} {parts.path}", hint="use push_blob for files"
             )
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         kept = {k: v for k, v in (headers or {}).items() if k.lower() not in ("authorization", "content-length")}
-        request = Request(
-            method, remote.origin + path, kept, body, _access(parts.path, method), method in ("GET", "HEAD")
+        request = RegistryRequest(
+            method, remote.origin + path, kept, body, method in ("GET", "HEAD"), _access(parts.path, method)
         )
         reply = self._courier.open(request, remote, "request", frozenset(range(100, 600)) - PASSING)
         streamed = stream and method == "GET"
@@ -157,7 +159,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         ref, name = self._reference(container), Digest.parse(digest)
         remote = self._courier.remote(ref.registry)
         request = wire.head_blob(remote.place(ref.repository), name, [wire.pulls(ref.repository)])
-        size = wire.length(self._courier.send(request, remote, f"blob {name}"))
+        size = length(self._courier.send(request, remote, f"blob {name}"))
         if size is None:
             raise RegistryError("the registry does not say how large a blob is", where=request.where())
         beside = Path(f"{outfile}.part")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.cancellation import Cancelled, Halted
+from modelcrate.net.client import Reply
+from modelcrate.net.resume import length, resumed
+from modelcrate.net.retry import Patience, RetryEngine
 from modelcrate.registry import documents, wire
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse, error_response
-from modelcrate.registry.events import Warned
+from modelcrate.registry.errors import error_response
+from modelcrate.registry.events import Warned, silent
 from modelcrate.registry.profiles import Mirror
 from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.transport import Reply
 from modelcrate.registry.wire import RepositoryAddress
-from modelcrate_layers.content import MAX_JSON, Descriptor, verified
+from modelcrate_layers.content import CHUNK, MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.frozen import dataclass
 
 T = TypeVar("T")
+
+IN_MEMORY = 8 << 20
+"""Bytes of a mirror's blob that are kept in memory until they are verified; more go to a temporary file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +36,14 @@ class Puller:
     courier: RegistryTransport
     check: Callable[[], None]
 
-    def sources(self, ref: Reference) -> list[Mirror]:
-        """Whom to ask, in order: the mirrors of the registry, then itself. Credentials are each host's own."""
-        return [*self.courier.settings.habits(ref.registry).mirrors, Mirror(ref.registry)]
+    def mirrors(self, ref: Reference) -> tuple[Mirror, ...]:
+        """The mirrors of the registry, in their order. Credentials are each host's own."""
+        return self.courier.settings.habits(ref.registry).mirrors
+
+    def leave(self, mirror: Mirror, fault: BaseException) -> None:
+        """Warn that a mirror is of no use."""
+        what = fault.what if isinstance(fault, CrateError) else str(fault)
+        self.courier.emit(Warned(mirror.host, f"this mirror was of no use: {what}"))
 
     def reach(self, source: Mirror, ref: Reference) -> tuple[Remote, RepositoryAddress]:
         """One of them, looked at only when it is needed."""
@@ -74,13 +86,12 @@ class Puller:
 
     def first(self, ref: Reference, ask: Callable[[Remote, RepositoryAddress], T]) -> T:
         """The first place that answers well; the last one's fault where none does."""
-        *mirrors, last = self.sources(ref)
-        for mirror in mirrors:
+        for mirror in self.mirrors(ref):
             try:
                 return ask(*self.reach(mirror, ref))
             except CrateError as fault:
-                self.courier.emit(Warned(mirror.host, f"this mirror was of no use: {fault.what}"))
-        return ask(*self.reach(last, ref))
+                self.leave(mirror, fault)
+        return ask(*self.reach(Mirror(ref.registry), ref))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +105,9 @@ class RemoteBlob:
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The bytes from `start`. A stream from 0 is held to the descriptor; one from elsewhere to its length."""
-        stream = self._bytes(start)
-        if start == 0:
-            return verified(stream, self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
-        return stream
+        if start:
+            return self._of(Mirror(self.ref.registry), start, self.puller.courier.engine)
+        return verified(self._from_anywhere(), self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
 
     def there(self) -> bool:
         """Whether it can still be had, by one HEAD. A registry that can't be asked is taken for one that lacks it."""
@@ -106,7 +116,7 @@ class RemoteBlob:
             request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
             doing = f"question for {self.descriptor.digest}"
             answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
-            there = answer.status == 200 and wire.length(answer) in (None, self.descriptor.size)
+            there = answer.status == 200 and length(answer) in (None, self.descriptor.size)
             if there and remote.registry == self.ref.registry:
                 self.puller.courier.seen.said(self.ref.name, self.descriptor.digest)
             return there
@@ -121,54 +131,36 @@ class RemoteBlob:
             )
         return b"".join(self.chunks())
 
-    def _bytes(self, start: int) -> Iterator[bytes]:
-        sources = self.puller.sources(self.ref)
-        at, failures, etag = start, 0, ""
-        while at < self.descriptor.size or (self.descriptor.size == 0 and failures == 0):
-            self.puller.check()
-            before = at
-            try:
-                with self._open(*self.puller.reach(sources[0], self.ref), at, etag) as reply:
-                    etag = reply.answer.headers.get("ETag")
-                    for chunk in self._from(reply, at):
-                        self.puller.check()
-                        at += len(chunk)
-                        yield chunk
-                        if at > self.descriptor.size:
-                            return  # one byte too many: `verified` says so
-                if at < self.descriptor.size:
-                    raise ConnectionFailed(reply.request, f"it ended after {at} of {self.descriptor.size} bytes")
+    def _from_anywhere(self) -> Iterator[bytes]:
+        """From the first mirror that has the right bytes, else from the registry itself.
+
+        What a mirror sends is kept in a temporary file until its digest is known, so that wrong bytes go no further.
+        """
+        for mirror in self.puller.mirrors(self.ref):
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
+                try:
+                    impatient = RetryEngine(Patience(attempts=1), self.puller.courier.clock, silent)
+                    for chunk in verified(self._of(mirror, 0, impatient), self.descriptor, mirror.host):
+                        spool.write(chunk)
+                except (CrateError, OSError) as fault:
+                    if isinstance(fault, Cancelled | Halted):
+                        raise
+                    self.puller.leave(mirror, fault)
+                    continue
+                spool.seek(0)
+                while chunk := spool.read(CHUNK):
+                    yield chunk
                 return
-            except (ConnectionFailed, ErrorResponse) as fault:
-                failures = 1 if at > before else failures + 1
-                if len(sources) > 1:
-                    sources, failures = sources[1:], 0
-                else:
-                    self.puller.courier.engine.pause(fault, failures)
+        yield from self._of(Mirror(self.ref.registry), 0, self.puller.courier.engine)
 
-    def _open(self, remote: Remote, place: RepositoryAddress, at: int, etag: str) -> Reply:
-        strong = etag if etag.startswith('"') else ""
-        request = replace(wire.get_blob(place, self.descriptor.digest, at, strong), repeat=False)  # we repeat it here
-        reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200, 206))
-        if reply.answer.status == 206 and wire.partial_start(reply.answer) != at:
-            reply.close()  # it answers another question; without a Range it can't
-            request = replace(request, headers={})
-            reply = self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", (200,))
-        return reply
+    def _of(self, source: Mirror, start: int, engine: RetryEngine) -> Iterator[bytes]:
+        def open_body(headers: Mapping[str, str], ok: Collection[int]) -> Reply:
+            remote, place = self.puller.reach(source, self.ref)
+            request = replace(wire.get_blob(place, self.descriptor.digest), headers=headers, repeat=False)
+            return self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", ok)
 
-    def _from(self, reply: Reply, at: int) -> Iterator[bytes]:
-        """The bytes from `at`, whether the registry skipped those before it or we have to."""
-        skip = at if reply.answer.status == 200 else 0
-        total = wire.length(reply.answer)
-        if total is not None and total != self.descriptor.size - (at - skip):
-            why = f"{total} bytes announced, {self.descriptor.size - (at - skip)} expected"
-            raise IntegrityError(f"{self.descriptor.digest} has the wrong size", where=str(self.ref), why=why)
-        for chunk in reply.chunks():
-            if skip >= len(chunk):
-                skip -= len(chunk)
-                continue
-            yield chunk[skip:]
-            skip = 0
+        where = f"{self.ref.name}@{self.descriptor.digest}"
+        return resumed(open_body, self.descriptor.size, engine, self.puller.check, where, start)
 
 
 def foreign_urls(descriptor: Descriptor) -> None:

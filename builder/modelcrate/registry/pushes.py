@@ -10,8 +10,10 @@ from typing import Any, Literal
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.net.cancellation import Halted, StopSignal
 from modelcrate.net.counters import Counters
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.messages import Response
+from modelcrate.net.resume import length
 from modelcrate.registry import credentials, wire
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
 from modelcrate.registry.events import Mounted, Warned
 from modelcrate.registry.journal import Journal, UploadSession
 from modelcrate.registry.registry_transport import RegistryTransport
@@ -75,7 +77,7 @@ class Pusher:
             if believed:  # not what another push may have brought there since the question
                 self._courier.seen.lost(ref.name, descriptor.digest)
             return False
-        size = wire.length(answer)
+        size = length(answer)
         if size is not None and size != descriptor.size:
             text = f"it holds {descriptor.digest} with {size} bytes instead of {descriptor.size}; sending it again"
             self._courier.emit(Warned(ref.registry, text))
@@ -244,7 +246,7 @@ class Pusher:
             session = self._opened(place, answer, request.url)
         return session or False
 
-    def _opened(self, place: RepositoryAddress, answer: wire.Response, asked: str) -> UploadSession | None:
+    def _opened(self, place: RepositoryAddress, answer: Response, asked: str) -> UploadSession | None:
         try:
             location = wire.upload_location(answer, asked, "mount")
         except RegistryError:

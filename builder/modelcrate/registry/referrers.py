@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.errors import ErrorResponse
+from modelcrate.net.messages import Response, follow
 from modelcrate.net.urls import resolve
 from modelcrate.registry import addresses, documents, wire
-from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.wire import Request, Response
+from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError
 
@@ -46,7 +47,7 @@ def described(data: bytes, media_type: str) -> tuple[Descriptor, Digest]:
 
 
 def pages(
-    courier: RegistryTransport, remote: Remote, request: Request, doing: str, read: Callable[[Response], None]
+    courier: RegistryTransport, remote: Remote, request: RegistryRequest, doing: str, read: Callable[[Response], None]
 ) -> None:
     """Read a list page by page, as long as `Link` leads on, on the same host, and to a page not seen yet."""
     seen: set[str] = set()
@@ -61,7 +62,7 @@ def pages(
         if target in seen:
             raise RegistryError("the registry's pages lead in circles", where=request.where())
         seen.add(target)
-        request = wire.follow(request, target)
+        request = follow(request, target)
     raise RegistryError(f"a list of more than {MAX_PAGES} pages", where=request.where())
 
 

@@ -12,10 +12,11 @@ from typing import Self
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import StopSignal
+from modelcrate.net.client import HttpClient
 from modelcrate.net.counters import Counters, Traffic
+from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
-from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, PushResult
@@ -44,12 +45,13 @@ class RegistryClient:
         emit: Emit = silent,
         clock: Clock | None = None,
         like: RegistryClient | None = None,
+        http: HttpClient | None = None,
     ) -> None:
         self.settings = settings
         self._counters, self._stop = Counters(), StopSignal()
         self._owner = like is None
         if like is None:
-            self._courier = RegistryTransport(settings, clock or SystemClock(), emit, self._counters)
+            self._courier = RegistryTransport(settings, clock or SystemClock(), emit, self._counters, http)
         else:
             self._courier = like._courier.beside(emit, self._counters)
         self._puller = Puller(self._courier, self._stop.check)

@@ -9,45 +9,49 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 
-from modelcrate.images.reference import HUB, HUB_API, host_of, is_loopback
-from modelcrate.net.connections import Trust
+from modelcrate.images.reference import HUB, HUB_API, host_of
+from modelcrate.net.addresses import is_loopback
+from modelcrate.net.client import MOVED, HttpClient, Reply
 from modelcrate.net.counters import Counters
+from modelcrate.net.errors import PASSING, ConnectionFailed
 from modelcrate.net.keyed_lock import KeyedLock
+from modelcrate.net.messages import Response
 from modelcrate.net.retry import Clock, RetryEngine
-from modelcrate.net.urls import resolve
-from modelcrate.registry import addresses, wire
+from modelcrate.net.tls import Trust
+from modelcrate.net.urls import host
+from modelcrate.registry import wire
 from modelcrate.registry.auth import Authenticator
 from modelcrate.registry.blob_cache import BlobCache
-from modelcrate.registry.errors import PASSING, ConnectionFailed, error_response
+from modelcrate.registry.errors import error_response
 from modelcrate.registry.events import Emit, Warned
 from modelcrate.registry.limiter import AdaptiveLimiter
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.settings import RegistryConfig
-from modelcrate.registry.transport import Reply, Transport
-from modelcrate.registry.wire import Request, Response
-from modelcrate_layers.errors import RegistryError
+from modelcrate.registry.wire import RegistryRequest
 
-MAX_HOPS = 10
 LONG = 64 << 20
 """Bytes of a body from which on a token has to be young when it is sent."""
 
+EXPIRED = frozenset({400, 401, 403})
+"""How stores refuse a redirect whose signature has expired (S3 403, GCS 400, Azure 403); the registry makes a new one."""
+
 WORKERS = 32
 """Threads for small questions and for what is sent. How many send at once is each registry's gate's to say."""
-
-_MOVED = frozenset({301, 302, 303, 307, 308})
 
 
 class RegistryTransport:
     """The one way from our values to a registry and back. Shared by all threads; it keeps what it learnt of
     each registry."""
 
-    def __init__(self, settings: RegistryConfig, clock: Clock, emit: Emit, counters: Counters) -> None:
+    def __init__(
+        self, settings: RegistryConfig, clock: Clock, emit: Emit, counters: Counters, http: HttpClient | None = None
+    ) -> None:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = RetryEngine(settings.patience, clock, emit)
         self.seen, self.turns = BlobCache(), KeyedLock()
         self.pool = ThreadPoolExecutor(WORKERS, "registry")
-        self._transport = Transport(settings)
-        self._auth = Authenticator(settings, self._transport, clock, emit)
+        self.http, self._owner = http or HttpClient(settings.http), http is None
+        self._auth = Authenticator(settings, self.http, clock, emit)
         self._lock = threading.RLock()
         self._remotes: dict[str, Remote] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -62,7 +66,8 @@ class RegistryTransport:
     def close(self) -> None:
         """End all kept connections and threads."""
         self.pool.shutdown(wait=False, cancel_futures=True)
-        self._transport.close()
+        if self._owner:
+            self.http.close()
 
     def remote(self, registry: str) -> Remote:
         """This registry, looked at once: one request without credentials where plain HTTP is possible, else none."""
@@ -73,7 +78,7 @@ class RegistryTransport:
 
     def send(
         self,
-        request: Request,
+        request: RegistryRequest,
         remote: Remote,
         doing: str,
         ok: Collection[int] = (200,),
@@ -90,7 +95,13 @@ class RegistryTransport:
         return self.engine.run(act) if request.repeat else act()
 
     def open(
-        self, request: Request, remote: Remote, doing: str, ok: Collection[int], *, counters: Counters | None = None
+        self,
+        request: RegistryRequest,
+        remote: Remote,
+        doing: str,
+        ok: Collection[int],
+        *,
+        counters: Counters | None = None,
     ) -> Reply:
         """As `send`, but the body of a welcome answer is left to the caller, who closes it."""
         tally = counters or self.counters
@@ -103,7 +114,9 @@ class RegistryTransport:
 
         return self.engine.run(act) if request.repeat else act()
 
-    def _judged(self, reply: Reply, request: Request, remote: Remote, doing: str, ok: Collection[int]) -> Response:
+    def _judged(
+        self, reply: Reply, request: RegistryRequest, remote: Remote, doing: str, ok: Collection[int]
+    ) -> Response:
         answer = reply.read()
         for text in wire.warnings(answer):
             self._warn(remote, text)
@@ -114,11 +127,16 @@ class RegistryTransport:
             remote.gate.groaned()
         raise error_response(replace(request, url=answer.url or request.url), answer, doing, self.clock.now())
 
-    def _authorised(self, request: Request, remote: Remote, counters: Counters, patience: float | None) -> Reply:
+    def _authorised(
+        self, request: RegistryRequest, remote: Remote, counters: Counters, patience: float | None
+    ) -> Reply:
         length = request.body.length if request.body else 0
         young = length is None or length > LONG
         used = self._auth.header(remote, request.access, counters, young=young) if remote.owns(request.url) else ""
         reply = self._walk(request, remote, used, counters, patience)
+        if request.method == "GET" and reply.answer.status in EXPIRED and not remote.owns(reply.answer.url):
+            reply.close()
+            reply = self._walk(request, remote, used, counters, patience)
         if reply.answer.status != 401 or not remote.owns(reply.answer.url):
             return reply
         answer = reply.read()
@@ -127,51 +145,47 @@ class RegistryTransport:
         used = self._auth.answer(remote, request, answer, used, counters)
         return self._walk(request, remote, used, counters, patience)
 
-    def _walk(self, request: Request, remote: Remote, used: str, counters: Counters, patience: float | None) -> Reply:
-        """Follow redirects by hand: the method and the body stay, the Authorization goes to nobody else."""
-        for _ in range(MAX_HOPS + 1):
-            own = remote.owns(request.url)
-            headers = {**request.headers, "Authorization": used} if own and used else request.headers
-            trust = remote.trust if own else self._foreign_trust(request.url)
-            try:
-                reply = self._transport.exchange(replace(request, headers=headers), trust, counters, patience=patience)
-            except ConnectionFailed:
-                remote.gate.groaned()
-                raise
-            location = reply.answer.headers.get("Location")
-            if reply.answer.status not in _MOVED or not location:
-                return reply
-            reply.close()
-            target = resolve(request.url, location, request.where())
-            addresses.check_hop(request.url, target, request.where())
-            request = wire.follow(request, target)
-        raise RegistryError("the registry sends us in circles", where=request.where(), why=f"{MAX_HOPS} redirects")
+    def _walk(
+        self, request: RegistryRequest, remote: Remote, used: str, counters: Counters, patience: float | None
+    ) -> Reply:
+        """Send it and follow redirects. The Authorization goes to the registry alone."""
 
-    def _foreign_trust(self, url: str) -> Trust:
-        return Trust.of(self.settings.habits(url.split("/")[2]), self.settings)
+        def trust(url: str) -> Trust:
+            return remote.trust if remote.owns(url) else self.settings.trust(url.split("/")[2])
+
+        def authorization(url: str) -> str:
+            return used if remote.owns(url) else ""
+
+        try:
+            return self.http.exchange_following(
+                request, trust, authorization, counters, base=remote.origin, patience=patience
+            )
+        except ConnectionFailed:
+            remote.gate.groaned()
+            raise
 
     def _pinged(self, remote: Remote, answer: Response, counters: Counters) -> Response:
         """The challenge of `GET /v2/`, where a 401 came without one (ghcr and gcr do that on some paths)."""
-        ping = self._transport.exchange(wire.ping(remote.origin), remote.trust, counters).read()
+        ping = self.http.exchange(wire.ping(remote.origin), remote.trust, counters).read()
         return replace(answer, headers=ping.headers) if challenged(ping) else answer
 
     def _look(self, registry: str) -> Remote:
-        host = HUB_API if registry == HUB else registry
+        name = HUB_API if registry == HUB else registry
         habits = self.settings.habits(registry)
         limit = self.settings.concurrency or habits.concurrency
-        trust = Trust.of(habits, self.settings)
-        remote = Remote(registry, f"https://{host}", habits, trust, AdaptiveLimiter(limit))
-        if not habits.plain_http and not is_loopback(host_of(host)):
+        trust = self.settings.trust(registry)
+        remote = Remote(registry, f"https://{name}", habits, trust, AdaptiveLimiter(limit))
+        if not habits.plain_http and not is_loopback(host_of(name)):
             return remote
-        return self._probe(replace(remote, origin=f"http://{host}"), certain=habits.plain_http)
+        return self._probe(replace(remote, origin=f"http://{name}"), certain=habits.plain_http)
 
     def _probe(self, remote: Remote, *, certain: bool) -> Remote:
         """Plain HTTP was allowed: see whether it is spoken, or TLS after all. Nothing secret goes with this."""
         secure = replace(remote, origin="https" + remote.origin.removeprefix("http"))
         answer = self._greeting(remote)
-        if answer is not None and answer.status in _MOVED:
+        if answer is not None and answer.status in MOVED:
             target = answer.headers.get("Location")
-            if addresses.host(target) == addresses.host(remote.origin) and target.startswith("https://"):
+            if host(target) == host(remote.origin) and target.startswith("https://"):
                 return replace(remote, origin="https://" + target.split("/")[2])
         if (answer is None or answer.status == 400) and not certain and self._greeting(secure) is not None:
             return secure
@@ -181,7 +195,7 @@ class RegistryTransport:
 
     def _greeting(self, remote: Remote) -> Response | None:
         try:
-            return self._transport.exchange(wire.ping(remote.origin, "HEAD"), remote.trust, self.counters).read()
+            return self.http.exchange(wire.ping(remote.origin, "HEAD"), remote.trust, self.counters).read()
         except ConnectionFailed as fault:
             if not fault.retry and remote.origin.startswith("https") and "plain HTTP" not in fault.hint:
                 raise  # a certificate that we don't believe: never a reason to go on without TLS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelcrate.net.connections import Trust
-from modelcrate.registry.addresses import origin
+from modelcrate.net.tls import Trust
+from modelcrate.net.urls import origin
 from modelcrate.registry.limiter import AdaptiveLimiter
 from modelcrate.registry.profiles import RegistryProfile
 from modelcrate.registry.wire import RepositoryAddress

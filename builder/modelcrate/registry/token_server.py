@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modelcrate.net.connections import Trust
+from modelcrate.net.addresses import check_hop
+from modelcrate.net.client import HttpClient
 from modelcrate.net.counters import Counters
+from modelcrate.net.messages import Request, Response
 from modelcrate.net.retry import RetryEngine
-from modelcrate.net.urls import resolve
+from modelcrate.net.tls import Trust
+from modelcrate.net.urls import origin, resolve
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
 from modelcrate.registry.credentials import Credential
@@ -16,8 +19,6 @@ from modelcrate.registry.errors import PASSING, error_response
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import Token
-from modelcrate.registry.transport import Transport
-from modelcrate.registry.wire import Request, Response
 from modelcrate_layers.frozen import dataclass
 
 MAX_HOPS = 5
@@ -30,7 +31,7 @@ class TokenServer:
     remote: Remote
     challenge: Challenge
     settings: RegistryConfig
-    transport: Transport
+    http: HttpClient
     engine: RetryEngine
     counters: Counters
 
@@ -69,14 +70,15 @@ class TokenServer:
     def _walk(self, request: Request) -> Response:
         """Follow redirects, each checked like the realm itself; nothing secret goes to another host."""
         for _ in range(MAX_HOPS):
-            reply = self.transport.exchange(request, self._trust(request.url), self.counters, verb="TOKEN")
+            named = not self.remote.owns(request.url)
+            reply = self.http.exchange(request, self._trust(request.url), self.counters, verb="TOKEN", named=named)
             answer = reply.read(tokens.MAX_ANSWER)
             if answer.status not in (301, 302, 307, 308):
                 return answer
             target = resolve(request.url, answer.headers.get("Location"), request.where())
             addresses.check_realm(target, self.remote.origin, insecure=self.remote.plain, where=request.where())
-            addresses.check_hop(request.url, target, request.where())
-            if addresses.origin(target) != addresses.origin(request.url):
+            check_hop(request.url, target, request.where())
+            if origin(target) != origin(request.url):
                 if request.method == "POST":
                     raise error_response(
                         request, replace(answer, body=b""), "token: it sends our identity token elsewhere"
@@ -90,5 +92,5 @@ class TokenServer:
         """The token server's own rule where it has one, else the registry's CA, but neither its leniency nor our certificate."""
         if self.remote.owns(url):
             return self.remote.trust
-        own = Trust.of(self.settings.habits(url.split("/")[2]), self.settings)
+        own = self.settings.trust(url.split("/")[2])
         return own if own != Trust() or self.remote.trust.verify is False else Trust(self.remote.trust.verify)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 from urllib.parse import urlencode
 
+from modelcrate.net.messages import Bytes, Request, Response
 from modelcrate.net.urls import redacted
 from modelcrate.registry.challenges import Challenge, parse_scope
 from modelcrate.registry.credentials import IDENTITY, Credential
-from modelcrate.registry.wire import Access, Bytes, Request, Response
+from modelcrate.registry.wire import Access
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from modelcrate_layers.frozen import dataclass

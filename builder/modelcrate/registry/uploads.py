@@ -14,17 +14,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import field
 
+from modelcrate.net.addresses import check_hop
 from modelcrate.net.cancellation import Halted
 from modelcrate.net.counters import Counters
-from modelcrate.registry import addresses, wire
-from modelcrate.registry.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.messages import Response
+from modelcrate.net.resume import length
+from modelcrate.registry import wire
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
 from modelcrate.registry.journal import JournalEntry, UploadSession
 from modelcrate.registry.profiles import Upload
 from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import Part, Reader, Source
-from modelcrate.registry.wire import RepositoryAddress, Response
+from modelcrate.registry.wire import RegistryRequest, RepositoryAddress
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.frozen import dataclass
@@ -153,7 +156,7 @@ class Uploader:
         chunk = max(self.remote.habits.chunk_size, self.ledger.minimum)
         return min(chunk, length - offset) if way == "chunks" else length - offset
 
-    def _send_part(self, request: wire.Request, session: UploadSession) -> Response:
+    def _send_part(self, request: RegistryRequest, session: UploadSession) -> Response:
         doing = f"upload of {self.source.name}"
         try:
             return self.courier.send(request, self.remote, doing, PART_ACCEPTED, counters=self.counters)
@@ -212,7 +215,7 @@ class Uploader:
         request = wire.head_blob(self.place, self.source.known, [wire.pushes(self.place.repository)])
         with suppress(ErrorResponse, ConnectionFailed):
             answer = self.courier.send(request, self.remote, "question", (200,), counters=self.counters)
-            return wire.length(answer) in (None, self.source.length)
+            return length(answer) in (None, self.source.length)
         return False
 
     def _status(self, session: UploadSession) -> UploadSession:
@@ -263,7 +266,7 @@ class Uploader:
 
     def _location(self, answer: Response, asked: str) -> str:
         location = wire.upload_location(answer, asked, f"upload of {self.source.name}")
-        addresses.check_hop(answer.url or asked, location, f"upload of {self.source.name}")
+        check_hop(answer.url or asked, location, f"upload of {self.source.name}")
         return location
 
     def _noted(self, session: UploadSession) -> UploadSession:

@@ -7,11 +7,11 @@ Section numbers (end-N) refer to the table of endpoints of the OCI distribution 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from typing import Protocol
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from modelcrate.net.messages import Body, Bytes, Request, Response
+from modelcrate.net.resume import length
 from modelcrate.net.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError
@@ -21,30 +21,6 @@ OCTETS = "application/octet-stream"
 
 ACCEPT = ", ".join((MediaType.INDEX, MediaType.MANIFEST, MediaType.DOCKER_INDEX, MediaType.DOCKER_MANIFEST))
 """One joined header with every manifest type; docker-registry 2.8.2 answers 404 for an OCI manifest without it."""
-
-
-class Body(Protocol):
-    """Bytes to be sent. `chunks` may be called again where a request has to be repeated, and begins anew then."""
-
-    @property
-    def length(self) -> int | None: ...
-
-    def chunks(self) -> Iterator[bytes]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Bytes:
-    """A body that is at hand."""
-
-    data: bytes
-
-    @property
-    def length(self) -> int:
-        return len(self.data)
-
-    def chunks(self) -> Iterator[bytes]:
-        if self.data:
-            yield self.data
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,47 +48,10 @@ def deletes(repository: str) -> Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request. `repeat` says that sending it twice does no harm, so the retry engine may."""
+class RegistryRequest(Request):
+    """A request of the distribution protocol, with the accesses that its token has to grant."""
 
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body | None = None
     access: tuple[Access, ...] = ()
-    repeat: bool = True
-
-    def where(self) -> str:
-        """Method and URL without its query, which may hold a signature."""
-        return f"{self.method} {self.url.partition('?')[0]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """Header fields in their order; names without case, repeated ones kept apart."""
-
-    fields: tuple[tuple[str, str], ...] = ()
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.fields if key.lower() == name.lower()]
-
-    def get(self, name: str, default: str = "") -> str:
-        found = self.all(name)
-        return found[0] if found else default
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came back: the status, the header fields, the (capped) body, and the URL that was asked in the end."""
-
-    status: int
-    headers: Headers
-    body: bytes = b""
-    url: str = ""
-
-    @property
-    def media_type(self) -> str:
-        return self.headers.get("Content-Type").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,101 +67,95 @@ class RepositoryAddress:
         return f"{self.origin}/v2/{self.repository}/{path}{mark}"
 
 
-def ping(origin: str, method: str = "GET") -> Request:
+def ping(origin: str, method: str = "GET") -> RegistryRequest:
     """end-1: is this a registry, and what does it want to be asked with."""
-    return Request(method, f"{origin}/v2/")
+    return RegistryRequest(method, f"{origin}/v2/")
 
 
-def head_manifest(place: RepositoryAddress, target: str, access: Sequence[Access]) -> Request:
+def head_manifest(place: RepositoryAddress, target: str, access: Sequence[Access]) -> RegistryRequest:
     """end-3, without the body."""
-    return Request("HEAD", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=tuple(access))
+    return RegistryRequest("HEAD", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=tuple(access))
 
 
-def get_manifest(place: RepositoryAddress, target: str) -> Request:
+def get_manifest(place: RepositoryAddress, target: str) -> RegistryRequest:
     """end-3."""
     access = (pulls(place.repository),)
-    return Request("GET", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=access)
+    return RegistryRequest("GET", place.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=access)
 
 
-def put_manifest(place: RepositoryAddress, target: str, data: bytes, media_type: str) -> Request:
+def put_manifest(place: RepositoryAddress, target: str, data: bytes, media_type: str) -> RegistryRequest:
     """end-7: these very bytes, under this tag or digest."""
     headers = {"Content-Type": media_type}
-    return Request("PUT", place.url(f"manifests/{target}"), headers, Bytes(data), (pushes(place.repository),))
+    return RegistryRequest(
+        "PUT", place.url(f"manifests/{target}"), headers, Bytes(data), access=(pushes(place.repository),)
+    )
 
 
-def delete_manifest(place: RepositoryAddress, target: str) -> Request:
+def delete_manifest(place: RepositoryAddress, target: str) -> RegistryRequest:
     """end-9."""
-    return Request("DELETE", place.url(f"manifests/{target}"), access=(deletes(place.repository),))
+    return RegistryRequest("DELETE", place.url(f"manifests/{target}"), access=(deletes(place.repository),))
 
 
-def head_blob(place: RepositoryAddress, digest: Digest, access: Sequence[Access]) -> Request:
+def head_blob(place: RepositoryAddress, digest: Digest, access: Sequence[Access]) -> RegistryRequest:
     """end-2, without the body."""
-    return Request("HEAD", place.url(f"blobs/{digest}"), access=tuple(access))
+    return RegistryRequest("HEAD", place.url(f"blobs/{digest}"), access=tuple(access))
 
 
-def get_blob(place: RepositoryAddress, digest: Digest, start: int = 0, etag: str = "") -> Request:
-    """end-2; from byte `start` where that is not 0, on condition that the bytes are still those of `etag`."""
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    if start and etag:
-        headers["If-Range"] = etag
-    return Request("GET", place.url(f"blobs/{digest}"), headers, access=(pulls(place.repository),))
+def get_blob(place: RepositoryAddress, digest: Digest) -> RegistryRequest:
+    """end-2."""
+    return RegistryRequest("GET", place.url(f"blobs/{digest}"), access=(pulls(place.repository),))
 
 
-def start_upload(place: RepositoryAddress) -> Request:
+def start_upload(place: RepositoryAddress) -> RegistryRequest:
     """end-4a. Repeating it leaves an orphan session behind, which every registry sweeps away."""
-    return Request("POST", place.url("blobs/uploads/"), body=Bytes(b""), access=(pushes(place.repository),))
+    return RegistryRequest("POST", place.url("blobs/uploads/"), body=Bytes(b""), access=(pushes(place.repository),))
 
 
-def mount(place: RepositoryAddress, digest: Digest, source: str) -> Request:
+def mount(place: RepositoryAddress, digest: Digest, source: str) -> RegistryRequest:
     """end-11: take the blob over from `source`, a repository of the same registry."""
     query = f"?mount={quote(str(digest), safe='')}&from={quote(source, safe='')}"
     access = (pushes(place.repository), pulls(source))
-    return Request("POST", place.url("blobs/uploads/") + query, body=Bytes(b""), access=access, repeat=False)
+    return RegistryRequest("POST", place.url("blobs/uploads/") + query, body=Bytes(b""), access=access, repeat=False)
 
 
-def send_part(place: RepositoryAddress, location: str, body: Body, offset: int | None = None) -> Request:
+def send_part(place: RepositoryAddress, location: str, body: Body, offset: int | None = None) -> RegistryRequest:
     """end-5: append these bytes. With an offset it is a chunk (Content-Range is inclusive and has no unit),
     else a stream."""
     headers = {"Content-Type": OCTETS}
     if offset is not None and body.length:
         headers["Content-Range"] = f"{offset}-{offset + body.length - 1}"
-    return Request("PATCH", location, headers, body, (pushes(place.repository),), repeat=False)
+    return RegistryRequest("PATCH", location, headers, body, access=(pushes(place.repository),), repeat=False)
 
 
-def finish_upload(place: RepositoryAddress, location: str, digest: Digest, body: Body | None = None) -> Request:
+def finish_upload(place: RepositoryAddress, location: str, digest: Digest, body: Body | None = None) -> RegistryRequest:
     """end-6: the digest, and with a monolithic upload the bytes too."""
     joint = "&" if "?" in location else "?"
     url = f"{location}{joint}digest={quote(str(digest), safe='')}"
     sent = body or Bytes(b"")
-    return Request("PUT", url, {"Content-Type": OCTETS}, sent, (pushes(place.repository),), repeat=False)
+    return RegistryRequest("PUT", url, {"Content-Type": OCTETS}, sent, access=(pushes(place.repository),), repeat=False)
 
 
-def upload_status(place: RepositoryAddress, location: str) -> Request:
+def upload_status(place: RepositoryAddress, location: str) -> RegistryRequest:
     """end-13: how much of this upload the registry holds."""
-    return Request("GET", location, access=(pushes(place.repository),))
+    return RegistryRequest("GET", location, access=(pushes(place.repository),))
 
 
-def cancel_upload(place: RepositoryAddress, location: str) -> Request:
+def cancel_upload(place: RepositoryAddress, location: str) -> RegistryRequest:
     """end-14, optional in every registry."""
-    return Request("DELETE", location, access=(pushes(place.repository),), repeat=False)
+    return RegistryRequest("DELETE", location, access=(pushes(place.repository),), repeat=False)
 
 
-def list_tags(place: RepositoryAddress) -> Request:
+def list_tags(place: RepositoryAddress) -> RegistryRequest:
     """end-8a."""
-    return Request("GET", place.url("tags/list"), access=(pulls(place.repository),))
+    return RegistryRequest("GET", place.url("tags/list"), access=(pulls(place.repository),))
 
 
-def list_referrers(place: RepositoryAddress, digest: Digest, artifact_type: str | None = None) -> Request:
+def list_referrers(place: RepositoryAddress, digest: Digest, artifact_type: str | None = None) -> RegistryRequest:
     """end-12."""
     url = place.url(f"referrers/{digest}")
     if artifact_type:
         url += ("&" if "?" in url else "?") + f"artifactType={quote(artifact_type, safe='')}"
-    return Request("GET", url, {"Accept": MediaType.INDEX}, access=(pulls(place.repository),))
-
-
-def follow(request: Request, url: str) -> Request:
-    """The same request to another address."""
-    return replace(request, url=url)
+    return RegistryRequest("GET", url, {"Accept": MediaType.INDEX}, access=(pulls(place.repository),))
 
 
 def upload_location(answer: Response, before: str, where: str) -> str:
@@ -247,18 +180,6 @@ def minimum_chunk(answer: Response) -> int:
     """OCI-Chunk-Min-Length, 0 where there is none."""
     text = answer.headers.get("OCI-Chunk-Min-Length").strip()
     return int(text) if re.fullmatch(r"\d{1,12}", text) else 0
-
-
-def partial_start(answer: Response) -> int | None:
-    """The first byte of a 206 (Content-Range), None where it can't be read."""
-    found = re.match(r"bytes (\d{1,18})-", answer.headers.get("Content-Range").strip())
-    return int(found[1]) if found else None
-
-
-def length(answer: Response) -> int | None:
-    """Content-Length, None where there is none."""
-    text = answer.headers.get("Content-Length").strip()
-    return int(text) if re.fullmatch(r"\d{1,18}", text) else None
 
 
 def next_page(answer: Response) -> str | None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from modelcrate.net.download import Download, Downloader, NotFoundError
+from modelcrate.net.download import Download, Downloader
+from modelcrate.net.errors import NotFound
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Conda
 from modelcrate.resolve.pinned import PinnedConda, Solved
@@ -137,7 +138,7 @@ def _list(url: str, part: str, held: Path, fetcher: Downloader) -> Path | None:
     for name in ("repodata.json.zst", "repodata.json"):
         try:
             data = fetcher.text(f"{url}/{part}/{name}", MAX_REPODATA)
-        except NotFoundError:
+        except NotFound:
             continue
         place = Path(tempfile.mkdtemp(dir=held)) / "repodata.json"
         with open(place, "wb") as out:

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcrate.net.addresses import check_hop, is_private
+from modelcrate.net.config import Proxies
+from modelcrate.net.messages import Headers, Response
 from modelcrate.net.retry import Patience, seconds_asked
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
-from modelcrate.registry.addresses import check_hop, check_page, is_private
+from modelcrate.registry.addresses import check_page
 from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.documents import select
 from modelcrate.registry.profiles import TABLE, Mirror, Rule, profile_of
-from modelcrate.registry.settings import Proxies, RegistryConfig
+from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import granted
-from modelcrate.registry.wire import Headers, RepositoryAddress, Response
+from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_json
 from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
 from support.images import StillClock

@@ -34,6 +34,7 @@ from modelcrate_layers.errors import (
 from modelcrate_layers.kinds.debian import DebianLayer
 from support.debian_mirror import NOW, ROOTS, Mirror, new_key, rfc, serve
 from support.debs import Put, deb_bytes, stanza
+from support.images import StillClock
 
 KEY = new_key()
 WANTED = DebianWanted("bookworm", "amd64")
@@ -52,12 +53,12 @@ def mirror() -> Iterator[Mirror]:
 def resolve(
     mirror: Mirror, cache: Path, wanted: DebianWanted = WANTED, network: DownloadConfig | None = None
 ) -> tuple[PinnedDeb, ...]:
-    with Downloader(network or DownloadConfig(), sleep=lambda seconds: None) as fetcher:
+    with Downloader(network or DownloadConfig(), clock=StillClock()) as fetcher:
         return resolve_debian(wanted, mirror.mirrors, fetcher, cache, NOW)
 
 
 def fetch(mirror: Mirror, cache: Path, pinned: tuple[PinnedDeb, ...], network: DownloadConfig | None = None) -> None:
-    with Downloader(network or DownloadConfig(), sleep=lambda seconds: None) as fetcher:
+    with Downloader(network or DownloadConfig(), clock=StillClock()) as fetcher:
         fetch_debs(pinned, mirror.mirrors, fetcher, cache)
 
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from modelcrate.net.download import Download, Downloader, NotFoundError
+from modelcrate.net.download import Download, Downloader
+from modelcrate.net.errors import NotFound
 from modelcrate.resolve.debian.closure import closure
 from modelcrate.resolve.debian.mirrors import Mirrors
 from modelcrate.resolve.debian.packages import MAX_LIST, Packages
@@ -84,7 +85,7 @@ def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Downloade
     ]
     try:
         fetcher.download_all(downloads)
-    except NotFoundError as fault:
+    except NotFound as fault:
         raise _gone(fault, pinned) from None
     return debs
 
@@ -184,7 +185,7 @@ def _places(pinned: PinnedDeb, mirrors: Mirrors) -> tuple[str, ...]:
     return tuple(places)
 
 
-def _gone(fault: NotFoundError, pinned: Sequence[PinnedDeb]) -> LockedError:
+def _gone(fault: NotFound, pinned: Sequence[PinnedDeb]) -> LockedError:
     places = [fault.where, *(each.where for each in fault.also)]
     gone = [each for each in pinned if any(place.endswith(each.pool) for place in places)]
     return LockedError(

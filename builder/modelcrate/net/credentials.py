@@ -1,0 +1,170 @@
+"""Credentials of package indexes, mirrors and hubs: one lookup for resolving and for downloading.
+
+In this order: the URL itself; the index URLs of the project, the environment, pip's and uv's configuration (a login there
+holds for its scheme, host and port) with UV_INDEX_NAME_USERNAME and _PASSWORD; .netrc. Where the server refuses a request:
+the `default` entry of .netrc, and the program `keyring`, if it is switched on.
+"""
+
+from __future__ import annotations
+
+import base64
+import netrc
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.index_config import IndexConfig, NamedIndex, read_index_config, read_text
+from modelcrate.net.urls import host, host_and_port, is_address, origin, split_login
+from modelcrate_layers.frozen import dataclass
+
+KEYRING_SECONDS = 60.0
+"""A keyring may ask a person for permission, but not without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user name and a password for an index, and where they were found."""
+
+    username: str
+    password: str = field(repr=False)
+    source: str
+
+    @property
+    def authorization(self) -> str:
+        """The value of an Authorization header of the Basic scheme (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Netrc:
+    """The entries of a .netrc by host, its path ("" for none), and why it could not be read."""
+
+    hosts: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    path: str = ""
+    fault: str = ""
+
+
+class IndexCredentials:
+    """Finds credentials by URL. Files are read at the first question, once; it is safe for threads.
+
+    `indexes` are index URLs (or NAME=URL) that a project names itself. They count before those of the environment.
+    """
+
+    def __init__(self, config: HttpConfig, indexes: Sequence[str] = ()) -> None:
+        self._config, self._given = config, tuple(indexes)
+        self._lock = threading.Lock()
+        self._read: tuple[IndexConfig, _Netrc] | None = None
+        self._keyring: dict[tuple[str, str], Login | None] = {}
+
+    def find(self, url: str) -> Login | None:
+        """Returns the login for the first request to this URL; None where there is none."""
+        bare, user, password = split_login(url)
+        if password:
+            return Login(user, password, "the URL")
+        config, entries = self._configured()
+        for index in _nearest(config.indexes, bare):
+            if (login := self._login_of(index, user)) is not None:
+                return login
+        return _of_netrc(entries, host(bare), user)
+
+    def find_after_refusal(self, url: str) -> Login | None:
+        """Returns the login to try after a 401 or 403: the `default` of .netrc, then the keyring's; None where there is none."""
+        bare, user, _ = split_login(url)
+        config, entries = self._configured()
+        if (login := _of_netrc(entries, "default", user)) is not None:
+            return login
+        if not config.keyring:
+            return None
+        names = (split_login(index.url)[1] for index in _nearest(config.indexes, bare))
+        return self._of_keyring(bare, user or next(filter(None, names), ""))
+
+    def searched(self) -> str:
+        """Returns the places that are looked at, in words, for the message about a refused request."""
+        config, entries = self._configured()
+        places = ["the URL", "the index variables of uv and pip and their configuration files"]
+        places.append(entries.fault or entries.path or ".netrc (there is none)")
+        places.append("the keyring" if config.keyring else "not the keyring (UV_KEYRING_PROVIDER=subprocess allows it)")
+        return ", ".join([*places, *config.unreadable])
+
+    def _configured(self) -> tuple[IndexConfig, _Netrc]:
+        with self._lock:
+            if self._read is None:
+                self._read = read_index_config(self._config, self._given), _read_netrc(self._config)
+            return self._read
+
+    def _login_of(self, index: NamedIndex, user: str) -> Login | None:
+        """The login in an index's URL, else that of the variables with its name."""
+        _, name, password = split_login(index.url)
+        source = index.source
+        if not password and index.name:
+            key = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', index.name.upper())}"
+            name = self._config.environment.get(f"{key}_USERNAME", name)
+            password, source = self._config.environment.get(f"{key}_PASSWORD", ""), f"{key}_PASSWORD"
+        return Login(name, password, source) if password and user in ("", name) else None
+
+    def _of_keyring(self, url: str, user: str) -> Login | None:
+        """By the URL, then by its host, as pip and uv do it."""
+        with self._lock:
+            key = (url, user)
+            if key not in self._keyring:
+                found = (_ask_keyring(self._config.environment, each, user) for each in (url, host_and_port(url)))
+                self._keyring[key] = next(filter(None, found), None)
+            return self._keyring[key]
+
+
+def _nearest(indexes: Sequence[NamedIndex], url: str) -> list[NamedIndex]:
+    """The indexes of the URL's scheme, host and port; first those whose path has most in common with it."""
+
+    def shared(index: NamedIndex) -> int:
+        own = urlsplit(split_login(index.url)[0]).path.split("/")
+        return next((n for n, (one, other) in enumerate(zip(own, path, strict=False)) if one != other), len(own))
+
+    path = urlsplit(url).path.split("/")
+    same = [each for each in indexes if is_address(each.url) and origin(each.url) == origin(url)]
+    return sorted(same, key=shared, reverse=True)
+
+
+def _of_netrc(entries: _Netrc, name: str, user: str) -> Login | None:
+    known = entries.hosts.get(name)
+    return Login(*known, entries.path) if known and known[1] and user in ("", known[0]) else None
+
+
+def _read_netrc(config: HttpConfig) -> _Netrc:
+    """The file that NETRC names, else .netrc or _netrc in the home folder."""
+    named, home = config.environment.get("NETRC"), config.user_home
+    for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"] if home else []:
+        try:
+            if not read_text(path):
+                continue
+            entries = netrc.netrc(str(path)).hosts
+        except netrc.NetrcParseError as fault:  # its text may quote a password
+            return _Netrc(path=str(path), fault=f"{path} can't be read (line {fault.lineno})")
+        except (OSError, ValueError) as fault:
+            return _Netrc(path=str(path), fault=f"{path} can't be read ({type(fault).__name__})")
+        return _Netrc({name: (login, password or "") for name, (login, _, password) in entries.items()}, str(path))
+    return _Netrc()
+
+
+def _ask_keyring(environment: Mapping[str, str], service: str, user: str) -> Login | None:
+    """The answer of `keyring get`. Without a user it returns both, from keyring 25.2 on."""
+    program = shutil.which("keyring", path=environment.get("PATH", os.defpath))
+    if program is None or service.startswith("-") or user.startswith("-"):
+        return None
+    command = [program, "get", service, user] if user else [program, "--mode", "creds", "get", service]
+    try:
+        done = subprocess.run(
+            command, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, timeout=KEYRING_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if user:
+        lines.insert(0, user)
+    return Login(lines[0], lines[1], f"keyring ({service})") if not done.returncode and len(lines) > 1 else None
