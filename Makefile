@@ -4,13 +4,14 @@ PYTHON ?= $(shell for each in python3.14 python3.13 python3.12 python3.11 python
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .venvs/demo
+SITE := .venvs/site
 TOGETHER := -n 3 --dist loadfile
 MEASURED := tests/unit tests/contract
 REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
-.PHONY: help demo test check measured lint judges bench fuzz docs clean
+.PHONY: help demo test check measured lint judges bench fuzz docs site clean
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
@@ -19,9 +20,10 @@ help:
 	@echo 'make bench  measure, against other tools where they are installed'
 	@echo 'make fuzz   hostile bytes, steered by coverage, into every parser: SECONDS for each of them, or FUZZ="NAME ..."'
 	@echo 'make docs   write the generated pages anew'
+	@echo 'make site   the documentation as a website, in build/site; a link that leads nowhere is an error'
 
 demo: $(DEMO)/.done
-	$(DEMO)/bin/python tools/demo.py
+	@$(DEMO)/bin/python tools/demo.py
 
 test: judges measured
 	$(BIN)/python -m pytest $(REST) tests/registry tests/interop tests/e2e $(TOGETHER) $(PYTEST)
@@ -52,19 +54,25 @@ docs: $(VENV)/.done
 	$(BIN)/python tools/write_schema.py
 	$(BIN)/python tools/write_reference.py
 
+site: $(SITE)/.done
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+
 $(VENV)/.done: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@sh tools/install.sh $(PYTHON) $(VENV) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.done
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@sh tools/install.sh $(PYTHON) $(VENV) --editable '.[dev,fuzz]'
 	@touch $@
 
 $(DEMO)/.done: pyproject.toml $(SOURCES)
-	$(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check .
+	@echo 'make demo: modelcrate and its dependencies go into $(DEMO); the first time takes about half a minute'
+	@sh tools/install.sh $(PYTHON) $(DEMO) .
+	@touch $@
+
+$(SITE)/.done: tools/site.txt
+	@sh tools/install.sh $(PYTHON) $(SITE) --requirement tools/site.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venvs dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

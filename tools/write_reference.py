@@ -88,7 +88,8 @@ def rows(actions: list[argparse.Action]) -> Iterator[str]:
     yield from ("| argument | meaning |", "|---|---|")
     for each in actions:
         name = ", ".join(f"`{option}{value(each)}`" for option in each.option_strings) or f"`{metavar(each)}`"
-        yield f"| {name} | {(each.help or '').replace('|', chr(92) + '|')} |"
+        meaning = (each.help or "").replace("|", r"\|").replace("][", r"]\[")  # Markdown takes [a][b] for a link
+        yield f"| {name} | {meaning} |"
 
 
 def value(action: argparse.Action) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -53,6 +56,20 @@ def test_the_changelog_tells_the_policies() -> None:
     assert f"tar policy {writer.POLICY}" in told
     assert f"wheel policy {wheels.POLICY}" in told
     assert f"Debian policy {debian.POLICY}" in told
+
+
+def test_every_page_is_in_the_websites_navigation() -> None:
+    """`make site` refuses a page that is missing; this says so before."""
+
+    def listed(entry: Any) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for each in entry if isinstance(entry, list) else entry.values():
+                yield from listed(each)
+
+    navigation = set(listed(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    assert navigation == {str(page.relative_to(ROOT)) for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
 
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6}
