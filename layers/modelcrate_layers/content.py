@@ -39,6 +39,8 @@ class MediaType:
     DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
     DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
     DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+    """BuildKit writes it for zstd layers of images with Docker's media types."""
 
     MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})
     INDEXES = frozenset({INDEX, DOCKER_INDEX})
@@ -212,6 +214,20 @@ def parse_object(data: bytes, where: str = "") -> dict[str, Any]:
     return value
 
 
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "i386": ("386", ""),
+}
+"""Other spellings of architectures, and the variants they imply: those that containerd reads."""
+
+_DEFAULT_VARIANTS = {"amd64": "v1", "arm64": "v8"}
+"""The variants that an architecture means when none is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """Where an image runs, in Go's names (image-index.md)."""
@@ -232,11 +248,31 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
             raise UserError(f"not a platform: {text!r}", hint="expected for instance linux/amd64 or linux/arm64")
-        return cls(*parts)
+        return cls.of(dict(zip(("os", "architecture", "variant"), parts, strict=False)))
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Platform:
+        """Reads a platform object of a descriptor, or an image config, in any spelling; without an os it is Linux."""
+        os, given, variant = (str(value.get(name) or "").lower() for name in ("os", "architecture", "variant"))
+        architecture, implied = _ARCHITECTURES.get(given, (given, ""))
+        return cls(os or "linux", architecture, variant or implied)
+
+    @property
+    def level(self) -> int:
+        """The variant as a number, 0 for the plainest: an image of a lower level runs on more machines."""
+        digits = re.sub(r"[^0-9]", "", self._exact)
+        return 0 if self._exact == _DEFAULT_VARIANTS.get(self.architecture) else int(digits[:4] or 0)
+
+    @property
+    def _exact(self) -> str:
+        variant = f"v{self.variant}" if self.variant.isdigit() else self.variant
+        return variant or _DEFAULT_VARIANTS.get(self.architecture, "")
 
     def matches(self, other: Mapping[str, Any] | None) -> bool:
-        """Whether a descriptor's platform object means this platform; arm64 without a variant is v8."""
-        if other is None or other.get("os") != self.os or other.get("architecture") != self.architecture:
+        """Returns whether a platform object or an image config means this platform; without a variant any variant does."""
+        if other is None:
             return False
-        fill = "v8" if self.architecture == "arm64" else ""
-        return not self.variant or (self.variant or fill) == (other.get("variant") or fill)
+        offered = Platform.of(other)
+        if (offered.os, offered.architecture) != (self.os, self.architecture):
+            return False
+        return not self.variant or offered._exact == self._exact

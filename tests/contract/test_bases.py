@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -12,13 +13,14 @@ import modelcrate
 from modelcrate import transports
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
-from modelcrate.images.image import Image, ImageLayer, RunSpec
+from modelcrate.images.image import Image, ImageLayer
+from modelcrate.images.image_config import RunSpec
 from modelcrate.project import values
 from modelcrate_layers.content import Digest, Literal, Platform
 from modelcrate_layers.kinds.debian import DebianLayer, environment
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Layer, Recipe, RecipeBlob, measure
-from support import real_registry
+from support import bases, real_registry
 from support.debian_mirror import ROOTS
 from support.debs import keep_deb
 from support.offline import write_project
@@ -158,3 +160,37 @@ def test_a_debian_base_of_packages_is_valid(tmp_path: Path) -> None:
     made = image.assemble(Platform("linux", "arm64"), config, [placed], RunSpec())
     transports.parse(f"oci:{tmp_path / 'out'}:x").deliver(made, Settings(tmp_path / "home"), lambda event: None)
     assert assert_valid_layout(tmp_path / "out").layers == 1
+
+
+def test_names_from_the_root_and_from_here_are_the_same_paths(tmp_path: Path) -> None:
+    tar = layer(
+        member("/", kind=b"5"),
+        member("./", kind=b"5"),
+        member("/usr/bin/python3.11", b"\x7fELF", mode=0o755),
+        member("./etc/a", b"a"),
+        member("etc/b", kind=b"1", linkname="/etc/a"),
+    )
+    built_on(tmp_path / "p", bases.docker_files([tar]), "docker-archive:base")
+
+
+def test_a_docker_archive_of_several_images_with_linked_layers(tmp_path: Path) -> None:
+    below_it = layer(member("usr/bin/python3.11", b"\x7fELF", mode=0o755))
+    content = bases.docker_files([below_it])
+    (item,) = json.loads(content["manifest.json"])
+    other = {"Config": "config.json", "RepoTags": ["docker.io/team/other:2"], "Layers": ["other/layer.tar"]}
+    content["manifest.json"] = json.dumps([item, other]).encode()
+    made = built_on(
+        tmp_path / "p", content, "docker-archive:base:team/other:2", {"other/layer.tar": f"../{item['Layers'][0]}"}
+    )
+    assert made.layers[0].layer.diff_id == Digest.of(below_it.data)
+
+
+def built_on(
+    folder: Path, content: dict[str, bytes], said: str, links: dict[str, str] | None = None
+) -> modelcrate.Built:
+    """The offline project on an archive with this content and these links."""
+    write_project(folder)
+    bases.tarred(folder / "base", content, links or {})
+    text = (folder / "modelcrate.yaml").read_text(encoding="utf-8")
+    (folder / "modelcrate.yaml").write_text(text.replace("rootfs:base.tar", said), encoding="utf-8")
+    return modelcrate.build(folder, settings=Settings(folder.with_name(f"{folder.name}-home"), {"HOME": str(folder)}))

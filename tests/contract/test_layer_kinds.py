@@ -10,7 +10,8 @@ import pytest
 
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
-from modelcrate.images.image import ImageLayer, RunSpec
+from modelcrate.images.image import ImageLayer
+from modelcrate.images.image_config import RunSpec
 from modelcrate.project.contracts import promise
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers import kinds

@@ -10,7 +10,8 @@ import pytest
 from modelcrate import transports
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
-from modelcrate.images.image import Image, ImageLayer, Index, RunSpec
+from modelcrate.images.image import Image, ImageLayer, Index
+from modelcrate.images.image_config import RunSpec
 from modelcrate.images.reading import Found
 from modelcrate.transports import docker_archive
 from modelcrate.transports.addresses import find

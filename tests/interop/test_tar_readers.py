@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.home.settings import Settings
-from modelcrate.images.image import ImageLayer, RunSpec, assemble
+from modelcrate.images.image import ImageLayer, assemble
+from modelcrate.images.image_config import RunSpec
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers.content import Platform
 from modelcrate_layers.tar import codec

@@ -79,7 +79,7 @@ def test_a63_a_tag_gives_the_digest_of_the_bytes(script: Script, client: Client)
 @pytest.mark.parametrize(
     ("document", "kind"),
     [
-        (EMPTY, MediaType.DOCKER_MANIFEST),
+        (EMPTY, MediaType.INDEX),
         ({**EMPTY, "manifests": []}, MediaType.MANIFEST),
         ({"manifests": [], "layers": [], "schemaVersion": 2}, MediaType.INDEX),
         ({"manifests": []}, MediaType.MANIFEST),
@@ -93,15 +93,33 @@ def test_a64_a_document_is_one_thing_only(script: Script, client: Client, docume
         client().manifest(at(script))
 
 
-def test_a64_parameters_of_a_type_do_not_matter_but_another_type_does(script: Script, client: Client) -> None:
+def test_a64_parameters_of_a_type_do_not_matter(script: Script, client: Client) -> None:
     published(script, EMPTY)
     script.plan(
         "GET", "/manifests/", lambda reply: Reply(200, {"Content-Type": f"{MediaType.MANIFEST}; charset=x"}, reply.body)
     )
     assert client().manifest(at(script))[0].media_type == MediaType.MANIFEST
-    script.plan("GET", "/manifests/", lambda reply: Reply(200, {"Content-Type": "text/html"}, reply.body))
-    with pytest.raises(IntegrityError):
+
+
+@pytest.mark.parametrize("header", ["application/json", "text/plain; charset=utf-8", "", MediaType.DOCKER_MANIFEST])
+@pytest.mark.parametrize("own", [MediaType.MANIFEST, None])
+def test_a64_the_type_inside_counts_where_the_header_is_wrong(
+    script: Script, client: Client, header: str, own: str | None
+) -> None:
+    document = {name: value for name, value in EMPTY.items() if name != "mediaType"}
+    data = published(script, document | ({"mediaType": own} if own else {}))
+    script.plan("GET", "/manifests/", lambda reply: Reply(200, {"Content-Type": header} if header else {}, reply.body))
+    found, body = client().manifest(at(script))
+    assert body == data
+    assert found.media_type == (own or (header if header == MediaType.DOCKER_MANIFEST else MediaType.MANIFEST))
+
+
+def test_a64_schema_1_is_named(script: Script, client: Client) -> None:
+    old = {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}
+    script.plan("GET", "/manifests/", Reply(200, old, b'{"schemaVersion": 1, "fsLayers": []}'))
+    with pytest.raises(IntegrityError, match="old schema 1") as caught:
         client().manifest(at(script))
+    assert "skopeo copy" in caught.value.hint
 
 
 def test_a64_a_manifest_is_capped(script: Script, client: Client) -> None:

@@ -17,13 +17,22 @@ SMALL = (member("etc", kind=tarfile.DIRTYPE), member("etc/hello", b"hello"))
 
 
 def documents(
-    layers: Sequence[Literal], *, diff_ids: Sequence[str] | None = None, changes: Mapping[str, Any] | None = None
+    layers: Sequence[Literal],
+    *,
+    diff_ids: Sequence[str] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[Literal, Literal]:
-    """Config and manifest over these layers; `diff_ids` may lie, `changes` replace members of the manifest."""
+    """Config and manifest over these layers; `diff_ids` may lie, `changes` replace members of the manifest, `settings` is `config`."""
     ids = diff_ids or [str(each.descriptor.digest) for each in layers]
     config = Literal(
         canonical_json(
-            {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": list(ids)}}
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": dict(settings or {}),
+                "rootfs": {"type": "layers", "diff_ids": list(ids)},
+            }
         ),
         MediaType.CONFIG,
     )
@@ -53,13 +62,17 @@ def written(folder: Path, content: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def tarred(path: Path, content: Mapping[str, bytes]) -> Path:
-    """The same as one tar."""
+def tarred(path: Path, content: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> Path:
+    """The same as one tar, with symbolic links by name and target."""
     with tarfile.open(path, "w") as archive:
         for name, data in content.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
     return path
 
 

@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from modelcrate.images import image
-from modelcrate.images.image import Image, ImageLayer, RunSpec
+from modelcrate.images.image import Image, ImageLayer
+from modelcrate.images.image_config import RunSpec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer

@@ -41,8 +41,10 @@ _not_debian = st.one_of(
     ),
     st.builds(values.LayoutBase, _anywhere, _tags, _interpreters),
     st.builds(values.LayoutBase, _anywhere, st.none(), _interpreters),
-    st.builds(values.OciArchiveBase, _anywhere, _interpreters),
-    st.builds(values.DockerArchiveBase, _anywhere, _interpreters),
+    st.builds(values.OciArchiveBase, _anywhere, st.none() | _tags, _interpreters),
+    st.builds(
+        values.DockerArchiveBase, _anywhere, st.sampled_from([None, "x", "docker.io/library/x:1"]), _interpreters
+    ),
     st.builds(values.RootfsBase, _anywhere, _interpreters),
     st.builds(values.ScratchBase, _interpreters),
 )

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.images.image import Image, ImageLayer, Index, RunSpec, assemble, combine
+from modelcrate.images.image import Image, ImageLayer, Index, assemble, combine
+from modelcrate.images.image_config import RunSpec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure

@@ -32,7 +32,8 @@ from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, Dockerfile
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
 from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
-from modelcrate.images.image import Deliverable, Image, ImageLayer, RunSpec
+from modelcrate.images.image import Deliverable, Image, ImageLayer
+from modelcrate.images.image_config import RunSpec
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved, fetch_packages
 from modelcrate.transports import Delivered, oci

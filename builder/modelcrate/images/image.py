@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from modelcrate.images.artifact import Artifact
+from modelcrate.images.image_config import EPOCH, RunSpec, make_config
 from modelcrate_layers.content import (
     Blob,
     Descriptor,
@@ -27,23 +28,16 @@ from modelcrate_layers.tar.recipe import Layer
 Origin = Literal["built", "known", "reused"]
 """How a layer came about: made in this build; known from an earlier one; taken over from the base or another image."""
 
-EPOCH = datetime(1980, 1, 1, 0, 0, 1, tzinfo=UTC)
-"""The creation time of an image for which none was asked: no clock, and no zero, which upsets old loaders."""
-
 ANNOTATION = "io.modelcrate."
 """What our own annotations begin with."""
 
 INPUTS = 4096
 """Characters of the inputs of a layer that travel with it: manifests have to stay small."""
 
-_FORGOTTEN = frozenset(
-    {"container", "container_config", "docker_version", "parent", "id", "created", "rootfs", "history"}
-)
-"""Members of a base's config that say how the base itself was made, and would be untrue of what we build on it."""
-
 _DOCKER_TYPES = {
     MediaType.DOCKER_LAYER: MediaType.LAYER,
     MediaType.DOCKER_LAYER_GZIP: MediaType.LAYER_GZIP,
+    MediaType.DOCKER_LAYER_ZSTD: MediaType.LAYER_ZSTD,
     MediaType.DOCKER_CONFIG: MediaType.CONFIG,
 }
 """Docker's layer types and OCI's are the same bytes; a manifest of ours speaks OCI."""
@@ -203,19 +197,6 @@ Deliverable = Image | Index | Copy
 """What an output takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """What the container does when it starts; laid over what the base says (config.md, "config")."""
-
-    command: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict, hash=False)
-    ports: tuple[int, ...] = ()
-    user: str = ""
-    folder: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
-    stop_signal: str = ""
-
-
 def assemble(
     platform: Platform,
     base: Mapping[str, Any],
@@ -225,7 +206,10 @@ def assemble(
     annotations: Mapping[str, str] | None = None,
 ) -> Image:
     """The image of these layers, lowest first. `base` is the config of what lies below, whose unknown members are kept."""
-    config = LiteralBlob(canonical_json(_config(platform, base, layers, run, created)), MediaType.CONFIG)
+    diff_ids = [layer.layer.diff_id for layer in layers]
+    steps = [f"modelcrate: {layer.role} {layer.name}" for layer in layers[sum(each.foreign for each in layers) :]]
+    made = make_config(platform, base, diff_ids, steps, run, created)
+    config = LiteralBlob(canonical_json(made), MediaType.CONFIG)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MediaType.MANIFEST,
@@ -262,61 +246,3 @@ def replaced(image: Image, layers: Sequence[ImageLayer]) -> Image:
         LiteralBlob(canonical_json(manifest), MediaType.MANIFEST),
         tuple(layers),
     )
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that an image config sets."""
-    lines = (config.get("config") or {}).get("Env") or []
-    return dict(line.partition("=")[::2] for line in lines if isinstance(line, str))
-
-
-def _config(
-    platform: Platform, base: Mapping[str, Any], layers: Sequence[ImageLayer], run: RunSpec, created: datetime
-) -> dict[str, Any]:
-    when = timestamp(created)
-    below = sum(layer.foreign for layer in layers)
-
-    return {
-        **{key: value for key, value in base.items() if key not in _FORGOTTEN},
-        **platform.json(),
-        "created": when,
-        "config": _running(base.get("config") or {}, run),
-        "rootfs": {"type": "layers", "diff_ids": [str(layer.layer.diff_id) for layer in layers]},
-        "history": [
-            *_history(base, below),
-            *({"created": when, "created_by": f"modelcrate: {layer.role} {layer.name}"} for layer in layers[below:]),
-        ],
-    }
-
-
-def _running(base: Mapping[str, Any], run: RunSpec) -> dict[str, Any]:
-    """The base's settings with ours laid over them. A new entry point clears the base's command, as Docker does."""
-    out = dict(base)
-    env = dict(line.partition("=")[::2] for line in base.get("Env") or []) | dict(run.env)
-    if env:
-        out["Env"] = [f"{name}={value}" for name, value in env.items()]
-    if run.command:
-        out["Entrypoint"] = list(run.command)
-        out.pop("Cmd", None)
-    if run.ports:
-        out["ExposedPorts"] = {**(base.get("ExposedPorts") or {}), **{f"{port}/tcp": {} for port in run.ports}}
-    if run.labels:
-        out["Labels"] = {**(base.get("Labels") or {}), **run.labels}
-    settings = (("User", run.user), ("WorkingDir", run.folder), ("StopSignal", run.stop_signal))
-    return {**out, **{name: value for name, value in settings if value}}
-
-
-def _history(base: Mapping[str, Any], count: int) -> list[Any]:
-    """The base's history, if it tells of as many layers as there are; else a line a layer, for tools count them."""
-    history = base.get("history")
-    if (
-        isinstance(history, list)
-        and sum(not each.get("empty_layer") for each in history if isinstance(each, dict)) == count
-    ):
-        return history
-    return [{"created_by": "base"}] * count

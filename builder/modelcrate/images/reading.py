@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelcrate.images.artifact import Artifact, attached_descriptor, merge_all, read_attached_index
 from modelcrate.images.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
+from modelcrate.images.image_config import check_config
 from modelcrate_layers.content import (
     Blob,
     Descriptor,
@@ -33,13 +34,30 @@ MAX_DEPTH = 4
 MAX_CHILDREN = 1000
 """How many manifests an index, or layers a manifest, may name."""
 
+MAX_UNMARKED = 16
+"""How many manifests of an index without a platform are read to find the one for a platform."""
+
+_SCHEMA_1 = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+"""The types of Docker's first manifests, which have neither a config nor sizes of layers."""
+
 _NAMES = {
     MediaType.LAYER: "none",
     MediaType.LAYER_GZIP: "gzip",
     MediaType.LAYER_ZSTD: "zstd",
     MediaType.DOCKER_LAYER: "none",
     MediaType.DOCKER_LAYER_GZIP: "gzip",
+    MediaType.DOCKER_LAYER_ZSTD: "zstd",
+    **{
+        f"application/vnd.oci.image.layer.nondistributable.v1.tar{ending}": name
+        for ending, name in (("", "none"), ("+gzip", "gzip"), ("+zstd", "zstd"))
+    },
+    "application/vnd.docker.image.rootfs.foreign.diff.tar": "none",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
 }
+"""How a layer of a type should be stored. Layers that may not be distributed are tars as well (layer.md)."""
 
 
 ArtifactFilter = Callable[[Descriptor], bool]
@@ -85,7 +103,10 @@ class Found:
             return read_image(self.collection, self.descriptor)
         members = [each for each in _leaves(self.collection, self.descriptor, 0) if _runnable(each)]
         images = tuple(read_image(self.collection, member) for member in members)
-        return Index(Literal(self.collection.read(self.descriptor), self.descriptor.media_type), images)
+        data = self.collection.read(self.descriptor)
+        return Index(
+            _literal(data, parse_document(data, self.descriptor, self.collection.where), self.descriptor), images
+        )
 
     def attached(self) -> tuple[Artifact, ...]:
         """What is said about it and about its images: signatures, attestations, bills of materials. Nothing of it is believed."""
@@ -117,7 +138,9 @@ class Found:
             images = self.whole().images
         except CrateError:
             images = ()  # an artifact: it is copied, and can't be run
-        return Copy(self.descriptor, images, replace(self.graph(), attached=self.attached()))
+        graph = self.graph()
+        descriptor = replace(self.descriptor, media_type=graph.root.media_type)
+        return Copy(descriptor, images, replace(graph, attached=self.attached()))
 
     def graph(self) -> Graph:
         """All that it names, byte for byte, whatever it is: for copies, which change nothing."""
@@ -128,10 +151,19 @@ class Found:
 
 
 def parse_document(data: bytes, descriptor: Descriptor, where: str) -> dict[str, Any]:
-    """A manifest or index that is what its media type says, and not the other as well (CVE-2021-41190)."""
+    """Parses a manifest or index.
+
+    Its own `mediaType` counts where the descriptor has another type of the same sort.
+
+    Raises:
+        IntegrityError: It is not of the sort (manifest or index) that the descriptor announces, or is both (CVE-2021-41190).
+    """
     document = parse_object(data, where)
-    claimed = document.get("mediaType", descriptor.media_type)
-    if claimed != descriptor.media_type:
+    refuse_schema_1(document, descriptor.media_type, where)
+    claimed = document.get("mediaType") or descriptor.media_type
+    known = MediaType.MANIFESTS | MediaType.INDEXES
+    same_sort = claimed in known and (claimed in MediaType.INDEXES) is (descriptor.media_type in MediaType.INDEXES)
+    if claimed != descriptor.media_type and not (same_sort and descriptor.media_type in known):
         raise IntegrityError(
             f"a document says that it is {claimed!r:.100}, and was announced as {descriptor.media_type}", where=where
         )
@@ -141,7 +173,7 @@ def parse_document(data: bytes, descriptor: Descriptor, where: str) -> dict[str,
             where=where,
             hint="only OCI images and Docker's schema 2 can be read",
         )
-    is_index = descriptor.media_type in MediaType.INDEXES
+    is_index = claimed in MediaType.INDEXES
     if is_index is not isinstance(document.get("manifests"), list) or (
         is_index and ("layers" in document or "config" in document)
     ):
@@ -152,28 +184,57 @@ def parse_document(data: bytes, descriptor: Descriptor, where: str) -> dict[str,
     return document
 
 
+def refuse_schema_1(document: Mapping[str, Any], announced: str, where: str) -> None:
+    """Raises an IntegrityError for an image of Docker's schema 1, which registries stopped to take in 2017."""
+    if announced in _SCHEMA_1 or document.get("mediaType") in _SCHEMA_1 or "fsLayers" in document:
+        raise IntegrityError(
+            "is an image in Docker's old schema 1, which can't be read",
+            where=where,
+            why="its manifest has no config and no sizes, so its layers can't be checked",
+            hint="push it again with a Docker or skopeo of today: skopeo copy --format v2s2 converts it",
+        )
+
+
 def select(collection: Collection, root: Descriptor, platform: Platform | None) -> Descriptor:
-    """The manifest for a platform below a root; the first that fits, as image-index.md has it."""
+    """Chooses the manifest for a platform below a root.
+
+    Of several that fit, the plainest variant is taken (`amd64` before `amd64/v3`), and of equals the first (image-index.md).
+    Manifests that name no platform count by their configs, where no other fits.
+
+    Args:
+        platform: The platform; None, where there is only one image.
+    """
     if root.media_type not in MediaType.INDEXES:
         return root
     leaves = [each for each in _leaves(collection, root, 0) if _runnable(each)]
     if platform is None and len(leaves) == 1:
         return leaves[0]
-    for leaf in leaves:
-        if platform is not None and platform.matches(leaf.platform):
-            return leaf
-    have = ", ".join(_platform_name(each.platform) for each in leaves) or "none"
+    offers = [(each.platform, each) for each in leaves if each.platform]
+    if platform is not None:
+        if not any(platform.matches(offer) for offer, _ in offers):
+            unmarked = [each for each in leaves if not each.platform][:MAX_UNMARKED]
+            offers += [(_config(collection, each), each) for each in unmarked]
+        fitting = [(Platform.of(offer), each) for offer, each in offers if platform.matches(offer)]
+        if fitting:
+            return min(fitting, key=lambda pair: pair[0].level)[1]
+    have = ", ".join(_platform_name(offer) for offer, _ in offers) or "none"
     what = f"no image for {platform}" if platform else "images for several platforms"
     raise SourceError(
         f"has {what}",
         where=collection.where,
         why=f"it has: {have}",
-        hint="name one of them with --platform" if have else "",
+        hint="" if platform else "name one of them with --platform",
     )
 
 
 def read_image(collection: Collection, descriptor: Descriptor) -> Image:
-    """The image of one manifest. Layers are not read: their digests are promises that are kept when they are streamed."""
+    """Reads the image of one manifest.
+
+    Its layers are not read: their digests are checked when they are streamed.
+
+    Raises:
+        IntegrityError: It is no image, or a member of its config has another type than config.md gives it.
+    """
     data = collection.read(descriptor)
     manifest = parse_document(data, descriptor, collection.where)
     if descriptor.media_type not in MediaType.MANIFESTS:
@@ -181,19 +242,27 @@ def read_image(collection: Collection, descriptor: Descriptor) -> Image:
     named = Descriptor.parse(manifest.get("config"))
     config = Literal(collection.read(named), named.media_type)
     settings = parse_object(config.data, collection.where)
+    check_config(settings, collection.where)
     layers = [Descriptor.parse(each) for each in manifest.get("layers") or []]
     diff_ids = _diff_ids(settings, layers, collection.where)
-    platform = descriptor.platform or settings
+    platform = Platform.of(descriptor.platform or settings)
     return Image(
-        Platform(
-            str(platform.get("os") or "linux"),
-            str(platform.get("architecture") or "amd64"),
-            str(platform.get("variant") or ""),
-        ),
+        platform if platform.architecture else replace(platform, architecture="amd64"),
         config,
-        Literal(data, descriptor.media_type),
+        _literal(data, manifest, descriptor),
         tuple(_layer(collection, layer, diff_id) for layer, diff_id in zip(layers, diff_ids, strict=True)),
     )
+
+
+def _config(collection: Collection, descriptor: Descriptor) -> dict[str, Any]:
+    """Reads the config of a manifest; of an artifact's it has no platform."""
+    manifest = parse_document(collection.read(descriptor), descriptor, collection.where)
+    return parse_object(collection.read(Descriptor.parse(manifest.get("config"))), collection.where)
+
+
+def _literal(data: bytes, document: Mapping[str, Any], descriptor: Descriptor) -> Literal:
+    """Returns a document as a blob of its own media type, for registries hold a manifest to it."""
+    return Literal(data, document.get("mediaType") or descriptor.media_type)
 
 
 def plain_size(layer: ImageLayer) -> int:
@@ -302,4 +371,4 @@ def _collect(
         for each in (document.get("config"), *(document.get("layers") or [])):
             named = Descriptor.parse(each)
             blobs.setdefault(named.digest, collection.blob(named))
-    documents.setdefault(descriptor.digest, Literal(data, descriptor.media_type))
+    documents.setdefault(descriptor.digest, _literal(data, document, descriptor))

@@ -26,6 +26,7 @@ _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -100,6 +101,31 @@ class Reference:
         return replace(self, tag=tag, digest=None)
 
 
+def has_host(text: str) -> bool:
+    """Returns whether the first part of a name is a host, by Docker's rule: it has a '.', a ':' or a capital, or is localhost."""
+    first, slash, _ = text.partition("/")
+    return bool(slash) and (bool(set(first) & set(".:[")) or first == "localhost" or first != first.lower())
+
+
+def split_tag(text: str) -> tuple[str, str | None]:
+    """Splits `PATH[:TAG]` at its last colon, if a tag follows there."""
+    path, _, tag = text.rpartition(":")
+    return (path, tag) if path and _TAG.fullmatch(tag) else (text, None)
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    """Splits `PATH[:NAME]` at the first colon that the name of an image follows."""
+    for colon in re.finditer(":", text):
+        name = text[colon.end() :]
+        try:
+            Reference.parse(name)
+        except UserError:
+            continue
+        if colon.start():
+            return text[: colon.start()], name
+    return text, None
+
+
 def is_registry(text: str) -> bool:
     """Whether this is a host, or a host and a port below 65536, by grammar alone."""
     if not _REGISTRY.fullmatch(text):
@@ -123,12 +149,17 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _split_registry(rest: str, text: str) -> tuple[str, str]:
-    """The registry and what follows it; Docker's rule: a first part with '.', ':' or 'localhost' is a host."""
+    """Returns the registry and what follows it.
+
+    64 hex digits are no name, for engines take them for an image id.
+    """
+    if _IMAGE_ID.fullmatch(rest):
+        raise _refused(text, "64 hex digits are an image id, not a name")
     if "://" in rest:
         raise _refused(text, "an image is named without a scheme, for instance registry.example/team/name:tag")
-    first, slash, remainder = rest.partition("/")
-    if not slash or not (set(first) & set(".:[") or first == "localhost"):
+    if not has_host(rest):
         return HUB, rest
+    first, _, remainder = rest.partition("/")
     return (HUB if first.lower() in HUB_ALIASES else first.lower()), remainder
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.images.image import RunSpec, environment
+from modelcrate.images.image_config import RunSpec, environment
 from modelcrate.project.contracts import DEFAULT, Promise, promise
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role

@@ -19,7 +19,8 @@ from modelcrate.events import Done, Emit, Notice, Step, silent
 from modelcrate.export.dockerfile_import import LISTING, apply_dockerfile_edits
 from modelcrate.home.settings import Settings
 from modelcrate.images import image
-from modelcrate.images.image import EPOCH, Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image_config import EPOCH
 from modelcrate.net.download import Downloader
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete

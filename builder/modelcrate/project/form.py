@@ -185,8 +185,8 @@ class ProjectForm(Form):
     base: Annotated[BaseForm, BeforeValidator(_short("from"), json_schema_input_type=BaseWords | BaseForm)] = Field(
         default_factory=lambda: BaseForm.model_validate({"from": "debian"}),
         description=(
-            "What lies below: debian (default), debian:trixie, an image reference, oci:DIR[:TAG], oci-archive:FILE, "
-            "docker-archive:FILE, rootfs:FILE.tar[.gz|.xz|.zst] or scratch; or a mapping with from and more."
+            "What lies below: debian (default), debian:trixie, an image reference, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
+            "docker-archive:FILE[:NAME], rootfs:FILE.tar[.gz|.xz|.zst] or scratch; or a mapping with from and more."
         ),
         json_schema_extra={"default": "debian"},
     )

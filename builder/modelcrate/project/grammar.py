@@ -17,9 +17,11 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from modelcrate.images.reference import Reference, split_name, split_tag
 from modelcrate.project import values
 from modelcrate.project.contracts import contract_names
 from modelcrate_layers.content import Platform
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
 OURS = "modelcrate"
@@ -32,17 +34,15 @@ MAX_TEXT = 4096
 """The longest text that has a grammar (a path, a URL, a name), in characters; plain texts such as env values may be longer."""
 
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _UID = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
-_HOST = r"([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?"
-_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = rf"({_HOST}/)?{_PART}(/{_PART})*(:{_TAG})?(@sha256:[0-9a-f]{{64}})?"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
-_ARCHIVES: Mapping[str, Callable[[Path, PurePosixPath | None], values.Base]] = {
-    "oci-archive": values.OciArchiveBase,
-    "docker-archive": values.DockerArchiveBase,
-    "rootfs": values.RootfsBase,
+_ON_DISK: Mapping[str, tuple[Callable[[str], tuple[str, str | None]], Callable[[Path, str | None], values.Base]]] = {
+    "oci": (split_tag, values.LayoutBase),
+    "oci-archive": (split_tag, values.OciArchiveBase),
+    "docker-archive": (split_name, values.DockerArchiveBase),
+    "rootfs": (lambda text: (text, None), lambda path, _: values.RootfsBase(path)),
 }
+"""The bases on this machine: how their address is split into a path and an image, as for every other verb."""
 
 
 def refuse(what: str, hint: str = "") -> PydanticCustomError:
@@ -175,16 +175,20 @@ def _base(text: str, info: Info) -> values.Base:
         return values.DebianBase(rest or None)
     if text == "scratch":
         return values.ScratchBase()
-    if kind == "oci":
-        folder, _, tag = rest.rpartition(":")
-        tagged = bool(folder) and re.fullmatch(_TAG, tag) is not None
-        return values.LayoutBase(_path(folder if tagged else rest, info), tag if tagged else None)
-    if kind in _ARCHIVES:
-        return _ARCHIVES[kind](_path(rest, info), None)
-    if not re.fullmatch(_REFERENCE, text):
-        kinds = "debian[:RELEASE], an image reference, oci:DIR, oci-archive:FILE, docker-archive:FILE, rootfs:FILE or scratch"
-        raise refuse(f"{text[:80]!r} is not a base", f"expected {kinds}")
-    return values.RegistryBase(text)
+    if kind in _ON_DISK:
+        split, base = _ON_DISK[kind]
+        path, image = split(rest)
+        return base(_path(path, info), image)
+    reference = rest if kind == "registry" and "/" in rest else text  # registry:2 is an image of that name
+    try:
+        Reference.parse(reference)
+    except UserError as fault:
+        kinds = (
+            "debian[:RELEASE], an image reference, registry:REFERENCE, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
+            "docker-archive:FILE[:NAME], rootfs:FILE or scratch"
+        )
+        raise refuse(f"{text[:80]!r} is not a base", f"{fault.why}; expected {kinds}") from None
+    return values.RegistryBase(reference)
 
 
 _CODECS = ("auto", "auto-gzip", "gzip", "stored", "zstd", "none")

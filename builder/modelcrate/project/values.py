@@ -83,24 +83,28 @@ class LayoutBase:
 
 @dataclass(frozen=True, slots=True)
 class OciArchiveBase:
-    """A tar of an OCI layout."""
+    """A tar of an OCI layout; without a tag it has to hold exactly one image."""
 
     path: Path
+    tag: str | None = None
     interpreter: PurePosixPath | None = None
 
     def __str__(self) -> str:
-        return f"oci-archive:{self.path}"
+        slash = "/" if ":" in self.path.name else ""
+        return f"oci-archive:{self.path}:{self.tag}" if self.tag else f"oci-archive:{self.path}{slash}"
 
 
 @dataclass(frozen=True, slots=True)
 class DockerArchiveBase:
-    """What `docker save` writes."""
+    """What `docker save` writes; without the name of an image it has to hold exactly one."""
 
     path: Path
+    image: str | None = None
     interpreter: PurePosixPath | None = None
 
     def __str__(self) -> str:
-        return f"docker-archive:{self.path}"
+        slash = "/" if ":" in str(self.path) else ""  # what follows a colon is no image then
+        return f"docker-archive:{self.path}{slash}" + (f":{self.image}" if self.image else "")
 
 
 @dataclass(frozen=True, slots=True)

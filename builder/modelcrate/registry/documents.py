@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modelcrate.images.reading import refuse_schema_1
 from modelcrate.net.messages import Response
-from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_object
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object
+from modelcrate_layers.errors import IntegrityError
 
 MAX_MANIFEST = 4 << 20
 """What every registry has to take (distribution-spec); larger ones are refused before they are sent."""
@@ -53,36 +54,30 @@ def check_document(answer: Response, wanted: Digest | None, where: str) -> Descr
             raise IntegrityError(
                 f"bytes are not what their digest says: claimed {digest}, computed {computed}", where=where
             )
-    check_kind(answer.body, answer.media_type, where)
-    return Descriptor(answer.media_type, wanted or Digest.of(answer.body), len(answer.body))
+    media_type = _media_type(parse_object(answer.body, where), answer.media_type, where)
+    check_kind(answer.body, media_type, where)
+    return Descriptor(media_type, wanted or Digest.of(answer.body), len(answer.body))
+
+
+def _media_type(document: Mapping[str, Any], header: str, where: str) -> str:
+    """Returns a manifest's type: its own `mediaType`, else the Content-Type, else what its members are.
+
+    File servers and proxies answer with a type of their own. A type of the other sort (manifest or index) in the header is
+    never overruled: it is left to `check_kind`, which refuses it.
+    """
+    refuse_schema_1(document, header, where)
+    own = document.get("mediaType")
+    if own in KNOWN and (header not in KNOWN or (own in MediaType.INDEXES) is (header in MediaType.INDEXES)):
+        return str(own)
+    if own is None and header not in KNOWN and document.get("schemaVersion") == 2:
+        if "manifests" in document:
+            return MediaType.INDEX
+        if "config" in document and "layers" in document:
+            return MediaType.MANIFEST
+    return header
 
 
 def _digest(data: bytes, like: Digest) -> Digest:
     import hashlib
 
     return Digest(like.algorithm, hashlib.new(like.algorithm, data).hexdigest())
-
-
-def select(index: Mapping[str, Any], platform: Platform) -> Descriptor:
-    """The entry for a platform: the first that matches, never an attestation; a nested index stands for
-    itself, last."""
-    entries = [Descriptor.parse(one) for one in index.get("manifests", [])]
-    images = [one for one in entries if not _is_attestation(one)]
-    fitting = [one for one in images if platform.matches(one.platform)]
-    plain = [one for one in fitting if not platform.variant and not (one.platform or {}).get("variant")]
-    nested = [one for one in images if one.media_type in MediaType.INDEXES and one.platform is None]
-    unmarked = [one for one in images if one.platform is None and one.media_type in MediaType.MANIFESTS]
-    for choice in (plain, fitting, nested, unmarked if len(images) == 1 else []):
-        if choice:
-            return choice[0]
-    known = ", ".join(sorted({_spelt(one.platform) for one in images if one.platform})) or "none"
-    raise UserError(f"the image has no variant for {platform}", hint=f"it has: {known}")
-
-
-def _is_attestation(entry: Descriptor) -> bool:
-    platform = entry.platform or {}
-    return platform.get("os") == "unknown" or "vnd.docker.reference.type" in entry.annotations
-
-
-def _spelt(platform: Mapping[str, Any]) -> str:
-    return "/".join(str(platform[key])[:40] for key in ("os", "architecture", "variant") if platform.get(key))

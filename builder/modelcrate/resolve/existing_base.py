@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
-from modelcrate.images.image import Image, environment
+from modelcrate.images.image import Image
+from modelcrate.images.image_config import environment
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -92,13 +93,19 @@ def find_base(
         case LayoutBase():
             return layout_reader.find(folder / base.path, base.tag)
         case OciArchiveBase():
-            return archive_reader.find_oci(folder / base.path)
+            return archive_reader.find_oci(*_file(folder, base.path, base.tag))
         case DockerArchiveBase():
-            return archive_reader.find_docker(folder / base.path)
+            return archive_reader.find_docker(*_file(folder, base.path, base.image))
         case RegistryBase():
             from modelcrate.transports import registry_reader
 
             return registry_reader.find(base.reference, settings, digest)
+
+
+def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None]:
+    """Returns an archive and the image in it; a file whose own name has the colon is taken whole."""
+    whole = folder / f"{path}:{image}"
+    return (whole, None) if image and whole.exists() else (folder / path, image)
 
 
 def _with_python(

@@ -21,7 +21,7 @@ from modelcrate_layers.tar.reader import MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_INTERPRETER = re.compile(rb"(?:\./)?((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
+_INTERPRETER = re.compile(rb"((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
 _VERSION = 1
 
 
@@ -52,14 +52,22 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> Scan:
     return found
 
 
-def check_name(name: bytes, where: str) -> None:
-    """A member's name that stays below the root it is unpacked in."""
-    if name.startswith(b"/") or b".." in name.split(b"/"):
+def path_in_root(name: bytes, where: str) -> bytes:
+    """Returns the path below the root that a member's name or a hard link's target means, empty for the root itself.
+
+    Names that begin with `/` or `./` mean paths below the root: GNU tar -P and other builders write them.
+
+    Raises:
+        IntegrityError: The name leads outside with `..`.
+    """
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
         raise IntegrityError(
-            f"has a member that leads outside: {show(name[:200])}",
+            f"has a member that leads outside of the image: {show(name[:200])}",
             where=where,
-            hint="nobody makes such an archive by mistake",
+            hint="take the base from a place that you trust: no builder writes such a layer",
         )
+    return b"/".join(parts)
 
 
 def _look(layer: ImageLayer, emit: Emit) -> Scan:
@@ -69,10 +77,10 @@ def _look(layer: ImageLayer, emit: Emit) -> Scan:
     size = layer.layer.descriptor.size
     stored = watched(layer.blob.chunks(), f"look through {where}", size, emit)
     for member in read_tar(tally.passing(codecs.decode(stored))):
-        check_name(member.name, where)
+        path = path_in_root(member.name, where)
         if member.kind is MemberKind.HARD_LINK:
-            check_name(member.link, where)
-        if member.kind is not MemberKind.DIRECTORY and (match := _INTERPRETER.fullmatch(member.name)):
+            path_in_root(member.link, where)
+        if member.kind is not MemberKind.DIRECTORY and (match := _INTERPRETER.fullmatch(path)):
             interpreters.append("/" + match[1].decode())
     if tally.digest != layer.layer.diff_id:
         raise IntegrityError(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import is_registry
+from modelcrate.images.reference import has_host, is_registry, split_name, split_tag
 from modelcrate.transports import layout_reader, store_reader
 from modelcrate_layers.errors import SourceError
 
@@ -29,8 +29,7 @@ def find(address: str, settings: Settings) -> Found:
         return _KINDS[kind](rest, settings)
     if (found := store_reader.find(address, settings)) is not None:
         return found
-    host = address.partition("/")[0]
-    if "/" in address and ("." in host or ":" in host or host == "localhost") and is_registry(host):
+    if has_host(address) and is_registry(address.partition("/")[0]):
         return _registry(address, settings)
     raise SourceError(
         f"there is no image {address!r} in the local store",
@@ -40,22 +39,22 @@ def find(address: str, settings: Settings) -> Found:
 
 
 def _layout(rest: str, settings: Settings) -> Found:
-    folder, tag = (rest, None) if Path(rest).is_dir() else layout_reader.split_tag(rest)
+    folder, tag = (rest, None) if Path(rest).is_dir() else split_tag(rest)
     return layout_reader.find(Path(folder), tag)
 
 
 def _oci_archive(rest: str, settings: Settings) -> Found:
     from modelcrate.transports import archive_reader
 
-    file, tag = (rest, None) if Path(rest).exists() else layout_reader.split_tag(rest)
+    file, tag = (rest, None) if Path(rest).exists() else split_tag(rest)
     return archive_reader.find_oci(Path(file), tag)
 
 
 def _docker_archive(rest: str, settings: Settings) -> Found:
     from modelcrate.transports import archive_reader
 
-    file, _, name = (rest, "", "") if Path(rest).exists() else rest.partition(":")
-    return archive_reader.find_docker(Path(file), name or None)
+    file, name = (rest, None) if Path(rest).exists() else split_name(rest)
+    return archive_reader.find_docker(Path(file), name)
 
 
 def _registry(rest: str, settings: Settings) -> Found:

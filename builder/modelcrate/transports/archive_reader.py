@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.images.artifact import ATTACHED, ORIGINAL, Artifact
 from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.images.reference import Reference
 from modelcrate.transports.layout_reader import choose_manifest, list_layout
 from modelcrate_layers.content import (
     MAX_JSON,
@@ -150,13 +151,21 @@ def find_docker(path: Path, name: str | None = None) -> Found:
     items = parse_json(archive.small("manifest.json"), str(path))
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise IntegrityError("manifest.json is not a list of images", where=str(path))
-    fitting = [item for item in items if name is None or name in (item.get("RepoTags") or [])]
+    tags = [[tag for tag in item.get("RepoTags") or [] if isinstance(tag, str)] for item in items]
+    fitting = [item for item, have in zip(items, tags, strict=True) if name is None or _names_it(name, have)]
     if len(fitting) != 1:
-        have = ", ".join(tag for item in items for tag in item.get("RepoTags") or []) or "no names"
+        have = ", ".join(tag for each in tags for tag in each) or "no names"
         raise SourceError(
             f"has {len(fitting)} images that fit", where=str(path), why=f"it has: {have}", hint="name one"
         )
     return _docker(archive, fitting[0])
+
+
+def _names_it(name: str, tags: Sequence[str]) -> bool:
+    """Returns whether one of an image's tags means this name: without a tag it is `latest`, and engines write hosts before it."""
+    wanted = Reference.parse(name)
+    plain = f"{wanted.repository.removeprefix('library/')}:{wanted.target}"
+    return name in tags or bool({f"{wanted.name}:{wanted.target}", plain, f"localhost/{plain}"} & set(tags))
 
 
 def _docker(archive: Archive, item: Mapping[str, object]) -> Found:

@@ -55,12 +55,6 @@ def list_layout(
     return found
 
 
-def split_tag(target: str) -> tuple[str, str | None]:
-    """`DIR[:TAG]`: what follows the last colon is a tag, if it can be one."""
-    folder, colon, tag = target.rpartition(":")
-    return (folder, tag) if colon and folder and "/" not in tag and tag else (target, None)
-
-
 def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
     """The manifest with a tag, or the only one; what other tools list about an image is none."""
     manifests = [

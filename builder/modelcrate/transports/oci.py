@@ -13,8 +13,9 @@ from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ATTACHED, Artifact, attached_descriptor, attached_note, documents, merge_all
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
+from modelcrate.images.reference import split_tag
 from modelcrate.transports import Delivered
-from modelcrate.transports.layout_reader import LayoutCollection, split_tag
+from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, Layout

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from modelcrate.images.image import ANNOTATION, layer_annotations, timestamp
+from modelcrate.images.image import ANNOTATION, layer_annotations
+from modelcrate.images.image_config import timestamp
 from modelcrate.images.reading import read_codec, read_inputs
 from modelcrate.workspace.record import ModelRecord, ModelTar, checked_name, checked_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object

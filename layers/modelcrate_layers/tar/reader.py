@@ -11,6 +11,7 @@ A member's name is what the archive says, byte for byte: whether it may be trust
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -26,6 +27,8 @@ BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""
 
 _ZEROS = bytes(BLOCK)
+_MAX_LINKS = 40
+"""Links in a chain that are followed: Linux's own limit."""
 _OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
 _DECIMAL = re.compile(rb"[0-9]{1,19}")
 _SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
@@ -120,23 +123,43 @@ class Place:
 
 
 def index_tar(archive: BinaryIO, limits: Limits = LIMITS) -> dict[bytes, Place]:
-    """The regular files of an uncompressed tar by name, `./` in front taken off. Bodies are passed over, not read.
+    """Returns the regular files of an uncompressed tar by name, `./` in front taken off. Bodies are passed over, not read.
 
-    Of two files with one name the later counts, as it would if the archive were unpacked.
+    Of two files with one name the later counts, as it would if the archive were unpacked. A link to a file of the archive counts
+    as that file: `docker save` writes equal layers as links.
     """
     source = _Seekable(archive)
     shared: dict[bytes, bytes] = {}
     found: dict[bytes, Place] = {}
+    links: dict[bytes, bytes] = {}
     count = 0
     while (nearest := _next(source, shared, limits)) is not None:
         count += 1
         if count > limits.members:
             raise IntegrityError(f"a tar of more than {limits.members} members")
         member, length = nearest
+        name = member.name.removeprefix(b"./")
         if member.kind is MemberKind.FILE:
-            found[member.name.removeprefix(b"./")] = Place(source.position, length)
+            found[name] = Place(source.position, length)
+            links.pop(name, None)
+        elif member.kind in (MemberKind.SYMLINK, MemberKind.HARD_LINK):
+            found.pop(name, None)
+            above = posixpath.dirname(name) if member.kind is MemberKind.SYMLINK else b""
+            links[name] = posixpath.normpath(posixpath.join(above, member.link))
         source.skip(length + -length % BLOCK)
+    for name in links:
+        if place := _follow(links, found, name):
+            found[name] = place
     return found
+
+
+def _follow(links: Mapping[bytes, bytes], found: Mapping[bytes, Place], name: bytes) -> Place | None:
+    """Returns the file at the end of a chain of links; None where it leads elsewhere, or on and on."""
+    for _ in range(_MAX_LINKS):
+        if name not in links:
+            return found.get(name)
+        name = links[name]
+    return None
 
 
 def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[Member, int] | None:

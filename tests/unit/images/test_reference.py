@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcrate.images.reference import Reference, is_loopback
+from modelcrate.images.reference import Reference, is_loopback, split_name, split_tag
 from modelcrate_layers.errors import UserError
 
 HEX = "ab" * 32
@@ -37,6 +37,7 @@ def test_a01_the_hub_has_many_names(text: str, whole: str, host: str) -> None:
         ("[::1]/x", "[::1]", "x"),
         ("x.y/z", "x.y", "z"),
         ("Registry.Example/z", "registry.example", "z"),
+        ("Registry/z", "registry", "z"),
         ("a/b", "docker.io", "a/b"),
         ("10.0.0.1/a__b/c-d.e", "10.0.0.1", "a__b/c-d.e"),
     ],
@@ -56,7 +57,7 @@ def test_a03_tag_and_digest_are_kept_and_the_digest_decides() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "/", "x.y/", "x.y//z", "x.y/Z", "x.y/a/B", "Team/x", "x.y/z:", "x.y/z:-a", "x.y/z:" + "t" * 129, "x.y/z:a:b",
+        "", "/", "x.y/", "x.y//z", "x.y/Z", "x.y/a/B", HEX, "team/X", "x.y/z:", "x.y/z:-a", "x.y/z:" + "t" * 129, "x.y/z:a:b",
         "x.y/z@", "x.y/z@sha256:ab", f"x.y/z@sha256:{HEX.upper()}", f"x.y/z@md5:{'a' * 32}", "x.y/z@sha256:../../x", "x.y/../z",
         "x.y/./z", "x.y/-a", "x.y/a..b", "x.y/a___b", "x.y/" + "a" * 255, "https://x.y/z", "docker://x.y/z", "x.y:99999/z",
         "x.y:0/z", "x.y:a/z", "[::z]/x", "user@x.y/z", "x y/z", "x.y/z\n", "x.y/z\r\nHost: a", "x.y/é", "-x.y/z", "x.y?/z",
@@ -94,3 +95,32 @@ def test_a04_whatever_is_taken_is_written_back_the_same(text: str) -> None:
 )
 def test_loopback_is_known_by_its_spelling(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("base.tar", ("base.tar", None)),
+        ("base.tar:x", ("base.tar", "x")),
+        ("base.tar:docker.io/library/x:1", ("base.tar", "docker.io/library/x:1")),
+        ("a:b/", ("a:b/", None)),
+        ("a:b/:x", ("a:b/", "x")),
+        (":x", (":x", None)),
+    ],
+)
+def test_an_archive_and_the_name_in_it(text: str, parts: tuple[str, str | None]) -> None:
+    assert split_name(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("d", ("d", None)),
+        ("d:1", ("d", "1")),
+        ("a:b/c", ("a:b/c", None)),
+        ("a:b/", ("a:b/", None)),
+        (":1", (":1", None)),
+    ],
+)
+def test_a_layout_and_the_tag_in_it(text: str, parts: tuple[str, str | None]) -> None:
+    assert split_tag(text) == parts

@@ -177,6 +177,7 @@ def test_an_object_is_asked_for_and_a_list_is_refused() -> None:
 def test_platforms_are_written_and_read_the_same_way() -> None:
     for text in ("linux/amd64", "linux/arm/v7"):
         assert str(Platform.parse(text)) == text
+    assert str(Platform.parse("linux/x86_64")) == "linux/amd64"
     assert Platform.parse("linux/arm/v7").json() == {"os": "linux", "architecture": "arm", "variant": "v7"}
     assert Platform.parse("linux/amd64").json() == {"os": "linux", "architecture": "amd64"}
 
@@ -199,6 +200,13 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
         ("linux/arm64/v9", {"os": "linux", "architecture": "arm64"}, False),
         ("linux/arm/v7", {"os": "linux", "architecture": "arm", "variant": "v6"}, False),
         ("linux/arm/v7", {"os": "linux", "architecture": "arm", "variant": "v7"}, True),
+        ("linux/amd64", {"os": "linux", "architecture": "x86_64"}, True),
+        ("linux/amd64", {"architecture": "amd64"}, True),
+        ("linux/amd64", {"os": "linux", "architecture": "amd64", "variant": "v3"}, True),
+        ("linux/amd64/v2", {"os": "linux", "architecture": "amd64"}, False),
+        ("linux/arm64", {"os": "Linux", "architecture": "aarch64", "variant": "8"}, True),
+        ("linux/arm/v7", {"os": "linux", "architecture": "armhf"}, True),
+        ("linux/amd64", {"os": None, "architecture": 5}, False),
     ],
 )
 def test_which_offered_platform_fits(wanted: str, offered: dict[str, str] | None, fits: bool) -> None:

@@ -16,12 +16,11 @@ from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_page
 from modelcrate.registry.config_rules import read_rules
-from modelcrate.registry.documents import select
 from modelcrate.registry.profiles import TABLE, Mirror, Rule, profile_of
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import granted
 from modelcrate.registry.wire import RepositoryAddress
-from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, parse_json
+from modelcrate_layers.content import Digest, parse_json
 from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
 from support.images import StillClock
 
@@ -62,43 +61,6 @@ def test_a48_what_is_over_the_limit_of_a_put_goes_in_chunks() -> None:
     assert profile_of("quay.io").way(19 * GB) == "put"
     assert profile_of("quay.io").way(21 * GB) == "chunks"
     assert profile_of("x.y", [Rule("x.y", upload="put", max_put=100)]).way(101) == "chunks"
-
-
-def entry(
-    n: int, platform: dict[str, str] | None, kind: str = MediaType.MANIFEST, **annotations: str
-) -> dict[str, object]:
-    return Descriptor(kind, Digest.of(bytes([n])), n, annotations, platform).json()
-
-
-AMD, ARM = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm64"}
-V7, V8 = {"os": "linux", "architecture": "arm", "variant": "v7"}, ARM | {"variant": "v8"}
-UNKNOWN = {"os": "unknown", "architecture": "unknown"}
-
-
-@pytest.mark.parametrize(
-    ("entries", "platform", "chosen"),
-    [
-        ([entry(1, ARM), entry(2, AMD), entry(3, AMD)], "linux/amd64", 2),
-        ([entry(1, V8), entry(2, AMD)], "linux/arm64", 1),
-        ([entry(1, V8)], "linux/arm64/v8", 1),
-        ([entry(1, ARM)], "linux/arm64/v8", 1),
-        ([entry(1, V7), entry(2, V7 | {"variant": "v6"})], "linux/arm/v6", 2),
-        ([entry(1, UNKNOWN), entry(2, AMD)], "linux/amd64", 2),
-        ([entry(1, AMD, **{"vnd.docker.reference.type": "attestation-manifest"}), entry(2, AMD)], "linux/amd64", 2),
-        ([entry(1, AMD | {"variant": "v3"}), entry(2, AMD)], "linux/amd64", 2),
-        ([entry(1, None, MediaType.INDEX)], "linux/amd64", 1),
-        ([entry(1, ARM), entry(2, None, MediaType.INDEX)], "linux/amd64", 2),
-        ([entry(1, None)], "linux/amd64", 1),
-    ],
-)
-def test_a65_the_entry_for_a_platform(entries: list[dict[str, object]], platform: str, chosen: int) -> None:
-    assert select({"manifests": entries}, Platform.parse(platform)).size == chosen
-
-
-def test_a65_no_entry_is_an_error_that_names_what_there_is() -> None:
-    with pytest.raises(UserError, match="no variant") as caught:
-        select({"manifests": [entry(1, V7), entry(2, UNKNOWN)]}, Platform.parse("linux/amd64"))
-    assert "linux/arm/v7" in caught.value.hint
 
 
 def test_a89_digests_and_documents_of_a_layout_are_checked_before_they_are_paths() -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from modelcrate.home.settings import Settings
-from modelcrate.images.image import EPOCH, Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer
+from modelcrate.images.image_config import EPOCH
 from modelcrate.resolve.lock import Pins
 from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from modelcrate.images.image import timestamp
+from modelcrate.images.image_config import timestamp
 from modelcrate.security.sbom.contents import ModelFile
 from modelcrate.security.sbom.inventory import Inventory, InventoryItem
 from modelcrate.security.sbom.licences import references

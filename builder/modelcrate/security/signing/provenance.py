@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate._version import __version__
-from modelcrate.images.image import timestamp
+from modelcrate.images.image_config import timestamp
 from modelcrate.pipeline.session import Prepared
 from modelcrate.project.values import FILE_NAME
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME

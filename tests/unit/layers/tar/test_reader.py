@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.tar.reader import Limits, Member, MemberKind, read_tar
+from modelcrate_layers.tar.reader import Limits, Member, MemberKind, index_tar, read_tar
 from support.rootfs import layer, member
 
 
@@ -233,3 +233,39 @@ def test_a_record_without_a_length_ends_and_is_refused(after: bytes) -> None:
 
     with pytest.raises(IntegrityError, match="damaged PAX header"):
         _records(b"6 a=1\n" + after)
+
+
+def linked(*members: tuple[str, bytes, str]) -> io.BytesIO:
+    """A tar of members: a name, a type, and the link's target or the file's bytes."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name, kind, rest in members:
+            info = tarfile.TarInfo(name)
+            info.type, data = kind, rest.encode()
+            if kind == tarfile.REGTYPE:
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            else:
+                info.linkname = rest
+                tar.addfile(info)
+    file.seek(0)
+    return file
+
+
+def test_links_to_files_of_an_archive_are_these_files() -> None:
+    archive = linked(
+        ("a/layer.tar", tarfile.REGTYPE, "one"),
+        ("b/layer.tar", tarfile.SYMTYPE, "../a/layer.tar"),
+        ("c/layer.tar", tarfile.SYMTYPE, "../b/layer.tar"),
+        ("./d/layer.tar", tarfile.LNKTYPE, "a/layer.tar"),
+        ("e/layer.tar", tarfile.SYMTYPE, "../../etc/passwd"),
+        ("f/layer.tar", tarfile.SYMTYPE, "../g/layer.tar"),
+        ("g/layer.tar", tarfile.SYMTYPE, "../f/layer.tar"),
+        ("early", tarfile.SYMTYPE, "late"),
+        ("late", tarfile.REGTYPE, "later"),
+    )
+    found = index_tar(archive)
+    same = {found[name] for name in (b"a/layer.tar", b"b/layer.tar", b"c/layer.tar", b"d/layer.tar")}
+    assert len(same) == 1
+    assert found[b"early"] == found[b"late"]
+    assert found.keys() & {b"e/layer.tar", b"f/layer.tar", b"g/layer.tar"} == set()
