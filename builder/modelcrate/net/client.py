@@ -67,7 +67,9 @@ class Reply:
         end = time.monotonic() + self._seconds
         with self:
             data = bytearray()
-            for chunk in self.chunks():
+            for chunk in self._pieces(
+                self.raw.read1
+            ):  # which returns what has come, and does not wait for a whole piece
                 data += chunk
                 if len(data) > limit:
                     why = f"more than {limit} bytes"
@@ -82,10 +84,13 @@ class Reply:
         Raises:
             ConnectionFailed: It broke off, or came too slowly.
         """
+        return self._pieces(self.raw.read)
+
+    def _pieces(self, read: Callable[..., bytes]) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError
 
         try:
-            while piece := self.raw.read(READ, decode_content=False):
+            while piece := read(READ, decode_content=False):
                 self._counters.received(len(piece))
                 yield piece
         except (HTTPError, OSError) as fault:
