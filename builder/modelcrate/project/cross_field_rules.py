@@ -47,6 +47,11 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     if needs.requirements and needs.pylock:
         hint = "keep one: a pylock says it all, requirements are locked by us"
         yield Violation(("dependencies", "pylock"), "requirements and a pylock at once", hint)
+    if isinstance(needs.requirements, list) and not needs.pylock:
+        for key in ("extras", "groups"):
+            if getattr(needs, key):
+                hint = "name the file that has them, for instance requirements: pyproject.toml"
+                yield Violation(("dependencies", key), f"{key} without a file", hint)
     if form.server == "azureml" and not served:
         yield Violation(("server",), "a server, and no entry script for it", "name one: entry: score.py")
     if form.server == "azureml" and form.contracts != [DEFAULT]:

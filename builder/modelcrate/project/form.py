@@ -36,10 +36,12 @@ from modelcrate.project.grammar import (
     OptionalPython,
     OptionalRegistered,
     OptionalTime,
+    OptionalTorch,
     OptionalUrl,
     OptionalVersion,
     OptionalWorkspace,
     Package,
+    Part,
     Requirement,
     Script,
     Server,
@@ -104,13 +106,27 @@ class DependenciesForm(Form):
 
     requirements: Annotated[
         Annotated[Inside, Tag(TAGS[0])] | Annotated[list[Requirement], Tag(TAGS[1])], Discriminator(_shape)
-    ] = Field([], description="A requirements file, or the requirements themselves.")
+    ] = Field(
+        [],
+        description=(
+            "The requirements themselves, or a file that declares them: requirements.txt, pyproject.toml, environment.yml, or a lock "
+            "(uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pixi.lock), which is taken as it is."
+        ),
+    )
     pylock: OptionalInside = Field(None, description="A lock file (pylock.toml, PEP 751) instead of requirements.")
     wheelhouse: OptionalAnywhere = Field(
         None, description="A folder of wheels that is asked instead of an index; may be outside of the project."
     )
     index_url: OptionalUrl = Field(None, alias="index-url", description="The package index; default: PyPI.")
     extra_index_url: list[Url] = Field([], alias="extra-index-url", description="More package indexes.")
+    extras: list[Part] = Field([], description="Extras of the file's project to install, too.")
+    groups: list[Part] = Field(
+        [], description="Groups of dependencies of the file to install, too; of a pixi.lock, its environment."
+    )
+    torch: OptionalTorch = Field(
+        None,
+        description="Which builds of PyTorch: cpu, cu126, ... or auto, which looks at this machine; default: the index's.",
+    )
     conda: Annotated[
         CondaForm | None, BeforeValidator(_short("packages", list), json_schema_input_type=list[CondaSpec] | CondaForm)
     ] = Field(None, description="Packages of conda: a list, or a mapping with packages and channels.")
@@ -195,7 +211,7 @@ class ProjectForm(Form):
         BeforeValidator(_dependencies, json_schema_input_type=Inside | list[Requirement] | DependenciesForm),
     ] = Field(
         default_factory=lambda: DependenciesForm.model_validate({}),
-        description="A requirements file, a pylock.toml, a list of requirements, or a mapping.",
+        description="A file that declares dependencies (of pip, uv, Poetry, PDM, Pipenv, conda or pixi), a list of requirements, or a mapping.",
         json_schema_extra={"default": []},
     )
     models: list[Annotated[ModelForm, BeforeValidator(_short("path"), json_schema_input_type=Inside | ModelForm)]] = (
@@ -282,6 +298,9 @@ def value_of(form: ProjectForm) -> values.Project:
             needs.index_url,
             tuple(needs.extra_index_url),
             values.Conda(tuple(needs.conda.packages), tuple(needs.conda.channels)) if needs.conda else None,
+            tuple(needs.extras),
+            tuple(needs.groups),
+            needs.torch,
         ),
         env=form.env,
         labels=form.labels,

@@ -116,7 +116,9 @@ def _script(text: str, info: Info) -> Path:
 
 def _url(text: str, info: Info) -> str:
     if "@" in text.split("/")[2]:
-        raise refuse("a user or password stands in the URL", "this file is no place for secrets; use ~/.netrc")
+        raise refuse(
+            "a user or password stands in the URL", "this file is no place for secrets; ~/.netrc is read for them"
+        )
     return text
 
 
@@ -247,6 +249,18 @@ Channel = Annotated[
         r"(https?|file)://[^\s@]+|[A-Za-z0-9_./][A-Za-z0-9_./ +-]*",
         types=("string",),
         examples=("conda-forge", "./channel"),
+    ),
+]
+Part = Annotated[
+    str, Text("the name of an extra or a group", r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", types=("string",))
+]
+OptionalTorch = Annotated[
+    str | None,
+    Text(
+        "a build of PyTorch: cpu, auto, cu126 and its like, rocm6.3 and its like, or xpu",
+        r"auto|cpu|xpu|cu[0-9]{2,4}|rocm[0-9]+(\.[0-9]+)*",
+        types=("string",),
+        examples=("cpu", "cu126", "auto"),
     ),
 ]
 Script = Annotated[Path, Text("a Python file", check=_script, types=("string",))]

@@ -22,6 +22,7 @@ _TYPES: Mapping[str, type[Any]] = {
     for kind in (
         Platform,
         values.Codecs,
+        values.Conda,
         values.DebianBase,
         values.Dependencies,
         values.DockerArchiveBase,

@@ -142,15 +142,27 @@ class Conda:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The packages: requirements of Python to be locked, or a lock (PEP 751); never both, and neither for none at all. And conda's."""
+    """The packages of the image: requirements to be resolved or a lock, and conda's.
+
+    Attributes:
+        requirements: The lines themselves, or any file that declares dependencies: requirements.txt, pyproject.toml,
+            environment.yml, or a lock of uv, Poetry, PDM, Pipenv or pixi. Its kind follows from its name.
+        pylock: A lock file of PEP 751; never beside requirements.
+        wheelhouse: A folder of wheels that is searched instead of an index.
+        extras: Extras of the file's project that are wanted.
+        groups: Groups of dependencies that are wanted; of pixi, the environment.
+        torch: Which builds of PyTorch are wanted, by uv's names (`cpu`, `cu126`, `auto`); None: those of the index.
+    """
 
     requirements: Path | tuple[str, ...] = ()
     pylock: Path | None = None
     wheelhouse: Path | None = None
-    """A folder of wheels that is asked instead of an index."""
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     conda: Conda | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    torch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,10 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
             if value is not None:
                 yield f"  {key}: {scalar(value)}"
         yield from _listed("  extra-index-url", needs.extra_index_urls)
+        yield from _listed("  extras", needs.extras)
+        yield from _listed("  groups", needs.groups)
+        if needs.torch:
+            yield f"  torch: {scalar(needs.torch)}"
         if needs.conda is not None:
             yield "  conda:"
             yield from _listed("    packages", needs.conda.packages)

@@ -77,15 +77,23 @@ def lock_conda(
     )
 
 
-def require(wanted: Conda) -> None:
-    """A UserError that names the wheels which would serve, where the solver is not installed."""
+def solver_installed() -> bool:
+    """Returns whether conda packages can be solved here: the extra `conda` of modelcrate is installed."""
     from importlib.util import find_spec
 
     try:
-        found = find_spec("rattler") is not None
-    except ValueError:  # what find_spec says of a module that is there and has no spec
-        found = False
-    if not found:
+        return find_spec("rattler") is not None
+    except ValueError:  # of a module that is in sys.modules and has no spec
+        return False
+
+
+def require(wanted: Conda) -> None:
+    """Refuses conda packages where the solver is not installed.
+
+    Raises:
+        UserError: With the wheels that would serve.
+    """
+    if not solver_installed():
         wheels = ", ".join(map(as_requirement, wanted.packages))
         raise UserError(
             f"conda packages are wanted, and nothing here can solve them: {', '.join(wanted.packages)}",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Project
+from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.resolve.target import Target
 from modelcrate_layers.frozen import dataclass
@@ -31,6 +32,7 @@ class Sources:
     folder: Path
     settings: Settings
     fetcher: Downloader = field(repr=False)
+    declared: Declaration = Declaration()
 
     @property
     def cache(self) -> Path:
@@ -46,11 +48,13 @@ class Sources:
 
     @property
     def index(self) -> Index:
-        from modelcrate.resolve.wheels import Index
+        """Where wheels come from. The requirements file is read for its options and its URLs."""
+        from modelcrate.resolve.index_settings import choose_index
+        from modelcrate.resolve.requirements import read_requirements
 
-        needs = self.project.dependencies
-        house = (self.folder / needs.wheelhouse).resolve() if needs.wheelhouse else None
-        return Index(needs.index_url or "", needs.extra_index_urls, house)
+        environment = self.settings.environment
+        read = read_requirements(self.declared.requirements, environment)
+        return choose_index(self.project.dependencies, self.folder, read, environment)
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -97,11 +97,18 @@ def _sha256(wheel: Any) -> str:
     return str(hashes.get("sha256", "")).lower() if isinstance(hashes, Mapping) else ""
 
 
+def wheel_name(url: str) -> str:
+    """Returns the file name in a URL."""
+    return unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+
+
 def _wheel(package: Package, found: object, target: Target, where: str) -> PackageWheel:
-    from packaging.pylock import PackageSdist, PackageWheel
+    from packaging.pylock import PackageArchive, PackageSdist, PackageWheel
 
     if isinstance(found, PackageWheel):
         return found
+    if isinstance(found, PackageArchive) and found.url and wheel_name(found.url).endswith(".whl"):
+        return PackageWheel(name=wheel_name(found.url), url=found.url, size=found.size, hashes=found.hashes)
     what = "has a source distribution only" if isinstance(found, PackageSdist) else "is not taken from an index"
     raise UserError(
         f"{package.name} {what}",

@@ -1,35 +1,101 @@
-"""Requirements as people write them: lines, requirements files (with includes, constraints and hashes), or a pylock.toml.
+"""Requirements as people write them: PEP 508 lines and requirements files in every spelling that pip takes.
 
-uv resolves them; here they are looked through before, for faults that can be shown with their line, and for hashes, which
-uv's resolution does not hold anybody to.
+The files are read here and not by the resolver. So every fault has its line, a hash is enforced, an index that a file names is also
+the one that wheels are fetched from, and an option that has no meaning here is refused instead of passed over.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from modelcrate_layers.errors import CrateError, SourceError, UserError
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.locked import LockedPackages
+    from modelcrate.resolve.uv import UvLock
 
 MAX_FILE = 16 << 20
 """Bytes of a requirements file: a thousand packages with all their hashes have 2 MB."""
 
 MAX_FILES = 200
-"""Files that may be included from one another."""
+"""Files that may include one another."""
 
 Hashes = Mapping[str, frozenset[str]]
-"""By normalised name: the SHA-256, one of which its wheel must have."""
+"""By normalised name: the SHA-256 hashes, one of which the package's wheel must have."""
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Marks at the begin of a file; UTF-32 comes before UTF-16, whose mark is a prefix of its own. PowerShell's `>` writes UTF-16."""
+
+_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_BUILD_MACHINES = re.compile(
+    r"feedstock_root|/conda-bld/|/croot/|/tmp/build/|/home/conda/|/home/task_|/home/builder/|/perseverance-python"
+)
+"""Folders of the machines that build conda packages; `pip freeze` in a conda environment writes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What is wanted: PEP 508 lines, requirements files, and one pylock.toml at most, all of them together."""
+    """What is wanted: requirements to resolve, and at most one lock, which is taken as it is.
+
+    Attributes:
+        lines: PEP 508 lines.
+        files: Requirements files, or pyproject.toml files, which uv reads itself with the words `options`.
+        pylock: A lock file of PEP 751, or the file from which `pylock_text` was made.
+        uv_lock: A lock file of uv.
+        locked: The packages of another tool's lock file.
+    """
 
     lines: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     pylock: Path | None = None
+    uv_lock: UvLock | None = None
+    locked: LockedPackages | None = None
+    options: tuple[str, ...] = ()
+    pylock_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """The options of requirements files that say where packages come from (pip's `-i`, `--extra-index-url`, `-f`, `--no-index`)."""
+
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    prereleases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequirements:
+    """Requirements after all files are read: plain lines without options, and what the options mean.
+
+    Attributes:
+        lines: Requirements, each without its options.
+        constraints: Lines that only limit versions (pip's `-c`).
+        urls: URLs of wheels that lines name directly, by the package's normalised name.
+        notices: Sentences about options that have no effect here.
+    """
+
+    lines: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    hashes: Hashes = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
+    options: FileOptions = FileOptions()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,114 +112,297 @@ class _Line:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the files say; filled while they are read, which is why it isn't frozen."""
+class _State:
+    """What the files say. It is filled while they are read, so it is not frozen."""
 
+    environment: Mapping[str, str]
+    lines: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
     hashes: dict[str, set[str]] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+    index_url: str = ""
+    extra: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    no_index: bool = False
+    prereleases: bool = False
+    without_hash: list[UserError] = field(default_factory=list)
+    require_hashes: bool = False
+    notices: list[str] = field(default_factory=list)
     faults: list[CrateError] = field(default_factory=list)
-    seen: set[Path] = field(default_factory=set)
+    visited: set[tuple[Path, bool]] = field(default_factory=set)
 
 
-def check(requirements: Requirements) -> Hashes:
-    """The hashes that the requirements demand. All faults of all lines and files are raised together, as a UserError."""
-    found = _Found()
+_NO_VARIABLES: Mapping[str, str] = {}
+
+
+def read_requirements(requirements: Requirements, environment: Mapping[str, str] = _NO_VARIABLES) -> ReadRequirements:
+    """Reads the lines and the requirements files. Files in TOML are left to uv.
+
+    Args:
+        requirements: What to read.
+        environment: Where `${NAME}` of a file is looked up.
+
+    Raises:
+        UserError: With all faults of all lines and files.
+    """
+    state = _State(environment)
     for line in requirements.lines:
-        _requirement(line, "dependencies", found)
+        _add_requirement(line, "dependencies", state, constraint=False)
     for file in requirements.files:
-        _file(file, found)
-    if len(found.faults) == 1:
-        raise found.faults[0]
-    if found.faults:
-        raise UserError(f"{len(found.faults)} faults in the requirements", also=found.faults)
-    return {name: frozenset(hashes) for name, hashes in found.hashes.items()}
+        if file.suffix != ".toml":
+            _read_file(file, state, constraint=False)
+    if state.require_hashes:
+        state.faults += state.without_hash
+    raise_together(state.faults, "the requirements")
+    options = FileOptions(
+        state.index_url, tuple(state.extra), tuple(state.links), state.no_index, prereleases=state.prereleases
+    )
+    hashes = {name: frozenset(values) for name, values in state.hashes.items()}
+    return ReadRequirements(
+        tuple(state.lines), tuple(state.constraints), hashes, state.urls, options, tuple(dict.fromkeys(state.notices))
+    )
+
+
+def line_faults(lines: Iterable[tuple[str, str]]) -> list[CrateError]:
+    """Returns the faults of lines that stand in no requirements file, each given with its place."""
+    state = _State({})
+    for line, where in lines:
+        _add_requirement(line, where, state, constraint=False)
+    return state.faults
+
+
+def raise_together(faults: list[CrateError], of: str) -> None:
+    """Raises one fault as it is, and several as one UserError; returns where there is none."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise UserError(f"{len(faults)} faults in {of}", also=faults)
 
 
 def package_of(line: str) -> str:
-    """The normalised name of the package that a line, which has been checked, is about."""
+    """Returns the normalised name of the package that a correct line is about."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    return canonicalize_name(Requirement(_options(line)[0]).name)
+    return canonicalize_name(Requirement(_split_options(line)[0]).name)
 
 
-def _options(text: str) -> list[str]:
-    """The requirement itself, and each of its options (`--hash=...`)."""
+def read_text(path: Path, limit: int | None = None) -> str:
+    """Returns the text of a file, decoded as pip does: by its mark, by a `coding:` comment in its first two lines, else UTF-8.
+
+    Raises:
+        SourceError: The file can't be read.
+        UserError: It is too large, or is not text.
+    """
+    limit = MAX_FILE if limit is None else limit
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(limit + 1)
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+    if len(data) > limit:
+        raise UserError(f"has more than {limit} bytes", where=str(path))
+    return decode(data, str(path))
+
+
+def decode(data: bytes, where: str) -> str:
+    """Returns the text of these bytes, by the same rules."""
+    coding = next((name for mark, name in _BOMS if data.startswith(mark)), "")
+    if not coding:
+        named = next((found for line in data.split(b"\n")[:2] if (found := _CODING.match(line))), None)
+        coding = named[1].decode() if named else "utf-8"
+    try:
+        return data.decode(coding).removeprefix("\ufeff")
+    except (UnicodeDecodeError, LookupError):
+        raise UserError(f"is not {coding.upper()}", where=where, hint="save the file as UTF-8") from None
+
+
+def _split_options(text: str) -> list[str]:
+    """Returns the requirement itself, then each of its options (`--hash=...`)."""
     return re.split(r"\s+(?=--)", text.strip())
 
 
-def _file(file: Path, found: _Found) -> None:
-    if file.resolve() in found.seen:
+def _read_file(file: Path, state: _State, constraint: bool) -> None:
+    place = (file.resolve(), constraint)
+    if place in state.visited:
         return
-    found.seen.add(file.resolve())
-    if len(found.seen) > MAX_FILES:
+    state.visited.add(place)
+    if len(state.visited) > MAX_FILES:
         raise UserError(f"more than {MAX_FILES} requirements files include one another", where=str(file))
     try:
-        for line in _lines(file):
-            _line(line, found)
+        for line in logical_lines(file):
+            _read_line(line, state, constraint)
     except CrateError as fault:
-        found.faults.append(fault)
+        state.faults.append(fault)
 
 
-def _lines(file: Path) -> Iterator[_Line]:
-    """Logical lines: continued by a backslash, without comments and empty ones (pip's requirements file format)."""
-    try:
-        with file.open("rb") as handle:
-            data = handle.read(MAX_FILE + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(file)) from None
-    except UnicodeDecodeError:
-        raise UserError("is not UTF-8", where=str(file)) from None
-    if len(data) > MAX_FILE:
-        raise UserError(f"has more than {MAX_FILE} bytes", where=str(file))
+def logical_lines(file: Path) -> Iterator[_Line]:
+    """Yields the lines of a requirements file, joined where a backslash continues them, without comments and empty ones."""
     start, before = 0, ""
-    for number, line in enumerate([*text.splitlines(), ""], 1):
+    for number, line in enumerate([*read_text(file).splitlines(), ""], 1):
         start = start or number
         if line.endswith("\\") and not line.lstrip().startswith("#"):
             before += line[:-1]
             continue
-        whole = re.sub(r"(^|\s)#.*$", "", before + line).strip()
-        if whole:
-            yield _Line(file, start, whole)
+        text = re.sub(r"(^|\s)#.*$", "", before + line).strip()
+        if text:
+            yield _Line(file, start, text)
         start, before = 0, ""
 
 
-def _line(line: _Line, found: _Found) -> None:
-    if not line.text.startswith("-"):
-        _requirement(line.text, line.where, found)
+def _read_line(line: _Line, state: _State, constraint: bool) -> None:
+    missing = [name for name in _VARIABLE.findall(line.text) if not state.environment.get(name)]
+    for name in missing:
+        what = f"the variable {name} is not set"
+        state.faults.append(UserError(what, where=line.where, hint=f"the line names ${{{name}}}: export {name}=..."))
+    if missing:
         return
-    include = re.fullmatch(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S.*)", line.text)
-    if include and "://" in include[1]:
-        found.faults.append(UserError("includes a file from the network", where=line.where, hint="copy it here"))
-    elif include:
-        _file(line.file.parent / include[1].strip("\"'"), found)
-    elif re.match(r"(-e|--editable)\b", line.text):
-        found.faults.append(_not_a_wheel(line.text, line.where))
+    text = _VARIABLE.sub(lambda found: state.environment[found[1]], line.text)
+    if text.startswith("-"):
+        _read_options(text, line, state, constraint)
+    else:
+        _add_requirement(text, line.where, state, constraint, line.file.parent)
 
 
-def _requirement(text: str, where: str, found: _Found) -> None:
-    """A requirement with its options, `--hash` among them."""
+def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> None:
+    """Reads a line of options; pip takes several on one line, and a short one without a space before its value."""
+    try:
+        words = shlex.split(text)
+    except ValueError as fault:
+        state.faults.append(UserError(f"the line can't be read: {fault}", where=line.where))
+        return
+    while words:
+        word = words.pop(0)
+        name, equals, value = (
+            word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:].lstrip("="))
+        )
+        option = _OPTIONS.get(name)
+        if option is None:
+            hint = "leave it out, or name the packages in modelcrate.yaml"
+            state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
+            return
+        takes_value, act = option
+        if takes_value and not equals:
+            if not words:
+                state.faults.append(UserError(f"the option {name} has no value", where=line.where))
+                return
+            value = words.pop(0)
+        act(value, line, state, constraint)
+
+
+def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
+    def act(value: str, line: _Line, state: _State, inherited: bool) -> None:
+        if "://" in value and not value.startswith("file://"):
+            state.faults.append(UserError("includes a file from the network", where=line.where, hint="copy it here"))
+        else:
+            _read_file(line.file.parent / value.removeprefix("file://"), state, constraint or inherited)
+
+    return act
+
+
+def _editable(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.faults.append(_not_a_wheel(value, line.where))
+
+
+def _index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.index_url = value
+
+
+def _extra_index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.extra.append(value)
+
+
+def _find_links(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    place = value.removeprefix("file://")
+    state.links.append(value if "://" in place else str((line.file.parent / place).absolute()))
+
+
+def _no_index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.no_index = True
+
+
+def _prereleases(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.prereleases = True
+
+
+def _require_hashes(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.require_hashes = True
+
+
+def _no_effect(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    """An option about building from source, about pip itself, or one that asks for what is done in any case."""
+
+
+def _trusted_host(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.notices.append(f"{line.where}: --trusted-host {value} has no effect; certificates are always checked")
+
+
+def _no_binary(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    state.notices.append(f"{line.where}: --no-binary {value} has no effect; an image gets wheels only")
+
+
+_OPTIONS: Mapping[str, tuple[bool, Callable[[str, _Line, _State, bool], None]]] = {
+    "-r": (True, _include(False)),
+    "--requirement": (True, _include(False)),
+    "-c": (True, _include(True)),
+    "--constraint": (True, _include(True)),
+    "-e": (True, _editable),
+    "--editable": (True, _editable),
+    "-i": (True, _index),
+    "--index-url": (True, _index),
+    "--pypi-url": (True, _index),
+    "--extra-index-url": (True, _extra_index),
+    "-f": (True, _find_links),
+    "--find-links": (True, _find_links),
+    "--no-index": (False, _no_index),
+    "--pre": (False, _prereleases),
+    "--require-hashes": (False, _require_hashes),
+    "--prefer-binary": (False, _no_effect),
+    "--only-binary": (True, _no_effect),
+    "--use-feature": (True, _no_effect),
+    "--no-binary": (True, _no_binary),
+    "--trusted-host": (True, _trusted_host),
+}
+"""The options that pip takes in a requirements file: whether each has a value, and what it does."""
+
+
+def _add_requirement(text: str, where: str, state: _State, constraint: bool, folder: Path = Path()) -> None:
+    """Adds a requirement with its options, `--hash` among them."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    head, *options = _options(text)
+    head, *options = _split_options(text)
     try:
         requirement = Requirement(head)
     except InvalidRequirement as fault:
-        why = str(fault).splitlines()[0] if str(fault) else ""
-        found.faults.append(
-            UserError(f"not a requirement: {_safe(head)[:200]!r}", where=where, why=_safe(why))
-            if not re.match(r"[./]|[a-z+]+://", head)
-            else _not_a_wheel(head, where)
-        )
+        state.faults.append(_refuse(head, where, fault, folder))
+        return
+    name = canonicalize_name(requirement.name)
+    if requirement.url and not _is_wheel_url(requirement.url):
+        state.faults.append(_not_a_wheel(head, where))
         return
     if requirement.url:
-        found.faults.append(_not_a_wheel(head, where))
-    if hashes := list(_hashes(options)):
+        state.urls[name] = requirement.url
+    hashes = list(_hashes(options))
+    if hashes:
         usable = {value for algorithm, value in hashes if algorithm == "sha256"}
         if not usable:
-            found.faults.append(UserError(f"{requirement.name} has no sha256 among its hashes", where=where))
-        found.hashes.setdefault(canonicalize_name(requirement.name), set()).update(usable)
+            state.faults.append(UserError(f"{requirement.name} has no sha256 among its hashes", where=where))
+        state.hashes.setdefault(name, set()).update(usable)
+    elif not constraint and "#sha256=" not in requirement.name:
+        hint = "--require-hashes stands in the file: give every requirement its --hash"
+        state.without_hash.append(UserError(f"{requirement.name} has no hash", where=where, hint=hint))
+    (state.constraints if constraint else state.lines).append(head)
+
+
+def _is_wheel_url(url: str) -> bool:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    found = re.match(r"https?://[^?#]*/([^/?#]+\.whl)(#.*)?$", url)
+    try:
+        return found is not None and bool(parse_wheel_filename(unquote(found[1])))
+    except InvalidWheelFilename:
+        return False
 
 
 def _hashes(options: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -162,14 +411,54 @@ def _hashes(options: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield match[1], match[2].lower()
 
 
+def _refuse(head: str, where: str, fault: Exception, folder: Path) -> UserError:
+    """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake."""
+    if re.match(r"[./~]|[a-z+]+://", head) or (folder != Path() and (folder / head).exists()):
+        if _is_wheel_url(head):
+            name = head.rsplit("/", 1)[-1].split("-")[0]
+            return UserError(
+                f"a URL without a package's name: {_mask(head)[:200]!r}", where=where, hint=f"write {name} @ URL"
+            )
+        return _not_a_wheel(head, where)
+    why = str(fault).splitlines()[0] if str(fault) else ""
+    conda = re.fullmatch(r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?", head)
+    hint = f"this is conda's spelling; write {conda[1]}=={conda[2]}" if conda else ""
+    return UserError(f"not a requirement: {_mask(head)[:200]!r}", where=where, why=_mask(why), hint=hint)
+
+
 def _not_a_wheel(text: str, where: str) -> UserError:
+    """Returns the refusal of a requirement that no index has: what it is, and the way out."""
+    name = re.split(r"[ @\[;<>=!~]", text.strip())[0]
+    if _BUILD_MACHINES.search(text):
+        return UserError(
+            f"the place of a conda package on the machine that built it: {_mask(text)[:200]!r}",
+            where=where,
+            why="pip freeze in a conda environment writes such lines; that folder exists nowhere else",
+            hint=f"write {name}==VERSION instead, as `pip list --format=freeze` prints it",
+        )
+    house = "put the wheel into a folder, and name the folder as wheelhouse; the other wheels have to be there, too, or name index-url beside it"
+    if re.search(r"\b(git|hg|svn|bzr)\+", text):
+        kind, way = (
+            "a version control address",
+            f"build it once: pip wheel --no-deps -w wheels {_mask(text)[:120]!r}; {house}",
+        )
+    elif re.match(r"(\S+\s*@\s*)?https?://", text):
+        kind, way = "an address of something that is not a wheel", f"build it as a wheel; {house}"
+    elif text.strip() in (".", "./"):
+        kind, way = (
+            "the project itself",
+            "leave the line out; the entry's source folder takes the project's own modules along",
+        )
+    else:
+        kind, way = "a path on this machine", f"build it as a wheel; {house}"
     return UserError(
-        f"not a package of an index: {_safe(text)[:200]!r}",
+        f"not a package of an index but {kind}: {_mask(text)[:200]!r}",
         where=where,
-        why="a lock names wheels by name, version, file name and hash, so that any index can serve them",
-        hint="build it as a wheel, put that into a folder, and name the folder as wheelhouse",
+        why="nothing is built from source, and a lock names wheels by name, version, file name and hash, so that any index can serve them",
+        hint=way,
     )
 
 
-def _safe(text: str) -> str:
+def _mask(text: str) -> str:
+    """Returns the text without the user and password of its URLs."""
     return re.sub(r"(?<=//)[^/@\s]+@", "", text)

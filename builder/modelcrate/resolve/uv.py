@@ -1,6 +1,6 @@
 """uv, the resolver: how it is started, what it may see of the environment, and its failures in our words.
 
-It is given the target and nothing of this machine: no configuration file, no Python to download, no build from source.
+It gets the target and nothing of this machine: no configuration file, no Python to download, no build from source.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from modelcrate.net.download import DownloadConfig
@@ -19,43 +20,109 @@ from modelcrate_layers.frozen import dataclass
 
 _PASSED = re.compile(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
-    r"|UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_\w+_(USERNAME|PASSWORD))"
+    r"|UV_INDEX_\w+_(USERNAME|PASSWORD)"
     r"|UV_(HTTP_\w+|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|CONCURRENT_\w+)",
     re.IGNORECASE,
 )
 """What uv may see of the environment: how to reach and to trust an index, and nothing that changes what is resolved."""
 
-_INDEX = re.compile(r"UV_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL)")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+"""Variables of other tools that name certificate authorities, for uv under its own name."""
+
 _MAX_WHY = 12
 """Lines of uv's explanation that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Where wheels come from. With nothing said, uv's default index; with only a wheelhouse, that folder and nothing else."""
+    """Where wheels come from. With nothing named, uv's default index; with only a wheelhouse, that folder and nothing else.
 
-    url: str = ""
-    extra: tuple[str, ...] = ()
+    Attributes:
+        url: The index, or NAME=URL, where uv looks up credentials by name.
+        extra: More indexes, searched before it.
+        find_links: Folders, or URLs of pages with links to wheels.
+        direct: URLs of single wheels, by the package's normalised name.
+        torch: The builds of PyTorch that are wanted, by uv's name.
+        source: What named the index, for messages.
+    """
+
+    url: str = field(default="", repr=False)
+    extra: tuple[str, ...] = field(default=(), repr=False)
     wheelhouse: Path | None = None
+    find_links: tuple[str, ...] = field(default=(), repr=False)
+    no_index: bool = False
+    direct: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    torch: str = ""
+    prereleases: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UvLock:
+    """A uv.lock, and the extras and groups of its project that are wanted."""
+
+    path: Path
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """uv with a cache folder of its own and the environment that was passed in. `program` is the uv package's, unless named."""
+    """uv with a cache folder of its own and the environment that was passed in. `program` is that of the uv package, unless named."""
 
     cache: Path
     network: DownloadConfig
     program: str = ""
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:
-        """The pylock.toml (PEP 751) of these requirements files for the target; all failures are ours by class and by words."""
-        command = [self._program(), "pip", "compile", *(str(file.absolute()) for file in files)]
-        command += [*_fixed(target), *self._where(index), *options]
+        """Returns the pylock.toml (PEP 751) of these files for the target.
+
+        Args:
+            files: Requirements files, and pyproject.toml files.
+            options: More words for uv.
+
+        Raises:
+            CrateError: By its class: the requirements' fault, the index's, or this machine's.
+        """
+        sources = [] if any(file.suffix == ".toml" for file in files) else ["--no-sources"]
+        words = ["pip", "compile", *(str(file.absolute()) for file in files), *_fixed(target), *sources]
+        return self._run([*words, *self._where(index), *options], files[0].absolute().parent, target, index)
+
+    def export(self, lock: UvLock, target: Target) -> str:
+        """Returns a uv.lock as a pylock.toml: all that it says of its project, and nothing resolved anew."""
+        if lock.path.name != "uv.lock":
+            raise UserError("uv's lock has to be called uv.lock", where=str(lock.path))
+        words = ["export", "--frozen", "--format", "pylock.toml", "--no-header", "--no-emit-workspace", *_QUIET]
+        words += ["--no-default-groups", "--preview-features", "frozen-lockfile"]
+        words += [word for extra in lock.extras for word in ("--extra", extra)]
+        words += [word for group in lock.groups for word in ("--group", group)]
+        try:
+            return self._run(words, lock.path.absolute().parent, target, Index())
+        except MachineError as fault:
+            raise UserError(
+                "uv can't read its lock", where=str(lock.path), why=fault.why, hint="run: uv lock"
+            ) from None
+
+    def login(self, url: str, index: Index) -> str:
+        """Returns the URL of a file with the user and password that an index of the same origin has in its own URL.
+
+        A lock does not repeat them. All other credentials are found when the file is fetched.
+        """
+        origin, _, rest = url.partition("://")
+        host = rest.partition("/")[0]
+        for value in (index.url, *index.extra, *index.find_links):
+            match = re.fullmatch(r"(?:[\w.-]+=)?(https?)://([^/@]+)@([^/@]+)(?:/.*)?", value)
+            if match and (match[1], match[3]) == (origin, host):
+                return f"{origin}://{match[2]}@{rest}"
+        return url
+
+    def _run(self, words: Sequence[str], folder: Path, target: Target, index: Index) -> str:
+        command = [self._program(), *words]
         try:
             done = subprocess.run(
                 command,
                 env=_environment(self.network.environment, index),
-                cwd=files[0].absolute().parent,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
             )
@@ -65,29 +132,26 @@ class Uv:
             raise explained(done.stderr.decode("utf-8", "replace"), target)
         return done.stdout.decode("utf-8", "replace")
 
-    def login(self, url: str, index: Index) -> str:
-        """The URL of a file, with user and password where an index of the same origin has them; a lock doesn't repeat them."""
-        origin, _, rest = url.partition("://")
-        host = rest.partition("/")[0]
-        known = _environment(self.network.environment, index)
-        for value in (word for name in known if _INDEX.fullmatch(name) for word in known[name].split()):
-            match = re.fullmatch(r"(?:[\w.-]+=)?(https?)://([^/@]+)@([^/@]+)(?:/.*)?", value)
-            if match and (match[1], match[3]) == (origin, host):
-                return f"{origin}://{match[2]}@{rest}"
-        return url
-
     def _where(self, index: Index) -> list[str]:
         options = ["--cache-dir", str(self.cache.absolute())]
         if sys.executable:
             options += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing
         if self.network.offline:
             options.append("--offline")
-        if index.wheelhouse is None:
-            return options
-        if not index.wheelhouse.is_dir():
-            raise SourceError("there is no such folder of wheels", where=str(index.wheelhouse))
-        options += ["--find-links", str(index.wheelhouse.absolute())]
-        return options if index.url or index.extra else [*options, "--no-index"]
+        if index.prereleases:
+            options += ["--prerelease", "allow"]
+        if index.torch:
+            options += ["--torch-backend", index.torch]
+        house = index.wheelhouse
+        if house is not None and not house.is_dir():
+            raise SourceError("there is no such folder of wheels", where=str(house))
+        folders = [
+            *([str(house.absolute())] if house else []),
+            *(each for each in index.find_links if "://" not in each),
+        ]
+        options += [word for folder in folders for word in ("--find-links", folder)]
+        alone = house is not None and not (index.url or index.extra)
+        return [*options, "--no-index"] if alone or index.no_index else options
 
     def _program(self) -> str:
         if self.program:
@@ -101,8 +165,12 @@ class Uv:
 
 
 def explained(text: str, target: Target) -> CrateError:
-    """uv's complaint as an error of ours. Its advice is about its own options, and of no use here."""
+    """Returns uv's complaint as an error of ours. Its advice is about its own options, and of no use here."""
     lines = _explanation(text)
+    if match := re.search(
+        r"index URL \((\S+)\) could not be queried [^(]*\((4\d\d) ([\w ]+)\)", " ".join(text.split())
+    ):
+        return _refused(match[1], match[2], match[3])
     words, why = " ".join(lines), "\n".join(lines[:_MAX_WHY])
     if match := re.search(r"(?:Because|and|that) (\S+) was not found in the cache", words):
         return RegistryError(
@@ -136,6 +204,16 @@ def explained(text: str, target: Target) -> CrateError:
     return MachineError("uv could not lock the requirements", why=why)
 
 
+def _refused(url: str, status: str, reason: str) -> RegistryError:
+    return RegistryError(
+        f"the package index answered {status} {reason}",
+        where=re.sub(r"(?<=//)[^/@\s]+@", "", url),
+        why="it wants a user and a password, and those that were found are missing or wrong",
+        hint="credentials are looked for in ~/.netrc, in UV_INDEX_NAME_USERNAME and _PASSWORD, in the URLs of UV_INDEX, PIP_INDEX_URL, "
+        "pip.conf and uv.toml, and in the keyring (UV_KEYRING_PROVIDER=subprocess)",
+    )
+
+
 def _explanation(text: str) -> list[str]:
     """The lines that explain: no drawing, no progress, no hints, no passwords."""
     kept: list[str] = []
@@ -157,23 +235,28 @@ def _name(text: str) -> str:
     return re.split(r"[=<>!~]", text.strip("`"))[0]
 
 
+_QUIET = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
+
+
 def _fixed(target: Target) -> list[str]:
     return [
         *("--format", "pylock.toml", "--no-header", "--only-binary", ":all:"),
         *("--python-version", target.python, "--python-platform", target.uv_platform),
-        *("--no-config", "--no-python-downloads", "--no-sources", "--no-progress", "--color", "never"),
+        *_QUIET,
     ]
 
 
 def _environment(given: Mapping[str, str], index: Index) -> dict[str, str]:
-    """Indexes are named here and not in the command, which everybody on the machine can list."""
+    """Returns uv's environment. Indexes are named here and not in the command, which everybody on the machine can list."""
     passed = {name: value for name, value in given.items() if _PASSED.fullmatch(name)}
-    if index.url or index.extra or index.wheelhouse is not None:
-        passed = {name: value for name, value in passed.items() if not _INDEX.fullmatch(name)}
-    if index.url:
-        passed["UV_DEFAULT_INDEX"] = index.url
-    if index.extra:
-        passed["UV_INDEX"] = " ".join(index.extra)
+    links = [each for each in index.find_links if "://" in each]
+    named = {"UV_DEFAULT_INDEX": index.url, "UV_INDEX": " ".join(index.extra), "UV_FIND_LINKS": ",".join(links)}
+    passed |= {name: value for name, value in named.items() if value}
+    if bundle := next((given[name] for name in _CA_VARIABLES if given.get(name)), ""):
+        passed.setdefault("SSL_CERT_DIR" if Path(bundle).is_dir() else "SSL_CERT_FILE", bundle)
+    passed.setdefault("UV_SYSTEM_CERTS", "1")
+    if given.get("PIP_KEYRING_PROVIDER") in ("subprocess", "import", "auto"):
+        passed.setdefault("UV_KEYRING_PROVIDER", "subprocess")
     return passed
 
 

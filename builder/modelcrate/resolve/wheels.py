@@ -1,6 +1,6 @@
 """The wheels of an image: pinned for its platform by uv, found again by name and hash, fetched into a cache by hash.
 
-A pin names no host. Whoever has the file under that name with that hash may serve it: a wheelhouse, any index, the cache.
+A pin names no host. A wheelhouse, any index or the cache may serve the file with that name and hash.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from modelcrate.net.download import Download, Downloader
+from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
-from modelcrate.resolve.pylock import every, read_pylock, select
-from modelcrate.resolve.requirements import Requirements, check, package_of
+from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
+from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate_layers.errors import LockedError, RegistryError, UserError
@@ -28,34 +30,60 @@ __all__ = ["Index", "PinnedWheel", "Requirements", "Target", "Uv", "cached", "fe
 def lock_wheels(
     requirements: Requirements, target: Target, index: Index, uv: Uv, there: Mapping[str, str] = _NOTHING
 ) -> tuple[PinnedWheel, ...]:
-    """Every wheel that the requirements need on the target, by name.
+    """Returns every wheel that the requirements need on the target, by name.
 
-    A pylock.toml is taken as it is; lines and files beside it only add what it lacks, at versions that go with it. Hashes
-    that the requirements give are enforced. `there` are packages that the image has already, by name, with their versions: the
-    others have to go with them, and they are not locked again. UserError: unsatisfiable, no such package, or no wheel for the target;
-    RegistryError: the index failed, or is needed though offline.
+    A lock is taken as it is; lines and files beside it only add what it lacks, at versions that go with it. Hashes
+    that the requirements give are enforced.
+
+    Args:
+        there: Packages that the image has already, by name, with their versions. The others have to go with them, and they are
+            not locked again.
+
+    Raises:
+        UserError: The requirements can't be satisfied, or there is no such package, or no wheel for the target.
+        RegistryError: The index failed, or is needed though offline.
     """
-    hashes = check(requirements)
-    locked: tuple[PinnedWheel, ...] = ()
-    if requirements.pylock is not None:
-        path = requirements.pylock
-        locked = select(read_pylock(path), target, path.absolute().parent, {}, str(path))
-    lines = _lacking(requirements.lines, locked)
-    if not lines and not requirements.files:
+    read = read_requirements(requirements, uv.network.environment)
+    index = replace(index, direct={**index.direct, **read.urls})
+    locked = _take_lock(requirements, target, index, uv)
+    lines = _lacking(read.lines, locked)
+    projects = [file for file in requirements.files if file.suffix == ".toml"]
+    if not lines and not projects:
         return _reachable((each for each in locked if each.name not in there), index, uv)
     with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
-        given = [*requirements.files, *_written(Path(name) / "dependencies", lines)]
-        pins = _written(
-            Path(name) / "constraints", [*_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
-        )
-        options = [word for pin in pins for word in ("--constraints", str(pin))]
+        given = [*projects, *_written(Path(name) / "dependencies", lines)]
+        limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
+        options = [word for pin in _written(Path(name) / "constraints", limits) for word in ("--constraints", str(pin))]
         options += ["--find-links", str(_stand_ins(there, Path(name)))] if there else []
-        text = uv.compile(given, target, index, *options)
-    found = select(text, target, given[0].absolute().parent, hashes, "the package index")
+        text = uv.compile(given, target, index, *requirements.options, *options)
+    found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
     return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
+
+
+def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
+    """Returns the wheels of the lock among the requirements, if there is one.
+
+    A lock that has no addresses of its files has them looked up: exactly its versions, with its hashes and nothing more.
+    """
+    if requirements.pylock is not None:
+        path = requirements.pylock
+        text = requirements.pylock_text or read_pylock(path)
+        return select(text, target, path.absolute().parent, {}, str(path))
+    if requirements.uv_lock is not None:
+        path = requirements.uv_lock.path
+        return select(uv.export(requirements.uv_lock, target), target, path.absolute().parent, {}, str(path))
+    if requirements.locked is None:
+        return ()
+    chosen = requirements.locked.select(cast("Mapping[str, str]", target.environment()))
+    if not chosen:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
+        files = _written(Path(name) / "locked", exact_lines(chosen))
+        text = uv.compile(files, target, index, "--no-deps", "--prerelease", "allow")
+    return select(text, target, Path(), hashes_of(chosen), requirements.locked.where)
 
 
 def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, cache: Path) -> tuple[PinnedWheel, ...]:
@@ -63,7 +91,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
 
     The wheelhouse is looked through first; then uv is asked for exactly these versions. What nobody has is a LockedError.
     """
-    known = [_in_wheelhouse(each, index) for each in pinned]
+    known = [_in_known_place(each, index) for each in pinned]
     lost = [each for each in known if not each.urls and not each.place(cache).exists()]
     if not lost:
         return tuple(known)
@@ -139,12 +167,14 @@ def _reachable(pinned: Iterable[PinnedWheel], index: Index, uv: Uv) -> tuple[Pin
     return tuple(replace(each, urls=tuple(uv.login(url, index) for url in each.urls)) for each in pinned)
 
 
-def _in_wheelhouse(pinned: PinnedWheel, index: Index) -> PinnedWheel:
-    """Whether it is the right file is found out by its hash, when it is fetched."""
-    path = index.wheelhouse / pinned.filename if index.wheelhouse is not None else None
-    if path is None or not path.is_file():
-        return pinned
-    return replace(pinned, urls=(path.absolute().as_uri(), *pinned.urls))
+def _in_known_place(pinned: PinnedWheel, index: Index) -> PinnedWheel:
+    """Adds the wheelhouse's file, or the URL that the project names. Whether it is the right file, its hash says when it is fetched."""
+    places = [index.wheelhouse / pinned.filename] if index.wheelhouse is not None else []
+    found = [path.absolute().as_uri() for path in places if path.is_file()]
+    direct = index.direct.get(pinned.name, "")
+    if direct and wheel_name(direct) == pinned.filename:
+        found.append(direct)
+    return replace(pinned, urls=(*found, *pinned.urls))
 
 
 def _again(pinned: PinnedWheel, found: PinnedWheel | None) -> PinnedWheel:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modelcrate.events import Emit, silent
+from modelcrate.events import Emit, Notice, silent
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
+from modelcrate.resolve.declared import Declaration, read_declaration
 from modelcrate.resolve.lock import Lock, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
+from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
 from modelcrate_layers.content import Platform
@@ -30,8 +33,14 @@ from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.wheels import wheel_layers
 from modelcrate_layers.packages.conflicts import check as check_conflicts
 
+if TYPE_CHECKING:
+    from modelcrate.resolve.uv import Index
+
 DEFAULT_RELEASE = "bookworm"
 """Taken where the project says neither a release nor a Python."""
+
+CUDA_BYTES = 100_000_000
+"""From how many bytes on CUDA's packages are worth a word."""
 
 SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
 """What the servers that an image may have need, beside the project's own requirements, which may pin it."""
@@ -85,13 +94,20 @@ def resolve(
     lock: Lock | None = None,
     emit: Emit = silent,
 ) -> World:
-    """Everything pinned: by the lock, if one is given, else as the world is now."""
-    sources = Sources(project, folder, settings, fetcher)
+    """Returns everything pinned: by the lock, if one is given, else as the world is now."""
+    given = project
+    declared = _without_conda(read_declaration(project.dependencies, folder), lock)
+    project, chosen = _with_declared(project, declared)
+    sources = Sources(project, folder, settings, fetcher, declared)
+    if lock is None:
+        _notify(emit, (*declared.notices, *chosen, *_index_notices(sources.index)))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
     supplier = PackageFetcher(sources, pins)
     complete = tuple(replace(each, dependencies=_dependencies(each, supplier)) for each in resolved)
-    return World(lock_inputs(project, folder, server_requirements(project)), complete, supplier)
+    if lock is None:
+        _notify(emit, cuda_notices(wheel for each in resolved for wheel in each.pins.wheels))
+    return World(lock_inputs(given, folder, server_requirements(given)), complete, supplier)
 
 
 def fetch_packages(world: World) -> None:
@@ -144,6 +160,8 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
         below, debs = resolve_existing(project.base, platform, python, folder, settings, digest, emit), ()
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
+    if target is not None:
+        _check_python(sources.declared, target, project)
     if pins is None:
         pins = Pins(below.digest, debs, _lock_wheels(sources, target, solved.distributions), solved.pinned)
     return Resolved(platform, below, pins, target)
@@ -201,21 +219,128 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
     conda = sources.project.dependencies.conda
     if conda is None:
         return Solved()
-    from modelcrate.resolve.conda import lock_conda
+    from modelcrate.resolve.conda import SUBDIRS, lock_conda
 
+    if sources.declared.solved:
+        found = sources.declared.solved.get(SUBDIRS.get(str(platform), ""))
+        if found is None or not found.pinned:
+            raise UserError(
+                f"the lock has no packages for {platform}", where=str(sources.project.dependencies.requirements)
+            )
+        return found
     return lock_conda(conda, sources.project.python, platform, below.glibc, sources.channels, sources.fetcher)
+
+
+def _without_conda(declared: Declaration, lock: Lock | None) -> Declaration:
+    """Returns the declaration with wheels in place of conda's packages, where nothing can solve those, or where a lock has none."""
+    if declared.wheels_instead is None:
+        return declared
+    from modelcrate.resolve.conda import solver_installed
+
+    if any(pins.conda for pins in lock.pins.values()) if lock is not None else solver_installed():
+        return declared
+    lines, notices = declared.wheels_instead()
+    wanted = replace(declared.requirements, lines=(*lines, *declared.requirements.lines))
+    return replace(declared, requirements=wanted, conda=None, notices=(*declared.notices, *notices))
+
+
+def _with_declared(project: Project, declared: Declaration) -> tuple[Project, tuple[str, ...]]:
+    """Returns the project with the Python and the conda packages that its dependencies declare, and what to say about it."""
+    project = replace(project, dependencies=replace(project.dependencies, conda=declared.conda))
+    if project.python or not declared.requires_python or declared.conda is not None:
+        return project, ()
+    if not isinstance(project.base, DebianBase) or project.base.release:
+        return project, ()
+    default = RELEASES[DEFAULT_RELEASE].python
+    if allows_python(declared.requires_python, default):
+        return project, ()
+    found = next(
+        (each.python for each in RELEASES.values() if allows_python(declared.requires_python, each.python)), None
+    )
+    if found is None:
+        have = ", ".join(sorted({each.python for each in RELEASES.values()}))
+        raise UserError(
+            f"the dependencies need Python {declared.requires_python}, and Debian's releases bring {have}",
+            hint="name a base that has it, for instance base: python:3.12-slim",
+        )
+    return replace(project, python=found), (f"Python {found}: the dependencies need {declared.requires_python}",)
+
+
+def _check_python(declared: Declaration, target: Target, project: Project) -> None:
+    """Refuses a Python that the dependencies exclude."""
+    if declared.requires_python and not allows_python(declared.requires_python, target.minor):
+        needs = project.dependencies
+        raise UserError(
+            f"the dependencies need Python {declared.requires_python}, and the image has {target.minor}",
+            where=str(needs.pylock or needs.requirements)
+            if needs.pylock or isinstance(needs.requirements, Path)
+            else "",
+            hint="change python or base in modelcrate.yaml, or lock the dependencies for this Python",
+        )
+
+
+def allows_python(specifier: str, minor: str) -> bool:
+    """Returns whether a specifier (PEP 440) allows some release of a Python, given by two numbers. An unreadable one does."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        allowed = SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return True
+    return any(allowed.contains(f"{minor}.{patch}") for patch in (0, 5, 12, 99))
+
+
+def _index_notices(index: Index) -> tuple[str, ...]:
+    """Says where wheels come from, where something outside of the project decides it."""
+    from modelcrate.resolve.index_settings import hosts
+
+    if index.source in ("", "the project file", "the requirements file"):
+        return ()
+    return (f"packages come from {', '.join(hosts(index))}, by {index.source}",)
+
+
+def cuda_notices(wheels: Iterable[PinnedWheel]) -> tuple[str, ...]:
+    """Says how much of CUDA comes along, and the line that avoids it."""
+    found = {
+        wheel.sha256: wheel for wheel in wheels if wheel.name.startswith(("nvidia-", "cuda-")) or wheel.name == "triton"
+    }
+    size = sum(wheel.size or 0 for wheel in found.values())
+    if size < CUDA_BYTES:
+        return ()
+    return (
+        f"{len(found)} packages of CUDA, {size / 1e9:.1f} GB: they serve where a GPU is; without them: dependencies: {{torch: cpu}}",
+    )
+
+
+def _notify(emit: Emit, notices: Iterable[str]) -> None:
+    for notice in notices:
+        emit(Notice(notice))
 
 
 def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, str]) -> tuple[PinnedWheel, ...]:
     """`there` are the Python packages that conda brings: they stay, at their versions."""
     if target is None:
         return ()
-    from modelcrate.resolve.wheels import Requirements, lock_wheels
+    from modelcrate.resolve.wheels import lock_wheels
 
-    project, folder = sources.project, sources.folder
-    needs = project.dependencies
-    files = (folder / needs.requirements,) if isinstance(needs.requirements, Path) else ()
-    lines = needs.requirements if isinstance(needs.requirements, tuple) else ()
-    pylock = folder / needs.pylock if needs.pylock else None
-    wanted = Requirements((*lines, *server_requirements(project)), files, pylock)
-    return lock_wheels(wanted, target, sources.index, sources.uv, there)
+    wanted = sources.declared.requirements
+    server = server_requirements(sources.project)
+    index = sources.index
+    _check_wheelhouse(index, server, wanted)
+    return lock_wheels(replace(wanted, lines=(*wanted.lines, *server)), target, index, sources.uv, there)
+
+
+def _check_wheelhouse(index: Index, server: Sequence[str], wanted: Requirements) -> None:
+    """Refuses a wheelhouse that stands alone and lacks what the image's server needs. A lock may have it, or name its place."""
+    house = index.wheelhouse
+    if house is None or index.url or index.extra or not house.is_dir() or wanted.pylock or wanted.uv_lock:
+        return
+    names = {path.name.split("-")[0].lower().replace("_", "-") for path in house.glob("*.whl")}
+    lacking = [each for each in server if each not in names]
+    if lacking:
+        raise UserError(
+            f"the wheelhouse has no {', '.join(lacking)}, which the server of the image needs",
+            where=str(house),
+            why="a wheelhouse is searched alone where no index-url stands beside it",
+            hint=f"pip download --only-binary :all: -d {house.name} {' '.join(lacking)}; or name index-url in dependencies, too",
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.resolve import requirements
-from modelcrate.resolve.requirements import Requirements, check
+from modelcrate.resolve.requirements import Requirements, read_requirements
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 
 
@@ -19,20 +19,25 @@ def write(folder: Path, text: str, name: str = "requirements.txt") -> Requiremen
 def test_hashes_are_collected_by_normalised_name(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text(f"Other.Name==1 --hash=sha256:{'c' * 64}\n")
     text = f"Some_Thing==1.0 ; python_version > '3' \\\n  --hash=sha256:{'A' * 64} \\\n  --hash sha256:{'b' * 64}\nplain\n-r more.txt\n"
-    assert check(write(tmp_path, text)) == {
+    assert read_requirements(write(tmp_path, text)).hashes == {
         "some-thing": {"a" * 64, "b" * 64},
         "other-name": {"c" * 64},
     }
 
 
 def test_options_for_indexes_are_left_to_uv(tmp_path: Path) -> None:
-    assert check(write(tmp_path, "--extra-index-url https://example.invalid/simple\n--pre\nplain[extra]>=1\n")) == {}
+    assert (
+        read_requirements(
+            write(tmp_path, "--extra-index-url https://example.invalid/simple\n--pre\nplain[extra]>=1\n")
+        ).hashes
+        == {}
+    )
 
 
 def test_all_faults_are_shown_with_their_lines(tmp_path: Path) -> None:
     text = "good\n-e .\n\nbad !\n./local\nx @ https://user:secret@example.invalid/x.whl\n-r missing.txt\n"
     with pytest.raises(UserError, match="5 faults") as caught:
-        check(write(tmp_path, text))
+        read_requirements(write(tmp_path, text))
     where = [fault.where.removeprefix(str(tmp_path)) for fault in caught.value.also]
     assert where == [
         "/requirements.txt:2",
@@ -46,27 +51,27 @@ def test_all_faults_are_shown_with_their_lines(tmp_path: Path) -> None:
 
 def test_a_hash_that_can_not_be_checked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no sha256"):
-        check(write(tmp_path, f"plain==1 --hash=md5:{'a' * 32}\n"))
+        read_requirements(write(tmp_path, f"plain==1 --hash=md5:{'a' * 32}\n"))
 
 
 def test_files_that_include_each_other_end(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("-r requirements.txt\n")
-    assert check(write(tmp_path, "-r b.txt\n")) == {}
+    assert read_requirements(write(tmp_path, "-r b.txt\n")).hashes == {}
 
 
 def test_includes_from_the_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="from the network"):
-        check(write(tmp_path, "-r https://example.invalid/r.txt\n"))
+        read_requirements(write(tmp_path, "-r https://example.invalid/r.txt\n"))
 
 
 def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "MAX_FILE", 10)
     with pytest.raises(UserError, match="more than 10 bytes"):
-        check(write(tmp_path, "a" * 11))
+        read_requirements(write(tmp_path, "a" * 11))
     monkeypatch.setattr(requirements, "MAX_FILES", 1)
     (tmp_path / "b.txt").write_text("b\n")
     with pytest.raises(UserError, match="more than 1 requirements files"):
-        check(write(tmp_path, "-rb.txt\n"))
+        read_requirements(write(tmp_path, "-rb.txt\n"))
 
 
 @pytest.mark.parametrize(("data", "error"), [(b"\xff\xfe\x00", UserError), (None, SourceError)])
@@ -75,5 +80,5 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, data: bytes | None
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(error) as caught:
-        check(Requirements(files=(path,)))
+        read_requirements(Requirements(files=(path,)))
     assert caught.value.where == str(path)

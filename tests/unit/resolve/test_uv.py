@@ -71,6 +71,6 @@ def test_an_explanation_is_trimmed() -> None:
 def test_a_password_goes_to_the_indexs_own_origin_only(url: str, sent: str) -> None:
     index = Index("https://free.invalid/simple", ("https://user:pw@h.invalid/simple",), Path("wheels"))
     assert Uv(Path("cache"), DownloadConfig()).login(url, index) == sent
-    named = {"UV_INDEX": "one=https://one.invalid/simple two=https://user:pw@h.invalid/simple"}
-    assert Uv(Path("cache"), DownloadConfig(named)).login(url, Index()) == sent
-    assert Uv(Path("cache"), DownloadConfig(named)).login(url, Index("https://free.invalid/simple")) == url
+    named = Index(extra=("one=https://one.invalid/simple", "two=https://user:pw@h.invalid/simple"))
+    assert Uv(Path("cache"), DownloadConfig()).login(url, named) == sent
+    assert Uv(Path("cache"), DownloadConfig()).login(url, Index("https://free.invalid/simple")) == url

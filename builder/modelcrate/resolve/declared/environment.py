@@ -1,0 +1,141 @@
+"""Conda's environment files: the pip part and Python's version always; conda's packages by the solver, else as wheels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from modelcrate.project.conda import CondaSpec, as_requirement, package_name, parse_conda
+from modelcrate.project.values import Conda, Dependencies
+from modelcrate.resolve.conda import EXTRA
+from modelcrate.resolve.declared import Declaration, refuse_parts
+from modelcrate.resolve.declared.pip import read as read_pip
+from modelcrate.resolve.requirements import MAX_FILE, Requirements, line_faults, raise_together, read_text
+from modelcrate_layers.errors import CrateError, UserError
+
+_NOT_ON_PYPI = re.compile(
+    r"_.*|lib(?!rosa$|cst$|sass$|torrent$).*|.*_(linux|osx|win)-(64|aarch64|arm64)|r-.*|(cuda|cudnn|nccl|mkl|tbb|openmp|openblas|blas|gcc|gxx|gfortran"
+    r"|compilers|cxx-compiler|c-compiler|openssl|ca-certificates|readline|ncurses|sqlite|tk|tcl|xz|zlib|zstd|bzip2|lz4-c|ld_impl.*"
+    r"|nodejs|openjdk|git|curl|ffmpeg|hdf5|freetype|icu|krb5|cudatoolkit|pytorch-cuda|pytorch-mutex|ninja-base|python_abi|tzdata|ucrt|vc.*)"
+)
+"""Conda packages that are no Python packages: no wheel stands for them. The most frequent ones of environments that people export."""
+
+_CARRIED_BY_WHEELS = frozenset(
+    [
+        "mkl",
+        "openblas",
+        "blas",
+        "libblas",
+        "libcblas",
+        "liblapack",
+        "libgomp",
+        "libgcc-ng",
+        "libgcc",
+        "libstdcxx-ng",
+        "libstdcxx",
+        "openssl",
+        "ca-certificates",
+        "readline",
+        "ncurses",
+        "sqlite",
+        "tk",
+        "xz",
+        "zlib",
+        "zstd",
+        "bzip2",
+        "lz4-c",
+        "tzdata",
+        "python_abi",
+        "libffi",
+        "_libgcc_mutex",
+        "_openmp_mutex",
+        "cudatoolkit",
+        "pytorch-cuda",
+        "pytorch-mutex",
+        "cuda",
+        "cudnn",
+        "libuuid",
+        "libsqlite",
+        "libzlib",
+        "ld_impl_linux-64",
+        "intel-openmp",
+        "llvm-openmp",
+    ]
+)
+"""Those of them that nothing lacks without conda: wheels bring such libraries along, or the base does."""
+
+
+def read(path: Path, needs: Dependencies) -> Declaration:
+    """Reads an environment.yml.
+
+    Its packages are conda's where the solver is installed. Elsewhere `wheels_instead` gives the wheels by the names that they have
+    on the package index.
+
+    Raises:
+        UserError: It is no environment, or its pip part has something that no index has.
+    """
+    refuse_parts(needs, path)
+    text = read_text(path, MAX_FILE)
+    wanted = parse_conda(text.encode(), str(path))
+    lines, files = _pip_part(wanted, path, text)
+    packages = (*(needs.conda.packages if needs.conda else ()), *wanted.packages)
+    channels = wanted.channels or (needs.conda.channels if needs.conda else ())
+    included = [line for file in files for line in read_pip(file, needs).inputs["requirements"]]
+    return Declaration(
+        Requirements(lines, files),
+        Conda(packages, channels) if packages else None,
+        wheels_instead=partial(_as_wheels, packages, path, text) if packages and needs.conda is None else None,
+        requires_python=f"=={wanted.python}.*" if wanted.python else "",
+        inputs={"requirements": [*lines, *included], **({"conda": list(packages)} if packages else {})},
+    )
+
+
+def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Returns the lines of the pip section, and the requirements files that it includes."""
+    files: list[Path] = []
+    lines: list[str] = []
+    faults: list[CrateError] = []
+    for line in wanted.pip:
+        if included := re.fullmatch(r"(?:-r|--requirement)[ =]?\s*(\S.*)", line.strip()):
+            files.append(path.parent / included[1].strip("\"'"))
+        elif line.strip().startswith("-"):
+            hint = "put it into a requirements file, and include that: - -r requirements.txt"
+            faults.append(
+                UserError(f"the option {line.split()[0]} in the pip part", where=_where(path, text, line), hint=hint)
+            )
+        else:
+            lines.append(line)
+    faults += line_faults((line, _where(path, text, line)) for line in lines)
+    raise_together(faults, str(path))
+    return tuple(lines), tuple(files)
+
+
+def _as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the requirements that stand for conda packages, and what to say about it."""
+    left_out = [each for each in packages if package_name(each) in _CARRIED_BY_WHEELS]
+    kept = [each for each in packages if each not in left_out]
+    faults: list[CrateError] = [
+        UserError(
+            f"{package_name(each)} is a package of conda that is not on the package index",
+            where=_where(path, text, each),
+            hint=f"pip install '{EXTRA}' where modelcrate is, and conda's packages are solved",
+        )
+        for each in kept
+        if _NOT_ON_PYPI.fullmatch(package_name(each))
+    ]
+    raise_together(faults, str(path))
+    lines = tuple(dict.fromkeys(map(as_requirement, kept)))
+    said = f"{path.name}: conda's packages are taken as wheels from the package index: {', '.join(lines)}"
+    notices = [f"{said}; with '{EXTRA}' they would be conda's own"] if lines else []
+    if left_out:
+        notices.append(
+            f"{path.name}: left out, because wheels bring their own libraries: {', '.join(map(package_name, left_out))}"
+        )
+    return lines, tuple(notices)
+
+
+def _where(path: Path, text: str, part: str) -> str:
+    found = next((number for number, line in enumerate(text.splitlines(), 1) if part in line), None)
+    return f"{path}:{found}" if found else str(path)

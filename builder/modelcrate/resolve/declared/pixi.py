@@ -1,0 +1,113 @@
+"""Locks of pixi: packages of conda and wheels by address and hash, by environment and platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from modelcrate.project.conda import as_requirement
+from modelcrate.project.foreign_yaml import load_yaml
+from modelcrate.project.values import Conda, Dependencies
+from modelcrate.resolve.declared import Declaration, refuse_unknown
+from modelcrate.resolve.declared.pylock import digest_of
+from modelcrate.resolve.declared.toml_files import MAX_LOCK, table, tables
+from modelcrate.resolve.pinned import PinnedConda, Solved
+from modelcrate.resolve.requirements import Requirements, read_text
+from modelcrate_layers.errors import UserError
+
+DEFAULT = "default"
+SUBDIRS = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
+
+
+def read(path: Path, needs: Dependencies) -> Declaration:
+    """Reads a pixi.lock; the project's one group is the environment that is taken."""
+    if needs.extras or len(needs.groups) > 1:
+        raise UserError("has environments, and one of them is taken", where=str(path), hint="name it: groups: [NAME]")
+    data = load_yaml(read_text(path, MAX_LOCK).encode(), str(path), MAX_LOCK)
+    environments = table(data, "environments")
+    name = needs.groups[0] if needs.groups else DEFAULT
+    refuse_unknown("environment", (name,), [*environments], path)
+    environment = table(environments, name)
+    known = {str(each.get("conda") or each.get("pypi")): each for each in tables(data, "packages")}
+    solved, wheels = {}, []
+    for subdir in SUBDIRS:
+        chosen = tables(table(environment, "packages"), subdir)
+        conda = [
+            _conda(known.get(str(each["conda"]), {}), str(each["conda"]), path) for each in chosen if "conda" in each
+        ]
+        names = dict(found for each in chosen if (found := _distribution(known.get(str(each.get("conda")), {}))))
+        solved[subdir] = Solved(tuple(sorted(conda, key=lambda each: each.name)), names)
+        wheels += [
+            _wheel(known.get(str(each["pypi"]), {}), str(each["pypi"]), subdir, path)
+            for each in chosen
+            if "pypi" in each
+        ]
+    channels = tuple(str(each.get("url", "")).rstrip("/") for each in tables(environment, "channels"))
+    packages = tuple(f"{each.name}=={each.version}" for found in solved.values() for each in found.pinned)
+    return Declaration(
+        Requirements(pylock_text="\n".join(['lock-version = "1.0"', 'created-by = "pixi"', *wheels]), pylock=path),
+        Conda(tuple(dict.fromkeys(packages)), channels) if packages else None,
+        solved=solved,
+        inputs={
+            "requirements": [],
+            "pylock": digest_of(path),
+            **({"groups": list(needs.groups)} if needs.groups else {}),
+        },
+    )
+
+
+def _conda(data: Mapping[str, Any], url: str, path: Path) -> PinnedConda:
+    """Returns a package of conda by its entry; its name, version and build are in the address of its file."""
+    filename = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    stem = filename.removesuffix(".conda").removesuffix(".tar.bz2")
+    name, version, build = stem.rsplit("-", 2) if stem.count("-") > 1 else ("", "", "")
+    sha256 = data.get("sha256")
+    if not name or not isinstance(sha256, str):
+        what = f"{filename or url[:200]} is not pinned by a sha256"
+        raise UserError(what, where=str(path), hint="lock again with: pixi lock; packages from source are not taken")
+    size = data.get("size")
+    subdir = str(data.get("subdir") or unquote(urlsplit(url).path).rsplit("/", 2)[-2])
+    return PinnedConda(name, version, build, subdir, filename, sha256, size if isinstance(size, int) else None)
+
+
+def _distribution(data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Returns name and version of a Python package of conda as the package index has them; None for anything else."""
+    from packaging.utils import canonicalize_name
+
+    depends = {str(each).split()[0] for each in data.get("depends") or () if str(each).strip()}
+    filename = unquote(urlsplit(str(data.get("conda", ""))).path).rsplit("/", 1)[-1]
+    if not depends & {"python", "python_abi"} or filename.count("-") < 2:
+        return None
+    purls = [str(each) for each in data.get("purls") or () if str(each).startswith("pkg:pypi/")]
+    name, version, _ = filename.rsplit("-", 2)
+    named = purls[0].removeprefix("pkg:pypi/").partition("?")[0].partition("@")[0] if purls else as_requirement(name)
+    return canonicalize_name(named), version
+
+
+def _wheel(data: Mapping[str, Any], url: str, subdir: str, path: Path) -> str:
+    """Returns a wheel as a package of a pylock.toml."""
+    filename = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    name, version, sha256 = (data.get(key) for key in ("name", "version", "sha256"))
+    if not filename.endswith(".whl") or not all(isinstance(each, str) for each in (name, version, sha256)):
+        raise UserError(
+            f"{url[:200]} is not a wheel with a sha256",
+            where=str(path),
+            hint="nothing is built from source: build it as a wheel, put it on an index, and lock it from there",
+        )
+    lines = [
+        "[[packages]]",
+        f"name = {_quoted(name)}",
+        f"version = {_quoted(version)}",
+        f"marker = \"platform_machine == '{SUBDIRS[subdir]}'\"",
+        "[[packages.wheels]]",
+        f"url = {_quoted(url)}",
+        f"hashes = {{sha256 = {_quoted(sha256)}}}",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(text: object) -> str:
+    return json.dumps(text)

@@ -1,0 +1,70 @@
+"""Poetry's spelling of version constraints (`^1.2`, `~1.2`, `1.*`), as PEP 440 and PEP 508 have it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modelcrate_layers.errors import UserError
+
+_TERM = re.compile(r"(\^|~(?!=)|[<>=!~]=?|===)?\s*([0-9][^\s,]*|\*)")
+_ELSEWHERE = ("git", "path", "url", "file", "develop")
+
+
+def specifier(text: str) -> str:
+    """Returns a constraint as a specifier of PEP 440; empty where any version will do, or where alternatives (`||`) are named."""
+    if "||" in text or "|" in text:
+        return ""
+    terms = [_specifier(operator or "", version) for operator, version in _TERM.findall(text)]
+    return ",".join(term for term in terms if term)
+
+
+def _specifier(operator: str, version: str) -> str:
+    if version == "*":
+        return ""
+    if operator in ("^", "~"):
+        return f">={version},<{_next(version, operator == '^')}"
+    if operator:
+        return f"{'==' if operator == '=' else operator}{version}"
+    return f"=={version}"
+
+
+def _next(version: str, caret: bool) -> str:
+    """Returns the first version that is too new: a caret keeps the first number that is not 0, a tilde the first two."""
+    numbers = [int(part) for part in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]  # type: ignore[index]  # it matches nothing at least
+    if caret:
+        kept = next((place for place, number in enumerate(numbers) if number), len(numbers) - 1) + 1
+    else:
+        kept = min(2, len(numbers))
+    kept_numbers = numbers[:kept]
+    kept_numbers[-1] += 1
+    return ".".join(map(str, kept_numbers))
+
+
+def constraint_lines(name: str, value: Any, path: Path) -> Iterator[str]:
+    """Yields the PEP 508 lines of one dependency of Poetry: a text, a table, or a list of tables for different markers.
+
+    Raises:
+        UserError: It is not from an index.
+    """
+    for each in value if isinstance(value, list) else [value]:
+        wanted = {"version": each} if isinstance(each, str) else each
+        if not isinstance(wanted, dict):
+            raise UserError(f"the dependency {name} is neither a text nor a table", where=str(path))
+        if elsewhere := next((key for key in _ELSEWHERE if key in wanted), ""):
+            raise UserError(
+                f"the dependency {name} is not from an index: {elsewhere} {wanted[elsewhere]}",
+                where=str(path),
+                hint="nothing is built from source: build it as a wheel, and put it on an index or into a wheelhouse",
+            )
+        extras = ",".join(wanted.get("extras") or ())
+        markers = [f"({text})" for text in (wanted.get("markers"), _python_marker(wanted.get("python"))) if text]
+        line = f"{name}[{extras}]" if extras else name
+        yield line + specifier(str(wanted.get("version") or "*")) + (f" ; {' and '.join(markers)}" if markers else "")
+
+
+def _python_marker(text: Any) -> str:
+    terms = re.findall(r"([<>=!~]+)([^,]+)", specifier(text)) if isinstance(text, str) else []
+    return " and ".join(f"python_version {operator} '{version.strip()}'" for operator, version in terms)

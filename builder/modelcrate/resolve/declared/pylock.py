@@ -1,0 +1,25 @@
+"""Lock files of PEP 751."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelcrate.project.values import Dependencies
+from modelcrate.resolve.declared import Declaration, refuse_parts
+from modelcrate.resolve.requirements import Requirements
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import SourceError
+
+
+def read(path: Path, needs: Dependencies) -> Declaration:
+    """Reads a pylock.toml."""
+    refuse_parts(needs, path)
+    return Declaration(Requirements(pylock=path), needs.conda, inputs={"requirements": [], "pylock": digest_of(path)})
+
+
+def digest_of(path: Path) -> str:
+    """Returns the digest of a lock file, by which a lock of ours knows it again."""
+    try:
+        return str(Digest.of(path.read_bytes()))
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None

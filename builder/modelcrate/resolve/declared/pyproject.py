@@ -1,0 +1,142 @@
+"""pyproject.toml: the dependencies of a Python project ([project], extras, [dependency-groups]), and Poetry's older tables.
+
+uv reads [project] itself, so what [tool.uv.sources] says of indexes holds. Here the lines are read for faults, and for our lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelcrate.project.values import Dependencies
+from modelcrate.resolve.declared import Declaration, refuse_unknown
+from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
+from modelcrate.resolve.declared.toml_files import parse_toml, table, texts
+from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together, read_text
+from modelcrate_layers.errors import UserError
+
+_UNREAD = ("constraint-dependencies", "override-dependencies", "exclude-dependencies", "conflicts")
+"""Settings of uv that change what is resolved. They hold in a uv.lock."""
+
+
+def read(path: Path, needs: Dependencies) -> Declaration:
+    """Reads a pyproject.toml."""
+    text = read_text(path)
+    data = parse_toml(text, path)
+    project = table(data, "project")
+    requires = project.get("requires-python")
+    if not isinstance(project.get("dependencies", []), list):
+        raise UserError("[project] dependencies is not a list", where=str(path))
+    if not project and table(data, "tool", "poetry"):
+        lines = tuple(poetry_lines(path, needs))
+        return Declaration(
+            Requirements(lines), needs.conda, requires_python=_poetry_python(data), inputs={"requirements": list(lines)}
+        )
+    if "dependencies" in texts(project, "dynamic"):
+        raise UserError(
+            "the dependencies are dynamic: the build backend computes them",
+            where=_where(path, text, "dynamic"),
+            hint="name the file that they are in, for instance dependencies: requirements.txt",
+        )
+    if "requires-python" in project and not isinstance(requires, str):
+        raise UserError("requires-python is not a text", where=_where(path, text, "requires-python"))
+    optional, groups = table(project, "optional-dependencies"), table(data, "dependency-groups")
+    refuse_unknown("extra", needs.extras, [*optional], path)
+    refuse_unknown("group", needs.groups, [*groups], path)
+    lines = (
+        *texts(project, "dependencies"),
+        *(line for extra in needs.extras for line in texts(optional, extra)),
+        *_group_lines(groups, needs.groups, path),
+    )
+    _check(lines, data, path, text)
+    options = [word for extra in needs.extras for word in ("--extra", extra)]
+    options += [word for group in needs.groups for word in ("--group", f"{path.absolute()}:{group}")]
+    unread = [key for key in _UNREAD if table(data, "tool", "uv").get(key)]
+    notices = [f"{path.name}: [tool.uv] {key} is not read; it holds in a uv.lock: run uv lock" for key in unread]
+    return Declaration(
+        Requirements(files=(path,), options=tuple(options)),
+        needs.conda,
+        requires_python=requires if isinstance(requires, str) else "",
+        inputs={"requirements": list(lines)},
+        notices=tuple(notices),
+    )
+
+
+def declares(data: dict[str, Any]) -> bool:
+    """Returns whether a pyproject.toml names dependencies at all; many hold nothing but settings of tools."""
+    project = table(data, "project")
+    return "dependencies" in project or "dependencies" in texts(project, "dynamic") or bool(_poetry_table(data))
+
+
+def poetry_lines(path: Path, needs: Dependencies) -> Iterator[str]:
+    """Yields the requirements of [tool.poetry.dependencies], of wanted extras and groups; of [project] where that has them."""
+    data = parse_toml(read_text(path), path)
+    poetry, project = table(data, "tool", "poetry"), table(data, "project")
+    if "dependencies" in project:
+        optional = table(project, "optional-dependencies")
+        refuse_unknown("extra", needs.extras, [*optional], path)
+        yield from texts(project, "dependencies")
+        yield from (line for extra in needs.extras for line in texts(optional, extra))
+    else:
+        extras = table(poetry, "extras")
+        refuse_unknown("extra", needs.extras, [*extras], path)
+        wanted = {name.lower() for extra in needs.extras for name in texts(extras, extra)}
+        for name, value in _poetry_table(data).items():
+            optional_one = isinstance(value, dict) and value.get("optional") is True
+            if name != "python" and (not optional_one or name.lower() in wanted):
+                yield from constraint_lines(name, value, path)
+    groups = {**table(poetry, "group"), "dev": {"dependencies": table(poetry, "dev-dependencies")}}
+    refuse_unknown("group", needs.groups, [*groups], path)
+    for group in needs.groups:
+        for name, value in table(groups, group, "dependencies").items():
+            yield from constraint_lines(name, value, path)
+
+
+def _poetry_table(data: dict[str, Any]) -> dict[str, Any]:
+    return table(data, "tool", "poetry", "dependencies")
+
+
+def _poetry_python(data: dict[str, Any]) -> str:
+    wanted = _poetry_table(data).get("python")
+    return specifier(wanted) if isinstance(wanted, str) else ""
+
+
+def _group_lines(groups: dict[str, Any], wanted: Sequence[str], path: Path) -> Iterator[str]:
+    from packaging.dependency_groups import DependencyGroupResolver
+
+    if not wanted:
+        return
+    try:
+        resolver = DependencyGroupResolver(groups)
+        yield from (str(line) for group in wanted for line in resolver.resolve(group))
+    except (ValueError, TypeError, LookupError, ExceptionGroup) as fault:
+        raise UserError("[dependency-groups] can't be read", where=str(path), why=str(fault)[:300]) from None
+
+
+def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) -> None:
+    """Refuses what no index has, each with its line."""
+    from packaging.utils import canonicalize_name
+
+    faults = list(line_faults((line, _where(path, text, line)) for line in lines))
+    sources = table(data, "tool", "uv", "sources")
+    wanted = set() if faults else {package_of(line) for line in lines}
+    for name, source in sources.items():
+        each = source if isinstance(source, dict) else {}
+        kind = next((key for key in ("git", "path", "url", "workspace") if key in each), "")
+        if kind and canonicalize_name(name) in wanted:
+            faults.append(
+                UserError(
+                    f"{name} is not from an index: {kind} = {each[kind]!r}",
+                    where=_where(path, text, f"{name} "),
+                    why="nothing is built from source",
+                    hint="build it as a wheel, put it on an index or into a wheelhouse, and leave it out of [tool.uv.sources]",
+                )
+            )
+    raise_together(faults, str(path))
+
+
+def _where(path: Path, text: str, part: str) -> str:
+    """Returns the file and the line in which a part of it stands first."""
+    found = next((number for number, line in enumerate(text.splitlines(), 1) if part in line), None)
+    return f"{path}:{found}" if found else str(path)
