@@ -24,7 +24,7 @@ def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, envi
 
     The first of these places that names an index is taken, whole: the project file, the options of its requirements file, uv's
     variables, pip's variables, uv.toml or pyproject.toml beside the project, uv's configuration, pip's configuration. A wheelhouse
-    without an index in the project file stands alone.
+    without an index in the project file stands alone. Indexes that pip's words name are searched as pip does, all of them together.
 
     Args:
         read: The project's requirements, with the options and URLs of their file.
@@ -43,10 +43,10 @@ def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, envi
     project = Index(needs.index_url or "", needs.extra_index_urls, source="the project file")
     if house is not None and not (project.url or project.extra or options.index_url or options.extra_index_urls):
         return index
-    file = Index(options.index_url, options.extra_index_urls, source="the requirements file")
+    file = Index(options.index_url, options.extra_index_urls, merged=True, source="the requirements file")
     for each in (project, file, *_of_environment(environment), *_of_files(folder, environment)):
         if each.url or each.extra:
-            return replace(index, url=each.url, extra=each.extra, source=each.source)
+            return replace(index, url=each.url, extra=each.extra, merged=each.merged, source=each.source)
     return index
 
 
@@ -63,7 +63,7 @@ def _of_environment(environment: Mapping[str, str]) -> Iterator[Index]:
     ):
         url = next((environment[key] for key in first if environment.get(key)), "")
         extra = tuple(word for key in others for word in environment.get(key, "").split())
-        yield Index(url.strip(), extra, source=f"{name}'s variables in the environment")
+        yield Index(url.strip(), extra, merged=name == "pip", source=f"{name}'s variables in the environment")
 
 
 def _of_files(folder: Path, environment: Mapping[str, str]) -> Iterator[Index]:
@@ -122,7 +122,7 @@ def _of_pip(path: Path) -> Index:
             (found.split() for section in ("install", "global") if (found := parsed.get(section, key, fallback=""))), []
         )
 
-    return Index(next(iter(words("index-url")), ""), tuple(words("extra-index-url")), source=str(path))
+    return Index(next(iter(words("index-url")), ""), tuple(words("extra-index-url")), merged=True, source=str(path))
 
 
 def _text(path: Path) -> str:

@@ -43,6 +43,8 @@ class Index:
         find_links: Folders, or URLs of pages with links to wheels.
         direct: URLs of single wheels, by the package's normalised name.
         torch: The builds of PyTorch that are wanted, by uv's name.
+        merged: All indexes count as one, as pip has it; else the first that has a package is the one for all its versions, so that
+            nobody can offer a private package's name elsewhere.
         source: What named the index, for messages.
     """
 
@@ -54,6 +56,7 @@ class Index:
     direct: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     torch: str = ""
     prereleases: bool = False
+    merged: bool = False
     source: str = ""
 
 
@@ -140,6 +143,8 @@ class Uv:
             options.append("--offline")
         if index.prereleases:
             options += ["--prerelease", "allow"]
+        if index.merged:
+            options += ["--index-strategy", "unsafe-best-match"]
         if index.torch:
             options += ["--torch-backend", index.torch]
         house = index.wheelhouse
