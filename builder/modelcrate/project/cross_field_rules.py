@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from modelcrate.project import values
 from modelcrate.project.contracts import DEFAULT
-from modelcrate.project.form import ModelForm, ProjectForm, model_value
+from modelcrate.project.form import DependenciesForm, ModelForm, ProjectForm, model_value
 from modelcrate_layers.frozen import dataclass
 
 
@@ -20,14 +20,25 @@ class Violation:
 
 
 def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
-    """The rules between keys, over a form whose keys are right by themselves; `given` are the keys that the file has."""
-    base, needs = form.base, form.dependencies
-    debian = isinstance(base.origin, values.DebianBase)
+    """Yields the rules between keys that are broken, over a form whose keys are right by themselves.
+
+    Args:
+        given: The keys that the file has.
+    """
+    needs = form.dependencies
+    debian = isinstance(form.base.origin, values.DebianBase)
     wanted = bool(debian or needs.requirements or needs.pylock or needs.conda)
     served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
     if wanted and not served:
         hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"
         yield Violation((), "'entry' is missing", hint)
+    yield from _platform_violations(form, debian)
+    yield from _server_violations(form, given, served)
+    yield from _dependency_violations(needs)
+    yield from _model_violations(form)
+
+
+def _platform_violations(form: ProjectForm, debian: bool) -> Iterator[Violation]:
     for place, platform in enumerate(form.platforms):
         if debian and platform not in values.DEBIAN_PLATFORMS:
             hint = f"expected {' or '.join(map(str, values.DEBIAN_PLATFORMS))}; or choose another base"
@@ -35,32 +46,36 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
         if platform in form.platforms[:place]:
             yield Violation(("platforms", place), f"{platform} stands twice")
     for key in ("mirror", "packages"):
-        if getattr(base, key) and not debian:
-            yield Violation(("base", key), f"'{key}' is for a Debian base only", f"this base is {base.origin}")
+        if getattr(form.base, key) and not debian:
+            yield Violation(("base", key), f"'{key}' is for a Debian base only", f"this base is {form.base.origin}")
+
+
+def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -> Iterator[Violation]:
     for place, name in enumerate(form.contracts):
         if name in form.contracts[:place]:
             yield Violation(("contracts", place), f"the contract {name} stands twice")
     if "contracts" in given and not served:
-        yield Violation(
-            ("contracts",), "contracts without an entry script", "nothing would serve them; add entry: score.py"
-        )
+        hint = "nothing would serve them; add entry: score.py"
+        yield Violation(("contracts",), "contracts without an entry script", hint)
+    if form.server == "azureml" and not served:
+        yield Violation(("server",), "a server, and no entry script for it", "name one: entry: score.py")
+    if form.server == "azureml" and form.contracts != [DEFAULT]:
+        hint = "leave out contracts, or take server: modelcrate"
+        yield Violation(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
+
+
+def _dependency_violations(needs: DependenciesForm) -> Iterator[Violation]:
     if needs.requirements and needs.pylock:
-        hint = "keep one: a pylock says it all, requirements are locked by us"
+        hint = "keep one: a pylock is a lock, and requirements are locked by modelcrate"
         yield Violation(("dependencies", "pylock"), "requirements and a pylock at once", hint)
     if isinstance(needs.requirements, list) and not needs.pylock:
         for key in ("extras", "groups"):
             if getattr(needs, key):
                 hint = "name the file that has them, for instance requirements: pyproject.toml"
                 yield Violation(("dependencies", key), f"{key} without a file", hint)
-    if form.server == "azureml" and not served:
-        yield Violation(("server",), "a server, and no entry script for it", "name one: entry: score.py")
-    if form.server == "azureml" and form.contracts != [DEFAULT]:
-        hint = "leave out contracts, or take server: modelcrate"
-        yield Violation(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
-    yield from _model_breaches(form)
 
 
-def _model_breaches(form: ProjectForm) -> Iterator[Violation]:
+def _model_violations(form: ProjectForm) -> Iterator[Violation]:
     seen: set[tuple[str, int | None]] = set()
     for place, model in enumerate(form.models):
         if (fault := _source_fault(model, form.workspace)) is not None:
