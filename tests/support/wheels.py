@@ -31,6 +31,7 @@ def wheel_bytes(
     executables: Sequence[str] = (),
     record: Callable[[Rows], Rows] = lambda rows: rows,
     metadata_name: str = "",
+    metadata_version: str = "",
     wheel_file: str = "",
     infos: Callable[[str, zipfile.ZipInfo], None] = lambda name, info: None,
     extra: Mapping[str, bytes] | None = None,
@@ -38,7 +39,7 @@ def wheel_bytes(
     """A wheel's bytes. `record` may falsify RECORD's rows, `infos` a member's header; `extra` members stay out of RECORD."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {metadata_name or name}\nVersion: {version}\n"
+    metadata = f"Metadata-Version: 2.1\nName: {metadata_name or name}\nVersion: {metadata_version or version}\n"
     members = {f"{stem.partition('-')[0]}.py": b"answer = 42\n"} if files is None else dict(files)
     members[f"{info}/METADATA"] = (metadata + "".join(f"Requires-Dist: {each}\n" for each in requires)).encode()
     members[f"{info}/WHEEL"] = (

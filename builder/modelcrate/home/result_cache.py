@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.records import read_record, write_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,14 @@ class ResultCache:
     folder: Path
 
     def get(self, question: object) -> bytes | None:
-        """What was kept, if anything was; who reads it has to be ready for anything."""
-        with suppress(OSError):
-            return self._place(question).read_bytes()
-        return None
+        """Returns what was kept, if anything was, and on this machine (see `records`)."""
+        return read_record(self.folder, _name(question))
 
     def put(self, question: object, answer: bytes) -> None:
-        """Keep an answer. A home that can't be written makes the next run slower, no more."""
+        """Keeps an answer. A home that can't be written makes the next run slower, and nothing else."""
         with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_file(self._place(question), answer)
+            write_record(self.folder, _name(question), answer)
 
-    def _place(self, question: object) -> Path:
-        return self.folder / f"{Digest.of(canonical_json(question)).hex}.json"
+
+def _name(question: object) -> str:
+    return f"{Digest.of(canonical_json(question)).hex}.json"

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from modelcrate.events import Emit, Notice, silent
 from modelcrate.home.settings import Settings
 from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.resolve.target import Target
+from modelcrate_layers.atomic import remove
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.packages.checked import is_damaged
 from modelcrate_layers.packages.pinned import Package
+from modelcrate_layers.records import claim_folder
+from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
     from modelcrate.resolve.debian import Mirrors
     from modelcrate.resolve.wheels import Index, Uv
 
 P = TypeVar("P", bound=Package)
+
+_REMOVING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +74,11 @@ class Sources:
 
     @property
     def uv(self) -> Uv:
+        """uv with its cache, which is emptied where another machine has written it: what is in it decides what is locked."""
         from modelcrate.resolve.wheels import Uv
 
+        with as_machine_error(self.cache):
+            claim_folder(self.cache / "uv")
         return Uv(self.cache / "uv", self.settings.network)
 
 
@@ -80,10 +91,21 @@ class PackageFetcher:
 
     sources: Sources
     pins: Mapping[str, tuple[Pinned[Package], Target | None]] = field(hash=False, repr=False)
+    emit: Emit = field(default=silent, repr=False, compare=False)
 
     def supply(self, kind: LayerKind) -> None:
-        """Fetches the packages of a layer that are not in the cache."""
-        self.fetch(kind.materials().missing())
+        """Fetches the packages of a layer that are not in the cache, or that have other bytes there than were pinned."""
+        materials = kind.materials()
+        for each in materials.packages:
+            self._drop_damaged(each)
+        self.fetch(materials.missing())
+
+    def _drop_damaged(self, package: Package) -> None:
+        if is_damaged(package.path, package.sha256):
+            with _REMOVING, as_machine_error(Path(package.path)):
+                if is_damaged(package.path, package.sha256):  # still: another thread may have fetched it meanwhile
+                    remove(Path(package.path))
+                    self.emit(Notice(f"{package.path} was not what was pinned; it was removed and is fetched again"))
 
     def fetch(self, missing: Iterable[Package]) -> None:
         """Fetches these packages into the cache."""

@@ -23,7 +23,7 @@ from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
 from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import DependencyKind
 from modelcrate_layers.kinds.conda import conda_layers
@@ -103,7 +103,7 @@ def resolve(
         _notify(emit, (*declared.notices, *chosen, *_index_notices(sources.index)))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
-    supplier = PackageFetcher(sources, pins)
+    supplier = PackageFetcher(sources, pins, emit)
     complete = tuple(replace(each, dependencies=_dependencies(each, supplier)) for each in resolved)
     if lock is None:
         _notify(emit, cuda_notices(wheel for each in resolved for wheel in each.pins.wheels))
@@ -123,7 +123,12 @@ def check_package_conflicts(world: World) -> None:
         UserError: Two do; it names them and the file.
     """
     for each in world.platforms:
-        check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
+        try:
+            check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
+        except CrateError:  # of packages as they are, or of damaged ones
+            for kind in each.dependencies:
+                world.supplier.supply(kind)
+            check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
 
 
 def package_notices(world: World) -> tuple[str, ...]:

@@ -5,21 +5,23 @@ policy, so that the same wheel is the same blob in every project and every regis
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages import wheel
+from modelcrate_layers.packages.checked import check_hash
 from modelcrate_layers.packages.conflicts import Owned, merge
 from modelcrate_layers.packages.grouping import LARGEST, MAX_LAYERS, group
 from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.tar import recipe, writer
+from modelcrate_layers.tar.sources import FileRange, Stamp
 from modelcrate_layers.tar.tree import Entry, Tree
 
 KIND = "wheels"
@@ -74,22 +76,29 @@ class WheelsLayer:
         return Materials(packages=self.wheels)
 
     def tree(self) -> Tree:
-        """Returns the installed files. Only the directories of the wheels are read."""
-        owned = merge(self._installed())
+        """Returns the installed files. The wheels are held to their hashes; of their contents, only the directories are read."""
+        stamps = {each.path: check_hash(each) for each in self.wheels}
+        owned = merge(self._installed(stamps))
         entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))
         return Tree.of(split_entries(entries, self.part, self.parts), roots=(self.prefix[1:].encode(),))
 
     def installed(self) -> Iterator[Owned]:
         if self.part == 0:  # the files of all parts
-            yield from self._installed()
+            yield from self._installed(self._stamps())
 
-    def notices(self) -> tuple[str, ...]:
-        return ()
+    def notices(self) -> Iterator[str]:
+        stamps = self._stamps()
+        for each in self.wheels if self.part == 0 else ():
+            yield from _installation(each, stamps[each.path], Venv(self.python, self.prefix)).notices
 
-    def _installed(self) -> Iterator[Owned]:
+    def _stamps(self) -> dict[str, Stamp]:
+        """The stamps of the wheels as they are now: enough to look at them, and not to make a layer of them."""
+        return {each.path: FileRange.whole(each.path).stamp for each in self.wheels}
+
+    def _installed(self, stamps: Mapping[str, Stamp]) -> Iterator[Owned]:
         venv = Venv(self.python, self.prefix)
         for each in sorted(self.wheels, key=lambda each: (each.name, each.sha256)):
-            for entry in _files(each, each.path, venv):
+            for entry in _installation(each, stamps[each.path], venv).entries:
                 yield Owned(str(each), entry)
 
 
@@ -101,17 +110,21 @@ def wheel_layers(
     return tuple(WheelsLayer(each.packages, python, prefix, each.part, each.parts) for each in groups)
 
 
-def _files(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
-    """What a wheel installs. Up to three threads of a build ask for it (conflicts, the layer, its bill), and it is read once.
+class _Installation(NamedTuple):
+    entries: tuple[Entry, ...]
+    notices: tuple[str, ...]
 
-    `path` is where it lies, for wheels are equal wherever they lie.
-    """
+
+def _installation(one: Wheel, stamp: Stamp, venv: Venv) -> _Installation:
+    """What a wheel installs. Up to three threads of a build ask for it (conflicts, the layer, its bill), and it is read once."""
     with _READING[int(one.sha256[:8], 16) % len(_READING)]:
-        return _read(one, path, venv)
+        return _read(one, one.path, stamp, venv)
 
 
 @lru_cache(maxsize=64)
-def _read(one: Wheel, path: str, venv: Venv) -> tuple[Entry, ...]:
+def _read(one: Wheel, path: str, stamp: Stamp, venv: Venv) -> _Installation:
+    """`path` is where it lies, for wheels are equal wherever they lie."""
     from modelcrate_layers.packages import wheel_install  # imports installer, and with it email and zipfile
 
-    return wheel_install.entries(wheel.read(one), venv)
+    contents = wheel.read(one, stamp)
+    return _Installation(wheel_install.entries(contents, venv), contents.notices)

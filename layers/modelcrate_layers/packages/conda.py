@@ -13,16 +13,14 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.atomic import file_lock, incoming
 from modelcrate_layers.content import CHUNK, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.packages import deb
+from modelcrate_layers.packages import checked, deb
 from modelcrate_layers.packages.deb import Item
 from modelcrate_layers.packages.pinned import CondaPackage
-from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
-from modelcrate_layers.tar.sources import FileRange, read, sha256
+from modelcrate_layers.tar.sources import FileRange, read
 from modelcrate_layers.tar.tree import show
 
 MAX_DATA = 16 << 30
@@ -84,31 +82,20 @@ def read_package(package: CondaPackage) -> Contents:
 
 
 def _unpacked(package: CondaPackage) -> tuple[Path, ...]:
-    """The plain tars of a package, made once, whole or not at all, from bytes that have its hash."""
-    parts = ("pkg", "info") if package.filename.endswith(".conda") else ("all",)
-    tars = tuple(package.path.parent / f"{part}.tar" for part in parts)
-    if not all(tar.exists() for tar in tars):
-        with as_machine_error(package.path.parent), file_lock(package.path.parent / ".unpacking"):
-            if not all(tar.exists() for tar in tars):
-                _unpack(package, dict(zip(parts, tars, strict=True)))
-    return tars
+    """The plain tars of a package beside it, made once (`checked.unpack`)."""
+    names = ("pkg", "info") if package.filename.endswith(".conda") else ("all",)
+    tars = {package.path.parent / f"{name}.tar": _plain(package, name) for name in names}
+    checked.unpack(package, tars)
+    return tuple(tars)
 
 
-def _unpack(package: CondaPackage, tars: Mapping[str, Path]) -> None:
-    if (found := sha256(FileRange.whole(str(package.path)))) != package.sha256:
-        raise IntegrityError(
-            f"the package is not what was pinned: wanted sha256 {package.sha256}, found {found}",
-            hint="remove this file; it will be fetched again",
-        )
-    for part, tar in tars.items():
-        with incoming(tar.parent) as out:
-            left = MAX_DATA
-            for chunk in codec.decode(_packed(package, part)):
-                left -= len(chunk)
-                if left < 0:
-                    raise IntegrityError(f"unpacks to more than {MAX_DATA} bytes")
-                out.write(chunk)
-            out.keep(tar)
+def _plain(package: CondaPackage, part: str) -> Iterator[bytes]:
+    left = MAX_DATA
+    for chunk in codec.decode(_packed(package, part)):
+        left -= len(chunk)
+        if left < 0:
+            raise IntegrityError(f"unpacks to more than {MAX_DATA} bytes")
+        yield chunk
 
 
 def _packed(package: CondaPackage, part: str) -> Iterator[bytes]:

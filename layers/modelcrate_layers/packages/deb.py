@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from modelcrate_layers.atomic import incoming
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import as_machine_error
+from modelcrate_layers.packages import checked
+from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
-from modelcrate_layers.tar.sources import FileRange, Stamp, sha256
+from modelcrate_layers.tar.sources import FileRange, Stamp
 from modelcrate_layers.tar.tree import show
 
 MAX_DATA = 8 << 30
@@ -97,24 +97,11 @@ def control(path: Path) -> Control:
     return Control(stanza, found, wanted[b"md5sums"])
 
 
-def unpack(path: Path, digest: str) -> Path:
-    """The data archive as a plain tar beside the package, made once, whole or not at all.
-
-    The package has to have this SHA-256. Nothing of the tar is believed yet: `items` checks it.
-    """
+def unpack(package: Package) -> Path:
+    """Returns the data archive as a plain tar beside the package, made once (`checked.unpack`). `items` checks what is in it."""
+    path = Path(package.path)
     tar = path.with_suffix(".tar")
-    if tar.exists():
-        return tar
-    if (found := sha256(FileRange.whole(str(path)))) != digest:
-        raise IntegrityError(
-            f"the package is not what was pinned: wanted sha256 {digest}, found {found}",
-            where=str(path),
-            hint="remove this file; it will be fetched again",
-        )
-    with as_machine_error(tar.parent), incoming(tar.parent) as out:
-        for chunk in _part(path, "data.tar", MAX_DATA):
-            out.write(chunk)
-        out.keep(tar)
+    checked.unpack(package, {tar: _part(path, "data.tar", MAX_DATA)})
     return tar
 
 

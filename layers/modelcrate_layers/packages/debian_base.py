@@ -90,7 +90,7 @@ def _packages(wanted: Sequence[Deb]) -> dict[bytes, _Owned]:
     found: dict[bytes, _Owned] = {}
     ordered = sorted(wanted, key=lambda each: each.package)
     with ThreadPoolExecutor(_UNPACKERS) as pool:  # xz releases the GIL
-        tars = list(pool.map(lambda deb: debs.unpack(deb.path, deb.sha256), ordered))
+        tars = list(pool.map(debs.unpack, ordered))
     for deb, tar in zip(ordered, tars, strict=True):
         for entry in _entries(tar):
             new = _Owned(entry, deb.package)

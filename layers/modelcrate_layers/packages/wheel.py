@@ -1,7 +1,7 @@
 """A wheel, read from its zip's directory without unpacking it (binary distribution format 1.0).
 
 A wheel comes from outside and is hostile until it has been read here: afterwards every member has a clean relative name, is
-a plain file, overlaps no other, declares a bearable size, and stands in the wheel's RECORD with that size.
+a plain file, overlaps no other, and declares a bearable size that the wheel's RECORD does not contradict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import re
 import stat
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import sources
-from modelcrate_layers.tar.sources import DEFLATED, STORED, ZipMember
+from modelcrate_layers.tar.sources import DEFLATED, STORED, FileRange, Stamp, ZipMember, check_stamp
 from modelcrate_layers.tar.tree import MAX_PATH, show
 
 if TYPE_CHECKING:
@@ -73,53 +73,68 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of a wheel. `hash` is RECORD's word for it (`sha256=...`), and empty for what RECORD doesn't hash: itself."""
+    """A file of a wheel."""
 
     name: str
     source: ZipMember
     executable: bool
-    hash: str
+
+    @property
+    def hash(self) -> str:
+        """RECORD's hash of it (`sha256=...`); empty where RECORD has none, as for itself."""
+        return self.source.hash
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a wheel, in the order of its zip."""
+    """What is in a wheel, in the order of its zip. `notices` are for the user, a sentence each."""
 
     wheel: Wheel
     dist_info: str
     members: tuple[Member, ...] = field(repr=False)
+    notices: tuple[str, ...] = ()
 
     def text(self, name: str) -> str | None:
-        """A file of .dist-info, or None if it has none of that name."""
+        """Returns a file of .dist-info, or None if it has none of that name."""
         wanted = f"{self.dist_info}/{name}"
         return next((_text(self.wheel, each.source) for each in self.members if each.name == wanted), None)
 
 
-def read(wheel: Wheel) -> Contents:
-    """The wheel's directory, checked; no content but METADATA and RECORD is read.
+def read(wheel: Wheel, stamp: Stamp | None = None) -> Contents:
+    """Returns the wheel's directory, checked. No content but METADATA and RECORD is read.
 
-    SourceError: not to be packed (an escaping name, a symlink, encryption, a bomb). IntegrityError: damaged, or its parts
-    contradict each other.
+    Args:
+        wheel: The wheel, which has been fetched.
+        stamp: What the file has to have; by default, what it has now.
+
+    Raises:
+        SourceError: It is not to be packed (an escaping name, a symlink, encryption, a bomb), or is another file than `stamp` says.
+        IntegrityError: It is damaged, or its parts contradict each other.
     """
-    found = _directory(wheel)
+    stamp = FileRange.whole(wheel.path).stamp if stamp is None else stamp
+    found = _directory(wheel, stamp)
     dist_info = _dist_info(wheel, found)
     for name in ("METADATA", "WHEEL", "RECORD"):
         if f"{dist_info}/{name}" not in found:
             raise IntegrityError(f"has no {dist_info}/{name}", where=wheel.filename)
-    metadata, record = (_text(wheel, _member(wheel, found[f"{dist_info}/{name}"])) for name in ("METADATA", "RECORD"))
-    recorded = _record(wheel, record)
-    unsigned = [info for name, info in found.items() if name not in {f"{dist_info}/{sig}" for sig in _SIGNATURES}]
-    members = tuple(_recorded(wheel, info, recorded, f"{dist_info}/RECORD") for info in unsigned)
-    _named(wheel, metadata)
-    return Contents(wheel, dist_info, members)
+    metadata, record = (
+        _text(wheel, _source(wheel, stamp, found[f"{dist_info}/{name}"])) for name in ("METADATA", "RECORD")
+    )
+    _check_identity(wheel, metadata)
+    hashes = _hashes(wheel, found, _record(wheel, record))
+    unsigned = [name for name in found if name not in {f"{dist_info}/{signature}" for signature in _SIGNATURES}]
+    members = tuple(_member(wheel, stamp, found[name], hashes.get(name, "")) for name in unsigned)
+    unlisted = [each.name for each in members if not each.hash and each.name != f"{dist_info}/RECORD"]
+    return Contents(wheel, dist_info, members, _incomplete(wheel, unlisted))
 
 
-def _directory(wheel: Wheel) -> dict[str, zipfile.ZipInfo]:
+def _directory(wheel: Wheel, stamp: Stamp) -> dict[str, zipfile.ZipInfo]:
     """The files of the zip's central directory by name, each of them checked, and all of them together."""
     import zipfile
 
     try:
-        with zipfile.ZipFile(wheel.path) as archive:
+        with open(wheel.path, "rb") as file, zipfile.ZipFile(file) as archive:
+            check_stamp(file.fileno(), stamp, wheel.path)
             infos, end = archive.infolist(), archive.start_dir
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror or fault}", where=wheel.path) from None
@@ -195,43 +210,92 @@ def _record(wheel: Wheel, text: str) -> dict[str, tuple[str, str]]:
         raise IntegrityError(f"its RECORD can't be read: {fault}", where=wheel.filename) from None
 
 
-def _recorded(wheel: Wheel, info: zipfile.ZipInfo, recorded: Mapping[str, tuple[str, str]], record: str) -> Member:
-    """A member, held to its row of RECORD: the row must be there, have a good hash, and the size of the zip's directory.
+def _hashes(
+    wheel: Wheel, found: Mapping[str, zipfile.ZipInfo], recorded: Mapping[str, tuple[str, str]]
+) -> dict[str, str]:
+    """The members' hashes, as far as RECORD has them. A size that contradicts the zip's directory is an IntegrityError.
 
-    The hash itself is not computed here: the wheel as a whole was verified, and RECORD is a part of it.
+    They are compared while the members are read; a wheel as a whole is held to the lock's hash.
     """
-    name = info.filename
-    executable = stat.S_ISREG(info.external_attr >> 16) and bool(info.external_attr >> 16 & 0o111)
-    source = _member(wheel, info)
-    if name == record:
-        return Member(name, source, False, "")
-    if name not in recorded:
-        raise IntegrityError(f"{_shown(name)} is not in its RECORD", where=wheel.filename)
-    hashed, size = recorded[name]
-    algorithm, _, value = hashed.partition("=")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", value) or len(value) != _HASHES.get(algorithm):
-        raise IntegrityError(f"RECORD has no good hash of {_shown(name)}: {hashed[:80]!r}", where=wheel.filename)
-    if size != str(info.file_size):
-        raise IntegrityError(
-            f"{_shown(name)} has {info.file_size} bytes, and {size[:40] or 'no size'} in its RECORD",
-            where=wheel.filename,
-        )
-    return Member(name, source, executable, hashed)
+    hashes: dict[str, str] = {}
+    for name, (hashed, size) in recorded.items():
+        info = found.get(name)
+        if info is None:
+            continue  # pip and uv pass over a row without a file as well
+        algorithm, _, value = hashed.partition("=")
+        if size not in ("", str(info.file_size)):
+            raise IntegrityError(
+                f"{_shown(name)} has {info.file_size} bytes, and {size[:40]} in its RECORD", where=wheel.filename
+            )
+        if re.fullmatch(r"[A-Za-z0-9_-]+", value) and len(value) == _HASHES.get(algorithm):
+            hashes[name] = hashed
+    return hashes
 
 
-def _named(wheel: Wheel, metadata: str) -> None:
-    """METADATA must agree with the pin: it is what `importlib.metadata` and scanners will believe."""
+def _incomplete(wheel: Wheel, names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (f"{wheel}: its RECORD has no hash of {_shown(names[0])}{more}; installed as it is in the wheel",)
+
+
+def _check_identity(wheel: Wheel, metadata: str) -> None:
+    """METADATA must agree with the pin and the file's name: it is what `importlib.metadata` and scanners believe."""
     from installer.utils import canonicalize_name, parse_metadata_file
 
-    name = parse_metadata_file(metadata.partition("\n\n")[0])["Name"] or ""
+    told = parse_metadata_file(metadata.partition("\n\n")[0])
+    name, version = told["Name"] or "", told["Version"] or ""
     if canonicalize_name(name) != wheel.name:
         raise IntegrityError(f"should be {wheel.name}, and its METADATA says {_shown(name)!r}", where=wheel.filename)
+    for expected in (wheel.version, wheel.filename.split("-")[1]):
+        if normal_version(version) != normal_version(expected):
+            raise IntegrityError(
+                f"should be version {expected}, and its METADATA says {_shown(version)!r}", where=wheel.filename
+            )
 
 
-def _member(wheel: Wheel, info: zipfile.ZipInfo) -> ZipMember:
+def _member(wheel: Wheel, stamp: Stamp, info: zipfile.ZipInfo, hashed: str) -> Member:
+    executable = stat.S_ISREG(info.external_attr >> 16) and bool(info.external_attr >> 16 & 0o111)
+    return Member(info.filename, _source(wheel, stamp, info, hashed), executable)
+
+
+def _source(wheel: Wheel, stamp: Stamp, info: zipfile.ZipInfo, hashed: str = "") -> ZipMember:
     return ZipMember(
-        wheel.path, info.filename, info.header_offset, info.compress_type, info.compress_size, info.file_size, info.CRC
+        wheel.path,
+        stamp,
+        info.filename,
+        info.header_offset,
+        info.compress_type,
+        info.compress_size,
+        info.file_size,
+        info.CRC,
+        hashed,
     )
+
+
+_VERSION = re.compile(
+    r"v?(?:(?P<epoch>[0-9]+)!)?(?P<release>[0-9]+(?:\.[0-9]+)*)"
+    r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<pre_number>[0-9]*))?"
+    r"(?:-(?P<post_number>[0-9]+)|[-_.]?(?P<post>post|rev|r)[-_.]?(?P<post_numbered>[0-9]*))?"
+    r"(?:[-_.]?(?P<dev>dev)[-_.]?(?P<dev_number>[0-9]*))?"
+    r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
+)
+_PRE = {"alpha": "a", "beta": "b", "preview": "rc", "pre": "rc", "c": "rc"}
+
+
+def normal_version(text: str) -> str:
+    """Returns a version as one spelling of all that mean the same (version specifiers, "Normalization"); others as they are."""
+    found = _VERSION.fullmatch(text.strip().lower())
+    if found is None:
+        return text.strip().lower().replace("_", "-")
+    part = {key: value or "" for key, value in found.groupdict().items()}
+    release = re.sub(r"(\.0)+$", "", ".".join(str(int(number)) for number in part["release"].split(".")))
+    pre = f"{_PRE.get(part['pre'], part['pre'])}{int(part['pre_number'] or 0)}" if part["pre"] else ""
+    posted = part["post"] or part["post_number"]
+    post = f".post{int(part['post_number'] or part['post_numbered'] or 0)}" if posted else ""
+    dev = f".dev{int(part['dev_number'] or 0)}" if part["dev"] else ""
+    local = [str(int(each)) if each.isdigit() else each for each in re.split(r"[-_.]", part["local"])]
+    return f"{int(part['epoch'] or 0)}!{release}{pre}{post}{dev}+{'.'.join(local)}"
 
 
 def _text(wheel: Wheel, source: ZipMember) -> str:

@@ -32,11 +32,11 @@ from installer.destinations import WheelDestination
 from installer.exceptions import InstallerError
 from installer.records import Hash, RecordEntry
 from installer.sources import WheelSource
-from installer.utils import construct_record_file, fix_shebang
+from installer.utils import canonicalize_name, construct_record_file, fix_shebang
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.packages.venv import Venv
-from modelcrate_layers.packages.wheel import MAX_TEXT, Contents, Member
+from modelcrate_layers.packages.wheel import MAX_TEXT, Contents, Member, normal_version
 from modelcrate_layers.tar import sources, tree
 from modelcrate_layers.tar.sources import Bytes, Source
 from modelcrate_layers.tar.tree import Entry
@@ -69,10 +69,10 @@ def launcher(interpreter: str, module: str, attribute: str) -> bytes:
 
 
 def entries(contents: Contents, venv: Venv) -> tuple[Entry, ...]:
-    """The files of a wheel where an installer would put them; a wheel that contradicts the format is an IntegrityError."""
+    """Returns the files of a wheel where an installer would put them; a wheel that contradicts the format is an IntegrityError."""
     destination = _Destination(contents, venv)
     try:
-        _placed(contents)
+        _check_data(contents)
         install(_Source(contents), destination, {"INSTALLER": INSTALLER})
     except (InstallerError, configparser.Error, AssertionError, ValueError) as fault:
         # installer asserts where an entry point is malformed
@@ -81,11 +81,23 @@ def entries(contents: Contents, venv: Venv) -> tuple[Entry, ...]:
     return tuple(destination.entries)
 
 
-def _placed(contents: Contents) -> None:
+def _name(contents: Contents, member: Member) -> str:
+    """A member's name, its `.data` folder spelled as the .dist-info is: wheels spell the project's name in several ways."""
+    top, slash, rest = member.name.partition("/")
+    stem = contents.dist_info.removesuffix(".dist-info")
+    project, _, version = top.removesuffix(".data").rpartition("-")
+    if not slash or not top.endswith(".data") or canonicalize_name(project) != contents.wheel.name:
+        return member.name
+    same = normal_version(version) == normal_version(stem.rpartition("-")[2])
+    return f"{stem}.data/{rest}" if same else member.name
+
+
+def _check_data(contents: Contents) -> None:
     """Nothing may lie in .data but below one of its schemes; installer would stumble over it."""
     data = contents.dist_info.removesuffix(".dist-info") + ".data"
     for member in contents.members:
-        if member.name == data or (member.name.startswith(f"{data}/") and member.name.count("/") < 2):
+        name = _name(contents, member)
+        if name == data or (name.startswith(f"{data}/") and name.count("/") < 2):
             raise IntegrityError(f"{member.name} is in no scheme of .data", where=contents.wheel.filename)
 
 
@@ -118,25 +130,43 @@ class _Source(WheelSource):
         for member in self._contents.members:
             if member.name not in skipped and "__pycache__" not in member.name.split("/"):
                 size = str(member.source.size) if member.hash else ""
-                yield (member.name, member.hash, size), cast("BinaryIO", _Stream(member)), member.executable
+                yield (
+                    (_name(self._contents, member), member.hash, size),
+                    cast("BinaryIO", _Stream(member)),
+                    member.executable,
+                )
 
 
 class _Destination(WheelDestination):
-    """Collects entries. Not a frozen value: installer calls it file by file."""
+    """Collects entries. Not a frozen value: installer calls it file by file.
+
+    A script that the wheel brings although an entry point makes it is passed over, as pip does; of two entry points of one name
+    the later counts.
+    """
 
     def __init__(self, contents: Contents, venv: Venv) -> None:
-        self.entries: list[Entry] = []
+        self._entries: list[Entry] = []
+        self._launchers: dict[str, tuple[Entry, RecordEntry]] = {}
         self._contents, self._venv = contents, venv
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [*(entry for entry, _ in self._launchers.values()), *self._entries]
 
     def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
         if not re.fullmatch(r"[^/\\\0\s](?:[^/\\\0\n\r]*[^/\\\0\s])?", name) or name in (".", ".."):
             raise ValueError(f"a script can't be called {name[:100]!r}")
-        return self._add("scripts", name, Bytes(launcher(self._venv.interpreter, module, attr)), executable=True)
+        source = Bytes(launcher(self._venv.interpreter, module, attr))
+        record = RecordEntry(name, Hash.parse(_hash(source)), source.size)
+        self._launchers[name] = self._entry("scripts", name, source, executable=True), record
+        return record
 
     def write_file(
         self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
     ) -> RecordEntry:
         name = os.fspath(path)
+        if scheme == "scripts" and name in self._launchers:
+            return self._launchers[name][1]
         if not isinstance(stream, _Stream):
             return self._add(scheme, name, Bytes(stream.read()), is_executable)
         member = stream.member
@@ -155,13 +185,17 @@ class _Destination(WheelDestination):
         def prefix(of: Scheme) -> str | None:
             return self._venv.from_site_packages(of, project) or None
 
-        with construct_record_file(records, prefix) as stream:
+        made = {(of, each.path): (of, each) for of, each in records}
+        with construct_record_file(made.values(), prefix) as stream:
             self._add(scheme, record_file_path, Bytes(stream.read()), executable=False)
 
     def _add(self, scheme: str, path: str, source: Source, executable: bool, known: str = "") -> RecordEntry:
-        place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.wheel.name)}{path}"
-        self.entries.append(tree.file(place.encode(), source, tree.PROGRAM_MODE if executable else tree.FILE_MODE))
+        self._entries.append(self._entry(scheme, path, source, executable))
         return RecordEntry(path, Hash.parse(known or _hash(source)), source.size)
+
+    def _entry(self, scheme: str, path: str, source: Source, executable: bool) -> Entry:
+        place = f"{self._venv.prefix[1:]}/{self._venv.folder(scheme, self._contents.wheel.name)}{path}"
+        return tree.file(place.encode(), source, tree.PROGRAM_MODE if executable else tree.FILE_MODE)
 
 
 def _script(source: Source, interpreter: str) -> Source:

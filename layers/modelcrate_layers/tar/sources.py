@@ -6,6 +6,7 @@ named in a SourceError, before a wrong byte can be published.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import stat
@@ -130,43 +131,58 @@ class FileRange(NamedTuple):
             raise SourceError(f"ends {lacking} bytes too early", where=self.path)
 
     def _unchanged(self, handle: int) -> None:
-        status, then = os.fstat(handle), self.stamp
-        if status.st_mtime_ns == then.mtime_ns and status.st_ctime_ns == then.ctime_ns and status.st_ino == then.inode:
-            return  # the quick way for the usual case; a size can't change without the change time
-        now = Stamp.of(status)
-        if now != then:
-            how = f"{then.size} bytes then, {now.size} now" if now.size != then.size else "same size, other content"
-            raise SourceError(
-                f"changed while it was being packed ({how})",
-                where=self.path,
-                hint="build again when nothing writes to it",
-            )
+        check_stamp(handle, self.stamp, self.path)
+
+
+def check_stamp(handle: int, then: Stamp, path: str) -> None:
+    """Raises a SourceError, unless an open file still has the stamp that it was listed with."""
+    status = os.fstat(handle)
+    if status.st_mtime_ns == then.mtime_ns and status.st_ctime_ns == then.ctime_ns and status.st_ino == then.inode:
+        return  # the quick way for the usual case; a size can't change without the change time
+    now = Stamp.of(status)
+    if now != then:
+        how = f"{then.size} bytes then, {now.size} now" if now.size != then.size else "same size, other content"
+        raise SourceError(
+            f"changed while it was being packed ({how})", where=path, hint="build again when nothing writes to it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ZipMember:
-    """One member of a zip file (a wheel), found by the offset of its local header (APPNOTE.TXT 4.3.7); its CRC is checked."""
+    """One member of a zip file (a wheel), found by the offset of its local header (APPNOTE.TXT 4.3.7).
+
+    The file must still have its `stamp` when the member has been read, and the bytes must have the CRC and the `hash` that a wheel's RECORD
+    has for them (`sha256=...`), where it has one.
+    """
 
     path: str
+    stamp: Stamp
     name: str
     offset: int
     method: int
     packed: int
     size: int
     crc: int
+    hash: str = ""
 
     def chunks(self) -> Iterator[bytes]:
         crc, size = 0, 0
+        algorithm, _, recorded = self.hash.partition("=")
+        hashed = hashlib.new(algorithm, usedforsecurity=False) if recorded else None
         for chunk in self._inflated():
             size += len(chunk)
             if size > self.size:
                 break
             crc = crc32(chunk, crc)
+            if hashed is not None:
+                hashed.update(chunk)
             yield chunk
         if size != self.size or crc != self.crc:
             raise IntegrityError(
                 f"{self.name} is damaged: its size or checksum is not what the archive says", where=self.path
             )
+        if hashed is not None and base64.urlsafe_b64encode(hashed.digest()).rstrip(b"=") != recorded.encode():
+            raise IntegrityError(f"{self.name} is not the file that the wheel's RECORD lists", where=self.path)
 
     def _inflated(self) -> Iterator[bytes]:
         return inflate(self._packed(), self.name, self.path) if self.method == DEFLATED else self._packed()
@@ -186,6 +202,8 @@ class ZipMember:
                     if not chunk:
                         raise IntegrityError("is cut short", where=self.path)
                     left -= len(chunk)
+                    if not left:
+                        check_stamp(archive.fileno(), self.stamp, self.path)
                     yield chunk
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None

@@ -84,7 +84,7 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]
 
 
-RECORDS = {".lease", "oci-layout"}
+RECORDS = {".lease", ".machine", "oci-layout"}
 """What keeps a home and its store going, a few bytes."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -31,11 +32,13 @@ from modelcrate.resolve.debian.releases import (
     known_release,
     roots,
 )
-from modelcrate_layers.atomic import write_file
+from modelcrate_layers.atomic import remove, write_file
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.packages.checked import is_damaged
+from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
 
@@ -69,8 +72,10 @@ def resolve_debian(
     lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
     names = (*roots(release), *wanted.packages)
     question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
-    answer = cache / "debian" / "answers" / f"{Digest.of(canonical_json(question)).hex}.json"
-    return _remembered(answer, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache)))
+    name = f"{Digest.of(canonical_json(question)).hex}.json"
+    return _remembered(
+        cache / "debian" / "answers", name, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache))
+    )
 
 
 def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Downloader, cache: Path) -> tuple[Deb, ...]:
@@ -144,6 +149,8 @@ def _packages(
         by_hash = [f"{place}/{folder}/by-hash/SHA256/{wanted.sha256}" for place in places]
         by_name = [f"{place}/{wanted.path}" for place in places]
         path = cache / "debian" / "lists" / wanted.sha256
+        if is_damaged(path, wanted.sha256):
+            remove(path)
         label = f"packages of {index.suite.name}"
         downloads.append(Download(label, (*by_hash, *by_name), path, wanted.sha256, wanted.size))
     paths = fetcher.download_all(downloads)
@@ -166,13 +173,14 @@ def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:
     )
 
 
-def _remembered(path: Path, solve: Callable[[], tuple[PinnedDeb, ...]]) -> tuple[PinnedDeb, ...]:
-    """The answer that is remembered, or a new one, which is then. A damaged memory is no memory."""
-    try:
-        return tuple(map(PinnedDeb.parse, parse_json(path.read_bytes(), str(path))))
-    except (OSError, IntegrityError, TypeError):
-        pinned = solve()
-    _write(path, canonical_json([each.json() for each in pinned]))
+def _remembered(folder: Path, name: str, solve: Callable[[], tuple[PinnedDeb, ...]]) -> tuple[PinnedDeb, ...]:
+    """The answer that this machine remembers, or a new one, which it does then."""
+    with suppress(IntegrityError, TypeError):
+        if (data := read_record(folder, name)) is not None:
+            return tuple(map(PinnedDeb.parse, parse_json(data, str(folder / name))))
+    pinned = solve()
+    with as_machine_error(folder):
+        write_record(folder, name, canonical_json([each.json() for each in pinned]))
     return pinned
 
 

@@ -194,11 +194,11 @@ def test_who_asks_for_the_same_package_at_the_same_time_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tar that is put in the place of another would be a file that changes while somebody packs it."""
-    package, unpacked, real = keep_conda(tmp_path, native()), [], conda_package._unpack
-    monkeypatch.setattr(conda_package, "_unpack", lambda *words: unpacked.append(words) or real(*words))
+    package, unpacked, real = keep_conda(tmp_path, native()), [], conda_package._packed
+    monkeypatch.setattr(conda_package, "_packed", lambda *words: unpacked.append(words) or real(*words))
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: conda_package.read_package(package).members.keys(), range(8)))
-    assert len(unpacked) == 1
+    assert sorted(part for _, part in unpacked) == ["info", "pkg"]
     assert all(each == found[0] for each in found)
 
 

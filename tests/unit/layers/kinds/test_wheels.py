@@ -174,7 +174,7 @@ def test_no_wheel_may_replace_the_environment_itself(tmp_path: Path, path: str) 
 def test_a_wheel_is_read_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look for conflicts, the layer and its bill, the first two at the same time."""
     one, read, real = make_wheel(tmp_path, "one", files={"one.py": b"x"}), [], wheel.read
-    monkeypatch.setattr(wheel, "read", lambda each: read.append(each) or real(each))
+    monkeypatch.setattr(wheel, "read", lambda each, stamp: read.append(each) or real(each, stamp))
     with ThreadPoolExecutor(8) as pool:
         trees = list(pool.map(lambda _: WheelsLayer((one,), "3.11").tree(), range(8)))
     check_conflicts([one])

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import struct
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
 
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.packages import wheel
 from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.tar import sources
 from support.wheels import filename, make_wheel, rich, store, wheel_bytes
+
+HASH_OF_DEMO = base64.urlsafe_b64encode(hashlib.sha256(b"answer = 42\n").digest()).decode().rstrip("=")
 
 
 def test_members_come_with_records_hash_and_without_being_read(tmp_path: Path) -> None:
@@ -145,23 +154,70 @@ def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("falsify", "words"),
     [
-        (lambda rows: rows[1:], "is not in its RECORD"),
-        (lambda rows: [(rows[0][0], "", ""), *rows[1:]], "no good hash"),
-        (lambda rows: [(rows[0][0], "md5=abcd", rows[0][2]), *rows[1:]], "no good hash"),
-        (lambda rows: [(rows[0][0], "sha256=short", rows[0][2]), *rows[1:]], "no good hash"),
         (lambda rows: [(rows[0][0], rows[0][1], "7"), *rows[1:]], "and 7 in its RECORD"),
-        (lambda rows: [(rows[0][0], rows[0][1], ""), *rows[1:]], "and no size in its RECORD"),
-        (lambda rows: [("too,many,columns", "x", "y"), *rows], None),
         (lambda rows: [("one", 'bad"\n"', "1,2,3"), *rows], "RECORD can't be read"),
     ],
 )
-def test_a_record_that_contradicts_the_zip_is_refused(tmp_path: Path, falsify: object, words: str | None) -> None:
-    made = make_wheel(tmp_path, "demo", record=falsify)
-    if words is None:
-        assert wheel.read(made).members  # a row for a file that isn't there harms nobody: it is written anew
-        return
+def test_a_record_that_contradicts_the_zip_is_refused(tmp_path: Path, falsify: object, words: str) -> None:
     with pytest.raises(IntegrityError, match=words):
-        wheel.read(made)
+        wheel.read(make_wheel(tmp_path, "demo", record=falsify))
+
+
+@pytest.mark.parametrize(
+    ("change", "noticed"),
+    [
+        (lambda rows: rows[1:], True),
+        (lambda rows: [(rows[0][0], "", ""), *rows[1:]], True),
+        (lambda rows: [(rows[0][0], "md5=abcd", rows[0][2]), *rows[1:]], True),
+        (lambda rows: [(rows[0][0], "sha256=short", rows[0][2]), *rows[1:]], True),
+        (lambda rows: [(rows[0][0], rows[0][1], ""), *rows[1:]], False),
+        (lambda rows: [("too,many,columns", "x", "y"), *rows], False),
+    ],
+)
+def test_a_record_that_lacks_something_is_completed_and_its_wheel_named(
+    tmp_path: Path, change: object, noticed: bool
+) -> None:
+    """pip and uv take such wheels, and there are many: catboost, selenium, xgboost had one."""
+    layer = WheelsLayer((make_wheel(tmp_path, "demo", record=change),), "3.11")
+    notices = list(layer.notices())
+    assert len(notices) == noticed
+    assert all("demo 1.0: its RECORD has no hash of demo.py" in each for each in notices)
+    record = next(each for each in layer.tree().entries if each.path.endswith(b"/RECORD"))
+    assert "demo.py,sha256=" + HASH_OF_DEMO in sources.read(record.source).decode()
+
+
+def test_a_record_whose_hash_is_another_files_is_refused_when_the_file_is_read(tmp_path: Path) -> None:
+    made = make_wheel(tmp_path, "demo", record=lambda rows: [(rows[0][0], rows[1][1], rows[0][2]), *rows[1:]])
+    entry = next(each for each in WheelsLayer((made,), "3.11").tree().entries if each.path.endswith(b"/demo.py"))
+    with pytest.raises(IntegrityError, match="RECORD lists"):
+        sources.read(entry.source)
+
+
+def test_a_wheel_of_another_version_inside_is_refused(tmp_path: Path) -> None:
+    data = wheel_bytes("demo", metadata_version="1.1")
+    with pytest.raises(IntegrityError, match=r"should be version 1\.0, and its METADATA says '1\.1'"):
+        wheel.read(store(tmp_path, "demo", "1.0", data))
+    assert wheel.read(store(tmp_path, "demo", "1.0", wheel_bytes("demo", metadata_version="v1.0.0"))).members
+
+
+pieces = st.tuples(
+    st.sampled_from(["", "v", "1!", "0!"]),
+    st.lists(st.integers(0, 12).map(str), min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["", "a1", ".alpha", "-beta.2", "c3", "rc", "_pre4", ".preview_5"]),
+    st.sampled_from(["", ".post1", "-2", "-r3", "_rev", "post"]),
+    st.sampled_from(["", ".dev1", "dev", "-dev.7"]),
+    st.sampled_from(["", "+cu118", "+1.a", "+1-a", "+01_A"]),
+).map("".join)
+
+
+@given(pieces, pieces)
+def test_versions_mean_the_same_where_packaging_says_so(one: str, other: str) -> None:
+    same = wheel.normal_version(one) == wheel.normal_version(other)
+    assert same is (Version(one) == Version(other))
+
+
+def test_what_is_no_version_is_compared_as_it_is() -> None:
+    assert wheel.normal_version("2004d_1") == wheel.normal_version("2004D-1") != wheel.normal_version("2004d-2")
 
 
 @pytest.mark.parametrize("missing", ["METADATA", "WHEEL", "RECORD"])

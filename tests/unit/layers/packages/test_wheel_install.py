@@ -122,6 +122,29 @@ def test_names_follow_the_dist_info_where_the_file_name_is_spelled_otherwise(tmp
     assert "opt/modelcrate/bin/run" in contents(installed(moved))
 
 
+@pytest.mark.parametrize("spelling", ["My_Demo-1.0", "my-demo-1.0", "my.demo-1.0.0", "MY_DEMO-v1"])
+def test_a_data_folder_may_spell_the_name_and_the_version_in_another_way(tmp_path: Path, spelling: str) -> None:
+    files = {f"{spelling}.data/scripts/run": b"#!python\n", f"{spelling}.data/data/share/a": b"a"}
+    found = contents(installed(make_wheel(tmp_path, "my-demo", files=files)))
+    assert {"opt/modelcrate/bin/run", "opt/modelcrate/share/a"} <= set(found)
+
+
+def test_a_folder_called_data_of_something_else_is_a_folder(tmp_path: Path) -> None:
+    found = contents(installed(make_wheel(tmp_path, "demo", files={"other-1.0.data/scripts/run": b"x"})))
+    assert f"{SITE}/other-1.0.data/scripts/run" in found
+
+
+def test_a_script_that_an_entry_point_makes_as_well_is_made_by_the_entry_point(tmp_path: Path) -> None:
+    files = {"demo.py": b"", "demo-1.0.data/scripts/run": b"#!python\nold\n"}
+    points = "[console_scripts]\nrun = demo:one\n\n[gui_scripts]\nrun = demo:two\n"
+    found = contents(installed(make_wheel(tmp_path, "demo", files=files, entry_points=points)))
+    assert b"from demo import two" in found["opt/modelcrate/bin/run"][0]
+    record = found[f"{SITE}/demo-1.0.dist-info/RECORD"][0].decode()
+    assert record.count("bin/run,") == 1
+    digest = base64.urlsafe_b64encode(hashlib.sha256(found["opt/modelcrate/bin/run"][0]).digest()).decode().rstrip("=")
+    assert f"bin/run,sha256={digest}" in record
+
+
 @pytest.mark.parametrize(
     ("files", "options"),
     [

@@ -158,7 +158,16 @@ def zipped(folder: Path, data: bytes, method: int = zipfile.ZIP_DEFLATED) -> Zip
         info = archive.getinfo("m")
     path = folder / "a.whl"
     path.write_bytes(out.getvalue())
-    return ZipMember(str(path), "m", info.header_offset, method, info.compress_size, len(data), info.CRC)
+    return ZipMember(
+        str(path),
+        FileRange.whole(str(path)).stamp,
+        "m",
+        info.header_offset,
+        method,
+        info.compress_size,
+        len(data),
+        info.CRC,
+    )
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -204,6 +213,34 @@ def test_damaged_deflate_data_is_refused(tmp_path: Path) -> None:
     data[member.offset + 30 + names + extra] = 0x07  # a block type that there is not
     Path(member.path).write_bytes(data)
     with pytest.raises(IntegrityError, match="is damaged"):
+        taken(replace(member, stamp=FileRange.whole(member.path).stamp))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_of_an_archive_that_was_changed_since_is_refused(tmp_path: Path, method: int) -> None:
+    member = zipped(tmp_path, noise(3000), method)
+    data = Path(member.path).read_bytes()
+    Path(member.path).unlink()
+    Path(member.path).write_bytes(data)
+    with pytest.raises(SourceError, match="changed while it was being packed"):
+        taken(member)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "right"),
+    [
+        ("sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", True),
+        ("sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa1", False),
+        ("sha384=ywB1P0WjXou1oD1pmsZQBycsMqsO3tFjGotgWkP_W-2AhgcroefMI1i67KE0yCWn", True),
+        ("sha512=" + "A" * 86, False),
+    ],
+)
+def test_a_member_is_held_to_the_hash_of_its_record(tmp_path: Path, recorded: str, right: bool) -> None:
+    member = replace(zipped(tmp_path, b"abc"), hash=recorded)
+    if right:
+        assert taken(member) == b"abc"
+        return
+    with pytest.raises(IntegrityError, match="not the file that the wheel's RECORD lists"):
         taken(member)
 
 

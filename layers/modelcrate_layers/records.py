@@ -1,0 +1,58 @@
+"""Small facts that are remembered between runs, each in a file of its own, and believed only where they were written.
+
+A record is bound to its name and to this folder on this machine: a checksum covers the inode and the change time of a marker file in the
+folder, which nobody can know beforehand. So a damaged record, one that was renamed, and one that came with a copy of the folder (a
+cache of a CI service, which others may have written) are no records, and cost a build some time and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from modelcrate_layers.atomic import locked_folder, remove
+
+MARKER = ".machine"
+"""The empty file whose inode and change time stand for the folder."""
+
+
+def read_record(folder: Path, name: str) -> bytes | None:
+    """Returns what was remembered under a name; None where nothing was, or where it is not to be believed."""
+    with suppress(OSError):
+        checksum, _, data = (folder / name).read_bytes().partition(b"\n")
+        if checksum == _checksum(folder, name, data):
+            return data
+    return None
+
+
+def write_record(folder: Path, name: str, data: bytes) -> None:
+    """Remembers something. It is not synced: a record that a crash has cut is no record.
+
+    Raises:
+        OSError: The folder can't be written.
+    """
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(folder / MARKER, os.O_CREAT | os.O_CLOEXEC, 0o644))
+    path.write_bytes(_checksum(folder, name, data) + b"\n" + data)
+
+
+def claim_folder(folder: Path) -> None:
+    """Empties a folder that another machine has written, such as one that came with a copy of the cache, and makes it if it is missing.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked_folder(folder.parent):
+        if read_record(folder, "claimed") is None:
+            remove(folder)
+            write_record(folder, "claimed", b"")
+
+
+def _checksum(folder: Path, name: str, data: bytes) -> bytes:
+    status = os.stat(folder / MARKER)
+    bound = f"{status.st_ino} {status.st_ctime_ns} {name}\n".encode()
+    return sha256(bound + data).hexdigest().encode()
