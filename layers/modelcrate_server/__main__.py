@@ -16,7 +16,8 @@ from .listening import mention_ignored, mounted_model, ports
 from .logs import set_up_logs
 from .platforms import VARIABLE, chosen
 from .settings import Settings, read_settings
-from .startup import BOOT_FAILED, start_app
+from .startup import BOOT_FAILED, FirstFailure, start_app
+from .stopping import stop_at_once
 from .variables import SettingsError
 
 _log = logging.getLogger("azmlinfsrv")
@@ -49,14 +50,16 @@ def main() -> None:
         _log.info("The model is the one that the platform has mounted at %s", mounted)
     mention_ignored(platforms, os.environ)
     _require_script(settings)
-    if importlib.util.find_spec("gunicorn") is not None:
-        from .runner_gunicorn import serve  # exists only where gunicorn does
-    else:
-        _log.warning(
-            "gunicorn is not installed: one process of the standard library serves, whatever WORKER_COUNT says"
+    if importlib.util.find_spec("gunicorn") is None:
+        _log.critical(
+            "gunicorn is not installed, and the server needs it: add gunicorn to the dependencies of the image"
         )
-        from .runner_plain import serve
-    serve(lambda: start_app(settings, platforms), settings.process, listening)
+        sys.exit(BOOT_FAILED)
+    from .runner import serve  # exists only where gunicorn does
+
+    stop_at_once()
+    first = FirstFailure()
+    serve(lambda: start_app(settings, platforms, first), settings.process, listening)
 
 
 def _require_script(settings: Settings) -> None:

@@ -29,6 +29,20 @@ class ScoringApp:
     def __init__(self, service: Service, platforms: Sequence[Platform]) -> None:
         self._service, self._routing = service, Routing(platforms, service.settings.variables)
 
+    @property
+    def max_body_bytes(self) -> int | None:
+        """The largest body that is taken; None for any."""
+        return self._service.settings.departures.max_body_bytes
+
+    def is_probe(self, environ: Mapping[str, Any]) -> bool:
+        """Whether the request can be answered beside a run() that works: it is about the server, and not for the script."""
+        found = self._routing.find(AMLRequest(environ).path, environ["REQUEST_METHOD"])
+        return found is not None and found.probe
+
+    def refusal(self, path: str, status: int, message: str) -> Response:
+        """Returns the answer to what could not be read as a request, in the form of the platform whose path it is."""
+        return self._routing.nearest(path or "/").error(status, message)
+
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = AMLRequest(environ, self._service.settings.departures.max_body_bytes)
         return self._answer(request)(environ, start_response)

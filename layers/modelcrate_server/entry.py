@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import raw_http
 from .described import described
 from .inputs import ObjectInput, RawInput, Reader, TextInput
+from .stopping import Stopped
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -52,6 +53,8 @@ def load_entry(settings: Settings) -> Entry:
     raw_http.forget()
     try:
         module = _imported(settings)
+    except Stopped:
+        raise
     except BaseException as error:  # SystemExit too: a script that leaves while it is imported has failed
         raise EntryError("the entry script could not be imported, because it raised an exception") from error
     for name in ("init", "run"):

@@ -15,7 +15,6 @@ from .headers import MultiDict, RequestHeaders
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-_CHUNK = 1 << 20
 
 
 class HttpError(Exception):
@@ -167,31 +166,21 @@ class AMLRequest:
 def _read(environ: Mapping[str, Any], length: int | None, limit: int | None) -> bytes:
     if length is not None and limit is not None and length > limit:
         raise HttpError(413, f"the body has {length} bytes; this server takes at most {limit}")
-    stream = environ["wsgi.input"]
     terminated = bool(environ.get("wsgi.input_terminated"))
     if length is None and not terminated:
         return b""
-    wanted = None if terminated else length  # a server that marks the end itself may also have decoded chunks
-    parts: list[bytes] = []
-    size = 0
-    while wanted is None or size < wanted:
-        part = _next_part(stream, _CHUNK if wanted is None else min(_CHUNK, wanted - size))
-        if not part:
-            break
-        parts.append(part)
-        size += len(part)
-        if limit is not None and size > limit:
-            raise HttpError(413, f"the body is larger than {limit} bytes, the most this server takes")
-    if wanted is not None and size < wanted:
-        raise HttpError(400, "the client went away before its request was complete")
-    return b"".join(parts)
-
-
-def _next_part(stream: Any, size: int) -> bytes:
+    wanted = -1 if terminated else int(length or 0)  # a server that marks the end itself may also have decoded chunks
+    if limit is not None:
+        wanted = limit + 1 if terminated else min(wanted, limit + 1)
     try:
-        return bytes(stream.read(size))
+        body = bytes(environ["wsgi.input"].read(wanted))
     except OSError as error:
         raise HttpError(408, "the client was silent for too long, or went away") from error
+    if limit is not None and len(body) > limit:
+        raise HttpError(413, f"the body is larger than {limit} bytes, the most this server takes")
+    if not terminated and len(body) < wanted:
+        raise HttpError(400, "the client went away before its request was complete")
+    return body
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ class Found:
     handler: Handler | None
     names: Mapping[str, str]
     logged: bool = False
+    probe: bool = False
 
 
 class Routing:
@@ -35,7 +36,7 @@ class Routing:
         matches = [(found, route, owner) for pattern, route, owner in self._routes if (found := pattern.match(path))]
         for found, route, owner in matches:
             if method in route.methods:
-                return Found(owner, route.handler, found.groupdict(), route.logged)
+                return Found(owner, route.handler, found.groupdict(), route.logged, route.probe)
         return Found(matches[0][2], None, {}) if matches else None
 
     def nearest(self, path: str) -> Platform:

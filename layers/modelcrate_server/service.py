@@ -13,6 +13,7 @@ from .deadline import Stopwatch, deadline
 from .inputs import RawInput
 from .request import AMLRequest, HttpError
 from .response import Response, adopted
+from .stopping import Stopped
 
 if TYPE_CHECKING:  # the builder reads what platforms promise, and starts sooner without these
     from .entry import Entry
@@ -52,7 +53,9 @@ class Service:
         except TimeoutError:
             _log.exception("run() was ended after %s ms", limit)
             raise ScriptFailedError(f"Scoring timeout after {limit} ms") from None
-        except Exception as failure:
+        except Stopped:
+            raise
+        except BaseException as failure:  # SystemExit too: the server does not leave with the script
             if blames_clients and raised_while_converting(failure, self.entry.run):
                 _log.warning("The input does not fit the schema of run(): %s", failure)
                 raise HttpError(400, f"The input does not fit the schema: {failure}") from None

@@ -10,14 +10,15 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .app import ScoringApp
-from .entry import Entry, EntryError, load_entry
+from .entry import EntryError, load_entry
 from .logs import reroute_prints
 from .platforms import Platform
 from .service import Service
 from .settings import Settings
+from .stopping import Stopped
 from .swagger import write_documents
 
 _log = logging.getLogger("azmlinfsrv")
@@ -27,35 +28,72 @@ BOOT_FAILED = 3
 TREE_LINES = 200
 
 
-def start_app(settings: Settings, platforms: Sequence[Platform]) -> ScoringApp:
-    """The application of these settings for these platforms, its script initialised; ends the process with code 3 when that fails."""
+class FirstFailure:
+    """Says which of several workers reports why they can't start. Made before they are forked."""
+
+    def __init__(self) -> None:
+        self._token, writer = os.pipe()
+        os.set_blocking(self._token, False)
+        os.write(writer, b"1")
+
+    def claim(self) -> bool:
+        """Returns whether no other worker has reported."""
+        try:
+            return bool(os.read(self._token, 1))
+        except BlockingIOError:
+            return False
+
+
+def start_app(settings: Settings, platforms: Sequence[Platform], first: FirstFailure) -> ScoringApp:
+    """Returns the application of these settings for these platforms, its script initialised.
+
+    Ends the process with code 3 when that fails, after the reason was logged; once, however many workers there are.
+    """
     faulthandler.enable()
     _attach_debugger(settings)
     reroute_prints()
     _mention(settings)
     try:
-        entry = load_entry(settings)
-    except EntryError as error:
-        _log.error("%s", error, exc_info=error)
-        _log.error("The entry script is %r, the app root %s", settings.entry_script or "main.py", settings.app_root)
-        sys.exit(BOOT_FAILED)
-    _initialise(entry, settings)
-    try:
-        app = ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms)
-    except Exception as error:
-        _log.error("The swagger documents could not be written: %s", error, exc_info=error)
+        app = _app(settings, platforms)
+    except _FailedError as failure:
+        if first.claim():
+            _log.error("%s", failure, exc_info=failure.__cause__)
+            failure.explain()
+        else:
+            _log.error("This worker could not start either")
         sys.exit(BOOT_FAILED)
     _log.info("Worker with pid %d is ready; run() may take %d ms", os.getpid(), settings.scoring_timeout_ms)
     return app
 
 
-def _initialise(entry: Entry, settings: Settings) -> None:
+class _FailedError(Exception):
+    """The service can't start: the text and the cause are for the log, and `explain` logs what helps to understand it."""
+
+    def __init__(self, message: str, explain: Callable[[], None] = lambda: None) -> None:
+        super().__init__(message)
+        self.explain = explain
+
+
+def _app(settings: Settings, platforms: Sequence[Platform]) -> ScoringApp:
+    try:
+        entry = load_entry(settings)
+    except EntryError as error:
+        raise _FailedError(str(error), lambda: _log_script(settings)) from error
     try:
         entry.init()
+    except Stopped:
+        raise
     except BaseException as error:  # SystemExit too: a script that leaves in init() has failed
-        _log.error("init() of the entry script failed: %r", error, exc_info=error)
-        _log_models(settings.model_dir)
-        sys.exit(BOOT_FAILED)
+        message = f"init() of the entry script failed: {error!r}"
+        raise _FailedError(message, lambda: _log_models(settings.model_dir)) from error
+    try:
+        return ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms)
+    except Exception as error:
+        raise _FailedError(f"The swagger documents could not be written: {error}") from error
+
+
+def _log_script(settings: Settings) -> None:
+    _log.error("The entry script is %r, the app root %s", settings.entry_script or "main.py", settings.app_root)
 
 
 def _log_models(folder: str) -> None:

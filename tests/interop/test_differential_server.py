@@ -6,10 +6,8 @@ scripts get the real `inference_schema`, `AMLResponse` and web framework.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,20 +73,6 @@ def test_the_original_keeps_to_the_contract(folder: Path) -> None:
         verdicts = check(Target(f"http://127.0.0.1:{theirs.port}", instances=[[1, 2]]))
     assert {verdict.contract for verdict in verdicts} == {"azureml"}
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []
-
-
-@pytest.mark.parametrize("name", ["plain", "raw", "raw_form", "with_headers", "mixed_schema"])
-def test_the_runner_without_gunicorn_answers_alike(name: str, folder: Path) -> None:
-    if importlib.util.find_spec("gunicorn") is not None:
-        pytest.skip("gunicorn is installed here, so the runner of the standard library would not be used")
-    original, script = environment("original", *LIBRARIES, *ORIGINAL), SCRIPTS / f"{name}.py"
-    with (
-        original_server(original, script, folder, SETTINGS.get(name, {})) as theirs,
-        our_server(sys.executable, script, folder, SETTINGS.get(name, {})) as ours,
-    ):
-        assert "gunicorn is not installed" in ours.log
-        # this runner sends whole answers: a streamed one has a length
-        assert_alike([ask for ask in CASES[name] if "stream" not in ask.path], theirs, ours)
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from modelcrate.project.contracts import SERVER_ROOT, promise
@@ -92,13 +94,20 @@ def free_port() -> int:
 @contextmanager
 def started(command: Sequence[str], port: int, env: Mapping[str, str], folder: Path) -> Iterator[Server]:
     """The server of this command once it answers on its port; ended when the block is left."""
+    with process_of(command, port, env, folder) as server:
+        _await_answer(server)
+        yield server
+
+
+@contextmanager
+def process_of(command: Sequence[str], port: int, env: Mapping[str, str], folder: Path) -> Iterator[Server]:
+    """The process of this command; ended when the block is left."""
     log_file = folder / f"server-{port}.log"
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env={**clean, **env}, stdout=log, stderr=subprocess.STDOUT)
     server = Server(process, port, log_file)
     try:
-        _await_answer(server)
         yield server
     finally:
         server.stop()
@@ -118,11 +127,40 @@ def _await_answer(server: Server) -> None:
     raise AssertionError(f"the server does not answer:\n{server.log}")
 
 
+@cache
+def _lacks_gunicorn(python: str) -> bool:
+    return subprocess.run([python, "-c", "import gunicorn"], capture_output=True).returncode != 0
+
+
+def _libraries(python: str, folder: Path) -> list[str]:
+    """Returns a folder with this interpreter's gunicorn for one that has none: both are pure Python."""
+    if not _lacks_gunicorn(python):
+        return []
+    libraries = folder / "libraries"
+    libraries.mkdir(exist_ok=True)
+    for name in ("gunicorn", "packaging"):
+        spec = importlib.util.find_spec(name)
+        link = libraries / name
+        if spec is not None and spec.submodule_search_locations and not link.exists():
+            link.symlink_to(spec.submodule_search_locations[0])
+    return [str(libraries)]
+
+
 @contextmanager
 def our_server(
     python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """modelcrate's server, as an image starts it but on loopback."""
+    """modelcrate's server, as an image starts it but on loopback, once it answers."""
+    with starting(python, script, folder, env, options) as server:
+        _await_answer(server)
+        yield server
+
+
+@contextmanager
+def starting(
+    python: str, script: Path, folder: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[Server]:
+    """The same while it still starts."""
     port = free_port()
     promised = promise()
     for name, data in promised.files:
@@ -132,10 +170,10 @@ def our_server(
     ours = {
         **{name: value for name, value in promised.env if name != "PYTHONPATH"},
         "MODELCRATE_HOST": "127.0.0.1",
-        "PYTHONPATH": str(folder / "image" / SERVER_ROOT),
+        "PYTHONPATH": os.pathsep.join([str(folder / "image" / SERVER_ROOT), *_libraries(python, folder)]),
         "AML_APP_ROOT": str(folder),
         "AZUREML_ENTRY_SCRIPT": str(script),
     }
     command = [python, *promised.argv[1:], "--port", str(port), *options]
-    with started(command, port, {**ours, **(env or {})}, folder) as server:
+    with process_of(command, port, {**ours, **(env or {})}, folder) as server:
         yield server

@@ -13,7 +13,7 @@ from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Tree, file
 
 KIND = "server"
-POLICY = 1
+POLICY = 2
 
 
 @dataclass(frozen=True, slots=True)

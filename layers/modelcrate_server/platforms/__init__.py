@@ -28,12 +28,17 @@ VARIABLE = "MODELCRATE_CONTRACTS"
 
 @dataclass(frozen=True)
 class Route:
-    """A path, with names in braces, and the methods that are answered there. `logged`: each request is a line in the log."""
+    """A path, with names in braces, and the methods that are answered there.
+
+    `logged`: each request is a line in the log. `probe`: the handler uses nothing of the script, so it is called while run() works, in
+    another thread.
+    """
 
     methods: tuple[str, ...]
     path: str
     handler: Handler
     logged: bool = False
+    probe: bool = False
 
 
 @dataclass(frozen=True)

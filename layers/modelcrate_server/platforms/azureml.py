@@ -103,12 +103,15 @@ def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Response
 
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
-    readable: list[tuple[str, _Answer, bool]] = [("/", _healthy, False), ("/swagger.json", _swagger, True)]
+    readable: list[tuple[str, _Answer, bool]] = [("/", _healthy, True), ("/swagger.json", _swagger, False)]
     if switch(environ, "MODELCRATE_PROBES"):
-        readable += [("/livez", _probed, False), ("/readyz", _probed, False)]
+        readable += [("/livez", _probed, True), ("/readyz", _probed, True)]
     out = [Route(("GET", "HEAD", "OPTIONS", "POST"), "/score", _dressed(_score), logged=True)]
-    for path, answer, logged in readable:
-        out += [Route(READ, path, _dressed(answer), logged), Route(("OPTIONS",), path, _dressed(_allowing(READ)))]
+    for path, answer, probe in readable:
+        out += [
+            Route(READ, path, _dressed(answer), logged=not probe, probe=probe),
+            Route(("OPTIONS",), path, _dressed(_allowing(READ))),
+        ]
     return out
 
 

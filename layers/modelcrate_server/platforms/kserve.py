@@ -37,8 +37,8 @@ def _known(service: Service, names: Mapping[str, str]) -> str:
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     return [
-        Route(("GET", "HEAD"), "/v1/models", _models),
-        Route(("GET", "HEAD"), "/v1/models/{model}", _model),
+        Route(("GET", "HEAD"), "/v1/models", _models, probe=True),
+        Route(("GET", "HEAD"), "/v1/models/{model}", _model, probe=True),
         Route(("POST",), "/v1/models/{model}:predict", _predict, logged=True),
     ]
 

@@ -74,9 +74,9 @@ def _data(request: AMLRequest) -> Data:
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     return [
-        Route(("GET", "HEAD"), "/ping", _alive),
-        Route(("GET", "HEAD"), "/health", _alive),
-        Route(("GET", "HEAD"), "/version", _version),
+        Route(("GET", "HEAD"), "/ping", _alive, probe=True),
+        Route(("GET", "HEAD"), "/health", _alive, probe=True),
+        Route(("GET", "HEAD"), "/version", _version, probe=True),
         Route(("POST",), "/invocations", _invoke, logged=True),
     ]
 

@@ -122,15 +122,15 @@ def _of_model(handler: Handler) -> Handler:
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     out = [
-        Route(("GET",), "/v2", _server),
-        Route(("GET",), "/v2/health/live", _well),
-        Route(("GET",), "/v2/health/ready", _well),
-        Route(("POST",), "/v2/repository/index", _index),
+        Route(("GET",), "/v2", _server, probe=True),
+        Route(("GET",), "/v2/health/live", _well, probe=True),
+        Route(("GET",), "/v2/health/ready", _well, probe=True),
+        Route(("POST",), "/v2/repository/index", _index, probe=True),
     ]
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         out += [
             Route(("GET",), model, _of_model(_metadata)),
-            Route(("GET",), f"{model}/ready", _of_model(_well)),
+            Route(("GET",), f"{model}/ready", _of_model(_well), probe=True),
             Route(("POST",), f"{model}/infer", _of_model(_infer), logged=True),
         ]
     return out

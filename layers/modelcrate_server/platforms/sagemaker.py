@@ -51,7 +51,7 @@ def _rows(service: Service, request: AMLRequest) -> Data | None:
 
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
-    return [Route(("GET", "HEAD"), "/ping", _ping), Route(("POST",), "/invocations", _invoke, logged=True)]
+    return [Route(("GET", "HEAD"), "/ping", _ping, probe=True), Route(("POST",), "/invocations", _invoke, logged=True)]
 
 
 def _body(instances: list[Any]) -> bytes:

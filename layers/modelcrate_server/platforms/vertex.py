@@ -26,7 +26,7 @@ def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) ->
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     health = environ.get("AIP_HEALTH_ROUTE", "") or "/health"
     predict = environ.get("AIP_PREDICT_ROUTE", "") or "/predict"
-    return [Route(("GET", "HEAD"), health, _health), Route(("POST",), predict, _predict, logged=True)]
+    return [Route(("GET", "HEAD"), health, _health, probe=True), Route(("POST",), predict, _predict, logged=True)]
 
 
 def _body(instances: list[Any]) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from modelcrate_server.entry import EntryError, load_entry
 from modelcrate_server.platforms import chosen
 from modelcrate_server.settings import read_settings
-from modelcrate_server.startup import BOOT_FAILED, model_tree, start_app
+from modelcrate_server.startup import BOOT_FAILED, FirstFailure, model_tree, start_app
 from support.logs import records
 from support.wsgi import PLAIN, app_of, entry_of, returning, settings_for
 
@@ -101,7 +101,7 @@ def test_an_init_that_fails_ends_with_3_and_the_model_tree(tmp_path: Path) -> No
         tmp_path, PLAIN.replace("pass", "raise OSError('no such model')"), AZUREML_MODEL_DIR=str(tmp_path / "models")
     )
     with exit_3(), records() as log:
-        start_app(settings, chosen({}))
+        start_app(settings, chosen({}), FirstFailure())
     assert "init() of the entry script failed: OSError('no such model')" in log
     assert log[-4:] == ["models/", "    iris/", "        1/", "            model.pkl"]
 
@@ -111,14 +111,14 @@ def test_a_long_model_tree_is_cut(tmp_path: Path) -> None:
         (tmp_path / f"{number:03}").touch()
     settings = settings_for(tmp_path, PLAIN.replace("pass", "1 / 0"), AZUREML_MODEL_DIR=str(tmp_path))
     with exit_3(), records() as log:
-        start_app(settings, chosen({}))
+        start_app(settings, chosen({}), FirstFailure())
     assert log[-1] == "and more; these were the first 200 lines"
 
 
 def test_a_model_directory_that_is_missing_is_named(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, PLAIN.replace("pass", "raise SystemExit"), AZUREML_MODEL_DIR="/nowhere")
     with exit_3(), records() as log:
-        start_app(settings, chosen({}))
+        start_app(settings, chosen({}), FirstFailure())
     assert log[-1] == "The model directory is '/nowhere', and there is no such directory"
 
 
@@ -129,18 +129,20 @@ def test_links_to_folders_are_named_and_not_followed(tmp_path: Path) -> None:
 
 def test_an_import_that_fails_ends_with_3(tmp_path: Path) -> None:
     with exit_3(), records() as log:
-        start_app(settings_for(tmp_path, "1 / 0"), chosen({}))
+        start_app(settings_for(tmp_path, "1 / 0"), chosen({}), FirstFailure())
     assert "could not be imported" in log[0]
 
 
 def test_a_broken_swagger_file_ends_with_3(tmp_path: Path) -> None:
     (tmp_path / "swagger.json").write_text("{")
     with exit_3(), records():
-        start_app(settings_for(tmp_path, PLAIN), chosen({}))
+        start_app(settings_for(tmp_path, PLAIN), chosen({}), FirstFailure())
 
 
 def test_a_good_script_starts_and_prints_to_the_log(tmp_path: Path) -> None:
     with records() as log:
-        app = start_app(settings_for(tmp_path, PLAIN.replace("pass", "print('a', 1, sep='-')")), chosen({}))
+        app = start_app(
+            settings_for(tmp_path, PLAIN.replace("pass", "print('a', 1, sep='-')")), chosen({}), FirstFailure()
+        )
     assert callable(app)
     assert "a-1" in log

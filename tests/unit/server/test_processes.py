@@ -6,7 +6,6 @@ import http.client
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -69,18 +68,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-needs_plain = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import gunicorn"], capture_output=True).returncode == 0,
-    reason="gunicorn is installed here, so the runner of the standard library would not be used",
-)
-
-
-@needs_plain
-def test_without_gunicorn_the_log_says_who_serves(server: Server) -> None:
-    assert "gunicorn is not installed" in server.log
-
-
-@needs_plain
 def test_a_connection_serves_many_requests(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     try:
@@ -89,7 +76,6 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
         connection.close()
 
 
-@needs_plain
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     source = returning(f"time.sleep({HANG})", "import time")
     with our_server(sys.executable, script(tmp_path, source), tmp_path, {"SCORING_TIMEOUT_MS": "700"}) as server:
@@ -97,14 +83,6 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert (answer.status, json.loads(answer.body)["message"]) == (500, "Scoring timeout after 700 ms")
 
 
-@needs_plain
-def test_a_silent_client_holds_up_nobody(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port)) as silent:
-        silent.sendall(b"POST /score HTTP/1.1\r\nContent-Length: 10\r\n\r\n12")
-        assert server.ask(Ask(body=b"0")).status == 200
-
-
-@needs_plain
 def test_many_clients_at_once_are_all_answered(server: Server) -> None:
     statuses: list[int] = []
     threads = [threading.Thread(target=lambda: statuses.append(server.ask(Ask(body=b"0")).status)) for _ in range(50)]
@@ -115,7 +93,6 @@ def test_many_clients_at_once_are_all_answered(server: Server) -> None:
     assert statuses == [200] * 50
 
 
-@needs_plain
 def test_what_was_taken_is_answered_before_the_end(tmp_path: Path) -> None:
     source = returning("print('begun') or time.sleep(0.3) or 'done'", "import time")
     answers: list[bytes] = []
@@ -129,32 +106,6 @@ def test_what_was_taken_is_answered_before_the_end(tmp_path: Path) -> None:
     assert answers == [b'"done"']
 
 
-@needs_plain
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (b"POST /score HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n0\r\n0;x=y\r\nT: r\r\n\r\n", 200),
-        (b"POST /score HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n0", 100),
-        (b"POST /score HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", 400),
-        (b"POST /score HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
-        (b"POST /score HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n0zz", 400),
-        (b"POST /score HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (b"POST /score HTTP/1.1\r\nContent-Length: +1\r\n\r\n0", 400),
-        (b"POST /score HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n0", 400),
-        (b"GET / HTTP/1.1\r\nA_b: 1\r\n\r\n", 200),
-        (b"nonsense\r\n\r\n", 400),
-        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
-    ],
-)
-def test_strange_bytes_are_answered_and_the_server_lives_on(server: Server, sent: bytes, status: int) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG) as client:
-        client.sendall(sent)
-        first = client.makefile("rb").readline()
-    assert str(status).encode() in first, first
-    assert server.ask(Ask("GET", "/")).status == 200
-
-
-@needs_plain
 def test_a_script_that_wants_to_leave_does_not_take_the_server_along(tmp_path: Path) -> None:
     with our_server(sys.executable, script(tmp_path, returning("exit(5)")), tmp_path) as server:
         assert server.ask(Ask(body=b"")).status == 500

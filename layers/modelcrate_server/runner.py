@@ -1,10 +1,8 @@
-"""Serving under gunicorn: sync workers, so that run() has its worker's main thread and an alarm can end it."""
+"""Serving under gunicorn: its settings, and the application that its workers load."""
 
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,20 +10,19 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.errors import HaltServer
-from gunicorn.workers.sync import SyncWorker
 
 from .settings import Process
 
 
 def options(process: Process, ports: Sequence[int]) -> dict[str, Any]:
-    """Gunicorn's settings for this process.
+    """Returns gunicorn's settings for this process.
 
     Nothing needs a writable place but the shared memory or temporary folder.
     """
     return {
         "bind": [f"{process.host}:{port}" for port in ports],
         "workers": process.workers,
-        "worker_class": _worker_class(process.client_timeout),
+        "worker_class": f"{__package__}.worker.ScriptWorker",  # by its name: before 23, gunicorn could not show a class in its log
         "timeout": process.worker_timeout,
         "graceful_timeout": 30,
         "preload_app": process.preload,
@@ -43,30 +40,19 @@ def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -
     Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
     """
     try:
-        _Application(make_app, options(process, ports)).run()
+        _Application(make_app, process, ports).run()
     except HaltServer as halt:  # a second worker that can't boot, while gunicorn already ends because of the first
         sys.exit(halt.exit_status)
 
 
-def _worker_class(client_timeout: int) -> type:
-    """A sync worker that gives up a client which is silent for too long: until then nobody else is served by it."""
-
-    class Worker(SyncWorker):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
-        def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-            # the receiving side only: a large answer may take as long as the client needs
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", client_timeout, 0))
-            super().handle(listener, client, addr)
-
-    return Worker
-
-
 class _Application(BaseApplication):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
-    def __init__(self, make_app: Callable[[], Any], wanted: dict[str, Any]) -> None:
-        self._make_app, self._wanted = make_app, wanted
+    def __init__(self, make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:
+        self.process = process  # for the workers, which have the application
+        self._make_app, self._options = make_app, options(process, ports)
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in self._wanted.items():
+        for name, value in self._options.items():
             if name in self.cfg.settings:  # older ones have no control socket to switch off
                 self.cfg.set(name, value)
 

@@ -1,0 +1,130 @@
+"""Requests to the application, and its answers to clients, written by gunicorn's own writer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.http.wsgi import Response as Writer
+
+from .app import ScoringApp
+from .connection import ClientGoneError, Connection
+from .reading import BadRequestError, Received
+from .service import SERVER_FAILED
+from .stopping import Stopped
+
+_log = logging.getLogger("azmlinfsrv")
+
+_TOGETHER = 65_536
+"""Up to this size head and body leave in one piece."""
+
+
+def answer(
+    app: ScoringApp,
+    cfg: Any,
+    connection: Connection,
+    received: Received,
+    may_keep: Callable[[], bool],
+    waiting: Callable[[], object] = lambda: None,
+) -> None:
+    """Answers one request, and ends the connection's turn, whatever the application does.
+
+    Args:
+        app: Makes the answer.
+        cfg: Gunicorn's configuration.
+        connection: Where the answer goes.
+        received: The request.
+        may_keep: Returns whether the connection may be used for another request.
+        waiting: Called about once a second while a slow client is waited for, and with each part of a streamed answer.
+
+    Raises:
+        Stopped: The process was told to end.
+    """
+    out = _Outgoing(connection, waiting)
+    writer = Writer(received.request, out, cfg)
+    try:
+        body = app(received.environ, writer.start_response)
+        if received.rest_unread or not may_keep():
+            writer.force_close()
+        _write(body, writer, out)
+    except ClientGoneError:
+        _log.info("A client closed its connection before it had its answer")
+        connection.finish(keep=False)
+    except BaseException as failure:  # the script's SystemExit too: the server goes on
+        _log.error("An answer could not be given: %r", failure, exc_info=failure)
+        if out.begun:
+            connection.break_off()
+            connection.finish(keep=False)
+        else:
+            _refuse(app, cfg, connection, 500, SERVER_FAILED, received.request)
+        if isinstance(failure, Stopped):
+            raise
+    else:
+        connection.finish(keep=not writer.should_close())
+
+
+def refuse(app: ScoringApp, cfg: Any, connection: Connection, fault: BadRequestError) -> None:
+    """Answers what is no request, and ends the connection."""
+    _log.info("A request was refused with %d: %s", fault.status, fault.message)
+    _refuse(app, cfg, connection, fault.status, fault.message, _Unreadable(fault.path))
+
+
+def _refuse(app: ScoringApp, cfg: Any, connection: Connection, status: int, message: str, request: Any) -> None:
+    out = _Outgoing(connection, lambda: None)
+    writer = Writer(request, out, cfg)
+    writer.force_close()
+    environ = {"REQUEST_METHOD": request.method}
+    with contextlib.suppress(ClientGoneError):
+        _write(app.refusal(request.path, status, message)(environ, writer.start_response), writer, out)
+    connection.finish(keep=False)
+
+
+def _write(body: Any, writer: Any, out: _Outgoing) -> None:
+    try:
+        for part in body:
+            writer.write(part)
+            if writer.chunked:
+                out.flush()  # a streamed part is for now, not for when the next one is made
+        writer.close()
+        out.flush()
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+class _Outgoing:
+    """The socket to which gunicorn's writer writes: small parts are collected, so that an answer is one packet where it can be."""
+
+    def __init__(self, connection: Connection, waiting: Callable[[], object]) -> None:
+        self._connection, self._waiting = connection, waiting
+        self._parts: list[bytes] = []
+        self.begun = False
+
+    def sendall(self, data: bytes) -> None:
+        if self._parts and len(data) > _TOGETHER:
+            self.flush()
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        if self._parts:
+            self.begun = True
+            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts = []
+            self._waiting()
+            self._connection.send(data, self._waiting)
+
+
+class _Unreadable:
+    """As much of a request as gunicorn's writer needs."""
+
+    method, version = "GET", (1, 1)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.headers: list[tuple[str, str]] = []
+
+    def should_close(self) -> bool:
+        return True
