@@ -381,3 +381,47 @@ def test_secrets_are_not_in_the_values(tmp_path: Path) -> None:
     assert "hush" not in repr(settings)
     with Registry(settings) as registry:
         assert "hush" not in repr(registry)
+
+
+def test_a23_a_helper_that_is_not_installed_ends_no_public_pull(
+    script: Script, client: Client, events: list[object], tmp_path: Path
+) -> None:
+    bearer(script)
+    (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
+    blob = Memory(noise(1000))
+    script.blobs["team/model", str(blob.descriptor.digest)] = blob.data
+    registry = client(environment={"DOCKER_CONFIG": str(tmp_path), "PATH": str(tmp_path)})
+    assert registry.blob(at(script.host), blob.descriptor).read() == blob.data
+    warned = [event.text for event in events if isinstance(event, Warned)]
+    assert len(warned) == 1
+    assert "docker-credential-nowhere" in warned[0]
+    script.allowed = lambda header, seen: False
+    with pytest.raises(ErrorResponse) as caught:
+        registry.push_blob(at(script.host), Memory(noise(10, 2)))
+    assert "docker-credential-nowhere" in caught.value.hint
+
+
+METADATA = ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "metadata.google.internal"]
+
+
+@pytest.mark.parametrize("host", METADATA)
+def test_a19_a_realm_at_a_metadata_service_gets_no_request(script: Script, client: Client, host: str) -> None:
+    script.challenge = f'Bearer realm="http://{host}/latest/meta-data/",service="lab"'
+    script.allowed = lambda header, seen: False
+    registry = client(username="u", password="p")
+    with pytest.raises(RegistryError, match="metadata service"):
+        registry.tags(at(script.host))
+    assert "TOKEN" not in registry.requests_made
+
+
+@pytest.mark.parametrize("host", METADATA)
+def test_a19_a_token_server_that_redirects_to_a_metadata_service_is_not_followed(
+    script: Script, client: Client, host: str
+) -> None:
+    bearer(script)
+    script.planned.clear()
+    script.plan("GET", "^/token$", Reply(302, {"Location": f"http://{host}/token"}), times=9)
+    registry = client(username="u", password="p")
+    with pytest.raises(RegistryError, match="metadata service"):
+        registry.tags(at(script.host))
+    assert registry.requests_made["TOKEN"] == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 from pathlib import Path
 
 import oras.client
 import oras.provider
 import pytest
 
+from modelcrate.net.errors import ErrorResponse
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.oras_face import OrasFace
 from modelcrate_layers.errors import IntegrityError, RegistryError
@@ -89,3 +92,36 @@ def test_delete_tag_says_whether_there_was_one(real: Running, client: Client, tm
     registry.push(target, files=[str(tmp_path / "f")], disable_path_validation=True)
     assert registry.delete_tag(target, "1") is True
     assert registry.delete_tag(target, "1") is False
+
+
+def test_config_path_of_push_and_pull_is_honoured(
+    guarded: Running, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    config = tmp_path / "elsewhere.json"
+    config.write_text(json.dumps({"auths": {guarded.host: {"auth": auth}}}))
+    target = f"{guarded.host}/oras/config:1"
+    with pytest.raises(ErrorResponse, match="401"):
+        client().push(target, files=["model.bin"])
+    assert client().push(target, files=["model.bin"], config_path=str(config)).status_code == 201
+    pulled = client().pull(target, outdir=str(tmp_path / "out"), config_path=str(config))
+    assert [Path(path).read_bytes() for path in pulled] == [b"weights"]
+
+
+def test_login_keeps_the_credentials_in_the_file_that_is_named(
+    guarded: Running, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    config, registry = tmp_path / "config.json", client()
+    with pytest.raises(ErrorResponse, match="401"):
+        registry.login(USER, "wrong", hostname=guarded.host, config_path=str(config))
+    assert not config.exists()
+    registry.login(USER, PASSWORD, hostname=guarded.host, config_path=str(config))
+    target = f"{guarded.host}/oras/login:1"
+    assert registry.push(target, files=["model.bin"]).status_code == 201
+    registry.logout(guarded.host)
+    with pytest.raises(ErrorResponse, match="401"):
+        registry.get_tags(target)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from modelcrate.images.reference import Reference
-from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse, NotFound
 from modelcrate.registry.events import Warned
 from modelcrate.registry.profiles import Mirror, Rule
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
@@ -330,3 +330,104 @@ def test_a_digest_that_is_none_never_reaches_a_url(script: Script, client: Clien
     )
     with pytest.raises(IntegrityError, match="not a digest"):
         client().resolve(at(script))
+
+
+LIES = {
+    "html": Reply(200, {"Content-Type": "text/html"}, b"<html>sign in</html>"),
+    "wrong bytes": Reply(200, {}, bytes(300_000)),
+    "too short": Reply(200, {}, b"x"),
+    "too long": Reply(200, {}, bytes(300_001)),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a84_a_mirror_with_wrong_bytes_is_left_for_the_origin(
+    script: Script, client: Client, events: list[object], lie: str
+) -> None:
+    one = stored(script)
+    with scripted() as mirror:
+        mirror.plan("GET", "/blobs/", LIES[lie], times=99)
+        registry = client(rules=(Rule(script.host, mirrors=(Mirror(mirror.host),)),))
+        assert list(registry.blob(at(script), one).chunks()) != []
+        assert registry.blob(at(script), one).read() == noise(300_000)
+        assert script.count("GET", "/blobs/") == 2
+    assert all(event.where == mirror.host for event in events if isinstance(event, Warned))
+    assert sum(isinstance(event, Warned) for event in events) == 2
+
+
+def test_a84_a_mirror_with_the_right_bytes_is_enough(script: Script, client: Client) -> None:
+    one = stored(script)
+    with scripted(blobs=dict(script.blobs)) as mirror:
+        registry = client(rules=(Rule(script.host, mirrors=(Mirror(mirror.host),)),))
+        assert registry.blob(at(script), one).read() == noise(300_000)
+    assert script.seen == []
+
+
+@pytest.mark.parametrize("page", [b"<html>Please sign in</html>", b"\n<!DOCTYPE HTML><title>Portal</title>"])
+def test_a_sign_in_page_is_no_registry(script: Script, client: Client, page: bytes) -> None:
+    one = stored(script)
+    script.plan("GET|HEAD|POST", "/v2/.+", Reply(200, {"Content-Type": "text/html"}, page), times=99)
+    registry = client()
+    for act in (
+        lambda: registry.manifest(at(script)),
+        lambda: registry.resolve(at(script)),
+        lambda: registry.tags(at(script)),
+        lambda: registry.push_blob(at(script), Memory(noise(500))),
+    ):
+        with pytest.raises(RegistryError, match="web page"):
+            act()
+    with pytest.raises(IntegrityError, match="of text/html"):
+        registry.blob(at(script), one).read()
+
+
+@pytest.mark.parametrize("lacking", ["layers", "config"])
+def test_a64_a_manifest_that_lacks_what_an_image_has_is_none(script: Script, client: Client, lacking: str) -> None:
+    published(script, {name: value for name, value in EMPTY.items() if name != lacking})
+    with pytest.raises(IntegrityError, match="lacks them"):
+        client().manifest(at(script))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_redirect_that_expired_is_asked_for_anew_once(script: Script, client: Client, status: int) -> None:
+    one = stored(script)
+    away = f"http://{script.other_host}/v2/team/model/blobs/{one.digest}"
+    script.plan("GET", "/blobs/", Reply(307, {"Location": away}))
+    script.plan("GET", "/blobs/", Reply(status))
+    assert client().blob(at(script), one).read() == noise(300_000)
+    assert script.count("GET", "/blobs/") == 3
+    script.plan("GET", "/blobs/", Reply(307, {"Location": away}))
+    script.plan("GET", "/blobs/", Reply(403))
+    script.plan("GET", "/blobs/", Reply(307, {"Location": away}))
+    script.plan("GET", "/blobs/", Reply(403), times=9)
+    with pytest.raises(ErrorResponse, match="403"):
+        client().blob(at(script), one).read()
+
+
+def test_a67_a_416_in_the_middle_starts_again(script: Script, client: Client) -> None:
+    one = stored(script)
+    script.plan("GET", "/blobs/", Short(100_000))
+    script.plan("GET", "/blobs/", Reply(416))
+    assert client().blob(at(script), one).read() == noise(300_000)
+    assert script.count("GET") == 3
+
+
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+def test_a_registry_on_loopback_sends_us_to_no_metadata_service(script: Script, client: Client, verb: str) -> None:
+    one = stored(script)
+    script.plan(verb, "/blobs/", Reply(307, {"Location": "http://169.254.169.254/latest/meta-data/"}), times=9)
+    registry = client()
+    with pytest.raises(RegistryError, match="metadata service"):
+        registry.has(at(script), one) if verb == "HEAD" else registry.blob(at(script), one).read()
+
+
+def test_what_a_repository_lacks_is_not_found(script: Script, client: Client) -> None:
+    registry = client()
+    for act in (
+        lambda: registry.manifest(at(script)),
+        lambda: registry.resolve(at(script)),
+        lambda: registry.blob(at(script), Memory(b"nothing").descriptor).read(),
+        lambda: registry.delete(at(script)),
+    ):
+        with pytest.raises(NotFound) as caught:
+            act()
+        assert caught.value.status == 404

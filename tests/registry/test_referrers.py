@@ -173,5 +173,5 @@ def test_a_literal_is_a_referrer_only_with_a_subject(script: Script, client: Cli
     manifest = Literal(
         canonical_json({"schemaVersion": 2, "mediaType": MediaType.MANIFEST, "layers": []}), MediaType.MANIFEST
     )
-    with pytest.raises(Exception, match="descriptor"):
+    with pytest.raises(Exception, match="lacks them"):
         client().push_referrer(at(script), manifest.data)

@@ -11,6 +11,7 @@ import pytest
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.net.retry import Patience
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
@@ -650,3 +651,46 @@ def test_a_refused_blob_leaves_the_others_to_be_resumed(script: Script, client: 
     sent = client(journal=tmp_path).push_blobs(at(script), blobs)
     assert [one.how for one in sent].count("resumed") >= 1
     assert script.received <= 3 * 900 * KIB + 4 * 64 * KIB
+
+
+def test_a44_the_minimum_of_a_session_that_a_refused_mount_opened_counts(script: Script, client: Client) -> None:
+    script.minimum = 200 * KIB
+    registry, blob = client(), Memory(noise(500 * KIB))
+    assert registry.push_blob(at(script), blob, mount_from=["team/other"]).how == "sent"
+    assert kept(script, blob)
+    assert script.count("POST") == 1
+    assert [one.body for one in script.seen if one.method == "PATCH"] == [200 * KIB, 200 * KIB, 100 * KIB]
+
+
+def test_a44_the_minimum_of_a_session_of_an_earlier_run_counts(script: Script, client: Client, tmp_path: Path) -> None:
+    script.minimum = 200 * KIB
+    blob, once = Memory(noise(500 * KIB)), Patience(attempts=1)
+    script.plan("PATCH", "/uploads/", Drop(), skip=1)
+    with pytest.raises(ConnectionFailed):
+        client(journal=tmp_path, patience=once).push_blob(at(script), blob)
+    script.seen.clear()
+    assert client(journal=tmp_path).push_blob(at(script), blob).how == "resumed"
+    assert [one.body for one in script.seen if one.method == "PATCH"] == [200 * KIB, 100 * KIB]
+
+
+def test_a_streamed_blob_is_reported_once_as_sent(script: Script, client: Client) -> None:
+    registry, stream, known = client(), Cold(noise(150 * KIB)), Memory(noise(50 * KIB, 2))
+    registry.push_blob(at(script), known)
+    sent = registry.push_stream(at(script), stream)
+    assert sent.bytes == len(stream.data)
+    layer = Memory(stream.data)
+    blobs, manifest = image(layer, known)
+    _, results = registry.publish(at(script), [manifest], blobs)
+    told = {each.descriptor.digest: (each.how, each.bytes) for each in results}
+    assert told[layer.descriptor.digest] == ("sent", len(stream.data))
+    assert told[known.descriptor.digest] == ("known", 0)
+    assert script.count("HEAD", str(layer.descriptor.digest)) == 0
+    _, again = registry.publish(at(script), [manifest], blobs)
+    assert {each.bytes for each in again} == {0}
+
+
+def test_an_upload_is_sent_to_no_metadata_service(script: Script, client: Client) -> None:
+    script.location = lambda host, path: f"http://169.254.169.254{path}"
+    with pytest.raises(RegistryError, match="metadata service"):
+        client().push_blob(at(script), Memory(noise(100)))
+    assert script.count("PUT") == 0

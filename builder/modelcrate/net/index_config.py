@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.net.config import HttpConfig
+from modelcrate.net.files import read_file
 from modelcrate_layers.frozen import dataclass
 
 INDEX_VARIABLES = (
@@ -119,23 +119,8 @@ def _config_folder(config: HttpConfig) -> Path | None:
 
 
 def read_text(path: Path) -> str:
-    """Returns the text of a small regular file, "" where there is none.
-
-    Raises:
-        OSError: It can't be read, or is a fifo, a device or a folder.
-        ValueError: It has more than 1 MiB, or is not UTF-8.
-    """
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a fifo must not wait
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    with open(number, "rb") as file:
-        if path != Path(os.devnull) and not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError("not a regular file")
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise ValueError("too large")
-    return data.decode("utf-8-sig")
+    """Returns the text of a configuration file, "" where there is none; errors are those of `read_file`."""
+    return read_file(path, MAX_FILE).decode("utf-8-sig")
 
 
 def _of_pip(text: str) -> Iterator[tuple[str, str]]:

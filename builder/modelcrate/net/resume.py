@@ -72,7 +72,8 @@ def _from(reply: Reply, at: int, size: int | None, where: str) -> Iterator[bytes
     skip = at if reply.answer.status == 200 else 0
     announced = length(reply.answer)
     if size is not None and announced is not None and announced != size - (at - skip):
-        what = f"has the wrong size: should have {size - (at - skip)} bytes, the server announces {announced}"
+        kind = f" of {reply.answer.media_type}" if reply.answer.media_type else ""
+        what = f"has the wrong size: should have {size - (at - skip)} bytes, the server announces {announced}{kind}"
         raise IntegrityError(what, where=where)
     for chunk in reply.chunks():
         if skip >= len(chunk):

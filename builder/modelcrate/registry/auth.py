@@ -77,6 +77,7 @@ class Authenticator:
         self._lock = threading.Lock()
         self._desks: dict[str, _Desk] = {}
         self._found: dict[tuple[str, str], Credential | None] = {}
+        self._notes: dict[str, str] = {}
 
     def learn(self, remote: Remote, answer: Response) -> None:
         """Keep the challenge of a first look at the registry, so that no request has to fail for it."""
@@ -118,9 +119,13 @@ class Authenticator:
             ready = _ready(errand, basic=challenge.scheme == "basic")
             if (used and used == ready) or (challenge.scheme == "basic" and not ready):
                 source = f"credentials from {errand.credential.source}" if errand.credential else "request"
-                raise error_response(request, answer, source, self._clock.now())
+                raise error_response(request, answer, source, self._clock.now(), self.note(remote.registry))
             desk.tokens = [token for token in desk.tokens if f"Bearer {token.value}" != used]
             return ready or self._bearer(errand)
+
+    def note(self, registry: str) -> str:
+        """Returns which credential helper failed for this registry, "" for none."""
+        return self._notes.get(registry, "")
 
     def _bearer(self, errand: _Errand, *, young: bool = False) -> str:
         if ready := _ready(errand, basic=False):
@@ -199,8 +204,16 @@ class Authenticator:
         key = (registry, repository)
         with self._lock:
             if key not in self._found:
-                self._found[key] = credentials.find(registry, repository, self._settings)
+                self._found[key] = credentials.find(
+                    registry, repository, self._settings, lambda text: self._note(registry, text)
+                )
             return self._found[key]
+
+    def _note(self, registry: str, text: str) -> None:
+        """Warn of a credential helper that failed, once; a refusal will name it again."""
+        if self._notes.get(registry) != text:
+            self._notes[registry] = text
+            self._emit(Warned(registry, f"{text}; going on without it"))
 
     def _desk(self, remote: Remote) -> _Desk:
         with self._lock:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.images.reference import HUB, HUB_ALIASES
+from modelcrate.net.files import read_file
 from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import parse_object
-from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
 HUB_KEY = "https://index.docker.io/v1/"
@@ -44,9 +45,20 @@ class Credential:
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
-def find(registry: str, repository: str, settings: RegistryConfig) -> Credential | None:
-    """The credential for a repository of this registry (host[:port]), with its source; None for an anonymous caller."""
-    for look in _places(settings):
+Warn = Callable[[str], None]
+"""Receives a sentence about a credential helper that failed."""
+
+
+def find(registry: str, repository: str, settings: RegistryConfig, warn: Warn = lambda text: None) -> Credential | None:
+    """Returns the credential for a repository of this registry (host[:port]), None for anonymous access.
+
+    A credential helper that is missing or fails is reported to `warn`, and the search goes on, as Docker does it: a
+    public image needs no login.
+
+    Raises:
+        UserError: A configuration file can't be read, or holds nonsense.
+    """
+    for look in _places(settings, warn):
         found = look(registry, repository)
         if found is not None:
             return found
@@ -56,7 +68,7 @@ def find(registry: str, repository: str, settings: RegistryConfig) -> Credential
 CredentialSearch = Callable[[str, str], Credential | None]
 
 
-def _places(settings: RegistryConfig) -> Iterator[CredentialSearch]:
+def _places(settings: RegistryConfig, warn: Warn) -> Iterator[CredentialSearch]:
     environment = settings.environment
     if settings.username is not None:
         given = Credential(settings.username, settings.password or "", source="given explicitly")
@@ -64,9 +76,9 @@ def _places(settings: RegistryConfig) -> Iterator[CredentialSearch]:
     yield lambda registry, repository: _own_variables(registry, environment)
     for path, source in _files(settings):
         if path is None:
-            yield _in_variable(environment, source)
+            yield _in_variable(environment, source, warn)
         else:
-            yield _in_file(path, source, environment)
+            yield _in_file(path, source, environment, warn)
     yield lambda registry, repository: _of_ci(registry, environment)
 
 
@@ -111,27 +123,25 @@ def _files(settings: RegistryConfig) -> Iterator[tuple[Path | None, str]]:
         yield home / ".dockercfg", ""
 
 
-def _in_file(path: Path, source: str, environment: Mapping[str, str]) -> CredentialSearch:
+def _in_file(path: Path, source: str, environment: Mapping[str, str], warn: Warn) -> CredentialSearch:
     def look(registry: str, repository: str) -> Credential | None:
         said = f"{source} ({path})" if source else str(path)
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_CONFIG + 1)
-        except OSError as fault:
-            if source and not isinstance(fault, FileNotFoundError):
-                raise UserError(
-                    "the file with credentials can't be read", where=said, why=str(fault.strerror)
-                ) from None
+            data = read_file(path, MAX_CONFIG)
+        except (OSError, ValueError) as fault:
+            if source:
+                why = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
+                raise UserError("the file with credentials can't be read", where=said, why=why) from None
             return None
-        return in_config(_parsed(data, said), registry, repository, environment, said)
+        return in_config(_parsed(data, said), registry, repository, environment, said, warn)
 
     return look
 
 
-def _in_variable(environment: Mapping[str, str], source: str) -> CredentialSearch:
+def _in_variable(environment: Mapping[str, str], source: str, warn: Warn) -> CredentialSearch:
     def look(registry: str, repository: str) -> Credential | None:
         config = _parsed(environment[source].encode(), source)
-        return in_config(config, registry, repository, environment, source)
+        return in_config(config, registry, repository, environment, source, warn)
 
     return look
 
@@ -144,16 +154,24 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
 
 
 def in_config(
-    config: Mapping[str, Any], registry: str, repository: str, environment: Mapping[str, str], source: str
+    config: Mapping[str, Any],
+    registry: str,
+    repository: str,
+    environment: Mapping[str, str],
+    source: str,
+    warn: Warn,
 ) -> Credential | None:
-    """What a Docker or containers configuration says: credHelpers first, then credsStore, then auths."""
+    """Returns what a Docker or containers configuration says: credHelpers first, then credsStore, then auths."""
     server = HUB_KEY if registry in HUB_ALIASES else registry
     helpers = _table(config, "credHelpers")
     for key in keys(registry, repository):
         if isinstance(named := helpers.get(key), str):
-            return _from_keychain(named, server if key == registry else key, environment, source)
+            kept = _from_keychain(named, server if key == registry else key, environment, source, warn)
+            if kept is not None:
+                return kept
+            break
     if isinstance(store := config.get("credsStore"), str) and store:
-        kept = _from_keychain(store, server, environment, source)
+        kept = _from_keychain(store, server, environment, source, warn)
         if kept is not None:
             return kept
     auths = (
@@ -171,8 +189,14 @@ def keys(registry: str, repository: str) -> Iterator[str]:
     yield from names
 
 
-def _from_keychain(name: str, server: str, environment: Mapping[str, str], source: str) -> Credential | None:
-    kept = Keychain(name, environment).get(server)
+def _from_keychain(
+    name: str, server: str, environment: Mapping[str, str], source: str, warn: Warn
+) -> Credential | None:
+    try:
+        kept = Keychain(name, environment).get(server)
+    except MachineError as fault:
+        warn(f"{fault.what}, which {source} names: {fault.why}")
+        return None
     if kept is None:
         return None
     said = f"credential helper {name} ({source})"
@@ -209,7 +233,7 @@ def _entry(entry: Mapping[str, Any], source: str) -> Credential | None:
 
 def _decoded(text: str, source: str) -> tuple[str, str]:
     try:
-        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        name, colon, password = base64.b64decode("".join(text.split()), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         raise UserError("an 'auth' that is not base64 of user:password", where=source) from None
     return name, password.rstrip("\0") if colon else ""

@@ -1,7 +1,4 @@
-"""Answers that mean no, and connections that went away, as errors that name the likely cause.
-
-What may be repeated is decided here, once, by status; nothing in this module waits or sends.
-"""
+"""Refusals of registries as errors that name the likely cause. Nothing here waits or sends."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from types import MappingProxyType
 
 from modelcrate.net.errors import GONE, PASSING, ConnectionFailed, ErrorResponse, NotFound
 from modelcrate.net.messages import Request, Response
+from modelcrate.net.urls import host_and_port
 from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError
@@ -22,9 +20,16 @@ MAX_ERROR_BODY = 64 << 10
 MAX_SKEW = 60
 """Seconds by which clocks may differ before they are named as the likely cause of a refused token."""
 
+_NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        400: "bad request", 401: "not logged in", 403: "not allowed", 404: "not found", 405: "not supported",
+        409: "conflict", 413: "body too large", 416: "wrong range", 429: "too many requests", 501: "not supported",
+    }
+)  # fmt: skip
+
 
 def error_text(answer: Response) -> list[tuple[str, str]]:
-    """Code and message of each error in the body; empty where the body is not the specification's JSON."""
+    """Returns code and message of each error in the body; nothing where the body is not the specification's JSON."""
     try:
         document = parse_json(answer.body[:MAX_ERROR_BODY])
     except CrateError:
@@ -37,31 +42,47 @@ def error_text(answer: Response) -> list[tuple[str, str]]:
     ]
 
 
-def error_response(request: Request, answer: Response, doing: str, now: float | None = None) -> ErrorResponse:
-    """The error for an unwelcome answer. `doing` names the act, for instance 'upload of sha256:...'; `now` our
-    clock."""
-    said = "; ".join(f"{code}: {message}" if message else code for code, message in error_text(answer))
-    host = request.url.split("/")[2].rpartition("@")[2]
-    why = said or (f"the answer is {answer.media_type or 'of no type'}, not a registry's" if answer.body else "")
-    what = (
-        f"{host} refused the {doing}: {answer.status}{f' {_NAMES[answer.status]}' if answer.status in _NAMES else ''}"
-    )
+def error_response(
+    request: Request, answer: Response, doing: str, now: float | None = None, note: str = ""
+) -> ErrorResponse:
+    """Returns the error for a response that is not the wanted one.
+
+    Args:
+        request: What was sent.
+        answer: What came.
+        doing: The act in words, for instance "upload of sha256:...".
+        now: Our clock, in seconds since 1970.
+        note: What went wrong before with the credentials for this registry.
+    """
+    host = host_and_port(request.url)
+    if answer.is_web_page and answer.status < 400:
+        return _web_page(request, answer, doing, host)
+    errors = error_text(answer)
+    text = "; ".join(f"{code}: {message}" if message else code for code, message in errors)
+    kind = "a web page (HTML)" if answer.is_web_page else answer.media_type or "of no type"
+    why = text or (f"the answer is {kind}, not a registry's" if answer.body else "")
+    status = f"{answer.status} {_NAMES.get(answer.status, '')}".strip()
+    hint = "\n".join(filter(None, (_hint(request, answer, now), note if answer.status in (401, 403) else "")))
     error = NotFound if answer.status in GONE else ErrorResponse
-    codes = {code for code, _ in error_text(answer)}
-    return error(request, answer, what, why=why, hint=_hint(request, answer, now), codes=codes)
+    return error(
+        request, answer, f"{host} refused the {doing}: {status}", why=why, hint=hint, codes={code for code, _ in errors}
+    )
 
 
-_NAMES: Mapping[int, str] = MappingProxyType(
-    {
-        400: "bad request", 401: "not logged in", 403: "not allowed", 404: "not found", 405: "not supported",
-        409: "conflict", 413: "body too large", 416: "wrong range", 429: "too many requests", 501: "not supported",
-    }
-)  # fmt: skip
+def _web_page(request: Request, answer: Response, doing: str, host: str) -> ErrorResponse:
+    """A sign-in page of a proxy, a portal of a network, or an address that is a website's."""
+    return ErrorResponse(
+        request,
+        answer,
+        f"{host} answered the {doing} with a web page (HTML), as no registry does: {answer.status}",
+        why="it may be a website, a sign-in page in front of the registry, or the portal of a network",
+        hint="check the registry's address, and whether a proxy or a network wants a login first",
+    )
 
 
 def _hint(request: Request, answer: Response, now: float | None) -> str:
     codes = {code for code, _ in error_text(answer)}
-    host = request.url.split("/")[2].rpartition("@")[2]
+    host = host_and_port(request.url)
     if answer.status in (401, 403) or codes & {"DENIED", "UNAUTHORIZED"}:
         return _access_hint(request, answer, host, now)
     if answer.status == 413:

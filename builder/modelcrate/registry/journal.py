@@ -27,10 +27,11 @@ MAX_NOTE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class UploadSession:
-    """An upload in a registry: where it goes on, and how many bytes the registry has confirmed."""
+    """An upload in a registry: where it goes on, the bytes that the registry confirmed, and the smallest chunk it takes."""
 
     location: str
     offset: int = 0
+    minimum: int = 0
 
 
 class JournalEntry:
@@ -47,16 +48,19 @@ class JournalEntry:
             with self._path.open("rb") as file:
                 told = parse_object(file.read(MAX_NOTE))
             location, offset, noted = told["location"], told["offset"], told["noted"]
+            minimum = told.get("minimum", 0)
         except (OSError, CrateError, KeyError):
             return None
-        sound = isinstance(location, str) and type(offset) is int and offset >= 0 and isinstance(noted, int | float)
-        return UploadSession(location, offset) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
+        sound = isinstance(location, str) and isinstance(noted, int | float)
+        sound = sound and all(type(count) is int and count >= 0 for count in (offset, minimum))
+        return UploadSession(location, offset, minimum) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
 
     def note(self, session: UploadSession) -> None:
         """Remember this; not being able to is no reason to fail."""
         if self._path is None:
             return
-        text = json.dumps({"location": session.location, "offset": session.offset, "noted": self._clock.now()})
+        known = {"location": session.location, "offset": session.offset, "minimum": session.minimum}
+        text = json.dumps({**known, "noted": self._clock.now()})
         beside = self._path.with_suffix(".new")
         with suppress(OSError):
             with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -17,6 +17,7 @@ from typing import Any
 
 from modelcrate.images.reference import HUB_ALIASES, is_registry
 from modelcrate.net.counters import Counters
+from modelcrate.net.files import read_file
 from modelcrate.net.retry import SystemClock
 from modelcrate.registry import wire
 from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
@@ -113,14 +114,10 @@ def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as fault:
-        raise MachineError(
-            "the file with credentials can't be read", where=str(path), why=str(fault.strerror)
-        ) from None
+        data = read_file(path, MAX_CONFIG)
+    except (OSError, ValueError) as fault:
+        why = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
+        raise MachineError("the file with credentials can't be read", where=str(path), why=why) from None
     try:
         return parse_object(data, str(path)) if data.strip() else {}
     except CrateError as fault:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,32 +23,37 @@ import oras.oci
 import oras.provider
 import requests
 
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import HUB, Reference
 from modelcrate.net.errors import PASSING
 from modelcrate.net.messages import Bytes
 from modelcrate.net.resume import length
 from modelcrate.net.urls import resolve
 from modelcrate.registry import wire
 from modelcrate.registry.files import FileBlob
+from modelcrate.registry.login import login, logout
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import PushResult
 from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
-from modelcrate_layers.errors import RegistryError
+from modelcrate_layers.errors import RegistryError, UserError
 
 BACKEND = "modelcrate"
 _API = re.compile(r"/v2/(?P<name>.+)/(?:blobs|manifests|tags|referrers)/")
 
 
 class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no types
-    """oras's slot for logging in, left empty: the courier authorises."""
+    """oras's part for logging in. It only passes on which file is to be read; RegistryTransport authorises."""
+
+    use_file: Callable[[Path], None]
 
     def get_auth_header(self) -> dict[str, str]:
         return {}
 
     def load_configs(self, container: Any, configs: Any = None) -> None:
-        """Nothing to load: credentials are looked up when they are needed."""
+        """Makes the first of these files count before all others (`config_path` of oras's push and pull)."""
+        for path in (configs or [])[:1]:
+            self.use_file(Path(path))
 
     def authenticate_request(
         self, original: Any, headers: dict[str, str], refresh: bool = False
@@ -62,6 +69,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
     def __init__(self, hostname: str | None = None) -> None:
         oras.auth.auth_backends.setdefault(BACKEND, _Backend)
         super().__init__(hostname=hostname, auth_backend=BACKEND)
+        self.auth.use_file = self._use_file
         self.session.trust_env = False
 
     @abstractmethod
@@ -78,6 +86,41 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
     def tags(self, ref: Reference) -> list[str]: ...
     @abstractmethod
     def delete(self, ref: Reference) -> None: ...
+
+    def _use_file(self, path: Path) -> None:
+        self._courier.use(replace(self._courier.settings, auth_file=path))
+
+    def login(
+        self,
+        username: str,
+        password: str,
+        password_stdin: bool = False,
+        tls_verify: bool = True,
+        hostname: str | None = None,
+        config_path: str | None = None,
+    ) -> dict[str, str]:
+        """Tries the credentials at the registry and keeps them, in the file `config_path` if that is given.
+
+        Raises:
+            UserError: No user name or password is given, or `tls_verify` is off: registries.yaml has a key for that.
+            RegistryError: The registry refuses them.
+        """
+        if not tls_verify:
+            raise UserError(
+                "tls_verify=False is not supported", hint="set `insecure` for the registry in registries.yaml"
+            )
+        if password_stdin:
+            password = sys.stdin.readline().rstrip("\n")
+        if config_path:
+            self._use_file(Path(config_path))
+        login(hostname or self.hostname or HUB, username, password, self._courier.settings, self._courier.emit)
+        self._courier.use(self._courier.settings)
+        return {"Status": "Login Succeeded"}
+
+    def logout(self, hostname: str) -> None:
+        """Removes the credentials for a registry."""
+        logout(hostname, self._courier.settings)
+        self._courier.use(self._courier.settings)
 
     def do_request(
         self,

@@ -59,6 +59,7 @@ class Pusher:
         self._journal.sweep()
         self._same: dict[tuple[str, str], bool] = {}
         self._begun: dict[str, _Begun] = {}
+        self._streamed: dict[tuple[str, Digest], PushResult] = {}
 
     def close(self) -> None:
         """End what was begun for a push that never came."""
@@ -79,6 +80,8 @@ class Pusher:
             return False
         size = length(answer)
         if size is not None and size != descriptor.size:
+            if answer.media_type == "text/html":
+                return False  # a web page, which the next request finds
             text = f"it holds {descriptor.digest} with {size} bytes instead of {descriptor.size}; sending it again"
             self._courier.emit(Warned(ref.registry, text))
             return False
@@ -173,6 +176,9 @@ class Pusher:
         self._begun.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
         _done([*begun.sent.values(), *(self._courier.pool.submit(work) for _ in range(workers))], stop)
         found |= {first[digest]: sent.result() for digest, sent in begun.sent.items() if digest in first}
+        for digest, n in first.items():
+            if n not in found and (sent := self._streamed.pop((ref.name, digest), None)):
+                found[n] = sent
         return [found.get(n) or PushResult(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
     def _mountable(self, ref: Reference, digests: Collection[Digest]) -> frozenset[Digest]:
@@ -203,7 +209,10 @@ class Pusher:
         with remote.gate.inside():
             resumed = self._upload(remote, ref, Unnamed(stream), counters, self._stop, None)
         traffic = counters.read()
-        return PushResult(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+        sent = PushResult(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
+        self._courier.seen.said(ref.name, stream.descriptor.digest)
+        self._streamed[ref.name, stream.descriptor.digest] = sent
+        return sent
 
     def _upload(
         self,
@@ -251,7 +260,8 @@ class Pusher:
             location = wire.upload_location(answer, asked, "mount")
         except RegistryError:
             return None
-        return UploadSession(location) if location.startswith(f"{place.origin}/") else None
+        session = UploadSession(location, 0, wire.minimum_chunk(answer))
+        return session if location.startswith(f"{place.origin}/") else None
 
     def _source(self, ref: Reference, source: str) -> str | None:
         """The repository to mount from; None for another registry, other credentials, or the target itself."""

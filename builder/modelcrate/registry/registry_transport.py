@@ -63,6 +63,11 @@ class RegistryTransport:
         other.engine = RetryEngine(self.settings.patience, self.clock, emit)
         return other
 
+    def use(self, settings: RegistryConfig) -> None:
+        """Use other settings from now on. Credentials are looked up again."""
+        self.settings = settings
+        self._auth = Authenticator(settings, self.http, self.clock, self.emit)
+
     def close(self) -> None:
         """End all kept connections and threads."""
         self.pool.shutdown(wait=False, cancel_futures=True)
@@ -120,12 +125,13 @@ class RegistryTransport:
         answer = reply.read()
         for text in wire.warnings(answer):
             self._warn(remote, text)
-        if answer.status in ok:
+        if answer.status in ok and not answer.is_web_page:
             remote.gate.went_well()
             return answer
         if answer.status in PASSING:
             remote.gate.groaned()
-        raise error_response(replace(request, url=answer.url or request.url), answer, doing, self.clock.now())
+        asked = replace(request, url=answer.url or request.url)
+        raise error_response(asked, answer, doing, self.clock.now(), self._auth.note(remote.registry))
 
     def _authorised(
         self, request: RegistryRequest, remote: Remote, counters: Counters, patience: float | None

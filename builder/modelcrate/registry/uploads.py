@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 
 from modelcrate.net.addresses import check_hop
 from modelcrate.net.cancellation import Halted
@@ -56,7 +56,6 @@ class Ledger:
     failures: int = 0
     restarts: int = 0
     shown: int = 0
-    minimum: int = 0
     refused_ranges: int = 0
     resumed: bool = False
     session: UploadSession | None = None
@@ -114,8 +113,7 @@ class Uploader:
         doing = f"upload of {self.source.name}"
         request = wire.start_upload(self.place)
         answer = self.courier.send(request, self.remote, doing, (200, 201, 202), counters=self.counters)
-        self.ledger.minimum = wire.minimum_chunk(answer)
-        return self._noted(UploadSession(self._location(answer, request.url)))
+        return self._noted(UploadSession(self._location(answer, request.url), 0, wire.minimum_chunk(answer)))
 
     def _continued(self, way: Upload) -> UploadSession | None:
         """The upload that an earlier run left behind, if the registry still has it."""
@@ -137,7 +135,7 @@ class Uploader:
     def _parts(self, reader: Reader, way: Upload, session: UploadSession) -> UploadSession:
         length = self.source.length
         while length is None or session.offset < length:
-            size = self._size(way, session.offset)
+            size = self._size(way, session)
             part = Part(reader, session.offset, size, self._moved)
             request = wire.send_part(self.place, session.location, part, session.offset if way == "chunks" else None)
             answer = self._send_part(request, session)
@@ -149,12 +147,11 @@ class Uploader:
                 pass
         return session
 
-    def _size(self, way: Upload, offset: int) -> int | None:
-        length = self.source.length
-        if length is None:
+    def _size(self, way: Upload, session: UploadSession) -> int | None:
+        if self.source.length is None:
             return None
-        chunk = max(self.remote.habits.chunk_size, self.ledger.minimum)
-        return min(chunk, length - offset) if way == "chunks" else length - offset
+        left = self.source.length - session.offset
+        return min(max(self.remote.habits.chunk_size, session.minimum), left) if way == "chunks" else left
 
     def _send_part(self, request: RegistryRequest, session: UploadSession) -> Response:
         doing = f"upload of {self.source.name}"
@@ -177,7 +174,7 @@ class Uploader:
         location = self._location(answer, asked) if answer.headers.get("Location") else session.location
         held = wire.stored(answer)
         if size is None:
-            return self._noted(UploadSession(location, self.ledger.shown))
+            return self._noted(replace(session, location=location, offset=self.ledger.shown))
         expected = session.offset + size
         if held is None or (held == 0 and expected == 1):
             held = expected
@@ -187,7 +184,7 @@ class Uploader:
             self._delete(location)
             raise self._unchunkable("the registry accepts chunks but does not keep them (its Range stands still)")
         self.ledger.failures = self.ledger.refused_ranges = 0
-        return self._noted(UploadSession(location, held))
+        return self._noted(replace(session, location=location, offset=held))
 
     def _recover(self, fault: ConnectionFailed | ErrorResponse, way: Upload, session: UploadSession) -> UploadSession:
         """What to go on with after a failure; raises the fault where nothing helps."""
@@ -232,7 +229,8 @@ class Uploader:
         if held < session.offset:
             raise Unresumable(f"the registry kept only {held} of {session.offset} bytes")
         location = self._location(answer, request.url) if answer.headers.get("Location") else session.location
-        return self._noted(UploadSession(location, held))
+        minimum = wire.minimum_chunk(answer) or session.minimum
+        return self._noted(UploadSession(location, held, minimum))
 
     def _put_all(self, reader: Reader, session: UploadSession) -> None:
         digest = self.source.known

@@ -154,10 +154,38 @@ def test_a23_a_helper_s_name_is_no_path(name: str) -> None:
         Keychain(name, {})
 
 
-def test_a23_a_missing_helper_is_named(tmp_path: Path) -> None:
-    write(tmp_path / "config.json", {"credHelpers": {HOST: "gone"}})
-    with pytest.raises(MachineError, match="docker-credential-gone"):
-        find(HOST, "x", RegistryConfig(environment={"PATH": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}))
+@pytest.mark.parametrize("config", [{"credHelpers": {HOST: "gone"}}, {"credsStore": "gone"}, {"credsStore": "bad"}])
+def test_a23_a_helper_that_is_missing_or_fails_is_named_and_ends_no_search(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
+    path = {"PATH": helper(tmp_path, "bad", "exit 3")["PATH"], "DOCKER_CONFIG": str(tmp_path)}
+    write(tmp_path / "config.json", config)
+    warnings: list[str] = []
+    assert find(HOST, "x", RegistryConfig(environment=path), warnings.append) is None
+    assert len(warnings) == 1
+    assert "docker-credential-" in warnings[0]
+    assert "config.json" in warnings[0]
+    write(tmp_path / "config.json", {**config, "auths": {HOST: auth("me", "pw")}})
+    found = find(HOST, "x", RegistryConfig(environment=path), warnings.append)
+    assert found is not None
+    assert found.username == "me"
+
+
+@pytest.mark.parametrize("break_at", [0, 4])
+def test_a_login_with_line_breaks_in_it_is_read(tmp_path: Path, break_at: int) -> None:
+    text = auth("me", "pw")["auth"]
+    write(tmp_path / "config.json", {"auths": {HOST: {"auth": f"{text[:break_at]}\n{text[break_at:]}\r\n"}}})
+    found = find(HOST, "x", RegistryConfig(environment={"DOCKER_CONFIG": str(tmp_path)}))
+    assert found is not None
+    assert (found.username, found.password) == ("me", "pw")
+
+
+def test_a_file_that_is_a_fifo_or_has_no_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".docker").mkdir()
+    os.mkfifo(tmp_path / ".docker/config.json")
+    assert find(HOST, "x", RegistryConfig(home=tmp_path)) is None
+    with pytest.raises(UserError, match="can't be read"):
+        find(HOST, "x", RegistryConfig(auth_file=Path("/dev/zero")))
 
 
 @pytest.mark.parametrize(
