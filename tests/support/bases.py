@@ -13,7 +13,12 @@ from typing import Any
 from modelcrate_layers.content import Literal, MediaType, canonical_json
 from support.rootfs import layer, member
 
-SMALL = (member("etc", kind=tarfile.DIRTYPE), member("etc/hello", b"hello"))
+SMALL = (
+    member("etc", kind=tarfile.DIRTYPE),
+    member("etc/hello", b"hello"),
+    member("usr/bin/python3.11", b"\x7fELF", mode=0o755),
+)
+"""A base whose Python is a file and no more: enough to build on."""
 
 
 def documents(

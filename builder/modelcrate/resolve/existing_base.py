@@ -1,15 +1,13 @@
-"""What lies below our layers: an image or a root file system that exists, pinned by digest, with what it says about its Python."""
+"""Existing bases: an image or a root file system, pinned by digest, with the Python that is in it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from modelcrate.events import Emit, silent
 from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
-from modelcrate.images.image_config import environment
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -19,9 +17,10 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
+from modelcrate.resolve.find_python import Wanted, find_python, look_at, look_at_remote
+from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.rootfs import read_rootfs
-from modelcrate.resolve.scan import scan
 from modelcrate.transports import archive_reader, layout_reader
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
@@ -37,49 +36,60 @@ def resolve_existing(
     python: str | None,
     folder: Path,
     settings: Settings,
-    digest: Digest | None = None,
+    pins: Pins | None = None,
     emit: Emit = silent,
+    *,
+    python_needed: bool = True,
 ) -> ResolvedBase:
-    """The base as it is now, or as it was when it was locked under `digest`; a relative path is below `folder`."""
+    """Resolves a base that exists: its layers, and the Python and C library in them.
+
+    Layers on this machine are scanned in any case. Of a registry's only those are fetched in which the Python has to be looked for.
+
+    Args:
+        python: The version that the project asks for, major and minor.
+        folder: Where relative paths begin.
+        pins: Those of the lock: the base is taken as it was then.
+        python_needed: Whether anything in the image is to run on the base's Python.
+    """
     path = getattr(base, "path", None)
     with placed(str(folder / path) if path else f"base {base}"):
-        return _foreign(base, platform, python, folder, settings, digest, emit)
+        if isinstance(base, ScratchBase):
+            config = {"config": {"Env": [f"PATH={_PATH}"]}}
+            return ResolvedBase("scratch", config, interpreter=str(base.interpreter or ""), python=python or "")
+        digest = pins.base if pins is not None else None
+        below = _read(base, platform, folder, settings, digest, emit)
+        wanted = Wanted(base.interpreter, python)
+        if not isinstance(base, RegistryBase):
+            look = look_at(below.layers, settings.cache, emit)
+            return find_python(below, wanted, look, emit if python_needed else silent)
+        if pins is not None and (known := pins.base_python) is not None:
+            return replace(
+                below, interpreter=known.interpreter, python=known.python, glibc=known.glibc, musl=known.musl
+            )
+        if not python_needed:
+            return below
+        return find_python(below, wanted, look_at_remote(below, wanted, settings.cache, emit), emit)
 
 
-def _foreign(
-    base: ExistingBase,
+def _read(
+    base: LayoutBase | OciArchiveBase | DockerArchiveBase | RegistryBase | RootfsBase,
     platform: Platform,
-    python: str | None,
     folder: Path,
     settings: Settings,
     digest: Digest | None,
     emit: Emit,
 ) -> ResolvedBase:
-    if isinstance(base, ScratchBase):
-        return ResolvedBase(
-            "scratch",
-            {"config": {"Env": [f"PATH={_PATH}"]}},
-            interpreter=str(base.interpreter or ""),
-            python=python or "",
-        )
+    """Reads a base's config and layers. One that was locked as another digest is a LockedError."""
     if isinstance(base, RootfsBase):
         layer = read_rootfs(folder / base.path, settings, emit)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
-        return _with_python(
-            ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id),
-            base.interpreter,
-            python,
-            settings,
-            emit,
-        )
+        return ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id)
     image = find_base(base, folder, settings, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
-    remote = isinstance(base, RegistryBase)
-    reference = str(base) if remote else ""
-    below = ResolvedBase(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
-    return _with_python(below, base.interpreter, python, settings, emit, look=not remote)
+    reference = str(base) if isinstance(base, RegistryBase) else ""
+    return ResolvedBase(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
 
 
 def find_base(
@@ -88,7 +98,7 @@ def find_base(
     settings: Settings,
     digest: Digest | None = None,
 ) -> Found:
-    """The image that a project names as its base; in a registry, what it was under `digest`."""
+    """Finds the image that a project names as its base; in a registry, the one with this digest."""
     match base:
         case LayoutBase():
             return layout_reader.find(folder / base.path, base.tag)
@@ -106,42 +116,6 @@ def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None
     """Returns an archive and the image in it; a file whose own name has the colon is taken whole."""
     whole = folder / f"{path}:{image}"
     return (whole, None) if image and whole.exists() else (folder / path, image)
-
-
-def _with_python(
-    below: ResolvedBase,
-    given: PurePosixPath | None,
-    python: str | None,
-    settings: Settings,
-    emit: Emit,
-    look: bool = True,
-) -> ResolvedBase:
-    """The base's Python: the one that the project names, the one that the base's environment tells of, or one that is seen in it.
-
-    A base on this machine is looked through in any case: what it claims and where its members lead is checked then.
-    """
-    seen = [path for layer in below.layers for path in scan(layer, settings.cache, emit).interpreters] if look else []
-    if given is not None:
-        version = re.search(r"python(3\.[0-9]+)$", str(given))
-        return _python(below, str(given), python or (version[1] if version else ""))
-    told = re.match(r"(3\.[0-9]+)\b", environment(below.config).get("PYTHON_VERSION", ""))
-    if told:
-        return _python(below, f"/usr/local/bin/python{told[1]}", told[1], python)
-    fitting = [path for path in seen if python is None or path.endswith(f"python{python}")]
-    if fitting:
-        return _python(below, fitting[0], fitting[0].rpartition("python")[2])
-    if seen and python is not None:
-        return _python(below, seen[0], seen[0].rpartition("python")[2], python)
-    return below
-
-
-def _python(below: ResolvedBase, interpreter: str, version: str, wanted: str | None = None) -> ResolvedBase:
-    if wanted is not None and wanted != version:
-        raise UserError(
-            f"the project asks for Python {wanted}, and the base {below.name} brings {version}",
-            hint="change one of them; wheels are chosen for one Python",
-        )
-    return replace(below, interpreter=interpreter, python=version)
 
 
 def _check_platform(name: str, image: Image, platform: Platform) -> None:

@@ -27,6 +27,36 @@ _AGAIN = "lock again: modelcrate lock"
 
 
 @dataclass(frozen=True, slots=True)
+class BasePython:
+    """What was found in a base of a registry, so that a locked build need not fetch its layers to find it again.
+
+    Attributes:
+        interpreter: The absolute path of its Python.
+        python: The version of that Python, major and minor.
+        glibc: The version of its C library.
+        musl: The same where that is musl.
+    """
+
+    interpreter: str
+    python: str
+    glibc: tuple[int, int]
+    musl: tuple[int, int] | None = None
+
+    def json(self) -> dict[str, str]:
+        """Returns it as a lock has it."""
+        name, version = ("musl", self.musl) if self.musl else ("glibc", self.glibc)
+        return {"interpreter": self.interpreter, "python": self.python, name: f"{version[0]}.{version[1]}"}
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> BasePython:
+        """Reads it out of a lock."""
+        name = "musl" if "musl" in value else "glibc"
+        major, minor = map(int, value[name].split("."))
+        given = str(value["interpreter"]), str(value["python"])
+        return cls(*given, (2, 28), (major, minor)) if name == "musl" else cls(*given, (major, minor))
+
+
+@dataclass(frozen=True, slots=True)
 class Pins:
     """What is pinned for one platform: the base by digest, or its packages; and the packages of the environment."""
 
@@ -34,6 +64,7 @@ class Pins:
     debs: tuple[PinnedDeb, ...]
     wheels: tuple[PinnedWheel, ...]
     conda: tuple[PinnedConda, ...] = ()
+    base_python: BasePython | None = None
 
     @property
     def packages(self) -> tuple[Pinned[Package], ...]:
@@ -172,13 +203,17 @@ def _pins_json(pins: Pins) -> dict[str, Any]:
     out: dict[str, Any] = {name: values for name, values in found.items() if values or name == "wheels"}
     if pins.base is not None:
         out["base"] = str(pins.base)
+    if pins.base_python is not None:
+        out["base-python"] = pins.base_python.json()
     return out
 
 
 def _pins(value: Mapping[str, Any]) -> Pins:
     base = Digest.parse(value["base"]) if "base" in value else None
     value["wheels"]  # the one section that every lock has
-    return Pins(base, **{name: tuple(map(parse, value.get(name, ()))) for name, parse in _SECTIONS.items()})
+    python = BasePython.parse(value["base-python"]) if "base-python" in value else None
+    packages = {name: tuple(map(parse, value.get(name, ()))) for name, parse in _SECTIONS.items()}
+    return Pins(base, **packages, base_python=python)
 
 
 def _model_json(model: ModelPin) -> dict[str, Any]:

@@ -16,8 +16,13 @@ from modelcrate_layers.kinds import LayerKind
 class ResolvedBase:
     """A resolved base for one platform.
 
-    `layers` are somebody else's and stay as they are; `kinds` are those that we make. `interpreter` is the absolute path of its
-    Python and `python` that one's version; both are empty where there is none. `glibc` decides which wheels run on it.
+    Attributes:
+        layers: Those of an existing base; they stay as they are.
+        kinds: Those that we make.
+        interpreter: The absolute path of its Python; empty where it has none.
+        python: The version of that Python, major and minor.
+        glibc: The version of its C library, which decides which wheels run on it (PEP 600).
+        musl: The version of its C library where that is musl (PEP 656), and `glibc` counts for nothing.
     """
 
     name: str
@@ -27,5 +32,6 @@ class ResolvedBase:
     interpreter: str = ""
     python: str = ""
     glibc: tuple[int, int] = (2, 28)
+    musl: tuple[int, int] | None = None
     digest: Digest | None = None
     reference: str = ""

@@ -1,13 +1,16 @@
-"""One look into the layers of a base that lies on this machine: that they are what they claim, and where their Python is.
+"""Scans a layer of a base for what decides how Python runs on it: interpreters, C libraries, links, and what the layer hides.
 
-The look unpacks every layer once and is remembered by the layer's digest. Layers of a base in a registry are never fetched for it.
+A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are remembered by the
+layer's digest, so a layer is read once on a machine.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from modelcrate.events import Emit, silent, watched
 from modelcrate.images.image import ImageLayer
@@ -17,39 +20,116 @@ from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar.reader import MemberKind, read_tar
+from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_INTERPRETER = re.compile(rb"((?:usr/(?:local/)?|opt/[^/]+/|)bin/python3\.(?:[0-9]{1,3}))")
-_VERSION = 1
+_VERSION = 2
+"""Raised when scans are to be made anew."""
+
+MAX_FILES = 10_000
+"""How many files and links of a layer are kept; a layer with a Python has a dozen."""
+
+MAX_HIDDEN = 10_000
+"""How many whiteouts of a layer are kept."""
+
+_INTERESTING = re.compile(
+    r"(?:.+/)?bin/python(?:3(?:\.[0-9]{1,2})?)?"  # interpreters, and the links to them
+    r"|etc/alternatives/python3?"
+    r"|(?:.+/)?include/python3\.[0-9]{1,2}/patchlevel\.h"
+    r"|(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.[0-9]+\.so)"
+    r"|(?:usr/)?lib/(?:ld-musl-[^/]+\.so\.1|libc\.musl-[^/]+\.so\.1)"
+)
+"""Files whose place, or bytes, tell something."""
+
+_FOLDER_LINK = re.compile(r"(?:usr/|usr/local/)?(?:s?bin|lib(?:64)?)|opt/[^/]+|usr/local|usr")
+"""Links in place of folders: a merged /usr, and an /opt/python that leads to one version."""
+
+_LOADER = re.compile(rb"/lib(?:64)?/(ld-[a-z0-9_.-]+\.so\.[0-9])\0")
+_HEAD = 4096
+"""The bytes of a program in which it names its loader (PT_INTERP)."""
+
+_VERSIONS = (
+    (re.compile(r".*musl.*"), re.compile(rb"\0(1\.[0-9]{1,2}\.[0-9]{1,2})[^\0]{0,20}\0")),
+    (re.compile(r"libc.*"), re.compile(rb"GNU C Library[^\n]{0,80}version (2\.[0-9]{1,2})")),
+    (re.compile(r"patchlevel\.h"), re.compile(rb'#define PY_VERSION\s+"(3\.[0-9]{1,2}\.[0-9a-z]{1,8})')),
+)
+"""How the bytes of a file tell its version, by the file's name. A program of Python's does not tell it; its header does."""
+
+_OVERLAP = 256
+_WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """What was seen in one layer: programs called python3.N by their absolute paths, and the length of the tar."""
+class ScannedFile:
+    """An interpreter, a C library, or a link, of a layer.
 
-    interpreters: tuple[str, ...]
-    tar_size: int
+    Attributes:
+        path: Below the root, without a leading slash.
+        kind: `link` stands for symbolic links and for hard links, whose targets begin with a slash.
+        target: Of a link.
+        loader: The dynamic loader that a program asks for, by its file's name: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`.
+        version: What the bytes say of their version: 2.36 of a glibc, 3.11.2 of Python's header; empty where they say nothing.
+    """
+
+    path: str
+    kind: Literal["file", "link"] = "file"
+    target: str = ""
+    loader: str = ""
+    version: str = ""
 
 
-def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> Scan:
-    """A layer looked through. Wrong digests, damage and members that lead outside are an IntegrityError."""
-    path = cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
-    if (seen := _remembered(path)) is not None:
-        return seen
+@dataclass(frozen=True, slots=True)
+class LayerScan:
+    """What a scan found in one layer.
+
+    Attributes:
+        hidden: Paths of lower layers that this one hides (whiteouts); all below a folder, for one that ends in a slash.
+        tar_size: The length of the tar in bytes.
+    """
+
+    files: tuple[ScannedFile, ...] = ()
+    hidden: tuple[str, ...] = ()
+    tar_size: int = 0
+
+
+def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> LayerScan:
+    """Scans a layer, or recalls its scan from the cache.
+
+    Raises:
+        IntegrityError: Its bytes are not those of its digest or diff id, are no tar, or a member's path leads outside.
+    """
+    path = _place(layer, cache)
+    if (known := recall(layer, cache)) is not None:
+        return known
     try:
-        found = _look(layer, emit)
+        found = _scan(layer, emit)
     except IntegrityError:
-        for _ in layer.blob.chunks():  # if the bytes are not those that were promised, that is what is wrong
+        for _ in layer.blob.chunks():  # where the bytes are not those of the digest, that is the error to report
             pass
         raise
+    record = {
+        "files": [asdict(each) for each in found.files],
+        "hidden": found.hidden,
+        "tar-size": found.tar_size,
+        "version": _VERSION,
+    }
     with as_machine_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(
-            path, canonical_json({"interpreters": found.interpreters, "tar-size": found.tar_size, "version": _VERSION})
-        )
+        write_file(path, canonical_json(record))
     return found
+
+
+def recall(layer: ImageLayer, cache: Path) -> LayerScan | None:
+    """Returns the scan of a layer that was made before; a damaged record counts as none."""
+    try:
+        record: dict[str, Any] = parse_object(_place(layer, cache).read_bytes())
+        if record.get("version") != _VERSION:
+            return None
+        files = tuple(ScannedFile(**each) for each in record["files"])
+        return LayerScan(files, tuple(map(str, record["hidden"])), int(record["tar-size"]))
+    except (OSError, CrateError, KeyError, TypeError, ValueError):
+        return None
 
 
 def path_in_root(name: bytes, where: str) -> bytes:
@@ -70,30 +150,80 @@ def path_in_root(name: bytes, where: str) -> bytes:
     return b"/".join(parts)
 
 
-def _look(layer: ImageLayer, emit: Emit) -> Scan:
+def _place(layer: ImageLayer, cache: Path) -> Path:
+    return cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
+
+
+def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
     tally = Tally()
     where = f"layer {layer.layer.descriptor.digest.short} of the base"
-    interpreters = []
-    size = layer.layer.descriptor.size
-    stored = watched(layer.blob.chunks(), f"look through {where}", size, emit)
+    files: dict[str, ScannedFile] = {}
+    hidden: list[str] = []
+    stored = watched(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
     for member in read_tar(tally.passing(codecs.decode(stored))):
         path = path_in_root(member.name, where)
-        if member.kind is MemberKind.HARD_LINK:
-            path_in_root(member.link, where)
-        if member.kind is not MemberKind.DIRECTORY and (match := _INTERPRETER.fullmatch(path)):
-            interpreters.append("/" + match[1].decode())
+        target = path_in_root(member.link, where) if member.kind is MemberKind.HARD_LINK else member.link
+        if path.rpartition(b"/")[2].startswith(_WHITEOUT):
+            hidden.append(_hidden(path))
+        elif (found := _file(path, target, member)) is not None:
+            files[found.path] = found
+        if len(files) > MAX_FILES or len(hidden) > MAX_HIDDEN:
+            raise IntegrityError(f"{where} has more than {MAX_FILES} interpreters or {MAX_HIDDEN} whiteouts")
     if tally.digest != layer.layer.diff_id:
         raise IntegrityError(
             f"{where} is not what its config says: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
         )
-    return Scan(tuple(interpreters), tally.size)
+    return LayerScan(tuple(files.values()), tuple(hidden), tally.size)
 
 
-def _remembered(path: Path) -> Scan | None:
-    try:
-        seen: dict[str, Any] = parse_object(path.read_bytes())
-    except (OSError, CrateError):
+def _hidden(path: bytes) -> str:
+    folder, _, name = path.rpartition(b"/")
+    hides = b"" if name == _OPAQUE else name.removeprefix(_WHITEOUT)
+    return (folder + b"/" + hides).removeprefix(b"/").decode("utf-8", "replace")
+
+
+def _file(path: bytes, target: bytes, member: Member) -> ScannedFile | None:
+    name, leads_to = path.decode("utf-8", "replace"), target.decode("utf-8", "replace")
+    interesting = _INTERESTING.fullmatch(name)
+    if member.kind is MemberKind.SYMLINK and (interesting or _FOLDER_LINK.fullmatch(name)):
+        return ScannedFile(name, "link", leads_to)
+    if not interesting:
         return None
-    if seen.get("version") != _VERSION or not isinstance(seen.get("tar-size"), int):
+    if member.kind is MemberKind.HARD_LINK:
+        return ScannedFile(name, "link", f"/{leads_to}")
+    if member.kind is not MemberKind.FILE:
         return None
-    return Scan(tuple(map(str, seen.get("interpreters", ()))), seen["tar-size"])
+    loader, version = _facts(name, member.body)
+    return ScannedFile(name, "file", "", loader, version)
+
+
+def _facts(name: str, body: Iterable[bytes]) -> tuple[str, str]:
+    """Reads a file to its end; returns the loader that it asks for, and its version."""
+    pattern = next((tells for fits, tells in _VERSIONS if fits.fullmatch(name.rpartition("/")[2])), None)
+    head, tail, version = b"", b"", ""
+    for chunk in body:
+        head += chunk[: _HEAD - len(head)]
+        if pattern is not None and not version:
+            text = tail + chunk
+            version = match[1].decode() if (match := pattern.search(text)) else ""
+            tail = text[-_OVERLAP:]
+    loader = _LOADER.search(head)
+    return (loader[1].decode() if loader else ""), version
+
+
+def merged(scans: Iterable[LayerScan]) -> Mapping[str, ScannedFile]:
+    """Lays scans over each other, lowest first, as layer.md says: a layer hides, and replaces, what is below it."""
+    files: dict[str, ScannedFile] = {}
+    for each in scans:
+        gone = [*each.hidden, *(f"{file.path}/" for file in each.files)]
+        for path in _below(files, gone):
+            del files[path]
+        files |= {file.path: file for file in each.files}
+    return files
+
+
+def _below(files: Mapping[str, ScannedFile], gone: list[str]) -> Iterator[str]:
+    whole = {path.rstrip("/") for path in gone if not path.endswith("/")}
+    folders = tuple({path if path.endswith("/") else f"{path}/" for path in gone})
+    everything = "" in gone  # an opaque root
+    return iter([path for path in files if everything or path in whole or path.startswith(folders)])

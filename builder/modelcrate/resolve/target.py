@@ -28,25 +28,33 @@ _UV = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`python` is major and minor, or all three; `glibc` is the base's (Debian bookworm 2.36, trixie 2.41)."""
+    """What wheels are chosen for.
+
+    Attributes:
+        python: Major and minor, or all three numbers.
+        glibc: The version of the base's C library (Debian bookworm 2.36, trixie 2.41).
+        musl: The same where that is musl; `glibc` counts for nothing then.
+    """
 
     python: str
     architecture: str = "amd64"
     glibc: tuple[int, int] = (2, 36)
+    musl: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"3\.[0-9]{1,2}(\.[0-9]{1,3})?", self.python):
             raise UserError(f"not a Python version: {self.python[:40]!r}", hint="expected for instance 3.11")
         if self.architecture not in _MACHINES:
             raise UserError(f"no wheels are known for {self.architecture}", hint=f"known: {', '.join(_MACHINES)}")
-        if self.glibc[0] != 2 or self.glibc[1] < _UV[0]:
+        if self.musl is None and (self.glibc[0] != 2 or self.glibc[1] < _UV[0]):
             raise UserError(
                 f"glibc {self.glibc[0]}.{self.glibc[1]} is too old for today's wheels",
                 hint=f"take a base with glibc 2.{_UV[0]} or newer",
             )
 
     def __str__(self) -> str:
-        return f"Python {self.minor} on linux/{self.architecture} with glibc {self.glibc[0]}.{self.glibc[1]}"
+        name, version = ("musl", self.musl) if self.musl else ("glibc", self.glibc)
+        return f"Python {self.minor} on linux/{self.architecture} with {name} {version[0]}.{version[1]}"
 
     @property
     def machine(self) -> str:
@@ -64,6 +72,9 @@ class Target:
 
     @property
     def uv_platform(self) -> str:
+        """What uv's option --python-platform is given."""
+        if self.musl:
+            return f"{self.machine}-unknown-linux-musl"
         return f"{self.machine}-manylinux_2_{max(minor for minor in _UV if minor <= self.glibc[1])}"
 
     def tags(self) -> tuple[Tag, ...]:
@@ -81,8 +92,9 @@ class Target:
     def sought(self) -> str:
         """The tags in short, for people."""
         python = "cp" + self.minor.replace(".", "")
-        best = f"manylinux_2_{self.glibc[1]}_{self.machine}"
-        return f"{python}-{python}-{best} or older manylinux, {python}-abi3-{best} or older, py3-none-any"
+        kind, version = ("musllinux", self.musl) if self.musl else ("manylinux", self.glibc)
+        best = f"{kind}_{version[0]}_{version[1]}_{self.machine}"
+        return f"{python}-{python}-{best} or older {kind}, {python}-abi3-{best} or older, py3-none-any"
 
     def environment(self) -> Environment:
         """The values of environment markers there (PEP 508); those that nobody can know are empty."""
@@ -102,6 +114,9 @@ class Target:
 
     def _platforms(self) -> Iterator[str]:
         yield f"linux_{self.machine}"  # a wheel built for one's own machines goes before one built for all
+        if self.musl:
+            yield from (f"musllinux_1_{minor}_{self.machine}" for minor in range(self.musl[1], 0, -1))
+            return
         for minor in range(self.glibc[1], _OLDEST[self.machine] - 1, -1):
             yield f"manylinux_2_{minor}_{self.machine}"
             if minor in _LEGACY:

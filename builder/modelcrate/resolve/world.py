@@ -15,7 +15,7 @@ from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
 from modelcrate.resolve.declared import Declaration, read_declaration
-from modelcrate.resolve.lock import Lock, Pins
+from modelcrate.resolve.lock import BasePython, Lock, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
@@ -160,16 +160,25 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     else:
         from modelcrate.resolve.existing_base import resolve_existing
 
-        digest = pins.base if pins is not None else None
         settings, folder = sources.settings, sources.folder
-        below, debs = resolve_existing(project.base, platform, python, folder, settings, digest, emit), ()
+        needed = project.entry is not None or _wanted(project.dependencies)
+        below = resolve_existing(project.base, platform, python, folder, settings, pins, emit, python_needed=needed)
+        debs = ()
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
     if target is not None:
         _check_python(sources.declared, target, project)
     if pins is None:
-        pins = Pins(below.digest, debs, _lock_wheels(sources, target, solved.distributions), solved.pinned)
+        wheels = _lock_wheels(sources, target, solved.distributions)
+        pins = Pins(below.digest, debs, wheels, solved.pinned, _base_python(below))
     return Resolved(platform, below, pins, target)
+
+
+def _base_python(below: ResolvedBase) -> BasePython | None:
+    """Returns what a lock keeps of a base in a registry; layers on this machine are scanned again."""
+    if not below.reference or not below.interpreter:
+        return None
+    return BasePython(below.interpreter, below.python, below.glibc, below.musl)
 
 
 def _debian(
@@ -202,13 +211,13 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
     if project.entry is None and not _wanted(project.dependencies):
         return None
     if own:
-        return Target(own, platform.architecture, below.glibc)
+        return Target(own, platform.architecture, below.glibc, below.musl)
     if not below.interpreter or not below.python:
         raise UserError(
-            f"the base {below.name} does not say where its Python is",
+            f"no Python was found in the base {below.name}",
             hint="name it: base: {from: ..., interpreter: /usr/bin/python3.11}, or take a base with Python in it",
         )
-    return Target(below.python, platform.architecture, below.glibc)
+    return Target(below.python, platform.architecture, below.glibc, below.musl)
 
 
 def _wanted(needs: Dependencies) -> bool:
@@ -224,6 +233,11 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
     conda = sources.project.dependencies.conda
     if conda is None:
         return Solved()
+    if below.musl is not None:
+        raise UserError(
+            f"conda's packages need glibc, and the base {below.name} has musl",
+            hint="take a base with glibc: debian, ubuntu, and most others but alpine",
+        )
     from modelcrate.resolve.conda import SUBDIRS, lock_conda
 
     if sources.declared.solved:

@@ -28,6 +28,15 @@ def test_uv_is_asked_for_the_newest_platform_that_runs() -> None:
     assert Target("3.9", "amd64", (2, 27)).uv_platform == "x86_64-manylinux_2_17"
 
 
+def test_musl_has_tags_of_its_own() -> None:
+    target = Target("3.12", "amd64", musl=(1, 2))
+    assert target.uv_platform == "x86_64-unknown-linux-musl"
+    assert str(target) == "Python 3.12 on linux/amd64 with musl 1.2"
+    platforms = list(dict.fromkeys(tag.platform for tag in target.tags()))
+    assert platforms == ["linux_x86_64", "musllinux_1_2_x86_64", "musllinux_1_1_x86_64", "any"]
+    assert "manylinux" not in target.sought()
+
+
 def test_markers_say_the_target() -> None:
     environment = Target("3.12.4", "arm64").environment()
     assert Marker("python_full_version == '3.12.4' and platform_machine == 'aarch64'").evaluate(environment)

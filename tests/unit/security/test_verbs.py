@@ -122,10 +122,7 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
 ) -> None:
     said(capsys, "keygen", "k")
     said(capsys, "build", str(project), "-o", f"oci:{project}/base:1", "--offline")
-    (project / "modelcrate.yaml").write_text(
-        "name: demo\nbase: {from: 'oci:base:1', interpreter: /usr/bin/python3.11}\nmodels: [{path: model, name: m}]\nentry: score.py\n"
-    )
-    (project / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (project / "modelcrate.yaml").write_text("name: demo\nbase: oci:base:1\nmodels: [{path: model, name: m}]\n")
     (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
     request = read(project, Settings(tmp_path / "home"))
     settings = Settings(tmp_path / "home")

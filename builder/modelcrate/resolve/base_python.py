@@ -1,0 +1,118 @@
+"""What a base's files say of its Python and its C library. Pure: from the scans of its layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from modelcrate.resolve.scan import ScannedFile
+from modelcrate_layers.frozen import dataclass
+
+MAX_LINKS = 40
+"""Links that are followed on the way to one file: Linux's own limit."""
+
+_NAME = re.compile(r"(.*/)?python(3\.[0-9]{1,2})")
+_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+"""Where interpreters are looked for after the base's own PATH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Libc:
+    """A C library, which decides what wheels run (PEP 600 for glibc, PEP 656 for musl).
+
+    Attributes:
+        name: `glibc` or `musl`.
+        version: Major and minor.
+    """
+
+    name: str
+    version: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version[0]}.{self.version[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python of a base.
+
+    Attributes:
+        path: Absolute, with all links followed.
+        python: Its version, major and minor.
+        full: All of its version, out of its header; empty where that is not in the base.
+        loader: The dynamic loader that it asks for; empty for one that is no ELF program.
+    """
+
+    path: str
+    python: str
+    full: str = ""
+    loader: str = ""
+
+
+def interpreters(files: Mapping[str, ScannedFile], path: Iterable[str]) -> list[Interpreter]:
+    """Returns the Pythons of a base: what `python3` and `python` mean on its PATH first, then all others by their paths."""
+    folders = (*path, *_PATH)
+    named = [f"{folder.rstrip('/')}/{name}" for folder in folders for name in ("python3", "python")]
+    others = sorted(f"/{each}" for each in files if _NAME.fullmatch(each))
+    on_path = [each for folder in folders for each in others if each.rpartition("/")[0] == folder.rstrip("/")]
+    found = (find_interpreter(files, each) for each in (*named, *on_path, *others))
+    return list({each.path: each for each in found if each is not None}.values())
+
+
+def find_interpreter(files: Mapping[str, ScannedFile], path: str) -> Interpreter | None:
+    """Returns the Python at a path, which may be a link to it; None where there is none."""
+    real = follow(files, path)
+    file = files.get(real)
+    name = _NAME.fullmatch(real)
+    if file is None or name is None or file.kind != "file":
+        return None
+    header = files.get(f"{real.rpartition('bin/')[0]}include/python{name[2]}/patchlevel.h")
+    return Interpreter(f"/{real}", name[2], header.version if header is not None else "", file.loader)
+
+
+def find_libc(files: Mapping[str, ScannedFile], loader: str = "") -> Libc | None:
+    """Returns the C library of a base: the one that the interpreter's loader is of, where a base has both kinds."""
+    if "musl" not in loader:
+        versions = [each.version for path, each in files.items() if "libc" in path and "musl" not in path]
+        known = [_pair(version) for version in versions if version]
+        if known:
+            return Libc("glibc", max(known))
+        if loader:
+            return None
+    musl = [each.version for path, each in files.items() if "musl" in path and each.kind == "file"]
+    if not musl and "musl" not in loader:
+        return None
+    return Libc("musl", max((_pair(version) for version in musl if version), default=(1, 1)))
+
+
+def follow(files: Mapping[str, ScannedFile], path: str) -> str:
+    """Returns where a path leads, below the root and without a leading slash, with all known links on the way followed."""
+    left = [part for part in path.split("/") if part not in ("", ".")][::-1]
+    done: list[str] = []
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            done = done[:-1]
+            continue
+        here = files.get("/".join([*done, part]))
+        if here is None or here.kind != "link":
+            done.append(part)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            return ""
+        if here.target.startswith("/"):
+            done = []
+        left += [part for part in here.target.split("/") if part not in ("", ".")][::-1]
+    return "/".join(done)
+
+
+def names(found: Iterable[Interpreter]) -> str:
+    """Returns interpreters in words, for a message."""
+    return ", ".join(f"{each.path} ({each.full or each.python})" for each in found) or "none"
+
+
+def _pair(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)

@@ -1,0 +1,172 @@
+"""Finds the Python of an existing base and its C library: in its layers, and only where these can't be read, by its config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from modelcrate.events import Emit, Notice
+from modelcrate.images.image import ImageLayer
+from modelcrate.images.image_config import environment
+from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, interpreters, names
+from modelcrate.resolve.resolved_base import ResolvedBase
+from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+
+MAX_FETCHED = 512 << 20
+"""Bytes of a registry's layers that are fetched to find a base's Python. An image with more is taken by its config."""
+
+_PYTHON_PROGRAM = re.compile(r"python(?:3(?:\.[0-9]{1,2})?)?")
+_CLAIMED_PYTHON = "/usr/local/bin/python"
+"""Where the images that set PYTHON_VERSION have their Python: Docker's official ones, and those made from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a project says of its base's Python.
+
+    Attributes:
+        interpreter: Its path; None: it is looked for.
+        python: Its version, major and minor; None: any.
+    """
+
+    interpreter: PurePosixPath | None = None
+    python: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The files of a base that decide how Python runs on it.
+
+    Attributes:
+        files: By their paths below the root.
+        unread: Bytes of the layers that were not read.
+    """
+
+    files: Mapping[str, ScannedFile]
+    unread: int = 0
+
+
+def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> ResolvedBase:
+    """Returns the base with its Python and its C library; what was not verified is a notice.
+
+    Raises:
+        UserError: The base has no such interpreter, or one of another version.
+    """
+    found = _choose(below, wanted, look)
+    if found is None and not look.unread:
+        _refuse_missing(below, wanted, look)
+    if found is not None:
+        below = _with(below, found.path, found.python, wanted.python)
+    elif wanted.interpreter is not None or look.unread:
+        below = _as_claimed(below, wanted)
+    libc = find_libc(look.files, found.loader if found is not None else "")
+    if libc is not None and libc.name == "musl":
+        below = replace(below, musl=libc.version)
+    elif libc is not None:
+        below = replace(below, glibc=libc.version)
+    if below.interpreter:
+        for text in _unverified(below, found is not None, libc is not None, look):
+            emit(Notice(text))
+    return below
+
+
+def look_at(layers: Sequence[ImageLayer], cache: Path, emit: Emit) -> Look:
+    """Scans all layers of a base on this machine, which checks their bytes as well."""
+    return Look(merged([scan(layer, cache, emit) for layer in layers]))
+
+
+def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit) -> Look:
+    """Scans as few layers of a base in a registry as the answer takes.
+
+    From the top down until the interpreter is found, so that no layer above can hide it; then from the bottom up until the C
+    library is. Layers that were scanned before are not fetched again.
+    """
+    layers = below.layers
+    scans: dict[int, LayerScan] = {}
+    for number, layer in enumerate(layers):
+        if (known := recall(layer, cache)) is not None:
+            scans[number] = known
+    left = MAX_FETCHED
+
+    def look() -> Look:
+        unread = sum(layer.layer.descriptor.size for number, layer in enumerate(layers) if number not in scans)
+        return Look(merged(scans[number] for number in sorted(scans)), unread)
+
+    def python_is_found() -> bool:
+        return _choose(below, wanted, look()) is not None
+
+    def libc_is_found() -> bool:
+        found = _choose(below, wanted, look())
+        return found is None or find_libc(look().files, found.loader) is not None
+
+    numbers = range(len(layers))
+    down: tuple[Iterable[int], Callable[[], bool]] = (reversed(numbers), python_is_found)
+    up: tuple[Iterable[int], Callable[[], bool]] = (numbers, libc_is_found)
+    for order, is_done in (down, up):
+        for number in order:
+            if is_done():
+                break
+            size = layers[number].layer.descriptor.size
+            if number not in scans and size <= left:
+                scans[number] = scan(layers[number], cache, emit)
+                left -= size
+    return look()
+
+
+def _choose(below: ResolvedBase, wanted: Wanted, look: Look) -> Interpreter | None:
+    """Returns the interpreter that is named, else one of the wanted version, else the first on the base's PATH."""
+    if wanted.interpreter is not None:
+        return find_interpreter(look.files, str(wanted.interpreter))
+    path = environment(below.config).get("PATH", "").split(":")
+    found = interpreters(look.files, [folder for folder in path if folder.startswith("/")])
+    fitting = [each for each in found if wanted.python in (None, each.python)]
+    return next(iter(fitting or found), None)
+
+
+def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look) -> None:
+    """Raises where the whole base was read and has nothing at the path that is named.
+
+    A program of another name than Python's may be one all the same.
+    """
+    if wanted.interpreter is not None and _PYTHON_PROGRAM.fullmatch(wanted.interpreter.name):
+        found = interpreters(look.files, [])
+        raise UserError(
+            f"the base {below.name} has no {wanted.interpreter}",
+            why=f"Pythons in it: {names(found)}",
+            hint="name one of them as the base's interpreter" if found else "take a base with Python in it",
+        )
+
+
+def _as_claimed(below: ResolvedBase, wanted: Wanted) -> ResolvedBase:
+    """Returns the base with what the project, or else its own config, says of its Python."""
+    if wanted.interpreter is not None:
+        version = re.search(r"python(3\.[0-9]+)$", str(wanted.interpreter))
+        return _with(below, str(wanted.interpreter), wanted.python or (version[1] if version else ""))
+    claimed = re.match(r"(3\.[0-9]+)\b", environment(below.config).get("PYTHON_VERSION", ""))
+    if claimed is None:
+        return below
+    return _with(below, f"{_CLAIMED_PYTHON}{claimed[1]}", claimed[1], wanted.python)
+
+
+def _with(below: ResolvedBase, interpreter: str, version: str, wanted: str | None = None) -> ResolvedBase:
+    if wanted is not None and wanted != version:
+        raise UserError(
+            f"the project asks for Python {wanted}, and the base {below.name} brings {version}",
+            why=f"its Python is {interpreter}",
+            hint="change one of them; wheels are chosen for one Python",
+        )
+    return replace(below, interpreter=interpreter, python=version)
+
+
+def _unverified(below: ResolvedBase, has_python: bool, has_libc: bool, look: Look) -> Iterator[str]:
+    """Yields what was taken without a look at the files, and why."""
+    size = f"{look.unread / 1e6:.0f} MB of its layers were not fetched" if look.unread else "its files do not tell"
+    if not has_python:
+        yield f"not verified: the base {below.name} has Python {below.python} at {below.interpreter} ({size})"
+    if not has_libc:
+        glibc = ".".join(map(str, below.glibc))
+        yield f"not verified: the base {below.name} has glibc {glibc} or newer, for which wheels are chosen ({size})"

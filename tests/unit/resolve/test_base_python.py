@@ -1,0 +1,250 @@
+"""What the files of an existing base say of its Python and C library: links, whiteouts, two libraries, versions in bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from modelcrate.events import Event, Notice
+from modelcrate.images.image import ImageLayer
+from modelcrate.resolve.base_python import Libc, find_interpreter, find_libc, follow, interpreters
+from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
+from modelcrate.resolve.resolved_base import ResolvedBase
+from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, scan
+from modelcrate_layers.content import Digest, Literal
+from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.recipe import Layer
+from support.rootfs import layer, member
+
+GLIBC = b"\x7fELF...\nGNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\n"
+MUSL = b"\x7fELF\0musl libc\0Version %s\0" + b"\x001.2.5\0"
+
+
+def program(loader: str = "/lib64/ld-linux-x86-64.so.2") -> bytes:
+    return b"\x7fELF" + bytes(100) + loader.encode() + b"\0" + bytes(100)
+
+
+def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    return member(name, kind=tarfile.SYMTYPE, linkname=target)
+
+
+def image_layer(tar: Literal) -> ImageLayer:
+    facts = Layer(tar.descriptor, Digest.of(tar.data), len(tar.data), codec.NONE)
+    return ImageLayer("base", "", facts, tar, "reused")
+
+
+def base(*tars: Literal, env: tuple[str, ...] = ()) -> ResolvedBase:
+    return ResolvedBase("somebody's", {"config": {"Env": list(env)}}, tuple(map(image_layer, tars)))
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Callable[..., tuple[ResolvedBase, list[str]]]:
+    def find(
+        *tars: Literal, interpreter: str | None = None, python: str | None = None, env: tuple[str, ...] = ()
+    ) -> tuple[ResolvedBase, list[str]]:
+        below = base(*tars, env=env)
+        told: list[Event] = []
+        wanted = Wanted(PurePosixPath(interpreter) if interpreter else None, python)
+        resolved = find_python(below, wanted, look_at(below.layers, tmp_path, told.append), told.append)
+        return resolved, [each.text for each in told if isinstance(each, Notice)]
+
+    return find
+
+
+Find = Callable[..., tuple[ResolvedBase, list[str]]]
+DEBIAN = layer(
+    link("bin", "usr/bin"),
+    link("lib", "usr/lib"),
+    link("usr/bin/python3", "python3.11"),
+    member("usr/bin/python3.11", program(), mode=0o755),
+    member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC),
+)
+
+
+def test_a_debian_with_links(found: Find) -> None:
+    for interpreter in (None, "/usr/bin/python3", "/bin/python3", "/usr/bin/python3.11"):
+        below, notices = found(DEBIAN, interpreter=interpreter)
+        assert (below.interpreter, below.python) == ("/usr/bin/python3.11", "3.11")
+        assert (below.glibc, below.musl, notices) == ((2, 36), None, [])
+
+
+def test_an_alpine(found: Find) -> None:
+    tar = layer(
+        member("usr/local/bin/python3.12", program("/lib/ld-musl-x86_64.so.1"), mode=0o755),
+        link("lib/libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1"),
+        member("lib/ld-musl-x86_64.so.1", MUSL),
+    )
+    below, notices = found(tar, env=("PYTHON_VERSION=3.12.4",))
+    assert (below.interpreter, below.python, below.musl) == ("/usr/local/bin/python3.12", "3.12", (1, 2))
+    assert notices == []
+
+
+def test_the_loader_of_the_interpreter_decides_between_two_libraries(found: Find) -> None:
+    both = (member("lib/ld-musl-x86_64.so.1", MUSL), member("usr/lib64/libc.so.6", GLIBC))
+    for loader, musl in (("/lib/ld-musl-x86_64.so.1", (1, 2)), ("/lib64/ld-linux-x86-64.so.2", None)):
+        below, _ = found(layer(*both, member("usr/bin/python3.11", program(loader))))
+        assert below.musl == musl
+        assert below.glibc == ((2, 28) if musl else (2, 36))
+
+
+def test_a_whiteout_of_a_later_layer_counts(found: Find) -> None:
+    gone = layer(member("usr/bin/.wh.python3.11"))
+    again = layer(member("usr/local/bin/python3.12", program()))
+    assert found(DEBIAN, gone)[0].interpreter == ""
+    assert found(DEBIAN, gone, again)[0].interpreter == "/usr/local/bin/python3.12"
+    for opaque in ("usr/bin/.wh..wh..opq", "usr/.wh..wh..opq", ".wh..wh..opq", ".wh.usr"):
+        assert found(DEBIAN, layer(member(opaque)))[0].interpreter == "", opaque
+    assert found(layer(member("usr/bin/.wh.python3.11"), member("usr/bin/python3.11", program())))[0].python == "3.11"
+
+
+def test_the_config_is_not_believed(found: Find) -> None:
+    below, _ = found(DEBIAN, env=("PYTHON_VERSION=3.12.1",))
+    assert (below.interpreter, below.python) == ("/usr/bin/python3.11", "3.11")
+    below, _ = found(layer(member("etc/x")), env=("PYTHON_VERSION=3.12.1",))
+    assert below.interpreter == ""
+
+
+def test_the_path_of_the_base_decides_between_several(found: Find) -> None:
+    tar = layer(
+        member("opt/conda/bin/python3.12", program()),
+        link("opt/conda/bin/python", "python3.12"),
+        member("usr/bin/python3.9", program()),
+        member("usr/bin/python3.11", program()),
+        link("usr/bin/python3", "python3.11"),
+    )
+    assert found(tar)[0].interpreter == "/usr/bin/python3.11"
+    assert found(tar, env=("PATH=/opt/conda/bin:/usr/bin",))[0].python == "3.12"
+    assert found(tar, python="3.9")[0].interpreter == "/usr/bin/python3.9"
+    with pytest.raises(UserError, match=r"asks for Python 3\.13"):
+        found(tar, python="3.13")
+
+
+def test_a_named_interpreter_has_to_be_there(found: Find) -> None:
+    with pytest.raises(UserError, match=r"has no /usr/bin/python3\.12") as caught:
+        found(DEBIAN, interpreter="/usr/bin/python3.12")
+    assert "/usr/bin/python3.11 (3.11)" in caught.value.why
+    below, notices = found(DEBIAN, interpreter="/opt/mine", python="3.11")
+    assert below.interpreter == "/opt/mine"
+    assert any("not verified" in each for each in notices)
+
+
+def test_the_environment_of_a_virtual_one_is_its_real_place(found: Find) -> None:
+    venv = layer(link("opt/venv/bin/python", "/usr/bin/python3"), link("opt/venv/bin/python3", "python"))
+    below, _ = found(DEBIAN, venv, env=("PATH=/opt/venv/bin:/usr/bin",))
+    assert below.interpreter == "/usr/bin/python3.11"
+
+
+def test_what_the_files_do_not_tell_is_said(found: Find) -> None:
+    below, notices = found(layer(member("usr/bin/python3.11", b"\x7fELF")))
+    assert below.glibc == (2, 28)
+    assert notices == [
+        "not verified: the base somebody's has glibc 2.28 or newer, for which wheels are chosen (its files do not tell)"
+    ]
+
+
+class Counted:
+    """A blob of a registry that counts how often it is fetched."""
+
+    def __init__(self, tar: Literal) -> None:
+        self.tar, self.fetched, self.descriptor = tar, 0, tar.descriptor
+
+    def chunks(self, start: int = 0) -> list[bytes]:
+        self.fetched += 1
+        return [self.tar.data[start:]]
+
+
+def test_of_a_registry_as_little_as_answers_is_fetched(tmp_path: Path) -> None:
+    system = layer(member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC))
+    between = layer(member("etc/x"))
+    python = layer(
+        member("usr/local/bin/python3.11", program()),
+        member("usr/local/include/python3.11/patchlevel.h", b'#define PY_VERSION  "3.11.9"\n'),
+    )
+    top = layer(member("etc/y"))
+    blobs = [Counted(each) for each in (system, between, python, top)]
+    below = base(system, between, python, top)
+    below = replace(
+        below, layers=tuple(replace(each, blob=blob) for each, blob in zip(below.layers, blobs, strict=True))
+    )
+    for _ in range(2):
+        look = look_at_remote(below, Wanted(), tmp_path, lambda event: None)
+        resolved = find_python(below, Wanted(), look, lambda event: None)
+        assert (resolved.interpreter, resolved.glibc) == ("/usr/local/bin/python3.11", (2, 36))
+        assert [blob.fetched for blob in blobs] == [1, 0, 1, 1], "the second look is remembered"
+
+
+def test_layers_that_are_too_large_are_not_fetched(tmp_path: Path) -> None:
+    below = base(DEBIAN, env=("PYTHON_VERSION=3.11.9",))
+    huge = replace(below.layers[0].layer.descriptor, size=4 << 30)
+    below = replace(below, layers=(replace(below.layers[0], layer=replace(below.layers[0].layer, descriptor=huge)),))
+    told: list[Event] = []
+    look = look_at_remote(below, Wanted(), tmp_path, told.append)
+    resolved = find_python(below, Wanted(), look, told.append)
+    assert (resolved.interpreter, resolved.python) == ("/usr/local/bin/python3.11", "3.11")
+    assert [each.text.partition(":")[0] for each in told if isinstance(each, Notice)] == ["not verified"] * 2
+    assert "4295 MB" in str(told)
+
+
+def test_links_that_go_in_a_circle_lead_nowhere() -> None:
+    files = {"a": ScannedFile("a", "link", "b"), "b": ScannedFile("b", "link", "/a")}
+    assert follow(files, "/a/x") == ""
+    assert follow({"opt/x": ScannedFile("opt/x", "link", "../../..")}, "/opt/x/etc") == "etc"
+
+
+def test_a_folder_that_becomes_a_link_hides_what_was_in_it() -> None:
+    below = LayerScan((ScannedFile("opt/py/bin/python3.11"),))
+    files = merged([below, LayerScan((ScannedFile("opt/py", "link", "/usr"),))])
+    assert interpreters(files, []) == []
+    assert find_interpreter(files, "/opt/py/bin/python3.11") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("lib/ld-musl-x86_64.so.1", ""), ("lib64/libc.so.6", "2.99999"), ("lib64/libc.so.6", "nonsense")],
+)
+def test_a_version_that_is_none_is_no_version(name: str, version: str, tmp_path: Path) -> None:
+    text = b"GNU C Library x version " + version.encode()
+    found = scan(image_layer(layer(member(name, text))), tmp_path)
+    assert found.files[0].version in ("", "2.99")
+
+
+def test_a_damaged_record_is_made_again(tmp_path: Path) -> None:
+    one = image_layer(DEBIAN)
+    first = scan(one, tmp_path)
+    (record,) = (tmp_path / "scans").iterdir()
+    for damage in (b"{}", b"", b'{"version": 2, "files": 5, "hidden": [], "tar-size": 1}', b'{"version": 2}'):
+        record.write_bytes(damage)
+        assert scan(one, tmp_path) == first
+
+
+def test_a_layer_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    one = image_layer(DEBIAN)
+    lying = replace(one, layer=replace(one.layer, diff_id=Digest.of(b"")))
+    with pytest.raises(IntegrityError, match="not what its config says"):
+        scan(lying, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at this machine's own files")
+def test_this_machines_python_and_library_are_told_right(tmp_path: Path) -> None:
+    told = subprocess.run(["ldd", "--version"], capture_output=True, text=True).stdout.split("\n")[0].split()[-1]
+    listed = subprocess.run(["ldd", sys.executable], capture_output=True, text=True).stdout
+    libc = next(line.split()[2] for line in listed.splitlines() if "libc.so.6" in line)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    tar = layer(
+        member(libc.lstrip("/"), Path(libc).read_bytes()),
+        member(f"usr/bin/python{version}", Path(sys.executable).read_bytes(), mode=0o755),
+    )
+    files = merged([scan(image_layer(tar), tmp_path)])
+    python = find_interpreter(files, f"/usr/bin/python{version}")
+    assert python is not None
+    assert python.loader.startswith("ld-linux")
+    major, minor = map(int, told.split("."))
+    assert find_libc(files, python.loader) == Libc("glibc", (major, minor))
+    assert Look(files).unread == 0
