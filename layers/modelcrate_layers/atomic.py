@@ -18,6 +18,9 @@ from modelcrate_layers.frozen import dataclass
 
 MODE = 0o644
 
+SCRATCH = "modelcrate-scratch-"
+"""How the names of folders begin that we make in the system's folder for temporary files, and remove."""
+
 _UNNAMED = getattr(os, "O_TMPFILE", 0)
 
 
@@ -82,6 +85,56 @@ def locked_folder(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH) -> Iterator[Path]:
+    """A new folder that goes when the block ends. What a killed process has left of this kind goes first.
+
+    Args:
+        parent: Where it is made; by default the system's folder for temporary files.
+        prefix: How the names of such folders begin. No other folder there may begin so.
+    """
+    import tempfile
+
+    above = Path(tempfile.gettempdir()) if parent is None else parent
+    with suppress(OSError):
+        for left in above.glob(f"{prefix}*"):
+            _remove_abandoned(left)
+    path, lock = _new_scratch(above, prefix)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _new_scratch(above: Path, prefix: str) -> tuple[Path, int]:
+    """A folder and the lock on it, which ends with the process."""
+    import tempfile
+
+    while True:
+        path = Path(tempfile.mkdtemp(dir=above, prefix=prefix))
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if path.is_dir():  # no other process has removed it before it was locked
+                return path, handle
+            os.close(handle)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes a folder of our user's that no process has locked."""
+    if path.is_symlink() or path.lstat().st_uid != os.geteuid():
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    except BlockingIOError:
+        pass  # its process lives
     finally:
         os.close(handle)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from modelcrate_layers.atomic import Incoming, file_lock, incoming, write_file
+from modelcrate_layers.atomic import Incoming, file_lock, incoming, remove, write_file
 from modelcrate_layers.content import (
     CHUNK,
     MAX_JSON,
@@ -26,6 +27,8 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.records import read_record, write_record
+from modelcrate_layers.tar.sources import FileRange
 
 LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -54,17 +57,22 @@ class FileBlob:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """An OCI image layout. `create` makes one, or takes what is there; `open` takes only what is there."""
+    """An OCI image layout. `create` makes one, or takes what is there; `open` takes only what is there.
+
+    `records` is a folder that remembers which blobs were hashed (see `records`); only our own store has one.
+    """
 
     root: Path
+    records: Path | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def create(cls, root: Path) -> Layout:
+    def create(cls, root: Path, records: Path | None = None) -> Layout:
+        """Returns the layout in a folder, which is made where it is missing."""
         with as_machine_error(root):
             (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             if not (root / "oci-layout").exists():
                 write_file(root / "oci-layout", LAYOUT_VERSION)
-        return cls(root)
+        return cls(root, records)
 
     @classmethod
     def open(cls, root: Path) -> Layout:
@@ -82,12 +90,34 @@ class Layout:
         return self.root / "blobs" / digest.algorithm / digest.hex
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Whether the blob is there with the right size. Its bytes are checked when they are read."""
+        """Returns whether the blob is there with the right size. Its bytes are checked when they are read, and by `intact`."""
         try:
             status = os.lstat(self.path(descriptor.digest))
         except OSError:
             return False
         return stat.S_ISREG(status.st_mode) and status.st_size == descriptor.size
+
+    def intact(self, descriptor: Descriptor) -> bool:
+        """Returns whether the blob is there with the right bytes. A damaged one is removed, so that it can be made or fetched again.
+
+        A blob is hashed once, and again when its file has another stamp; one that was written here was hashed on its way.
+        """
+        path = self.path(descriptor.digest)
+        if not self.has(descriptor):
+            with as_machine_error(path):
+                remove(path)
+            return False
+        stamp = _stamp(path)
+        if self.records is None or read_record(self.records, descriptor.digest.hex) != stamp:
+            try:
+                for _ in self.blob(descriptor).chunks():
+                    pass
+            except IntegrityError:
+                with as_machine_error(path):
+                    remove(path)
+                return False
+            self._remember(descriptor.digest, stamp)
+        return True
 
     def blob(self, descriptor: Descriptor) -> FileBlob:
         if not self.has(descriptor):
@@ -167,6 +197,12 @@ class Layout:
         path = self.path(digest)
         path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
         file.keep(path)
+        self._remember(digest, _stamp(path))
+
+    def _remember(self, digest: Digest, stamp: bytes) -> None:
+        if self.records is not None:
+            with suppress(OSError):
+                write_record(self.records, digest.hex, stamp)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -189,7 +225,8 @@ class Adding:
         """These bytes, which have to be what the descriptor says, unless they are there. Returns how many were written for this blob."""
         if self.want(descriptor):
             return descriptor.size
-        if self._layout.has(descriptor):
+        layout = self._layout
+        if layout.has(descriptor) if layout.records is None else layout.intact(descriptor):
             return 0
         self._write(verified(chunks, descriptor), lambda: descriptor)
         self.want(descriptor)
@@ -229,6 +266,10 @@ def as_machine_error(where: Path) -> Iterator[None]:
     except OSError as fault:
         hint = "free some space, or choose another place" if fault.errno == 28 else ""
         raise MachineError(f"can't be written: {fault.strerror}", where=str(where), hint=hint) from fault
+
+
+def _stamp(path: Path) -> bytes:
+    return canonical_json(list(FileRange.whole(str(path)).stamp))
 
 
 def _replaced(other: dict[str, Any], entry: dict[str, Any], tag: str | None) -> bool:

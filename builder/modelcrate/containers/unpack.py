@@ -65,7 +65,7 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
         for blob in layers:
             layer = _Layer(inside, folders, max_bytes, total.size)
             try:
-                layer.apply(read_tar(decode(blob.chunks())))
+                layer.apply(read_tar(decode(blob.chunks()), held=True))
                 layer.clear_aufs()
             except IntegrityError as fault:
                 where = f"layer {blob.descriptor.digest.short}" + (f", {fault.where}" if fault.where else "")

@@ -153,7 +153,7 @@ _NOTHING: tuple[None, summary.Summary] = None, {}
 def _entries(layers: Iterable[ImageLayer]) -> _Entries:
     found: dict[bytes, tuple[Facts | None, summary.Summary]] = {}
     for layer in layers:
-        for member in read_tar(codecs.decode(layer.blob.chunks())):
+        for member in read_tar(codecs.decode(layer.blob.chunks()), held=True):
             found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member, model=layer.role == "model")
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
 from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate.project.values import Model
+from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -139,8 +139,7 @@ def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
     from modelcrate.containers.unpack import unpack
     from modelcrate.modelfiles.framework_files import ModelFiles
 
-    with tempfile.TemporaryDirectory(prefix="modelcrate-model-") as folder:
-        root = Path(folder)
+    with scratch_folder() as root:
         unpack([layer.blob for layer in layers], root)
         plain, _, version = name.rpartition(":")
         (top,) = (root / os.fsdecode(model_folder(plain, int(version)))).iterdir()

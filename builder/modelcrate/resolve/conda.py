@@ -20,6 +20,7 @@ from modelcrate.net.errors import NotFound
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Conda
 from modelcrate.resolve.pinned import PinnedConda, Solved
+from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
 from modelcrate_layers.tar import codec
@@ -67,8 +68,8 @@ def lock_conda(
     if subdir is None:
         raise UserError(f"conda has no packages for {platform}", hint=f"known are {', '.join(SUBDIRS)}")
     lines = [*wanted.packages, *([f"python {python}.*"] if python else [])]
-    with tempfile.TemporaryDirectory(prefix="modelcrate-") as held:
-        lists = [path for url in channels for path in _lists(url, subdir, Path(held), fetcher)]
+    with scratch_folder() as scratch:
+        lists = [path for url in channels for path in _lists(url, subdir, scratch, fetcher)]
         with ThreadPoolExecutor(1) as pool:  # a thread of its own: whoever calls us may have an event loop in this one
             records = pool.submit(_solve, lines, lists, subdir, glibc).result()
     pinned = tuple(sorted(map(_pinned, records), key=lambda each: each.name))

@@ -5,7 +5,6 @@ A pin names no host. A wheelhouse, any index or the cache may serve the file wit
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
 from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
+from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import LockedError, RegistryError, UserError
 from modelcrate_layers.packages.wheel import Wheel
 
@@ -50,11 +50,11 @@ def lock_wheels(
     projects = [file for file in requirements.files if file.suffix == ".toml"]
     if not lines and not projects:
         return _reachable((each for each in locked if each.name not in there), index, uv)
-    with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
-        given = [*projects, *_written(Path(name) / "dependencies", lines)]
+    with scratch_folder() as scratch:
+        given = [*projects, *_written(scratch / "dependencies", lines)]
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
-        options = [word for pin in _written(Path(name) / "constraints", limits) for word in ("--constraints", str(pin))]
-        options += ["--find-links", str(_stand_ins(there, Path(name)))] if there else []
+        options = [word for pin in _written(scratch / "constraints", limits) for word in ("--constraints", str(pin))]
+        options += ["--find-links", str(_stand_ins(there, scratch))] if there else []
         text = uv.compile(given, target, index, *requirements.options, *options)
     found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
     locked = tuple(each for each in locked if each.name not in there)
@@ -80,8 +80,8 @@ def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv)
     chosen = requirements.locked.select(cast("Mapping[str, str]", target.environment()))
     if not chosen:
         return ()
-    with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
-        files = _written(Path(name) / "locked", exact_lines(chosen))
+    with scratch_folder() as scratch:
+        files = _written(scratch / "locked", exact_lines(chosen))
         text = uv.compile(files, target, index, "--no-deps", "--prerelease", "allow")
     return select(text, target, Path(), hashes_of(chosen), requirements.locked.where)
 
@@ -101,14 +101,14 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
             why="\n".join(each.filename for each in lost),
             hint=f"put them into a wheelhouse, or build once with the network; the cache is {cache}",
         )
-    with tempfile.TemporaryDirectory(prefix="modelcrate-") as name:
+    with scratch_folder() as scratch:
         try:
-            text = uv.compile(_written(Path(name) / "locked", _exactly(lost)), target, index, "--no-deps")
+            text = uv.compile(_written(scratch / "locked", _exactly(lost)), target, index, "--no-deps")
         except UserError as fault:
             raise LockedError(
                 "a locked wheel can't be had any more", why=str(fault), hint="lock again, or get it into a wheelhouse"
             ) from None
-        seen = {each.filename: each for each in _reachable(every(text, Path(name), "the package index"), index, uv)}
+        seen = {each.filename: each for each in _reachable(every(text, scratch, "the package index"), index, uv)}
     return tuple(_again(each, seen.get(each.filename)) if each in lost else each for each in known)
 
 

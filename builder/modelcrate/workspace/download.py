@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from modelcrate.containers.unpack import unpack
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.find import layers_of
 from modelcrate.workspace.record import ModelRecord
+from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.kinds.model import folder
 from modelcrate_layers.store import as_machine_error
@@ -23,9 +23,9 @@ def download(shelf: WorkspaceBackend, record: ModelRecord, target: Path, *, exis
     """
     with as_machine_error(target):
         target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".incoming-") as beside:
-            unpack([layer.blob for layer in layers_of(shelf, record)], Path(beside))
-            inner = Path(beside) / os.fsdecode(folder(record.name, record.version))
+        with scratch_folder(target, ".modelcrate-incoming-") as beside:
+            unpack([layer.blob for layer in layers_of(shelf, record)], beside)
+            inner = beside / os.fsdecode(folder(record.name, record.version))
             tops = sorted(inner.iterdir()) if inner.is_dir() else []
             if len(tops) != 1:
                 raise IntegrityError(f"the model {record.id} has {len(tops)} files at its top instead of one")

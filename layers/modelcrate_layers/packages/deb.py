@@ -111,7 +111,7 @@ def items(tar: Path) -> Iterator[Item]:
     try:
         with open(tar, "rb", buffering=0) as archive:
             stamp = Stamp.of(os.fstat(archive.fileno()))
-            for member in read_tar(_chunks(archive, stamp.size)):
+            for member in read_tar(_chunks(archive, stamp.size), held=True):
                 if path := _clean(member.name, where):
                     yield _item(member, path, FileRange(where, stamp, member.offset, member.size))
     except OSError as fault:
@@ -146,7 +146,7 @@ def _clean(name: bytes, where: str) -> bytes:
 
 def _members(path: Path, part: str, limit: int) -> Iterator[Member]:
     try:
-        yield from read_tar(_part(path, part, limit))
+        yield from read_tar(_part(path, part, limit), held=True)
     except IntegrityError as fault:
         raise fault if fault.where else IntegrityError(fault.what, where=str(path), why=fault.why) from None
 

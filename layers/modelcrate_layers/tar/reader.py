@@ -1,7 +1,8 @@
 """Tar archives of strangers as values: a stream of bytes in, members out. Nothing here touches a file.
 
 Read are ustar, GNU's long names and base-256 numbers, and PAX records (path, linkpath, size, uid, gid, mtime, SCHILY.xattr.*), as
-POSIX pax and GNU tar document them. Refused, as an IntegrityError: sparse files (the image specification advises against
+POSIX pax and GNU tar document them; where the two leave room, a name is read as Go's archive/tar reads it, for engines are written in
+Go. Refused, as an IntegrityError: sparse files (the image specification advises against
 them in layer.md, and no two readers agree about them), types that nobody knows, negative or overlong numbers, a wrong
 checksum, names with a NUL, an archive without an end, and whatever passes the limits below.
 
@@ -30,8 +31,8 @@ _ZEROS = bytes(BLOCK)
 _MAX_LINKS = 40
 """Links in a chain that are followed: Linux's own limit."""
 _OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
-_DECIMAL = re.compile(rb"[0-9]{1,19}")
-_SECONDS = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?")
+_DECIMAL = re.compile(rb"0*[0-9]{1,19}")
+_SECONDS = re.compile(rb"(-?)0*([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 _NO_RECORDS: Mapping[bytes, bytes] = MappingProxyType({})
@@ -94,15 +95,21 @@ class Member:
     body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
 
 
-def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS) -> Iterator[Member]:
-    """The members of an uncompressed tar, in order. Memory is flat, and `chunks` is read to its very end.
+def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS, *, held: bool = False) -> Iterator[Member]:
+    """Yields the members of an uncompressed tar, in order. Memory is flat, and `chunks` is read to its very end.
 
     So a verified stream (`content.verified`, `codec.decode`) has been verified when this iterator ends, not before.
+
+    Args:
+        chunks: The archive.
+        limits: How much of it is believed.
+        held: Whether the stream is held to a digest. The blocks that end an archive may then be missing, as some writers leave them out;
+            otherwise their absence is the one sign of an archive that was cut between two members.
     """
     source = _Source(chunks)
     shared: dict[bytes, bytes] = {}
     count = 0
-    while (found := _next(source, shared, limits)) is not None:
+    while not (held and source.ended() and count) and (found := _next(source, shared, limits)) is not None:
         count += 1
         if count > limits.members:
             raise IntegrityError(f"a tar of more than {limits.members} members")
@@ -241,10 +248,22 @@ def _check(block: bytes) -> None:
 
 
 def _ustar_name(block: bytes) -> bytes:
-    name = _text(block[:100])
-    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
-        return prefix + b"/" + name
-    return name
+    """The name with its prefix. GNU's headers have times in the prefix's place; where no times are there, and it is text, an old writer of
+    Go's meant a prefix. Those of Joerg Schilling's tar (`tar` at their end) have times behind a shorter prefix.
+    """
+    name, magic = _text(block[:100]), block[257:265]
+    prefix = b""
+    if magic[:6] == b"ustar\0":
+        prefix = _text(block[345:476] if block[508:512] == b"tar\0" else block[345:500])
+    elif magic == b"ustar  \0" and not (_is_time(block[345:357]) and _is_time(block[357:369])):
+        prefix = _text(block[345:500])
+        prefix = prefix if prefix.isascii() else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _is_time(raw: bytes) -> bool:
+    """Whether a field is a number, or empty."""
+    return bool(raw[0] & 0x80) or not raw[0] or re.fullmatch(rb"[ \0]*[0-7]*[ \0]*", raw) is not None
 
 
 def _text(raw: bytes) -> bytes:
@@ -349,6 +368,12 @@ class _Source:
             self.position += len(part)
             size -= len(part)
             yield part
+
+    def ended(self) -> bool:
+        """Returns whether nothing follows."""
+        if self._at == len(self._held):
+            self._at, self._held = 0, next((chunk for chunk in self._chunks if chunk), b"")
+        return not self._held
 
     def drain(self, limit: int) -> None:
         """Reads the stream to its end, so that whoever verifies it gets to the last byte."""

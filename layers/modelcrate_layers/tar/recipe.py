@@ -205,7 +205,9 @@ def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
-_FILE = Struct("<4L5Q2q")
+_FILE = Struct("<4L7Q")
+_64_BITS = (1 << 64) - 1
+"""Times are counted modulo this: file systems keep dates beyond 2262, and before 1970."""
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:
@@ -218,8 +220,9 @@ def _stamped(entry: Entry) -> bytes:
     path, kind, mode, source, link, uid, gid = entry
     if isinstance(source, FileRange):
         device, inode, length, written, changed = source.stamp
-        numbers = len(path), mode, uid, gid, source.offset, source.size, device, inode, length, written, changed
-        return b"F%b%b" % (_FILE.pack(*numbers), path)
+        times = written & _64_BITS, changed & _64_BITS
+        numbers = len(path), mode, uid, gid, source.offset, source.size, device, inode, length, *times
+        return b"%b%b%b" % (b"F" if source.size < writer.OCTAL_LIMIT else b"L", _FILE.pack(*numbers), path)
     data = "" if source is None else hashlib.sha256(b"".join(source.chunks())).hexdigest()
     return repr((path, kind.name, mode, uid, gid, link, data)).encode()
 

@@ -4,6 +4,7 @@
 |------------------|-----------------------------|---------------------------------------------------------------------------------|
 | format           | ustar                       | the least that every reader has known since 1988                                |
 | PAX records      | only where ustar can't say  | path and link target that are long or not ASCII, sizes of 8 GiB and more        |
+| size of 8 GiB    | in the header as well       | in GNU's base-256: scanners that don't read PAX records must not read 0         |
 | hdrcharset       | BINARY, where not UTF-8     | POSIX's word for "bytes as they are"; readers that don't know it skip it        |
 | mtime            | 1980-01-01T00:00:01Z        | no clock; 0 upsets programs, zip can't go below 1980. Never SOURCE_DATE_EPOCH:  |
 |                  |                             | a layer would differ from commit to commit, and a wheel from project to project |
@@ -37,7 +38,7 @@ _ZEROS = bytes(BLOCK)
 _NAMELESS = bytes(64) + b"0000000\0" * 2
 """The owner's and the group's name, and the device's numbers."""
 
-_OCTAL_LIMIT = 8 << 30
+OCTAL_LIMIT = 8 << 30
 """Eleven octal digits: the first size that a ustar header can't hold."""
 
 
@@ -66,7 +67,7 @@ def header(entry: Entry) -> bytes:
     path, kind, mode, source, link, uid, gid = entry
     name = path + b"/" if kind is Kind.DIRECTORY else path
     length = source.size if source is not None else 0
-    if len(name) <= 100 and name.isascii() and not link and length < _OCTAL_LIMIT:
+    if len(name) <= 100 and name.isascii() and not link and length < OCTAL_LIMIT:
         return _plain(name, _owner(mode, uid, gid), length, kind)  # nearly all of them
     short, prefix = _split(name)
     records = []
@@ -76,9 +77,8 @@ def header(entry: Entry) -> bytes:
     if len(link) > 100 or not link.isascii():
         records.append((b"linkpath", link))
         link = link[:100]
-    if length >= _OCTAL_LIMIT:
+    if length >= OCTAL_LIMIT:
         records.append((b"size", b"%d" % length))
-        length = 0
     block = _block(short, prefix, mode, uid, gid, length, kind.value, link)
     if not records:
         return block
@@ -113,7 +113,7 @@ def _entry(entry: Entry) -> Iterable[bytes]:
 def _span(entry: Entry) -> int:
     """How many bytes an entry takes, header and padding included."""
     length, plain = entry.size, len(entry.path) < 100 and len(entry.link) <= 100
-    if plain and length < _OCTAL_LIMIT and entry.path.isascii() and entry.link.isascii():
+    if plain and length < OCTAL_LIMIT and entry.path.isascii() and entry.link.isascii():
         return BLOCK + _padded(length)
     return len(header(entry)) + _padded(length)
 
@@ -156,7 +156,8 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
 
 
 def _block(name: bytes, prefix: bytes, mode: int, uid: int, gid: int, length: int, kind: bytes, link: bytes) -> bytes:
-    front = b"%b%07o\0%07o\0%07o\0%011o\0%b" % (name.ljust(100, b"\0"), mode, uid, gid, length, _TIME)
+    size = b"%011o\0" % length if length < OCTAL_LIMIT else b"\x80" + length.to_bytes(11, "big")
+    front = b"%b%07o\0%07o\0%07o\0%b%b" % (name.ljust(100, b"\0"), mode, uid, gid, size, _TIME)
     back = _back(kind, link, prefix)
     return b"%b%06o\0 %b" % (front, _sum(front) + _sum(back) + 8 * 32, back)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from modelcrate_layers import atomic
-from modelcrate_layers.atomic import incoming, write_file
+from modelcrate_layers.atomic import SCRATCH, incoming, scratch_folder, write_file
 
 
 @pytest.fixture(params=["unnamed", "hidden"])
@@ -67,3 +69,35 @@ def test_an_unfinished_file_has_no_name(tmp_path: Path) -> None:
         if not hasattr(os, "O_TMPFILE"):
             pytest.skip("this system has no O_TMPFILE")
         assert os.listdir(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from modelcrate_layers.atomic import scratch_folder
+with scratch_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").mkdir()
+    (folder / "half" / "done").write_bytes(b"x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one_and_nothing_else(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    assert (left / "half" / "done").exists()
+    (tmp_path / "modelcrate-data").mkdir()
+    (tmp_path / f"{SCRATCH}link").symlink_to(tmp_path / "modelcrate-data")
+    with scratch_folder(tmp_path) as one, scratch_folder(tmp_path) as other:
+        assert not left.exists()
+        assert one.is_dir()
+        assert other.is_dir()
+        assert one != other
+    assert {path.name for path in tmp_path.iterdir()} == {"modelcrate-data", f"{SCRATCH}link"}
+
+
+def test_a_fault_inside_is_raised_and_the_folder_goes(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), scratch_folder(tmp_path):
+        raise FileNotFoundError
+    assert list(tmp_path.iterdir()) == []

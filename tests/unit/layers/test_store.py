@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,52 @@ def test_a_blob_that_was_damaged_since_is_refused(layout: Layout, change: str) -
         with pytest.raises((IntegrityError, SourceError)) as refused:
             list(blob.chunks())
         assert refused.value.where == str(path)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "longer", "link", "folder", "gone"])
+def test_a_damaged_blob_is_removed_when_it_is_looked_at_and_can_be_added_again(tmp_path: Path, damage: str) -> None:
+    kept = Layout.create(tmp_path / "store", tmp_path / "records")
+    kept.add([DATA], BLOB)
+    assert kept.intact(BLOB)
+    path = kept.path(BLOB.digest)
+    if damage in ("flipped", "cut", "longer"):
+        path.write_bytes({"flipped": b"X" + DATA[1:], "cut": DATA[:-1], "longer": DATA + b"X"}[damage])
+    else:
+        path.unlink()
+    if damage == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere").write_bytes(DATA)
+    if damage == "folder":
+        path.mkdir()
+    assert not kept.intact(BLOB)
+    assert not os.path.lexists(path)
+    assert kept.add([DATA], BLOB) == len(DATA)
+    assert kept.intact(BLOB)
+
+
+def test_a_blob_is_hashed_once_and_again_when_its_file_is_another(tmp_path: Path) -> None:
+    kept = Layout.create(tmp_path / "store", tmp_path / "records")
+    kept.add([DATA], BLOB)
+    path = kept.path(BLOB.digest)
+    record = tmp_path / "records" / BLOB.digest.hex
+    first = record.read_bytes()
+    path.unlink()
+    path.write_bytes(DATA)
+    assert kept.intact(BLOB)
+    assert record.read_bytes() != first
+    shutil.copytree(tmp_path / "records", tmp_path / "copy")
+    (tmp_path / "copy" / BLOB.digest.hex).write_bytes(record.read_bytes())
+    path.write_bytes(b"X" + DATA[1:])
+    assert not Layout.create(tmp_path / "store", tmp_path / "copy").intact(BLOB)
+
+
+def test_damage_is_replaced_when_the_blob_is_added(tmp_path: Path) -> None:
+    kept = Layout.create(tmp_path / "store", tmp_path / "records")
+    kept.add([DATA], BLOB)
+    kept.path(BLOB.digest).write_bytes(b"X" + DATA[1:])
+    assert kept.add([DATA], BLOB) == len(DATA)
+    assert kept.path(BLOB.digest).read_bytes() == DATA
+    assert kept.add([DATA], BLOB) == 0
 
 
 def test_a_link_is_no_blob(layout: Layout) -> None:

@@ -122,7 +122,7 @@ def _entries(layer: ImageLayer) -> Iterator[_Item]:
 
 def _members(layer: ImageLayer) -> Iterator[_Item]:
     tally = Tally()
-    for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks()))):
+    for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks())), held=True):
         if member.kind is MemberKind.FILE:
             yield _Item(member.name.removeprefix(b"./"), member.size, member.body)
     if tally.digest != layer.layer.diff_id:

@@ -205,6 +205,58 @@ def test_refused(name: str) -> None:
         read(REFUSED[name])
 
 
+def test_the_blocks_that_end_an_archive_may_lack_where_it_is_held_to_a_digest() -> None:
+    """As docker, podman and Python read it. Nothing else may be missing, and nothing at all is no archive."""
+    whole = block(size=b"00000000003\0") + b"abc".ljust(512, b"\0")
+    for end in (b"", END[:512], END):
+        found = [(each.name, b"".join(each.body)) for each in read_tar([whole[:100], whole[100:], end], held=True)]
+        assert found == [(b"f", b"abc")]
+    for cut in (0, 1, 511, 512, 514, 1023):
+        with pytest.raises(IntegrityError):
+            list(read_tar([whole[:cut]] if cut else [], held=True))
+    with pytest.raises(IntegrityError):
+        list(read_tar([pax(b"10 path=a\n")[:1024]], held=True))
+
+
+@pytest.mark.parametrize(
+    ("magic", "prefix", "end", "name"),
+    [
+        (b"ustar\x0000", b"pre", b"", b"pre/f"),
+        (b"ustar\x0000", b"p" * 155, b"", b"p" * 155 + b"/f"),
+        (b"ustar\x0000", b"p" * 131 + b"14000000000\x0014000000000\0", b"tar\0", b"p" * 131 + b"/f"),
+        (b"ustar  \0", b"14000000000\x0014000000000\0", b"", b"f"),
+        (b"ustar  \0", b"\x80" + b"\1" * 11 + b"14000000000\0", b"", b"f"),
+        (b"ustar  \0", b"", b"", b"f"),
+        (b"ustar  \0", b"a/folder", b"", b"a/folder/f"),
+        (b"ustar  \0", "\u00fc".encode(), b"", b"f"),
+        (b"\0" * 8, b"pre", b"", b"f"),
+    ],
+    ids=["ustar", "full", "star", "gnu times", "gnu base 256", "gnu nothing", "gnu prefix", "gnu no text", "v7"],
+)
+def test_a_prefix_is_read_as_go_reads_it(magic: bytes, prefix: bytes, end: bytes, name: bytes) -> None:
+    head = block(magic=magic)
+    head = head[:345] + prefix.ljust(163, b"\0") + (end or b"\0" * 4)
+    total = sum(head[:148] + b" " * 8 + head[156:])
+    head = head[:148] + b"%06o\0 " % total + head[156:]
+    assert [each.name for each, _ in read(head + END)] == [name]
+
+
+@pytest.mark.parametrize("record", [b"18 size=000000003\n", b"%d size=" % 39 + b"0" * 29 + b"3\n", b"0012 size=3\n"])
+def test_numbers_of_records_may_begin_with_zeros(record: bytes) -> None:
+    assert len(record) == int(record.split()[0])
+    size = b"%011o\0" % len(record)
+    data = block(b"x", size, b"x") + record.ljust(512, b"\0") + block() + b"abc".ljust(512, b"\0") + END
+    assert [body for _, body in read(data)] == [b"abc"]
+
+
+def test_times_beyond_2262_are_times() -> None:
+    far = block()[:136] + b"\x80" + (1 << 35).to_bytes(11, "big")
+    head = far + block()[148:]
+    head = head[:148] + b"%06o\0 " % sum(head[:148] + b" " * 8 + head[156:]) + head[156:]
+    assert read(head + END)[0][0].mtime == (1 << 35) * 1_000_000_000
+    assert read(pax(b"21 mtime=34359738368\n"))[0][0].mtime == (1 << 35) * 1_000_000_000
+
+
 def test_limits() -> None:
     data = layer(member("a"), member("b")).data
     with pytest.raises(IntegrityError, match="more than 1 members"):

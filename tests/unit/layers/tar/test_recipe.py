@@ -14,7 +14,7 @@ from modelcrate_layers.content import CHUNK, Descriptor, Digest
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.tar import codec, recipe
 from modelcrate_layers.tar.recipe import SAMPLE, WORTH, Layer, Measuring, Recipe, RecipeBlob, evidence, measure
-from modelcrate_layers.tar.sources import Bytes, FileRange
+from modelcrate_layers.tar.sources import Bytes, FileRange, Stamp
 from modelcrate_layers.tar.tree import Tree, directory, file, hard_link, symlink
 from support.images import noise
 from support.trees import odd_tree
@@ -191,3 +191,11 @@ def test_keys_are_equal_for_equal_inputs_only() -> None:
     keys = [recipe.key("a", {"x": 1, "y": 2}), recipe.key("a", {"y": 2, "x": 1}), recipe.key("b", {"x": 1, "y": 2})]
     assert keys[0] == keys[1] != keys[2]
     assert keys[0] == Digest("sha256", hashlib.sha256(b'{"inputs":{"x":1,"y":2},"kind":"a","tar":1}').hexdigest())
+
+
+@pytest.mark.parametrize("seconds", [1 << 35, 9223372037, -(1 << 31), (1 << 60) + 1])
+def test_a_file_of_any_date_has_a_fingerprint(seconds: int) -> None:
+    """File systems keep dates that no 64 bits of nanoseconds hold."""
+    near = FileRange("a", Stamp(1, 2, 3, 0, 0), 0, 3)
+    far = near._replace(stamp=Stamp(1, 2, 3, seconds * 1_000_000_000, 0))
+    assert recipe.fingerprint([file(b"a", far)]) != recipe.fingerprint([file(b"a", near)])

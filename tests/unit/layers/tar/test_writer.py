@@ -87,6 +87,8 @@ def test_sizes_over_8_gib_read_back(size: int) -> None:
         member = archive.next()
         assert member is not None
         assert member.size == size
+    field = head[-512 + 124 : -512 + 136]
+    assert (int.from_bytes(field[1:], "big") if field[0] == 0x80 else int(field[:11], 8)) == size
     assert Tar([file(b"big", Claimed(size))]).size == len(head) + size + -size % 512 + 1024
 
 
