@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.images.image_config import RunSpec, environment
+from modelcrate.pipeline.left_out import LeftOut, data_notices
 from modelcrate.project.contracts import DEFAULT, Promise, promise
+from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.lock import ModelPin
@@ -23,7 +25,7 @@ from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, mode
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.venv import PREFIX
-from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
+from modelcrate_layers.tar.listing import CLUTTER, Ignored, Listing, list_inside, list_path
 from modelcrate_layers.tar.tree import Entry, Kind, show
 
 _ROLES: Mapping[str, Role] = {
@@ -50,6 +52,8 @@ class Files:
     named: tuple[Model | RegisteredModel, ...]
     models: tuple[tuple[ModelLayer | ReadyLayer, ...], ...]
     entry: EntryLayer | None
+    notices: tuple[str, ...] = ()
+    """Sentences about what was left out by rule, and what is large and looks like data."""
 
     @property
     def pins(self) -> tuple[ModelPin, ...]:
@@ -69,11 +73,22 @@ class Files:
 
 
 def list_files(project: Project, place: Path, registered: Registered) -> Files:
-    """Models and entry as they are on the disk now; registered models as they are."""
-    models = tuple(_model(model, place, registered) for model in project.models)
+    """Lists models and entry as they are on the disk now; registered models as they are.
+
+    Raises:
+        UserError: An ignore file leaves the entry script out.
+        SourceError: A file can't be read, or can't go into an image.
+    """
     entry = project.entry
-    made = None if entry is None else EntryLayer.of(_script_name(project, entry), _sources(project, entry, place))
-    return Files(project.models, models, made)
+    source = [place / entry.source] if entry is not None and entry.source is not None else []
+    rules = LeftOut(read_ignore_rules([*source, place]))
+    models = tuple(_model(model, place, registered, rules.in_models) for model in project.models)
+    made = None
+    if entry is not None:
+        made = EntryLayer.of(_script_name(project, entry), _sources(project, entry, place, rules))
+        rules.check_entry(entry.file, place)
+    listed = [layer.files for layers in models for layer in layers if isinstance(layer, ModelLayer)]
+    return Files(project.models, models, made, (*rules.notices(), *data_notices(made, listed)))
 
 
 def serving(project: Project) -> Promise | None:
@@ -152,7 +167,7 @@ def source_name(project: Project, entry: ProjectEntry) -> str:
     return "" if entry.source is None else entry.source.name or project.name
 
 
-def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
+def _sources(project: Project, entry: ProjectEntry, place: Path, rules: LeftOut) -> Listing:
     if entry.source is None:
         return list_path(place / entry.script, ROOT)
     needs = project.dependencies
@@ -160,14 +175,18 @@ def _sources(project: Project, entry: ProjectEntry, place: Path) -> Listing:
     apart += [place / needs.wheelhouse] if needs.wheelhouse else []
     under = ROOT + b"/" + os.fsencode(source_name(project, entry))
     top = place / entry.source
-    return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart))
+    return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart), rules.in_sources)
 
 
-def _model(model: Model | RegisteredModel, place: Path, registered: Registered) -> tuple[ModelLayer | ReadyLayer, ...]:
-    """A model's layers."""
+def _model(
+    model: Model | RegisteredModel, place: Path, registered: Registered, ignored: Ignored | None
+) -> tuple[ModelLayer | ReadyLayer, ...]:
+    """Returns a model's layers."""
     if isinstance(model, RegisteredModel):
         return registered[model]
-    return model_layers(model.name, model.version, list_path(place / model.path, folder(model.name, model.version)))
+    return model_layers(
+        model.name, model.version, list_path(place / model.path, folder(model.name, model.version), ignored=ignored)
+    )
 
 
 def _pin(model: Model | RegisteredModel, entries: Sequence[Entry]) -> ModelPin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
@@ -62,7 +62,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def almost_entry_scripts(scripts: list[Script]) -> Iterator[str]:
+def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
     """Why the likeliest scripts are none. A script that only trains is none of them."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
         if script.fault:

@@ -26,6 +26,7 @@ from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
+from modelcrate.pipeline.import_check import check_imports
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate.pipeline.receipt import Receipt
@@ -118,11 +119,13 @@ def prepare(
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
         passed = pass_gates(project, folder, files, settings)
-        for warning in passed.warned:
+        for warning in (*files.notices, *passed.warned):
             emit(Notice(warning))
         lock = _lock(request, files, emit) if use_lock else None
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
         for warning in check_model_versions(completed, folder, registered, world.packages, settings, files.by_model):
+            emit(Notice(warning))
+        for warning in check_imports(project, files, passed.facts, world, settings.cache):
             emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):

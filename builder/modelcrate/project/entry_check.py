@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import keyword
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -40,12 +39,9 @@ def check_entry(source: bytes, name: str) -> Faults:
 
 
 def _name_faults(name: str) -> Iterator[UserError]:
-    path = PurePosixPath(name)
-    if path.suffix != ".py":
+    """Yields what is wrong with the script's name. The server loads it by its path, so it need not be a module's name."""
+    if PurePosixPath(name).suffix != ".py":
         yield UserError("the entry script's name does not end in .py", where=name)
-    elif not path.stem.isidentifier() or keyword.iskeyword(path.stem):
-        hint = "rename it: letters, digits and underscores, no digit first, no keyword of Python"
-        yield UserError(f"the entry script's name can't be a module's: {path.stem!r}", where=name, hint=hint)
 
 
 def _bindings(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST]]:

@@ -179,6 +179,10 @@ class GatesForm(Form):
     versions: Gate = Field(
         "refuse", description="A model that names another version of its library than the image gets; default: refuse."
     )
+    imports: Gate = Field(
+        "refuse",
+        description="A module that the entry script or a pickle imports, and nothing in the image has; default: refuse.",
+    )
     allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
     model_keys: list[Inside] = Field(
         [], alias="model-keys", description="Public keys, one of which has to have signed a model that has a signature."
@@ -315,6 +319,7 @@ def value_of(form: ProjectForm) -> values.Project:
             tuple(form.gates.allow),
             tuple(form.gates.model_keys),
             form.gates.versions,
+            form.gates.imports,
         ),
         contracts=tuple(form.contracts),
     )

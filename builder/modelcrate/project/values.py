@@ -236,6 +236,8 @@ class Gates:
     """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
     versions: Gate = "refuse"
     """A model that names another version of its library than the image gets."""
+    imports: Gate = "refuse"
+    """A module that the entry script or a pickle imports, and that nothing in the image has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ def _gates(gates: Gates) -> Iterator[str]:
     yield f"  unsafe-pickle: {gates.unsafe_pickle}"
     yield f"  secrets: {gates.secrets}"
     yield f"  versions: {gates.versions}"
+    yield f"  imports: {gates.imports}"
     yield from _listed("  allow", gates.allow)
     yield from _listed("  model-keys", tuple(map(str, gates.model_keys)))
 

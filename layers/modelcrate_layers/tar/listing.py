@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
@@ -22,6 +22,10 @@ CLUTTER = frozenset(
 """Names that are left out of source folders: made by tools on this machine, of no use in an image."""
 
 
+Ignored = Callable[[str, bool], bool]
+"""Says of a path of the host, and of whether it is a folder, if it is passed over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Entries below `under`, from a host's folder or file, by their places on the host."""
@@ -34,27 +38,55 @@ class Listing:
 
 
 def list_path(
-    path: Path, under: bytes, leave_out: frozenset[str] = frozenset(), skip: frozenset[str] = frozenset()
+    path: Path,
+    under: bytes,
+    leave_out: frozenset[str] = frozenset(),
+    skip: frozenset[str] = frozenset(),
+    ignored: Ignored | None = None,
 ) -> Listing:
-    """A file as `under/NAME`, or a folder as `under/NAME/...`.
+    """Lists a file as `under/NAME`, or a folder as `under/NAME/...`.
 
-    Names in `leave_out` are passed over wherever they are, and so are the host's paths in `skip`. Links inside a folder stay links, if they lead to something inside
-    it; a link to outside, a device, a socket or a pipe is a SourceError that names it.
+    Links inside a folder stay links, if they lead to something inside it. In a snapshot of a Hugging Face cache, the links to the
+    cache's blobs are the files that they lead to.
+
+    Args:
+        leave_out: Names that are passed over wherever they are.
+        skip: Paths of the host that are passed over.
+        ignored: Says of a path of the host, and of whether it is a folder, if it is passed over.
+
+    Raises:
+        SourceError: It holds a link to outside, a device, a socket or a pipe, or can't be read.
     """
     name = os.fsencode(path.name)
-    return Listing(
-        tuple(_walk(str(path), under + b"/" + name if under else name, os.path.realpath(path), leave_out, skip))
-    )
+    place = under + b"/" + name if under else name
+    return Listing(tuple(_walk(str(path), place, leave_out, skip, ignored)))
 
 
 def list_inside(
-    folder: Path, under: bytes, leave_out: frozenset[str] = frozenset(), skip: frozenset[str] = frozenset()
+    folder: Path,
+    under: bytes,
+    leave_out: frozenset[str] = frozenset(),
+    skip: frozenset[str] = frozenset(),
+    ignored: Ignored | None = None,
 ) -> Listing:
-    """What a folder holds, as `under/...`; rules as in `list_path`."""
-    return Listing(tuple(_walk(str(folder), under, os.path.realpath(folder), leave_out, skip)))
+    """Lists what a folder holds, as `under/...`; rules as in `list_path`."""
+    return Listing(tuple(_walk(str(folder), under, leave_out, skip, ignored)))
 
 
-def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: frozenset[str]) -> Iterator[Entry]:
+def hub_blobs(folder: Path) -> str:
+    """Returns the folder of a Hugging Face cache that has the files of a snapshot; empty where the folder is no snapshot.
+
+    A snapshot is `models--ORG--NAME/snapshots/REVISION`; its files are links to `models--ORG--NAME/blobs/HASH`.
+    """
+    place = Path(os.path.realpath(folder))
+    blobs = place.parent.parent / "blobs"
+    return str(blobs) if place.parent.name == "snapshots" and blobs.is_dir() else ""
+
+
+def _walk(
+    top: str, under: bytes, leave_out: frozenset[str], skip: frozenset[str], ignored: Ignored | None
+) -> Iterator[Entry]:
+    root = os.path.realpath(top)
     try:
         status = os.stat(top)
     except OSError as fault:
@@ -68,11 +100,7 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
     encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     while folders:
         folder, path = folders.pop()
-        try:
-            with os.scandir(folder) as found:
-                items = list(found)
-        except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=folder) from None
+        items = _items(folder)
         count += len(items)
         if count > MAX_ENTRIES:
             raise SourceError(f"has more than {MAX_ENTRIES} files", where=top)
@@ -80,6 +108,8 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
         for item in items:
             name = item.name
             if name in leave_out or (skip and item.path in skip):
+                continue
+            if ignored is not None and ignored(item.path, item.is_dir(follow_symlinks=False)):
                 continue
             inner = above + name.encode(encoding, errors)  # as os.fsencode does, which looks all of this up each time
             if item.is_file(follow_symlinks=False):
@@ -91,6 +121,14 @@ def _walk(top: str, under: bytes, root: str, leave_out: frozenset[str], skip: fr
                 yield _link(item.path, inner, root)
             else:
                 yield _file(item.path, inner, item.stat(follow_symlinks=False))
+
+
+def _items(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError as fault:
+        raise SourceError(f"can't be read: {fault.strerror}", where=folder) from None
 
 
 def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
@@ -108,7 +146,15 @@ def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
 def _link(where: str, path: bytes, root: str) -> Entry:
     target = os.readlink(where)
     reached = os.path.realpath(where)
-    if os.path.isabs(target) or not (reached == root or reached.startswith(root + os.sep)):
+    inside = reached == root or reached.startswith(root + os.sep)
+    if (
+        not inside
+        and (blobs := hub_blobs(Path(root)))
+        and reached.startswith(blobs + os.sep)
+        and os.path.isfile(reached)
+    ):
+        return _file(reached, path, os.stat(reached))
+    if os.path.isabs(target) or not inside:
         raise SourceError(
             f"is a link to {target}, outside of what is packed",
             where=where,

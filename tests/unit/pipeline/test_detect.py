@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.pipeline import detect as detecting
+from modelcrate.pipeline import detect_files
 from modelcrate.pipeline.detect import detect
 from modelcrate.project.reading import parse_project
 from modelcrate.project.values import Dependencies, Entry
@@ -215,9 +216,9 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_too_many_files_to_guess(tmp_path: Path) -> None:
-    for number in range(detecting.MAX_FILES + 1):
+    for number in range(detect_files.MAX_FILES + 1):
         (tmp_path / f"{number}").touch()
-    assert refused(tmp_path).what == f"more than {detecting.MAX_FILES} files; too many to guess from"
+    assert refused(tmp_path).what == f"more than {detect_files.MAX_FILES} files; too many to guess from"
 
 
 def test_a_model_without_any_script_is_asked_for_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""The models of a folder: by what their files are, with the files that belong to them, and with names of their own."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelcrate.modelfiles.kinds import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
+from modelcrate.pipeline.detect_files import Finding
+from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
+from modelcrate_layers.errors import SourceError, UserError
+
+_NO_COMPANIONS = re.compile(
+    r"\..*|(readme|license|changelog|notice)(\..*)?|.*\.(py|ipynb|pyc|log|ya?ml|toml|lock|sh|dvc)", re.IGNORECASE
+)
+"""Files beside a model that are nothing of it: documents, code, the project's own configuration."""
+
+_EXTERNAL_DATA = (".onnx.data", ".onnx_data", ".data")
+"""Endings of the file with an ONNX model's large tensors, which has to lie beside it."""
+
+_MAX_PICKLE = 64 << 20
+"""Bytes of a pickle that is looked through for modules of the project."""
+
+
+def find_bundles(files: Sequence[Path]) -> dict[Path, Recognised]:
+    """Returns the folders that are a model as a whole, the outermost of them; never the project's folder itself."""
+    names: dict[Path, set[str]] = {}
+    for path in files:
+        names.setdefault(path.parent, set()).add(path.name)
+    found: dict[Path, Recognised] = {}
+    for folder in sorted(names):
+        if folder == Path() or any(outer in folder.parents for outer in found):
+            continue
+        if known := recognise_folder(frozenset(names[folder])):
+            found[folder] = known
+    return found
+
+
+def find_models(
+    folder: Path, files: Sequence[Path], bundles: Mapping[Path, Recognised]
+) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """Returns the models of a folder: whole folders, and single files with what belongs to them.
+
+    Raises:
+        UserError: Two would have one name, or the files of one can't be kept together.
+        SourceError: One is a pointer of Git LFS, or can't be read.
+    """
+    single: dict[Path, Recognised] = {}
+    for path in files:
+        sample = Sample(path.name, read_some(folder / path, HEAD_BYTES), (folder / path).stat().st_size)
+        if found := recognise(sample):
+            if sample.head.startswith(LFS_POINTER):
+                hint = "fetch it with `git lfs pull`"
+                raise SourceError("the model is a Git LFS pointer, not its bytes", where=str(folder / path), hint=hint)
+            single[path] = found
+    known = {**bundles, **_with_companions(single, files)}
+    if not known:
+        return (), (Finding("no model", Path(), "no file looks like one, so the entry script has to do without"),)
+    findings = tuple(Finding("model", path, f"{what.kind}, {what.why}") for path, what in sorted(known.items()))
+    return _named(sorted(known)), findings
+
+
+def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, Path]:
+    """Returns the top modules that the pickles among these models name, each with its model. Nothing is unpickled."""
+    from modelcrate.modelfiles.recognition import facts_of
+
+    found: dict[str, Path] = {}
+    for path in (model.path for model in models if isinstance(model, Model)):
+        place = folder / path
+        if not place.is_file() or place.stat().st_size > _MAX_PICKLE:
+            continue
+        with open(place, "rb") as handle:
+            facts = facts_of(handle, path.name, place.stat().st_size)
+        for module in facts.facts.get("modules", ()):
+            found.setdefault(str(module), path)
+    return found
+
+
+def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -> dict[Path, Recognised]:
+    """Returns the models, where a folder with other files of theirs stands for what is in it."""
+    known: dict[Path, Recognised] = {}
+    code = {path.parent for path in files if path.suffix == ".py"}
+    for path, what in single.items():
+        place = path.parent
+        beside = [each for each in files if each.is_relative_to(place) and each not in single]
+        companions = [each for each in beside if not _NO_COMPANIONS.fullmatch(each.name)]
+        if place == Path() or any(each.is_relative_to(place) for each in code):
+            _check_external_data(path, files)
+            known[path] = what
+        elif companions and not any(outer in known for outer in place.parents):
+            names = ", ".join(str(each.relative_to(place)) for each in companions[:3])
+            known[place] = replace(what, why=f"{what.why}; the whole folder, for {names} lies beside {path.name}")
+        elif place not in known and not any(outer in known for outer in place.parents):
+            known[path] = what
+    return known
+
+
+def _check_external_data(path: Path, files: Sequence[Path]) -> None:
+    """Refuses an ONNX model that has its tensors in a second file which would not lie beside it in the image."""
+    stem = str(path).removesuffix(".onnx")
+    data = [each for each in files if path.suffix == ".onnx" and str(each) in {stem + end for end in _EXTERNAL_DATA}]
+    if data:
+        raise UserError(
+            f"the model {path} has its tensors in {data[0]}, and both have to stay together",
+            hint=f"put them into a folder of their own, or name that in a {FILE_NAME}: models: [FOLDER]",
+        )
+
+
+def _named(paths: list[Path]) -> tuple[Model, ...]:
+    """Returns models by the names of their files; where two would have one name, by their whole paths."""
+    models = [Model(path, model_name(path) or "model") for path in paths]
+    often = Counter(model.name for model in models)
+    models = [m if often[m.name] == 1 else replace(m, name=model_name(Path("-".join(m.path.parts)))) for m in models]
+    twice = [name for name, times in Counter(model.name for model in models).items() if times > 1]
+    if twice:
+        raise UserError(f"two models would be called {twice[0]}", hint=f"name them in a {FILE_NAME}: models: ...")
+    return tuple(models)

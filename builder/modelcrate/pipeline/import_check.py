@@ -1,0 +1,154 @@
+"""Will it start? Every module that the entry script, the project's own modules and the pickles import is held to what the image has.
+
+An image has the standard library of its Python, the packages of its lock, the project's sources, and what its server brings.
+It is looked at before a package is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from modelcrate.modelfiles.recognition import ModelFacts
+from modelcrate.pipeline import model_versions
+from modelcrate.pipeline.compose import Files, source_name
+from modelcrate.pipeline.import_graph import Import, imports_of, local_files
+from modelcrate.project.conda import as_requirement
+from modelcrate.project.values import Project
+from modelcrate.resolve.import_names import normalised, prefixes, proposal, provides, standard_library
+from modelcrate.resolve.world import Resolved, World
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import show
+from modelcrate_server.compat_imports import STAND_INS
+
+_OF_PICKLES = frozenset({"__main__", "__builtin__", "copy_reg", "__torch__", "?"})
+"""Modules that pickles name and that are no packages: the program's own, and names of Python 2 that are translated."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an image has, for one platform."""
+
+    standard: frozenset[str]
+    distributions: Mapping[str, Path | None]
+    files: Mapping[str, Path]
+    roots: tuple[str, ...]
+    server: frozenset[str]
+
+    def has(self, module: str) -> bool:
+        """Returns whether a module can be imported."""
+        return (
+            module.partition(".")[0] in self.standard
+            or not self.server.isdisjoint(prefixes(module))
+            or local_files(module, self.files, self.roots) is not None
+            or provides(module, self.distributions)
+        )
+
+
+def check_imports(
+    project: Project, files: Files, facts: Mapping[FileRange, ModelFacts], world: World, cache: Path
+) -> tuple[str, ...]:
+    """Holds all imports to what the image has; what is returned is only to be told.
+
+    Args:
+        facts: What the gates have read in the models' files.
+        cache: Where wheels are that have been fetched.
+
+    Raises:
+        UserError: A module is imported in any case, and the image does not have it; with all of them.
+    """
+    resolved = next((each for each in world.platforms if each.target is not None), None)
+    if resolved is None or project.entry is None or files.entry is None or project.gates.imports == "allow":
+        return ()
+    known = _known(project, files, resolved, cache)
+    found = imports_of(files.entry.script, known.files, known.roots)
+    faults = list(_script_faults(found, known, resolved))
+    faults += _pickle_faults(facts, known, {fault.what for fault in faults})
+    told = tuple(_optional(found, known))
+    setting = "warn" if "PYTHONPATH" in project.env and project.gates.imports == "refuse" else project.gates.imports
+    return (*told, *model_versions.check(setting, faults))
+
+
+def _known(project: Project, files: Files, resolved: Resolved, cache: Path) -> _Known:
+    assert files.entry is not None, "an image without a script imports nothing of ours"
+    assert project.entry is not None, "the same"
+    assert resolved.target is not None, "the caller has seen to it"
+    top = len(ROOT) + 1
+    places = {
+        show(each.path[top:]): Path(each.source.path)
+        for each in files.entry.sources.entries
+        if isinstance(each.source, FileRange)
+    }
+    source = source_name(project, project.entry)
+    distributions: dict[str, Path | None] = {each.name: each.place(cache) for each in resolved.pins.wheels}
+    for each in resolved.pins.conda:
+        distributions |= dict.fromkeys((normalised(each.name), normalised(as_requirement(each.name))))
+    return _Known(
+        standard_library(resolved.target.minor),
+        distributions,
+        places,
+        (*([source] if source else []), ""),
+        frozenset({*STAND_INS, "modelcrate_server"}),
+    )
+
+
+def _script_faults(found: Iterable[Import], known: _Known, resolved: Resolved) -> Iterator[UserError]:
+    assert resolved.target is not None, "the caller has seen to it"
+    seen: set[str] = set()
+    for each in found:
+        if each.relative:
+            yield UserError(
+                f"the import of {each.module!r} is relative, and its script is in no package",
+                where=each.where,
+                hint=f"write it without the dots: import {each.module.lstrip('.') or 'NAME'}",
+            )
+        elif each.always and not known.has(each.module) and each.module.partition(".")[0] not in seen:
+            seen.add(each.module.partition(".")[0])
+            yield _missing(each.module, each.where, resolved.target.minor)
+
+
+def _missing(module: str, where: str, python: str) -> UserError:
+    top = module.partition(".")[0]
+    gone = next((number for number in range(9, 15) if top in standard_library(f"3.{number}")), None)
+    if gone is not None:
+        return UserError(
+            f"imports {module}, which the standard library of Python {python} does not have",
+            where=where,
+            hint=f"Python 3.{gone} has it: set python in modelcrate.yaml, or take another module",
+        )
+    return UserError(
+        f"imports {module}, and nothing in the image has it",
+        where=where,
+        why="it is not in the standard library, in the packages of the lock, or in the files that go into the image",
+        hint=f"add {proposal(module)} to the dependencies; if a package of yours has it under another name: gates: {{imports: warn}}",
+    )
+
+
+def _pickle_faults(facts: Mapping[FileRange, ModelFacts], known: _Known, seen: set[str]) -> Iterator[UserError]:
+    for place, each in facts.items():
+        if not each.pickles:
+            continue
+        versions = {said.package: said.version for said in each.said}
+        for module in map(str, each.facts.get("modules", ())):
+            if module in _OF_PICKLES or known.has(module):
+                continue
+            package = proposal(module)
+            version = f"=={versions[package]}" if package in versions else ""
+            yield UserError(
+                f"the model names {module}, and nothing in the image has it",
+                where=place.path,
+                why="loading the pickle imports it",
+                hint=f"add {package}{version} to the dependencies, or put the module beside the entry script, if it is your own",
+            )
+
+
+def _optional(found: Iterable[Import], known: _Known) -> Iterator[str]:
+    lacking: dict[str, str] = {}
+    for each in found:
+        if not each.always and not each.relative and not known.has(each.module):
+            lacking.setdefault(each.module.partition(".")[0], each.where)
+    for module, where in lacking.items():
+        yield f"{where}: imports {module} in a function, a try or an if, and nothing in the image has it ({proposal(module)} would)"

@@ -1,0 +1,207 @@
+"""Which modules can be imported in an image: those of the standard library of its Python, and those of its packages.
+
+A wheel says which modules it has once it is here. Of one that has not been fetched, its name and a table tell.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+_ADDED = {"zoneinfo": 9, "graphlib": 9, "tomllib": 11, "compression": 14, "annotationlib": 14}
+"""Modules of the standard library that came after Python 3.8, by the minor version (the "What's new" of each)."""
+
+_REMOVED = {
+    **dict.fromkeys(("parser", "symbol", "formatter", "_bootlocale"), 10),
+    "binhex": 11,
+    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
+    **dict.fromkeys(
+        [
+            "aifc",
+            "audioop",
+            "cgi",
+            "cgitb",
+            "chunk",
+            "crypt",
+            "imghdr",
+            "lib2to3",
+            "mailcap",
+            "msilib",
+            "nis",
+            "nntplib",
+            "ossaudiodev",
+            "pipes",
+            "sndhdr",
+            "spwd",
+            "sunau",
+            "telnetlib",
+            "uu",
+            "xdrlib",
+        ],
+        13,
+    ),
+}
+"""Modules that a minor version no longer has (PEP 594, PEP 632 and the "What's new" of each)."""
+
+DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "attr": ("attrs",),
+    "bs4": ("beautifulsoup4",),
+    "category_encoders": ("category-encoders",),
+    "clip": ("openai-clip",),
+    "Crypto": ("pycryptodome",),
+    "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "dateutil": ("python-dateutil",),
+    "docx": ("python-docx",),
+    "dotenv": ("python-dotenv",),
+    "faiss": ("faiss-cpu", "faiss-gpu"),
+    "fitz": ("pymupdf",),
+    "git": ("gitpython",),
+    "google.protobuf": ("protobuf",),
+    "imblearn": ("imbalanced-learn",),
+    "jose": ("python-jose",),
+    "jwt": ("pyjwt",),
+    "keras": ("keras", "tensorflow"),
+    "lightning": ("lightning", "pytorch-lightning"),
+    "Levenshtein": ("levenshtein", "python-levenshtein"),
+    "magic": ("python-magic",),
+    "mlflow": ("mlflow", "mlflow-skinny"),
+    "mpl_toolkits": ("matplotlib",),
+    "mx": ("mxnet",),
+    "MySQLdb": ("mysqlclient",),
+    "OpenSSL": ("pyopenssl",),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-migraphx"),
+    "PIL": ("pillow", "pillow-simd"),
+    "pkg_resources": ("setuptools",),
+    "pptx": ("python-pptx",),
+    "psycopg2": ("psycopg2-binary", "psycopg2"),
+    "pylab": ("matplotlib",),
+    "pythonjsonlogger": ("python-json-logger",),
+    "pywt": ("pywavelets",),
+    "ruamel": ("ruamel-yaml",),
+    "sentence_transformers": ("sentence-transformers",),
+    "serial": ("pyserial",),
+    "skimage": ("scikit-image",),
+    "sklearn": ("scikit-learn", "scikit-learn-intelex"),
+    "skopt": ("scikit-optimize",),
+    "slugify": ("python-slugify",),
+    "socks": ("pysocks",),
+    "surprise": ("scikit-surprise",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-gpu", "tf-nightly"),
+    "tflite_runtime": ("tflite-runtime",),
+    "umap": ("umap-learn",),
+    "usb": ("pyusb",),
+    "websocket": ("websocket-client",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+    "yaml": ("pyyaml",),
+    "zmq": ("pyzmq",),
+    "azureml.core": ("azureml-core",),
+    "azureml.contrib.services": ("azureml-contrib-services", "azureml-inference-server-http"),
+    "inference_schema": ("inference-schema",),
+    "_pytest": ("pytest",),
+    "cloudpickle": ("cloudpickle",),
+    "IPython": ("ipython",),
+    "Cython": ("cython",),
+    "sqlalchemy": ("sqlalchemy",),
+    "flask": ("flask",),
+    "jinja2": ("jinja2",),
+    "markdown": ("markdown",),
+    "gensim": ("gensim",),
+    "hydra": ("hydra-core",),
+    "omegaconf": ("omegaconf",),
+    "pycocotools": ("pycocotools",),
+    "prophet": ("prophet",),
+    "fbprophet": ("fbprophet",),
+    "vowpalwabbit": ("vowpalwabbit",),
+    "pmdarima": ("pmdarima",),
+    "pyspark": ("pyspark",),
+    "torchtext": ("torchtext",),
+    "torchvision": ("torchvision",),
+    "tree": ("dm-tree",),
+    "en_core_web_sm": ("en-core-web-sm",),
+}
+"""Modules whose distribution has another name, and frequent ones that have several, the one to propose first."""
+
+
+def standard_library(minor: str) -> frozenset[str]:
+    """Returns the top modules of the standard library of a Python, given by two numbers, such as 3.11."""
+    number = int(minor.partition(".")[2])
+    known = (sys.stdlib_module_names | _ADDED.keys() | _REMOVED.keys()) - {
+        *(name for name, added in _ADDED.items() if added > number),
+        *(name for name, removed in _REMOVED.items() if removed <= number),
+    }
+    return frozenset(known)
+
+
+def proposal(module: str) -> str:
+    """Returns the distribution to require for a module: by the table, else the one of the same name."""
+    named = next((found for name in prefixes(module) if (found := DISTRIBUTIONS.get(name))), None)
+    return named[0] if named else normalised(module.partition(".")[0])
+
+
+def prefixes(module: str) -> list[str]:
+    """Returns a dotted name and the packages above it, the longest first."""
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def provides(module: str, distributions: Mapping[str, Path | None]) -> bool:
+    """Returns whether one of these distributions has a module.
+
+    One that has been fetched is looked into. Of another it is taken on the word of its name: the module's own, one of the table, or
+    one that has the module's name in it (`azureml.core` of azureml-core, `dateutil` of python-dateutil).
+
+    Args:
+        distributions: The normalised names, each with its wheel, if that is here.
+    """
+    names = prefixes(module)
+    known = {each for name in names for each in (normalised(name), *DISTRIBUTIONS.get(name, ()))}
+    if known & distributions.keys():
+        return True
+    top = module.partition(".")[0]
+    here = [path for path in distributions.values() if path is not None and path.is_file()]
+    if any(top in modules_of(str(path)) for path in here):
+        return True
+    word = normalised(top)
+    away = [name for name, path in distributions.items() if path is None or not path.is_file()]
+    return any(_related(word, name) for name in away)
+
+
+def _related(module: str, distribution: str) -> bool:
+    parts = re.split(r"[-.]", distribution)
+    return (
+        module in parts
+        or distribution.startswith(f"{module}-")
+        or distribution in (f"py{module}", f"python-{module}", f"{module}s")
+    )
+
+
+def normalised(name: str) -> str:
+    """Returns a name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@lru_cache(maxsize=4096)
+def modules_of(wheel: str) -> frozenset[str]:
+    """Returns the top modules and packages in a wheel; none of one that can't be read, which is found when it is packed."""
+    try:
+        with zipfile.ZipFile(wheel) as opened:
+            return _tops(opened.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return frozenset()
+
+
+def _tops(names: Iterable[str]) -> frozenset[str]:
+    found = set()
+    for name in names:
+        first, *rest = name.split("/")
+        if first.endswith(".data") and len(rest) > 1 and rest[0] in ("purelib", "platlib"):
+            first, *rest = rest[1:]
+        if first.endswith((".dist-info", ".data")):
+            continue
+        if rest or first.endswith((".py", ".so", ".pyd", ".pth")):
+            found.add(first.partition(".")[0])
+    return frozenset(found)
