@@ -49,13 +49,14 @@ class _Known:
 
 
 def check_imports(
-    project: Project, files: Files, facts: Mapping[FileRange, ModelFacts], world: World, cache: Path
+    project: Project, files: Files, facts: Mapping[FileRange, ModelFacts], world: World, cache: Path, generated: bool
 ) -> tuple[str, ...]:
     """Holds all imports to what the image has; what is returned is only to be told.
 
     Args:
         facts: What the gates have read in the models' files.
         cache: Where wheels are that have been fetched.
+        generated: Whether the script is one of ours, which does without what it imports on condition.
 
     Raises:
         UserError: A module is imported in any case, and the image does not have it; with all of them.
@@ -67,7 +68,7 @@ def check_imports(
     found = imports_of(files.entry.script, known.files, known.roots)
     faults = list(_script_faults(found, known, resolved))
     faults += _pickle_faults(facts, known, {fault.what for fault in faults})
-    told = tuple(_optional(found, known))
+    told = () if generated else tuple(_optional(found, known))
     setting = "warn" if "PYTHONPATH" in project.env and project.gates.imports == "refuse" else project.gates.imports
     return (*told, *model_versions.check(setting, faults))
 

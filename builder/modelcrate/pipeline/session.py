@@ -125,7 +125,7 @@ def prepare(
         world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
         for warning in check_model_versions(completed, folder, registered, world.packages, settings, files.by_model):
             emit(Notice(warning))
-        for warning in check_imports(project, files, passed.facts, world, settings.cache):
+        for warning in check_imports(project, files, passed.facts, world, settings.cache, bool(completed.needs)):
             emit(Notice(warning))
         _trusted(request, world, settings, emit)
     with _timed("plan", timings, emit):

@@ -100,13 +100,14 @@ def resolve(
     project, chosen = _with_declared(project, declared)
     sources = Sources(project, folder, settings, fetcher, declared)
     if lock is None:
-        _notify(emit, (*declared.notices, *chosen, *_index_notices(sources.index)))
+        _notify(emit, (*declared.notices, *chosen))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
     supplier = PackageFetcher(sources, pins, emit)
     complete = tuple(replace(each, dependencies=_dependencies(each, supplier)) for each in resolved)
     if lock is None:
-        _notify(emit, cuda_notices(wheel for each in resolved for wheel in each.pins.wheels))
+        wheels = [wheel for each in resolved for wheel in each.pins.wheels]
+        _notify(emit, [*(_index_notices(sources.index) if wheels else ()), *cuda_notices(wheels)])
     return World(lock_inputs(given, folder, server_requirements(given)), complete, supplier)
 
 

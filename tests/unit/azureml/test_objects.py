@@ -45,8 +45,6 @@ def test_the_entry_script_is_found_with_and_without_a_source_directory(
     ("name", "text", "said"),
     [
         ("score.txt", SCRIPT, "does not end in .py"),
-        ("class.py", SCRIPT, "can't be a module's"),
-        ("1score.py", SCRIPT, "can't be a module's"),
         ("score.py", "def init(:\n", "no Python"),
         ("score.py", "def init():\n    pass\n", "no function run"),
     ],

@@ -46,8 +46,9 @@ def prepare(tmp_path: Path, settings: Settings) -> Prepare:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
         (shutil.copytree if model.is_dir() else shutil.copy)(model, folder / model.name)
-        for each in ("gunicorn-23.0.0", "joblib-1.6.0", *wheels):
-            make_wheel(folder / "wheels", *each.rsplit("-", 1))
+        for each in ("gunicorn-23.0.0", "joblib-1.6.0", "numpy-2.3.0", *wheels):
+            needs = ["numpy"] if each.startswith("scikit-learn") else []
+            make_wheel(folder / "wheels", *each.rsplit("-", 1), requires=needs)
         (folder / "modelcrate.yaml").write_text(
             "name: bare\npython: '3.11'\nbase: {from: scratch, interpreter: /usr/bin/python3.11}\n"
             f"dependencies: {{requirements: {asked}, wheelhouse: wheels}}\nmodels: [{model.name}]\n{more}"
@@ -78,7 +79,12 @@ def test_the_script_the_description_and_the_packages_come_from_the_model(prepare
     assert said == [
         "pipeline.joblib: no entry script: scikit_learn_model.py serves it as ScikitLearn, with joblib, scikit-learn==1.9.1"
     ]
-    assert [wheel.name for wheel in prepared.world.platforms[0].pins.wheels] == ["gunicorn", "joblib", "scikit-learn"]
+    assert [wheel.name for wheel in prepared.world.platforms[0].pins.wheels] == [
+        "gunicorn",
+        "joblib",
+        "numpy",
+        "scikit-learn",
+    ]
 
 
 def test_a_model_is_read_once_while_it_stays_as_it_is(
