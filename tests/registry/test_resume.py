@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.images.reference import Reference
+from modelcrate.net.config import Patience
 from modelcrate.net.errors import ConnectionFailed
 from modelcrate.net.messages import Request
-from modelcrate.net.retry import Patience
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.profiles import Rule
 from support.images import Cold, Memory, StillClock, noise

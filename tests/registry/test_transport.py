@@ -15,9 +15,8 @@ import pytest
 import trustme
 
 from modelcrate.images.reference import Reference
-from modelcrate.net.config import Timeouts
+from modelcrate.net.config import Patience, Timeouts
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
-from modelcrate.net.retry import Patience
 from modelcrate.registry.events import Moved
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule

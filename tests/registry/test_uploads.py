@@ -10,8 +10,8 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled
+from modelcrate.net.config import Patience
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
-from modelcrate.net.retry import Patience
 from modelcrate.registry.events import Mounted, Moved, Restarted, Retrying, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule

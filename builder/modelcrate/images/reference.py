@@ -10,7 +10,6 @@ import ipaddress
 import re
 from dataclasses import replace
 
-from modelcrate.net.addresses import is_loopback
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -90,6 +89,8 @@ class Reference:
     @property
     def local(self) -> bool:
         """Whether the registry is on this machine's loopback interface, where plain HTTP is allowed."""
+        from modelcrate.net.addresses import is_loopback
+
         return is_loopback(host_of(self.registry))
 
     def at(self, digest: Digest) -> Reference:

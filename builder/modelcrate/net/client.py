@@ -20,6 +20,7 @@ from modelcrate.net.config import HttpConfig
 from modelcrate.net.counters import Counters
 from modelcrate.net.errors import ConnectionFailed
 from modelcrate.net.messages import AnyRequest, Headers, Request, Response, follow
+from modelcrate.net.proxies import Proxies
 from modelcrate.net.tls import Trust, context
 from modelcrate.net.urls import origin, port, resolve
 from modelcrate_layers.content import MAX_JSON
@@ -141,7 +142,7 @@ class HttpClient:
     def __init__(self, config: HttpConfig) -> None:
         self.config = config
         self.counters = Counters()
-        self._proxies = config.proxies
+        self._proxies = Proxies.of(config.environment)
         self._lock = threading.Lock()
         self._pools: dict[tuple[Trust | None, str | None, bool], urllib3.PoolManager] = {}
 

@@ -1,19 +1,26 @@
-"""Configuration of the network as frozen values: environment, proxies, certificates, timeouts. No value here holds a socket."""
+"""Configuration of the network as frozen values: environment, certificates, timeouts, retries. No value here holds a socket."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
-from modelcrate.net.addresses import is_loopback
-from modelcrate.net.retry import Patience
 from modelcrate_layers.frozen import dataclass
 
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 """Variables that name certificate authorities, a file or a folder; the first that is set counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Limits of retrying: attempts in all, the first and largest bound of a wait, and the largest Retry-After (seconds)."""
+
+    attempts: int = 6
+    first: float = 0.5
+    largest: float = 30.0
+    largest_asked: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +50,6 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
-    """The proxy by scheme, and the hosts that are reached without one (in the syntax of NO_PROXY)."""
-
-    by_scheme: Mapping[str, str] = field(default_factory=dict, repr=False)
-    exempt: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Proxies:
-        """Returns the proxies of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the lower-case spelling counts first."""
-
-        def value(name: str) -> str:
-            return environment.get(name.lower()) or environment.get(name) or ""
-
-        every = value("ALL_PROXY")
-        by_scheme = {scheme: value(f"{scheme.upper()}_PROXY") or every for scheme in ("http", "https")}
-        return cls(
-            {scheme: url for scheme, url in by_scheme.items() if url},
-            tuple(part.strip().lower() for part in value("NO_PROXY").split(",") if part.strip()),
-        )
-
-    def choose(self, scheme: str, host: str, port: int) -> str | None:
-        """Returns the proxy for this address; None for loopback and for exempt hosts."""
-        if is_loopback(host) or any(_exempts(rule, host.lower(), port) for rule in self.exempt):
-            return None
-        return self.by_scheme.get(scheme)
-
-
-def _exempts(rule: str, host: str, port: int) -> bool:
-    if rule == "*":
-        return True
-    name, colon, wanted = rule.partition(":") if rule.count(":") == 1 else (rule, "", "")
-    if colon and wanted != str(port):
-        return False
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
-    except ValueError:
-        bare = name.removeprefix("*").lstrip(".")
-        return bool(bare) and (host == bare or host.endswith(f".{bare}"))
-
-
-@dataclass(frozen=True, slots=True)
 class HttpConfig:
     """Configuration of one HTTP client.
 
@@ -99,10 +65,6 @@ class HttpConfig:
     patience: Patience = field(default_factory=Patience)
     timeouts: Timeouts = field(default_factory=Timeouts)
     user_agent: str = "modelcrate"
-
-    @property
-    def proxies(self) -> Proxies:
-        return Proxies.of(self.environment)
 
     @property
     def ca(self) -> Path | None:

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from modelcrate.events import Advanced, Emit, Finished, Notice, Started, silent
-from modelcrate.net.client import HttpClient, Reply
+from modelcrate.events import Advanced, Emit, Finished, Started, silent
 from modelcrate.net.config import HttpConfig
-from modelcrate.net.counters import Counters, Traffic
-from modelcrate.net.errors import GONE, ErrorResponse, NotFound
-from modelcrate.net.events import Retrying
 from modelcrate.net.keyed_lock import KeyedLock
-from modelcrate.net.messages import Headers, Request, Response
-from modelcrate.net.resume import resumed
-from modelcrate.net.retry import Clock, RetryEngine, SystemClock
-from modelcrate.net.tls import Trust
-from modelcrate.net.urls import host_and_port, is_address, origin, split_login
 from modelcrate_layers.atomic import Incoming, incoming
-from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
-    from modelcrate.net.credentials import IndexCredentials, Login
+    from modelcrate.net.client import HttpClient
+    from modelcrate.net.counters import Traffic
+    from modelcrate.net.credentials import IndexCredentials
+    from modelcrate.net.fetch import UrlReader
+    from modelcrate.net.retry import Clock
 
 DownloadConfig = HttpConfig
 """The former name."""
 
 WORKERS = 8
-MAX_ERROR_PAGE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +41,7 @@ class Download:
 
 
 class Downloader:
-    """Downloads over one HTTP client. Use it in a `with`.
+    """Downloads files over one HTTP client. Use it in a `with`.
 
     Args:
         config: The network's configuration.
@@ -71,21 +61,9 @@ class Downloader:
         credentials: IndexCredentials | None = None,
     ) -> None:
         self._config, self._emit = config, emit
-        self._http, self._owner = http or HttpClient(config), http is None
-        self._given = credentials
-        self._engine = RetryEngine(config.patience, clock or SystemClock(), self._announce)
-        self._trust = Trust.of(config)
-        self._counters = Counters(self._http.counters)
-        self._locks = KeyedLock()
-        self._lock = threading.Lock()
-        self._announced: set[str] = set()
-        self._logins: dict[str, Login] = {}
-
-    @cached_property
-    def _credentials(self) -> IndexCredentials:
-        from modelcrate.net.credentials import IndexCredentials
-
-        return self._given or IndexCredentials(self._config)
+        self._parts = (clock, http, credentials)
+        self._locks, self._lock = KeyedLock(), threading.Lock()
+        self._opened: UrlReader | None = None
 
     @property
     def offline(self) -> bool:
@@ -95,14 +73,24 @@ class Downloader:
     @property
     def traffic(self) -> Traffic:
         """Requests and bytes so far."""
-        return self._counters.read()
+        return self._urls.traffic
 
     def __enter__(self) -> Downloader:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._owner:
-            self._http.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _urls(self) -> UrlReader:
+        """Made at the first use, for a build that has everything must not wait for the network's modules."""
+        with self._lock:
+            if self._opened is None:
+                from modelcrate.net.fetch import UrlReader
+
+                self._opened = UrlReader(self._config, self._emit, *self._parts)
+            return self._opened
 
     def text(self, url: str, limit: int, accept: str = "*/*") -> bytes:
         """Returns a small document.
@@ -111,13 +99,7 @@ class Downloader:
             NotFound: The server does not have it.
             RegistryError: It has more than `limit` bytes, or the server failed.
         """
-        if (path := self._local(url)) is not None:
-            with _opened(path) as chunks:
-                data = next(chunks(limit + 1), b"")
-            if len(data) > limit:
-                raise RegistryError(f"has more than {limit} bytes", where=str(path))
-            return data
-        return self._engine.run(lambda: self._open(url, {"Accept": accept}, (200,)).read(limit)).body
+        return self._urls.read(url, limit, accept)
 
     def download(self, wanted: Download) -> Path:
         """Returns the path of the file, which is downloaded unless it exists. The first URL that has the right bytes counts.
@@ -162,6 +144,9 @@ class Downloader:
             raise RegistryError(f"no address is known for {wanted.label}")
         if len(faults) == 1:
             raise faults[0]
+        from modelcrate.net.errors import NotFound
+        from modelcrate.net.messages import Headers, Request, Response
+
         what = f"{wanted.label} can't be had from any of {len(faults)} places"
         if all(isinstance(fault, NotFound) for fault in faults):
             raise NotFound(Request("GET", wanted.urls[0]), Response(404, Headers()), what, also=faults)
@@ -173,15 +158,7 @@ class Downloader:
         with as_machine_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with incoming(folder) as out:
-                if (path := self._local(url)) is not None:
-                    with _opened(path) as chunks:
-                        self._copy(chunks(), out, wanted, str(path))
-                else:
-                    where = Request("GET", url).where()
-                    body = resumed(
-                        lambda headers, ok: self._open(url, headers, ok), wanted.size, self._engine, lambda: None, where
-                    )
-                    self._copy(body, out, wanted, where)
+                self._copy(self._urls.chunks(url, wanted.size), out, wanted, _shown(url))
                 out.keep(wanted.path)
 
     def _copy(self, body: Iterable[bytes], out: Incoming, wanted: Download, where: str) -> None:
@@ -203,90 +180,9 @@ class Downloader:
                 hint="the server's copy is damaged or was replaced; nothing of it was kept",
             )
 
-    def _local(self, url: str) -> Path | None:
-        """The path of a file: URL; None for http and https, which has to be allowed."""
-        if url.startswith("file:") and "\0" not in unquote(url):
-            return Path(unquote(urlsplit(url).path))
-        if not is_address(url) or "\0" in unquote(url):
-            known = url.partition("://")[0] in ("http", "https")
-            raise RegistryError(
-                "not an address" if known or "://" not in url else "only http, https and file addresses can be fetched",
-                where=repr(split_login(url)[0][:200]),
-            )
-        if self.offline:
-            where = Request("GET", url).where()
-            raise RegistryError("is wanted, and --offline forbids to fetch it", where=where)
-        return None
 
-    def _open(self, url: str, headers: Mapping[str, str], ok: Collection[int]) -> Reply:
-        """One request, with a login where one is known, and once more with another one where the server refuses it."""
-        bare = split_login(url)[0]
-        request = Request("GET", bare, {"Accept": "*/*", **headers})
-        sent: dict[str, Login | None] = {}
+def _shown(url: str) -> str:
+    """The URL without what may be secret."""
+    from modelcrate.net.urls import redacted
 
-        def authorization(step: str) -> str:
-            sent[origin(step)] = login = self._login(url if origin(step) == origin(bare) else step)
-            return login.authorization if login else ""
-
-        reply = self._exchange(request, authorization)
-        refused = reply.answer.url
-        if reply.answer.status in (401, 403) and sent[origin(refused)] is None:
-            other = self._credentials.find_after_refusal(url if origin(refused) == origin(bare) else refused)
-            if other is not None:
-                reply.close()
-                self._logins[origin(refused)] = sent[origin(refused)] = other
-                reply = self._exchange(request, authorization)
-        if reply.answer.status in ok:
-            return reply
-        raise self._refused(request, reply.read(MAX_ERROR_PAGE), sent.get(origin(reply.answer.url)))
-
-    def _exchange(self, request: Request, authorization: Callable[[str], str]) -> Reply:
-        return self._http.exchange_following(request, lambda _: self._trust, authorization, self._counters, plain=True)
-
-    def _login(self, url: str) -> Login | None:
-        return self._logins.get(origin(url)) or self._credentials.find(url)
-
-    def _refused(self, request: Request, answer: Response, login: Login | None) -> ErrorResponse:
-        from http import HTTPStatus
-
-        status, place = answer.status, host_and_port(answer.url)
-        phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
-        error = NotFound if status in GONE else ErrorResponse
-        where, why, hint = request.where(), "", ""
-        if status in (401, 403):
-            why = (
-                f"the login from {login.source} was refused"
-                if login
-                else f"no login was found: {self._credentials.searched()}"
-            )
-            hint = f"put the login for {place} into a .netrc, or into the index URL as an environment variable"
-        return error(request, answer, f"{place} answered {status}{phrase}", where=where, why=why, hint=hint)
-
-    def _announce(self, event: object) -> None:
-        """Say once for each host that it is tried again."""
-        if isinstance(event, Retrying):
-            place = host_and_port(event.where.rpartition(" ")[2])
-            with self._lock:
-                new = place not in self._announced
-                self._announced.add(place)
-            if new:
-                self._emit(Notice(f"{place}: {event.why}; trying again for a while"))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Callable[..., Iterator[bytes]]]:
-    """The chunks of a local file."""
-    try:
-        with open(path, "rb") as file:
-
-            def chunks(size: int = CHUNK) -> Iterator[bytes]:
-                while chunk := file.read(size):
-                    yield chunk
-
-            yield chunks
-    except FileNotFoundError:
-        raise NotFound(
-            Request("GET", path.as_uri()), Response(404, Headers()), "is not there", where=str(path)
-        ) from None
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+    return redacted(url.partition("?")[0])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Protocol, TypeVar
 
+from modelcrate.net.config import Patience
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse, may_pass
 from modelcrate.net.events import Emit, Retrying
 from modelcrate_layers.frozen import dataclass
@@ -40,23 +41,6 @@ class SystemClock:
         import random
 
         return random.random()  # noqa: S311  (spreads load; guards nothing)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Limits of retrying: attempts in all, the first and largest bound of a wait, and the largest Retry-After (seconds)."""
-
-    attempts: int = 6
-    first: float = 0.5
-    largest: float = 30.0
-    largest_asked: float = 120.0
-
-    def wait(self, failures: int, asked: str, clock: Clock) -> float:
-        """Returns the seconds before the next attempt, after so many failures and a Retry-After of `asked`."""
-        wanted = seconds_asked(asked, clock.now())
-        if wanted is not None:
-            return min(wanted, self.largest_asked)
-        return float(clock.draw() * min(self.largest, self.first * 2 ** (failures - 1)))
 
 
 def seconds_asked(text: str, now: float) -> float | None:
@@ -98,6 +82,13 @@ class RetryEngine:
         """Waits before the next attempt; raises `fault` when there is to be none."""
         if not may_pass(fault) or failures >= self.patience.attempts:
             raise fault
-        seconds = self.patience.wait(failures, fault.after, self.clock)
+        seconds = self.wait(failures, fault.after)
         self.emit(Retrying(fault.where, fault.why or fault.what, seconds, failures))
         self.clock.sleep(seconds)
+
+    def wait(self, failures: int, asked: str) -> float:
+        """Returns the seconds before the next attempt, after so many failures and a Retry-After of `asked`."""
+        wanted = seconds_asked(asked, self.clock.now())
+        if wanted is not None:
+            return min(wanted, self.patience.largest_asked)
+        return self.clock.draw() * min(self.patience.largest, self.patience.first * 2.0 ** (failures - 1))

@@ -10,8 +10,9 @@ from typing import TypeVar
 from modelcrate.images.reference import Reference
 from modelcrate.net.cancellation import Cancelled, Halted
 from modelcrate.net.client import Reply
+from modelcrate.net.config import Patience
 from modelcrate.net.resume import length, resumed
-from modelcrate.net.retry import Patience, RetryEngine
+from modelcrate.net.retry import RetryEngine
 from modelcrate.registry import documents, wire
 from modelcrate.registry.errors import error_response
 from modelcrate.registry.events import Warned, silent

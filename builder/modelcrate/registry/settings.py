@@ -7,8 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
-from modelcrate.net.config import HttpConfig, Timeouts
-from modelcrate.net.retry import Patience
+from modelcrate.net.config import HttpConfig, Patience, Timeouts
 from modelcrate.net.tls import Trust
 from modelcrate.registry.profiles import RegistryProfile, Rule, profile_of
 from modelcrate_layers.frozen import dataclass

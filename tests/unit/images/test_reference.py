@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcrate.images.reference import Reference, is_loopback, split_name, split_tag
+from modelcrate.images.reference import Reference, split_name, split_tag
+from modelcrate.net.addresses import is_loopback
 from modelcrate_layers.errors import UserError
 
 HEX = "ab" * 32

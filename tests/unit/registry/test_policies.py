@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate.net.addresses import check_hop, is_private
-from modelcrate.net.config import Proxies
+from modelcrate.net.config import Patience
+from modelcrate.net.events import silent
 from modelcrate.net.messages import Headers, Response
-from modelcrate.net.retry import Patience, seconds_asked
+from modelcrate.net.proxies import Proxies
+from modelcrate.net.retry import RetryEngine, seconds_asked
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_page
@@ -176,10 +178,11 @@ def test_the_registry_s_count(text: str, held: int | None) -> None:
 
 
 def test_waits_double_up_to_a_bound_and_are_drawn_below_it() -> None:
-    clock, patience = StillClock(), Patience()
-    assert [patience.wait(n, "", clock) for n in (1, 2, 3, 8, 99)] == [0.5, 1, 2, 30, 30]
+    clock = StillClock()
+    engine = RetryEngine(Patience(), clock, silent)
+    assert [engine.wait(n, "") for n in (1, 2, 3, 8, 99)] == [0.5, 1, 2, 30, 30]
     clock.chance = 0.25
-    assert patience.wait(3, "", clock) == 0.5
+    assert engine.wait(3, "") == 0.5
     assert seconds_asked("nonsense", 0.0) is None
 
 
