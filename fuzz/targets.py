@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from fuzz import images
 from modelcrate.export.dockerfile_import import instructions
+
+from fuzz import images
 from modelcrate.images.artifact import layers_of, read_attached_index
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of

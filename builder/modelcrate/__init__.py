@@ -7,49 +7,83 @@ from typing import TYPE_CHECKING, Any
 from modelcrate._version import __version__
 
 if TYPE_CHECKING:
-    from modelcrate.api import Building, Built, build, find, start
-    from modelcrate.home.settings import Settings
+    from modelcrate.api import Building, Built, build, find, init, lock, plan, run, start
+    from modelcrate.config import Config
+    from modelcrate.config import Config as Settings
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
-    from modelcrate_layers.errors import CrateError
+    from modelcrate_layers.errors import (
+        CrateError,
+        IntegrityError,
+        LockedError,
+        MachineError,
+        RegistryError,
+        SourceError,
+        UserError,
+    )
 
 _HOMES = {
     "Building": "modelcrate.api",
     "Built": "modelcrate.api",
+    "Config": "modelcrate.config",
     "CrateError": "modelcrate_layers.errors",
+    "IntegrityError": "modelcrate_layers.errors",
+    "LockedError": "modelcrate_layers.errors",
+    "MachineError": "modelcrate_layers.errors",
     "Order": "modelcrate.pipeline.batch",
     "Outcome": "modelcrate.pipeline.batch",
     "Receipt": "modelcrate.pipeline.receipt",
-    "Settings": "modelcrate.home.settings",
+    "RegistryError": "modelcrate_layers.errors",
+    "SourceError": "modelcrate_layers.errors",
+    "UserError": "modelcrate_layers.errors",
     "build": "modelcrate.api",
     "build_all": "modelcrate.pipeline.batch",
     "find": "modelcrate.api",
+    "init": "modelcrate.api",
+    "lock": "modelcrate.api",
+    "plan": "modelcrate.api",
+    "run": "modelcrate.api",
     "start": "modelcrate.api",
 }
+
+_FORMER = {"Settings": "Config"}
+"""Names that were given another one, and still work."""
 
 __all__ = [
     "Building",
     "Built",
+    "Config",
     "CrateError",
+    "IntegrityError",
+    "LockedError",
+    "MachineError",
     "Order",
     "Outcome",
     "Receipt",
+    "RegistryError",
     "Settings",
+    "SourceError",
+    "UserError",
     "__version__",
     "build",
     "build_all",
     "find",
+    "init",
+    "lock",
+    "plan",
+    "run",
     "start",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are used: importing modelcrate costs nothing."""
-    if name not in _HOMES:
+    """Imports a public name when it is first used: importing modelcrate costs nothing."""
+    home = _HOMES.get(_FORMER.get(name, name))
+    if home is None:
         raise AttributeError(f"module 'modelcrate' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(home), _FORMER.get(name, name))
 
 
 def __dir__() -> list[str]:

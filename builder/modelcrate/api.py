@@ -1,39 +1,60 @@
-"""The library: modelcrate from Python, with the same line and the same results as on the command line. Nothing here prints.
+"""The library: modelcrate from Python. Every function does what the command of the same name does, and returns values.
 
-import modelcrate
+    import modelcrate
 
-image = modelcrate.build("fixtures/projects/diabetes")        # measured; nothing written yet
-receipt = image.push("registry.example/team/diabetes:1")
-print(image.digest, receipt.sent_bytes, [layer.role for layer in image.layers])
+    image = modelcrate.build("fixtures/projects/diabetes")
+    receipt = image.push("registry.example/team/diabetes:1")
+    print(image.digest, receipt.sent_bytes, [layer.role for layer in image.layers])
+
+Nothing is printed. In a notebook, progress is shown.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modelcrate.events import Emit, Event, silent
-from modelcrate.home.home_lock import shared_home_lock
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.environment import read_config
+from modelcrate.events import Emit, Event
 from modelcrate.images.image import Deliverable, ImageLayer
-from modelcrate.pipeline import session
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.containers import Container
+    from modelcrate.pipeline.prepare import Prepared
+    from modelcrate.pipeline.request import Request
+    from modelcrate.pipeline.session import Build, Session
+    from modelcrate.resolve.lock import Lock
+    from modelcrate.transports.output import Output
 
 
-@dataclass(frozen=True, slots=True)
 class Built:
-    """An image that was built, or found. Its bytes are made when it is pushed or saved."""
+    """An image that was built or found. Bytes that no output has yet are made when the image is pushed or saved."""
 
-    receipt: Receipt
-    settings: Settings = field(repr=False)
+    def __init__(self, receipt: Receipt, settings: Config, build: Build | None = None) -> None:
+        self.receipt, self.settings = receipt, settings
+        self._build = build
+
+    def __repr__(self) -> str:
+        from modelcrate.render.text import size
+
+        stored = sum(layer.descriptor.size for layer in self.layers)
+        return f"<image {self.receipt.name} {self.digest.short}: {len(self.layers)} layers, {size(stored)}>"
+
+    def _repr_html_(self) -> str:
+        from modelcrate.render.notebook import image_html
+
+        return image_html(self.receipt.name, self.image)
 
     @property
     def image(self) -> Deliverable:
+        """The image, or the index of several platforms, with its documents and layers."""
         return self.receipt.image
 
     @property
@@ -51,25 +72,57 @@ class Built:
         """The layers of the first platform, lowest first."""
         return self.image.images[0].layers
 
-    def push(self, *references: str, emit: Emit = silent) -> Receipt:
-        """Send it to registries. A RegistryError says which one refused, and why."""
-        return self.save(*(f"registry:{reference}" for reference in references), emit=emit)
+    def push(self, *references: str, emit: Emit | None = None) -> Receipt:
+        """Sends the image to registries, with bills of materials beside it, as `modelcrate build --push` does.
 
-    def save(self, *targets: str, emit: Emit = silent) -> Receipt:
-        """Write it to outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`."""
+        Args:
+            *references: HOST/REPOSITORY[:TAG]; without a tag, `latest`.
+            emit: Gets the events of the transfer.
+
+        Returns:
+            The receipt, with what was sent to each registry.
+
+        Raises:
+            UserError: A reference is not one.
+            RegistryError: A registry refused; the message says which one and why.
+        """
+        from modelcrate.images.reference import Reference
+        from modelcrate.transports.registry import RegistryOutput
+
+        return self._deliver([RegistryOutput.of(Reference.parse(each)) for each in references], emit)
+
+    def save(self, *targets: str, emit: Emit | None = None) -> Receipt:
+        """Writes the image to outputs.
+
+        Args:
+            *targets: Outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`.
+            emit: Gets the events of the transfer.
+
+        Returns:
+            The receipt, with what was written to each output.
+
+        Raises:
+            UserError: A target is none.
+            SourceError: A file of the project has changed since it was built.
+        """
         from modelcrate import transports
 
-        with shared_home_lock(self.settings):
-            return session.deliver(self.receipt, [transports.parse(target) for target in targets], self.settings, emit)
+        return self._deliver([transports.parse(target) for target in targets], emit)
+
+    def _deliver(self, outputs: Sequence[Output], emit: Emit | None) -> Receipt:
+        with _session(self.settings, emit) as session:
+            if self._build is None:
+                return session.copy(self.receipt.name, self.image, outputs)
+            return session.deliver(self._build, outputs)
 
 
 class Building:
-    """A build under way in a thread of its own: iterate it for its events, then take the `result`. Not a value: it is the run.
+    """A build in a thread of its own: iterate it for its events, then take the `result`.
 
-    Leaving the iteration early does not end the build; `cancel` does.
+    To leave the iteration early does not end the build; `cancel` does.
     """
 
-    def __init__(self, project: str | Path, settings: Settings, locked: bool = False) -> None:
+    def __init__(self, project: str | Path, settings: Config, locked: bool = False) -> None:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._outcome: Built | BaseException | None = None
@@ -83,18 +136,22 @@ class Building:
             yield event
 
     def cancel(self) -> None:
-        """End it at the next event; `result` raises KeyboardInterrupt then."""
+        """Ends the build at its next event; `result` raises KeyboardInterrupt then."""
         self._cancelled.set()
 
     def result(self) -> Built:
-        """Wait for the end; what the build raised is raised here."""
+        """Waits for the end and returns the image.
+
+        Raises:
+            BaseException: What the build raised.
+        """
         self._thread.join()
         if isinstance(self._outcome, Built):
             return self._outcome
         assert self._outcome is not None
         raise self._outcome
 
-    def _work(self, project: Path, settings: Settings, locked: bool) -> None:
+    def _work(self, project: Path, settings: Config, locked: bool) -> None:
         try:
             self._outcome = build(project, settings=settings, locked=locked, emit=self._emit)
         except BaseException as fault:
@@ -108,36 +165,225 @@ class Building:
         self._events.put(event)
 
 
-def build(project: str | Path, *, settings: Settings | None = None, locked: bool = False, emit: Emit = silent) -> Built:
-    """Build the project in a folder, or of a project file: resolved, planned, measured. Nothing is delivered yet.
+def init(folder: str | Path = ".", *, force: bool = False) -> Path:
+    """Writes the project file of a folder, from what is found in it.
 
-    Errors are `CrateError`s, by whose fault they are. `settings` are those of the process, where none are given.
+    Args:
+        folder: The folder with the model, the script and the requirements.
+        force: Whether a project file that exists is replaced.
+
+    Returns:
+        The path of modelcrate.yaml.
+
+    Raises:
+        UserError: There is a project file already, or nothing in the folder can become an image.
     """
-    from modelcrate.net.download import Downloader
+    from modelcrate.pipeline.detect import write_project
 
-    settings = settings or default_settings()
-    request = session.read(Path(project), settings, emit)
-    request = session.Request(request.project, request.folder, locked)
-    with shared_home_lock(settings), Downloader(settings.network, emit) as fetcher:
-        prepared = session.prepare(request, settings, fetcher, emit)
-        return Built(session.build(prepared, settings, emit), settings)
+    return write_project(Path(folder), force=force)[0]
 
 
-def start(project: str | Path, *, settings: Settings | None = None, locked: bool = False) -> Building:
-    """The same in the background, as an iterable of events."""
-    return Building(project, settings or default_settings(), locked)
+def plan(
+    project: str | Path,
+    *,
+    push: str | Sequence[str] = (),
+    locked: bool = False,
+    cache_from: Sequence[str] = (),
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Prepared:
+    """Decides what a build would do: which layers are known, and why the others are new. Makes nothing.
+
+    Args:
+        project: A folder, or a project file.
+        push: References that the build would push to; their layers are taken into account.
+        locked: Whether the lock has to fit.
+        cache_from: Addresses of images whose layers may be taken.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The plan of every platform.
+
+    Raises:
+        CrateError: The project can't be built; the class says whose fault it is.
+    """
+    with _session(settings, emit) as session:
+        return session.prepare(_request(session, project, push, (), locked=locked, cache_from=cache_from))
 
 
-def find(address: str, *, settings: Settings | None = None) -> Built:
-    """An image that exists, wherever it is: a name in the local store, `registry:REF`, `oci:DIR`, `docker-archive:FILE`."""
-    from modelcrate.transports.addresses import find as found
+def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Lock:
+    """Pins the base, the packages and the models of a project, and writes modelcrate.lock beside it.
 
-    settings = settings or default_settings()
-    return Built(Receipt(address, found(address, settings).whole()), settings)
+    Args:
+        project: A folder, or a project file.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The lock that was written.
+
+    Raises:
+        CrateError: The project can't be resolved.
+    """
+    from modelcrate.resolve.lock import FILE_NAME, write_lock
+
+    with _session(settings, emit) as session:
+        request = session.read(Path(project))
+        made = session.lock(request)
+        write_lock(request.folder / FILE_NAME, made)
+        return made
 
 
-def default_settings() -> Settings:
-    """Settings from the environment of this process."""
-    from modelcrate.environment import settings
+def build(
+    project: str | Path,
+    *,
+    push: str | Sequence[str] = (),
+    outputs: str | Sequence[str] = (),
+    locked: bool = False,
+    sbom: bool | None = None,
+    provenance: bool = False,
+    cache_from: Sequence[str] = (),
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Built:
+    """Builds the image of a project.
 
-    return settings()
+    Without `push` and `outputs` nothing is delivered: `Built.push` and `Built.save` do that later.
+
+    Args:
+        project: A folder, or a project file.
+        push: References of registries: HOST/REPOSITORY[:TAG].
+        outputs: Outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`.
+        locked: Whether the image has to be what the lock says.
+        sbom: Whether bills of materials are put beside the image; None: where it is pushed.
+        provenance: Whether a statement of how it was built is.
+        cache_from: Addresses of images whose layers may be taken.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events. It may raise to cancel the build.
+
+    Returns:
+        The image, and where it was delivered.
+
+    Raises:
+        CrateError: The build failed; the class says whose fault it is. No output has a half-made image.
+    """
+    from modelcrate.pipeline.request import AttestationOptions
+
+    config = settings or read_config()
+    with _session(config, emit) as session:
+        request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
+        done = session.build(replace(request, attestations=AttestationOptions(sbom, provenance)))
+        return Built(done.receipt, config, done)
+
+
+def start(project: str | Path, *, settings: Config | None = None, locked: bool = False) -> Building:
+    """Builds a project in the background.
+
+    Args:
+        project: A folder, or a project file.
+        settings: The configuration; by default that of the process.
+        locked: Whether the image has to be what the lock says.
+
+    Returns:
+        The build, as an iterable of its events.
+    """
+    return Building(project, settings or read_config(), locked)
+
+
+def find(address: str, *, settings: Config | None = None) -> Built:
+    """Finds an image that exists.
+
+    Args:
+        address: A name in the local store, `registry:REF`, `oci:DIR` or `docker-archive:FILE`.
+        settings: The configuration; by default that of the process.
+
+    Returns:
+        The image. Its layers are read when they are needed.
+
+    Raises:
+        SourceError: There is no such image on this machine.
+        RegistryError: The registry has no such image, or can't be reached.
+    """
+    from modelcrate.transports.addresses import find as find_image
+    from modelcrate.transports.connections import Connections
+
+    config = settings or read_config()
+    return Built(Receipt(address, find_image(address, Connections(config)).whole()), config)
+
+
+def run(
+    image: Built | str,
+    *,
+    ports: Mapping[int, int] | None = None,
+    env: Mapping[str, str] | None = None,
+    name: str = "",
+    settings: Config | None = None,
+) -> Container:
+    """Starts an image as a container, without a container engine, and waits until it answers.
+
+    Args:
+        image: An image, or its address.
+        ports: Ports of the container by ports of this machine's loopback address: `{8080: 5001}`.
+        env: Variables for the container.
+        name: The container's name; by default the image's.
+        settings: The configuration; by default that of the process.
+
+    Returns:
+        The running container; `stop` ends it.
+
+    Raises:
+        UserError: The name or a port is taken.
+        MachineError: This machine can't start containers, or the container did not answer.
+    """
+    from modelcrate.containers import Port, RunOptions, container_name, wait_ready
+    from modelcrate.containers import start as start_container
+
+    built = find(image, settings=settings) if isinstance(image, str) else image
+    config = settings or built.settings
+    options = RunOptions(
+        name or container_name(built.receipt.name),
+        config.containers,
+        tuple(Port(host, container) for host, container in (ports or {}).items()),
+        dict(env or {}),
+    )
+    with _session(config, None):
+        first = built.image.images[0]
+        container = start_container(first.settings, [layer.blob for layer in first.layers], options)
+    if options.ports:
+        wait_ready(container)
+    return container
+
+
+def default_settings() -> Config:
+    """Returns the configuration from the environment of this process."""
+    return read_config()
+
+
+def _session(config: Config | None, emit: Emit | None) -> Session:
+    from modelcrate.pipeline.session import Session
+    from modelcrate.render.notebook import notebook_emit
+
+    return Session(config or read_config(), emit or notebook_emit())
+
+
+def _request(
+    session: Session,
+    project: str | Path,
+    push: str | Sequence[str],
+    outputs: str | Sequence[str],
+    *,
+    locked: bool,
+    cache_from: Sequence[str],
+) -> Request:
+    from modelcrate import transports
+    from modelcrate.images.reference import Reference
+
+    wanted = [transports.parse(each) for each in ([outputs] if isinstance(outputs, str) else outputs)]
+    if push:
+        from modelcrate.transports.registry import RegistryOutput
+
+        references = [push] if isinstance(push, str) else push
+        wanted += [RegistryOutput.of(Reference.parse(each)) for each in references]
+    request = session.read(Path(project))
+    return replace(request, outputs=tuple(wanted), locked=locked, cache_from=tuple(cache_from))

@@ -1,12 +1,12 @@
-"""The one place that looks at this process's environment."""
+"""The one place that reads this process's environment."""
 
 from __future__ import annotations
 
 import os
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 
 
-def settings(offline: bool = False) -> Settings:
-    """The settings of this run, from the environment's variables."""
-    return Settings.of(os.environ, os.getuid(), offline)
+def read_config(offline: bool = False) -> Config:
+    """Returns the configuration of this process, from its environment's variables."""
+    return Config.of(os.environ, os.getuid(), offline)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from modelcrate_layers.frozen import dataclass
 
@@ -83,3 +85,14 @@ class Watched:
 
     def __iter__(self) -> Iterator[bytes]:
         return watched(self.chunks, self.label, self.total, self.emit)
+
+
+@contextmanager
+def timed(step: str, timings: dict[str, float], emit: Emit) -> Iterator[None]:
+    """Reports a step, and adds the seconds that it takes to `timings`."""
+    emit(Step(step))
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        timings[step] = timings.get(step, 0.0) + time.monotonic() - begun

@@ -11,11 +11,12 @@ import pytest
 
 import modelcrate
 from modelcrate import transports
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
 from modelcrate.project import values
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, Platform
 from modelcrate_layers.kinds.debian import DebianLayer, environment
 from modelcrate_layers.tar import codec
@@ -72,24 +73,24 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.host
 
 
-Make = Callable[[Path, Settings, str], str]
+Make = Callable[[Path, Config, str], str]
 """Puts the base into the project's folder, or into a registry; what the file says of it then."""
 
 
 def output(kind: str, target: str, said: str) -> Make:
-    def make(folder: Path, settings: Settings, host: str) -> str:
+    def make(folder: Path, settings: Config, host: str) -> str:
         place = target.format(folder=folder, host=host)
-        transports.parse(f"{kind}:{place}").deliver(below(), settings, lambda event: None)
+        transports.parse(f"{kind}:{place}").deliver(below(), Connections(settings), lambda event: None)
         return said.format(host=host)
 
     return make
 
 
-def rootfs(folder: Path, settings: Settings, host: str) -> str:
+def rootfs(folder: Path, settings: Config, host: str) -> str:
     return "rootfs:base.tar"
 
 
-def scratch(folder: Path, settings: Settings, host: str) -> str:
+def scratch(folder: Path, settings: Config, host: str) -> str:
     (folder / "modelcrate.yaml").write_text(CARRIER)
     return ""
 
@@ -114,7 +115,7 @@ def built(kind: type, folder: Path, request: pytest.FixtureRequest) -> modelcrat
     make = EXAMPLES[kind]
     assert make is not None
     write_project(folder)
-    settings = Settings(folder.with_name(f"{folder.name}-home"), {"HOME": str(folder)})
+    settings = Config(folder.with_name(f"{folder.name}-home"), {"HOME": str(folder)})
     host = str(request.getfixturevalue("registry")) if kind is values.RegistryBase else ""
     if said := make(folder, settings, host):
         text = (folder / "modelcrate.yaml").read_text(encoding="utf-8")
@@ -158,7 +159,9 @@ def test_a_debian_base_of_packages_is_valid(tmp_path: Path) -> None:
     placed = ImageLayer(kind.role, kind.name, facts, RecipeBlob(recipe, facts), key=kind.key())
     config = {"config": {"Env": [f"{name}={value}" for name, value in environment().items()]}}
     made = image.assemble(Platform("linux", "arm64"), config, [placed], RunSpec())
-    transports.parse(f"oci:{tmp_path / 'out'}:x").deliver(made, Settings(tmp_path / "home"), lambda event: None)
+    transports.parse(f"oci:{tmp_path / 'out'}:x").deliver(
+        made, Connections(Config(tmp_path / "home")), lambda event: None
+    )
     assert assert_valid_layout(tmp_path / "out").layers == 1
 
 
@@ -193,4 +196,4 @@ def built_on(
     bases.tarred(folder / "base", content, links or {})
     text = (folder / "modelcrate.yaml").read_text(encoding="utf-8")
     (folder / "modelcrate.yaml").write_text(text.replace("rootfs:base.tar", said), encoding="utf-8")
-    return modelcrate.build(folder, settings=Settings(folder.with_name(f"{folder.name}-home"), {"HOME": str(folder)}))
+    return modelcrate.build(folder, settings=Config(folder.with_name(f"{folder.name}-home"), {"HOME": str(folder)}))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images import image
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.image_config import RunSpec
 from modelcrate.project.contracts import promise
+from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers import kinds
 from modelcrate_layers.content import Platform
@@ -153,5 +154,5 @@ def test_an_image_of_it_is_valid(make: Callable[[Path], LayerKind], tmp_path: Pa
     layer = measure(recipe)
     placed = ImageLayer(kind.role, kind.name, layer, RecipeBlob(recipe, layer), key=kind.key())
     made = image.assemble(Platform("linux", "amd64"), {}, [placed], RunSpec())
-    LayoutOutput(tmp_path / "layout", "x").deliver(made, Settings(tmp_path / "home"), lambda event: None)
+    LayoutOutput(tmp_path / "layout", "x").deliver(made, Connections(Config(tmp_path / "home")), lambda event: None)
     assert assert_valid_layout(tmp_path / "layout").members == len(recipe.tree.entries)

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from modelcrate import transports
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.home.folder import open_store
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.reading import Found
 from modelcrate.transports import docker_archive
 from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.tar import codec
@@ -86,27 +89,27 @@ def place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home", {"HOME": str(tmp_path)})
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home", {"HOME": str(tmp_path)})
 
 
-def deliver(text: str, made: Image | Index, settings: Settings) -> transports.Delivered:
-    return transports.parse(text).deliver(made, settings, lambda event: None)
+def deliver(text: str, made: Image | Index, settings: Config) -> Delivered:
+    return transports.parse(text).deliver(made, Connections(settings), lambda event: None)
 
 
-def judged(kind: str, address: str, settings: Settings) -> Found:
-    found = find(address, settings)
+def judged(kind: str, address: str, settings: Config) -> Found:
+    found = find(address, Connections(settings))
     assert assert_valid_found(found).images
     if kind in {"oci-archive", "docker-archive"}:
         assert_valid_archive(Path(address.partition(":")[2]))
     elif kind == "oci":
         assert_valid_layout(Path(address.split(":")[1]))
     elif kind == "store":
-        assert_valid_layout(settings.store.root)
+        assert_valid_layout(open_store(settings).root)
     return found
 
 
-def test_the_image_is_there_and_valid(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_the_image_is_there_and_valid(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     output, address = place("image")
     made = on_disk(tmp_path, ALL_CODECS)
     delivered = deliver(output, made, settings)
@@ -121,7 +124,7 @@ def test_the_image_is_there_and_valid(kind: str, place: Place, settings: Setting
         assert found.digest == made.digest
 
 
-def test_it_can_be_done_again(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_it_can_be_done_again(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     output, address = place("again")
     made = on_disk(tmp_path, ALL_CODECS)
     first, second = (deliver(output, made, settings) for _ in range(2))
@@ -132,7 +135,7 @@ def test_it_can_be_done_again(kind: str, place: Place, settings: Settings, tmp_p
     judged(kind, address, settings)
 
 
-def test_another_image_takes_the_name(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_another_image_takes_the_name(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     output, address = place("moves")
     deliver(output, on_disk(tmp_path, ("none",)), settings)
     other = on_disk(tmp_path, ("zstd",))
@@ -140,7 +143,7 @@ def test_another_image_takes_the_name(kind: str, place: Place, settings: Setting
     assert judged(kind, address, settings).image().id == other.id
 
 
-def test_two_runs_are_equal_byte_for_byte(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_two_runs_are_equal_byte_for_byte(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     made = on_disk(tmp_path, ALL_CODECS)
     digests = []
     for name in ("one", "two"):
@@ -150,7 +153,7 @@ def test_two_runs_are_equal_byte_for_byte(kind: str, place: Place, settings: Set
     assert digests[0] == digests[1]
 
 
-def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     made = image.combine(on_disk(tmp_path, ("zstd",), each) for each in ("linux/amd64", "linux/arm64"))
     output, address = place("several")
     if kind == "docker-archive":
@@ -163,7 +166,7 @@ def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, sett
     assert found.image(Platform.parse("linux/arm64")).id == made.images[1].id
 
 
-def test_a_file_that_changed_publishes_nothing(kind: str, place: Place, settings: Settings, tmp_path: Path) -> None:
+def test_a_file_that_changed_publishes_nothing(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
     output, address = place("changed")
     made = on_disk(tmp_path, ("none", "zstd"))
     (tmp_path / "zstd").write_bytes(b"other")
@@ -172,13 +175,13 @@ def test_a_file_that_changed_publishes_nothing(kind: str, place: Place, settings
         deliver(output, made, settings)
     assert "zstd" in str(refused.value)
     with pytest.raises(CrateError):
-        find(address, settings).image()
+        find(address, Connections(settings)).image()
     left = {path for path in (tmp_path / "places").rglob("*") if path.is_file()} - before
     assert not [path for path in left if "incoming" in path.name or path.suffix == ".tar"]
 
 
 def test_a_failed_delivery_leaves_the_name_where_it_was(
-    kind: str, place: Place, settings: Settings, tmp_path: Path
+    kind: str, place: Place, settings: Config, tmp_path: Path
 ) -> None:
     output, address = place("kept")
     old = on_disk(tmp_path, ("none",))
@@ -190,7 +193,7 @@ def test_a_failed_delivery_leaves_the_name_where_it_was(
     assert judged(kind, address, settings).image().id == old.id
 
 
-def test_the_golden_image_passes_through(kind: str, place: Place, settings: Settings) -> None:
+def test_the_golden_image_passes_through(kind: str, place: Place, settings: Config) -> None:
     output, address = place("golden")
     made = golden.made()
     deliver(output, made, settings)

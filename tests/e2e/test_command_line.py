@@ -225,7 +225,7 @@ def test_without_a_project_file_what_was_found_is_told_with_reasons(inside: Insi
     done = inside("init", folder).succeeded()
     assert all(word in done.out for word in ("score.py", "init", "run", "requirements.txt", "model.joblib"))
     assert "because" in done.out or ":" in done.out
-    inside("init", folder).failed(2, "is there already", "--force")
+    inside("init", folder).failed(2, "exists already", "--force")
     (folder / "modelcrate.yaml").unlink()
     told = inside("plan", folder, "--offline")
     assert "detected" in told.err

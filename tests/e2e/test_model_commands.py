@@ -123,14 +123,23 @@ def test_row_17_changes_of_the_dockerfile_are_understood_or_named(inside: Inside
     text = (folder / "Dockerfile").read_text()
     changed = text.replace('LABEL "team"="research"', 'LABEL "team"="another"').replace("USER 10001:0", "USER 12345:0")
     (folder / "Dockerfile").write_text(f"{changed}ENV NEW=1\n# a word\n")
+    inside("build", folder, "--offline").failed(2, "was changed", "modelcrate init --from Dockerfile")
+    inside("init", folder, "--from", "Dockerfile").succeeded()
     again = inside("build", folder, "--offline", "-o", f"oci:{tmp_path / 'out'}", "--json").succeeded().json
     assert again["digest"] != made["digest"]
     config = json.loads((tmp_path / "out/blobs" / again["id"].replace(":", "/")).read_text())["config"]
     assert "NEW=1" in config["Env"]
     assert (config["Labels"], config["User"]) == ({"team": "another"}, "12345:0")
-    (folder / "Dockerfile").write_text(f"{text}RUN true\n")
-    inside("build", folder, "--offline").failed(2, "takes an engine", "RUN true")
-    (folder / "Dockerfile").write_text(text.replace("STOPSIGNAL SIGTERM\n", ""))
-    inside("build", folder, "--offline").failed(2, "takes an engine", "STOPSIGNAL")
+
+
+@pytest.mark.parametrize(("change", "named"), [("RUN true\n", "RUN true"), ("", "STOPSIGNAL")])
+def test_row_17_a_line_that_takes_an_engine_is_named(
+    change: str, named: str, inside: Inside, files: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "imagefiles"
+    made = inside("build", files, "--offline", "-o", f"dockerfile:{folder}", "--json").succeeded().json
+    text = (folder / "Dockerfile").read_text()
+    (folder / "Dockerfile").write_text(f"{text}{change}" if change else text.replace("STOPSIGNAL SIGTERM\n", ""))
+    inside("init", folder, "--from", "Dockerfile").failed(2, "takes an engine", named)
     (folder / "Dockerfile").write_text(text)
     assert inside("build", folder, "--offline", "--json").json["digest"] == made["digest"]

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutOutput
 from support import golden
 from support.sources import REPOSITORY
@@ -72,7 +73,9 @@ def test_the_image_id_does_not_depend_on_the_codecs() -> None:
 
 
 def test_the_golden_image_is_valid(tmp_path: Path) -> None:
-    LayoutOutput(tmp_path / "layout", "golden").deliver(golden.made(), Settings(tmp_path), lambda event: None)
+    LayoutOutput(tmp_path / "layout", "golden").deliver(
+        golden.made(), Connections(Config(tmp_path)), lambda event: None
+    )
     assert assert_valid_layout(tmp_path / "layout").layers == len(committed("image")["manifest"]["layers"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.resolve.debian import PinnedDeb
 from modelcrate.resolve.lock import Pins
@@ -42,7 +42,7 @@ def told(tmp_path: Path) -> Inventory:
     deb = PinnedDeb(
         "thing", "1:2.0-1+b1", "amd64", "debian", "pool/main/t/thing/thing_2.0-1+b1_amd64.deb", "cd" * 32, 10
     )
-    return inventory("demo", small_image(FILES), Settings(tmp_path / "home"), Pins(None, (deb,), (wheel,)))
+    return inventory("demo", small_image(FILES), Config(tmp_path / "home"), Pins(None, (deb,), (wheel,)))
 
 
 def test_the_inventory_is_what_the_layers_hold(told: Inventory) -> None:
@@ -62,17 +62,17 @@ def test_the_inventory_is_what_the_layers_hold(told: Inventory) -> None:
 
 
 def test_the_bytes_are_the_same_again(told: Inventory, tmp_path: Path) -> None:
-    again = inventory("demo", small_image(FILES), Settings(tmp_path / "another home"))
+    again = inventory("demo", small_image(FILES), Config(tmp_path / "another home"))
     assert (
-        spdx.text(told) == spdx.text(inventory("demo", small_image(FILES), Settings(tmp_path / "home"), None))
+        spdx.text(told) == spdx.text(inventory("demo", small_image(FILES), Config(tmp_path / "home"), None))
         or told != again
     )
-    plain = inventory("demo", small_image(FILES), Settings(tmp_path / "home"))
+    plain = inventory("demo", small_image(FILES), Config(tmp_path / "home"))
     assert (spdx.text(again), cyclonedx.text(again)) == (spdx.text(plain), cyclonedx.text(plain))
 
 
 def test_the_time_is_source_date_epoch(tmp_path: Path) -> None:
-    settings = Settings(tmp_path / "home", {"SOURCE_DATE_EPOCH": "1700000000"})
+    settings = Config(tmp_path / "home", {"SOURCE_DATE_EPOCH": "1700000000"})
     found = spdx.document(inventory("demo", small_image(), settings))
     assert found["creationInfo"]["created"] == "2023-11-14T22:13:20Z"
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.containers.unpack import unpack
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
+from modelcrate.pipeline.session import Session
 from modelcrate.resolve.lock import Pins
 from modelcrate.security.sbom.inventory import Inventory, inventory
 from support.tools import cache
@@ -34,11 +33,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inventory, Pins, Pat
     """The diabetes project's image: its inventory, what was pinned, and its root file system."""
     if os.geteuid() != 0:
         pytest.skip("a root file system is unpacked and entered as root only")
-    settings = Settings(cache() / "home", dict(os.environ))
-    with Downloader(settings.network) as fetcher:
-        prepared = session.prepare(session.read(PROJECT, settings), settings, fetcher)
-        image = session.build(prepared, settings).image.images[0]
-        pins = prepared.world.pins[str(image.platform)]
+    settings = Config(cache() / "home", dict(os.environ))
+    with Session(settings) as session:
+        build = session.build(session.read(PROJECT))
+        image = build.receipt.image.images[0]
+        pins = build.prepared.world.pins[str(image.platform)]
         told = inventory("diabetes", image, settings, pins)
         root = tmp_path_factory.mktemp("rootfs")
         unpack([layer.blob for layer in image.layers], root)

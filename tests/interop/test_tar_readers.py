@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images.image import ImageLayer, assemble
 from modelcrate.images.image_config import RunSpec
+from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers.content import Platform
 from modelcrate_layers.tar import codec
@@ -131,7 +132,7 @@ def test_umoci_unpacks_the_same(tmp_path: Path, name: str) -> None:
         [ImageLayer("model", "odd", layer, RecipeBlob(recipe, layer))],
         RunSpec(),
     )
-    LayoutOutput(tmp_path / "layout", "x").deliver(image, Settings(tmp_path / "home"), lambda event: None)
+    LayoutOutput(tmp_path / "layout", "x").deliver(image, Connections(Config(tmp_path / "home")), lambda event: None)
     assert assert_valid_layout(tmp_path / "layout").members == len(tree.entries)
     run("umoci", "unpack", "--image", f"{tmp_path / 'layout'}:x", tmp_path / "bundle")
     assert seen(tmp_path / "bundle" / "rootfs") == expected(tree)

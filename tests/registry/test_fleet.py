@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import modelcrate
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.pipeline.batch import Order, read_list, worst
 from support import real_registry
 from support.command import SOURCES, Crate
@@ -77,7 +77,7 @@ def test_threads_share_connections_wheels_and_layers(
     with closing(Relay(registry.host)) as relay:
         orders = [Order(folder, (f"registry:{relay.host}/fleet/{{name}}:1",)) for folder in folders]
         with ThreadPoolExecutor(COUNT) as pool:
-            outcomes = modelcrate.build_all(orders, pool, Settings(tmp_path / "home"))
+            outcomes = modelcrate.build_all(orders, pool, Config(tmp_path / "home"))
         assert [each.fault for each in outcomes] == [""] * COUNT
         layers = len([each for each in outcomes[0].receipt["layers"] if each["role"] == "dependencies"])
         assert origins(outcomes, "dependencies").count("built") == layers, "each is made once"
@@ -108,7 +108,7 @@ def test_one_that_fails_stops_no_other_and_decides_the_exit_code(tmp_path: Path,
 def test_processes_share_by_the_folder(tmp_path: Path, folders: list[Path], packages: PackageIndex) -> None:
     orders = [Order(folder, (f"oci:{tmp_path}/{folder.name}:1",)) for folder in folders[:3]]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        outcomes = modelcrate.build_all(orders, pool, Settings(tmp_path / "home"))
+        outcomes = modelcrate.build_all(orders, pool, Config(tmp_path / "home"))
     assert worst(outcomes) == 0, [each.fault for each in outcomes]
     layers = len([each for each in outcomes[0].receipt["layers"] if each["role"] == "dependencies"])
     assert origins(outcomes, "dependencies").count("built") == layers, "each is made once"

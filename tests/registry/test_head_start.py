@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.events import silent
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.pipeline.pack import EarlyUpload, StoreSink
@@ -112,7 +111,7 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
 def test_a_layer_is_in_the_registry_before_its_image_is_made(real: Running, tmp_path: Path) -> None:
     store, ref = Layout.create(tmp_path), at(real, "ahead/model:1")
     with Verbs(RegistryConfig()) as registry:
-        output = RegistrySession(ref, registry, silent)
+        output = RegistrySession(ref, registry)
         assert isinstance(output, EarlyUpload)
         layer = StoreSink(store).take(Measuring([noise(1 << 20, 5)], NONE))
         output.begin(store.blob(layer.descriptor))

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.events import silent
-from modelcrate.home.settings import Settings
+from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import parse
-from modelcrate.transports.registry_reader import find
 from support import real_registry
 from support.command import Crate
 from support.forged import forge
@@ -63,8 +64,8 @@ def first(tmp_path: Path, origin: tuple[Path, str], request: pytest.FixtureReque
     """This test's own tag of the image that was pushed."""
     tag = request.node.name.removeprefix("test_")[:60]
     name = f"{origin[1].removesuffix(':1')}:{tag}"
-    settings = Settings(tmp_path / "tagger")
-    parse(name).deliver(find(origin[1], settings).image(), settings, silent)
+    settings = Config(tmp_path / "tagger")
+    parse(name).deliver(find(f"registry:{origin[1]}", Connections(settings)).image(), Connections(settings), silent)
     return name
 
 
@@ -202,10 +203,10 @@ def test_a_key_that_lies_is_told_by_paranoid_and_the_image_is_right(
 ) -> None:
     right = build(machine(tmp_path, "one"), project, first)
     name = f"{registry.host}/reuse/lying:1"
-    forged = forge(find(first, Settings(tmp_path / "forger")).image(), "tiny-lib")
+    forged = forge(find(f"registry:{first}", Connections(Config(tmp_path / "forger"))).image(), "tiny-lib")
     lying = name.removesuffix(":1") + ":kept"
     for each in (name, lying):
-        parse(each).deliver(forged, Settings(tmp_path / "forger"), silent)
+        parse(each).deliver(forged, Connections(Config(tmp_path / "forger")), silent)
     believed = build(machine(tmp_path, "two"), project, name)
     assert believed["digest"] != right["digest"], "without paranoia the key is believed"
     crate = machine(tmp_path, "four")

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.signing import keys
-from modelcrate.transports.registry_reader import find
+from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
 from support import index as indexes
 from support import real_registry
 from support.command import Crate
@@ -72,7 +73,7 @@ def push(crate: Crate, project: Path, name: str, *words: str) -> dict[str, Any]:
 
 def beside(name: str, tmp_path: Path) -> dict[str, bytes]:
     """The documents beside an image, by their types."""
-    found = find(name, Settings(tmp_path / "looking"))
+    found = find(f"registry:{name}", Connections(Config(tmp_path / "looking")))
     return {each.kind: b"".join(each.blobs[-1].chunks()) for each in found.attached()}
 
 

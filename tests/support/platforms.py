@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.inspect.conformance import Target, check
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.project.values import Model, Project
@@ -105,7 +105,7 @@ def serving(
 def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence[str] = ALL) -> Iterator[Server]:
     """Our server as it is in the image of this model and nothing else: template, description and variables are the builder's own."""
     project = Project("rows", None, (Model(model, "rows"),))
-    made = complete(project, model.parent, {}, Settings(home=folder / "home")).project
+    made = complete(project, model.parent, {}, Config(home=folder / "home")).project
     assert made.entry is not None
     assert made.entry.source is not None
     shutil.copytree(made.entry.source, folder, dirs_exist_ok=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 
-from modelcrate.export.dockerfile_import import instructions, pairs
+from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 

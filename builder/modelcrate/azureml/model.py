@@ -332,6 +332,6 @@ def _no_runs(asked: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    from modelcrate.cli.speech import say
+    from modelcrate.render.speech import say
 
     say(text)

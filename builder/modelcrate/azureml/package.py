@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-import weakref
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,16 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.projects import AzureProject, project_of
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
+from modelcrate.home.folder import open_store
 from modelcrate.images.reference import Reference
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.session import Prepared, Request
+from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.session import Build, Session
 from modelcrate.project.values import RegisteredModel, RegistryBase
-from modelcrate.transports import Output
+from modelcrate.transports.connections import registry_config
 from modelcrate.transports.oci import LayoutOutput
+from modelcrate.transports.output import Output
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate.workspace.find import layers_of
 from modelcrate.workspace.record import ModelRecord
@@ -49,10 +48,7 @@ class ModelPackage:
         self.package_build_log_uri: str | None = None
         self._made, self._output, self._log = made, output, BuildLog()
         self._fault: BaseException | None = None
-        self._prepared: Prepared | None = None
-        self._receipt: Receipt | None = None
-        self._open = ExitStack()
-        weakref.finalize(self, self._open.close)
+        self._done: Build | None = None
         self._thread = threading.Thread(target=self._work, name="modelcrate package", daemon=True)
 
     @classmethod
@@ -117,12 +113,13 @@ class ModelPackage:
         from modelcrate.transports.store_reader import find as in_store
 
         assert self.location is not None
-        image = find(self.location, self.workspace.settings).whole()
         settings, name = self.workspace.settings, self.image_name
-        layers = image.images[0].layers
-        there = {layer.descriptor.digest for layer in layers if settings.store.has(layer.descriptor)}
-        before = in_store(name, settings)
-        session.deliver(Receipt(name, image), [StoreOutput(name)], settings)
+        with Session(settings) as session:
+            image = find(self.location, session.connections).whole()
+            layers, store = image.images[0].layers, open_store(settings)
+            there = {layer.descriptor.digest for layer in layers if store.has(layer.descriptor)}
+            before = in_store(name, settings)
+            session.copy(name, image, [StoreOutput(name)])
         for layer in layers:
             how = "Already exists" if layer.descriptor.digest in there else "Pull complete"
             _say(f"{layer.descriptor.digest.short}: {how}")
@@ -140,10 +137,9 @@ class ModelPackage:
         self.wait_for_creation()
         from modelcrate.export.dockerfile import DockerfileOutput
 
-        assert self._prepared is not None
-        assert self._receipt is not None
-        output = DockerfileOutput(folder).prepared(self._prepared)
-        session.deliver(self._receipt, [output], self.workspace.settings)
+        assert self._done is not None
+        with Session(self.workspace.settings) as session:
+            session.deliver(self._done, [DockerfileOutput(folder)])
 
     def get_container_registry(self) -> ContainerRegistry:
         """Where the image is, or, of a Dockerfile package, where its base is; with the credentials that are found for it.
@@ -162,7 +158,7 @@ class ModelPackage:
             return ContainerRegistry(place)
         from modelcrate.registry import credentials
 
-        found = credentials.find(reference.registry, reference.repository, self.workspace.settings.registries)
+        found = credentials.find(reference.registry, reference.repository, registry_config(self.workspace.settings))
         if found is None:
             return ContainerRegistry(reference.registry)
         return ContainerRegistry(reference.registry, found.username, found.password)
@@ -181,7 +177,7 @@ class ModelPackage:
     @property
     def digest(self) -> str | None:
         """The digest of the image, once it is there."""
-        return str(self._receipt.image.digest) if self._receipt is not None else None
+        return str(self._done.receipt.image.digest) if self._done is not None else None
 
     def _work(self) -> None:
         self.state = "Running"
@@ -196,20 +192,17 @@ class ModelPackage:
             self._log.end()
 
     def _build(self) -> None:
-        from modelcrate.render import receipt_text
+        from modelcrate.render.text import receipt_text
 
-        settings, emit = self.workspace.settings, self._log.emit
         for notice in self._made.notices:
-            emit(Notice(notice))
-        fetcher = self._open.enter_context(Downloader(settings.network, emit))
-        request = Request(self._made.project, Path.cwd())
-        self._prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
-        receipt = session.build(self._prepared, settings, emit)
+            self._log.emit(Notice(notice))
+        outputs = () if self.generate_dockerfile else (self._output,)
+        with Session(self.workspace.settings, self._log.emit) as session:
+            done = session.build(Request(self._made.project, Path.cwd(), outputs, use_lock=False))
         if not self.generate_dockerfile:
-            receipt = session.deliver(receipt, [self._output], settings, emit)
-            self.location = _location(self._output, receipt)
-        self._receipt = receipt
-        self._log.write(f"{receipt_text(receipt)}\n")
+            self.location = _location(self._output, done.receipt)
+        self._done = done
+        self._log.write(f"{receipt_text(done.receipt)}\n")
 
 
 def _location(output: Output, receipt: Receipt) -> str:
@@ -229,6 +222,6 @@ def _told(fault: BaseException, state: str) -> BaseException:
 
 
 def _say(text: str, end: str = "\n") -> None:
-    from modelcrate.cli.speech import say
+    from modelcrate.render.speech import say
 
     say(text, end)

@@ -6,7 +6,9 @@ import json
 import warnings
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.environment import read_config
+from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.opening import open_workspace
 from modelcrate_layers.content import parse_object
@@ -29,20 +31,19 @@ class Workspace:
         workspace_name: str | None = None,
         *,
         address: str | Path | None = None,
-        settings: Settings | None = None,
+        settings: Config | None = None,
     ) -> None:
         if address is None and not workspace_name:
             raise UserError("a workspace has a name or an address", hint="Workspace(address='workspace')")
         if settings is None:
-            from modelcrate.api import default_settings
-
-            settings = default_settings()
+            settings = read_config()
         self.subscription_id, self.resource_group = subscription_id, resource_group
         self.settings = settings
+        self.connections = Connections(settings)
         named = (
             str(address) if address is not None else f"folder:{settings.home / 'workspaces' / _plain(workspace_name)}"
         )
-        self._shelf = open_workspace(named, settings, Path.cwd())
+        self._shelf = open_workspace(named, self.connections, Path.cwd())
         self.name = workspace_name or str(address).rstrip("/").rpartition("/")[2]
 
     def __repr__(self) -> str:

@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_verb(words[0])
         return _run(parser(words).parse_args(words))
+    except CrateError as fault:  # a value of an option that can't be read
+        print(f"{fault}\nnothing was changed (exit {fault.exit_code})", file=sys.stderr)
+        return fault.exit_code
     except BrokenPipeError:  # who read our output has had enough
         with suppress(OSError):
             sys.stdout.close()
@@ -120,6 +123,7 @@ def _common(verb: argparse.ArgumentParser) -> None:
         default="auto",
         help="how progress is shown on standard error",
     )
+    group.add_argument("-v", "--verbose", action="store_true", help="say why, for instance why a layer is new")
     group.add_argument("--debug", action="store_true", help="show where in modelcrate an error came from")
 
 

@@ -1,17 +1,13 @@
-"""The options of a build that say something about the image: bills of materials, provenance, signatures; and the step that they ask for."""
+"""The options of a build that say what is put beside the image: bills of materials, provenance, signatures."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from modelcrate.cli.passwords import password_of
-from modelcrate.home.settings import Settings
-from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.session import Prepared
-from modelcrate_layers.tar.sources import FileRange
+from modelcrate.config import Config
+from modelcrate.pipeline.request import AttestationOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,35 +25,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wants_sbom(args: argparse.Namespace, pushed: tuple[str, ...]) -> bool:
-    """Whether there will be bills of materials. Unasked, a push gets them, and what is signed."""
-    return bool(pushed or args.sign) if args.sbom is None else bool(args.sbom)
+def read(args: argparse.Namespace, config: Config) -> AttestationOptions:
+    """Returns what is put beside the image.
 
-
-def attest(
-    args: argparse.Namespace,
-    pushed: tuple[str, ...],
-    prepared: Prepared,
-    receipt: Receipt,
-    hashes: Mapping[FileRange, str],
-    settings: Settings,
-    begun: datetime,
-) -> Receipt:
-    """The receipt with all that was asked to be said beside its image. `hashes` are those of models' files that were read on the way.
-
-    For bills that nobody has asked for nothing is fetched: they say which layers were not looked through.
+    Raises:
+        UserError: The key can't be read, or its password is wrong.
     """
-    sbom = wants_sbom(args, pushed)
-    if not (sbom or args.provenance or args.sign):
-        return receipt
-    from modelcrate.security.attesting import AttestationOptions, attest
-    from modelcrate.security.signing.naming import image_identity
-
     signer = None
     if args.sign:
         from modelcrate.security.signing.keys import load_signer
 
-        signer = load_signer(args.sign, password_of(args.sign, settings.environment))
-    name = image_identity(pushed[0] if pushed else receipt.name)
-    wanted = AttestationOptions(name, sbom, bool(args.sbom or signer), args.provenance, signer)
-    return attest(prepared, receipt, wanted, settings, begun, hashes)
+        signer = load_signer(args.sign, password_of(args.sign, config.environment))
+    return AttestationOptions(args.sbom, args.provenance, signer)

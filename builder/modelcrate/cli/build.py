@@ -8,14 +8,14 @@ import argparse
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.render import receipt_text
+from modelcrate.render.text import receipt_text
 from modelcrate.transports import archive_writer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     build_options.project_argument(parser)
     build_options.output_arguments(parser)
-    build_options.fleet_arguments(parser)
+    build_options.batch_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return build_each(args, console)
     receipt = build_options.build(args, console)
     if any(archive_writer.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
-        console.say(receipt_text(receipt))
+        console.say(receipt_text(receipt, reasons=args.verbose))
     else:
-        console.result(receipt.json(), receipt_text(receipt))
+        console.result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
     return 0

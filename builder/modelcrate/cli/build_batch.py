@@ -7,38 +7,42 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
-from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
-from modelcrate.render import size, table
-from modelcrate_layers.errors import MachineError, UserError
+from modelcrate.render.text import size, table
+from modelcrate_layers.errors import MachineError
 
 
 def build_each(args: argparse.Namespace, console: Console) -> int:
-    """Build all, whatever becomes of one of them; the exit code is the worst of theirs."""
-    if args.paranoid or args.no_reuse:
-        raise UserError("--each builds with reuse, and has no --paranoid")
-    targets = (*(text for text in args.output if not text.startswith("registry:")), *_others(args))
+    """Builds all projects of a list, whatever becomes of one of them; the exit code is the worst of theirs."""
     orders = [
-        Order(folder.absolute(), targets, tuple(args.cache_from), args.locked) for folder in batch.read_list(args.each)
+        Order(
+            folder.absolute(),
+            (*args.output, *(f"store:{name}" for name in args.tag)),
+            tuple(args.cache_from),
+            args.locked,
+            tuple(str(each) for each in args.push),
+            args.sbom,
+            args.provenance,
+            args.sign or "",
+            args.policy.absolute() if args.policy else None,
+            not args.no_reuse,
+            args.paranoid,
+        )
+        for folder in batch.read_list(args.each)
     ]
-    settings = None if args.dask else console.settings
+    config = None if args.dask else console.config
     with _executor(args) as executor:
-        outcomes = batch.build_all(orders, executor, settings, lambda each: console.say(_line(each)))
+        outcomes = batch.build_all(orders, executor, config, lambda each: console.say(_line(each)))
     console.result([each.json() for each in outcomes], table([_row(each) for each in outcomes], right=(2,)))
     return batch.worst(outcomes)
-
-
-def _others(args: argparse.Namespace) -> Iterator[str]:
-    yield from (f"registry:{reference}" for reference in build_options.pushed(args))
-    yield from (f"store:{name}" for name in args.tag)
 
 
 @contextmanager
 def _executor(args: argparse.Namespace) -> Iterator[Executor]:
     if not args.dask:
-        with ThreadPoolExecutor(max(1, args.jobs), "fleet") as pool:
+        with ThreadPoolExecutor(max(1, args.jobs), "batch") as pool:
             yield pool
         return
     try:

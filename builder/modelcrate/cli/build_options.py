@@ -1,27 +1,22 @@
-"""What the verbs that build have in common: the project's argument, and the line up to a receipt."""
+"""The options of the commands that build, and the request that they make."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from modelcrate import transports
 from modelcrate.cli import attestation_options
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import shared_home_lock
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
-from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.pack import Discard, EarlyUpload, PackTargets, Sink
+from modelcrate.images.reference import Reference
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.session import Prepared
-from modelcrate.transports import NameableOutput, Output, PreparedOutput, archive_writer, store_reader
+from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.session import Session
+from modelcrate.transports import archive_writer
+from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
 
@@ -41,13 +36,20 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND:TARGET",
         help="where the image goes; may be given several times",
     )
-    parser.add_argument("--push", action="append", default=[], metavar="REF", help="short for -o registry:REF")
+    parser.add_argument(
+        "--push",
+        action="append",
+        default=[],
+        type=_pushed,
+        metavar="REF",
+        help="push to HOST/REPOSITORY[:TAG] (without a tag: latest)",
+    )
     parser.add_argument(
         "-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help="short for -o store:NAME"
     )
     attestation_options.arguments(parser)
     parser.add_argument(
-        "--locked", action="store_true", help="build what modelcrate.resolve.lock says, or fail and say how it differs"
+        "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
     )
     reuse_arguments(parser)
 
@@ -62,7 +64,7 @@ def reuse_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paranoid", action="store_true", help="read every file, remember nothing, believe no key")
 
 
-def fleet_arguments(parser: argparse.ArgumentParser) -> None:
+def batch_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many projects")
     group.add_argument(
         "--each",
@@ -74,56 +76,47 @@ def fleet_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dask", metavar="ADDRESS", help="on the workers of a Dask cluster, such as tcp://HOST:8786")
 
 
-def prepare(args: argparse.Namespace, console: Console, fetcher: Downloader, policy: Path | None = None) -> Prepared:
-    """The line up to the plan. What the project's name or a push's tag names already is looked at for layers."""
-    request = session.read(args.project, console.settings, console.emit)
-    reuse = _reuse(args, request.project.name, console.settings)
-    request = replace(request, locked=args.locked, reuse=reuse, paranoid=args.paranoid)
-    settings = replace(console.settings, policy=policy)
-    return session.prepare(request, settings, fetcher, console.emit)
-
-
-def pushed(args: argparse.Namespace) -> tuple[str, ...]:
-    """The references that are pushed to."""
-    return (*args.push, *(text.removeprefix("registry:") for text in args.output if text.startswith("registry:")))
-
-
-def _reuse(args: argparse.Namespace, name: str, settings: Settings) -> tuple[str, ...]:
-    """What is pushed to, what --cache-from names, and, where nothing is pushed, what the local store has under the project's name."""
-    if args.no_reuse:
-        return ()
-    named = (*(f"registry:{ref}" for ref in pushed(args)), *args.cache_from)
-    return named if pushed(args) or store_reader.find(name, settings) is None else (*named, name)
+def read_request(args: argparse.Namespace, console: Console, session: Session) -> Request:
+    """Returns the request of a command line: the project, and what the options say of its image."""
+    request = session.read(args.project)
+    return replace(
+        request,
+        outputs=_outputs(args),
+        locked=args.locked,
+        reuse=not args.no_reuse,
+        cache_from=tuple(args.cache_from),
+        paranoid=args.paranoid,
+        attestations=attestation_options.read(args, console.config),
+        policy=args.policy,
+    )
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
-    """The line from the project to the outputs that were named; the local store, if there are none."""
-    wanted = [transports.parse(text) for text in _wanted(args)]
-    _check_streams(wanted, args)
-    emit, begun = console.emit, datetime.now(UTC)
-    with ExitStack() as stack:
-        stack.enter_context(shared_home_lock(console.settings))
-        if pushed(args):  # what is looked up there and what is sent go over the same connections
-            client = stack.enter_context(console.settings.registry())
-            console = replace(console, settings=replace(console.settings, client=client))
-        settings = console.settings
-        fetcher = stack.enter_context(Downloader(settings.network, emit))
-        prepared = prepare(args, console, fetcher, args.policy)
-        name = prepared.request.project.name
-        named = [with_prepared(_named(output, name), prepared) for output in wanted] or [StoreOutput(name)]
-        places = [stack.enter_context(transports.opened(output, settings, emit)) for output in named]
-        hashes = HashTee()
-        sinks = _sinks(places, hashes if attestation_options.wants_sbom(args, pushed(args)) else None)
-        receipt = session.build(prepared, settings, emit, sinks)
-        receipt = attestation_options.attest(args, pushed(args), prepared, receipt, hashes.found, settings, begun)
-        return session.deliver(receipt, places, settings, emit)
+    """Builds the project, and delivers its image to the outputs that were named; to the local store, if there are none."""
+    _check_streams(_outputs(args), args)
+    with console.session() as session:
+        request = read_request(args, console, session)
+        outputs = request.outputs or (StoreOutput(request.project.name),)
+        return session.build(replace(request, outputs=outputs)).receipt
 
 
-def _sinks(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
-    """Where the bytes of the build go: to its output as they come, if there is but one, and it takes them so."""
-    only = places[0] if len(places) == 1 else None
-    models = only if isinstance(only, Sink) else Discard()
-    return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
+def _pushed(text: str) -> Reference | str:
+    """The reference of `--push`. One with `{name}` stays a text until a project's name is known."""
+    reference = Reference.parse(text.replace("{name}", "name"))
+    return text if "{name}" in text else reference
+
+
+def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
+    """The outputs that were named."""
+    named = [transports.parse(text) for text in args.output]
+    if args.push:
+        from modelcrate.transports.registry import RegistryOutput
+
+        for each in args.push:
+            if not isinstance(each, Reference):
+                raise UserError(f"{each!r} has no project to take a name from", hint="{name} belongs to --each")
+            named.append(RegistryOutput.of(each))
+    return (*named, *(StoreOutput(name) for name in args.tag))
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
@@ -137,18 +130,3 @@ def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
         )
     if taking and sys.stdout.isatty():
         raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
-
-
-def _wanted(args: argparse.Namespace) -> list[str]:
-    """The outputs that were named, spelt out."""
-    return [*args.output, *(f"registry:{ref}" for ref in args.push), *(f"store:{name}" for name in args.tag)]
-
-
-def with_prepared(output: Output, prepared: Prepared) -> Output:
-    """An output that takes more than an image is told where the image comes from."""
-    return output.prepared(prepared) if isinstance(output, PreparedOutput) else output
-
-
-def _named(output: Output, name: str) -> Output:
-    """An output that can carry the image's name, and was given none, carries the project's."""
-    return output.named(name) if isinstance(output, NameableOutput) else output

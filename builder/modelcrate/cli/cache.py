@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.render import size, table
+from modelcrate.render.text import size, table
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.home import prune
     from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 
-    settings = console.settings
+    config = console.config
     if args.action == "du":
-        with shared_home_lock(settings):
-            _show(console, prune.items(settings), "in all")
+        with shared_home_lock(config):
+            _show(console, prune.items(config), "in all")
         return 0
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
     keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
-    with exclusive_home_lock(settings.home, wait=args.wait):
+    with exclusive_home_lock(config.home, wait=args.wait):
         rules = prune.Rules(age, keep, args.images)
-        going = prune.choose(prune.items(settings), rules) if args.dry_run else prune.prune(settings, rules)
+        going = prune.choose(prune.items(config), rules) if args.dry_run else prune.prune(config, rules)
     _show(console, going, "would go" if args.dry_run else "taken away")
     return 0
 
@@ -55,7 +55,7 @@ def _show(console: Console, found: list[Item], total: str) -> None:
     held = sum(each.size for each in found)
     rows = [(kind, str(count), size(total)) for kind, (count, total) in sorted(kinds.items())]
     facts = {
-        "home": str(console.settings.home),
+        "home": str(console.config.home),
         "bytes": held,
         "kinds": {kind: {"items": count, "bytes": total} for kind, (count, total) in sorted(kinds.items())},
     }

@@ -5,34 +5,45 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import field
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from modelcrate import environment
 from modelcrate.cli.progress import Progress, choose
+from modelcrate.config import Config
+from modelcrate.environment import read_config
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.pipeline.session import Session
 
 
-@dataclass(frozen=True, slots=True)
 class Console:
-    """Use it in a `with`: leaving it takes the progress off the screen."""
+    """The terminal, the configuration and the connections of one command. A context manager: leaving it ends progress and connections."""
 
-    settings: Settings
-    progress: Progress = field(repr=False)
-    as_json: bool = False
+    def __init__(self, config: Config, progress: Progress, as_json: bool = False) -> None:
+        self.config, self.progress, self.as_json = config, progress, as_json
+        self.connections = Connections(config, progress.emit)
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Console:
-        return cls(environment.settings(args.offline), choose(args.progress, sys.stderr), args.json)
+        return cls(read_config(args.offline), choose(args.progress, sys.stderr), args.json)
 
-    def __enter__(self) -> Console:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.clear()
+        self.connections.__exit__(kind, fault, trace)
+
+    def session(self) -> Session:
+        """Returns a session for builds; open it with `with`."""
+        from modelcrate.pipeline.session import Session
+
+        return Session(self.config, self.emit)
 
     @property
     def emit(self) -> Emit:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render import table
+from modelcrate.render.text import table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 LONGEST = 3600

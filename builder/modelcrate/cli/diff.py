@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.render import table
+from modelcrate.render.text import table
 
 if TYPE_CHECKING:
     from modelcrate.inspect.diff import Difference
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate_layers.content import Platform
 
     platform = Platform.parse(args.platform) if args.platform else None
-    before, after = (find(each, console.settings).image(platform) for each in (args.before, args.after))
+    before, after = (find(each, console.connections).image(platform) for each in (args.before, args.after))
     found = diff(before, after)
     facts = {
         "before": str(before.digest),

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reading import select
     from modelcrate.transports.addresses import find
 
-    found = find(args.image, console.settings)
+    found = find(args.image, console.connections)
     descriptor = (
         found.descriptor if args.platform is None else select(found.collection, found.descriptor, args.platform)
     )

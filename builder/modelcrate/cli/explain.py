@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 
 from modelcrate.cli.console import Console
-from modelcrate.render import table
+from modelcrate.render.text import table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate_layers.content import Platform
 
     platform = Platform.parse(args.platform) if args.platform else None
-    first = find(args.image, console.settings).image(platform)
-    second = find(args.other, console.settings).image(platform) if args.other else None
+    first = find(args.image, console.connections).image(platform)
+    second = find(args.other, console.connections).image(platform) if args.other else None
     lines = explain(None, first) if second is None else explain(first, second)
     rows = [(line.role, line.name, line.state, line.cause) for line in lines]
     facts = {"image": args.image, "other": args.other, "layers": [asdict(line) for line in lines]}

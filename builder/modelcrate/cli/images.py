@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render import size, table
+from modelcrate.render.text import size, table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports import store_reader
 
-    rows = [_facts(name, image) for name, image in store_reader.images(console.settings)]
+    rows = [_facts(name, image) for name, image in store_reader.images(console.config)]
     head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
     lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], size(r["size"])) for r in rows]
     console.result(rows, table([head, *lines]))

@@ -6,28 +6,29 @@ import argparse
 from pathlib import Path
 
 from modelcrate.cli.console import Console
-from modelcrate_layers.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default=".", type=Path, help="the folder (default: this one)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=("Dockerfile",),
+        help="take the changed lines of the Dockerfile over that -o dockerfile:DIR has written into this folder",
+    )
     parser.add_argument("--force", action="store_true", help="replace a project file that is there")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.pipeline.detect import detect, refuse_inside_model
-    from modelcrate.project.values import FILE_NAME
-    from modelcrate.project.writing import project_text
-    from modelcrate_layers.atomic import write_file
-    from modelcrate_layers.store import as_machine_error
+    if args.source:
+        from modelcrate.project.dockerfile import import_dockerfile
 
-    path = args.folder / FILE_NAME
-    if path.exists() and not args.force:
-        raise UserError("is there already", where=str(path), hint="edit it, or replace it with --force")
-    project, findings = detect(args.folder)
-    refuse_inside_model(project, args.folder, "project file")
-    with as_machine_error(path):
-        write_file(path, project_text(project).encode())
+        file = import_dockerfile(args.folder)
+        console.result({"file": str(file), "detected": []}, f"wrote {file}")
+        return 0
+    from modelcrate.pipeline.detect import write_project
+
+    path, findings = write_project(args.folder, force=args.force)
     found = [{"what": each.what, "path": str(each.path), "why": each.why} for each in findings]
     text = "\n".join([*(f"detected {each}" for each in findings), f"wrote {path}"])
     console.result({"file": str(path), "detected": found}, text)

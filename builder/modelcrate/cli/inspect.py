@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.images.image import Image
-from modelcrate.render import whole_text
+from modelcrate.render.text import whole_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
-    image = find(args.image, console.settings).whole()
+    image = find(args.image, console.connections).whole()
     facts: dict[str, Any] = {
         "image": args.image,
         "digest": str(image.digest),

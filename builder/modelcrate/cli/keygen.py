@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.security.signing.keys import write_pair
 
-    password = new_password(console.settings.environment)
+    password = new_password(console.config.environment)
     private, public = write_pair(args.prefix, password)
     how = "encrypted" if password else "not encrypted: keep it where nobody else can read"
     console.result(

@@ -15,7 +15,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import find
 
     rows = []
-    for container in [find(console.settings.containers, name) for name in args.names]:
+    for container in [find(console.config.containers, name) for name in args.names]:
         rows.append({"name": container.name, "exit_code": container.stop(timeout=0)})
         container.remove()
     console.result(rows, "\n".join(str(row["name"]) for row in rows))

@@ -8,9 +8,6 @@ import argparse
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import shared_home_lock
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
 from modelcrate.pipeline.detect import refuse_inside_model
 from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
 from modelcrate_layers.errors import LockedError
@@ -21,11 +18,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    with shared_home_lock(console.settings), Downloader(console.settings.network, console.emit) as fetcher:
-        request = session.read(args.project, console.settings, console.emit)
+    with console.session() as session:
+        request = session.read(args.project)
         refuse_inside_model(request.project, request.folder, "lock")
-        prepared = session.prepare(request, console.settings, fetcher, console.emit, use_lock=False)
-        lock = session.make_lock(prepared, console.settings, console.emit)
+        lock = session.lock(request)
     path = request.folder / FILE_NAME
     try:
         same = read_lock(path) == lock

@@ -13,8 +13,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.registry.login import logout
+    from modelcrate.transports.connections import registry_config
 
-    kept = logout(args.registry, console.settings.registries)
+    kept = logout(args.registry, registry_config(console.config))
     text = f"forgot {args.registry} in {kept.where}" if kept else f"there was nothing to forget for {args.registry}"
     console.result({"registry": args.registry, "forgotten": kept.where if kept else None}, text)
     return 0

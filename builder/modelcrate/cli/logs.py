@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import find
 
-    for piece in find(console.settings.containers, args.name).logs(args.follow):
+    for piece in find(console.config.containers, args.name).logs(args.follow):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
     return 0

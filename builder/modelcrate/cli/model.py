@@ -9,7 +9,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.workspace_options import workspace, workspace_argument
-from modelcrate.render import size, table
+from modelcrate.render.text import size, table
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 
@@ -73,8 +73,8 @@ def _register(args: argparse.Namespace, console: Console) -> None:
         args.framework_version,
         tuple(args.child),
     )
-    shelf = workspace(args, console.settings)
-    record = register(shelf, wanted, console.settings, datetime.now(UTC), console.emit)
+    shelf = workspace(args, console.connections)
+    record = register(shelf, wanted, console.config, datetime.now(UTC), console.emit)
     console.result(facts(record), record.id)
 
 
@@ -82,7 +82,7 @@ def _list(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.workspace.find import ModelQuery, list_models
 
     wanted = ModelQuery(args.name, _filter(args.tag), _filter(args.property), args.framework, args.latest)
-    found = list_models(workspace(args, console.settings), wanted)
+    found = list_models(workspace(args, console.connections), wanted)
     head = ("NAME", "VERSION", "FRAMEWORK", "CREATED", "SIZE", "TAGS")
     rows = [
         (each.name, str(each.version), each.framework, f"{each.created:%Y-%m-%d}", size(each.size), _shown(each.tags))
@@ -101,7 +101,7 @@ def _download(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.workspace.download import download
 
     record = _asked(args, console)
-    place = download(workspace(args, console.settings), record, args.target, exist_ok=args.exist_ok)
+    place = download(workspace(args, console.connections), record, args.target, exist_ok=args.exist_ok)
     console.result({**facts(record), "path": str(place)}, str(place))
 
 
@@ -109,7 +109,7 @@ def _tag(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.pipeline.register_model import change
 
     record = _asked(args, console).tagged(_texts(args.tags), tuple(args.remove))
-    record = change(workspace(args, console.settings), record.with_properties(_texts(args.property)), console.emit)
+    record = change(workspace(args, console.connections), record.with_properties(_texts(args.property)), console.emit)
     console.result(facts(record), _shown(record.tags))
 
 
@@ -117,7 +117,7 @@ def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
     from modelcrate.workspace.find import get
     from modelcrate.workspace.record import split_id
 
-    return get(workspace(args, console.settings), *split_id(args.model))
+    return get(workspace(args, console.connections), *split_id(args.model))
 
 
 def facts(record: ModelRecord) -> dict[str, Any]:

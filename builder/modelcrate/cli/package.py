@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.workspace_options import workspace, workspace_argument
-from modelcrate.render import receipt_text
+from modelcrate.render.text import receipt_text
 
 if TYPE_CHECKING:
     from modelcrate.azureml.inference_config import InferenceConfig
-    from modelcrate.pipeline.session import Prepared
-    from modelcrate.transports import Output
+    from modelcrate.transports.output import Output
+    from modelcrate.workspace.backend import WorkspaceBackend
 
 NAME = "package"
 
@@ -41,23 +41,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.azureml.projects import project_of
     from modelcrate.events import Notice
-    from modelcrate.net.download import Downloader
-    from modelcrate.pipeline import session
+    from modelcrate.pipeline.request import Request
     from modelcrate.workspace.find import get
     from modelcrate.workspace.record import split_id
 
-    settings, emit = console.settings, console.emit
-    shelf = workspace(args, settings)
-    records = [get(shelf, *split_id(each)) for each in args.models]
-    made = project_of(args.image_name or NAME, shelf.address, records, _config(args))
-    for notice in made.notices:
-        emit(Notice(notice))
-    with Downloader(settings.network, emit) as fetcher:
-        request = session.Request(made.project, Path.cwd())
-        prepared = session.prepare(request, settings, fetcher, emit, use_lock=False)
-        receipt = session.build(prepared, settings, emit)
-        receipt = session.deliver(receipt, _outputs(args, prepared, console), settings, emit)
-    console.result(receipt.json(), receipt_text(receipt))
+    with console.session() as session:
+        shelf = workspace(args, session.connections)
+        records = [get(shelf, *split_id(each)) for each in args.models]
+        made = project_of(args.image_name or NAME, shelf.address, records, _config(args))
+        for notice in made.notices:
+            console.emit(Notice(notice))
+        request = Request(made.project, Path.cwd(), outputs=_outputs(args, shelf), use_lock=False)
+        receipt = session.build(request).receipt
+    console.result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
     return 0
 
 
@@ -75,12 +71,11 @@ def _config(args: argparse.Namespace) -> InferenceConfig | None:
     return InferenceConfig(args.entry_script, source_directory=args.source_directory, environment=environment)
 
 
-def _outputs(args: argparse.Namespace, prepared: Prepared, console: Console) -> list[Output]:
+def _outputs(args: argparse.Namespace, shelf: WorkspaceBackend) -> tuple[Output, ...]:
     from modelcrate import transports
-    from modelcrate.cli.build_options import with_prepared
 
     named = [*args.output, *([f"dockerfile:{args.dockerfile}"] if args.dockerfile else [])]
     if named:
-        return [with_prepared(transports.parse(text), prepared) for text in named]
+        return tuple(transports.parse(text) for text in named)
     tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
-    return [workspace(args, console.settings).images(args.image_name or NAME, tag)]
+    return (shelf.images(args.image_name or NAME, tag),)

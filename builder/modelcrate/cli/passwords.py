@@ -7,22 +7,22 @@ from collections.abc import Mapping
 
 from modelcrate_layers.errors import UserError
 
-VARIABLES = ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD")
-
 
 def password_of(key: str, environment: Mapping[str, str]) -> str | None:
     """The password of a key that needs one; None, where it is nowhere to be had."""
-    from modelcrate.security.signing.keys import needs_password
+    from modelcrate.security.signing.keys import given_password, needs_password
 
     if not needs_password(key):
         return None
-    given = _given(environment)
+    given = given_password(environment)
     return given if given is not None or not sys.stdin.isatty() else _asked(f"password of {key}: ")
 
 
 def new_password(environment: Mapping[str, str]) -> str | None:
     """The password for a new key; empty means none."""
-    given = _given(environment)
+    from modelcrate.security.signing.keys import given_password
+
+    given = given_password(environment)
     if given is not None or not sys.stdin.isatty():
         return given or None
     first = _asked("password of the new key (empty: none): ")
@@ -35,7 +35,3 @@ def _asked(prompt: str) -> str:
     from getpass import getpass
 
     return getpass(prompt)
-
-
-def _given(environment: Mapping[str, str]) -> str | None:
-    return next((environment[name] for name in VARIABLES if name in environment), None)

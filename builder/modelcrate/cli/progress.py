@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
-from modelcrate.render import size
+from modelcrate.render.text import size
 
 EVERY = 3.0
 """Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""

@@ -5,26 +5,29 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.cli.console import Console
-from modelcrate.pipeline import session
-from modelcrate.render import receipt_text
+from modelcrate.images.reference import Reference
+from modelcrate.render.text import receipt_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", help="the image's address: a name in the local store, oci:DIR, an archive, a reference"
     )
-    parser.add_argument("references", nargs="+", metavar="REF", help="where to: HOST/REPOSITORY[:TAG]")
+    parser.add_argument(
+        "references",
+        nargs="+",
+        type=Reference.parse,
+        metavar="REF",
+        help="where to: HOST/REPOSITORY[:TAG] (without a tag: latest)",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate import transports
-    from modelcrate.home.home_lock import shared_home_lock
-    from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.addresses import find
+    from modelcrate.transports.registry import RegistryOutput
 
-    image = find(args.image, console.settings).copy()
-    places = [transports.parse(f"registry:{reference}") for reference in args.references]
-    with shared_home_lock(console.settings):
-        receipt = session.deliver(Receipt(args.image, image), places, console.settings, console.emit)
+    with console.session() as session:
+        image = find(args.image, session.connections).copy()
+        receipt = session.copy(args.image, image, [RegistryOutput.of(each) for each in args.references])
     console.result(receipt.json(), receipt_text(receipt))
     return 0

@@ -34,14 +34,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.containers import Port, RunOptions, attach, start, wait_ready
+    from modelcrate.containers import Port, RunOptions, attach, container_name, start, wait_ready
     from modelcrate.home.home_lock import shared_home_lock
     from modelcrate.transports.addresses import find
 
-    image = find(args.image, console.settings).image(args.platform)
+    image = find(args.image, console.connections).image(args.platform)
     options = RunOptions(
-        args.name or _name(args.image),
-        console.settings.containers,
+        args.name or container_name(args.image),
+        console.config.containers,
         tuple(Port.parse(text) for text in args.publish),
         dict(_variable(text) for text in args.env),
         command=tuple(args.command) or None,
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         read_only=args.read_only,
         keep=args.keep,
     )
-    with shared_home_lock(console.settings):
+    with shared_home_lock(console.config):
         container = start(image.settings, [layer.blob for layer in image.layers], options)
     state = container.state()
     for port in state.ports:
@@ -72,12 +72,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _pass_on(piece: bytes) -> None:
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def _name(address: str) -> str:
-    """A container's name out of an image's address: the last part of its path, without a tag."""
-    last = address.rstrip("/").rpartition("/")[2].partition("@")[0]
-    return (last.partition(":")[0] or "container")[:63]
 
 
 def _variable(text: str) -> tuple[str, str]:

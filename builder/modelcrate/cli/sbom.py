@@ -44,23 +44,19 @@ def _of_image(address: str, platform: str | None, console: Console) -> Inventory
     from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find
 
-    image = find(address, console.settings).image(Platform.parse(platform) if platform else None)
+    image = find(address, console.connections).image(Platform.parse(platform) if platform else None)
     title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")
-    return inventory(title or image_identity(address), image, console.settings)
+    return inventory(title or image_identity(address), image, console.config)
 
 
 def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
-    from modelcrate.net.download import Downloader
-    from modelcrate.pipeline import session
     from modelcrate.security.sbom.inventory import inventory
 
-    with Downloader(console.settings.network, console.emit) as fetcher:
-        prepared = session.prepare(
-            session.read(path, console.settings, console.emit), console.settings, fetcher, console.emit
-        )
-        receipt = session.build(prepared, console.settings, console.emit)
-        wanted = platform or str(receipt.image.images[0].platform)
-        image = next((each for each in receipt.image.images if str(each.platform) == wanted), None)
-        if image is None:
+    with console.session() as session:
+        build = session.build(session.read(path))
+        image = build.receipt.image
+        wanted = platform or str(image.images[0].platform)
+        found = next((each for each in image.images if str(each.platform) == wanted), None)
+        if found is None:
             raise UserError(f"the project is not built for {wanted}")
-        return inventory(receipt.name, image, console.settings, prepared.world.pins.get(wanted))
+        return inventory(build.receipt.name, found, console.config, build.prepared.world.pins.get(wanted))

@@ -24,8 +24,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.security.signing.signing import sign
     from modelcrate.transports.addresses import find
 
-    signer = load_signer(args.key, password_of(args.key, console.settings.environment))
-    found = find(args.image, console.settings)
+    signer = load_signer(args.key, password_of(args.key, console.config.environment))
+    found = find(args.image, console.connections)
     made = sign(found, image_identity(args.image), signer)
     facts = {
         "image": args.image,

@@ -20,7 +20,7 @@ def run(address: str, keys: list[Path], policy: Path | None, console: Console) -
     from modelcrate.security.signing.verifying import require_signature, verify
     from modelcrate.transports.addresses import find
 
-    found = find(address, console.settings)
+    found = find(address, console.connections)
     if policy is not None:
         verified = check(found, image_identity(address), read_policy(policy), datetime.now(UTC))
     if keys:

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import find
 
     rows = []
-    for container in [find(console.settings.containers, name) for name in args.names]:
+    for container in [find(console.config.containers, name) for name in args.names]:
         code = container.stop(args.timeout)
         if args.rm:
             container.remove()

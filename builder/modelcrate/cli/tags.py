@@ -13,9 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reference import Reference
-    from modelcrate.registry.registry_client import RegistryClient as Registry
 
-    with Registry(console.settings.registries) as client:
-        tags = client.tags(Reference.parse(args.repository))
+    tags = console.connections.registries.tags(Reference.parse(args.repository))
     console.result({"repository": args.repository, "tags": tags}, "\n".join(tags))
     return 0

@@ -6,14 +6,12 @@ import argparse
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
-from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
-from modelcrate.pipeline import session
-from modelcrate.pipeline.receipt import Receipt
-from modelcrate.render import receipt_text
-from modelcrate.transports import NameableOutput
+from modelcrate.render.text import receipt_text
 from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import NameableOutput
 from modelcrate_layers.content import Platform
 
 
@@ -22,17 +20,15 @@ def platform_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def move(source: str, target: str, args: argparse.Namespace, console: Console) -> int:
-    """Deliver what is at an address, and say so."""
-    found = find(source, console.settings)
+    """Delivers what is at an address, and prints the receipt."""
     output = transports.parse(target)
     if isinstance(output, NameableOutput) and source.startswith("registry:"):
         output = output.named(source.removeprefix("registry:").partition("@")[0])
-    with shared_home_lock(console.settings):
-        receipt = session.deliver(
-            Receipt(source, chosen(found, args.platform)), [output], console.settings, console.emit
-        )
-    if getattr(args, "referrers", False):
-        _referrers(found, target, console)
+    with console.session() as session:
+        found = find(source, session.connections)
+        receipt = session.copy(source, chosen(found, args.platform), [output])
+        if getattr(args, "referrers", False):
+            _referrers(found, target, session.connections, console)
     console.result(receipt.json(), receipt_text(receipt))
     return 0
 
@@ -41,8 +37,8 @@ def chosen(found: Found, platform: Platform | None) -> Deliverable:
     return found.copy() if platform is None else found.image(platform)
 
 
-def _referrers(found: Found, target: str, console: Console) -> None:
+def _referrers(found: Found, target: str, connections: Connections, console: Console) -> None:
     from modelcrate.transports.registry_reader import copy_referrers
 
-    count = copy_referrers(found, target, console.settings)
+    count = copy_referrers(found, target, connections)
     console.say(f"{count} referrers copied")

@@ -19,10 +19,10 @@ def is_project(path: Path) -> bool:
 def check_image(address: str, console: Console) -> int:
     """Recompute all that an image says of its bytes."""
     from modelcrate.inspect.verify_bytes import verify_bytes
-    from modelcrate.render import size
+    from modelcrate.render.text import size
     from modelcrate.transports.addresses import find
 
-    checked = verify_bytes(find(address, console.settings))
+    checked = verify_bytes(find(address, console.connections))
     facts = {
         "image": address,
         "documents": checked.documents,
@@ -35,26 +35,16 @@ def check_image(address: str, console: Console) -> int:
 
 
 def check_project(path: Path, against: str | None, console: Console) -> int:
-    """Build it once more from its lock, keep nothing, and compare with an image: the store's NAME:latest, if none is given."""
-    from dataclasses import replace
-
-    from modelcrate.home.home_lock import shared_home_lock
+    """Builds it from its lock once more, keeps nothing, and compares with an image: the store's NAME:latest, if none is given."""
     from modelcrate.inspect.verify_rebuild import differences
-    from modelcrate.net.download import Downloader
-    from modelcrate.pipeline import session
-    from modelcrate.pipeline.pack import Discard, PackTargets
     from modelcrate.transports.addresses import find
 
-    settings, emit = console.settings, console.emit
-    request = replace(session.read(path, settings, emit), locked=True, paranoid=True)
-    address = against or f"{request.project.name}:latest"
-    found = find(address, settings)
-    mismatches: list[str] = []
-    with shared_home_lock(console.settings), Downloader(settings.network, emit) as fetcher:
-        prepared = session.prepare(request, settings, fetcher, emit)
-        rebuilt = session.build(prepared, settings, emit, PackTargets(Discard(), Discard())).image
-        for image in rebuilt.images:
-            mismatches += differences(found.image(image.platform), image)
+    with console.session() as session:
+        request = session.read(path)
+        address = against or f"{request.project.name}:latest"
+        found = find(address, session.connections)
+        rebuilt = session.rebuild(request)
+        mismatches = [line for image in rebuilt.images for line in differences(found.image(image.platform), image)]
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}
     return _verdict(console, facts, mismatches, f"{address} is what {path} gives: {rebuilt.digest}")
 

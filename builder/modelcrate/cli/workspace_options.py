@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modelcrate.home.settings import Settings
+from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.opening import open_workspace
 
@@ -21,6 +21,6 @@ def workspace_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def workspace(args: argparse.Namespace, settings: Settings) -> WorkspaceBackend:
-    named = args.workspace or settings.environment.get(VARIABLE, "")
-    return open_workspace(named or f"folder:{settings.home / 'workspaces' / 'default'}", settings)
+def workspace(args: argparse.Namespace, connections: Connections) -> WorkspaceBackend:
+    named = args.workspace or connections.config.environment.get(VARIABLE, "")
+    return open_workspace(named or f"folder:{connections.config.home / 'workspaces' / 'default'}", connections)

@@ -2,7 +2,7 @@
 
 from modelcrate.containers.attach import attach
 from modelcrate.containers.container import Container, containers, find
-from modelcrate.containers.options import Port, RunOptions, Volume
+from modelcrate.containers.options import Port, RunOptions, Volume, container_name
 from modelcrate.containers.ready import wait_ready
 from modelcrate.containers.starting import start, start_again
 
@@ -12,6 +12,7 @@ __all__ = [
     "RunOptions",
     "Volume",
     "attach",
+    "container_name",
     "containers",
     "find",
     "start",

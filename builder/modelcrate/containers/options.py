@@ -130,3 +130,9 @@ class RunOptions:
         targets = [PurePosixPath(volume.container) for volume in self.volumes]
         if len(set(targets)) != len(targets):
             raise UserError("two folders are mounted on the same path of the container")
+
+
+def container_name(address: str) -> str:
+    """Returns a container's name for an image's address: the last part of its path, without tag and digest."""
+    last = address.rstrip("/").rpartition("/")[2].partition("@")[0]
+    return (last.partition(":")[0] or "container")[:63]

@@ -27,16 +27,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from modelcrate.containers.unpack import unpack
 from modelcrate.events import Emit, watched
-from modelcrate.export.dockerfile_import import LISTING
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
-from modelcrate.home.settings import Settings
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
+from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved, fetch_packages
-from modelcrate.transports import Delivered, oci
+from modelcrate.transports import oci
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -45,7 +46,7 @@ from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import read_tar
 
 if TYPE_CHECKING:
-    from modelcrate.pipeline.session import Prepared
+    from modelcrate.pipeline.prepare import Prepared
 
 KIND = "dockerfile"
 EXAMPLE = "DIR"
@@ -72,7 +73,7 @@ class DockerfileOutput:
         """The output for what was prepared."""
         return replace(self, source=source)
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         if self.source is None:
             raise UserError(
                 "a Dockerfile is made from a project, not from an image",

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.home.folder import check_home
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import as_machine_error
 
@@ -16,10 +17,10 @@ FILE = ".lease"
 
 
 @contextmanager
-def shared_home_lock(settings: Settings) -> Iterator[None]:
+def shared_home_lock(config: Config) -> Iterator[None]:
     """Any number of builds hold this at once; each waits for a prune that is under way. A home that can't be used is said first."""
-    settings.check_home()
-    with _locked(settings.home, fcntl.LOCK_SH):
+    check_home(config)
+    with _locked(config.home, fcntl.LOCK_SH):
         yield
 
 

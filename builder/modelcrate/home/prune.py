@@ -25,9 +25,9 @@ from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
-from modelcrate.images.reading import Found
-from modelcrate.transports.layout_reader import LayoutCollection
+from modelcrate.config import Config
+from modelcrate.home.folder import open_store
+from modelcrate.images.reading import parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -76,10 +76,10 @@ class Rules:
     images: bool = False
 
 
-def items(settings: Settings) -> list[Item]:
+def items(config: Config) -> list[Item]:
     """All that is there."""
-    home = settings.home
-    found = [*_store(settings)]
+    home = config.home
+    found = [*_store(config)]
     for kind, folder in (*_DOWNLOADS, *_ANSWERS, ("uploads", "uploads"), ("containers", "containers")):
         found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
     return found
@@ -105,20 +105,20 @@ def choose(found: Sequence[Item], rules: Rules, now: float | None = None) -> lis
     return going
 
 
-def prune(settings: Settings, rules: Rules) -> list[Item]:
+def prune(config: Config, rules: Rules) -> list[Item]:
     """Take away what the rules let go, and what nobody needs then. Hold the home alone meanwhile (`lease.alone`)."""
-    going = choose(items(settings), rules)
-    _remove(going, settings)
-    loose = choose(items(settings), Rules())
-    _remove(loose, settings)
+    going = choose(items(config), rules)
+    _remove(going, config)
+    loose = choose(items(config), Rules())
+    _remove(loose, config)
     return [*going, *loose]
 
 
-def _remove(going: Sequence[Item], settings: Settings) -> None:
+def _remove(going: Sequence[Item], config: Config) -> None:
     """Names go before bytes."""
     names = {name for each in going for name in each.names}
     if names:
-        settings.store.forget(names)
+        open_store(config).forget(names)
     for each in going:
         for path in each.paths:
             if path.is_dir() and not path.is_symlink():
@@ -127,11 +127,11 @@ def _remove(going: Sequence[Item], settings: Settings) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _store(settings: Settings) -> Iterator[Item]:
+def _store(config: Config) -> Iterator[Item]:
     """The blobs by who needs them: an image with a name, a fact, or nobody."""
-    root = settings.home / "store"
+    root = config.home / "store"
     if not (root / "oci-layout").exists():
-        yield from (_item("memo", [path]) for path, _ in settings.memo.facts())
+        yield from (_item("memo", [path]) for path, _ in config.layer_cache.facts())
         return
     store = Layout.open(root)
     held = [(each, _held(store, each)) for each in store.manifests()]
@@ -144,7 +144,7 @@ def _store(settings: Settings) -> Iterator[Item]:
     shared = [store.path(digest) for digest, count in holders.items() if count > 1]
     yield from (_item("images", [path]) for path in shared if path.exists())
     by_blob: dict[Digest, list[Path]] = {}
-    for path, layer in settings.memo.facts():
+    for path, layer in config.layer_cache.facts():
         digest = layer.descriptor.digest if layer is not None else None
         if digest is None or digest in needed or not store.path(digest).exists():
             yield _item("memo", [path])
@@ -161,7 +161,7 @@ def _held(store: Layout, descriptor: Descriptor) -> set[Digest]:
     while waiting:
         each = waiting.pop()
         with suppress(CrateError, KeyError, TypeError):
-            document = Found(LayoutCollection(store), each).document()
+            document = parse_document(store.read(each), each, str(store.root))
             children = [*document.get("manifests", ()), *document.get("layers", ())]
             parsed = [Descriptor.parse(child) for child in [*children, *filter(None, [document.get("config")])]]
             fresh = [child for child in parsed if child.digest not in held]

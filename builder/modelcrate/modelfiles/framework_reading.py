@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.home.settings import Settings
 from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
 from modelcrate.modelfiles.pickle.findings import Description
 from modelcrate.project.values import Model
@@ -40,12 +40,12 @@ class ModelDescription:
     understood: FrameworkModel | None
 
 
-def read_file_model(model: Model, place: Path, settings: Settings, listed: Sequence[Entry] = ()) -> ModelDescription:
+def read_file_model(model: Model, place: Path, config: Config, listed: Sequence[Entry] = ()) -> ModelDescription:
     """A model of the project's folder; `listed` are its files, where somebody has listed them already."""
     top = place / model.path
     entries = listed or list_path(top, model_folder(model.name, model.version)).entries
     files = [entry for entry in entries if entry.source is not None]
-    kept, question = _kept(settings), [VERSION, str(top), fingerprint(files)]
+    kept, question = _kept(config), [VERSION, str(top), fingerprint(files)]
     if known := _parsed(kept.get(question)):
         return known
     found = _read_folder(top)
@@ -54,9 +54,9 @@ def read_file_model(model: Model, place: Path, settings: Settings, listed: Seque
     return found
 
 
-def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], settings: Settings) -> ModelDescription:
+def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], config: Config) -> ModelDescription:
     """A registered model, `NAME:VERSION`. Its layers are read in whole the first time, and its files lie on the disk meanwhile."""
-    kept, question = _kept(settings), [VERSION, name, [str(layer.layer.diff_id) for layer in layers]]
+    kept, question = _kept(config), [VERSION, name, [str(layer.layer.diff_id) for layer in layers]]
     if known := _parsed(kept.get(question)):
         return known
     with unpacked(name, layers) as files:
@@ -146,8 +146,8 @@ def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
         yield ModelFiles.of(top, name)
 
 
-def _kept(settings: Settings) -> ResultCache:
-    return ResultCache(settings.home / "readings")
+def _kept(config: Config) -> ResultCache:
+    return ResultCache(config.home / "readings")
 
 
 def _parsed(data: bytes | None) -> ModelDescription | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.modelfiles.framework_reading import (
     ModelDescription,
     describe_model,
@@ -44,7 +44,7 @@ class AutoServed:
     needs: tuple[str, ...] = ()
 
 
-def complete(project: Project, place: Path, registered: Registered, settings: Settings) -> AutoServed:
+def complete(project: Project, place: Path, registered: Registered, config: Config) -> AutoServed:
     """The project with all that its model says. One that has a script, or starts nothing, is what it was."""
     if not project.served_by_model:
         return AutoServed(project)
@@ -54,12 +54,12 @@ def complete(project: Project, place: Path, registered: Registered, settings: Se
             hint="one model can do without a script; for several, write one and name it: entry: score.py",
         )
     (model,) = project.models
-    told = reading_of(model, place, registered, settings).understood or _refusal(model, place, registered)
+    told = reading_of(model, place, registered, config).understood or _refusal(model, place, registered)
     needs, how = _dependencies(project.dependencies, told)
     python, which = _python(project, told)
     made = replace(
         project,
-        entry=Entry(Path(told.template), _written(told, settings)),
+        entry=Entry(Path(told.template), _written(told, config)),
         python=python,
         dependencies=needs,
         env={MODEL_FILE: told.file, **project.env},
@@ -74,7 +74,7 @@ def check_model_versions(
     place: Path,
     registered: Registered,
     pinned: Mapping[str, str],
-    settings: Settings,
+    config: Config,
     listed: Sequence[Sequence[Listed]],
 ) -> tuple[str, ...]:
     """Hold the versions that the models name to those that are pinned; what is returned is only to be told.
@@ -87,7 +87,7 @@ def check_model_versions(
         return ()
     both = zip(project.models, listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]
-    said = [each for model, files in read for each in reading_of(model, place, registered, settings, files).said]
+    said = [each for model, files in read for each in reading_of(model, place, registered, config, files).said]
     return model_versions.check(project.gates.versions, tuple(model_versions.faults(said, completed.needs, pinned)))
 
 
@@ -95,13 +95,13 @@ def reading_of(
     model: Model | RegisteredModel,
     place: Path,
     registered: Registered,
-    settings: Settings,
+    config: Config,
     listed: Sequence[Listed] = (),
 ) -> ModelDescription:
     """What a model says of itself."""
     if isinstance(model, Model):
-        return read_file_model(model, place, settings, listed)
-    return read_registered_model(str(model), registered[model], settings)
+        return read_file_model(model, place, config, listed)
+    return read_registered_model(str(model), registered[model], config)
 
 
 def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> FrameworkModel:
@@ -140,12 +140,12 @@ def _python(project: Project, told: FrameworkModel) -> tuple[str | None, Sequenc
     return None, (f"it was made with Python {told.python}, which no release of Debian has; the default's is taken",)
 
 
-def _written(told: FrameworkModel, settings: Settings) -> Path:
+def _written(told: FrameworkModel, config: Config) -> Path:
     """The folder of the script and its description, in the home; its name there is the digest of both."""
     script = Path(str(resources("modelcrate.modelfiles") / "scripts" / told.template)).read_bytes()
     schema = canonical_json({"input": dict(told.takes), "output": dict(told.gives)}) + b"\n"
     digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
-    folder = settings.home / "entries" / digest.hex[:32] / SOURCE
+    folder = config.home / "entries" / digest.hex[:32] / SOURCE
     with as_machine_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in ((told.template, script), (SCHEMA_FILE, schema)):

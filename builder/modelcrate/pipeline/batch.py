@@ -1,7 +1,7 @@
 """Many projects at once, by any executor of concurrent.futures. One that fails stops no other.
 
-An executor of threads shares connections, downloads and layers in one process. Others (processes, a Dask cluster) share through what
-they all see: the folder of `settings`, if one is given, and the registry, whose images carry the keys of their layers.
+An executor of threads shares connections, downloads and layers in one process. Others (processes, a Dask cluster) share what
+all of them see: the home of `config`, if one is given, and the registry, whose images carry the keys of their layers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate import transports as outputs
-from modelcrate.events import Emit, silent
-from modelcrate.home.home_lock import shared_home_lock
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
-from modelcrate.transports import NameableOutput, Output, PreparedOutput
+from modelcrate import transports
+from modelcrate.config import Config
+from modelcrate.environment import read_config
+from modelcrate.images.reference import Reference
+from modelcrate.pipeline.request import AttestationOptions, Request
+from modelcrate.pipeline.session import Session
+from modelcrate.security.signing.keys import given_password, load_signer
+from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -30,12 +31,35 @@ MAX_PROJECTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A project to be built, and where its image goes. `{name}` in an output or an image to take layers from is the project's name."""
+    """A project to be built, and where its image goes. It travels between processes, so all of it is plain data.
+
+    In `outputs`, `push` and `cache_from`, `{name}` is the project's name.
+
+    Attributes:
+        project: A project file, or its folder.
+        outputs: Outputs as the command line writes them; without these and `push`, the local store.
+        cache_from: Addresses of images whose layers may be taken.
+        locked: Whether the build has to be what the lock says.
+        push: References of registries.
+        sbom: Whether bills of materials are put beside the image; None: where it is pushed or signed.
+        provenance: Whether a statement of how it was built is.
+        sign: The key to sign with: a file, or `command:PROGRAM`.
+        policy: A policy file that the base has to satisfy.
+        reuse: Whether layers may be taken from images that exist.
+        paranoid: Whether every file is read and nothing that was remembered is believed.
+    """
 
     project: Path
     outputs: tuple[str, ...] = ()
     cache_from: tuple[str, ...] = ()
     locked: bool = False
+    push: tuple[str, ...] = ()
+    sbom: bool | None = None
+    provenance: bool = False
+    sign: str = ""
+    policy: Path | None = None
+    reuse: bool = True
+    paranoid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +89,7 @@ def read_list(path: Path) -> list[Path]:
 def build_all(
     orders: Sequence[Order],
     executor: Executor | None = None,
-    settings: Settings | None = None,
+    config: Config | None = None,
     done: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """The outcomes in the order of the orders. Without an executor, threads; without settings, those of each process.
@@ -73,12 +97,12 @@ def build_all(
     `done` is called for each, in their order, as soon as it is known.
     """
     with ExitStack() as stack:
-        pool = executor or stack.enter_context(ThreadPoolExecutor((settings or _own()).workers, "fleet"))
+        pool = executor or stack.enter_context(ThreadPoolExecutor((config or read_config()).workers, "fleet"))
         if isinstance(pool, ThreadPoolExecutor):
-            work = stack.enter_context(_sharing(settings or _own()))
+            work = stack.enter_context(_sharing(config or read_config()))
             waiting = [pool.submit(work, order) for order in orders]
         else:
-            waiting = [pool.submit(build_order, order, settings) for order in orders]
+            waiting = [pool.submit(build_order, order, config) for order in orders]
         outcomes = []
         try:
             for order, future in zip(orders, waiting, strict=True):
@@ -101,48 +125,42 @@ def worst(outcomes: Sequence[Outcome]) -> int:
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def build_order(order: Order, settings: Settings | None = None) -> Outcome:
+def build_order(order: Order, config: Config | None = None) -> Outcome:
     """One project, with connections of its own. A fault is an outcome, not an exception."""
-    with _sharing(settings or _own()) as work:
+    with _sharing(config or read_config()) as work:
         return work(order)
 
 
 @contextmanager
-def _sharing(settings: Settings) -> Iterator[Callable[[Order], Outcome]]:
-    """What builds one order after the other, or several at once, over the same connections."""
-    with shared_home_lock(settings), Downloader(settings.network) as fetcher, settings.registry() as client:
-        live = replace(settings, client=client)
-        yield lambda order: _attempt(order, live, fetcher)
+def _sharing(config: Config) -> Iterator[Callable[[Order], Outcome]]:
+    """Opens a session that builds one order after the other, or several at once."""
+    with Session(config) as session:
+        yield lambda order: _attempt(order, session)
 
 
-def _attempt(order: Order, settings: Settings, fetcher: Downloader) -> Outcome:
+def _attempt(order: Order, session: Session) -> Outcome:
     try:
-        return _build(order, settings, fetcher, silent)
+        return Outcome(str(order.project), session.build(_request(order, session)).receipt.json())
     except CrateError as fault:
         return Outcome(str(order.project), None, str(fault), fault.exit_code)
     except OSError as fault:
         return Outcome(str(order.project), None, f"{order.project}: {fault}", MachineError.exit_code)
 
 
-def _build(order: Order, settings: Settings, fetcher: Downloader, emit: Emit) -> Outcome:
-    request = session.read(order.project, settings, emit)
+def _request(order: Order, session: Session) -> Request:
+    """The request of an order: `{name}` is the project's name, and an order without outputs goes into the local store."""
+    request = session.read(order.project)
     name = request.project.name
-    targets = [text.replace("{name}", name) for text in order.outputs]
-    reuse = [text for text in targets if text.startswith("registry:")]
-    reuse += [text.replace("{name}", name) for text in order.cache_from]
-    request = replace(request, locked=order.locked, reuse=tuple(reuse))
-    prepared = session.prepare(request, settings, fetcher, emit)
-    wanted = [_named(outputs.parse(text), name) for text in targets] or [StoreOutput(name)]
-    wanted = [each.prepared(prepared) if isinstance(each, PreparedOutput) else each for each in wanted]
-    receipt = session.deliver(session.build(prepared, settings, emit), wanted, settings, emit)
-    return Outcome(str(order.project), receipt.json())
-
-
-def _named(output: Output, name: str) -> Output:
-    return output.named(name) if isinstance(output, NameableOutput) else output
-
-
-def _own() -> Settings:
-    from modelcrate.api import default_settings
-
-    return default_settings()
+    wanted = [transports.parse(text.replace("{name}", name)) for text in order.outputs]
+    signer = load_signer(order.sign, given_password(session.config.environment)) if order.sign else None
+    wanted += [RegistryOutput.of(Reference.parse(text.replace("{name}", name))) for text in order.push]
+    return replace(
+        request,
+        outputs=tuple(wanted) or (StoreOutput(name),),
+        locked=order.locked,
+        cache_from=tuple(text.replace("{name}", name) for text in order.cache_from),
+        attestations=AttestationOptions(order.sbom, order.provenance, signer),
+        policy=order.policy,
+        reuse=order.reuse,
+        paranoid=order.paranoid,
+    )

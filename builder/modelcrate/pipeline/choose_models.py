@@ -6,24 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.home.settings import Settings
 from modelcrate.project.values import Model, Project, RegisteredModel
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import read_lock
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.kinds.ready import ReadyLayer
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.compose import Registered
 
 
-def choose_models(project: Project, folder: Path, settings: Settings, use_lock: bool) -> tuple[Project, Registered]:
+def choose_models(
+    project: Project, folder: Path, connections: Connections, use_lock: bool
+) -> tuple[Project, Registered]:
     """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}
     from modelcrate.workspace.find import get, layers_of
     from modelcrate.workspace.opening import open_workspace
 
-    shelf = open_workspace(project.workspace or "", settings, folder)
+    shelf = open_workspace(project.workspace or "", connections, folder)
     lock = read_lock(folder / LOCK_NAME) if use_lock else None
     locked = {pin.name: pin.version for pin in lock.models} if lock is not None else {}
     models: list[Model | RegisteredModel] = []

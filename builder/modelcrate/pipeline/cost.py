@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from modelcrate.images.previous import Previous
 from modelcrate.pipeline.plan import CodecChoice, PlannedLayer, choose_codec
-from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.codec import of_policy

@@ -180,3 +180,30 @@ def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Fi
     top = Path(os.path.abspath(folder))
     name = top.parent.parent.name.removeprefix("models--") if top.parent.name == "snapshots" else top.name
     return (Model(top, model_name(Path(name)) or "model"),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)
+
+
+def write_project(folder: Path, *, force: bool = False) -> tuple[Path, tuple[Finding, ...]]:
+    """Writes the project file of a folder, from what is found in it.
+
+    Args:
+        folder: The folder.
+        force: Whether a project file that exists is replaced.
+
+    Returns:
+        The path of the file, and what was found.
+
+    Raises:
+        UserError: There is a project file already, or nothing in the folder can become an image.
+    """
+    from modelcrate.project.writing import project_text
+    from modelcrate_layers.atomic import write_file
+    from modelcrate_layers.store import as_machine_error
+
+    path = folder / FILE_NAME
+    if path.exists() and not force:
+        raise UserError("exists already", where=str(path), hint="edit it, or replace it with --force")
+    project, findings = detect(folder)
+    refuse_inside_model(project, folder, "project file")
+    with as_machine_error(path):
+        write_file(path, project_text(project).encode())
+    return path, tuple(findings)

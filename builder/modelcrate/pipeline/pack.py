@@ -9,70 +9,30 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, replace
-from typing import Protocol, runtime_checkable
 
+from modelcrate.config import Config
 from modelcrate.events import Emit, Event, Watched
-from modelcrate.home.settings import Settings
+from modelcrate.images.blobs import DeferredBlob, FetchPackages
 from modelcrate.images.image import ImageLayer, Origin
+from modelcrate.images.previous import Previous
+from modelcrate.images.sinks import Discard, EarlyUpload, Sink, StoreSink
 from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.plan import Plan, PlannedLayer, choose_codec
-from modelcrate.pipeline.reuse import Previous, still_exists
-from modelcrate_layers.content import Blob, Descriptor, Digest
+from modelcrate.pipeline.plan import STORED_ROLES, Plan, PlannedLayer, choose_codec
+from modelcrate.pipeline.reuse import still_exists
+from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.tar.writer import Tar
 
-STORED_ROLES = frozenset({"base", "dependencies", "server", "entry"})
-"""Roles whose layers are kept in the store when they were made."""
-
 SPARE = 1
 """Layers that are made for the store at once, beyond the number of processors: with none, a processor is idle while a layer's tree is
 read; with many, they take turns with the largest, and all wait for that one in the end.
 """
-
-Supply = Callable[[LayerKind], None]
-"""Fetches what a kind needs before its tree can be made: packages that are not in the cache."""
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """Where the bytes of a pass go: nowhere, the store, or an output that takes bytes whose digest it learns at the end."""
-
-    def take(self, measuring: Measuring) -> Layer: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """For bytes that are only measured."""
-
-    def take(self, measuring: Measuring) -> Layer:
-        for _ in measuring:
-            pass
-        return measuring.layer
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSink:
-    """For bytes that are kept in the store."""
-
-    store: Layout
-
-    def take(self, measuring: Measuring) -> Layer:
-        self.store.take(measuring, lambda: measuring.descriptor)
-        return measuring.layer
-
-
-@runtime_checkable
-class EarlyUpload(Protocol):
-    """An output that begins to take blobs before it is given the image that they are of."""
-
-    def begin(self, blob: Blob) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,37 +60,17 @@ DEFAULT_TARGETS = PackTargets()
 
 
 @dataclass(frozen=True, slots=True)
-class DeferredBlob:
-    """A known layer. Its bytes are in the store; where they are not, or not any more, its inputs are fetched and its recipe made again."""
-
-    store: Layout
-    layer: Layer
-    kind: LayerKind = field(repr=False)
-    supply: Supply = field(repr=False)
-
-    @property
-    def descriptor(self) -> Descriptor:
-        return self.layer.descriptor
-
-    def chunks(self, start: int = 0) -> Iterator[bytes]:
-        if self.store.has(self.descriptor):
-            yield from self.store.blob(self.descriptor).chunks(start)
-            return
-        self.supply(self.kind)
-        yield from RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)
-
-
-@dataclass(frozen=True, slots=True)
 class Packer:
     """What one build makes its layers with.
 
-    `supply` fetches what a layer is made of. A layer of files that turns out to be one of a `previous` image is taken over from there, with
+    `fetch` fetches what a layer is made of. A layer of files that turns out to be one of a `previous` image is taken over from there, with
     the bytes as they are stored there. `facts` are asked once more before a keyed layer is made, for another build may have made it
     meanwhile.
     """
 
-    settings: Settings
-    supply: Supply
+    config: Config
+    store: Layout
+    fetch: FetchPackages
     emit: Emit
     sinks: PackTargets = DEFAULT_TARGETS
     previous: Sequence[Previous] = ()
@@ -159,7 +99,7 @@ class Packer:
         made: dict[Digest, ImageLayer] = {}
         stop = threading.Event()
         packer = replace(self, emit=_unless(stop, self.emit))
-        workers = self.settings.workers
+        workers = self.config.workers
         busy = min(workers, (os.cpu_count() or 1) + SPARE)
         with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
             waiting = {
@@ -201,14 +141,14 @@ class Packer:
             return self._new(replace(planned, known=known, why=why))
 
     def _new(self, planned: PlannedLayer) -> ImageLayer:
-        known, store = planned.known, self.settings.store
+        known, store = planned.known, self.store
         if (existing := planned.kind.materials().existing) is not None:
             return ImageLayer(planned.role, planned.name, *existing, "reused", planned.why)
         if planned.taken is not None:
             return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
         if known is not None:
-            return _placed(planned, known, DeferredBlob(store, known, planned.kind, self.supply))
-        self.supply(planned.kind)
+            return _placed(planned, known, DeferredBlob(store, known, planned.kind, self.fetch))
+        self.fetch(planned.kind)
         begun = time.time_ns()
         tree = planned.kind.tree()
         recipe = Recipe(tree, choose_codec(planned.policy, tree).codec)
@@ -218,9 +158,9 @@ class Packer:
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
-            self.settings.memo.put(planned.cache_key, layer)
+            self.config.layer_cache.put(planned.cache_key, layer)
         if planned.role in STORED_ROLES:
-            return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.supply))
+            return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.fetch))
         return _placed(planned, layer, RecipeBlob(recipe, layer))
 
 

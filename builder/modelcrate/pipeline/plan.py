@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
+from modelcrate.config import Config
 from modelcrate.images.image import ImageLayer
+from modelcrate.images.previous import Previous
 from modelcrate.inspect import explain
-from modelcrate.pipeline.reuse import Previous
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
@@ -22,8 +24,31 @@ from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.tree import Tree
 
+STORED_ROLES = frozenset({"base", "dependencies", "server", "entry"})
+"""Roles whose layers are kept in the store when they were made."""
+
 MEMO = "memo"
 """Who knows of a layer that was made on this machine before."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLayers:
+    """The layers that were made on this machine before, and whose bytes can be had without making them again."""
+
+    cache: LayerCache
+    store: Path
+
+    @classmethod
+    def of(cls, config: Config) -> KnownLayers:
+        return cls(config.layer_cache, config.store)
+
+    def get(self, cache_key: Digest, kind: LayerKind) -> Layer | None:
+        """Returns a layer, if it is known. One that is kept in the store has to be there: delivering it makes nothing."""
+        layer = self.cache.get(cache_key)
+        if layer is None or kind.role not in STORED_ROLES:
+            return layer
+        digest = layer.descriptor.digest
+        return layer if (self.store / "blobs" / digest.algorithm / digest.hex).exists() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +94,15 @@ def plan(
     base: Iterable[ImageLayer],
     kinds: Iterable[LayerKind],
     policies: Mapping[str, str],
-    memo: LayerCache | None,
+    known_layers: KnownLayers | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`project.values.Codec`) of every role. Without a memo nothing is believed, no earlier image either:
+    """`policies` has the codec setting (`project.values.Codec`) of every role. Without known layers nothing is believed, no earlier image either:
     those then only serve to say what is new.
     """
-    return Plan(platform, tuple(base), tuple(_planned(kind, policies[kind.role], memo, previous) for kind in kinds))
+    return Plan(
+        platform, tuple(base), tuple(_planned(kind, policies[kind.role], known_layers, previous) for kind in kinds)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +126,9 @@ def choose_codec(policy: str, tree: Tree) -> CodecChoice:
     )
 
 
-def _planned(kind: LayerKind, policy: str, memo: LayerCache | None, previous: Sequence[Previous]) -> PlannedLayer:
+def _planned(
+    kind: LayerKind, policy: str, known_layers: KnownLayers | None, previous: Sequence[Previous]
+) -> PlannedLayer:
     if (existing := kind.materials().existing) is not None:
         layer, _ = existing
         return PlannedLayer(
@@ -115,15 +144,15 @@ def _planned(kind: LayerKind, policy: str, memo: LayerCache | None, previous: Se
     cache_key = _cache_key(
         {"key": str(key)} if key is not None else {"role": kind.role, "files": kind.materials().fingerprint}, policy
     )
-    known = memo.get(cache_key) if memo is not None else None
+    known = known_layers.get(cache_key, kind) if known_layers is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if key is not None else "no file has changed"
         return PlannedLayer(kind, policy, key, cache_key, known, known_from=MEMO, why=why)
-    for each in previous if memo is not None else ():
+    for each in previous if known_layers is not None else ():
         if key is not None and (taken := each.by_key(key, policy)) is not None:
             why = f"same inputs as in {each.where}"
             return PlannedLayer(kind, policy, key, cache_key, taken.layer, taken, each.where, why)
-    cause = _cause(kind, key, policy, previous, believing=memo is not None)
+    cause = _cause(kind, key, policy, previous, believing=known_layers is not None)
     return PlannedLayer(kind, policy, key, cache_key, why=cause)
 
 

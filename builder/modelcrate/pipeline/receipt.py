@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer
-from modelcrate.transports import Delivered
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.frozen import dataclass
 
 

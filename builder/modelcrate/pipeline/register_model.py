@@ -8,11 +8,12 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from modelcrate.config import Config
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
+from modelcrate.home.folder import open_store
 from modelcrate.images.image import ImageLayer
 from modelcrate.pipeline.pack import Packer, PackTargets
-from modelcrate.pipeline.plan import plan
+from modelcrate.pipeline.plan import KnownLayers, plan
 from modelcrate.project.values import DEFAULT_PLATFORM
 from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, split_tag, tag_of
 from modelcrate.workspace.manifest import encode
@@ -42,15 +43,13 @@ class Registration:
     resources: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
-def register(
-    shelf: WorkspaceBackend, wanted: Registration, settings: Settings, now: datetime, emit: Emit
-) -> ModelRecord:
+def register(shelf: WorkspaceBackend, wanted: Registration, config: Config, now: datetime, emit: Emit) -> ModelRecord:
     """The registered model. Versions are 1, 2, 3, ...; nothing is on the shelf before all of it is."""
     check(wanted)
     with shelf.writing(wanted.name, emit) as writing:
         for _ in range(TRIES):
             try:
-                return _put(writing, wanted, next_version(shelf.tags(), wanted.name), settings, now, emit)
+                return _put(writing, wanted, next_version(shelf.tags(), wanted.name), config, now, emit)
             except VersionExists:
                 continue
     raise RegistryError(f"others keep registering {wanted.name}", where=shelf.address, hint="try again")
@@ -104,11 +103,11 @@ def _child(child: str, path: Path, top: bytes) -> bytes:
 
 
 def _put(
-    writing: WorkspaceWriter, wanted: Registration, version: int, settings: Settings, now: datetime, emit: Emit
+    writing: WorkspaceWriter, wanted: Registration, version: int, config: Config, now: datetime, emit: Emit
 ) -> ModelRecord:
     kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, files_of(wanted, version))
-    planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, settings.memo)
-    (layers,) = Packer(settings, _nothing, emit, PackTargets(writing.sink)).pack([planned])
+    planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, KnownLayers.of(config))
+    (layers,) = Packer(config, open_store(config), _nothing, emit, PackTargets(writing.sink)).pack([planned])
     record = _record(wanted, version, layers, now)
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]

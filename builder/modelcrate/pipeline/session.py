@@ -1,305 +1,228 @@
-"""The straight line: read -> resolve -> plan -> pack -> assemble -> deliver. Each step takes the frozen value of the one before.
+"""The one conductor of builds. Every caller uses it: the command line, the library, batches, Azure's objects.
 
-`Prepared` is where `plan` stops and `build` goes on; both are the same line.
+    read -> resolve -> plan -> pack -> assemble -> attest -> deliver
+
+A session owns what is alive in a build: the home's lock, and the connections to registries and indexes. Its steps take frozen values and
+return frozen values.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
-from modelcrate.events import Done, Emit, Notice, Step, silent
-from modelcrate.export.dockerfile_import import LISTING, apply_dockerfile_edits
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.events import Done, Emit, Notice, silent, timed
+from modelcrate.home.folder import open_store
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
 from modelcrate.images.image_config import EPOCH
-from modelcrate.net.download import Downloader
+from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
-from modelcrate.pipeline.autoserve import check_model_versions, complete
-from modelcrate.pipeline.checks import check
-from modelcrate.pipeline.choose_models import choose_models
-from modelcrate.pipeline.import_check import check_imports
+from modelcrate.pipeline.hash_tee import HashTee
+from modelcrate.pipeline.locking import check_models, make_lock
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
-from modelcrate.pipeline.plan import Plan, plan
+from modelcrate.pipeline.prepare import Prepared, prepare
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.reuse import Previous, contradictions, find_previous, missing_layers
-from modelcrate.project.opening import open_project
-from modelcrate.project.values import FILE_NAME, Project
-from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
-from modelcrate.resolve.lock import Lock, ModelPin, changed_models, differences, read_lock, refuse_differences
-from modelcrate.resolve.lock_inputs import lock_inputs
-from modelcrate.resolve.world import (
-    Resolved,
-    World,
-    check_package_conflicts,
-    fetch_packages,
-    package_notices,
-    resolve,
-    server_requirements,
-)
-from modelcrate.security.scan.guard import pass_gates
-from modelcrate.transports import Delivered, Output
-from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import LockedError
+from modelcrate.pipeline.request import Request, read_request
+from modelcrate.pipeline.reuse import contradictions
+from modelcrate.resolve.lock import Lock
+from modelcrate.resolve.world import Resolved, World, check_package_conflicts, fetch_packages, package_notices
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered, NameableOutput, Output, opened
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar.sources import FileRange
 
-if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import ModelFacts
+
+@runtime_checkable
+class PreparedOutput(Protocol):
+    """An output that takes more than an image: what the image was made from."""
+
+    def prepared(self, source: Prepared) -> Output: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be built: a project in its folder, and how.
+class Build:
+    """A build that has ended.
 
-    `locked` means: from the lock, or not at all. `reuse` are addresses of images that may have layers of it. `paranoid` remembers
-    nothing, believes no key, and reads everything.
+    Attributes:
+        prepared: What was decided before anything was made.
+        receipt: The image, where it was delivered, and how long each step took.
+        hashes: What the models' files were found to hash to while their bytes passed.
+        begun: When the build began.
     """
 
-    project: Project
-    folder: Path
-    locked: bool = False
-    reuse: tuple[str, ...] = ()
-    paranoid: bool = False
+    prepared: Prepared
+    receipt: Receipt
+    hashes: HashTee = field(repr=False)
+    begun: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Everything decided, nothing made: the plan of every platform."""
+class Session:
+    """Builds projects and delivers images. A context manager; safe for threads, so that many projects can share it.
 
-    request: Request
-    files: compose.Files = field(repr=False)
-    world: World = field(repr=False)
-    plans: tuple[Plan, ...]
-    previous: tuple[Previous, ...] = field(repr=False)
-    lock: Lock | None = field(repr=False)
-    timings: dict[str, float] = field(hash=False)
-    facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
-    """What the models' files that the gates have read say of themselves."""
+    While it is open, `cache prune` waits: what a build uses is not taken away.
+    """
 
+    def __init__(self, config: Config, emit: Emit = silent) -> None:
+        self.config, self.emit = config, emit
+        self.connections = Connections(config, emit)
+        self._open = ExitStack()
 
-def read(path: Path, settings: Settings, emit: Emit = silent) -> Request:
-    """A project file, or a folder with one; a folder without one is looked through, and what was found is said."""
-    if path.is_dir() and not (path / FILE_NAME).exists():
-        from modelcrate.pipeline.detect import detect
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(shared_home_lock(self.config))
+            stack.enter_context(self.connections)
+            self._open = stack.pop_all()
+        return self
 
-        project, findings = detect(path)
-        for finding in findings:
-            emit(Notice(f"detected {finding}"))
-        return Request(project, path)
-    file = path / FILE_NAME if path.is_dir() else path
-    project = open_project(file, settings.home)
-    if (file.parent / LISTING).exists():
-        project = apply_dockerfile_edits(project, file.parent)
-    return Request(project, file.parent)
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, fault, trace)
 
+    def read(self, path: Path) -> Request:
+        """Reads a project file, or a folder with or without one."""
+        return read_request(path, self.config, self.emit)
 
-def prepare(
-    request: Request, settings: Settings, fetcher: Downloader, emit: Emit = silent, use_lock: bool = True
-) -> Prepared:
-    """Check, resolve, plan. A lock beside the project is used if it is of this project; to make a new one it must not be."""
-    settings.check_home()
-    timings: dict[str, float] = {}
-    folder = request.folder
-    with _timed("resolve", timings, emit):
-        check(request.project, folder)
-        project, registered = choose_models(request.project, request.folder, settings, use_lock)
-        completed = complete(project, folder, registered, settings)
-        for notice in completed.notices:
-            emit(Notice(notice))
-        project = completed.project
-        request = replace(request, project=project)
-        files = compose.list_files(project, folder, registered)
-        passed = pass_gates(project, folder, files, settings)
-        for warning in (*files.notices, *passed.warned):
-            emit(Notice(warning))
-        lock = _lock(request, files, emit) if use_lock else None
-        world = resolve(project, folder, settings, fetcher, datetime.now(UTC), lock, emit)
-        for warning in check_model_versions(completed, folder, registered, world.packages, settings, files.by_model):
-            emit(Notice(warning))
-        for warning in check_imports(project, files, passed.facts, world, settings.cache, bool(completed.needs)):
-            emit(Notice(warning))
-        _trusted(request, world, settings, emit)
-    with _timed("plan", timings, emit):
-        earlier = _previous(request, settings, emit)
-        plans = _plans(request, world, files, settings, earlier)
-        gone = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)
-        if gone:
-            earlier = {name: tuple(replace(each, missing=gone) for each in found) for name, found in earlier.items()}
-            plans = _plans(request, world, files, settings, earlier)
-    previous = tuple(chain.from_iterable(earlier.values()))
-    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
+    def prepare(self, request: Request) -> Prepared:
+        """Resolves and plans, and makes nothing."""
+        return prepare(request, self.connections, self.emit)
 
+    def predict(self, prepared: Prepared) -> Deliverable | None:
+        """Returns the image that a build would give, if all its layers are known; else None."""
+        if any(each.new for plan in prepared.plans for each in plan.layers):
+            return None
+        return self._assemble(prepared, self._pack(prepared, DEFAULT_TARGETS))
 
-def _plans(
-    request: Request,
-    world: World,
-    files: compose.Files,
-    settings: Settings,
-    earlier: Mapping[Platform, Sequence[Previous]],
-) -> tuple[Plan, ...]:
-    """The plan of every platform."""
-    project = request.project
-    memo = None if request.paranoid else settings.memo
-    policies = compose.policies(project)
-    return tuple(
-        plan(
-            each.platform,
-            each.below.layers,
-            compose.kinds(project, each, files),
-            policies,
-            memo,
-            earlier.get(each.platform, ()),
-        )
-        for each in world.platforms
-    )
+    def lock(self, request: Request) -> Lock:
+        """Resolves a project anew, and returns its lock."""
+        prepared = self.prepare(replace(request, use_lock=False))
+        layers, *_ = self._pack(prepared, DEFAULT_TARGETS)
+        return make_lock(prepared, layers)
 
+    def build(self, request: Request) -> Build:
+        """Builds a project and delivers its image to the outputs of the request.
 
-def predict(prepared: Prepared, settings: Settings) -> Deliverable | None:
-    """The image, if all its layers are known: assembling is pure, so this is what a build would give. Else None."""
-    if any(each.new for plan in prepared.plans for each in plan.layers):
-        return None
-    return build(prepared, settings).image
+        Raises:
+            CrateError: By its class, whose fault it was. No output has a half-made image then.
+        """
+        begun = datetime.now(UTC)
+        prepared = self.prepare(request)
+        with ExitStack() as stack:
+            outputs = [self._completed(each, prepared) for each in prepared.request.outputs]
+            places = [stack.enter_context(opened(each, self.connections, self.emit)) for each in outputs]
+            hashes = HashTee()
+            targets = _targets(places, hashes if prepared.request.attestations.wants_sbom(places) else None)
+            build = Build(prepared, self._make(prepared, targets), hashes, begun)
+            return self._delivered(build, places)
 
+    def rebuild(self, request: Request) -> Deliverable:
+        """Builds a project from its lock once more, believes nothing, and keeps nothing."""
+        prepared = self.prepare(replace(request, locked=True, paranoid=True, outputs=()))
+        return self._make(prepared, PackTargets(Discard(), Discard())).image
 
-def build(prepared: Prepared, settings: Settings, emit: Emit = silent, sinks: PackTargets = DEFAULT_TARGETS) -> Receipt:
-    """Pack and assemble: the image, with nothing delivered yet."""
-    project, timings = prepared.request.project, dict(prepared.timings)
-    paranoid = prepared.request.paranoid
-    with _timed("pack", timings, emit):
-        world = prepared.world
+    def deliver(self, build: Build, outputs: Sequence[Output]) -> Receipt:
+        """Delivers an image that this or an earlier session has built, with the same artifacts that `build` puts beside it."""
+        with ExitStack() as stack:
+            completed = [self._completed(each, build.prepared) for each in outputs]
+            places = [stack.enter_context(opened(each, self.connections, self.emit)) for each in completed]
+            return self._delivered(build, places).receipt
+
+    def copy(self, name: str, found: Deliverable, outputs: Sequence[Output]) -> Receipt:
+        """Delivers an image that exists, and changes nothing of it."""
+        return self._put(Receipt(name, found), outputs)
+
+    def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
+        from modelcrate.pipeline.attest import attest
+
+        receipt = attest(build.prepared, build.receipt, places, self.config, build.begun, build.hashes.found)
+        return replace(build, receipt=self._put(receipt, places))
+
+    def _put(self, receipt: Receipt, places: Sequence[Output]) -> Receipt:
+        """Puts the image into every output, one after the other; the first that fails ends it."""
+        if not places:
+            return receipt
+        timings = dict(receipt.timings)
+        with timed("deliver", timings, self.emit):
+            delivered = tuple(self._put_into(each, receipt.image) for each in places)
+        return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
+
+    def _put_into(self, output: Output, made: Deliverable) -> Delivered:
+        delivered = output.deliver(made, self.connections, self.emit)
+        self.emit(Done(f"{delivered.kind} {delivered.target}"))
+        return delivered
+
+    def _completed(self, output: Output, prepared: Prepared) -> Output:
+        """An output with the image's name, where it was given none, and with what the image is made from, where it takes that."""
+        named = output.named(prepared.request.project.name) if isinstance(output, NameableOutput) else output
+        return named.prepared(prepared) if isinstance(named, PreparedOutput) else named
+
+    def _make(self, prepared: Prepared, targets: PackTargets) -> Receipt:
+        timings = dict(prepared.timings)
+        with timed("pack", timings, self.emit):
+            packed = self._pack(prepared, targets)
+        with timed("assemble", timings, self.emit):
+            made = self._assemble(prepared, packed)
+        return Receipt(prepared.request.project.name, made, (), timings)
+
+    def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:
+        """Makes the layers that are not known yet, for each platform."""
+        world, paranoid = prepared.world, prepared.request.paranoid
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
         if changed:
             fetch_packages(world)
-        memo, earlier = (None, ()) if paranoid else (settings.memo, prepared.previous)
-        packer = Packer(settings, world.supplier.supply, emit, sinks, earlier, memo)
-        packed = packer.pack(prepared.plans, partial(_whole, world, emit) if changed else None)
-        for lie in contradictions(chain.from_iterable(packed), prepared.previous):
-            emit(Notice(lie))
-        if prepared.request.locked and prepared.lock is not None:
-            refuse_differences(list(changed_models(prepared.lock, model_pins(prepared, packed[0]))))
-    with _timed("assemble", timings, emit):
-        created = project.created or settings.created or EPOCH
+        cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.previous)
+        packer = Packer(self.config, open_store(self.config), world.supplier.supply, self.emit, targets, earlier, cache)
+        packed = packer.pack(prepared.plans, partial(self._check_packages, world) if changed else None)
+        for text in contradictions(chain.from_iterable(packed), prepared.previous):
+            self.emit(Notice(text))
+        check_models(prepared, packed[0])
+        return packed
+
+    def _check_packages(self, world: World) -> None:
+        """Checks that no two packages own the same file, and reports what a user should know of them."""
+        check_package_conflicts(world)
+        for notice in package_notices(world):
+            self.emit(Notice(notice))
+
+    def _assemble(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
+        project = prepared.request.project
+        created = project.created or self.config.created or EPOCH
         images = [
-            _assemble(project, resolved, layers, created)
+            image.assemble(
+                resolved.platform,
+                resolved.below.config,
+                layers,
+                compose.run_spec(project, resolved),
+                created,
+                _annotations(project.name, resolved),
+            )
             for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
         ]
-        made: Image | Index = images[0] if len(images) == 1 else image.combine(images)
-    return Receipt(project.name, made, (), timings)
+        return images[0] if len(images) == 1 else image.combine(images)
 
 
-def deliver(receipt: Receipt, outputs: Sequence[Output], settings: Settings, emit: Emit = silent) -> Receipt:
-    """Put the image into every output, one after the other; the first that fails ends it."""
-    timings = dict(receipt.timings)
-    with _timed("deliver", timings, emit):
-        delivered = tuple(_deliver(receipt, output, settings, emit) for output in outputs)
-    return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
+def _targets(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
+    """Where the bytes of a build go: into its output as they come, if it has only one, and that takes them so."""
+    only = places[0] if len(places) == 1 else None
+    models = only if isinstance(only, Sink) else Discard()
+    return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
 
 
-def _deliver(receipt: Receipt, output: Output, settings: Settings, emit: Emit) -> Delivered:
-    delivered = output.deliver(receipt.image, settings, emit)
-    emit(Done(f"{delivered.kind} {delivered.target}"))
-    return delivered
-
-
-def make_lock(prepared: Prepared, settings: Settings, emit: Emit = silent) -> Lock:
-    """The lock of a prepared project. Model layers are measured for it, and remembered."""
-    receipt = build(prepared, settings, emit)
-    layers = receipt.image.images[0].layers
-    codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    return Lock(prepared.world.lock_inputs, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
-
-
-def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
-    """The models with the diff ids of their layers. A base of ours may have models of its own below."""
-    files, below = prepared.files, len(prepared.plans[0].base)
-    ids = iter([layer.layer.diff_id for layer in layers[below:] if layer.role == "model"])
-    return tuple(
-        replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
-    )
-
-
-def _trusted(request: Request, world: World, settings: Settings, emit: Emit) -> None:
-    """Hold the base to the policy, if there is one."""
-    if settings.policy is None:
-        return
-    from modelcrate.security.signing.bases import check_base
-    from modelcrate.security.signing.policy import read_policy
-
-    policy = read_policy(settings.policy)
-    pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)
-    for checked in check_base(request.project, request.folder, pinned, policy, settings, datetime.now(UTC)):
-        emit(Notice(checked))
-
-
-def _lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
-    """The lock, if it is of this project. One that is not is refused where it was asked for, and passed over where it wasn't."""
-    lock = read_lock(request.folder / LOCK_NAME)
-    if lock is None:
-        if request.locked:
-            raise LockedError(
-                "there is no lock", where=str(request.folder / LOCK_NAME), hint="make one: modelcrate lock"
-            )
-        return None
-    differing = differences(lock_inputs(request.project, request.folder, server_requirements(request.project)), lock)
-    if request.locked:
-        refuse_differences([*differing, *_other_files(lock, files)])
-    elif differing:
-        emit(
-            Notice(
-                f"{LOCK_NAME} is of another state of this project and was passed over; renew it with: modelcrate lock"
-            )
-        )
-        return None
-    return lock
-
-
-def _other_files(lock: Lock, files: compose.Files) -> Iterator[str]:
-    """How the models' names and sizes differ from the lock's, which can be seen without reading them."""
-    then = {(model.name, model.version): model.layers for model in lock.models}
-    now = [replace(pin, layers=then.get((pin.name, pin.version), ())) for pin in files.pins]
-    return changed_models(lock, now)
-
-
-def _previous(request: Request, settings: Settings, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
-    """The images that may have layers, by platform."""
-    return {platform: find_previous(request.reuse, platform, settings, emit) for platform in request.project.platforms}
-
-
-def _whole(world: World, emit: Emit) -> None:
-    """Checks that no two packages own the same file, and reports what a user should know of them."""
-    check_package_conflicts(world)
-    for notice in package_notices(world):
-        emit(Notice(notice))
-
-
-def _assemble(project: Project, resolved: Resolved, layers: Sequence[ImageLayer], created: datetime) -> Image:
+def _annotations(name: str, resolved: Resolved) -> dict[str, str]:
     below = resolved.below
-    notes = {"org.opencontainers.image.title": project.name}
+    notes = {"org.opencontainers.image.title": name}
     if below.reference:
         notes |= {
             "org.opencontainers.image.base.name": below.reference,
             "org.opencontainers.image.base.digest": str(below.digest),
         }
-    run = compose.run_spec(project, resolved)
-    return image.assemble(resolved.platform, below.config, layers, run, created, notes)
-
-
-@contextmanager
-def _timed(
-    name: str, timings: dict[str, float], emit: Emit, clock: Callable[[], float] = time.monotonic
-) -> Iterator[None]:
-    emit(Step(name))
-    begun = clock()
-    try:
-        yield
-    finally:
-        timings[name] = timings.get(name, 0.0) + clock() - begun
+    return notes

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.events import Emit, silent
-from modelcrate.home.settings import Settings
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
@@ -22,6 +21,7 @@ from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.transports import archive_reader, layout_reader
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
 
@@ -35,7 +35,7 @@ def resolve_existing(
     platform: Platform,
     python: str | None,
     folder: Path,
-    settings: Settings,
+    connections: Connections,
     pins: Pins | None = None,
     emit: Emit = silent,
     *,
@@ -57,10 +57,10 @@ def resolve_existing(
             config = {"config": {"Env": [f"PATH={_PATH}"]}}
             return ResolvedBase("scratch", config, interpreter=str(base.interpreter or ""), python=python or "")
         digest = pins.base if pins is not None else None
-        below = _read(base, platform, folder, settings, digest, emit)
+        below = _read(base, platform, folder, connections, digest, emit)
         wanted = Wanted(base.interpreter, python)
         if not isinstance(base, RegistryBase):
-            look = look_at(below.layers, settings.cache, emit)
+            look = look_at(below.layers, connections.config.cache, emit)
             return find_python(below, wanted, look, emit if python_needed else silent)
         if pins is not None and (known := pins.base_python) is not None:
             return replace(
@@ -68,24 +68,24 @@ def resolve_existing(
             )
         if not python_needed:
             return below
-        return find_python(below, wanted, look_at_remote(below, wanted, settings.cache, emit), emit)
+        return find_python(below, wanted, look_at_remote(below, wanted, connections.config.cache, emit), emit)
 
 
 def _read(
     base: LayoutBase | OciArchiveBase | DockerArchiveBase | RegistryBase | RootfsBase,
     platform: Platform,
     folder: Path,
-    settings: Settings,
+    connections: Connections,
     digest: Digest | None,
     emit: Emit,
 ) -> ResolvedBase:
     """Reads a base's config and layers. One that was locked as another digest is a LockedError."""
     if isinstance(base, RootfsBase):
-        layer = read_rootfs(folder / base.path, settings, emit)
+        layer = read_rootfs(folder / base.path, connections.config, emit)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id)
-    image = find_base(base, folder, settings, digest).image(platform)
+    image = find_base(base, folder, connections, digest).image(platform)
     _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
     reference = str(base) if isinstance(base, RegistryBase) else ""
@@ -95,7 +95,7 @@ def _read(
 def find_base(
     base: DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase,
     folder: Path,
-    settings: Settings,
+    connections: Connections,
     digest: Digest | None = None,
 ) -> Found:
     """Finds the image that a project names as its base; in a registry, the one with this digest."""
@@ -107,9 +107,10 @@ def find_base(
         case DockerArchiveBase():
             return archive_reader.find_docker(*_file(folder, base.path, base.image))
         case RegistryBase():
+            from modelcrate.images.reference import Reference
             from modelcrate.transports import registry_reader
 
-            return registry_reader.find(base.reference, settings, digest)
+            return registry_reader.find(Reference.parse(base.reference), connections, digest)
 
 
 def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None]:

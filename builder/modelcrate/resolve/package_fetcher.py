@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelcrate.events import Emit, Notice, silent
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.resolve.target import Target
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
@@ -38,13 +37,12 @@ class Sources:
 
     project: Project
     folder: Path
-    settings: Settings
-    fetcher: Downloader = field(repr=False)
+    connections: Connections = field(repr=False)
     declared: Declaration = Declaration()
 
     @property
     def cache(self) -> Path:
-        return self.settings.cache
+        return self.connections.config.cache
 
     @property
     def mirrors(self) -> Mirrors:
@@ -52,7 +50,7 @@ class Sources:
 
         base = self.project.base
         named = [base.mirror] if isinstance(base, DebianBase) and base.mirror else []
-        return choose_mirrors(named, self.settings.environment)
+        return choose_mirrors(named, self.connections.config.environment)
 
     @property
     def index(self) -> Index:
@@ -60,7 +58,7 @@ class Sources:
         from modelcrate.resolve.index_settings import choose_index
         from modelcrate.resolve.requirements import read_requirements
 
-        environment = self.settings.environment
+        environment = self.connections.config.environment
         read = read_requirements(self.declared.requirements, environment)
         return choose_index(self.project.dependencies, self.folder, read, environment)
 
@@ -75,11 +73,13 @@ class Sources:
     @property
     def uv(self) -> Uv:
         """uv with its cache, which is emptied where another machine has written it: what is in it decides what is locked."""
+        from modelcrate.net.config import HttpConfig
         from modelcrate.resolve.wheels import Uv
 
         with as_machine_error(self.cache):
             claim_folder(self.cache / "uv")
-        return Uv(self.cache / "uv", self.settings.network)
+        config = self.connections.config
+        return Uv(self.cache / "uv", HttpConfig(config.environment, config.offline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class PackageFetcher:
 def _fetch_debs(pins: Sequence[Any], _: Target | None, sources: Sources) -> None:
     from modelcrate.resolve.debian import fetch_debs
 
-    fetch_debs(pins, sources.mirrors, sources.fetcher, sources.cache)
+    fetch_debs(pins, sources.mirrors, sources.connections.downloader, sources.cache)
 
 
 def _fetch_wheels(pins: Sequence[Any], target: Target | None, sources: Sources) -> None:
@@ -136,13 +136,13 @@ def _fetch_wheels(pins: Sequence[Any], target: Target | None, sources: Sources) 
 
     assert target is not None, "a wheel is for a platform"
     found = locate(pins, target, sources.index, sources.uv, sources.cache)
-    fetch_wheels(found, sources.cache, sources.fetcher)
+    fetch_wheels(found, sources.cache, sources.connections.downloader)
 
 
 def _fetch_conda(pins: Sequence[Any], _: Target | None, sources: Sources) -> None:
     from modelcrate.resolve.conda import fetch_conda
 
-    fetch_conda(pins, sources.channels, sources.cache, sources.fetcher)
+    fetch_conda(pins, sources.channels, sources.cache, sources.connections.downloader)
 
 
 _FETCH: Mapping[str, Callable[[Sequence[Any], Target | None, Sources], None]] = {

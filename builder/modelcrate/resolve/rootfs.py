@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelcrate.config import Config
 from modelcrate.events import Emit, silent, watched
-from modelcrate.home.settings import Settings
+from modelcrate.home.folder import open_store
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
 from modelcrate_layers.layer_cache import settled
@@ -17,27 +18,27 @@ from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import file
 
 
-def read_rootfs(path: Path, settings: Settings, emit: Emit = silent) -> ImageLayer:
+def read_rootfs(path: Path, config: Config, emit: Emit = silent) -> ImageLayer:
     """The layer, known by the file's stamp where it was read before."""
     source = FileRange.whole(str(path))
     stamp = source.stamp
     key = Digest.of(canonical_json(["rootfs", str(path), stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]))
-    layer = settings.memo.get(key)
+    layer = config.layer_cache.get(key)
     if layer is None or (
-        layer.codec.name == "zstd" and _stored_anew(path) and not settings.store.has(layer.descriptor)
+        layer.codec.name == "zstd" and _stored_anew(path) and not open_store(config).has(layer.descriptor)
     ):
-        layer = _read(source, settings, emit)
+        layer = _read(source, config, emit)
         if settled([file(b"rootfs", source)]):
-            settings.memo.put(key, layer)
-    blob: Blob = settings.store.blob(layer.descriptor) if _stored_anew(path) else FileBlob(path, layer.descriptor)
+            config.layer_cache.put(key, layer)
+    blob: Blob = open_store(config).blob(layer.descriptor) if _stored_anew(path) else FileBlob(path, layer.descriptor)
     return ImageLayer("base", path.name, layer, blob, "reused", "a root file system")
 
 
-def _read(source: FileRange, settings: Settings, emit: Emit) -> Layer:
+def _read(source: FileRange, config: Config, emit: Emit) -> Layer:
     chunks = watched(source.chunks(), f"read {Path(source.path).name}", source.size, emit)
     if _stored_anew(Path(source.path)):
         measuring = Measuring(codecs.decode(chunks), codecs.zstd())
-        settings.store.take(measuring, lambda: measuring.descriptor)
+        open_store(config).take(measuring, lambda: measuring.descriptor)
         return measuring.layer
     packed, plain = Tally(), Tally()
     for _ in plain.passing(codecs.decode(packed.passing(chunks))):

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Notice, silent
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import RELEASES, known_release
@@ -22,6 +20,7 @@ from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
 from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -88,8 +87,7 @@ class World:
 def resolve(
     project: Project,
     folder: Path,
-    settings: Settings,
-    fetcher: Downloader,
+    connections: Connections,
     now: datetime,
     lock: Lock | None = None,
     emit: Emit = silent,
@@ -98,7 +96,7 @@ def resolve(
     given = project
     declared = _without_conda(read_declaration(project.dependencies, folder), lock)
     project, chosen = _with_declared(project, declared)
-    sources = Sources(project, folder, settings, fetcher, declared)
+    sources = Sources(project, folder, connections, declared)
     if lock is None:
         _notify(emit, (*declared.notices, *chosen))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
@@ -161,9 +159,9 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     else:
         from modelcrate.resolve.existing_base import resolve_existing
 
-        settings, folder = sources.settings, sources.folder
+        connections, folder = sources.connections, sources.folder
         needed = project.entry is not None or _wanted(project.dependencies)
-        below = resolve_existing(project.base, platform, python, folder, settings, pins, emit, python_needed=needed)
+        below = resolve_existing(project.base, platform, python, folder, connections, pins, emit, python_needed=needed)
         debs = ()
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
@@ -199,7 +197,7 @@ def _pin_debs(
     from modelcrate.resolve.debian import DebianWanted, resolve_debian
 
     wanted = DebianWanted(release, platform.architecture, base.packages, python or "")
-    return resolve_debian(wanted, sources.mirrors, sources.fetcher, sources.cache, now)
+    return resolve_debian(wanted, sources.mirrors, sources.connections.downloader, sources.cache, now)
 
 
 def _release_for(python: str | None) -> str:
@@ -248,7 +246,9 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
                 f"the lock has no packages for {platform}", where=str(sources.project.dependencies.requirements)
             )
         return found
-    return lock_conda(conda, sources.project.python, platform, below.glibc, sources.channels, sources.fetcher)
+    return lock_conda(
+        conda, sources.project.python, platform, below.glibc, sources.channels, sources.connections.downloader
+    )
 
 
 def _without_conda(declared: Declaration, lock: Lock | None) -> Declaration:

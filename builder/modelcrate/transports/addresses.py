@@ -15,60 +15,63 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import has_host, is_registry, split_name, split_tag
+from modelcrate.images.reference import Reference, has_host, is_registry, split_name, split_tag
 from modelcrate.transports import layout_reader, store_reader
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import SourceError
 
 
-def find(address: str, settings: Settings) -> Found:
+def find(address: str | Reference, connections: Connections) -> Found:
     """The image at an address; a SourceError or RegistryError where there is none."""
+    if isinstance(address, Reference):
+        return _registry(address, connections)
     kind, colon, rest = address.partition(":")
     if colon and kind in _KINDS and rest:
-        return _KINDS[kind](rest, settings)
-    if (found := store_reader.find(address, settings)) is not None:
+        return _KINDS[kind](rest, connections)
+    if (found := store_reader.find(address, connections.config)) is not None:
         return found
     if has_host(address) and is_registry(address.partition("/")[0]):
-        return _registry(address, settings)
+        return _registry(address, connections)
     raise SourceError(
         f"there is no image {address!r} in the local store",
-        why=_known(settings),
+        why=_known(connections),
         hint="an image elsewhere has an address such as registry:REF, oci:DIR or docker-archive:FILE",
     )
 
 
-def _layout(rest: str, settings: Settings) -> Found:
+def _layout(rest: str, connections: Connections) -> Found:
     folder, tag = (rest, None) if Path(rest).is_dir() else split_tag(rest)
     return layout_reader.find(Path(folder), tag)
 
 
-def _oci_archive(rest: str, settings: Settings) -> Found:
+def _oci_archive(rest: str, connections: Connections) -> Found:
     from modelcrate.transports import archive_reader
 
     file, tag = (rest, None) if Path(rest).exists() else split_tag(rest)
     return archive_reader.find_oci(Path(file), tag)
 
 
-def _docker_archive(rest: str, settings: Settings) -> Found:
+def _docker_archive(rest: str, connections: Connections) -> Found:
     from modelcrate.transports import archive_reader
 
     file, name = (rest, None) if Path(rest).exists() else split_name(rest)
     return archive_reader.find_docker(Path(file), name)
 
 
-def _registry(rest: str, settings: Settings) -> Found:
+def _registry(rest: str | Reference, connections: Connections) -> Found:
     from modelcrate.transports import registry_reader
 
-    return registry_reader.find(rest, settings)
+    reference = rest if isinstance(rest, Reference) else Reference.parse(rest)
+    return registry_reader.find(reference, connections)
 
 
-def _known(settings: Settings) -> str:
-    names = [name for name, _ in store_reader.images(settings)]
+def _known(connections: Connections) -> str:
+    names = [name for name, _ in store_reader.images(connections.config)]
     return f"it has: {', '.join(names)}" if names else "it is empty"
 
 
-_KINDS: dict[str, Callable[[str, Settings], Found]] = {
+_KINDS: dict[str, Callable[[str, Connections], Found]] = {
     "docker-archive": _docker_archive,
     "oci": _layout,
     "oci-archive": _oci_archive,

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ORIGINAL, place_of
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.images.reading import plain_size
 from modelcrate.images.reference import Reference
-from modelcrate.transports import Delivered, archive_writer
+from modelcrate.transports import archive_writer
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -64,7 +65,7 @@ class DockerArchiveOutput:
         """The same place, with a name if it had none."""
         return self if self.name else DockerArchiveOutput(self.file, name)
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         if len(image.images) != 1:
             have = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
             raise UserError(

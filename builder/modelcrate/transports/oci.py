@@ -9,13 +9,13 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import ATTACHED, Artifact, attached_descriptor, attached_note, documents, merge_all
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import split_tag
-from modelcrate.transports import Delivered
+from modelcrate.transports.connections import Connections
 from modelcrate.transports.layout_reader import LayoutCollection
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, Layout
@@ -42,7 +42,7 @@ class LayoutOutput:
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
     @contextmanager
-    def session(self, settings: Settings, emit: Emit) -> Iterator[LayoutSession]:
+    def session(self, connections: Connections, emit: Emit) -> Iterator[LayoutSession]:
         """The output with its files open, for layers that are written while they are measured."""
         fresh = not self.path.exists()
         try:
@@ -53,9 +53,9 @@ class LayoutOutput:
                 _remove_empty(self.path)
             raise
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
-        with self.session(settings, emit) as session:
-            return session.deliver(image, settings, emit)
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        with self.session(connections, emit) as session:
+            return session.deliver(image, connections, emit)
 
 
 class _Opened:
@@ -90,7 +90,7 @@ class LayoutSession:
         self.opened.adding().take(measuring, lambda: measuring.descriptor)
         return measuring.layer
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         layout = Layout.create(self.output.path)
         return _write(layout, self.opened.adding(), image, self.output.tag, emit, KIND, self.target)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
 from modelcrate.images.image import Deliverable
-from modelcrate.transports import Delivered, archive_writer
+from modelcrate.transports import archive_writer
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.frozen import dataclass
 
 KIND = "oci-archive"
@@ -22,7 +23,7 @@ class OciArchiveOutput:
 
     kind = KIND
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         size = archive_writer.write(
             self.target, archive_writer.members(image.graph(), image.descriptor, None, None, (), emit)
         )

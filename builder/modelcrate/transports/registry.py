@@ -5,26 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field
 from urllib.parse import urlsplit
 
 from modelcrate.events import Advanced, Emit, Finished, Notice, Started
-from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact, merge
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
-from modelcrate.pipeline.pack import Discard
+from modelcrate.images.sinks import Discard
 from modelcrate.registry import events
 from modelcrate.registry.pulls import RemoteBlob
-from modelcrate.registry.registry_client import RegistryClient as Registry
-from modelcrate.transports import Delivered
+from modelcrate.registry.registry_client import RegistryClient
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate.transports.registry_reader import RegistryCollection
-from modelcrate_layers.content import Blob
+from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring
 
 KIND = "registry"
 EXAMPLE = "HOST/REPOSITORY[:TAG]"
+
+LATEST = "latest"
+"""The tag of a push that names none."""
 
 ASKED_FIRST = 32 << 20
 """A new layer below this size is measured before it is sent: asking whether the registry has it costs less than sending it."""
@@ -34,65 +36,78 @@ LARGE = 64 << 20
 
 
 def parse(target: str) -> RegistryOutput:
-    return RegistryOutput(Reference.parse(target))
+    return RegistryOutput.of(Reference.parse(target))
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryOutput:
+    """A repository of a registry, and the tag or digest under which the image is put there."""
+
     reference: Reference
 
     kind = KIND
+
+    @classmethod
+    def of(cls, reference: Reference) -> RegistryOutput:
+        """Returns the output for a reference. One without tag and digest gets the tag `latest`, as with every other client."""
+        return cls(reference if reference.tag or reference.digest else reference.tagged(LATEST))
 
     @property
     def target(self) -> str:
         return str(self.reference)
 
     @contextmanager
-    def session(self, settings: Settings, emit: Emit) -> Iterator[RegistrySession]:
-        """The output with its connections, for more than one thing at a time."""
-        with settings.registry(Progress(emit)) as client:
-            yield RegistrySession(self.reference, client, emit)
+    def session(self, connections: Connections, emit: Emit) -> Iterator[RegistrySession]:
+        """Opens the output, so that it takes layers before it takes the image."""
+        with connections.registry_client(Progress(emit)) as client:
+            yield RegistrySession(self.reference, client)
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
-        with self.session(settings, emit) as session:
-            return session.deliver(image, settings, emit)
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        with self.session(connections, emit) as session:
+            return session.deliver(image, connections, emit)
 
 
-@dataclass(frozen=True, slots=True)
 class RegistrySession:
-    """An output that also takes layers while they are measured: one pass over the files, and they are there."""
-
-    reference: Reference
-    client: Registry = field(repr=False)
-    emit: Emit = field(repr=False)
+    """An open output. It also takes layers while they are measured: their files are read once. Not a value: it holds a client."""
 
     kind = KIND
+
+    def __init__(self, reference: Reference, client: RegistryClient) -> None:
+        self.reference = reference
+        self._client = client
+        self._streamed: set[Digest] = set()
 
     @property
     def target(self) -> str:
         return str(self.reference)
 
     def take(self, measuring: Measuring) -> Layer:
+        """Sends a layer while it is measured. A small one is only measured: it may be there already."""
         if (measuring.tar_size or 0) < ASKED_FIRST:
             return Discard().take(measuring)
-        self.client.push_stream(self.reference, measuring)
+        sent = self._client.push_stream(self.reference, measuring)
+        if sent.bytes:
+            self._streamed.add(sent.descriptor.digest)
         return measuring.layer
 
     def begin(self, blob: Blob) -> None:
-        self.client.begin_blob(self.reference, blob)
+        """Begins to send a blob, and returns at once."""
+        self._client.begin_blob(self.reference, blob)
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         graph = image.graph()
-        descriptor, sent = self.client.publish(
+        descriptor, results = self._client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
         )
-        attach(self.client, self.reference, graph.attached)
-        traffic = self.client.traffic
-        there = sum(each.descriptor.size for each in sent if not each.bytes)
+        attach(self._client, self.reference, graph.attached)
+        traffic = self._client.traffic
+        there = sum(
+            each.descriptor.size for each in results if not each.bytes and each.descriptor.digest not in self._streamed
+        )
         return Delivered(KIND, self.target, descriptor.digest, traffic.sent, there, traffic.total)
 
 
-def attach(client: Registry, reference: Reference, artifacts: Sequence[Artifact]) -> None:
+def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
     """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
     subjects = {each.subject for each in artifacts if each.subject}
     listed = {one.digest for about in subjects for one in client.referrers(reference.at(about))}

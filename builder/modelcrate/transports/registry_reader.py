@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.images.reference import Reference
 from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.registry_client import RegistryClient as Registry
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -56,15 +56,14 @@ class RegistryCollection:
         return read_artifact(descriptor, data, self.blob, tag)
 
 
-def find(text: str, settings: Settings, digest: Digest | None = None) -> Found:
-    """What a reference names now; with a digest, that one."""
-    reference = Reference.parse(text)
-    client = settings.registry()
+def find(reference: Reference, connections: Connections, digest: Digest | None = None) -> Found:
+    """Returns what a reference names now; with a digest, that one."""
+    client = connections.registries
     wanted = reference.at(digest) if digest is not None else reference
     return Found(RegistryCollection(client, reference), client.resolve(wanted))
 
 
-def copy_referrers(found: Found, target: str, settings: Settings) -> int:
+def copy_referrers(found: Found, target: str, connections: Connections) -> int:
     """Copy what refers to an image from its repository to another: blobs, then the referrers themselves. Returns how many."""
     source = found.collection
     kind, _, rest = target.partition(":")
@@ -72,9 +71,9 @@ def copy_referrers(found: Found, target: str, settings: Settings) -> int:
         raise UserError("referrers are copied from registry to registry only", where=target)
     to = Reference.parse(rest)
     referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
-    with settings.registry() as client:
-        for descriptor in referrers:
-            graph = Found(source, descriptor).graph()
-            client.push_blobs(to, graph.blobs)
-            client.push_referrer(to, graph.root.data)
+    client = connections.registries
+    for descriptor in referrers:
+        graph = Found(source, descriptor).graph()
+        client.push_blobs(to, graph.blobs)
+        client.push_referrer(to, graph.root.data)
     return len(referrers)

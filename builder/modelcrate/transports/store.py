@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
+from modelcrate.home.folder import open_store
 from modelcrate.images.image import Deliverable
-from modelcrate.transports import Delivered, oci
+from modelcrate.transports import oci
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Delivered
 from modelcrate_layers.frozen import dataclass
 
 KIND = "store"
@@ -27,5 +29,5 @@ class StoreOutput:
         """The name with its tag; `latest` where none was given."""
         return self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"
 
-    def deliver(self, image: Deliverable, settings: Settings, emit: Emit) -> Delivered:
-        return oci.write(settings.store, image, self.target, emit, KIND, self.target)
+    def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        return oci.write(open_store(connections.config), image, self.target, emit, KIND, self.target)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
+from modelcrate.home.folder import open_store
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.transports.layout_reader import LayoutCollection
@@ -16,9 +17,9 @@ from modelcrate_layers.store import REF_NAME, Layout
 _HEX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 
 
-def find(name: str, settings: Settings) -> Found | None:
+def find(name: str, config: Config) -> Found | None:
     """What the store has under a name (`latest` where no tag is given), or under the beginning of an image id or digest."""
-    store = settings.store
+    store = open_store(config)
     tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     manifests = store.manifests()
     for each in manifests:
@@ -29,9 +30,9 @@ def find(name: str, settings: Settings) -> Found | None:
     return None
 
 
-def images(settings: Settings) -> Iterator[tuple[str, Image | Index]]:
+def images(config: Config) -> Iterator[tuple[str, Image | Index]]:
     """All that the store has a name for, by name."""
-    store = settings.store
+    store = open_store(config)
     named = [(each.annotations[REF_NAME], each) for each in store.manifests() if REF_NAME in each.annotations]
     for name, descriptor in sorted(named, key=lambda pair: pair[0]):
         yield name, Found(LayoutCollection(store), descriptor).whole()

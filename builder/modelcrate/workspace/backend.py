@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from modelcrate.events import Emit
-from modelcrate.pipeline.pack import Sink
-from modelcrate.transports import Output
+from modelcrate.images.sinks import Sink
+from modelcrate.transports.output import Output
 from modelcrate.workspace.record import MAX_VERSION
 from modelcrate_layers.content import Blob, Descriptor, Literal
 

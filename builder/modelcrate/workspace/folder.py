@@ -11,9 +11,9 @@ from dataclasses import field
 from pathlib import Path
 
 from modelcrate.events import Emit, watched
-from modelcrate.pipeline.pack import StoreSink
-from modelcrate.transports import Output
+from modelcrate.images.sinks import StoreSink
 from modelcrate.transports.oci import LayoutOutput
+from modelcrate.transports.output import Output
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.atomic import file_lock
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
+from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import REPOSITORY, WorkspaceBackend
 from modelcrate.workspace.folder import FolderBackend
 from modelcrate_layers.errors import UserError
 
 
-def open_workspace(address: str, settings: Settings, folder: Path = Path()) -> WorkspaceBackend:
+def open_workspace(address: str, connections: Connections, folder: Path = Path()) -> WorkspaceBackend:
     """The workspace at an address: a registry's `HOST[:PORT]/PREFIX` (or `registry:...`), else a folder, which may not exist yet.
 
     A relative folder is below `folder`. What has a dot or a colon in its first part is a registry, unless it begins with a dot or
@@ -19,22 +19,22 @@ def open_workspace(address: str, settings: Settings, folder: Path = Path()) -> W
     """
     kind, colon, rest = address.partition(":")
     if kind == "registry" and colon:
-        return _registry(rest, settings)
+        return _registry(rest, connections)
     if kind == "folder" and colon:
         return FolderBackend(folder / rest)
     first, slash, _ = address.partition("/")
     hosted = bool(slash) and not first.startswith(".") and ("." in first or ":" in first or first == "localhost")
     if hosted and not (folder / address).is_dir():
-        return _registry(address, settings)
+        return _registry(address, connections)
     if not address.strip():
         raise UserError("a workspace has no address", hint="expected a folder, or HOST/PREFIX of a registry")
     return FolderBackend(folder / address)
 
 
-def _registry(text: str, settings: Settings) -> WorkspaceBackend:
+def _registry(text: str, connections: Connections) -> WorkspaceBackend:
     from modelcrate.workspace.registry import RegistryBackend
 
     reference = Reference.parse(text if "/" in text else f"{text}/{REPOSITORY}")
     if reference.tag or reference.digest:
         raise UserError(f"not a workspace: {text!r}", hint="a registry and a prefix, without tag and digest")
-    return RegistryBackend(text.rstrip("/"), settings)
+    return RegistryBackend(text.rstrip("/"), connections)

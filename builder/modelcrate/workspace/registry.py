@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import field
 
 from modelcrate.events import Emit
-from modelcrate.home.settings import Settings
 from modelcrate.images.reference import Reference
-from modelcrate.pipeline.pack import Sink
+from modelcrate.images.sinks import Sink
 from modelcrate.registry.errors import ErrorResponse
 from modelcrate.registry.registry_client import RegistryClient as Registry
-from modelcrate.transports import Output
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Output
 from modelcrate.transports.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.content import Blob, Descriptor, Literal
@@ -32,7 +32,7 @@ class RegistryBackend:
     """`prefix` is HOST[:PORT][/PATH]. Connections of what was read end with the process, as in `inputs.registry`."""
 
     prefix: str
-    settings: Settings = field(repr=False)
+    connections: Connections = field(repr=False, compare=False)
 
     @property
     def address(self) -> str:
@@ -43,25 +43,23 @@ class RegistryBackend:
         return Reference.parse(f"{self.prefix}/{REPOSITORY}")
 
     def tags(self) -> list[str]:
-        with Registry(self.settings.registries) as client:
-            try:
-                return client.tags(self.reference)
-            except ErrorResponse as fault:
-                if fault.status == _MISSING:  # no repository before its first model
-                    return []
-                raise
+        try:
+            return self.connections.registries.tags(self.reference)
+        except ErrorResponse as fault:
+            if fault.status == _MISSING:  # no repository before its first model
+                return []
+            raise
 
     def manifest(self, tag: str) -> bytes | None:
-        with Registry(self.settings.registries) as client:
-            return _manifest(client, self.reference.tagged(tag))
+        return _manifest(self.connections.registries, self.reference.tagged(tag))
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return Registry(self.settings.registries).blob(self.reference, descriptor)
+        return self.connections.registries.blob(self.reference, descriptor)
 
     @contextmanager
     def writing(self, name: str, emit: Emit) -> Iterator[RegistryWriter]:
-        with Registry(self.settings.registries, Progress(emit)) as client:
-            yield RegistryWriter(self.reference, client, emit)
+        with self.connections.registry_client(Progress(emit)) as client:
+            yield RegistryWriter(self.reference, client)
 
     def images(self, repository: str, tag: str) -> Output:
         return RegistryOutput(Reference.parse(f"{self.prefix}/{repository}:{tag}"))
@@ -73,11 +71,10 @@ class RegistryWriter:
 
     reference: Reference
     client: Registry = field(repr=False)
-    emit: Emit = field(repr=False)
 
     @property
     def sink(self) -> Sink:
-        return RegistrySession(self.reference, self.client, self.emit)
+        return RegistrySession(self.reference, self.client)
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
         place, data = self.reference.tagged(tag), documents[-1].data

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.azureml import CondaDependencies, Environment, InferenceConfig, Model, Workspace
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from support import offline, real_registry
 
 
@@ -21,8 +21,8 @@ def registry_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["folder", "registry"])
-def ws(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Workspace:
+def ws(request: pytest.FixtureRequest, tmp_path: Path, settings: Config) -> Workspace:
     if request.param == "folder":
         return Workspace(address=tmp_path / "workspace", settings=settings)
     host = request.getfixturevalue("registry_host")

@@ -13,10 +13,9 @@ import pytest
 import modelcrate
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
 from modelcrate.azureml.projects import project_of
+from modelcrate.config import Config
 from modelcrate.export.dockerfile import DockerfileOutput
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
+from modelcrate.pipeline.session import Session
 from modelcrate.transports import store_reader
 from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, SourceError, UserError
@@ -27,7 +26,7 @@ Register = Callable[[str], Model]
 
 def config_of(package: object, ws: Workspace) -> dict[str, object]:
     location = package.location  # type: ignore[attr-defined]
-    return dict(find(location, ws.settings).image().settings["config"])
+    return dict(find(location, ws.connections).image().settings["config"])
 
 
 def test_rows_2_and_5_a_package_is_built_in_the_background(
@@ -38,7 +37,7 @@ def test_rows_2_and_5_a_package_is_built_in_the_background(
     package.wait_for_creation()
     assert package.state == "Succeeded"
     assert not package.generate_dockerfile
-    image = find(str(package.location), ws.settings).image()
+    image = find(str(package.location), ws.connections).image()
     assert str(image.digest) == package.digest
 
 
@@ -70,7 +69,7 @@ def test_row_5_one_model_has_its_folder_as_the_models_folder(
     ("framework", "asked"), [("ScikitLearn", "scikit-learn==1.9.1"), ("Onnx", "onnxruntime==1.9.1")]
 )
 def test_row_5_one_model_of_a_known_framework_needs_no_config(
-    settings: Settings, tmp_path: Path, files: Path, framework: str, asked: str
+    settings: Config, tmp_path: Path, files: Path, framework: str, asked: str
 ) -> None:
     ws = Workspace(address=tmp_path / "ws", settings=settings)
     model = Model.register(
@@ -263,7 +262,7 @@ def test_rows_18_and_19_the_registry_with_its_credentials(
 
 
 def test_row_5_packaging_in_the_models_own_registry_moves_no_byte_of_it(
-    registry_host: str, settings: Settings, tmp_path: Path, files: Path, config: InferenceConfig
+    registry_host: str, settings: Config, tmp_path: Path, files: Path, config: InferenceConfig
 ) -> None:
     ws = Workspace(address=f"{registry_host}/mounts", settings=settings)
     (files / "models/one.bin").write_bytes(bytes(range(256)) * 4096)
@@ -271,10 +270,10 @@ def test_row_5_packaging_in_the_models_own_registry_moves_no_byte_of_it(
     package = Model.package(ws, [model], config)
     package.wait_for_creation()
     (layer,) = model.record.layers
-    assert package._receipt is not None
-    (delivered,) = package._receipt.outputs
+    assert package._done is not None
+    (delivered,) = package._done.receipt.outputs
     assert delivered.there >= layer.layer.descriptor.size
-    image = find(str(package.location), ws.settings).image()
+    image = find(str(package.location), ws.connections).image()
     assert layer.layer.descriptor.digest in {each.descriptor.digest for each in image.layers}
 
 
@@ -296,27 +295,24 @@ def test_row_32_a_dockerfile_of_a_base_is_read_as_far_as_nothing_has_to_run(
 
 
 def test_row_21_a_registrys_base_is_pinned_by_digest(
-    registry_host: str, settings: Settings, files: Path, tmp_path: Path
+    registry_host: str, settings: Config, files: Path, tmp_path: Path
 ) -> None:
     base = small_projects.model_only(tmp_path / "base", base=f"rootfs:{files / 'base.tar'}")
     pushed = modelcrate.build(base, settings=settings).push(f"{registry_host}/base:1")
     project = files / "modelcrate.yaml"
     words = f"{{from: '{registry_host}/base:1', interpreter: /usr/bin/python3.11}}"
     project.write_text(project.read_text().replace("rootfs:base.tar", words))
-    request = session.read(files, settings)
     folder = tmp_path / "imagefiles"
-    with Downloader(settings.network) as fetcher:
-        prepared = session.prepare(request, settings, fetcher)
-        receipt = session.build(prepared, settings)
-        session.deliver(receipt, [DockerfileOutput(folder).prepared(prepared)], settings)
+    with Session(settings) as session:
+        built = session.build(replace(session.read(files), outputs=(DockerfileOutput(folder),)))
     text = (folder / "Dockerfile").read_text()
     assert f"# pinned: {registry_host}/base:1\nFROM {registry_host}/base@{pushed.image.digest}\n" in text
     assert not (folder / "base").exists()
     modelcrate.build(base, settings=settings).push(f"{registry_host}/other:1")
-    assert modelcrate.build(folder, settings=settings, locked=True).digest == receipt.image.digest
+    assert modelcrate.build(folder, settings=settings, locked=True).digest == built.receipt.image.digest
 
 
-def test_row_25_the_latest_tag_moves(settings: Settings, files: Path) -> None:
+def test_row_25_the_latest_tag_moves(settings: Config, files: Path) -> None:
     first = modelcrate.build(files, settings=settings)
     first.save("store:myimage")
     (files / "src" / "score.py").write_text(small_projects.SCRIPT)
@@ -328,9 +324,10 @@ def test_row_25_the_latest_tag_moves(settings: Settings, files: Path) -> None:
     ]
 
 
-def test_a_dockerfile_is_made_from_a_project_only(settings: Settings, files: Path, tmp_path: Path) -> None:
+def test_a_dockerfile_is_made_from_a_project_only(settings: Config, files: Path, tmp_path: Path) -> None:
+    modelcrate.build(files, settings=settings, outputs="store:made")
     with pytest.raises(UserError, match="from a project, not from an image"):
-        modelcrate.build(files, settings=settings).save(f"dockerfile:{tmp_path / 'imagefiles'}")
+        modelcrate.find("made", settings=settings).save(f"dockerfile:{tmp_path / 'imagefiles'}")
     assert not (tmp_path / "imagefiles").exists()
 
 
@@ -348,7 +345,7 @@ def test_conda_packages_channels_and_python_are_honoured(
     wanted.set_python_version("3.12")
     package = Model.package(ws, [registered("iris")], config)
     package.wait_for_creation()
-    image = find(str(package.location), ws.settings).image()
+    image = find(str(package.location), ws.connections).image()
     named = [layer.name for layer in image.layers if layer.role == "dependencies"]
     assert [name for name in named if name.endswith("conda packages")]
     assert not [name for name in named if name.startswith("python 3")]  # nothing is linked to the base's Python

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelcrate.export.dockerfile_import import instructions, pairs
 from modelcrate.export.dockerfile_text import Parts, dockerfile
+from modelcrate.project.dockerfile import instructions, pairs
 
 PARTS = Parts("x", "sha256:0", "scratch", "", ["base/a b.tar"], ["azureml-models/m/1"], ["score.py"], True)
 

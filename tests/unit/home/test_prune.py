@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 from modelcrate.home.prune import Item, Rules, choose, items, prune
-from modelcrate.home.settings import Settings
 from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate.transports import store_reader
 from modelcrate_layers.errors import MachineError
@@ -65,7 +65,7 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
         script.write("# more\n")
     wait_until_trusted(project)
     crate("build", project, "-o", f"oci:{tmp_path}/out:1").succeeded()
-    settings = Settings(crate.home)
+    settings = Config(crate.home)
     before = {each.kind for each in items(settings)}
     assert {"images", "layers", "memo", "wheels"} <= before
     du = crate("cache", "du", "--json").succeeded().json
@@ -95,7 +95,7 @@ def test_nothing_that_a_build_leaves_in_the_home_is_unknown_to_it(crate: Crate, 
     left = {str(path) for path in crate.home.rglob("*") if path.is_file() and path.name not in RECORDS}
     counted = {
         str(path)
-        for each in items(Settings(crate.home))
+        for each in items(Config(crate.home))
         for top in each.paths
         for path in ([top] if top.is_file() else top.rglob("*"))
     }
@@ -123,8 +123,8 @@ def test_prune_refuses_while_a_build_runs_and_the_build_ends_well(crate: Crate, 
 
 def test_many_may_use_a_home_and_only_one_be_alone(tmp_path: Path) -> None:
     with (
-        shared_home_lock(Settings(tmp_path)),
-        shared_home_lock(Settings(tmp_path)),
+        shared_home_lock(Config(tmp_path)),
+        shared_home_lock(Config(tmp_path)),
         pytest.raises(MachineError, match="is in use by a build"),
         exclusive_home_lock(tmp_path),
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate import api
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images.image import Image
 from modelcrate.inspect.diff import diff
 from modelcrate.inspect.explain import explain
@@ -25,11 +25,11 @@ from support.small_projects import model_only, served
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home")
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home")
 
 
-def build(folder: Path, settings: Settings) -> Image:
+def build(folder: Path, settings: Config) -> Image:
     return api.build(folder, settings=settings).image.images[0]
 
 
@@ -51,13 +51,13 @@ def guarded(image: Image, *, but: str) -> Image:
     )
 
 
-def test_an_image_is_the_same_as_itself(tmp_path: Path, settings: Settings) -> None:
+def test_an_image_is_the_same_as_itself(tmp_path: Path, settings: Config) -> None:
     image = guarded(build(model_only(tmp_path / "p"), settings), but="")
     found = diff(image, image)
     assert (found.same, found.config, found.files, found.packages) == (True, (), (), ())
 
 
-def test_a_changed_script_is_told_at_every_level_and_only_its_layer_is_read(tmp_path: Path, settings: Settings) -> None:
+def test_a_changed_script_is_told_at_every_level_and_only_its_layer_is_read(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     before = build(project, settings)
     (project / "src" / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return 1\n")
@@ -79,7 +79,7 @@ def test_a_changed_script_is_told_at_every_level_and_only_its_layer_is_read(tmp_
     assert "more.py" in entry.cause
 
 
-def test_another_version_of_a_wheel_is_named_as_such(tmp_path: Path, settings: Settings) -> None:
+def test_another_version_of_a_wheel_is_named_as_such(tmp_path: Path, settings: Config) -> None:
     from support.wheels import make_wheel
 
     project = served(tmp_path / "p", requires="tiny-lib")
@@ -91,7 +91,7 @@ def test_another_version_of_a_wheel_is_named_as_such(tmp_path: Path, settings: S
     assert {line.cause for line in found.layers if line.state == "changed"} == {"tiny-lib 1.0 -> 1.2"}
 
 
-def test_a_changed_shard_is_told_by_its_own_name(tmp_path: Path, settings: Settings) -> None:
+def test_a_changed_shard_is_told_by_its_own_name(tmp_path: Path, settings: Config) -> None:
     """Large files of a model have layers of their own, and their names differ in a word only."""
     (tmp_path / "shards").mkdir()
     (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: shards, name: m, version: 1}]\n")
@@ -109,13 +109,13 @@ def test_a_changed_shard_is_told_by_its_own_name(tmp_path: Path, settings: Setti
     }
 
 
-def test_a_changed_model_is_told_by_its_name(tmp_path: Path, settings: Settings) -> None:
+def test_a_changed_model_is_told_by_its_name(tmp_path: Path, settings: Config) -> None:
     before = build(model_only(tmp_path / "p"), settings)
     found = diff(before, build(model_only(tmp_path / "q", b"heavier" * 1000), settings))
     assert found.models == ("alone:1: changed, alone/1/model.bin changed",)
 
 
-def test_a_right_image_verifies_and_every_wrong_byte_is_listed(tmp_path: Path, settings: Settings) -> None:
+def test_a_right_image_verifies_and_every_wrong_byte_is_listed(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     api.build(project, settings=settings).save(f"oci:{tmp_path}/oci:1")
     found = layout_reader.find(tmp_path / "oci", "1")
@@ -133,7 +133,7 @@ def test_a_right_image_verifies_and_every_wrong_byte_is_listed(tmp_path: Path, s
     assert all(str(layer.descriptor.digest) in line for layer, line in zip(image.layers[-2:], wrong, strict=True))
 
 
-def test_a_diff_id_that_lies_is_found(tmp_path: Path, settings: Settings) -> None:
+def test_a_diff_id_that_lies_is_found(tmp_path: Path, settings: Config) -> None:
     from modelcrate.transports import oci
     from modelcrate_layers.content import Literal
     from modelcrate_layers.store import Layout
@@ -149,7 +149,7 @@ def test_a_diff_id_that_lies_is_found(tmp_path: Path, settings: Settings) -> Non
     assert "0" * 64 in told
 
 
-def test_a_key_that_lies_is_named_with_the_first_entry_that_differs(tmp_path: Path, settings: Settings) -> None:
+def test_a_key_that_lies_is_named_with_the_first_entry_that_differs(tmp_path: Path, settings: Config) -> None:
     image = build(served(tmp_path / "p"), settings)
     forged = forge(
         image, "tiny-lib" if any("tiny-lib" in each.name for each in image.layers) else "gunicorn", one_file()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate import api
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.inspect.diff import Difference, diff
 from modelcrate.modelfiles.summary import summarise
 from modelcrate_layers.content import Descriptor
@@ -29,7 +29,7 @@ AFTER = safetensors(
 )
 
 
-def built(tmp_path: Path, name: str, data: bytes, settings: Settings) -> tuple[Path, api.Built]:
+def built(tmp_path: Path, name: str, data: bytes, settings: Config) -> tuple[Path, api.Built]:
     folder = tmp_path / hashlib.sha256(data).hexdigest()[:8]
     write_project(folder, f"name: m\nbase: scratch\nmodels:\n  - {{path: {name}, name: m, version: 1}}\n")
     (folder / name).write_bytes(data)
@@ -37,7 +37,7 @@ def built(tmp_path: Path, name: str, data: bytes, settings: Settings) -> tuple[P
 
 
 def compared(tmp_path: Path, name: str, before: bytes, after: bytes) -> Difference:
-    settings = Settings(tmp_path / "home")
+    settings = Config(tmp_path / "home")
     images = [built(tmp_path, name, data, settings)[1].image.images[0] for data in (before, after)]
     return diff(*images)
 
@@ -104,7 +104,7 @@ class Damaged:
 def test_damage_of_the_layer_is_not_taken_for_the_files(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    settings = Settings(tmp_path / "home")
+    settings = Config(tmp_path / "home")
     before, after = (built(tmp_path, "w.safetensors", data, settings)[1].image.images[0] for data in (BEFORE, AFTER))
     (layer,) = after.layers
     damaged = Damaged(layer.descriptor, b"".join(layer.blob.chunks()))
@@ -114,7 +114,7 @@ def test_damage_of_the_layer_is_not_taken_for_the_files(tmp_path: Path) -> None:
 
 def test_the_command_prints_them(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    crate, settings, names = Crate.at(tmp_path / "other"), Settings(tmp_path / "home"), []
+    crate, settings, names = Crate.at(tmp_path / "other"), Config(tmp_path / "home"), []
     for place, data in ((tmp_path / "before", BEFORE), (tmp_path / "after", AFTER)):
         built(tmp_path, "w.safetensors", data, settings)[1].save(f"oci:{place}:1")
         assert_valid_layout(place)

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
-from modelcrate.events import Event, Notice, silent
+from modelcrate.config import Config
+from modelcrate.events import Event, Notice
 from modelcrate.export.dockerfile import DockerfileOutput
-from modelcrate.home.settings import Settings
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
 from modelcrate.pipeline.autoserve import complete
-from modelcrate.pipeline.session import Prepared
+from modelcrate.pipeline.prepare import Prepared
+from modelcrate.pipeline.session import Session
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
 from modelcrate.transports import oci
 from modelcrate_layers.errors import SourceError, UserError
@@ -36,12 +35,12 @@ Prepare = Callable[..., tuple[Prepared, list[str]]]
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
 
 
 @pytest.fixture
-def prepare(tmp_path: Path, settings: Settings) -> Prepare:
+def prepare(tmp_path: Path, settings: Config) -> Prepare:
     def prepared(model: Path, *wheels: str, more: str = "", asked: str = "[joblib]") -> tuple[Prepared, list[str]]:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
@@ -59,9 +58,8 @@ def prepare(tmp_path: Path, settings: Settings) -> Prepare:
             if isinstance(event, Notice):
                 said.append(event.text)
 
-        with Downloader(settings.network, emit) as fetcher:
-            request = session.read(folder, settings, emit)
-            return session.prepare(request, settings, fetcher, emit), said
+        with Session(settings, emit) as session:
+            return session.prepare(session.read(folder)), said
 
     return prepared
 
@@ -88,7 +86,7 @@ def test_the_script_the_description_and_the_packages_come_from_the_model(prepare
 
 
 def test_a_model_is_read_once_while_it_stays_as_it_is(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(MODELS / "boosted.ubj", tmp_path / "m.ubj")
     monkeypatch.setattr(framework_reading, "settled", lambda tree: True)  # nobody waits here for the file to grow old
@@ -149,17 +147,15 @@ def test_a_pickle_that_runs_code_is_refused_by_the_gate_and_never_loaded(prepare
     assert not (tmp_path / "mark").exists()
 
 
-def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_path: Path, settings: Settings) -> None:
+def test_the_folder_of_a_dockerfile_gives_the_same_image(prepare: Prepare, tmp_path: Path, settings: Config) -> None:
     """With the script, its description and the packages written down, there is nothing left to be guessed."""
     prepared, _ = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
-    receipt = session.build(prepared, settings)
     layout = oci.parse(f"{tmp_path / 'layout'}:first")
-    folder = DockerfileOutput(tmp_path / "imagefiles").prepared(prepared)
-    session.deliver(receipt, [layout, folder], settings)
-    with Downloader(settings.network, silent) as fetcher:
-        again = session.prepare(session.read(tmp_path / "imagefiles", settings), settings, fetcher)
-    assert again.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
-    assert session.build(again, settings).image.digest == receipt.image.digest
+    with Session(settings) as session:
+        first = session.build(replace(prepared.request, outputs=(layout, DockerfileOutput(tmp_path / "imagefiles"))))
+        again = session.build(session.read(tmp_path / "imagefiles"))
+    assert again.prepared.request.project.entry == Entry(Path("scikit_learn_model.py"), Path("azureml-app/served"))
+    assert again.receipt.image.digest == first.receipt.image.digest
     assert assert_valid_layout(tmp_path / "layout").images == 1
 
 
@@ -175,13 +171,13 @@ def test_nothing_is_written_into_a_model(
     assert sorted((tmp_path / "m").iterdir()) == before
 
 
-def test_several_models_need_a_script(tmp_path: Path, settings: Settings) -> None:
+def test_several_models_need_a_script(tmp_path: Path, settings: Config) -> None:
     models = tuple(Model(Path(name), name.partition(".")[0]) for name in ("boosted.ubj", "leaves.txt"))
     with pytest.raises(UserError, match="2 models and no entry script"):
         complete(Project("p", None, models), MODELS, {}, settings)
 
 
-def test_what_starts_nothing_stays_as_it_is(settings: Settings) -> None:
+def test_what_starts_nothing_stays_as_it_is(settings: Config) -> None:
     bare = Project("p", None, (Model(Path("boosted.ubj"), "m"),), base=ScratchBase())
     assert complete(bare, MODELS, {}, settings).project is bare
 
@@ -191,13 +187,13 @@ def test_what_starts_nothing_stays_as_it_is(settings: Settings) -> None:
     [(DebianBase(), None, "3.11"), (DebianBase(), "3.13", "3.13"), (DebianBase("trixie"), None, None)],
 )
 def test_the_python_that_made_a_model_is_taken_where_nobody_says_otherwise(
-    settings: Settings, base: DebianBase, python: str | None, wanted: str | None
+    settings: Config, base: DebianBase, python: str | None, wanted: str | None
 ) -> None:
     project = Project("p", None, (Model(Path("mlflow"), "m"),), python=python, base=base)
     assert complete(project, MODELS, {}, settings).project.python == wanted
 
 
-def test_lines_of_the_project_go_before_the_models(settings: Settings) -> None:
+def test_lines_of_the_project_go_before_the_models(settings: Config) -> None:
     project = Project("p", None, (Model(Path("mlflow"), "m"),), dependencies=Dependencies(("mlflow==3.18.0", "numpy")))
     made = complete(project, MODELS, {}, settings).project
     assert made.dependencies.requirements == (
@@ -211,7 +207,7 @@ def test_lines_of_the_project_go_before_the_models(settings: Settings) -> None:
 
 
 def test_a_model_that_was_listed_is_not_listed_again(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(MODELS / "transformers", tmp_path / "model")
     model = Model(Path("model"), "m")
@@ -222,7 +218,7 @@ def test_a_model_that_was_listed_is_not_listed_again(
 
 
 def test_a_model_of_too_many_files_to_look_through_says_no_versions(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(MODELS / "transformers", tmp_path / "model")
     monkeypatch.setattr(files, "MAX_FILES", 1)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from modelcrate.home.settings import Settings
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
+from modelcrate.config import Config
 from modelcrate.pipeline.hash_tee import LARGE, HashTee
-from modelcrate.pipeline.pack import Discard, PackTargets
+from modelcrate.pipeline.request import AttestationOptions
+from modelcrate.pipeline.session import Session
 from modelcrate.security.sbom.layer_scan import KnownFacts, scan_layer
 from modelcrate.transports import parse
 from modelcrate_layers.errors import SourceError
@@ -69,17 +69,15 @@ def test_a_model_is_read_once_for_its_layer_and_its_bill(
     (tmp_path / "modelcrate.yaml").write_text(
         "name: x\nbase: scratch\ncodec: none\nmodels: [{path: model, name: m, version: 1}]\n"
     )
-    settings, hashes = Settings(tmp_path / "home"), HashTee()
-    with Downloader(settings.network) as fetcher:
-        prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
+    settings = Config(tmp_path / "home")
     read: list[str] = []
     real = FileRange._pieces
     monkeypatch.setattr(FileRange, "_pieces", lambda one: read.append(one.path) or real(one))
-    receipt = session.build(prepared, settings, sinks=PackTargets(Discard(), hashes=hashes))
-    (layer,) = receipt.image.images[0].layers
-    learnt = scan_layer(layer, KnownFacts(prepared.facts, hashes.found))
-    assert read == [str(large)]
-    assert learnt == scan_layer(layer)
-    assert read == [str(large)] * 2, "who knows nothing reads it again"
-    session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    with Session(settings) as session:
+        request = session.read(tmp_path)
+        output, sbom = parse(f"oci:{tmp_path / 'out'}"), AttestationOptions(sbom=True)
+        build = session.build(replace(request, outputs=(output,), attestations=sbom))
+    assert read == [str(large)], "once: hashed for the bill while it went into the output"
+    (layer,) = build.receipt.image.images[0].layers
+    assert scan_layer(layer, KnownFacts(build.prepared.facts, build.hashes.found)) == scan_layer(layer)
     assert_valid_layout(tmp_path / "out")

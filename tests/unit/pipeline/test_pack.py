@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.events import Finished, silent
-from modelcrate.home.settings import Settings
-from modelcrate.pipeline.pack import Discard, EarlyUpload, Packer, PackTargets, Sink
+from modelcrate.home.folder import open_store
+from modelcrate.images.sinks import Discard, EarlyUpload, Sink
+from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
@@ -80,28 +82,30 @@ class When:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home")
+def settings(tmp_path: Path) -> Config:
+    return Config(home=tmp_path / "home")
 
 
-def packer(settings: Settings, models: Sink | None = None, ahead: EarlyUpload | None = None) -> Packer:
-    return Packer(settings, lambda kind: None, silent, PackTargets(models or Discard(), ahead=ahead))
+def packer(settings: Config, models: Sink | None = None, ahead: EarlyUpload | None = None) -> Packer:
+    return Packer(
+        settings, open_store(settings), lambda kind: None, silent, PackTargets(models or Discard(), ahead=ahead)
+    )
 
 
 def planned(*kinds: Literal) -> list[Plan]:
     return [plan(Platform.parse("linux/amd64"), (), kinds, {"model": "none", "dependencies": "zstd"}, None)]
 
 
-def test_a_layer_is_sent_while_another_is_made(settings: Settings) -> None:
+def test_a_layer_is_sent_while_another_is_made(settings: Config) -> None:
     output = Numbered()
     small, model = Literal("dependencies", b"x"), Literal("model", b"y" * CHUNK)
     one = packer(settings, When(lambda: output.any.wait(HANG)), output)
     ((first, _),) = one.pack(planned(small, model))
     assert [blob.descriptor for blob in output.begun] == [first.layer.descriptor]
-    assert b"".join(output.begun[0].chunks()) == b"".join(settings.store.blob(first.layer.descriptor).chunks())
+    assert b"".join(output.begun[0].chunks()) == b"".join(open_store(settings).blob(first.layer.descriptor).chunks())
 
 
-def test_nothing_is_sent_before_the_check_has_ended(settings: Settings) -> None:
+def test_nothing_is_sent_before_the_check_has_ended(settings: Config) -> None:
     output, made = Numbered(), threading.Event()
 
     def check() -> None:
@@ -114,7 +118,7 @@ def test_nothing_is_sent_before_the_check_has_ended(settings: Settings) -> None:
     assert len(output.begun) == 1
 
 
-def test_what_a_check_refuses_stops_the_layers_that_are_made(settings: Settings) -> None:
+def test_what_a_check_refuses_stops_the_layers_that_are_made(settings: Config) -> None:
     refused = threading.Event()
 
     def check() -> None:
@@ -140,10 +144,10 @@ class Order:
         return Discard().take(measuring)
 
 
-def test_the_largest_layer_begins(settings: Settings) -> None:
+def test_the_largest_layer_begins(settings: Config) -> None:
     order = Order()
     kinds = [Literal("model", bytes(size * BLOCK)) for size in (1, 3, 2)]
-    one = replace(packer(settings, order), settings=replace(settings, workers=1))
+    one = replace(packer(settings, order), config=replace(settings, workers=1))
     (layers,) = one.pack(planned(*kinds))
     assert order.sizes == sorted(order.sizes, reverse=True)
     assert [layer.name for layer in layers] == [kind.name for kind in kinds], "the image keeps its own order"

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from modelcrate import api
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images.image import Image
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
+from modelcrate.images.previous import Previous
 from modelcrate.pipeline.cost import cached_bytes, cost
-from modelcrate.pipeline.plan import PlannedLayer, choose_codec, plan
-from modelcrate.pipeline.reuse import Previous
-from modelcrate.pipeline.session import Prepared
+from modelcrate.pipeline.plan import KnownLayers, PlannedLayer, choose_codec, plan
+from modelcrate.pipeline.prepare import Prepared
+from modelcrate.pipeline.session import Session
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.tar.codec import NONE
@@ -31,29 +30,34 @@ AUTO = dict.fromkeys(("base", "dependencies", "server", "model", "entry"), "auto
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home")
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home")
 
 
-def built(project: Path, settings: Settings) -> Image:
+def built(project: Path, settings: Config) -> Image:
     return api.build(project, settings=settings).image.images[0]
 
 
-def prepared(project: Path, settings: Settings) -> Prepared:
-    with Downloader(settings.network) as fetcher:
-        return session.prepare(session.read(project, settings), settings, fetcher)
+def prepared(project: Path, settings: Config) -> Prepared:
+    with Session(settings) as session:
+        return session.prepare(session.read(project))
 
 
 def again(each: PlannedLayer, previous: Previous, memo: Path | None, policy: str = "auto") -> PlannedLayer:
     """The layer as it is planned where an earlier image is all that is known."""
     kind = each.kind
     made = plan(
-        previous.image.platform, (), [kind], {**AUTO, kind.role: policy}, LayerCache(memo) if memo else None, [previous]
+        previous.image.platform,
+        (),
+        [kind],
+        {**AUTO, kind.role: policy},
+        KnownLayers(LayerCache(memo), memo) if memo else None,
+        [previous],
     )
     return made.layers[0]
 
 
-def test_every_cause_is_named(tmp_path: Path, settings: Settings) -> None:
+def test_every_cause_is_named(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     previous = Previous("there", built(project, settings))
     planned = prepared(project, settings).plans[0].layers
@@ -83,7 +87,7 @@ def test_every_cause_is_named(tmp_path: Path, settings: Settings) -> None:
     assert again(wheels, ruled, fresh).why.startswith("rules 0.")
 
 
-def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Settings) -> None:
+def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     previous = Previous("there", built(project, settings))
     make_wheel(project / "wheels", "tiny-lib", "1.3")
@@ -91,18 +95,18 @@ def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Setti
     assert "tiny-lib 1.0 -> 1.3, against there" in whys
 
 
-def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Settings) -> None:
+def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
-    assert session.predict(prepared(project, settings), settings) is None
+    assert Session(settings).predict(prepared(project, settings)) is None
     young = [each.kind.tree().entries for each in prepared(project, settings).plans[0].layers if each.key is None]
     while not all(map(settled, young)):  # files that are younger are not remembered
         time.sleep(0.02)
     image = built(project, settings)
-    foreseen = session.predict(prepared(project, settings), settings)
+    foreseen = Session(settings).predict(prepared(project, settings))
     assert foreseen is not None
     assert foreseen.digest == image.digest
     (project / "model.bin").write_bytes(b"other")
-    assert session.predict(prepared(project, settings), settings) is None
+    assert Session(settings).predict(prepared(project, settings)) is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_the_bytes_decide_the_codec_and_the_reason_is_told(policy: str, data: by
     assert layers[0].diff_id == layers[1].diff_id
 
 
-def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Settings) -> None:
+def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     before = {each.role: cost(each, frozenset()) for each in prepared(project, settings).plans[0].layers}
     assert before["model"].read == 7000

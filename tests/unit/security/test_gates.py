@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.pipeline.compose import list_files
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
@@ -47,7 +47,7 @@ SECRETS: dict[str, tuple[str, str]] = {
 
 def gate(project: Project, folder: Path) -> tuple[str, ...]:
     """What a build of the project is told."""
-    return pass_gates(project, folder, list_files(project, folder, {}), Settings(folder / "home")).warned
+    return pass_gates(project, folder, list_files(project, folder, {}), Config(folder / "home")).warned
 
 
 def inspect(project: Project, folder: Path) -> Findings:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.events import silent
-from modelcrate.home.settings import Settings
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
+from modelcrate.images.previous import Previous
 from modelcrate.images.reading import Found
-from modelcrate.net.download import Downloader
-from modelcrate.pipeline import session
-from modelcrate.pipeline.reuse import Previous
+from modelcrate.pipeline.session import Session
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
 from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
@@ -25,6 +24,7 @@ from modelcrate.security.sbom.layer_scan import KnownFacts, scan_layer
 from modelcrate.security.signing import keys
 from modelcrate.transports import parse
 from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.tar.sources import FileRange
@@ -36,8 +36,8 @@ FORGED = LayerContents((InstalledPackage("wheel", "forged", "6"),))
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home")
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home")
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def signer(tmp_path: Path) -> keys.Signer:
     return keys.load_signer(str(keys.write_pair(tmp_path / "k", None)[0]), None)
 
 
-def kept(image: Image, artifact: Artifact, tmp_path: Path, settings: Settings) -> Found:
+def kept(image: Image, artifact: Artifact, tmp_path: Path, settings: Config) -> Found:
     """The image in a layout, with this beside it."""
-    parse(f"oci:{tmp_path / 'out'}").deliver(replace(image, attached=(artifact,)), settings, silent)
-    return find(f"oci:{tmp_path / 'out'}", settings)
+    parse(f"oci:{tmp_path / 'out'}").deliver(replace(image, attached=(artifact,)), Connections(settings), silent)
+    return find(f"oci:{tmp_path / 'out'}", Connections(settings))
 
 
 def of(image: Image) -> Digest:
@@ -62,7 +62,7 @@ def test_counts_that_are_none_are_refused(more: object) -> None:
 
 
 def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Config
 ) -> None:
     monkeypatch.setattr(layer_scan, "MANY", 2)
     (tmp_path / "model").mkdir()
@@ -70,21 +70,22 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
         (tmp_path / "model" / str(number)).write_bytes(b"text")
     (tmp_path / "model/9.pkl").write_bytes(b"\x80\x02]q\x00.")
     (tmp_path / "modelcrate.yaml").write_text("name: x\nbase: scratch\nmodels: [{path: model, name: m, version: 1}]\n")
-    with Downloader(settings.network) as fetcher:
-        prepared = session.prepare(session.read(tmp_path, settings), settings, fetcher)
-    receipt = session.build(prepared, settings)
+    with Session(settings) as session:
+        build = session.build(session.read(tmp_path))
+    prepared, receipt = build.prepared, build.receipt
     (layer,) = receipt.image.images[0].layers
     plain = scan_layer(layer)
     opened, real = [], FileRange._open
     monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
     assert scan_layer(layer, KnownFacts(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
-    session.deliver(receipt, [parse(f"oci:{tmp_path / 'out'}")], settings)
+    with Session(settings) as session:
+        session.deliver(build, [parse(f"oci:{tmp_path / 'out'}")])
     assert_valid_layout(tmp_path / "out")
 
 
 def test_of_very_many_files_those_are_listed_that_say_something(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings
+    monkeypatch: pytest.MonkeyPatch, settings: Config
 ) -> None:
     monkeypatch.setattr(layer_scan, "MANY", 2)
     files = {f"var/azureml-app/azureml-models/m/1/{number}": b"text" for number in range(5)}
@@ -102,7 +103,7 @@ def test_of_very_many_files_those_are_listed_that_say_something(
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: keys.Signer, signed: bool) -> None:
+def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Config, signer: keys.Signer, signed: bool) -> None:
     file = ModelFile(
         "a", 1, "0" * 64, "m:1", "onnx", {"inputs": [{"name": "x", "type": "f", "shape": ["n"]}]}, "", "MIT"
     )
@@ -116,7 +117,7 @@ def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Settings, signer: k
     assert contents_artifact.read_contents(found, found.image(), signer.public if signed else None) == told
 
 
-def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Settings, signer: keys.Signer) -> None:
+def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Config, signer: keys.Signer) -> None:
     image, known = small_image(), {of(small_image()): FORGED}
     (tmp_path / "other").mkdir()
     other = keys.load_signer(str(keys.write_pair(tmp_path / "other" / "k", None)[0]), None)
@@ -135,7 +136,7 @@ def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Set
 
 
 def test_what_somebody_told_is_remembered_apart_from_what_was_read(
-    tmp_path: Path, settings: Settings, signer: keys.Signer
+    tmp_path: Path, settings: Config, signer: keys.Signer
 ) -> None:
     image = small_image()
     found = kept(
@@ -154,7 +155,7 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
     assert gather_contents(image.layers, settings, earlier) == read, "what was read is better than what was told"
 
 
-def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Settings) -> None:
+def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Config) -> None:
     image, other = small_image(), small_image({"b": b"2"})
     for about, layer in ((image, of(other)), (other, of(image))):
         made = contents_artifact.contents_artifact(about.manifest.descriptor, {layer: FORGED}, None)
@@ -163,7 +164,7 @@ def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: P
 
 
 @pytest.mark.parametrize("data", [EVIL, b"", b"{}", b"(\xb5/\xfd", b'{"layers":{"x":{}}}'])
-def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Settings, data: bytes) -> None:
+def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Config, data: bytes) -> None:
     image, blob = small_image(), Literal(data, contents_artifact.KIND)
     made = contents_artifact.contents_artifact(image.manifest.descriptor, {}, None)
     document = json.loads(made.manifest.data) | {"layers": [blob.descriptor.json()]}

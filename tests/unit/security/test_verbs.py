@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
-from modelcrate.home.settings import Settings
-from modelcrate.pipeline.session import read
+from modelcrate.config import Config
+from modelcrate.pipeline.request import read_request
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.security.signing.bases import check_base
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.security.signing.provenance import git_revision
 from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import IntegrityError
 from support.pickles import EVIL
 
@@ -39,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     assert main(list(words)) == code
     told = capsys.readouterr()
-    return told.out + told.err
+    return told.out if "--json" in words or words[0] == "sbom" else told.out + told.err
 
 
 def test_from_key_to_verified_archive(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,17 +125,17 @@ def test_an_unsigned_base_stops_a_build_under_a_policy(
     said(capsys, "build", str(project), "-o", f"oci:{project}/base:1", "--offline")
     (project / "modelcrate.yaml").write_text("name: demo\nbase: oci:base:1\nmodels: [{path: model, name: m}]\n")
     (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub]}\n")
-    request = read(project, Settings(tmp_path / "home"))
-    settings = Settings(tmp_path / "home")
+    connections = Connections(Config(tmp_path / "home"))
+    request = read_request(project, connections.config)
     base = request.project.base
     assert isinstance(base, LayoutBase)
-    below = resolve_existing(base, request.project.platforms[0], None, project, settings)
+    below = resolve_existing(base, request.project.platforms[0], None, project, connections)
     assert below.digest is not None
     policy = read_policy(tmp_path / "p.yaml")
     with pytest.raises(IntegrityError, match="not signed"):
-        check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
+        check_base(request.project, project, (below.digest,), policy, connections, datetime.now(UTC))
     said(capsys, "sign", f"oci:{project}/base:1", "--key", "k.key")
-    assert check_base(request.project, project, (below.digest,), policy, settings, datetime.now(UTC))
+    assert check_base(request.project, project, (below.digest,), policy, connections, datetime.now(UTC))
 
 
 def test_build_under_a_policy_has_its_exit_code(
@@ -173,7 +174,7 @@ def test_provenance_names_what_went_in_and_nothing_of_the_machine(
     said(capsys, "keygen", "k")
     said(capsys, "lock", str(project), "--offline")
     said(capsys, "build", str(project), "-o", "oci:out:1", "--provenance", "--offline")
-    (artifact,) = find("oci:out:1", Settings(tmp_path / "home")).attached()
+    (artifact,) = find("oci:out:1", Connections(Config(tmp_path / "home"))).attached()
     text = b"".join(artifact.blobs[-1].chunks())
     statement = json.loads(text)
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1"

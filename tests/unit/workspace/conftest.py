@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.events import silent
-from modelcrate.home.settings import Settings
 from modelcrate.pipeline.register_model import Registration, register
+from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.opening import open_workspace
 from modelcrate.workspace.record import ModelRecord
@@ -27,24 +28,24 @@ def registry_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "home", {"HOME": str(tmp_path)})
+def settings(tmp_path: Path) -> Config:
+    return Config(tmp_path / "home", {"HOME": str(tmp_path)})
 
 
 @pytest.fixture(params=["folder", "registry"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> WorkspaceBackend:
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Config) -> WorkspaceBackend:
     """A workspace of each kind; the registry is docker-registry."""
     if request.param == "folder":
-        return open_workspace(str(tmp_path / "workspace"), settings)
+        return open_workspace(str(tmp_path / "workspace"), Connections(settings))
     host = request.getfixturevalue("registry_host")
-    return open_workspace(f"{host}/{tmp_path.name.replace('_', '-').strip('-')}", settings)
+    return open_workspace(f"{host}/{tmp_path.name.replace('_', '-').strip('-')}", Connections(settings))
 
 
 Put = Callable[..., ModelRecord]
 
 
 @pytest.fixture
-def put(shelf: WorkspaceBackend, settings: Settings, tmp_path: Path) -> Put:
+def put(shelf: WorkspaceBackend, settings: Config, tmp_path: Path) -> Put:
     """Registers a model of one file whose bytes are given."""
 
     def put(name: str = "iris", data: bytes = b"weights", **more: Any) -> ModelRecord:

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import pytest
 
+from modelcrate.config import Config
 from modelcrate.events import silent
-from modelcrate.home.settings import Settings
 from modelcrate.pipeline.register_model import Registration, change, register
+from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend, tag_of
 from modelcrate.workspace.download import download
 from modelcrate.workspace.find import ModelQuery, get, layers_of, list_models
@@ -165,9 +166,9 @@ def test_it_is_a_modelpack_artifact(shelf: WorkspaceBackend, put: Put) -> None:
     assert Digest.of(tar) == layer.diff_id, "the layer is the tar of the image"
 
 
-def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, settings: Settings) -> None:
+def test_registrations_at_once_get_versions_of_their_own(tmp_path: Path, settings: Config) -> None:
     """In a folder, where a lock holds; for a registry see the module's promise."""
-    shelf, file = open_workspace(str(tmp_path / "ws"), settings), tmp_path / "m.bin"
+    shelf, file = open_workspace(str(tmp_path / "ws"), Connections(settings)), tmp_path / "m.bin"
     file.write_bytes(b"x")
 
     def work() -> None:
@@ -196,7 +197,7 @@ class Stale:
 
 
 def test_a_version_that_was_taken_meanwhile_is_left_alone(
-    shelf: WorkspaceBackend, put: Put, settings: Settings, tmp_path: Path
+    shelf: WorkspaceBackend, put: Put, settings: Config, tmp_path: Path
 ) -> None:
     first = put(data=b"theirs")
     (tmp_path / "ours.bin").write_bytes(b"ours")
@@ -225,7 +226,7 @@ def test_a_foreign_image_under_a_models_tag_is_refused(shelf: WorkspaceBackend, 
         ("registry:host.example", "RegistryBackend"),
     ],
 )
-def test_addresses_of_workspaces(settings: Settings, tmp_path: Path, address: str, kind: str) -> None:
-    shelf = open_workspace(address, settings, tmp_path)
+def test_addresses_of_workspaces(settings: Config, tmp_path: Path, address: str, kind: str) -> None:
+    shelf = open_workspace(address, Connections(settings), tmp_path)
     assert type(shelf).__name__ == kind
-    assert open_workspace(shelf.address, settings, tmp_path) == shelf
+    assert open_workspace(shelf.address, Connections(settings), tmp_path) == shelf

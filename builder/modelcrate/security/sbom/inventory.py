@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.image_config import EPOCH
 from modelcrate.resolve.lock import Pins
@@ -76,7 +76,7 @@ class Inventory:
 def inventory(
     name: str,
     image: Image,
-    settings: Settings,
+    config: Config,
     pins: Pins | None = None,
     known: Mapping[Digest, LayerContents] | None = None,
 ) -> Inventory:
@@ -84,7 +84,7 @@ def inventory(
 
     `known` is what is known of the layers; without it, all of them are looked through.
     """
-    known = gather_contents(image.layers, settings) if known is None else known
+    known = gather_contents(image.layers, config) if known is None else known
     parts: dict[tuple[str, str, str], tuple[InstalledPackage, Digest]] = {}
     files: dict[str, ModelFile] = {}
     copyrights: dict[str, str] = {}
@@ -101,7 +101,7 @@ def inventory(
         name,
         image.manifest.descriptor,
         str(image.platform),
-        _created(image, settings),
+        _created(image, config),
         items,
         tuple(files[path] for path in sorted(files)),
         tuple(layer for layer in image.layers if layer.layer.diff_id not in known),
@@ -114,15 +114,9 @@ def inventory(
     )
 
 
-def creation_time(settings: Settings) -> datetime | None:
-    """SOURCE_DATE_EPOCH, where it is set (reproducible-builds.org)."""
-    text = settings.environment.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(text), UTC) if text.isascii() and text.isdigit() and len(text) < 12 else None
-
-
-def _created(image: Image, settings: Settings) -> datetime:
-    if (fixed := creation_time(settings)) is not None:
-        return fixed
+def _created(image: Image, config: Config) -> datetime:
+    if config.created is not None:
+        return config.created
     try:
         return datetime.fromisoformat(str(image.settings.get("created")))
     except ValueError:

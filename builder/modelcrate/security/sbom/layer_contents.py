@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.home.settings import Settings
+from modelcrate.config import Config
 from modelcrate.images.image import ImageLayer
-from modelcrate.pipeline.reuse import Previous
+from modelcrate.images.previous import Previous
 from modelcrate.security.sbom import contents_artifact
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local, scan_layer
@@ -36,7 +36,7 @@ READ, TOLD = "contents", "told"
 
 def gather_contents(
     layers: Sequence[ImageLayer],
-    settings: Settings,
+    config: Config,
     earlier: Sequence[Previous] = (),
     key: PublicKey | None = None,
     fetch: bool = True,
@@ -49,21 +49,21 @@ def gather_contents(
     What travels beside `earlier` images is believed as their layers' keys are; with a key, only if that key signed it.
     """
     wanted = {each.layer.diff_id: each for each in layers}
-    found = dict(_remembered(wanted, settings, READ))
+    found = dict(_remembered(wanted, config, READ))
     if key is None:
-        found |= _remembered(wanted.keys() - found.keys(), settings, TOLD)
+        found |= _remembered(wanted.keys() - found.keys(), config, TOLD)
     if lacking := wanted.keys() - found.keys():
         told = _told(lacking, earlier, key)
         for diff_id, contents in told.items() if key is None else ():
-            _keep(settings, TOLD, diff_id, contents)
+            _keep(config, TOLD, diff_id, contents)
         found |= told
     left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or is_local(each))]
     if left:
-        with ThreadPoolExecutor(min(settings.workers, len(left)), "look") as pool:
+        with ThreadPoolExecutor(min(config.workers, len(left)), "look") as pool:
             seen = pool.map(partial(scan_layer, learnt=learnt), left)
             found |= dict(zip((each.layer.diff_id for each in left), seen, strict=True))
     for each in left:
-        _keep(settings, READ, each.layer.diff_id, found[each.layer.diff_id])
+        _keep(config, READ, each.layer.diff_id, found[each.layer.diff_id])
     return found
 
 
@@ -78,20 +78,20 @@ def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey
     return found
 
 
-def _place(settings: Settings, folder: str, diff_id: Digest) -> Path:
-    return settings.cache / folder / f"{diff_id.hex}.json"
+def _place(config: Config, folder: str, diff_id: Digest) -> Path:
+    return config.cache / folder / f"{diff_id.hex}.json"
 
 
-def _remembered(wanted: Iterable[Digest], settings: Settings, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
+def _remembered(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
     for diff_id in wanted:
         with suppress(OSError, CrateError):
-            seen = parse_object(_place(settings, folder, diff_id).read_bytes())
+            seen = parse_object(_place(config, folder, diff_id).read_bytes())
             if seen.pop("version", None) == VERSION:
                 yield diff_id, LayerContents.parse(seen)
 
 
-def _keep(settings: Settings, folder: str, diff_id: Digest, contents: LayerContents) -> None:
-    path = _place(settings, folder, diff_id)
+def _keep(config: Config, folder: str, diff_id: Digest, contents: LayerContents) -> None:
+    path = _place(config, folder, diff_id)
     with as_machine_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, canonical_json({"version": VERSION, **contents.json()}))

@@ -16,9 +16,9 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from modelcrate.images.blobs import DeferredBlob
 from modelcrate.images.image import ImageLayer
-from modelcrate.pipeline.pack import DeferredBlob
-from modelcrate.pipeline.reuse import RemoteContent
+from modelcrate.images.previous import RemoteContent
 from modelcrate.security.sbom import installed, licences
 from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
@@ -108,7 +108,7 @@ class _Item(NamedTuple):
 def _entries(layer: ImageLayer) -> Iterator[_Item]:
     blob = layer.blob
     if isinstance(blob, DeferredBlob) and (_whole(blob) or not blob.store.has(blob.descriptor)):
-        blob.supply(blob.kind)
+        blob.fetch(blob.kind)
         tree = blob.kind.tree()
     elif isinstance(blob, RecipeBlob):
         tree = blob.recipe.tree

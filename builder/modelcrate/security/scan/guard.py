@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.home.settings import Settings
 from modelcrate.project.values import Gates, Project
 from modelcrate.security.scan.parts import Findings, ScanPart, parts
 from modelcrate_layers.content import Digest, canonical_json, parse_json
@@ -22,9 +22,9 @@ VERSION = 4
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 
-def pass_gates(project: Project, folder: Path, files: Files, settings: Settings) -> Findings:
+def pass_gates(project: Project, folder: Path, files: Files, config: Config) -> Findings:
     """What is not refused. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
-    passed = ResultCache(settings.home / "gates")
+    passed = ResultCache(config.home / "gates")
     keys = _keys(project, folder)
     found = [_findings(part, project.gates, folder, keys, passed) for part in parts(project, folder, files)]
     refused = [fault for each in found for fault in each.refused]

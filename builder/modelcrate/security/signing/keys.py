@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -114,6 +115,15 @@ class CommandKey:
         if not self.public.verifies(signature, data):
             raise IntegrityError("the command's signature is not by its public key", where=self.words[0])
         return signature
+
+
+PASSWORD_VARIABLES = ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD")
+"""Variables with the password of a private key, the first that is set."""
+
+
+def given_password(environment: Mapping[str, str]) -> str | None:
+    """Returns the password of a private key from the environment's variables; None, if none of them is set."""
+    return next((environment[name] for name in PASSWORD_VARIABLES if name in environment), None)
 
 
 def load_signer(text: str, password: str | None) -> Signer:

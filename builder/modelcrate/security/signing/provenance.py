@@ -14,12 +14,13 @@ from typing import Any
 
 from modelcrate._version import __version__
 from modelcrate.images.image_config import timestamp
-from modelcrate.pipeline.session import Prepared
-from modelcrate.project.values import FILE_NAME
+from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Pins
+from modelcrate.resolve.world import Resolved
 from modelcrate.security.sbom.inventory import Inventory
 from modelcrate_layers.content import Digest
+from modelcrate_layers.frozen import dataclass
 
 BUILD_TYPE = "urn:modelcrate:build:v1"
 BUILDER = "urn:modelcrate:cli"
@@ -34,29 +35,39 @@ CI = (
 _SHA1 = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
+@dataclass(frozen=True, slots=True)
+class BuildInputs:
+    """What an image was made from. `codecs` are the codec settings of its layers, in order of their names."""
+
+    project: Project
+    folder: Path
+    locked: bool
+    platforms: tuple[Resolved, ...]
+    codecs: tuple[str, ...]
+
+
 def predicate(
-    prepared: Prepared,
+    inputs: BuildInputs,
     inventories: tuple[Inventory, ...],
     environment: Mapping[str, str],
     times: tuple[datetime, datetime],
 ) -> dict[str, Any]:
     """The predicate for all images of a build; `times` are its begin and end."""
-    request = prepared.request
     facts = {name: environment[name][:500] for name in CI if environment.get(name)}
-    revision = git_revision(request.folder)
-    internal: dict[str, Any] = {"codecs": _codecs(prepared)}
+    revision = git_revision(inputs.folder)
+    internal: dict[str, Any] = {"codecs": list(inputs.codecs)}
     if facts:
         internal["ci"] = facts
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": {
-                "project": request.project.name,
-                "platforms": [str(each) for each in request.project.platforms],
-                "locked": request.locked,
+                "project": inputs.project.name,
+                "platforms": [str(each) for each in inputs.project.platforms],
+                "locked": inputs.locked,
             },
             "internalParameters": internal,
-            "resolvedDependencies": list(_dependencies(prepared, inventories, revision)),
+            "resolvedDependencies": list(_dependencies(inputs, inventories, revision)),
         },
         "runDetails": {
             "builder": {"id": BUILDER, "version": {"modelcrate": __version__}},
@@ -65,8 +76,8 @@ def predicate(
     }
 
 
-def _dependencies(prepared: Prepared, inventories: tuple[Inventory, ...], revision: str) -> Iterator[dict[str, Any]]:
-    folder = prepared.request.folder
+def _dependencies(inputs: BuildInputs, inventories: tuple[Inventory, ...], revision: str) -> Iterator[dict[str, Any]]:
+    folder = inputs.folder
     for name in (FILE_NAME, LOCK_NAME):
         path = folder / name
         if path.is_file():
@@ -74,7 +85,7 @@ def _dependencies(prepared: Prepared, inventories: tuple[Inventory, ...], revisi
     if revision:
         yield {"name": "source", "digest": {"gitCommit": revision}}
     seen: set[str] = set()
-    for resolved in prepared.world.platforms:
+    for resolved in inputs.platforms:
         for each in _pinned(resolved.pins, resolved.below.reference or resolved.below.name):
             if str(each) not in seen:
                 seen.add(str(each))
@@ -126,10 +137,6 @@ def _small(path: Path, limit: int = 4096) -> str:
             return file.read(limit).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _codecs(prepared: Prepared) -> list[str]:
-    return sorted({each.policy for plan in prepared.plans for each in plan.layers})
 
 
 def _digest(digest: Digest) -> dict[str, str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
-from modelcrate.pipeline.cost import Cost
-from modelcrate.pipeline.plan import CodecChoice, PlannedLayer
-from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.session import Prepared
 from modelcrate_layers.content import Digest
 
-Costs = Mapping[Digest, Cost]
-"""What each planned layer will take, by its fact."""
+if TYPE_CHECKING:
+    from modelcrate.pipeline.cost import Cost
+    from modelcrate.pipeline.plan import CodecChoice, PlannedLayer
+    from modelcrate.pipeline.prepare import Prepared
+    from modelcrate.pipeline.receipt import Receipt
+    from modelcrate.transports.output import Delivered
+
+    Costs = Mapping[Digest, Cost]
 
 _BYTES = ("fetch", "read", "compress", "send")
 _UNDECIDED = "its bytes say, when they are here"
@@ -43,33 +46,66 @@ def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def layer_table(image: Image) -> str:
-    """A line a layer: role, what it is, stored size, what became of it."""
+def layer_table(image: Image, *, reasons: bool = False) -> str:
+    """Returns a line for each layer: role, what it is, stored size, and whether it is new; with `reasons`, why."""
     rows = [
-        (layer.role, layer.name or str(layer.descriptor.digest)[:19], size(layer.descriptor.size), _fate(layer))
+        (
+            layer.role,
+            layer.name or str(layer.descriptor.digest)[:19],
+            size(layer.descriptor.size),
+            origin_text(layer),
+            layer.why if reasons else "",
+        )
         for layer in image.layers
     ]
     return table(rows, right=(2,))
 
 
-def receipt_text(receipt: Receipt) -> str:
-    """The end of a build."""
+def origin_text(layer: ImageLayer) -> str:
+    """Returns where a layer comes from, in a word."""
+    if layer.foreign:
+        return "base"
+    return "new" if layer.origin == "built" else "reused"
+
+
+def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
+    """Returns the end of a build: the layers, the sums, where the image is, and how to run it."""
     parts = []
     for image in receipt.image.images:
         head = [f"{image.platform}"] if len(receipt.image.images) > 1 else []
         unpacked = sum(max(0, layer.layer.tar_size) for layer in image.layers)
         stored = sum(layer.descriptor.size for layer in image.layers)
+        new = sum(layer.descriptor.size for layer in image.layers if origin_text(layer) == "new")
         parts += [
             *head,
-            layer_table(image),
-            f"{len(image.layers)} layers, {size(stored)} stored, {size(unpacked)} unpacked",
+            layer_table(image, reasons=reasons),
+            f"{len(image.layers)} layers, {size(stored)} ({size(new)} new), {size(unpacked)} unpacked",
         ]
+    parts.append(f"image {receipt.image.digest}, {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
         there = f", {size(each.there)} already there" if each.there else ""
         requests = f", {each.requests} requests" if each.requests else ""
-        parts.append(f"{each.kind} {each.target}  {each.digest}  {size(each.sent)} written{there}{requests}")
-    parts.append(f"image {receipt.image.digest}  in {sum(receipt.timings.values()):.1f} s")
+        parts.append(f"{_WHERE.get(each.kind, each.kind)} {each.target}: {size(each.sent)} written{there}{requests}")
+        parts += [f"  run it: {command}" for command in _run_commands(each, receipt.image)]
     return "\n".join(parts)
+
+
+_WHERE = {"store": "in the local store as", "registry": "pushed to", "docker-archive": "written to"}
+
+
+def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
+    """How an image is started from where it is now, if it starts anything."""
+    config = image.images[0].settings.get("config")
+    if not isinstance(config, dict) or not (config.get("Entrypoint") or config.get("Cmd")):
+        return
+    exposed = next(iter(config.get("ExposedPorts") or {}), "").partition("/")[0]
+    published = f"-p 8080:{exposed} " if exposed else ""
+    if delivered.kind == "store":
+        yield f"modelcrate run {published}{delivered.target.removesuffix(':latest')}"
+    elif delivered.kind == "registry":
+        yield f"docker run {published}{delivered.target}"
+    elif delivered.kind == "docker-archive" and delivered.target != "-":
+        yield f"docker load -i {delivered.target.partition(':')[0]}"
 
 
 def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> str:
@@ -154,9 +190,3 @@ def whole_text(name: str, image: Image | Index) -> str:
         ]
         parts += [table(facts), layer_table(each)]
     return "\n".join(parts)
-
-
-def _fate(layer: ImageLayer) -> str:
-    if layer.foreign:
-        return "the base's own"
-    return f"{layer.origin}: {layer.why}" if layer.why else layer.origin

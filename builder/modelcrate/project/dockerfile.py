@@ -1,4 +1,4 @@
-"""The Dockerfile beside a project that `-o dockerfile:DIR` has written: what was changed in it, as changes of the project."""
+"""The Dockerfile beside a project that `-o dockerfile:DIR` has written: its changed lines, as changes of the project."""
 
 from __future__ import annotations
 
@@ -8,25 +8,65 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.project.values import Project
+from modelcrate.project.values import FILE_NAME, Project
 from modelcrate_layers.errors import UserError
 
 LISTING = ".modelcrate-files.json"
-"""What we have written into the folder: its files, so that a second time knows what somebody else has added or changed, and the
-text of the Dockerfile."""
+"""Lists what was written into the folder: its files, so that files that a user has added or changed are noticed, and the Dockerfile's text."""
 
 
-def apply_dockerfile_edits(project: Project, folder: Path) -> Project:
-    """The project with the ENV, LABEL and USER lines that somebody has added or changed.
+def is_edited(folder: Path) -> bool:
+    """Returns whether the Dockerfile of a folder that `-o dockerfile:DIR` has written was changed since."""
+    written = _written(folder)
+    return written is not None and _read(folder) not in (None, written)
 
-    Any other change would have to be run by an engine, or says what `modelcrate.yaml` says: a UserError names the line.
+
+def import_dockerfile(folder: Path) -> Path:
+    """Takes the changed ENV, LABEL and USER lines of a folder's Dockerfile over into its project file.
+
+    Returns:
+        The path of the project file.
+
+    Raises:
+        UserError: The folder has no such Dockerfile, or another line was changed, which takes an engine to run.
     """
+    from modelcrate.project.reading import read_project
+    from modelcrate.project.writing import project_text
+    from modelcrate_layers.atomic import write_file
+
+    written, text, file = _written(folder), _read(folder), folder / FILE_NAME
+    if written is None or text is None:
+        raise UserError(
+            "is not a folder that -o dockerfile:DIR has written",
+            where=str(folder),
+            hint="only the Dockerfile of such a folder can be taken over",
+        )
+    project = _edited(read_project(file), folder, written, text)
+    listing = json.loads((folder / LISTING).read_text())
+    write_file(file, project_text(project).encode())
+    write_file(
+        folder / LISTING, (json.dumps({**listing, "dockerfile": text}, indent=1, sort_keys=True) + "\n").encode()
+    )
+    return file
+
+
+def _written(folder: Path) -> str | None:
+    """The text of the Dockerfile as it was written; None in a folder that has none of ours."""
     try:
-        written = json.loads((folder / LISTING).read_text())["dockerfile"]
-        text = (folder / "Dockerfile").read_text(encoding="utf-8")
+        return str(json.loads((folder / LISTING).read_text())["dockerfile"])
     except (OSError, ValueError, KeyError, TypeError):
-        return project
-    before = {line for _, line in instructions(str(written))}
+        return None
+
+
+def _read(folder: Path) -> str | None:
+    try:
+        return (folder / "Dockerfile").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _edited(project: Project, folder: Path, written: str, text: str) -> Project:
+    before = {line for _, line in instructions(written)}
     now = {line: number for number, line in instructions(text)}
     gone = sorted(line for line in before if line not in now and line.split()[0] not in ("ENV", "LABEL", "USER"))
     if gone:

@@ -1,0 +1,91 @@
+"""The configuration of one run: frozen values from the environment's variables. Opens nothing and holds nothing that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.layer_cache import LayerCache
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the environment decides for one run.
+
+    Attributes:
+        home: The folder for downloads, layers, images and containers (MODELCRATE_HOME).
+        environment: The variables in which the settings of other tools are looked up: proxies, certificates, credentials.
+        offline: Whether no connection may be opened.
+        workers: How many threads work at once.
+        owner: The user id that has to own `home`, where other users could have made it; None for any user.
+    """
+
+    home: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    offline: bool = False
+    workers: int = 4
+    owner: int | None = None
+
+    @property
+    def store(self) -> Path:
+        """The local store, an OCI layout: images and layers that were built, pulled or kept."""
+        return self.home / "store"
+
+    @property
+    def layer_cache(self) -> LayerCache:
+        """The digests of layers that were made before."""
+        return LayerCache(self.home / "memo")
+
+    @property
+    def cache(self) -> Path:
+        """Downloads, by hash."""
+        return self.home / "cache"
+
+    @property
+    def containers(self) -> Path:
+        """One folder for each container that was started."""
+        return self.home / "containers"
+
+    @property
+    def created(self) -> datetime | None:
+        """The time in SOURCE_DATE_EPOCH (reproducible-builds.org), where it is set.
+
+        Raises:
+            UserError: The variable is not a number of seconds.
+        """
+        text = self.environment.get("SOURCE_DATE_EPOCH", "")
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > 11:
+            raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {text[:40]!r}")
+        return datetime.fromtimestamp(int(text), UTC)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], user: int, offline: bool = False) -> Config:
+        """Makes the configuration from variables.
+
+        The home is MODELCRATE_HOME, else a folder in XDG_CACHE_HOME, else in HOME, else in the temporary folder.
+
+        Args:
+            environment: The process's variables.
+            user: The user id of the process.
+            offline: Whether no connection may be opened; MODELCRATE_OFFLINE says so as well.
+        """
+        named, cache, home = (environment.get(name, "") for name in ("MODELCRATE_HOME", "XDG_CACHE_HOME", "HOME"))
+        owner = None
+        if named:
+            place = Path(named)
+        elif cache:
+            place = Path(cache) / "modelcrate"
+        elif home:
+            place = Path(home) / ".cache" / "modelcrate"
+        else:
+            import tempfile
+
+            place, owner = Path(tempfile.gettempdir()) / f"modelcrate-{user}", user
+        offline = offline or environment.get("MODELCRATE_OFFLINE", "") not in ("", "0")
+        return cls(place.absolute(), dict(environment), offline, owner=owner)

@@ -1,0 +1,36 @@
+"""Blobs whose bytes are made when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import field
+
+from modelcrate_layers.content import Descriptor
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.store import Layout
+from modelcrate_layers.tar.recipe import Layer, Recipe, RecipeBlob
+
+FetchPackages = Callable[[LayerKind], None]
+"""Fetches what a kind of layer needs before its tree can be made: packages that are not in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredBlob:
+    """A known layer. Its bytes come from the store, else from its recipe, whose inputs are fetched first."""
+
+    store: Layout
+    layer: Layer
+    kind: LayerKind = field(repr=False)
+    fetch: FetchPackages = field(repr=False)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.layer.descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        if self.store.has(self.descriptor):
+            yield from self.store.blob(self.descriptor).chunks(start)
+            return
+        self.fetch(self.kind)
+        yield from RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)

@@ -1,0 +1,138 @@
+"""The step `attest`, between assemble and deliver: bills of materials, provenance and signatures beside an image, whose digest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from modelcrate.config import Config
+from modelcrate.images.artifact import Artifact, referrer
+from modelcrate.images.image import Image, Index
+from modelcrate.pipeline.prepare import Prepared
+from modelcrate.pipeline.receipt import Receipt
+from modelcrate.pipeline.request import PUSHED
+from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
+from modelcrate.security.sbom.contents import LayerContents
+from modelcrate.security.sbom.inventory import Inventory, inventory
+from modelcrate.security.sbom.layer_contents import gather_contents
+from modelcrate.security.sbom.layer_scan import KnownFacts
+from modelcrate.security.signing import statements
+from modelcrate.security.signing.naming import image_identity
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
+from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
+
+if TYPE_CHECKING:
+    from modelcrate.security.signing.keys import Signer
+    from modelcrate.transports.output import Output
+
+
+def attest(
+    prepared: Prepared,
+    receipt: Receipt,
+    outputs: Sequence[Output],
+    config: Config,
+    begun: datetime,
+    hashes: Mapping[FileRange, str],
+) -> Receipt:
+    """Returns the receipt of the same image with the artifacts that its request asks for.
+
+    Args:
+        prepared: What the image was made from.
+        receipt: The image.
+        outputs: Where the image goes: a registry's reference is its name in signatures.
+        config: Names the home, where the contents of layers are remembered.
+        begun: When the build began, for the provenance.
+        hashes: SHA-256 in hex of models' files that were read on the way.
+    """
+    options = prepared.request.attestations
+    sbom = options.wants_sbom(outputs)
+    if not (sbom or options.provenance or options.signer):
+        return receipt
+    images = receipt.image.images
+    earlier = () if prepared.request.paranoid else prepared.previous
+    key = options.signer.public if options.signer is not None else None
+    layers = [layer for each in images for layer in each.layers]
+    fetch = bool(options.sbom or options.signer)
+    known = gather_contents(layers, config, earlier, key, fetch, KnownFacts(prepared.facts, hashes))
+    inventories = tuple(
+        inventory(receipt.name, each, config, prepared.world.pins.get(str(each.platform)), known) for each in images
+    )
+    how = None
+    if options.provenance or options.signer is not None:
+        how = _provenance(prepared, inventories, config, begun)
+    pushed = next((each.target for each in outputs if each.kind == PUSHED), receipt.name)
+    beside = _Beside(image_identity(pushed), sbom, options.signer, how)
+    described = tuple(
+        replace(
+            each,
+            attached=(
+                *each.attached,
+                *beside.about(each.manifest.descriptor, contents),
+                *beside.known(each, known),
+            ),
+        )
+        for each, contents in zip(images, inventories, strict=True)
+    )
+    whole = receipt.image
+    if isinstance(whole, Index):
+        own = tuple(beside.about(whole.index.descriptor, None))
+        made: Image | Index = replace(whole, images=described, attached=(*whole.attached, *own))
+    else:
+        (made,) = described
+    return replace(receipt, image=made)
+
+
+def _provenance(
+    prepared: Prepared, inventories: tuple[Inventory, ...], config: Config, begun: datetime
+) -> dict[str, Any]:
+    from modelcrate.security.signing.provenance import BuildInputs, predicate
+
+    request = prepared.request
+    codecs = sorted({each.policy for plan in prepared.plans for each in plan.layers})
+    inputs = BuildInputs(request.project, request.folder, request.locked, prepared.world.platforms, tuple(codecs))
+    return predicate(
+        inputs, inventories, config.environment, (config.created or begun, config.created or datetime.now(UTC))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is put beside every image of a build."""
+
+    identity: str
+    sbom: bool
+    signer: Signer | None
+    how: dict[str, Any] | None
+
+    def about(self, subject: Descriptor, contents: Inventory | None) -> Iterator[Artifact]:
+        if self.signer is not None:
+            from modelcrate.security.signing.signing import signatures
+
+            yield from signatures(subject, self.identity, self.signer)
+        if contents is not None and self.sbom:
+            for media_type, kind, value in (
+                (spdx.MEDIA_TYPE, SPDX, spdx.document(contents)),
+                (cyclonedx.MEDIA_TYPE, CYCLONEDX, cyclonedx.document(contents)),
+            ):
+                yield self._statement(subject, kind, value, media_type)
+        if self.how is not None:
+            yield self._statement(subject, PROVENANCE, self.how, IN_TOTO)
+
+    def known(self, image: Image, known: Mapping[Digest, LayerContents]) -> Iterator[Artifact]:
+        """What the layers hold, for the next build."""
+        contents = {
+            each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known
+        }
+        if contents and self.sbom:
+            yield contents_artifact.contents_artifact(image.manifest.descriptor, contents, self.signer)
+
+    def _statement(self, subject: Descriptor, kind: str, value: dict[str, Any], media_type: str) -> Artifact:
+        """A signed attestation; without a signer, the document by itself."""
+        if self.signer is not None:
+            return statements.attest(subject, kind, value, self.signer)
+        data = statements.statement(subject.digest, kind, value) if media_type == IN_TOTO else canonical_json(value)
+        return referrer(subject, media_type, Literal(data, media_type))

@@ -1,0 +1,86 @@
+"""The lock beside a project: read where it fits, made anew, and held to what was built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from modelcrate.events import Emit, Notice
+from modelcrate.images.image import ImageLayer
+from modelcrate.pipeline import compose
+from modelcrate.pipeline.request import Request
+from modelcrate.resolve.lock import (
+    FILE_NAME,
+    Lock,
+    ModelPin,
+    changed_models,
+    differences,
+    read_lock,
+    refuse_differences,
+)
+from modelcrate.resolve.lock_inputs import lock_inputs
+from modelcrate.resolve.world import server_requirements
+from modelcrate_layers.errors import LockedError
+
+if TYPE_CHECKING:
+    from modelcrate.pipeline.prepare import Prepared
+
+
+def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
+    """Returns the lock, if it is of this state of the project, and None if it is not or does not exist.
+
+    Raises:
+        LockedError: The request insists on the lock, and the lock is missing or of another state.
+    """
+    path = request.folder / FILE_NAME
+    lock = read_lock(path)
+    if lock is None:
+        if request.locked:
+            raise LockedError("there is no lock", where=str(path), hint="make one: modelcrate lock")
+        return None
+    project = request.project
+    differing = differences(lock_inputs(project, request.folder, server_requirements(project)), lock)
+    if request.locked:
+        refuse_differences([*differing, *_changed_files(lock, files)])
+    elif differing:
+        emit(Notice(f"{FILE_NAME} is of another state of this project and is not used; renew it: modelcrate lock"))
+        return None
+    return lock
+
+
+def check_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> None:
+    """Holds the models that were built to the lock, where the request insists on it.
+
+    Raises:
+        LockedError: A model is not the one in the lock.
+    """
+    if prepared.request.locked and prepared.lock is not None:
+        refuse_differences(list(changed_models(prepared.lock, model_pins(prepared, layers))))
+
+
+def make_lock(prepared: Prepared, layers: Sequence[ImageLayer]) -> Lock:
+    """Returns the lock of a prepared project.
+
+    Args:
+        prepared: The resolved project.
+        layers: The layers of one image of it.
+    """
+    codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
+    return Lock(prepared.world.lock_inputs, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
+
+
+def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """Returns the models with the diff ids of their layers. The base may have models too; its layers are left out."""
+    files, below = prepared.files, len(prepared.plans[0].base)
+    ids = iter([layer.layer.diff_id for layer in layers[below:] if layer.role == "model"])
+    return tuple(
+        replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
+    )
+
+
+def _changed_files(lock: Lock, files: compose.Files) -> Iterator[str]:
+    """How the models' names and sizes differ from the lock's. No file is read for it."""
+    then = {(model.name, model.version): model.layers for model in lock.models}
+    now = [replace(pin, layers=then.get((pin.name, pin.version), ())) for pin in files.pins]
+    return changed_models(lock, now)

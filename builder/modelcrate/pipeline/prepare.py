@@ -1,0 +1,155 @@
+"""The steps up to the plan: check, resolve, plan. Nothing is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from modelcrate.events import Emit, Notice, timed
+from modelcrate.images.previous import Previous
+from modelcrate.images.reference import Reference
+from modelcrate.pipeline import compose
+from modelcrate.pipeline.autoserve import check_model_versions, complete
+from modelcrate.pipeline.checks import check
+from modelcrate.pipeline.choose_models import choose_models
+from modelcrate.pipeline.import_check import check_imports
+from modelcrate.pipeline.locking import read_fitting_lock
+from modelcrate.pipeline.plan import KnownLayers, Plan, plan
+from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.reuse import find_previous, missing_layers
+from modelcrate.project.values import Project
+from modelcrate.resolve.lock import Lock
+from modelcrate.resolve.world import World, resolve
+from modelcrate.security.scan.guard import pass_gates
+from modelcrate.transports import store_reader
+from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Platform
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import FileRange
+
+if TYPE_CHECKING:
+    from modelcrate.modelfiles.recognition import ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A build with everything decided and nothing made: the plan of every platform.
+
+    Attributes:
+        request: The request, with the project completed: the models' versions, and a script where the project has none.
+        previous: Images whose layers may be taken.
+        timings: Seconds by step.
+        facts: What the models' files that the gates have read say of themselves.
+    """
+
+    request: Request
+    files: compose.Files = field(repr=False)
+    world: World = field(repr=False)
+    plans: tuple[Plan, ...]
+    previous: tuple[Previous, ...] = field(repr=False)
+    lock: Lock | None = field(repr=False)
+    timings: dict[str, float] = field(hash=False)
+    facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
+
+
+@runtime_checkable
+class RepositoryOutput(Protocol):
+    """An output that puts images into a repository of a registry."""
+
+    @property
+    def reference(self) -> Reference: ...
+
+
+def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
+    """Checks, resolves and plans a request.
+
+    Raises:
+        CrateError: By its class: the project's faults, an unreachable index, a lock that does not fit, and so on.
+    """
+    config, timings = connections.config, dict[str, float]()
+    folder = request.folder
+    with timed("resolve", timings, emit):
+        check(request.project, folder)
+        project, registered = choose_models(request.project, folder, connections, request.use_lock)
+        completed = complete(project, folder, registered, config)
+        project = completed.project
+        request = replace(request, project=project)
+        files = compose.list_files(project, folder, registered)
+        passed = pass_gates(project, folder, files, config)
+        _notify(emit, completed.notices, passed.warned)
+        lock = read_fitting_lock(request, files, emit) if request.use_lock else None
+        world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
+        _notify(emit, check_model_versions(completed, folder, registered, world.packages, config, files.by_model))
+        _notify(emit, check_imports(project, files, passed.facts, world, config.cache, bool(completed.needs)))
+        _check_base(request, world, connections, emit)
+    with timed("plan", timings, emit):
+        known = None if request.paranoid else KnownLayers.of(config)
+        earlier = _previous(request, connections, emit)
+        plans = _plans(project, world, files, known, earlier)
+        missing = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)
+        if missing:
+            earlier = {name: tuple(replace(each, missing=missing) for each in found) for name, found in earlier.items()}
+            plans = _plans(project, world, files, known, earlier)
+    previous = tuple(chain.from_iterable(earlier.values()))
+    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
+
+
+def reuse_addresses(request: Request, connections: Connections) -> tuple[str | Reference, ...]:
+    """Returns the images whose layers may be taken: those that are pushed to and those in `cache_from`.
+
+    Where nothing is pushed, the image that the local store has under the project's name comes last.
+    """
+    if not request.reuse:
+        return ()
+    pushed: tuple[str | Reference, ...] = tuple(
+        each.reference for each in request.outputs if isinstance(each, RepositoryOutput)
+    )
+    named = (*pushed, *request.cache_from)
+    name = request.project.name
+    return named if pushed or store_reader.find(name, connections.config) is None else (*named, name)
+
+
+def _plans(
+    project: Project,
+    world: World,
+    files: compose.Files,
+    known: KnownLayers | None,
+    earlier: Mapping[Platform, Sequence[Previous]],
+) -> tuple[Plan, ...]:
+    policies = compose.policies(project)
+    return tuple(
+        plan(
+            each.platform,
+            each.below.layers,
+            compose.kinds(project, each, files),
+            policies,
+            known,
+            earlier.get(each.platform, ()),
+        )
+        for each in world.platforms
+    )
+
+
+def _previous(request: Request, connections: Connections, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
+    addresses = reuse_addresses(request, connections)
+    return {each: find_previous(addresses, each, connections, emit) for each in request.project.platforms}
+
+
+def _check_base(request: Request, world: World, connections: Connections, emit: Emit) -> None:
+    """Holds the base to the request's policy, if there is one."""
+    if request.policy is None:
+        return
+    from modelcrate.security.signing.bases import check_base
+    from modelcrate.security.signing.policy import read_policy
+
+    policy = read_policy(request.policy)
+    pinned = tuple(each.below.digest for each in world.platforms if each.below.digest is not None)
+    _notify(emit, check_base(request.project, request.folder, pinned, policy, connections, datetime.now(UTC)))
+
+
+def _notify(emit: Emit, *notices: Sequence[str]) -> None:
+    for notice in chain.from_iterable(notices):
+        emit(Notice(notice))

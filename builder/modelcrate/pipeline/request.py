@@ -1,0 +1,99 @@
+"""What a caller asks of a build: a project, and what is to happen with its image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.config import Config
+from modelcrate.events import Emit, Notice, silent
+from modelcrate.project.dockerfile import is_edited
+from modelcrate.project.opening import open_project
+from modelcrate.project.values import FILE_NAME, Project
+from modelcrate.transports.output import Output
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.security.signing.keys import Signer
+
+
+PUSHED = "registry"
+"""The kind of outputs that are repositories of a registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationOptions:
+    """What is put beside an image.
+
+    Attributes:
+        sbom: Whether bills of materials are. None: where the image is pushed or signed, from what is at hand; True fetches what is lacking.
+        provenance: Whether a statement of how it was built is.
+        signer: Who signs the image and all that is said of it.
+    """
+
+    sbom: bool | None = None
+    provenance: bool = False
+    signer: Signer | None = None
+
+    def wants_sbom(self, outputs: Sequence[Output]) -> bool:
+        """Returns whether there will be bills of materials."""
+        if self.sbom is None:
+            return self.signer is not None or any(each.kind == PUSHED for each in outputs)
+        return self.sbom
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A project in its folder, and how it is built.
+
+    Attributes:
+        outputs: Where the image goes. A caller that names none delivers it later.
+        locked: Whether the build has to be what the lock says.
+        use_lock: Whether a lock beside the project is read at all; a new lock is made without the old one.
+        reuse: Whether layers may be taken from images that exist.
+        cache_from: Addresses of images whose layers may be taken, besides those that the outputs name.
+        paranoid: Whether every file is read and nothing that was remembered is believed.
+        attestations: What is put beside the image.
+        policy: A policy file that the base has to satisfy.
+    """
+
+    project: Project
+    folder: Path
+    outputs: tuple[Output, ...] = ()
+    locked: bool = False
+    use_lock: bool = True
+    reuse: bool = True
+    cache_from: tuple[str, ...] = ()
+    paranoid: bool = False
+    attestations: AttestationOptions = AttestationOptions()
+    policy: Path | None = None
+
+
+def read_request(path: Path, config: Config, emit: Emit = silent) -> Request:
+    """Reads a project.
+
+    Args:
+        path: A project file, or a folder. A folder without a project file is searched, and what was found is reported as notices.
+        config: Names the home, where parsed project files are remembered.
+        emit: Gets the notices.
+
+    Raises:
+        UserError: The project has faults; all of them are in the error.
+    """
+    if path.is_dir() and not (path / FILE_NAME).exists():
+        from modelcrate.pipeline.detect import detect
+
+        project, findings = detect(path)
+        for finding in findings:
+            emit(Notice(f"detected {finding}"))
+        return Request(project, path)
+    file = path / FILE_NAME if path.is_dir() else path
+    if is_edited(file.parent):
+        raise UserError(
+            "was changed, and a build reads modelcrate.yaml",
+            where=str(file.parent / "Dockerfile"),
+            hint=f"take its ENV, LABEL and USER lines over with: modelcrate init --from Dockerfile {file.parent}",
+        )
+    return Request(open_project(file, config.home), file.parent)

@@ -1,0 +1,8 @@
+"""Words on standard output, for the parts of the library whose originals print: the objects of `azureml`."""
+
+from __future__ import annotations
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Prints a text."""
+    print(text, end=end, flush=True)

@@ -1,0 +1,115 @@
+"""What is alive in a run: connections to registries and to package indexes, opened when they are first used, closed together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from modelcrate.config import Config
+from modelcrate.events import Emit, silent
+
+if TYPE_CHECKING:
+    from modelcrate.net.client import HttpClient
+    from modelcrate.net.download import Downloader
+    from modelcrate.registry.events import Emit as RegistryEmit
+    from modelcrate.registry.profiles import Rule
+    from modelcrate.registry.registry_client import RegistryClient
+    from modelcrate.registry.settings import RegistryConfig
+
+
+class Connections:
+    """The open connections of one run, shared by all that it does. Safe for threads.
+
+    It is a context manager. Used after its end, it opens connections anew: an image that was found may be read at any time.
+    """
+
+    def __init__(self, config: Config, emit: Emit = silent) -> None:
+        self.config = config
+        self._emit, self._lock, self._open = emit, threading.Lock(), ExitStack()
+        self._http: HttpClient | None = None
+        self._client: RegistryClient | None = None
+        self._downloader: Downloader | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            closing, self._open = self._open, ExitStack()
+            self._http = self._client = self._downloader = None
+        closing.__exit__(kind, fault, trace)
+
+    @property
+    def downloader(self) -> Downloader:
+        """The client for package indexes and mirrors."""
+        from modelcrate.net.download import Downloader
+
+        with self._lock:
+            if self._downloader is None:
+                http = self._shared()
+                self._downloader = self._open.enter_context(Downloader(http.config, self._emit, http=http))
+            return self._downloader
+
+    @property
+    def registries(self) -> RegistryClient:
+        """The client for registries."""
+        from modelcrate.registry.registry_client import RegistryClient
+
+        with self._lock:
+            if self._client is None:
+                made = RegistryClient(registry_config(self.config), http=self._shared())
+                self._client = self._open.enter_context(made)
+            return self._client
+
+    def _shared(self) -> HttpClient:
+        """The connections under both clients."""
+        from modelcrate.net.client import HttpClient
+        from modelcrate.net.config import HttpConfig
+
+        if self._http is None:
+            self._http = self._open.enter_context(HttpClient(HttpConfig(self.config.environment, self.config.offline)))
+        return self._http
+
+    def registry_client(self, emit: RegistryEmit) -> RegistryClient:
+        """Returns a client over the same connections that reports its own transfers. Close it."""
+        from modelcrate.registry.registry_client import RegistryClient
+
+        return RegistryClient(self.registries.settings, emit, like=self.registries)
+
+
+def registry_config(config: Config) -> RegistryConfig:
+    """Returns the configuration of the registry client, with the rules of the user's registries.yaml.
+
+    Raises:
+        UserError: The file is not what it should be.
+    """
+    from modelcrate.registry.settings import RegistryConfig
+
+    home = config.environment.get("HOME")
+    return RegistryConfig(
+        environment=config.environment,
+        home=Path(home) if home else None,
+        rules=_rules(config.environment),
+        journal=config.home / "uploads",
+        offline=config.offline,
+    )
+
+
+def _rules(environment: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Reads the file in MODELCRATE_REGISTRIES, else modelcrate/registries.yaml in the XDG configuration folder, where it exists."""
+    named, config, home = (environment.get(name, "") for name in ("MODELCRATE_REGISTRIES", "XDG_CONFIG_HOME", "HOME"))
+    if not named and not config and not home:
+        return ()
+    path = Path(named) if named else Path(config or f"{home}/.config") / "modelcrate" / "registries.yaml"
+    if not named and not path.exists():
+        return ()
+    from modelcrate.project.registries import read_registries
+    from modelcrate.registry.config_rules import read_rules
+
+    return read_rules(read_registries(path), path.parent, str(path))
