@@ -6,7 +6,7 @@ The order is by how often things change, seldom below and often on top: base, de
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
+from modelcrate.security.scan.parts import ScanPart
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
@@ -89,6 +90,16 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
         rules.check_entry(entry.file, place)
     listed = [layer.files for layers in models for layer in layers if isinstance(layer, ModelLayer)]
     return Files(project.models, models, made, (*rules.notices(), *data_notices(made, listed)))
+
+
+def scan_parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPart]:
+    """Yields what the gates look at. Registered models are left out: they were scanned when they were registered."""
+    for model, entries, fingerprints in zip(project.models, files.by_model, files.fingerprints, strict=True):
+        if isinstance(model, Model):
+            yield ScanPart(folder / model.path, entries, fingerprints, True)
+    if files.entry is not None and project.entry is not None:
+        top, made = folder / (project.entry.source or project.entry.file), files.entry
+        yield ScanPart(top, made.sources.entries, (made.fingerprint,), False)
 
 
 def serving(project: Project) -> Promise | None:

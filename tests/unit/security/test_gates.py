@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.pipeline.compose import list_files
+from modelcrate.pipeline.compose import list_files, scan_parts
 from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
 from modelcrate.security.scan.guard import pass_gates
-from modelcrate.security.scan.parts import Findings, parts
+from modelcrate.security.scan.parts import Findings
 from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
@@ -47,14 +47,16 @@ SECRETS: dict[str, tuple[str, str]] = {
 
 def gate(project: Project, folder: Path) -> tuple[str, ...]:
     """What a build of the project is told."""
-    return pass_gates(project, folder, list_files(project, folder, {}), Config(folder / "home")).warned
+    return pass_gates(
+        project, folder, scan_parts(project, folder, list_files(project, folder, {})), Config(folder / "home")
+    ).warned
 
 
 def inspect(project: Project, folder: Path) -> Findings:
     """All findings, with nothing raised."""
     found = [
         gates.check_part(part, project.gates, folder)
-        for part in parts(project, folder, list_files(project, folder, {}))
+        for part in scan_parts(project, folder, list_files(project, folder, {}))
     ]
     return Findings(
         tuple(fault for each in found for fault in each.refused), tuple(line for each in found for line in each.warned)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.project.values import Gates, Project
-from modelcrate.security.scan.parts import Findings, ScanPart, parts
+from modelcrate.security.scan.parts import Findings, ScanPart
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.tree import check_paths
 
-if TYPE_CHECKING:
-    from modelcrate.pipeline.compose import Files
-
 VERSION = 4
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 
-def pass_gates(project: Project, folder: Path, files: Files, config: Config) -> Findings:
-    """What is not refused. What the project refuses is one error with all findings. `files` are the user's own, as listed."""
+def pass_gates(project: Project, folder: Path, parts: Iterable[ScanPart], config: Config) -> Findings:
+    """What is not refused. What the project refuses is one error with all findings. `parts` are the models and the sources, as listed."""
     passed = ResultCache(config.home / "gates")
     keys = _keys(project, folder)
-    found = [_findings(part, project.gates, folder, keys, passed) for part in parts(project, folder, files)]
+    found = [_findings(part, project.gates, folder, keys, passed) for part in parts]
     refused = [fault for each in found for fault in each.refused]
     if refused:
         first, *rest = refused

@@ -8,7 +8,6 @@ from os.path import basename
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
@@ -16,7 +15,6 @@ from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.recognition import ModelFacts
-    from modelcrate.pipeline.compose import Files
 
 
 class GatedFiles(NamedTuple):
@@ -57,13 +55,3 @@ class Findings:
     refused: tuple[CrateError, ...]
     warned: tuple[str, ...]
     facts: Mapping[FileRange, ModelFacts] = field(default_factory=dict, hash=False, repr=False)
-
-
-def parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPart]:
-    """The parts of a project as it was listed. Registered models are none: they were looked at when they were registered."""
-    for model, entries, fingerprints in zip(project.models, files.by_model, files.fingerprints, strict=True):
-        if isinstance(model, Model):
-            yield ScanPart(folder / model.path, entries, fingerprints, True)
-    if files.entry is not None and project.entry is not None:
-        top, made = folder / (project.entry.source or project.entry.file), files.entry
-        yield ScanPart(top, made.sources.entries, (made.fingerprint,), False)
