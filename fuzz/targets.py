@@ -276,7 +276,7 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "joblib": model("m.joblib"),
     "key": key,
     "layout": images.layout,
-    "lock": lambda data: read_lock(written(data, "modelcrate.resolve.lock")),
+    "lock": lambda data: read_lock(written(data, "modelcrate.lock")),
     "manifest": images.manifest,
     "metadata": metadata,
     "onnx": model("m.onnx"),

@@ -103,7 +103,7 @@ def test_the_image_is_valid_and_it_is_said_what_nobody_ran(built: Built) -> None
 
 
 def test_the_lock_pins_conda_packages_and_no_wheel_of_theirs(built: Built) -> None:
-    lock = read_lock(built.project / "modelcrate.resolve.lock")
+    lock = read_lock(built.project / "modelcrate.lock")
     assert lock is not None
     (pins,) = lock.pins.values()
     assert [each.name for each in pins.conda] == ["greeting", "native", "python"]
@@ -156,7 +156,7 @@ def test_the_folder_of_a_dockerfile_has_the_packages_as_a_channel(
     again = modelcrate.json("build", folder, "--offline", "-o", "store:again")
     assert again["digest"] == built.digest
     modelcrate.said("lock", folder)  # by the solver, over the channel in the folder
-    lock = read_lock(folder / "modelcrate.resolve.lock")
+    lock = read_lock(folder / "modelcrate.lock")
     assert lock is not None
     assert [each.name for each in next(iter(lock.pins.values())).conda] == ["greeting", "native", "python"]
 

@@ -36,22 +36,22 @@ def test_what_is_locked_is_built(inside: Inside, project: Path) -> None:
 
 
 def test_a_lock_made_again_is_the_same_file_and_names_no_place(inside: Inside, project: Path, tmp_path: Path) -> None:
-    before = (project / "modelcrate.resolve.lock").read_bytes()
+    before = (project / "modelcrate.lock").read_bytes()
     inside("lock", project).succeeded()
-    assert (project / "modelcrate.resolve.lock").read_bytes() == before
+    assert (project / "modelcrate.lock").read_bytes() == before
     assert str(tmp_path).encode() not in before
     assert b"://" not in before
 
 
 def test_without_a_lock(inside: Inside, project: Path) -> None:
-    (project / "modelcrate.resolve.lock").unlink()
+    (project / "modelcrate.lock").unlink()
     inside("build", project, "--locked").failed(LOCKED, "there is no lock", "modelcrate lock")
 
 
 def test_a_damaged_lock(inside: Inside, project: Path) -> None:
-    lock = project / "modelcrate.resolve.lock"
+    lock = project / "modelcrate.lock"
     lock.write_bytes(lock.read_bytes()[:-20])
-    inside("build", project, "--locked").failed(LOCKED, "modelcrate.resolve.lock", "lock again")
+    inside("build", project, "--locked").failed(LOCKED, "modelcrate.lock", "lock again")
 
 
 @pytest.mark.parametrize("change", ["other bytes", "larger", "added", "gone", "renamed"])
@@ -129,4 +129,4 @@ def test_a_plain_build_passes_over_a_lock_of_another_state(inside: Inside, proje
     make_wheel(project / "wheels", "another", "1.0")
     (project / "requirements.txt").write_text("another\n")
     done = inside("build", project).succeeded()
-    assert "modelcrate.resolve.lock is of another state" in done.err
+    assert "modelcrate.lock is of another state" in done.err

@@ -85,7 +85,7 @@ def test_a_project_takes_registered_models_by_version_or_the_latest(inside: Insi
     inside("model", "register", "one", files / "models" / "two", "-w", files / "ws").succeeded()
     locked = inside("build", files, "--offline", "--locked", "--json").succeeded().json
     assert locked["digest"] == direct["digest"], "without a version it is the locked one"
-    (files / "modelcrate.resolve.lock").unlink()
+    (files / "modelcrate.lock").unlink()
     latest = inside("build", files, "--offline", "--json").succeeded().json
     assert [each["name"] for each in latest["layers"] if each["role"] == "model"] == ["one:2", "two:3"]
 

@@ -88,8 +88,8 @@ def test_build_plan_lock_and_push_with_an_empty_home(home: Path, project: Path) 
     with scripted() as registry:
         usable(crate("push", "served", f"{registry.host}/a/b:1"))
         assert len(registry.manifests) == 2
-    crate("lock", project).failed(6, "modelcrate.resolve.lock", "Permission denied")
-    assert not (project / "modelcrate.resolve.lock").exists()
+    crate("lock", project).failed(6, "modelcrate.lock", "Permission denied")
+    assert not (project / "modelcrate.lock").exists()
 
 
 def test_lock_in_a_folder_of_ones_own(home: Path, project: Path) -> None:

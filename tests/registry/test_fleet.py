@@ -49,7 +49,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, packages: PackageIndex) -
     crate = Crate.at(top / "home")
     crate("lock", folders[0]).succeeded()
     for folder in folders[1:]:  # they ask for the same, so the lock is theirs as well
-        (folder / "modelcrate.resolve.lock").write_bytes((folders[0] / "modelcrate.resolve.lock").read_bytes())
+        (folder / "modelcrate.lock").write_bytes((folders[0] / "modelcrate.lock").read_bytes())
     (top / "broken").mkdir()
     (top / "broken" / "modelcrate.yaml").write_text("name: broken\nnonsense: 1\n")
     return folders

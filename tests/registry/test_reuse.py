@@ -132,7 +132,7 @@ def test_one_line_of_the_script_sends_only_its_layer(
 def test_without_a_lock_the_index_is_asked_and_no_wheel_is_kept(
     tmp_path: Path, project: Path, packages: PackageIndex, first: str
 ) -> None:
-    (project / "modelcrate.resolve.lock").unlink()
+    (project / "modelcrate.lock").unlink()
     crate = machine(tmp_path, "second")
     receipt = build(crate, project, first)
     assert set(origins(receipt).values()) == {"reused"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "init": "write the project file for a folder",
-    "lock": "pin base, packages and models in modelcrate.resolve.lock",
+    "lock": "pin base, packages and models in modelcrate.lock",
     "plan": "show what a build would do",
     "build": "build the image of a project",
     "model": "register models, and ask for them",

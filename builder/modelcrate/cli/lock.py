@@ -1,4 +1,4 @@
-"""Write modelcrate.resolve.lock: everything that the world could change, pinned by hash, without naming a host.
+"""Write modelcrate.lock: everything that the world could change, pinned by hash, without naming a host.
 
 It stands beside the project file; build takes it from there, and build --locked insists on it."""
 

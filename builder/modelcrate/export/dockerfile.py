@@ -9,7 +9,7 @@
 | `dependencies/`                        | the installed packages, a tar a layer                                             |
 | `wheels/`, `requirements.txt`          | the locked wheels, and what was asked for                                         |
 | `conda/`                               | the locked conda packages, as a channel                                           |
-| `modelcrate.yaml`, `modelcrate.resolve.lock`   | the same as a project, which `modelcrate build` takes, edited or not              |
+| `modelcrate.yaml`, `modelcrate.lock`   | the same as a project, which `modelcrate build` takes, edited or not              |
 """
 
 from __future__ import annotations

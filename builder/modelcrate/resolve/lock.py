@@ -1,4 +1,4 @@
-"""The pinned world, as a file: modelcrate.resolve.lock. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
+"""The pinned world, as a file: modelcrate.lock. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
 
 `asked` repeats what the project asked for when it was locked; a project that asks for something else needs another lock.
 """
@@ -21,7 +21,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
 
-FILE_NAME = "modelcrate.resolve.lock"
+FILE_NAME = "modelcrate.lock"
 VERSION = 1
 _AGAIN = "lock again: modelcrate lock"
 

@@ -220,7 +220,7 @@ def test_rows_15_16_and_17_the_saved_folder_builds_the_same_digest(
         "azureml-app/azureml-models/iris/1/one.bin",
         "wheels/tiny_answer-1.0-py3-none-any.whl",
         "modelcrate.yaml",
-        "modelcrate.resolve.lock",
+        "modelcrate.lock",
     } <= there
     away = replace(ws.settings, home=tmp_path / "another home", offline=True)
     assert str(modelcrate.build(folder, settings=away, locked=True).digest) == package.digest

@@ -180,7 +180,7 @@ def test_provenance_names_what_went_in_and_nothing_of_the_machine(
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
     how = statement["predicate"]
     known = {each["name"]: each["digest"] for each in how["buildDefinition"]["resolvedDependencies"]}
-    for name in ("modelcrate.yaml", "modelcrate.resolve.lock"):
+    for name in ("modelcrate.yaml", "modelcrate.lock"):
         assert known[name] == {"sha256": hashlib.sha256((project / name).read_bytes()).hexdigest()}
     assert known["model m:1: m.pkl"] == {"sha256": hashlib.sha256(b"\x80\x04N.").hexdigest()}
     assert how["buildDefinition"]["internalParameters"]["ci"] == {"GITHUB_SHA": "c" * 40}
