@@ -1,6 +1,6 @@
-"""Makes builder/modelcrate/resolve/debian/keys.asc: the keys that sign Debian's archives, without what others certified of them.
+"""Makes builder/modelcrate/resolve/debian/keys.asc: the keys that sign the archives of Debian and Ubuntu, without what others certified of them.
 
-Run it where Debian's package debian-archive-keyring is installed: `python tools/debian_keys.py`. A key is taken only under the
+Run it where Debian's packages debian-archive-keyring and ubuntu-keyring (in trixie) are installed: `python tools/debian_keys.py`. A key is taken only under the
 fingerprint that `modelcrate.resolve.debian.releases` pins, so the file can't bring a key that nobody reviewed.
 """
 
@@ -13,7 +13,10 @@ from pysequoia.packet import Packet, PacketPile, Tag
 
 from modelcrate.resolve.debian.releases import RELEASES
 
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRINGS = (
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
+)
 TARGET = Path(__file__).parents[1] / "builder/modelcrate/resolve/debian/keys.asc"
 
 
@@ -31,7 +34,7 @@ def _kept(packet: Packet, cert: Cert) -> bool:
 
 def main() -> None:
     pinned = sorted({key for release in RELEASES.values() for keys in release.keys.values() for key in keys})
-    found = {cert.fingerprint: cert for cert in Cert.split_bytes(KEYRING.read_bytes())}
+    found = {cert.fingerprint: cert for path in KEYRINGS for cert in Cert.split_bytes(path.read_bytes())}
     TARGET.write_text("".join(armor(bytes(own(found[key])), ArmorKind.PublicKey) for key in pinned))
 
 

@@ -9,13 +9,15 @@ import os
 import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from modelcrate.net.download import DownloadConfig, Downloader
-from modelcrate.resolve.debian import DebianWanted, choose_mirrors, fetch_debs, known_release, resolve_debian
+from modelcrate.resolve.debian import DebianWanted, Freshness, choose_mirrors, fetch_debs, known_release, resolve_debian
+from modelcrate.resolve.debian.releases import RELEASES
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.kinds.debian import DebianLayer, environment
 from modelcrate_layers.tar import writer
@@ -42,15 +44,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(named) if named else tmp_path_factory.mktemp("cache")
 
 
-def base(release: str, architecture: str, cache: Path) -> DebianLayer:
-    mirrors = choose_mirrors([], os.environ)
+DEBIAN = [name for name, release in RELEASES.items() if release.distribution == "debian"]
+
+
+def base(release: str, architecture: str, cache: Path, shell: bool = False) -> DebianLayer:
+    mirrors = replace(choose_mirrors([], os.environ), freshness=Freshness.ANY)  # a mirror of testing may lag behind
     with Downloader(DownloadConfig(dict(os.environ))) as fetcher:
         try:
-            pinned = resolve_debian(DebianWanted(release, architecture), mirrors, fetcher, cache, datetime.now(UTC))
+            wanted = DebianWanted(release, architecture, shell=shell)
+            pinned = resolve_debian(wanted, mirrors, fetcher, cache, datetime.now(UTC))
         except RegistryError as fault:
             pytest.skip(f"no Debian mirror can be reached: {fault}")
         debs = fetch_debs(pinned, mirrors, fetcher, cache)
-    return DebianLayer(release, known_release(release).python, debs)
+    return DebianLayer(release, known_release(release).python, debs, known_release(release).distribution)
 
 
 def unpacked(tree: Tree, folder: Path) -> Path:
@@ -64,7 +70,7 @@ def unpacked(tree: Tree, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("release", ["bookworm", "trixie"])
+@pytest.mark.parametrize("release", DEBIAN)
 def test_the_python_of_the_base_runs(release: str, cache: Path, tmp_path: Path) -> None:
     layer = base(release, "arm64" if platform.machine() == "aarch64" else "amd64", cache)
     tree = layer.tree()
@@ -80,6 +86,32 @@ def test_the_python_of_the_base_runs(release: str, cache: Path, tmp_path: Path) 
         env=environment(),
     )
     assert (done.stdout.strip(), done.returncode) == (layer.python, 0), done.stderr
+    told = subprocess.run(
+        [
+            "chroot",
+            str(root),
+            f"/usr/bin/python{layer.python}",
+            "-c",
+            "import os; print(os.confstr('CS_GNU_LIBC_VERSION'))",
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert told.stdout.strip() == "glibc {}.{}".format(*known_release(release).glibc)
+
+
+@pytest.mark.parametrize("release", DEBIAN)
+def test_a_shell_and_its_programs_run(release: str, cache: Path, tmp_path: Path) -> None:
+    layer = base(release, "arm64" if platform.machine() == "aarch64" else "amd64", cache, shell=True)
+    if os.geteuid() != 0 or shutil.which("chroot") is None:
+        pytest.skip("chroot needs root")
+    root = unpacked(layer.tree(), tmp_path / "root")
+    line = "mkdir -p /new && cp /etc/passwd /new/ && [ $(wc -l < /new/passwd) -eq 3 ] && id -u && rm -r /new"
+    done = subprocess.run(
+        ["chroot", str(root), "/bin/sh", "-c", line], capture_output=True, text=True, env=environment()
+    )
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr
 
 
 @pytest.mark.parametrize("release", ["bookworm", "trixie"])

@@ -1,4 +1,4 @@
-"""A Debian mirror in small: both archives, signed with a key of today, served on loopback, and able to misbehave."""
+"""A mirror of Debian, or of Ubuntu, in small: its archives, signed with a key of today, served on loopback, and able to misbehave."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pysequoia import SignatureMode, Tsk, sign
 
 from modelcrate.resolve.debian import Keyring, Mirrors
+from modelcrate.resolve.debian.releases import RELEASES
 from support.debs import Put, deb_bytes, folder, link, stanza
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-SUITES = {
-    "bookworm": "debian",
-    "bookworm-updates": "debian",
-    "bookworm-security": "debian-security",
-}
+SUITES = {suite.name: suite for release in RELEASES.values() for suite in release.suites("amd64")}
 
 PYTHON = [folder("./usr/"), folder("./usr/bin/"), Put("./usr/bin/python3.11", b"\x7fELF", mode=0o755)]
 BASE = [folder("./etc/"), link("./etc/os-release", "../usr/lib/os-release"), Put("./lib/thing", b"lib")]
@@ -44,11 +41,18 @@ ROOTS: Mapping[str, list[Put]] = {
 """What every base begins with, in small."""
 
 
+def roots_of(python: str) -> Mapping[str, list[Put]]:
+    """The same with another Python."""
+    program = [folder("./usr/"), folder("./usr/bin/"), Put(f"./usr/bin/python{python}", b"\x7fELF", mode=0o755)]
+    return {name: members for name, members in ROOTS.items() if name != "python3.11"} | {f"python{python}": program}
+
+
 @dataclass(slots=True)
 class Mirror:
     """The files of a mirror by their paths, and how it misbehaves. Changed by the tests, so it is not frozen."""
 
     key: Tsk
+    release: str = "bookworm"
     files: dict[str, bytes] = field(default_factory=dict)
     stanzas: dict[str, list[str]] = field(default_factory=lambda: {suite: [] for suite in SUITES})
     cut: set[str] = field(default_factory=set)
@@ -57,13 +61,15 @@ class Mirror:
     address: str = ""
 
     def add(
-        self, name: str, members: list[Put] | None = None, version: str = "1.0", suite: str = "bookworm", **fields: str
+        self, name: str, members: list[Put] | None = None, version: str = "1.0", suite: str = "", **fields: str
     ) -> str:
         """A package of a suite; returns the path of its file. Field names with `_` for `-`."""
+        suite = suite or self.release
         control = stanza(name, version, **fields)
         data = deb_bytes(control, members or [])
-        pool = f"pool/{'updates/' if suite.endswith('security') else ''}main/{name}_{version}_all.deb"
-        path = f"/{SUITES[suite]}/{pool}"
+        archive = SUITES[suite].archive
+        pool = f"pool/{'updates/' if archive == 'debian-security' else ''}main/{name}_{version}_all.deb"
+        path = f"/{archive}/{pool}"
         self.files[path] = data
         self.list(suite, control, pool, data)
         return path
@@ -74,11 +80,11 @@ class Mirror:
 
     def publish(self, **changes: str) -> None:
         """Writes and signs the indexes. `changes` are fields of every Release, for instance `Codename`."""
-        for suite in SUITES:
-            self.publish_suite(suite, **changes)
+        for suite in RELEASES[self.release].suites("amd64"):
+            self.publish_suite(suite.name, **changes)
 
     def publish_suite(self, suite: str, signer: Tsk | None = None, packer: str = ".gz", **changes: str) -> None:
-        root = f"/{SUITES[suite]}/dists/{suite}"
+        root = f"/{SUITES[suite].archive}/dists/{suite}"
         text = "\n".join(self.stanzas[suite]).encode()
         sums = []
         for architecture in ("amd64", "arm64"):
@@ -86,7 +92,12 @@ class Mirror:
             digest, where = hashlib.sha256(data).hexdigest(), f"main/binary-{architecture}"
             self.files[f"{root}/{where}/by-hash/SHA256/{digest}"] = data
             sums.append(f" {digest} {len(data)} {where}/Packages{packer}")
-        fields = {"Origin": "Test", "Codename": suite, "Date": rfc(NOW - timedelta(hours=1))}
+        fields = {
+            "Origin": "Test",
+            "Codename": suite.partition("-")[0],
+            SUITES[suite].field: suite,
+            "Date": rfc(NOW - timedelta(hours=1)),
+        }
         fields |= {"Valid-Until": rfc(NOW + timedelta(days=7))} | {k.replace("_", "-"): v for k, v in changes.items()}
         release = "".join(f"{k}: {v}\n" for k, v in fields.items()) + "SHA256:\n" + "\n".join(sums) + "\n"
         signed = sign((signer or self.key).signer(), release.encode(), mode=SignatureMode.CLEAR)
@@ -98,7 +109,8 @@ class Mirror:
 
     @property
     def mirrors(self) -> Mirrors:
-        return Mirrors((f"{self.address}/debian",), (f"{self.address}/debian-security",), keyring=self.keyring)
+        archives = {suite.archive for suite in SUITES.values()}
+        return Mirrors({name: (f"{self.address}/{name}",) for name in archives}, keyring=self.keyring)
 
     @property
     def keyring(self) -> Keyring:

@@ -46,11 +46,14 @@ class Sources:
 
     @property
     def mirrors(self) -> Mirrors:
-        from modelcrate.resolve.debian import choose_mirrors
+        from modelcrate.resolve.debian import choose_mirrors, release_of
 
-        base = self.project.base
-        named = [base.mirror] if isinstance(base, DebianBase) and base.mirror else []
-        return choose_mirrors(named, self.connections.config.environment)
+        base, python = self.project.base, self.project.python
+        if not isinstance(base, DebianBase):
+            return choose_mirrors((), self.connections.config.environment)
+        named = [base.mirror] if base.mirror else []
+        release = release_of(base.release, python)
+        return choose_mirrors(named, self.connections.config.environment, distribution=release.distribution)
 
     @property
     def index(self) -> Index:

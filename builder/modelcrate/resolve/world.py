@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelcrate.events import Emit, Notice, silent
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
-from modelcrate.resolve.debian.releases import RELEASES, known_release
+from modelcrate.resolve.debian.releases import DEFAULT_RELEASE, RELEASES, by_python, release_of
 from modelcrate.resolve.declared import Declaration, read_declaration
 from modelcrate.resolve.lock import BasePython, Lock, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
@@ -34,9 +34,6 @@ from modelcrate_layers.packages.conflicts import check as check_conflicts
 
 if TYPE_CHECKING:
     from modelcrate.resolve.uv import Index
-
-DEFAULT_RELEASE = "bookworm"
-"""Taken where the project says neither a release nor a Python."""
 
 CUDA_BYTES = 100_000_000
 """From how many bytes on CUDA's packages are worth a word."""
@@ -155,7 +152,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     conda = project.dependencies.conda
     python = project.python if conda is None else None  # conda brings its own; the base may have any
     if isinstance(project.base, DebianBase):
-        below, debs = _debian(project.base, python, platform, sources, now, pins)
+        below, debs = _debian(project.base, python, platform, sources, now, pins, emit)
     else:
         from modelcrate.resolve.existing_base import resolve_existing
 
@@ -181,11 +178,19 @@ def _base_python(below: ResolvedBase) -> BasePython | None:
 
 
 def _debian(
-    base: DebianBase, python: str | None, platform: Platform, sources: Sources, now: datetime, pins: Pins | None
+    base: DebianBase,
+    python: str | None,
+    platform: Platform,
+    sources: Sources,
+    now: datetime,
+    pins: Pins | None,
+    emit: Emit,
 ) -> tuple[ResolvedBase, tuple[PinnedDeb, ...]]:
-    release = known_release(base.release or _release_for(python))
+    release = release_of(base.release, python)
+    if notice := release.notice(now.date()):
+        emit(Notice(notice))
     debs = pins.debs if pins is not None else _pin_debs(base, release.codename, python, platform, sources, now)
-    layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache))
+    layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache), release.distribution)
     config = {"config": {"Env": [f"{name}={value}" for name, value in debian_environment().items()]}}
     interpreter = str(base.interpreter or f"/usr/bin/python{release.python}")
     return ResolvedBase(str(base), config, (), (layer,), interpreter, release.python, release.glibc), debs
@@ -198,11 +203,6 @@ def _pin_debs(
 
     wanted = DebianWanted(release, platform.architecture, base.packages, python or "")
     return resolve_debian(wanted, sources.mirrors, sources.connections.downloader, sources.cache, now)
-
-
-def _release_for(python: str | None) -> str:
-    """The release that brings a Python; the default where none is asked for. An unknown one is refused later, with what there is."""
-    return next((name for name, release in RELEASES.items() if release.python == python), DEFAULT_RELEASE)
 
 
 def _target(project: Project, platform: Platform, below: ResolvedBase, own: str) -> Target | None:
@@ -278,7 +278,7 @@ def _with_declared(project: Project, declared: Declaration) -> tuple[Project, tu
         (each.python for each in RELEASES.values() if allows_python(declared.requires_python, each.python)), None
     )
     if found is None:
-        have = ", ".join(sorted({each.python for each in RELEASES.values()}))
+        have = ", ".join(each.python for each in by_python())
         raise UserError(
             f"the dependencies need Python {declared.requires_python}, and Debian's releases bring {have}",
             hint="name a base that has it, for instance base: python:3.12-slim",

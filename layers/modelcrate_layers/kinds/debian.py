@@ -23,6 +23,7 @@ class DebianLayer:
     release: str
     python: str
     debs: tuple[Deb, ...]
+    distribution: str = "debian"
 
     @property
     def role(self) -> str:
@@ -30,7 +31,7 @@ class DebianLayer:
 
     @property
     def name(self) -> str:
-        return f"debian {self.release}, python {self.python}"
+        return f"{self.distribution} {self.release}, python {self.python}"
 
     def key(self) -> Digest:
         """Returns a key that is known before any package is fetched."""

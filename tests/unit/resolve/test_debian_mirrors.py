@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from modelcrate.resolve.debian.mirrors import VARIABLE, choose_mirrors
-from modelcrate.resolve.debian.release import keyring_of
-from modelcrate.resolve.debian.releases import MIRRORS, RELEASES
+from modelcrate.resolve.debian.release import Freshness, keyring_of
+from modelcrate.resolve.debian.releases import MIRRORS, RELEASES, UBUNTU_MIRRORS, by_python, release_of
 from modelcrate_layers.errors import UserError
 
 DEB822 = """\
@@ -67,14 +68,17 @@ def test_the_project_comes_first(tmp_path: Path) -> None:
     found = choose_mirrors(
         ["https://p.example/debian"], {VARIABLE: "https://e.example/debian"}, apt(tmp_path, main=ONE_LINE)
     )
-    assert (found.debian, found.security) == (("https://p.example/debian",), ("https://p.example/debian-security",))
+    assert (found.of("debian"), found.of("debian-security")) == (
+        ("https://p.example/debian",),
+        ("https://p.example/debian-security",),
+    )
 
 
 def test_then_the_environment(tmp_path: Path) -> None:
     value = "https://e.example/debian/ https://s.example/security/, file:///srv/debian"
     found = choose_mirrors([], {VARIABLE: value}, apt(tmp_path, main=ONE_LINE))
-    assert found.debian == ("https://e.example/debian", "file:///srv/debian")
-    assert found.security == ("https://s.example/security", "file:///srv/debian-security")
+    assert found.of("debian") == ("https://e.example/debian", "file:///srv/debian")
+    assert found.of("debian-security") == ("https://s.example/security", "file:///srv/debian-security")
 
 
 @pytest.mark.parametrize(
@@ -82,13 +86,13 @@ def test_then_the_environment(tmp_path: Path) -> None:
 )
 def test_then_apts_own_and_no_third_party(tmp_path: Path, files: dict[str, str], name: str) -> None:
     found = choose_mirrors([], {}, apt(tmp_path, **files))
-    assert found.debian == (f"https://{name}.example/debian",)
-    assert found.security == (f"https://{name}.example/debian-security",)
+    assert found.of("debian") == (f"https://{name}.example/debian",)
+    assert found.of("debian-security") == (f"https://{name}.example/debian-security",)
 
 
 def test_apts_settings_in_several_files_are_read_in_order(tmp_path: Path) -> None:
     found = choose_mirrors([], {}, apt(tmp_path, main=ONE_LINE, debian_sources=DEB822))
-    assert found.debian == ("https://two.example/debian", "https://one.example/debian")
+    assert found.of("debian") == ("https://two.example/debian", "https://one.example/debian")
 
 
 @pytest.mark.parametrize(
@@ -96,13 +100,38 @@ def test_apts_settings_in_several_files_are_read_in_order(tmp_path: Path) -> Non
 )
 def test_then_the_built_in_list(tmp_path: Path, files: dict[str, str]) -> None:
     found = choose_mirrors([], {}, apt(tmp_path, **files))
-    assert list(zip(found.debian, found.security, strict=True)) == list(MIRRORS)
+    assert list(zip(found.of("debian"), found.of("debian-security"), strict=True)) == list(MIRRORS)
     assert choose_mirrors([], {}, tmp_path / "none") == found
 
 
 def test_a_snapshot_mirrors_sibling_keeps_its_date() -> None:
     found = choose_mirrors(["https://s.example/archive/debian/20260101T000000Z"], {})
-    assert found.security == ("https://s.example/archive/debian-security/20260101T000000Z",)
+    assert found.of("debian-security") == ("https://s.example/archive/debian-security/20260101T000000Z",)
+    assert found.freshness is Freshness.ANY, "it is old on purpose"
+    assert choose_mirrors(["https://s.example/debian"], {}).freshness is Freshness.REQUIRED
+
+
+UBUNTU = """\
+deb http://archive.example/ubuntu noble main restricted
+deb http://archive.example/ubuntu noble-updates main
+deb [signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] http://security.example/ubuntu noble-security main
+deb [signed-by=/etc/apt/keyrings/x.gpg] http://third.example/ubuntu noble main
+"""
+
+
+def test_ubuntu_has_mirrors_of_its_own(tmp_path: Path) -> None:
+    host = apt(tmp_path, main=UBUNTU + ONE_LINE)
+    found = choose_mirrors([], {VARIABLE: "https://e.example/debian"}, host, "ubuntu")
+    assert found.of("ubuntu") == ("http://archive.example/ubuntu", "http://security.example/ubuntu")
+    assert found.of("ubuntu-ports") == (UBUNTU_MIRRORS[0][1],)
+    named = choose_mirrors(["https://p.example/ubuntu"], {}, host, "ubuntu")
+    assert (named.of("ubuntu"), named.of("ubuntu-ports")) == (
+        ("https://p.example/ubuntu",),
+        ("https://p.example/ubuntu-ports",),
+    )
+    by_variable = choose_mirrors([], {"MODELCRATE_UBUNTU_MIRROR": "https://v.example/ubuntu"}, host, "ubuntu")
+    assert by_variable.of("ubuntu") == ("https://v.example/ubuntu",)
+    assert choose_mirrors([], {}, host).of("debian") == ("https://two.example/debian",)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +165,34 @@ def test_the_shipped_keys_are_those_that_are_pinned_and_none_is_secret() -> None
     assert all(len(key) == 40 for key in pinned)
 
 
-def test_each_archive_of_each_release_has_keys_of_its_own() -> None:
-    rings = [keyring_of(release, archive).fingerprints for release in RELEASES.values() for archive in release.keys]
-    assert len(set().union(*rings)) == sum(map(len, rings))
+def test_each_archive_has_keys_of_its_own() -> None:
+    rings: dict[str, set[str]] = {}
+    for release in RELEASES.values():
+        for archive in release.keys:
+            rings.setdefault(archive.replace("ubuntu-ports", "ubuntu"), set()).update(
+                keyring_of(release, archive).fingerprints
+            )
+    assert len(set().union(*rings.values())) == sum(map(len, rings.values()))
+
+
+def test_every_python_has_a_release() -> None:
+    assert [each.python for each in by_python()] == ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+    for release in RELEASES.values():
+        assert release_of(None, release.python) is release
+    assert release_of(None, None).codename == release_of(None, "3.99").codename == "bookworm"
+
+
+@pytest.mark.parametrize(
+    ("codename", "today", "words"),
+    [
+        ("bullseye", date(2026, 8, 31), ""),
+        ("bullseye", date(2026, 9, 1), "no security updates since 2026-08-31"),
+        ("bookworm", date(2026, 9, 1), ""),
+        ("forky", date(2026, 9, 1), "is not released yet"),
+        ("jammy", date(2030, 1, 1), "Ubuntu jammy (Python 3.10) is at its end"),
+    ],
+)
+def test_a_release_at_its_end_says_so(codename: str, today: date, words: str) -> None:
+    found = RELEASES[codename].notice(today)
+    assert words in found
+    assert bool(found) is bool(words)

@@ -23,6 +23,7 @@ from modelcrate.resolve.debian import (
     fetch_debs,
     resolve_debian,
 )
+from modelcrate.resolve.debian.releases import RELEASES, DebianRelease, release_of
 from modelcrate_layers.errors import (
     CrateError,
     IntegrityError,
@@ -32,7 +33,7 @@ from modelcrate_layers.errors import (
     UserError,
 )
 from modelcrate_layers.kinds.debian import DebianLayer
-from support.debian_mirror import NOW, ROOTS, Mirror, new_key, rfc, serve
+from support.debian_mirror import NOW, ROOTS, Mirror, new_key, rfc, roots_of, serve
 from support.debs import Put, deb_bytes, stanza
 from support.images import StillClock
 
@@ -79,6 +80,46 @@ def test_a_base_is_pinned_fetched_and_made(mirror: Mirror, tmp_path: Path) -> No
     paths = {entry.path for entry in layer.tree().entries}
     assert {b"usr/lib/thing", b"usr/bin/python3", b"etc/passwd", b"lib"} <= paths
     assert b"lib/thing" not in paths
+
+
+@pytest.mark.parametrize("release", list(RELEASES.values()), ids=str)
+def test_a_base_of_every_release_by_its_python_alone(release: DebianRelease, tmp_path: Path) -> None:
+    with serve(Mirror(KEY, release.codename)) as mirror:
+        for name, members in roots_of(release.python).items():
+            mirror.add(name, members)
+        mirror.add("tzdata", version="2.0", suite=f"{release.codename}-security")
+        mirror.publish()
+        pinned = resolve(mirror, tmp_path, DebianWanted(release_of(None, release.python).codename, "amd64"))
+        fetch(mirror, tmp_path, pinned)
+    assert {f"python{release.python}", "tzdata"} <= {each.package for each in pinned}
+    assert {each.version for each in pinned if each.package == "tzdata"} == {"2.0"}
+    assert tuple(PinnedDeb.parse(each.json()) for each in pinned) == pinned
+    layer = DebianLayer(release.codename, release.python, debs_in(pinned, tmp_path), release.distribution)
+    assert layer.name == f"{release.distribution} {release.codename}, python {release.python}"
+    assert f"usr/bin/python{release.python}".encode() in {entry.path for entry in layer.tree().entries}
+
+
+@pytest.mark.parametrize(("codename", "suite"), [("noble", "noble-updates"), ("bookworm", "bookworm-updates")])
+def test_an_index_in_the_place_of_another_is_refused(codename: str, suite: str, tmp_path: Path) -> None:
+    """An old index of the release itself, put in the place of its updates, would hide them."""
+    release = RELEASES[codename]
+    with serve(Mirror(KEY, codename)) as mirror:
+        for name, members in roots_of(release.python).items():
+            mirror.add(name, members)
+        mirror.publish()
+        top = f"/{release.suites('amd64')[0].archive}/dists"
+        mirror.files[f"{top}/{suite}/InRelease"] = mirror.files[f"{top}/{codename}/InRelease"]
+        with pytest.raises(IntegrityError, match=f"is the index of '{codename}', not of {suite}"):
+            resolve(mirror, tmp_path, DebianWanted(codename, "amd64"))
+
+
+def test_a_shell_is_taken_where_it_is_wanted(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.add("coreutils")
+    mirror.add("dash")
+    mirror.publish()
+    assert {"coreutils", "dash"} & {each.package for each in resolve(mirror, tmp_path)} == set()
+    found = {each.package for each in resolve(mirror, tmp_path, replace(WANTED, shell=True))}
+    assert {"coreutils", "dash"} <= found
 
 
 def test_an_xz_list_is_read_too(mirror: Mirror, tmp_path: Path) -> None:
@@ -374,9 +415,7 @@ def test_a_mirror_that_breaks_off_leaves_nothing_half_made(mirror: Mirror, tmp_p
 def test_the_next_mirror_is_asked_where_one_has_nothing(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish()
     good = mirror.mirrors
-    both = replace(
-        good, debian=(f"{mirror.address}/none", *good.debian), security=(f"{mirror.address}/none", *good.security)
-    )
+    both = replace(good, addresses={name: (f"{mirror.address}/none", *each) for name, each in good.addresses.items()})
     with Downloader(DownloadConfig()) as fetcher:
         pinned = resolve_debian(WANTED, both, fetcher, tmp_path, NOW)
         assert all(deb.path.exists() for deb in fetch_debs(pinned, both, fetcher, tmp_path))

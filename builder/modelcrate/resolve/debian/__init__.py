@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from modelcrate.resolve.debian.pin import DebianWanted, fetch_debs, resolve_debian
     from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
     from modelcrate.resolve.debian.release import Freshness, Keyring
-    from modelcrate.resolve.debian.releases import known_release
+    from modelcrate.resolve.debian.releases import known_release, release_of
 
 __all__ = [
     "DebianWanted",
@@ -21,6 +21,7 @@ __all__ = [
     "debs_in",
     "fetch_debs",
     "known_release",
+    "release_of",
     "resolve_debian",
 ]
 
@@ -29,7 +30,7 @@ _HOMES = {
     "pin": ("DebianWanted", "fetch_debs", "resolve_debian"),
     "pinned": ("PinnedDeb", "debs_in"),
     "release": ("Freshness", "Keyring"),
-    "releases": ("known_release",),
+    "releases": ("known_release", "release_of"),
 }
 
 

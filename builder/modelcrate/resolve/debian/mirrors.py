@@ -1,4 +1,4 @@
-"""Which mirrors are asked: the project's, else the environment's, else those of a Debian host, else a built-in list."""
+"""Chooses the mirrors of Debian and Ubuntu: the project's, else the environment's, else those of this host's apt, else a built-in list."""
 
 from __future__ import annotations
 
@@ -8,66 +8,120 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelcrate.resolve.debian.release import Freshness, Keyring
-from modelcrate.resolve.debian.releases import ARCHIVE, MIRRORS, RELEASES, SECURITY
+from modelcrate.resolve.debian.releases import (
+    ARCHIVE,
+    MIRRORS,
+    RELEASES,
+    SECURITY,
+    UBUNTU,
+    UBUNTU_MIRRORS,
+    UBUNTU_PORTS,
+)
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.deb import fields
 
-VARIABLE = "MODELCRATE_DEBIAN_MIRROR"
 APT = Path("/etc/apt")
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)")
+_SNAPSHOT = re.compile(r"/[0-9]{8}T[0-9]{6}Z(?:/|$)")
+"""The moment that the addresses of a snapshot mirror name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Distribution:
+    """What is different about mirrors of Debian and of Ubuntu.
+
+    Attributes:
+        archives: The folder of the main archive, and that of the other one.
+        variable: The environment variable that names mirrors.
+        keyrings: How the names of its keyrings begin in apt's settings.
+        suites: Names of releases in apt's settings, besides the code names.
+    """
+
+    archives: tuple[str, str]
+    variable: str
+    built_in: tuple[tuple[str, str], ...]
+    keyrings: str
+    suites: frozenset[str] = frozenset()
+
+
+_DEBIAN = _Distribution(
+    (ARCHIVE, SECURITY),
+    "MODELCRATE_DEBIAN_MIRROR",
+    MIRRORS,
+    "debian-archive-",
+    frozenset({"stable", "oldstable", "testing", "sid"}),
+)
+_UBUNTU = _Distribution((UBUNTU, UBUNTU_PORTS), "MODELCRATE_UBUNTU_MIRROR", UBUNTU_MIRRORS, "ubuntu-archive-")
+_DISTRIBUTIONS = {"debian": _DEBIAN, "ubuntu": _UBUNTU}
+VARIABLE = _DEBIAN.variable
+
+
+def variable_of(archive: str) -> str:
+    """Returns the environment variable that names mirrors of an archive."""
+    return next(each.variable for each in _DISTRIBUTIONS.values() if archive in each.archives)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """The addresses that may have Debian's two archives, in the order in which they are asked.
+    """The addresses that may have the archives, in the order in which they are asked.
 
-    `keyring` replaces Debian's own keys, for archives that somebody else signs.
+    Attributes:
+        addresses: By archive.
+        keyring: Replaces the distribution's own keys, for archives that somebody else signs.
     """
 
-    debian: tuple[str, ...]
-    security: tuple[str, ...]
+    addresses: Mapping[str, tuple[str, ...]]
     freshness: Freshness = Freshness.REQUIRED
     keyring: Keyring | None = None
 
     def of(self, archive: str) -> tuple[str, ...]:
-        return self.security if archive == SECURITY else self.debian
+        """Returns the addresses of an archive."""
+        return self.addresses.get(archive, ())
 
 
 def choose_mirrors(
-    project: Sequence[str], environment: Mapping[str, str], apt: Path = APT, freshness: Freshness = Freshness.REQUIRED
+    project: Sequence[str], environment: Mapping[str, str], apt: Path = APT, distribution: str = "debian"
 ) -> Mirrors:
-    """The mirrors of the first that names any: project file, environment, apt's settings on this host, built-in list.
+    """Returns the mirrors of the first that names any: project file, environment, apt's settings on this host, built-in list.
 
-    A mirror is the address of `debian`; that of `debian-security` is its sibling, or stands behind it, after a space.
+    A mirror is the address of the archive, for instance of `debian`. That of `debian-security` (`ubuntu-ports`) is beside it, or
+    follows after a space. An address that names a moment is of a snapshot mirror, whose indexes are old on purpose.
     """
-    named = list(project) or [part.strip() for part in environment.get(VARIABLE, "").split(",") if part.strip()]
-    pairs = [_pair(text) for text in named] or _of_host(apt) or list(MIRRORS)
-    return Mirrors(
-        tuple(dict.fromkeys(one for one, _ in pairs)), tuple(dict.fromkeys(two for _, two in pairs)), freshness
-    )
+    kind = _DISTRIBUTIONS[distribution]
+    named = list(project) or [part.strip() for part in environment.get(kind.variable, "").split(",") if part.strip()]
+    built_in = dict(zip(kind.archives, zip(*kind.built_in, strict=True), strict=True))
+    if named:
+        found = dict(zip(kind.archives, zip(*(_pair(text, kind) for text in named), strict=True), strict=True))
+    else:
+        found = {archive: each for archive, each in _of_host(apt, kind).items() if each}
+    snapshot = bool(named) and all(map(_SNAPSHOT.search, named))
+    addresses = {archive: tuple(dict.fromkeys(found.get(archive) or built_in[archive])) for archive in kind.archives}
+    return Mirrors(addresses, Freshness.ANY if snapshot else Freshness.REQUIRED)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, kind: _Distribution) -> tuple[str, str]:
     addresses = [address.rstrip("/") for address in text.split()]
     if len(addresses) == 1:
-        addresses.append(_sibling(addresses[0]))
+        addresses.append(_sibling(addresses[0], kind))
     if len(addresses) != 2 or not all(map(_fetchable, addresses)):
+        one, two = kind.archives
         raise UserError(
-            f"not a Debian mirror: {text[:200]!r}",
-            hint="expected the address of a folder debian, and after a space that of debian-security, if it is elsewhere",
+            f"not a {one.capitalize()} mirror: {text[:200]!r}",
+            hint=f"expected the address of a folder {one}, and after a space that of {two}, if it is elsewhere",
         )
     return addresses[0], addresses[1]
 
 
-def _sibling(address: str) -> str:
-    """The address of the security archive beside the main one; empty where that can't be told."""
+def _sibling(address: str, kind: _Distribution) -> str:
+    """Returns the address of the other archive beside the main one; empty where that can't be told."""
+    one, two = kind.archives
     parts = address.split("/")
-    places = [at for at, part in enumerate(parts) if part == ARCHIVE]
+    places = [at for at, part in enumerate(parts) if part == one]
     if not places:
-        return ""
-    parts[places[-1]] = SECURITY
+        return address if kind is _UBUNTU else ""  # a mirror of ubuntu-ports alone
+    parts[places[-1]] = two
     return "/".join(parts)
 
 
@@ -86,38 +140,34 @@ class _AptEntry:
     signed_by: str
 
 
-def _of_host(apt: Path) -> list[tuple[str, str]]:
-    """The host's mirrors of Debian's two archives; whatever else it installs from is passed over."""
-    found: dict[str, list[str]] = {ARCHIVE: [], SECURITY: []}
+def _of_host(apt: Path, kind: _Distribution) -> dict[str, tuple[str, ...]]:
+    """Returns the host's mirrors by archive; whatever else it installs from is passed over."""
+    found: dict[str, list[str]] = {archive: [] for archive in kind.archives}
     for entry in _apt_entries(apt):
-        if (archive := _archive(entry)) and entry.address not in found[archive]:
+        if (archive := _archive(entry, kind)) and entry.address not in found[archive]:
             found[archive].append(entry.address)
-    security = found[SECURITY]
-    pairs = [
-        (one, security[min(at, len(security) - 1)] if security else _sibling(one))
-        for at, one in enumerate(found[ARCHIVE])
-    ]
-    return [pair for pair in pairs if pair[1]]
+    if kind is _DEBIAN and found[ARCHIVE] and not found[SECURITY]:
+        found[SECURITY] = [sibling for address in found[ARCHIVE] if (sibling := _sibling(address, kind))]
+    if kind is _DEBIAN and not (found[ARCHIVE] and found[SECURITY]):
+        return {}
+    return {archive: tuple(addresses) for archive, addresses in found.items()}
 
 
-def _archive(entry: _AptEntry) -> str:
-    """Which of Debian's archives a source of apt's is; empty for third parties', whose folders are often called debian, too."""
-    release, _, rest = entry.suite.partition("-")
-    foreign = entry.signed_by and not Path(entry.signed_by).name.startswith("debian-archive-")
-    known = release in {*RELEASES, "stable", "oldstable", "testing", "sid"} and rest in (
-        "",
-        "updates",
-        "security",
-        "backports",
-    )
+def _archive(entry: _AptEntry, kind: _Distribution) -> str:
+    """Returns which archive a source of apt's is; empty for third parties', whose folders are often called debian, too."""
+    release, _, pocket = entry.suite.partition("-")
+    foreign = entry.signed_by and not Path(entry.signed_by).name.startswith(kind.keyrings)
+    known = release in {*RELEASES, *kind.suites} and pocket in ("", "updates", "security", "backports")
     if foreign or not known or "main" not in entry.components or not _fetchable(entry.address):
         return ""
     parts = urlsplit(entry.address).path.split("/")
+    security = kind is _DEBIAN and pocket == "security"
+    wanted = (SECURITY,) if security else (ARCHIVE,) if kind is _DEBIAN else kind.archives
     return next(
         (
-            name
-            for name in (SECURITY, ARCHIVE)
-            if name in parts and (name == SECURITY) is (rest == SECURITY.partition("-")[2])
+            archive
+            for archive in wanted
+            if archive in parts and not (kind is _DEBIAN and not security and SECURITY in parts)
         ),
         "",
     )

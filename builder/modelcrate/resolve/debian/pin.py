@@ -11,7 +11,7 @@ from pathlib import Path
 from modelcrate.net.download import Download, Downloader
 from modelcrate.net.errors import NotFound
 from modelcrate.resolve.debian.closure import closure
-from modelcrate.resolve.debian.mirrors import Mirrors
+from modelcrate.resolve.debian.mirrors import Mirrors, variable_of
 from modelcrate.resolve.debian.packages import MAX_LIST, Packages
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.release import (
@@ -25,10 +25,13 @@ from modelcrate.resolve.debian.release import (
 from modelcrate.resolve.debian.releases import (
     ARCHITECTURES,
     ARCHIVE,
+    ENDED_RELEASES,
     LEFT_OUT,
     SECURITY,
+    SHELL,
     DebianRelease,
     Suite,
+    by_python,
     known_release,
     roots,
 )
@@ -50,12 +53,20 @@ _SECURITY_POOL = "pool/updates/"
 
 @dataclass(frozen=True, slots=True)
 class DebianWanted:
-    """A base that is wanted: a code name, an architecture, further packages, and perhaps the Python that it has to have."""
+    """A base that is wanted.
+
+    Attributes:
+        release: Its code name.
+        packages: Those that it is to have besides.
+        python: The Python that it has to have; empty: any.
+        shell: Whether it is to have a shell.
+    """
 
     release: str
     architecture: str
     packages: tuple[str, ...] = ()
     python: str = ""
+    shell: bool = False
 
 
 def resolve_debian(
@@ -67,10 +78,11 @@ def resolve_debian(
     lists' hashes. Offline, the indexes of the last time are taken, under the same checks.
     """
     release = _checked(wanted)
-    with ThreadPoolExecutor(len(release.suites)) as pool:
-        indexes = list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), release.suites))
+    suites = release.suites(wanted.architecture)
+    with ThreadPoolExecutor(len(suites)) as pool:
+        indexes = list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), suites))
     lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
-    names = (*roots(release), *wanted.packages)
+    names = (*roots(release), *(SHELL if wanted.shell else ()), *wanted.packages)
     question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
     name = f"{Digest.of(canonical_json(question)).hex}.json"
     return _remembered(
@@ -103,9 +115,10 @@ def _checked(wanted: DebianWanted) -> DebianRelease:
             hint=f"known are {', '.join(ARCHITECTURES)}",
         )
     if wanted.python not in ("", release.python):
+        have = ", ".join(f"{each.codename} {each.python}" for each in by_python())
         raise UserError(
-            f"Debian {release.codename} has Python {release.python}, not {wanted.python[:20]}",
-            hint="choose another release (bookworm has 3.11, trixie 3.13), or an image that has this Python as the base",
+            f"{release} has Python {release.python}, not {wanted.python[:20]}",
+            hint=f"choose another release ({have}), or an image that has this Python as the base",
         )
     return release
 
@@ -131,9 +144,14 @@ def _index(
         return found
     raise RegistryError(
         f"no mirror has the index of {suite.name}",
-        hint="name a mirror in the project's base, or in MODELCRATE_DEBIAN_MIRROR",
+        hint=f"name a mirror in the project's base, or in {variable_of(suite.archive)}{_moved(release, now)}",
         also=faults,
     )
+
+
+def _moved(release: DebianRelease, now: datetime) -> str:
+    ended = release.security_until is not None and now.date() > release.security_until
+    return f"; at its end a release moves to {ENDED_RELEASES}" if ended and release.distribution == "debian" else ""
 
 
 def _packages(

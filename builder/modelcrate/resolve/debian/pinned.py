@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelcrate.resolve.debian.releases import ARCHIVE, SECURITY
+from modelcrate.resolve.debian.releases import ARCHIVE, SECURITY, UBUNTU, UBUNTU_PORTS
 from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -36,7 +36,7 @@ class PinnedDeb:
     size: int
 
     def __post_init__(self) -> None:
-        good = self.archive in (ARCHIVE, SECURITY) and POOL.fullmatch(self.pool)
+        good = self.archive in (ARCHIVE, SECURITY, UBUNTU, UBUNTU_PORTS) and POOL.fullmatch(self.pool)
         good = good and NAME.fullmatch(self.package) and NAME.fullmatch(self.architecture)
         version_key(self.version)
         if not good or not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not 0 < self.size <= MAX_DEB:

@@ -62,7 +62,7 @@ class Release:
 
 
 def keyring_of(release: DebianRelease, archive: str) -> Keyring:
-    """Debian's own keys for one archive of a release: shipped with us, pinned in `releases`."""
+    """Returns the keys for one archive of a release: shipped with us, pinned in `releases`."""
     return Keyring(_shipped(), frozenset(release.keys[archive]))
 
 
@@ -75,9 +75,9 @@ def read_release(
     where there is one, not in the past.
     """
     stanza = fields(_verified(data, keyring, where))
-    if stanza.get("Codename") != suite.name:
+    if stanza.get(suite.field) != suite.name:
         raise IntegrityError(
-            f"is the index of {stanza.get('Codename', 'nothing')!r:.60}, not of {suite.name}", where=where
+            f"is the index of {stanza.get(suite.field, 'nothing')!r:.60}, not of {suite.name}", where=where
         )
     date = _date(stanza, "Date", where)
     if date is None or date > now + CLOCK_SKEW:
@@ -90,7 +90,7 @@ def read_release(
             f"was valid until {until:%Y-%m-%d %H:%M} UTC and is too old",
             where=where,
             why=f"the mirror stands still, somebody replays it, or the clock here is wrong ({now:%Y-%m-%d %H:%M} UTC)",
-            hint="use another mirror; for a snapshot mirror, accept old indexes in the project's base",
+            hint="use another mirror; old indexes are taken from a snapshot mirror only, whose address has a moment in it",
         )
     return Release(suite, date, _files(stanza.get("SHA256", ""), where))
 
