@@ -75,7 +75,8 @@ def _base(base: Base, resolved: Resolved) -> Base:
 def _dependencies(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
     conda = project.dependencies.conda
     beside = replace(conda, channels=(f"./{CONDA}",)) if conda is not None else None
-    return replace(_wheels(project, place, resolved, folder), conda=beside)
+    found = _wheels(project, place, resolved, folder)
+    return replace(found, conda=beside, on_conflict=project.dependencies.on_conflict)
 
 
 def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:

@@ -28,6 +28,7 @@ from modelcrate.project.grammar import (
     Label,
     Module,
     Name,
+    OnConflict,
     OptionalAnywhere,
     OptionalCodec,
     OptionalInside,
@@ -126,6 +127,11 @@ class DependenciesForm(Form):
     torch: OptionalTorch = Field(
         None,
         description="Which builds of PyTorch: cpu, cu126, ... or auto, which looks at this machine; default: the index's.",
+    )
+    on_conflict: OnConflict = Field(
+        "refuse",
+        alias="on-conflict",
+        description="What becomes of a file that two packages own with different bytes: refuse, or last, as pip does; default: refuse.",
     )
     conda: Annotated[
         CondaForm | None, BeforeValidator(_short("packages", list), json_schema_input_type=list[CondaSpec] | CondaForm)
@@ -305,6 +311,7 @@ def value_of(form: ProjectForm) -> values.Project:
             tuple(needs.extras),
             tuple(needs.groups),
             needs.torch,
+            needs.on_conflict,
         ),
         env=form.env,
         labels=form.labels,

@@ -37,6 +37,9 @@ Role = Literal["base", "dependencies", "models", "entry"]
 Server = Literal["modelcrate", "azureml"]
 """Who answers: the server that modelcrate brings, or Microsoft's own (azureml-inference-server-http)."""
 
+OnConflict = Literal["refuse", "last"]
+"""What becomes of two files with one path and different bytes: a refusal, or the last package's counts."""
+
 Gate = Literal["refuse", "warn", "allow"]
 """What becomes of a finding: it ends the build, it is told, or nobody looks."""
 
@@ -152,6 +155,7 @@ class Dependencies:
         extras: Extras of the file's project that are wanted.
         groups: Groups of dependencies that are wanted; of pixi, the environment.
         torch: Which builds of PyTorch are wanted, by uv's names (`cpu`, `cu126`, `auto`); None: those of the index.
+        on_conflict: What becomes of a file that two packages own with different bytes.
     """
 
     requirements: Path | tuple[str, ...] = ()
@@ -163,6 +167,7 @@ class Dependencies:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     torch: str | None = None
+    on_conflict: OnConflict = "refuse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
         yield from _listed("  groups", needs.groups)
         if needs.torch:
             yield f"  torch: {scalar(needs.torch)}"
+        if needs.on_conflict != "refuse":
+            yield f"  on-conflict: {scalar(needs.on_conflict)}"
         if needs.conda is not None:
             yield "  conda:"
             yield from _listed("    packages", needs.conda.packages)

@@ -5,7 +5,9 @@ A pin names no host. A wheelhouse, any index or the cache may serve the file wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +21,9 @@ from modelcrate.resolve.requirements import Requirements, package_of, read_requi
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate_layers.atomic import scratch_folder
-from modelcrate_layers.errors import LockedError, RegistryError, UserError
+from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
 from modelcrate_layers.packages.wheel import Wheel
+from modelcrate_layers.packages.wheel import read as read_wheel
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -55,12 +58,36 @@ def lock_wheels(
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
         options = [word for pin in _written(scratch / "constraints", limits) for word in ("--constraints", str(pin))]
         options += ["--find-links", str(_stand_ins(there, scratch))] if there else []
-        text = uv.compile(given, target, index, *requirements.options, *options)
+        with _faulty_wheels_named(index):
+            text = uv.compile(given, target, index, *requirements.options, *options)
     found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
     return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
+
+
+@contextmanager
+def _faulty_wheels_named(index: Index) -> Iterator[None]:
+    """Names the wheel of a wheelhouse that can't be read, where that is why uv has failed: uv says that an index failed, or no package."""
+    try:
+        yield
+    except CrateError as fault:
+        told = re.sub(r"[-_.]+", "-", str(fault)).lower()
+        for path in sorted(index.wheelhouse.glob("*.whl")) if index.wheelhouse is not None else ():
+            name = re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower()
+            if name in told:
+                _check_wheel(path, name)
+        raise
+
+
+def _check_wheel(path: Path, name: str) -> None:
+    version = path.name.split("-")[1] if path.name.count("-") > 1 else ""
+    try:
+        read_wheel(Wheel(name, version, path.name, "0" * 64, path.stat().st_size, str(path)))
+    except CrateError as fault:
+        hint = "build or fetch this wheel again, and put it in the place of this one"
+        raise type(fault)(f"can't be installed: {fault.what}", where=str(path), why=fault.why, hint=hint) from None
 
 
 def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:

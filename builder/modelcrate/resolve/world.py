@@ -113,18 +113,23 @@ def fetch_packages(world: World) -> None:
 
 
 def check_package_conflicts(world: World) -> None:
-    """Checks that no two packages of an image own one file. The packages must have been fetched.
+    """Checks that no two packages of an image own one file, or reports it where the project allows it. The packages must be fetched.
 
     Raises:
-        UserError: Two do; it names them and the file.
+        UserError: Two own one file; it names them and the file.
     """
-    for each in world.platforms:
-        try:
-            check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
-        except CrateError:  # of packages as they are, or of damaged ones
-            for kind in each.dependencies:
-                world.supplier.supply(kind)
-            check_conflicts(owned for kind in each.dependencies for owned in kind.installed())
+    notices = (notice for each in world.platforms for notice in _conflicts(each, world.supplier))
+    _notify(world.supplier.emit, dict.fromkeys(notices))
+
+
+def _conflicts(resolved: Resolved, supplier: PackageFetcher) -> tuple[str, ...]:
+    rule = supplier.sources.project.dependencies.on_conflict
+    try:
+        return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
+    except CrateError:  # of packages as they are, or of damaged ones
+        for kind in resolved.dependencies:
+            supplier.supply(kind)
+        return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
 
 
 def package_notices(world: World) -> tuple[str, ...]:
@@ -137,12 +142,12 @@ def _dependencies(resolved: Resolved, supplier: PackageFetcher) -> tuple[Depende
     """The environment, unless the packages bring it; then the packages."""
     if resolved.target is None:
         return ()
-    python, pins = resolved.target.minor, resolved.pins
+    python, pins, rule = resolved.target.minor, resolved.pins, supplier.sources.project.dependencies.on_conflict
     environment = () if resolved.own_python else (RuntimeLayer(python, resolved.below.interpreter),)
     return (
         *environment,
-        *conda_layers(map(supplier.placed, pins.conda), python),
-        *wheel_layers(map(supplier.placed, pins.wheels), python),
+        *conda_layers(map(supplier.placed, pins.conda), python, on_conflict=rule),
+        *wheel_layers(map(supplier.placed, pins.wheels), python, on_conflict=rule),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import Materials
-from modelcrate_layers.packages.conflicts import Owned, merge
+from modelcrate_layers.packages.conflicts import OnConflict, Owned, merge
 from modelcrate_layers.packages.grouping import LARGEST, MAX_LAYERS, group
 from modelcrate_layers.packages.pinned import CondaPackage
 from modelcrate_layers.packages.split import part_title, split_entries
@@ -36,6 +36,7 @@ class CondaLayer:
     prefix: str = PREFIX
     part: int = 0
     parts: int = 1
+    on_conflict: OnConflict = "refuse"
 
     @property
     def role(self) -> str:
@@ -58,6 +59,8 @@ class CondaLayer:
         }
         if self.parts > 1:
             inputs["part"] = [self.part, self.parts]
+        if self.on_conflict != "refuse":  # else an image that refuses could have a layer that does not
+            inputs["on-conflict"] = self.on_conflict
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ class CondaLayer:
 
     def tree(self) -> Tree:
         """Returns the linked files."""
-        owned = merge(self._installed())
+        owned = merge(self._installed(), self.on_conflict).files
         entries = [entry for _, (_, entry) in sorted(owned.items())]
         return Tree.of(split_entries(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
@@ -99,10 +102,11 @@ def conda_layers(
     prefix: str = PREFIX,
     budget: int = MAX_LAYERS,
     largest: int = LARGEST,
+    on_conflict: OnConflict = "refuse",
 ) -> tuple[CondaLayer, ...]:
     """Returns the layers of these packages, grouped by `grouping`'s rules."""
     groups = group(packages, budget, largest)
-    return tuple(CondaLayer(each.packages, python, prefix, each.part, each.parts) for each in groups)
+    return tuple(CondaLayer(each.packages, python, prefix, each.part, each.parts, on_conflict) for each in groups)
 
 
 def in_cache(cache: Path, sha256: str, filename: str) -> Path:

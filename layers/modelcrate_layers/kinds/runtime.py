@@ -11,7 +11,7 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import Materials
-from modelcrate_layers.packages.conflicts import Owned
+from modelcrate_layers.packages.conflicts import ENVIRONMENT, Owned
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.sources import Bytes
@@ -74,7 +74,7 @@ class RuntimeLayer:
     def installed(self) -> Iterator[Owned]:
         """Yields the links: they belong to no package."""
         links = (each for each in self.tree().entries if each.kind is not Kind.DIRECTORY)
-        return (Owned("the environment itself", each) for each in links)
+        return (Owned(ENVIRONMENT, each) for each in links)
 
     def notices(self) -> tuple[str, ...]:
         return ()

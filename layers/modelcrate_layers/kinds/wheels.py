@@ -15,7 +15,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages import wheel
 from modelcrate_layers.packages.checked import check_hash
-from modelcrate_layers.packages.conflicts import Owned, merge
+from modelcrate_layers.packages.conflicts import OnConflict, Owned, merge
 from modelcrate_layers.packages.grouping import LARGEST, MAX_LAYERS, group
 from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX, Venv
@@ -44,6 +44,7 @@ class WheelsLayer:
     prefix: str = PREFIX
     part: int = 0
     parts: int = 1
+    on_conflict: OnConflict = "refuse"
 
     @property
     def role(self) -> str:
@@ -66,6 +67,8 @@ class WheelsLayer:
         }
         if self.parts > 1:
             inputs["part"] = [self.part, self.parts]
+        if self.on_conflict != "refuse":  # else an image that refuses could have a layer that does not
+            inputs["on-conflict"] = self.on_conflict
         return recipe.key(KIND, inputs)
 
     def inputs(self) -> tuple[str, ...]:
@@ -78,7 +81,7 @@ class WheelsLayer:
     def tree(self) -> Tree:
         """Returns the installed files. The wheels are held to their hashes; of their contents, only the directories are read."""
         stamps = {each.path: check_hash(each) for each in self.wheels}
-        owned = merge(self._installed(stamps))
+        owned = merge(self._installed(stamps), self.on_conflict).files
         entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))
         return Tree.of(split_entries(entries, self.part, self.parts), roots=(self.prefix[1:].encode(),))
 
@@ -103,11 +106,16 @@ class WheelsLayer:
 
 
 def wheel_layers(
-    wheels: Iterable[Wheel], python: str, prefix: str = PREFIX, budget: int = MAX_LAYERS, largest: int = LARGEST
+    wheels: Iterable[Wheel],
+    python: str,
+    prefix: str = PREFIX,
+    budget: int = MAX_LAYERS,
+    largest: int = LARGEST,
+    on_conflict: OnConflict = "refuse",
 ) -> tuple[WheelsLayer, ...]:
     """Returns the layers of these wheels, grouped by `grouping`'s rules."""
     groups = group(wheels, budget, largest)
-    return tuple(WheelsLayer(each.packages, python, prefix, each.part, each.parts) for each in groups)
+    return tuple(WheelsLayer(each.packages, python, prefix, each.part, each.parts, on_conflict) for each in groups)
 
 
 class _Installation(NamedTuple):

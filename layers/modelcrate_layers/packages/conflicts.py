@@ -1,13 +1,33 @@
-"""Files that several packages of one image own."""
+"""Files that several packages of one image own.
+
+pip and uv let the package that they install last have its file. Mostly that breaks the other package without a word, so it is refused
+here, unless the project allows it; but nothing imports a `tests/` folder that two packages have put beside their code by mistake.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.tar.sources import ZipMember, sha256
 from modelcrate_layers.tar.tree import Entry, Kind, show
+
+OnConflict = Literal["refuse", "last"]
+"""What becomes of two files with one path: a refusal, or the last one counts. Packages count in the order of their layers, those of one
+layer by name."""
+
+ENVIRONMENT = "the environment itself"
+"""The owner of files that no package may replace."""
+
+_UNUSED = re.compile(
+    rb".*/site-packages/(?:(?:tests?|docs?|examples?|benchmarks?)/.*"
+    rb"|(?:readme|licen[cs]e|copying|notice|authors|changes|changelog|history)(?:[._-][^/]*)?(?<!\.py))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What nothing imports: of these files the last one counts in any case."""
 
 
 class Owned(NamedTuple):
@@ -17,36 +37,65 @@ class Owned(NamedTuple):
     entry: Entry
 
 
-def merge(installed: Iterable[Owned]) -> dict[bytes, Owned]:
-    """Returns what is installed, by path. The same bytes from two packages are one file, executable if it is in one of them.
+class Merged(NamedTuple):
+    """What is installed, by path; and how many files of one package are covered by those of another, with one of their paths."""
+
+    files: dict[bytes, Owned]
+    covered: dict[tuple[str, str], tuple[int, bytes]]
+
+    def notices(self) -> tuple[str, ...]:
+        """Returns a sentence for each pair of packages."""
+        return tuple(
+            f"{one} and {other} both own /{show(path)}{f' and {count - 1} more files' if count > 1 else ''}: "
+            f"taken from {other}, which comes last"
+            for (one, other), (count, path) in self.covered.items()
+        )
+
+
+def merge(installed: Iterable[Owned], on_conflict: OnConflict = "refuse") -> Merged:
+    """Returns what is installed. The same bytes from two packages are one file, executable if it is in one of them.
 
     Raises:
-        UserError: Two packages own one path with different bytes.
+        UserError: Two packages own one path with different bytes, and that is refused.
     """
     found: dict[bytes, Owned] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    paths: dict[tuple[str, str], bytes] = {}
     for each in installed:
-        first = found.setdefault(each.entry.path, each)
+        path = each.entry.path
+        first = found.setdefault(path, each)
         if first is each:
             continue
-        if not _same(first.entry, each.entry):
-            raise _conflict(each.entry.path, first.owner, each.owner, "and not with the same bytes")
-        found[each.entry.path] = Owned(first.owner, first.entry._replace(mode=first.entry.mode | each.entry.mode))
-    return found
+        if _same(first.entry, each.entry):
+            found[path] = Owned(first.owner, first.entry._replace(mode=first.entry.mode | each.entry.mode))
+            continue
+        allowed = on_conflict == "last" or _UNUSED.fullmatch(path)
+        if not allowed or ENVIRONMENT in (first.owner, each.owner) or first.owner == each.owner:
+            raise _conflict(path, first.owner, each.owner, "and not with the same bytes")
+        found[path], pair = each, (first.owner, each.owner)
+        counts[pair] += 1
+        paths.setdefault(pair, path)
+    return Merged(found, {pair: (count, paths[pair]) for pair, count in counts.items()})
 
 
-def check(installed: Iterable[Owned]) -> None:
+def check(installed: Iterable[Owned], on_conflict: OnConflict = "refuse") -> tuple[str, ...]:
     """Checks all packages of an image, whatever layers they are in: a layer would silently cover a file of another.
 
+    Returns:
+        What a user should know, a sentence each.
+
     Raises:
-        UserError: Two packages own one path with different bytes, or a file of the one is a folder of the other.
+        UserError: Two packages own one path with different bytes, and that is refused; or a file of the one is a folder of the other.
     """
-    found = merge(installed)
-    for path, (owner, _) in found.items():
+    merged = merge(installed, on_conflict)
+    for path, (owner, _) in merged.files.items():
         parent = path.rpartition(b"/")[0]
         while parent:
-            if parent in found and found[parent].entry.kind is not Kind.DIRECTORY:
-                raise _conflict(parent, found[parent].owner, owner, "a file of the one is a folder of the other")
+            above = merged.files.get(parent)
+            if above is not None and above.entry.kind is not Kind.DIRECTORY:
+                raise _conflict(parent, above.owner, owner, "a file of the one is a folder of the other")
             parent = parent.rpartition(b"/")[0]
+    return merged.notices()
 
 
 def _same(one: Entry, other: Entry) -> bool:
@@ -62,5 +111,5 @@ def _conflict(path: bytes, one: str, other: str, why: str) -> UserError:
     return UserError(
         f"{one} and {other} both own /{show(path)}" if one != other else f"{one} has /{show(path)} twice",
         why=why,
-        hint="leave one of the two out, or take a version that doesn't bring the file",
+        hint="leave one of the two out; or let the last one's file count, as pip does: dependencies: {on-conflict: last}",
     )

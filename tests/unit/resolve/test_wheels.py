@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,6 +214,29 @@ def test_a_wheelhouse_that_is_not_there_is_named(tmp_path: Path, uv: Uv) -> None
 def test_what_a_wheelhouse_lacks_is_named(tmp_path: Path, uv: Uv) -> None:
     with pytest.raises(UserError, match="there is no package app"):
         lock_wheels(Requirements(("app",)), TARGET, Index(wheelhouse=tmp_path), offline(uv))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fault", "words"),
+    [
+        (
+            "toy",
+            lambda data: data.replace(b".dist-info/RECORD", b".dist-info/RECARD"),
+            IntegrityError,
+            "has no toy-1.0",
+        ),
+        ("toy", lambda data: wheel_bytes("other"), IntegrityError, r"should be toy, and has other-1\.0\.dist-info"),
+        ("toy", lambda data: data[:-5], IntegrityError, "can't be installed|is damaged"),
+    ],
+)
+def test_a_wheel_of_a_wheelhouse_that_can_not_be_installed_is_named(
+    tmp_path: Path, uv: Uv, name: str, change: Callable[[bytes], bytes], fault: type[CrateError], words: str
+) -> None:
+    """uv says that an index could not be used, or that there is no such package."""
+    (tmp_path / filename(name, "1.0")).write_bytes(change(wheel_bytes(name)))
+    with pytest.raises(fault, match=words) as caught:
+        lock_wheels(Requirements((name,)), TARGET, Index(wheelhouse=tmp_path), offline(uv))
+    assert filename(name, "1.0") in str(caught.value)
 
 
 def test_offline_the_cache_is_enough_and_what_it_lacks_is_named(served: PackageIndex, uv: Uv) -> None:

@@ -150,6 +150,14 @@ def test_two_wheels_that_own_a_file_with_other_bytes_are_both_named(tmp_path: Pa
         WheelsLayer((one, two), "3.11").tree()
 
 
+def test_where_the_last_one_counts_the_layer_has_its_file_and_a_key_of_its_own(tmp_path: Path) -> None:
+    one = make_wheel(tmp_path, "one", files={"ns/__init__.py": b"one's"})
+    two = make_wheel(tmp_path, "two", files={"ns/__init__.py": b"two's"})
+    strict, lenient = (WheelsLayer((two, one), "3.11", on_conflict=rule) for rule in ("refuse", "last"))
+    assert contents(lenient.tree())[f"{SITE}/ns/__init__.py"][0] == b"two's"
+    assert lenient.key() != strict.key()
+
+
 def test_a_file_of_one_wheel_and_a_folder_of_another_are_a_conflict(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one", files={"thing": b"file"})
     two = make_wheel(tmp_path, "two", files={"thing/inside.py": b"folder"})
