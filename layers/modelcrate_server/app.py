@@ -8,9 +8,10 @@ from typing import Any
 
 from .access import log_access
 from .deadline import Stopwatch
+from .inputs import RawInput
 from .platforms import Platform
 from .request import AMLRequest, HttpError
-from .response import Response
+from .response import Response, with_fields
 from .routing import Found, Routing
 from .service import SERVER_FAILED, ScriptFailedError, Service
 
@@ -44,7 +45,7 @@ class ScoringApp:
         return self._routing.nearest(path or "/").error(status, message)
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        request = AMLRequest(environ, self._service.settings.departures.max_body_bytes)
+        request = AMLRequest(environ, self.max_body_bytes, unpacks=not isinstance(self._service.entry.read, RawInput))
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: AMLRequest) -> Response:
@@ -64,7 +65,7 @@ class ScoringApp:
         try:
             return found.handler(self._service, request, found.names)
         except HttpError as refused:
-            return found.platform.error(refused.status, refused.message)
+            return with_fields(found.platform.error(refused.status, refused.message), refused.fields)
         except ScriptFailedError as failure:
             return found.platform.error(500, str(failure))
         except Exception as failure:

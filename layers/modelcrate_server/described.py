@@ -36,10 +36,17 @@ class Described:
         return DATA
 
     def request(self, data: Data) -> dict[str, Any]:
-        """The object that the script takes. Parameters stand beside the data, or in the other member that is an object, if there is one."""
+        """Returns the object that the script takes.
+
+        The request's parameters are in the other member that is an object, if there is one; else beside the data, as far as the
+        description lists them: clients of some protocols send parameters that are for the server.
+        """
         members = properties(self.takes)
         objects = [name for name, each in members.items() if name != self.member and each.get("type") == "object"]
-        extra = {objects[0]: dict(data.extra)} if objects and data.extra else data.extra
+        if objects and data.extra:
+            extra: Mapping[str, Any] = {objects[0]: dict(data.extra)}
+        else:
+            extra = {name: value for name, value in data.extra.items() if name in members or not members}
         schema = members.get(self.member)
         return {**extra, self.member: data.plain() if schema is None else _formed(data, schema)}
 

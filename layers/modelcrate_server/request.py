@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -18,20 +18,26 @@ MULTIPART = "multipart/form-data"
 
 
 class HttpError(Exception):
-    """The request is refused with this status and message."""
+    """The request is refused with this status and message; `fields` are header fields of the answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, fields: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.fields = status, message, fields
 
 
 class AMLRequest:
-    """One request. Its body is read when it is first asked for, once, and kept."""
+    """One request. Its body is read when it is first needed, once, and kept.
 
-    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int | None = None) -> None:
+    Args:
+        environ: The WSGI environment.
+        max_body_bytes: A larger body is refused with 413; None for no limit.
+        unpacks: The body is unpacked as its Content-Encoding says. A script that gets the request itself gets it as it came.
+    """
+
+    def __init__(self, environ: Mapping[str, Any], max_body_bytes: int | None = None, unpacks: bool = False) -> None:
         self.environ = environ
         self.headers = RequestHeaders(environ)
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes, self._unpacks = max_body_bytes, unpacks
 
     @property
     def method(self) -> str:
@@ -72,7 +78,9 @@ class AMLRequest:
 
     @cached_property
     def _body(self) -> bytes:
-        return _read(self.environ, self.content_length, self._max_body_bytes)
+        body = _read(self.environ, self.content_length, self._max_body_bytes)
+        field = self.environ.get("HTTP_CONTENT_ENCODING", "")
+        return _unpacked(body, field, self._max_body_bytes) if field and body and self._unpacks else body
 
     @cached_property
     def _form(self) -> tuple[MultiDict, MultiDict] | None:
@@ -181,6 +189,16 @@ def _read(environ: Mapping[str, Any], length: int | None, limit: int | None) -> 
     if not terminated and len(body) < wanted:
         raise HttpError(400, "the client went away before its request was complete")
     return body
+
+
+def _unpacked(body: bytes, field: str, limit: int | None) -> bytes:
+    from .encodings import EncodingError, supported, unpack  # late, as in `form`
+
+    try:
+        return unpack(body, field, limit)
+    except EncodingError as fault:
+        fields = [("Accept-Encoding", ", ".join(supported()))] if fault.status == 415 else []
+        raise HttpError(fault.status, str(fault), fields) from None
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

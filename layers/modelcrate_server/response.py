@@ -105,6 +105,13 @@ def error(status: int, message: str, run_function_failed: bool = False) -> AMLRe
     return AMLResponse({"message": message}, status, json_str=True, run_function_failed=run_function_failed)
 
 
+def with_fields(response: Response, fields: Iterable[tuple[str, str]]) -> Response:
+    """Sets these header fields, and returns the response."""
+    for name, value in fields:
+        response.headers[name] = value
+    return response
+
+
 def error_object(status: int, message: str) -> Response:
     """The form of an error that several protocols share: a JSON object with the message as `error`."""
     return Response(json.dumps({"error": message}), status, JSON)

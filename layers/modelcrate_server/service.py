@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .blame import raised_while_converting
+from .blame import reason_for_client
 from .data import Data
 from .deadline import Stopwatch, deadline
 from .inputs import RawInput
@@ -42,7 +42,7 @@ class Service:
     def call(self, arguments: Any, request: AMLRequest, blames_clients: bool) -> tuple[object, float]:
         """What run() returns for these arguments, and the milliseconds it took.
 
-        ScriptFailedError when it fails; HttpError (400) when the input does not fit its schema, if clients are blamed for that.
+        ScriptFailedError when it fails; HttpError (400) when the script says that the input is at fault, or, if `blames_clients`, when it does not fit its schema.
         """
         limit = self.settings.scoring_timeout_ms
         try:
@@ -56,9 +56,10 @@ class Service:
         except Stopped:
             raise
         except BaseException as failure:  # SystemExit too: the server does not leave with the script
-            if blames_clients and raised_while_converting(failure, self.entry.run):
-                _log.warning("The input does not fit the schema of run(): %s", failure)
-                raise HttpError(400, f"The input does not fit the schema: {failure}") from None
+            reason = reason_for_client(failure, self.entry.run, blames_clients)
+            if reason:
+                _log.warning("The input was refused: %s", reason)
+                raise HttpError(400, reason) from None
             _log.error("run() raised an exception", exc_info=failure)
             raise ScriptFailedError(SCRIPT_FAILED) from None
 

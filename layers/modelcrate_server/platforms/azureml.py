@@ -15,7 +15,7 @@ from ..cors import Origins
 from ..inputs import NoInputError
 from ..request import AMLRequest, HttpError
 from ..request_ids import read_ids
-from ..response import JSON, AMLResponse, Response, adopted, error
+from ..response import JSON, AMLResponse, Response, adopted, error, with_fields
 from ..results import encode
 from ..service import SERVER_FAILED, ScriptFailedError, Service
 from ..swagger import NoSuchVersionError
@@ -94,7 +94,7 @@ def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Response
     try:
         return answer(service, request)
     except HttpError as refused:
-        return error(refused.status, refused.message)
+        return with_fields(error(refused.status, refused.message), refused.fields)
     except ScriptFailedError as failure:
         return error(500, str(failure), run_function_failed=True)
     except Exception as failure:

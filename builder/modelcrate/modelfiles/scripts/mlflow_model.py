@@ -7,14 +7,13 @@ has any; the answer is {"predictions": ...}. A model with the flavour python_fun
 import json
 import os
 
-TABLES = ("dataframe_split", "dataframe_records")
-FORMS = (*TABLES, "instances", "inputs", "data")
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs", "data")
 
 model = None
 
 
 def init():
-    """Load the model once, before the first request."""
+    """Loads the model once, before the first request."""
     global model
     folder = os.path.join(os.environ["AZUREML_MODEL_DIR"], os.environ["MODELCRATE_MODEL_FILE"])
     from mlflow.models import Model
@@ -30,43 +29,81 @@ def init():
 
 
 def run(raw_data):
-    """The model's predictions, as JSON has them."""
-    request = json.loads(raw_data)
+    """Returns the model's predictions, as JSON has them."""
+    request = members(raw_data, *FORMS, "params")
     given = [form for form in FORMS if form in request]
     if len(given) != 1:
-        raise ValueError("exactly one of " + ", ".join(FORMS) + " is expected")
-    data = read(given[0], request[given[0]])
-    found = model.predict(data, params=request["params"]) if "params" in request else model.predict(data)
+        raise InputError("exactly one of " + ", ".join(FORMS) + " is expected")
+    from mlflow.exceptions import MlflowException
+
+    try:
+        data = read(given[0], request[given[0]])
+        found = model.predict(data, params=request["params"]) if "params" in request else model.predict(data)
+    except (
+        MlflowException,
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as fault:  # how MLflow and models refuse columns and types
+        raise InputError("the model does not take this input: " + str(fault)) from None
     return {"predictions": plain(found)}
 
 
+class InputError(ValueError):
+    """A request that can't be scored as it is. The text is for the client."""
+
+    client_error = (
+        True  # modelcrate's server answers 400 with the text; another server answers 500, as for any exception
+    )
+
+
+def members(raw_data, *known):
+    """Returns the request's members, which are an object with some of these names."""
+    try:
+        request = json.loads(raw_data)
+    except (ValueError, RecursionError) as fault:
+        raise InputError(
+            "the body is empty" if not raw_data.strip() else "the body is not JSON: " + str(fault)
+        ) from None
+    if not isinstance(request, dict):
+        raise InputError("the body should be a JSON object with the member " + repr(known[0]))
+    unknown = [name for name in request if name not in known]
+    if unknown:
+        raise InputError("the body has unknown members: " + ", ".join(unknown) + "; known are: " + ", ".join(known))
+    return request
+
+
 def read(form, value):
-    """A table, an array, or arrays by their names."""
+    """Returns a table, an array, or arrays by their names."""
     import numpy
     import pandas
 
     if form == "dataframe_split":
+        if not isinstance(value, dict) or "data" not in value:
+            raise InputError("'dataframe_split' should be an object with the member 'data'")
         return typed(pandas.DataFrame(value["data"], columns=value.get("columns"), index=value.get("index")))
+    if not isinstance(value, (list, dict)) or not value:
+        raise InputError(repr(form) + " should be a list of rows, and have at least one")
     if isinstance(value, dict):
         return {name: array(name, each) for name, each in value.items()}
-    if form != "inputs" and value and isinstance(value[0], dict):
+    if form != "inputs" and isinstance(value[0], dict):
         return typed(pandas.DataFrame(value))
     return array("", value) if columns() is None else typed(pandas.DataFrame(numpy.array(value), columns=names()))
 
 
-def told_inputs():
-    """What the model says of its inputs, or nothing."""
+def signature_inputs():
+    """Returns the inputs of the model's signature, or None."""
     metadata = getattr(model, "metadata", None)
-    found = metadata.signature if metadata is not None else None
-    return found.inputs if found is not None else None
+    signature = metadata.signature if metadata is not None else None
+    return signature.inputs if signature is not None else None
 
 
 def columns():
-    """The types of a table's columns by their names; nothing, where the model takes no table."""
-    told = told_inputs()
-    if told is None or told.is_tensor_spec() or not told.has_input_names():
+    """Returns the types of a table's columns by their names; None where the model takes no table."""
+    inputs = signature_inputs()
+    if inputs is None or inputs.is_tensor_spec() or not inputs.has_input_names():
         return None
-    return dict(zip(told.input_names(), told.numpy_types()))
+    return dict(zip(inputs.input_names(), inputs.numpy_types()))
 
 
 def names():
@@ -75,7 +112,7 @@ def names():
 
 
 def typed(table):
-    """Columns of whole numbers where the model wants real ones: JSON has one kind of number, and MLflow won't convert it."""
+    """Converts whole numbers where the model wants real ones: JSON has one kind of number, and MLflow does not convert it."""
     wanted = columns() or {}
     kinds = {name: kind for name, kind in wanted.items() if name in table and numeric(kind)}
     return table.astype(kinds)
@@ -88,16 +125,17 @@ def numeric(kind):
 
 
 def array(name, value):
-    """An array of the type that the model's signature names."""
+    """Returns an array of the type that the model's signature names."""
     import numpy
 
-    told = told_inputs()
-    kinds = {each.name or "": each.type for each in told.inputs} if told is not None and told.is_tensor_spec() else {}
+    inputs = signature_inputs()
+    tensors = inputs.inputs if inputs is not None and inputs.is_tensor_spec() else []
+    kinds = {each.name or "": each.type for each in tensors}
     return numpy.array(value, dtype=kinds.get(name))
 
 
 def plain(found):
-    """Predictions as lists and objects: a table as its rows."""
+    """Returns predictions as lists and objects: a table as its rows."""
     if hasattr(found, "to_dict") and hasattr(found, "columns"):
         return found.to_dict(orient="records")
     if hasattr(found, "tolist"):

@@ -15,7 +15,7 @@ TASKS = {
     "LMHeadModel": "text-generation",
     "MaskedLM": "fill-mask",
 }
-"""What the last part of an architecture's name means for a pipeline."""
+"""The pipeline for the last part of an architecture's name."""
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 
@@ -24,7 +24,7 @@ pipe = None
 
 
 def init():
-    """Load the model once, before the first request."""
+    """Loads the model once, before the first request."""
     global model, pipe
     os.environ["HF_HUB_OFFLINE"] = "1"
     import transformers
@@ -39,19 +39,50 @@ def init():
 
 
 def run(raw_data):
-    """What the pipeline or the model gives, as JSON has it."""
-    request = json.loads(raw_data)
-    inputs = request["inputs"] if "inputs" in request else request["data"]  # as Azure's clients call it
-    parameters = request.get("parameters", {})
-    if isinstance(inputs, dict) and not (pipe is not None and "question" in inputs):
-        return {"outputs": forward(inputs)}
-    if pipe is None:
-        raise ValueError("the model has no tokenizer; it takes tensors by their names, such as input_ids")
-    return {"outputs": plain(pipe(inputs, **parameters))}
+    """Returns what the pipeline or the model gives, as JSON has it."""
+    request = members(raw_data, "inputs", "data", "parameters")
+    parameters = request.pop("parameters", {})
+    if len(request) != 1 or not isinstance(parameters, dict):
+        raise InputError("the body should have the member 'inputs', and may have an object 'parameters'")
+    (inputs,) = request.values()  # 'data' is what Azure's clients call them
+    if not isinstance(inputs, (str, list, dict)) or not inputs:
+        raise InputError("'inputs' should be a text, a list of texts, or tensors by their names, and not be empty")
+    try:
+        if isinstance(inputs, dict) and not (pipe is not None and "question" in inputs):
+            return {"outputs": forward(inputs)}
+        if pipe is None:
+            raise InputError("the model has no tokenizer; it takes tensors by their names, such as input_ids")
+        return {"outputs": plain(pipe(inputs, **parameters))}
+    except (ValueError, TypeError, IndexError) as fault:  # how pipelines and models refuse inputs and parameters
+        raise InputError("the model does not take these inputs: " + str(fault)) from None
+
+
+class InputError(ValueError):
+    """A request that can't be scored as it is. The text is for the client."""
+
+    client_error = (
+        True  # modelcrate's server answers 400 with the text; another server answers 500, as for any exception
+    )
+
+
+def members(raw_data, *known):
+    """Returns the request's members, which are an object with some of these names."""
+    try:
+        request = json.loads(raw_data)
+    except (ValueError, RecursionError) as fault:
+        raise InputError(
+            "the body is empty" if not raw_data.strip() else "the body is not JSON: " + str(fault)
+        ) from None
+    if not isinstance(request, dict):
+        raise InputError("the body should be a JSON object with the member " + repr(known[0]))
+    unknown = [name for name in request if name not in known]
+    if unknown:
+        raise InputError("the body has unknown members: " + ", ".join(unknown) + "; known are: " + ", ".join(known))
+    return request
 
 
 def forward(inputs):
-    """The model over tensors: whole numbers stay whole, as token ids have to be."""
+    """Runs the model over tensors: whole numbers stay whole, as token ids have to be."""
     import torch
 
     with torch.inference_mode():
@@ -60,7 +91,7 @@ def forward(inputs):
 
 
 def plain(value):
-    """Tensors and numpy's numbers as lists and numbers."""
+    """Returns tensors and numpy's numbers as lists and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, dict):
