@@ -53,7 +53,10 @@ def answer(
         _log.info("A client closed its connection before it had its answer")
         connection.finish(keep=False)
     except BaseException as failure:  # the script's SystemExit too: the server goes on
-        _log.error("An answer could not be given: %r", failure, exc_info=failure)
+        if isinstance(failure, Stopped) and not failure.code:
+            _log.info("An answer was broken off, because the server ends at once")
+        else:
+            _log.error("An answer could not be given: %r", failure, exc_info=failure)
         if out.begun:
             connection.break_off()
             connection.finish(keep=False)
