@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.sources import REPOSITORY, SERVER, Module, edges, modules
+from support.sources import circles as circles_of
 
 COPIED = "modelcrate.modelfiles.scripts"
 """Entry scripts that are copied into images, where their packages are; nothing here imports them."""
@@ -184,31 +185,8 @@ def test_not_even_for_type_checkers_does_a_layer_import_in_a_circle() -> None:
 
 
 def circles(*, local: bool, typing: bool = False) -> list[list[str]]:
-    """Every strongly connected set of modules that has more than one (Tarjan)."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    found: list[list[str]] = []
-
-    def visit(name: str) -> None:
-        index[name] = low[name] = len(index)
-        stack.append(name)
-        for other in edges(modules()[name], local=local, typing=typing):
-            if other not in index:
-                visit(other)
-                low[name] = min(low[name], low[other])
-            elif other in stack:
-                low[name] = min(low[name], index[other])
-        if low[name] == index[name]:
-            at = stack.index(name)
-            if len(stack) - at > 1:
-                found.append(sorted(stack[at:]))
-            del stack[at:]
-
-    for name in modules():
-        if name not in index:
-            visit(name)
-    return found
+    """The modules that import each other in circles."""
+    return circles_of(modules(), lambda name: edges(modules()[name], local=local, typing=typing))
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

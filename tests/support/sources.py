@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,39 @@ def edges(module: Module, *, typing: bool = False, local: bool = True) -> Iterat
             name = each.name if each.name in modules() else each.name.rpartition(".")[0]
             if name in modules() and name != module.name:
                 yield name
+
+
+def circles(names: Iterable[str], below: Callable[[str], Iterable[str]]) -> list[list[str]]:
+    """Every set of more than one name that all reach each other (Tarjan's strongly connected components).
+
+    Args:
+        names: The names to begin with.
+        below: Gives the names that a name imports.
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in below(name):
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            at = stack.index(name)
+            if len(stack) - at > 1:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for name in names:
+        if name not in index:
+            visit(name)
+    return found
 
 
 def _imports(node: ast.AST, typing: bool, local: bool) -> Iterator[Import]:
