@@ -49,7 +49,12 @@ _not_debian = st.one_of(
     st.builds(values.ScratchBase, _interpreters),
 )
 _debian = st.builds(
-    values.DebianBase, st.sampled_from([None, "bookworm", "trixie"]), st.none() | _urls, _packages, _interpreters
+    values.DebianBase,
+    st.sampled_from([None, "bookworm", "trixie"]),
+    st.none() | _urls,
+    _packages,
+    _interpreters,
+    st.booleans(),
 )
 _conda = st.builds(
     values.Conda,

@@ -6,6 +6,7 @@ import re
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Build, Session
-from modelcrate.project.values import RegisteredModel, RegistryBase
+from modelcrate.project.values import DebianBase, RegisteredModel, RegistryBase
 from modelcrate.transports.connections import registry_config
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.output import Output
@@ -69,6 +70,8 @@ class ModelPackage:
         repository, tag = name or REPOSITORY, label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         Reference.parse(f"registry.example/{repository}:{tag}")  # a UserError, where it can't name an image
         made = project_of(repository, workspace.address, records, config)
+        if dockerfile:
+            made = _with_shell(made)
         if config is None:  # what can't be served is refused here, and not in the background
             layers = layers_of(workspace.shelf, records[0])
             model = RegisteredModel(records[0].name, records[0].version)
@@ -225,3 +228,12 @@ def _say(text: str, end: str = "\n") -> None:
     from modelcrate.render.speech import say
 
     say(text, end)
+
+
+def _with_shell(made: AzureProject) -> AzureProject:
+    """Returns the project with a shell in its base: people add RUN lines to a Dockerfile."""
+    base = made.project.base
+    if not isinstance(base, DebianBase):
+        return made
+    base = replace(base, shell=True)  # noqa: S604 - a key of the project file, and no call of a shell
+    return replace(made, project=replace(made.project, base=base))

@@ -33,7 +33,7 @@ from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
 from modelcrate.project.dockerfile import LISTING
-from modelcrate.project.values import Project, RegistryBase, ScratchBase
+from modelcrate.project.values import DebianBase, Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved, fetch_packages
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
@@ -193,7 +193,10 @@ def _dockerfile(
         f"{each.name}/" if each.is_dir() else each.name for each in (folder / APP).iterdir() if each.name not in beside
     )
     models = [f"azureml-models/{model.name}/{model.version}" for model in again.project.models]
-    parts = Parts(project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir())
+    shell = not isinstance(project.base, DebianBase | ScratchBase) or (
+        isinstance(project.base, DebianBase) and project.base.shell
+    )
+    parts = Parts(project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir(), shell)
     config: dict[str, Any] = image.settings.get("config") or {}
     (folder / "Dockerfile").write_text(dockerfile(parts, config), encoding="utf-8")
     (folder / ".dockerignore").write_text(f"{WHEELS}\n{CONDA}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")

@@ -37,6 +37,8 @@ class Parts:
     models: Sequence[str]
     code: Sequence[str]
     server: bool
+    shell: bool = True
+    """Whether the base has, or may have, a shell for RUN lines."""
 
 
 def dockerfile(parts: Parts, config: Mapping[str, Any]) -> str:
@@ -53,13 +55,19 @@ def _lines(parts: Parts, config: Mapping[str, Any]) -> Iterator[str]:
     if parts.server:
         yield _array("COPY", [f"{SERVER}/", f"{SERVER_ROOT}/"])
     yield from (_array("COPY", [f"{APP}/{path}", f"{APP_ROOT}/{path}"]) for path in parts.code)
+    yield from _variables(config)
+    if parts.shell:
+        yield "# RUN lines of yours go here: as root, in the image's environment"
     yield from _settings(config)
 
 
-def _settings(config: Mapping[str, Any]) -> Iterator[str]:
+def _variables(config: Mapping[str, Any]) -> Iterator[str]:
     for line in config.get("Env") or []:
         name, _, value = str(line).partition("=")
         yield f"ENV {name}={_quoted(value)}"
+
+
+def _settings(config: Mapping[str, Any]) -> Iterator[str]:
     for name, value in (config.get("Labels") or {}).items():
         yield f"LABEL {_quoted(name)}={_quoted(value)}"
     for word, key in (("USER", "User"), ("WORKDIR", "WorkingDir"), ("STOPSIGNAL", "StopSignal")):

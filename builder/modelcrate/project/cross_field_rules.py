@@ -45,7 +45,7 @@ def _platform_violations(form: ProjectForm, debian: bool) -> Iterator[Violation]
             yield Violation(("platforms", place), f"a Debian base can't be made for {platform}", hint)
         if platform in form.platforms[:place]:
             yield Violation(("platforms", place), f"{platform} stands twice")
-    for key in ("mirror", "packages"):
+    for key in ("mirror", "packages", "shell"):
         if getattr(form.base, key) and not debian:
             yield Violation(("base", key), f"'{key}' is for a Debian base only", f"this base is {form.base.origin}")
 

@@ -23,6 +23,7 @@ from modelcrate.project.grammar import (
     CondaSpec,
     ContractName,
     EnvName,
+    Flag,
     Gate,
     Inside,
     Label,
@@ -90,6 +91,10 @@ class BaseForm(Form):
     packages: list[Package] = Field([], description="For debian: packages on top of what Python needs.")
     interpreter: OptionalInterpreter = Field(
         None, description="Where the base's Python is, for instance /usr/bin/python3.11; default: it is looked for."
+    )
+    shell: Flag = Field(
+        False,
+        description="For debian: a shell (dash, coreutils) and pip, for RUN lines of a Dockerfile; default: false.",
     )
 
 
@@ -334,5 +339,11 @@ def value_of(form: ProjectForm) -> values.Project:
 
 def _base_value(form: BaseForm) -> values.Base:
     if isinstance(form.origin, values.DebianBase):
-        return replace(form.origin, mirror=form.mirror, packages=tuple(form.packages), interpreter=form.interpreter)
+        return replace(
+            form.origin,
+            mirror=form.mirror,
+            packages=tuple(form.packages),
+            interpreter=form.interpreter,
+            shell=form.shell,
+        )
     return replace(form.origin, interpreter=form.interpreter)

@@ -151,6 +151,10 @@ def _user(text: str, info: Info) -> str:
     return text
 
 
+def _flag(text: str, info: Info) -> bool:
+    return text == "true"
+
+
 def _created(text: str, info: Info) -> datetime:
     try:
         moment = datetime.fromisoformat(text).astimezone(UTC)
@@ -227,6 +231,7 @@ BaseWords = Annotated[
 ]
 Url = Annotated[str, _URL]
 OptionalUrl = Annotated[str | None, _URL]
+Flag = Annotated[bool, Text("true or false", "true|false", _flag, ("boolean",))]
 Package = Annotated[str, Text("the name of a Debian package", _PACKAGE)]
 OptionalInterpreter = Annotated[PurePosixPath | None, Text("a path", check=_interpreter, types=("string",))]
 Requirement = Annotated[str, Text("a requirement", check=_requirement)]

@@ -55,6 +55,8 @@ class DebianBase:
     packages: tuple[str, ...] = ()
     """Packages on top of what Python needs."""
     interpreter: PurePosixPath | None = None
+    shell: bool = False
+    """Whether it has a shell with its programs, and the environment pip: for RUN lines that are added to its Dockerfile."""
 
     def __str__(self) -> str:
         return f"debian:{self.release}" if self.release else "debian"

@@ -71,13 +71,16 @@ def _lines(project: Project) -> Iterator[str]:
 
 def _base(base: Base) -> Iterator[str]:
     mirror, packages = (base.mirror, base.packages) if isinstance(base, DebianBase) else (None, ())
-    if not (mirror or packages or base.interpreter):
+    shell = isinstance(base, DebianBase) and base.shell
+    if not (mirror or packages or base.interpreter or shell):
         yield _noted(f"base: {scalar(base)}", "debian, an image reference, oci:DIR, docker-archive:FILE, ...")
         return
     yield f"base:\n  from: {scalar(base)}"
     if mirror:
         yield f"  mirror: {scalar(mirror)}"
     yield from _listed("  packages", packages)
+    if shell:
+        yield "  shell: true"
     if base.interpreter:
         yield f"  interpreter: {scalar(base.interpreter)}"
 

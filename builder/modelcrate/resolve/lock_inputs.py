@@ -23,6 +23,8 @@ def lock_inputs(project: Project, folder: Path, server: tuple[str, ...]) -> dict
     }
     if isinstance(project.base, DebianBase) and project.base.packages:
         out["packages"] = list(project.base.packages)
+    if isinstance(project.base, DebianBase) and project.base.shell:
+        out["shell"] = True
     if needs.conda is not None:
         out["conda"] = list(needs.conda.packages)
     if needs.torch:

@@ -41,6 +41,9 @@ CUDA_BYTES = 100_000_000
 SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
 """What the servers that an image may have need, beside the project's own requirements, which may pin it."""
 
+SHELL_NEEDS = ("pip",)
+"""What an image with a shell has in its environment besides, so that RUN lines can install packages there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -206,7 +209,7 @@ def _pin_debs(
 ) -> tuple[PinnedDeb, ...]:
     from modelcrate.resolve.debian import DebianWanted, resolve_debian
 
-    wanted = DebianWanted(release, platform.architecture, base.packages, python or "")
+    wanted = DebianWanted(release, platform.architecture, base.packages, python or "", base.shell)
     return resolve_debian(wanted, sources.mirrors, sources.connections.downloader, sources.cache, now)
 
 
@@ -229,8 +232,11 @@ def _wanted(needs: Dependencies) -> bool:
 
 
 def server_requirements(project: Project) -> tuple[str, ...]:
-    """What the project's server needs; nothing, where it has none."""
-    return SERVERS[project.server] if project.entry is not None else ()
+    """Returns what the image needs besides the project's own requirements: its server, and pip where it has a shell."""
+    if project.entry is None:
+        return ()
+    shell = isinstance(project.base, DebianBase) and project.base.shell
+    return (*SERVERS[project.server], *(SHELL_NEEDS if shell else ()))
 
 
 def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> Solved:
