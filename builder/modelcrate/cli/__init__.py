@@ -32,9 +32,13 @@ VERBS = {
     "login": "keep credentials for a registry",
     "logout": "forget credentials for a registry",
     "run": "start an image, without an engine",
-    "stop": "stop a container",
-    "kill": "end a container at once",
+    "ps": "list containers",
     "logs": "print a container's log",
+    "exec": "run a program in a container",
+    "stop": "stop a container",
+    "start": "start a container again",
+    "kill": "end a container at once",
+    "rm": "remove a container",
     "contract": "see whether a running container keeps to its platforms' protocols",
     "images": "list the images of the local store",
     "inspect": "show an image",
@@ -114,6 +118,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _common(verb: argparse.ArgumentParser) -> None:
+    import argparse
+
     group = verb.add_argument_group("common options")
     group.add_argument("--offline", action="store_true", help="open no connection; say what was lacking")
     group.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
@@ -123,7 +129,11 @@ def _common(verb: argparse.ArgumentParser) -> None:
         default="auto",
         help="how progress is shown on standard error",
     )
-    group.add_argument("-v", "--verbose", action="store_true", help="say why, for instance why a layer is new")
+    says_why = "say why, for instance why a layer is new"
+    try:
+        group.add_argument("-v", "--verbose", action="store_true", help=says_why)
+    except argparse.ArgumentError:  # of `run`, -v is a volume, as it is docker's
+        group.add_argument("--verbose", action="store_true", help=says_why)
     group.add_argument("--debug", action="store_true", help="show where in modelcrate an error came from")
 
 

@@ -1,13 +1,24 @@
-"""Start an image without a container engine: by an installed OCI runtime, else in namespaces, else in a chroot."""
+"""Start an image without a container engine: by an installed OCI runtime, else in namespaces.
+
+COMMAND replaces the image's own entry point and command; with --entrypoint it is the arguments of that program. Ports are published on
+127.0.0.1 only. An image for several platforms runs as this machine's. The container has a /proc, /sys and /dev of its own, no capabilities
+over the machine, and a system call filter; --engine chroot has none of the first and is never chosen by itself.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.container_options import process_arguments, variables
 from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import MachineError, SourceError, UserError
+
+if TYPE_CHECKING:
+    from modelcrate.containers import Container
+    from modelcrate.images.image import Image
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,63 +30,146 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="HOST:CONTAINER",
-        help="reach a port of the container on 127.0.0.1:HOST",
+        help="reach a port of the container on 127.0.0.1:HOST; 0 as HOST takes any free port",
     )
-    parser.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE", help="set a variable")
     parser.add_argument(
-        "-d", "--detach", action="store_true", help="leave it running in the background, once it answers"
+        "-v",
+        "--volume",
+        action="append",
+        default=[],
+        metavar="HOST:CONTAINER[:ro]",
+        help="a folder or file of this machine in the container; with :ro it can't be written",
     )
+    process_arguments(parser)
+    parser.add_argument("--entrypoint", metavar="PROGRAM", help="the program instead of the image's entry point")
+    parser.add_argument("-d", "--detach", action="store_true", help="leave it running in the background")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="with --detach: how long to wait for an answer on the first port, and exit 6 without one (default: 60, and no error)",
+    )
+    waiting.add_argument("--no-wait", action="store_true", help="with --detach: wait for no answer")
     parser.add_argument("--name", default="", help="what the container is called (default: the image's name)")
-    parser.add_argument("--user", default="", help="UID[:GID] instead of the image's")
-    parser.add_argument("--read-only", action="store_true", help="nothing but /tmp can be written")
-    parser.add_argument("--platform", type=Platform.parse, help="which image of an index")
-    parser.add_argument("--engine", default="", help="runc, crun, namespaces or chroot (default: the first that works)")
+    parser.add_argument("--rm", action="store_true", help="remove the container and its log after the end")
+    parser.add_argument("--read-only", action="store_true", help="nothing but /tmp and mounted folders can be written")
+    parser.add_argument("--network", choices=("own", "host"), default="own", help="its own network, or this machine's")
+    parser.add_argument("--platform", type=Platform.parse, help="which image of an index (default: this machine's)")
+    parser.add_argument(
+        "--engine",
+        default="",
+        help="runc, crun, namespaces or chroot (default: the first that works, but never chroot)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the unpacked root folder after the end")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.containers import Port, RunOptions, attach, container_name, start, wait_ready
+    from modelcrate.containers import Port, RunOptions, Volume, container_name, start
     from modelcrate.home.home_lock import shared_home_lock
-    from modelcrate.transports.addresses import find
 
-    image = find(args.image, console.connections).image(args.platform)
+    if args.wait is not None and not args.wait >= 0:
+        raise UserError("--wait takes a number of seconds that is not negative")
+    image = _find(args, console)
+    command = tuple(args.command)
+    entrypoint: tuple[str, ...] | None = () if command else None
+    if args.entrypoint is not None:
+        entrypoint = (args.entrypoint,) if args.entrypoint else ()
     options = RunOptions(
         args.name or container_name(args.image),
         console.config.containers,
         tuple(Port.parse(text) for text in args.publish),
-        dict(_variable(text) for text in args.env),
-        command=tuple(args.command) or None,
-        entrypoint=() if args.command else None,
-        user=args.user or None,
+        variables(args, console.config.environment),
+        entrypoint=entrypoint,
+        command=command or None,
+        user=args.user,
+        workdir=args.workdir,
+        volumes=tuple(Volume.parse(text) for text in args.volume),
         engine=args.engine or "auto",
+        network=args.network,
         read_only=args.read_only,
         keep=args.keep,
+        remove=args.rm and args.detach,  # in the foreground we do it, once we have the exit code
+        image=args.image,
+        digest=str(image.digest),
     )
     with shared_home_lock(console.config):
         container = start(image.settings, [layer.blob for layer in image.layers], options)
+    if args.detach:
+        return report(container, console, None if args.no_wait else args.wait, not args.no_wait)
+    return foreground(container, console, remove=args.rm)
+
+
+def report(container: Container, console: Console, wait: float | None, waits: bool) -> int:
+    """Says how a container in the background started.
+
+    Args:
+        container: the container.
+        console: where to say it.
+        wait: how many seconds the user demands an answer within; None for the usual time, without an error.
+        waits: whether to wait for an answer at all.
+
+    Returns:
+        The exit code.
+    """
+    from modelcrate.containers.ready import READY_AFTER, NotReadyError, wait_ready
+
     state = container.state()
-    for port in state.ports:
-        console.say(f"{container.name}: 127.0.0.1:{port.host} -> {port.container}, by {state.engine}")
-    if not args.detach:
-        return attach(container, _pass_on)
-    if state.ports:
-        wait_ready(container)
-    facts = {
+    _say_notes(container, console)
+    facts: dict[str, Any] = {
         "name": container.name,
         "engine": state.engine,
         "ports": {str(port.container): port.host for port in state.ports},
     }
+    code = 0
+    if state.ports and waits:
+        facts["ready"] = True
+        try:
+            wait_ready(container, timeout=READY_AFTER if wait is None else wait)
+        except NotReadyError as fault:
+            console.say(str(fault))
+            facts["ready"] = False
+            code = 0 if wait is None else MachineError.exit_code
     console.result(facts, container.name)
-    return 0
+    return code
 
 
-def _pass_on(piece: bytes) -> None:
+def foreground(container: Container, console: Console, remove: bool = False, start: int = 0) -> int:
+    """Shows a container's output until its end, from the byte `start` of its log on, and returns its exit code."""
+    from modelcrate.containers import attach
+
+    _say_notes(container, console)
+    try:
+        return attach(container, pass_on, start)
+    finally:
+        if remove:
+            container.remove()
+
+
+def pass_on(piece: bytes) -> None:
+    """Writes bytes of a container to standard output as they are."""
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
 
 
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise UserError(f"not a variable: {text!r}", hint="expected NAME=VALUE")
-    return name, value
+def _say_notes(container: Container, console: Console) -> None:
+    state = container.state()
+    for note in state.notes:
+        console.say(f"{container.name}: {note}")
+    for port in state.ports:
+        console.say(f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}")
+
+
+def _find(args: argparse.Namespace, console: Console) -> Image:
+    """The image, and of several the one for this machine."""
+    from modelcrate.containers.host import host_platform
+    from modelcrate.transports.addresses import find
+
+    found = find(args.image, console.connections)
+    several = len(found.members()) > 1
+    try:
+        return found.image(args.platform or (host_platform() if several else None))
+    except SourceError as fault:
+        if several:
+            fault.hint = fault.hint or "name one of them with --platform"
+        raise

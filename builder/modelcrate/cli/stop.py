@@ -1,4 +1,4 @@
-"""Stop containers that run started: SIGTERM, and after some seconds SIGKILL."""
+"""Stop containers: the image's stop signal (SIGTERM), and after some seconds SIGKILL. State and log stay; `start` starts them again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-t",
         "--timeout",
+        "--time",
         type=float,
         default=10.0,
         metavar="SECONDS",
         help="how long to wait before SIGKILL (default: 10)",
     )
-    parser.add_argument("--rm", action="store_true", help="forget the container and its log as well")
+    parser.add_argument("--rm", action="store_true", help="remove the container and its log as well")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

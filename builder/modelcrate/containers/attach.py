@@ -1,4 +1,4 @@
-"""A container in the foreground: its output as it comes, our signals handed on to it, its exit code in the end."""
+"""A container in the foreground: its output as it comes, our signals passed on to it, its exit code in the end."""
 
 from __future__ import annotations
 
@@ -12,28 +12,37 @@ from modelcrate.containers.container import Container
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-def attach(container: Container, write: Callable[[bytes], object]) -> int:
-    """Hands the container's output to `write` until it ends, and gives its exit code. Call it from the main thread.
+def attach(container: Container, write: Callable[[bytes], object], start: int = 0) -> int:
+    """Gives the container's output to `write` until it ends. Call it from the main thread.
 
-    Signals that we get go to the program; the same one a second time kills it, for a program may be deaf.
+    Signals that we get go to the program. The same signal a second time kills it, for a program may ignore signals.
+
+    Args:
+        container: the container.
+        write: gets the output of both streams, in pieces.
+        start: the byte of the log to begin with.
+
+    Returns:
+        The exit code.
     """
-    with _forwarding(container):
-        for piece in container.logs(follow=True):
+    with forwarded(container.signal):
+        for piece in container.logs(follow=True, start=start):
             write(piece)
         return container.wait()
 
 
 @contextmanager
-def _forwarding(container: Container) -> Iterator[None]:
-    seen: set[int] = set()
+def forwarded(send: Callable[[int], object]) -> Iterator[None]:
+    """Passes FORWARDED signals of this process to `send`, and SIGKILL where one comes again."""
+    before: set[int] = set()
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        container.signal(signal.SIGKILL if number in seen else number)
-        seen.add(number)
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        send(signal.SIGKILL if number in before else number)
+        before.add(number)
 
-    before = {number: signal.signal(number, hand_on) for number in FORWARDED}
+    handlers = {number: signal.signal(number, pass_on) for number in FORWARDED}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

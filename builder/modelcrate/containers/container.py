@@ -119,6 +119,8 @@ class Container:
 
     def remove(self) -> None:
         """Removes state, log and root folder, and frees the name. UserError while it runs."""
+        if not self.folder.is_dir():
+            return  # it was started with `remove`
         with locked(self.folder):
             if self._runs():
                 raise UserError(f"the container {self.name} runs", hint="stop it first")

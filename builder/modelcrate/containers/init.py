@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity
-from modelcrate.containers.process import Process
+from modelcrate.containers.process import Process, variables_of
 from modelcrate.containers.seccomp import filter_program
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate_layers.errors import CrateError, MachineError, UserError
@@ -145,8 +145,7 @@ def execute(process: Process, identity: Identity, report: int) -> NoReturn:
         os.umask(0o022)
         os.chdir(process.cwd)
         _filter_system_calls()
-        env = dict(entry.split("=", 1) for entry in process.env)
-        os.execvpe(process.args[0], process.args, env)  # noqa: S606 - this is what we are here for; there is no shell
+        os.execvpe(process.args[0], process.args, variables_of(process.env))  # noqa: S606 - this is what we are here for; there is no shell
     except BaseException as fault:
         why = fault.strerror if isinstance(fault, OSError) else str(fault)
         text = f"can't start {process.args[0]!r} in {process.cwd} of the image as {identity.uid}: {why}"

@@ -72,6 +72,11 @@ def process_of(config: Mapping[str, Any], options: RunOptions) -> Process:
     )
 
 
+def variables_of(env: Sequence[str]) -> dict[str, str]:
+    """Returns the variables of a `Process.env` by name."""
+    return {name: value for name, _, value in (entry.partition("=") for entry in env)}
+
+
 def check_variable(name: str, value: str) -> None:
     """Checks a variable that a user sets. UserError for one that no program could be given."""
     if not name or "=" in name:

@@ -9,22 +9,37 @@ from modelcrate.containers.container import Container
 from modelcrate.containers.forward import ADDRESS
 from modelcrate_layers.errors import MachineError, UserError
 
+READY_AFTER = 60.0
+"""Seconds that are waited where nothing else is wished."""
+
 _LOOK = 0.05
 _ANSWER = 5.0
 _TAIL = 2000
 _BODY = 1 << 20
 
 
-def wait_ready(container: Container, path: str = "/", timeout: float = 60.0) -> None:
-    """Returns once GET `path` on the first published port answers with 2xx.
+class NotReadyError(MachineError):
+    """A container runs and has not answered yet. It goes on running."""
 
-    MachineError, with the end of the log, where the container ends before that or `timeout` seconds pass; UserError where it publishes no port.
+
+def wait_ready(container: Container, path: str = "/", timeout: float = READY_AFTER) -> None:
+    """Waits until GET `path` on the first published port answers with 2xx.
+
+    Args:
+        container: a container that publishes a port.
+        path: what is asked for.
+        timeout: seconds.
+
+    Raises:
+        UserError: the container publishes no port.
+        NotReadyError: it runs and does not answer so within `timeout`.
+        MachineError: it has ended before it answered; the reason is the end of its log.
     """
     ports = container.state().ports
     if not ports:
         raise UserError(f"the container {container.name} publishes no port", hint="publish one, as HOST:CONTAINER")
     deadline, last = time.monotonic() + timeout, "no answer"
-    while time.monotonic() < deadline:
+    while True:
         state = container.state()
         if state.status == "ended":
             code = "no exit code" if state.exit_code is None else f"exit code {state.exit_code}"
@@ -34,19 +49,23 @@ def wait_ready(container: Container, path: str = "/", timeout: float = 60.0) -> 
         last = _status(ports[0].host, path)
         if last.startswith("2"):
             return
+        if time.monotonic() >= deadline:
+            break
         time.sleep(_LOOK)
-    raise MachineError(
-        f"the container {container.name} is not ready after {timeout:g} seconds: {last}", why=_tail(container)
+    raise NotReadyError(
+        f"the container {container.name} runs, and is not ready after {timeout:g} seconds",
+        why=f"the last answer of GET {path} on port {ports[0].host}: {last}",
+        hint=f"modelcrate logs -f {container.name}   shows what it does\nmodelcrate stop {container.name}      ends it",
     )
 
 
 def _status(port: int, path: str) -> str:
-    """The status of one GET as text, or why there is none."""
+    """Returns the status of one GET as text, or why there is none."""
     connection = http.client.HTTPConnection(ADDRESS, port, timeout=_ANSWER)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        answer.read(_BODY)  # hanging up on a server in mid-sentence would show in its log
+        answer.read(_BODY)  # a server logs a connection that ends before its answer does
         return str(answer.status)
     except (OSError, http.client.HTTPException) as fault:
         return str(fault) or type(fault).__name__

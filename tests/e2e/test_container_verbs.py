@@ -1,0 +1,381 @@
+"""`run` and its family as people type them: an image that is an OCI layout made by hand, containers seen, entered, read and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcrate.containers.processes import ProcessId
+from modelcrate_layers.content import Literal
+from support.command import Crate
+from support.containers import SERVER, why_not
+from support.images_by_hand import write_index, write_layout
+from support.terminal import Terminal
+from support.waiting import until
+
+MINE = "arm64" if os.uname().machine == "aarch64" else "amd64"
+OTHER = "amd64" if MINE == "arm64" else "arm64"
+
+
+@pytest.fixture(autouse=True)
+def _an_engine() -> None:
+    if why_not("runc") and why_not("namespaces"):
+        pytest.skip("no engine works here")
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Iterator[Crate]:
+    crate = Crate.at(tmp_path / "home", folder=tmp_path, WHO="from here")
+    yield crate
+    names = crate("ps", "-aq").out.split()
+    if names:
+        crate("rm", "-f", *names).succeeded()
+
+
+@pytest.fixture
+def image(tmp_path: Path, rootfs: Literal) -> str:
+    config = {"Entrypoint": list(SERVER), "Env": ["WHO=image"], "User": "server", "WorkingDir": "/srv"}
+    return write_layout(tmp_path / "image", [rootfs], config)
+
+
+def listed(crate: Crate, *words: str) -> dict[str, Any]:
+    return {each["name"]: each for each in crate("ps", "--json", *words).succeeded().json}
+
+
+def get(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/score", timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_life_of_a_container(crate: Crate, image: str) -> None:
+    started = crate("run", "-d", "-p", "0:5001", "--name", "it", "--json", image).succeeded().json
+    port = started["ports"]["5001"]
+    assert started["ready"] is True
+    assert get(port).startswith("image got")
+    row = listed(crate)["it"]
+    assert (row["status"], row["image"], row["ports"]) == ("running", image, {"5001": port})
+    shown = crate("ps").succeeded().out
+    assert f"127.0.0.1:{port}->5001" in shown
+    assert "running" in shown
+    crate("rm", "it").failed(2, "the container it runs")
+    assert crate("stop", "it").succeeded().out == "it  exit code 7\n"
+    assert listed(crate) == {}
+    ended = listed(crate, "-a")["it"]
+    assert (ended["status"], ended["exit_code"]) == ("ended", 7)
+    assert "1 that ended" in crate("ps").out
+    assert "exit code 7" in crate("ps", "--all").out
+    again = crate("start", "it", "--json").succeeded().json
+    assert get(again["ports"]["5001"]).startswith("image got")
+    assert crate("logs", "it").out == "listening\nbye\nlistening\n"
+    crate("start", "it").failed(2, "runs already")
+    assert crate("rm", "-f", "it").succeeded().out == "it\n"
+    assert listed(crate, "-a") == {}
+    crate("logs", "it").failed(2, "no container 'it'", "ps --all")
+
+
+def test_variables_user_folder_and_entry_point(crate: Crate, image: str, tmp_path: Path) -> None:
+    (tmp_path / "vars").write_text("\n# a comment\nFILE=of the file\nBOTH=file\nWHO\nNOT_HERE\n", encoding="utf-8")
+    script = "echo $(id -u):$(id -g); pwd; echo $FILE, $BOTH, $WHO, ${NOT_HERE-unset}"
+    words = (
+        "--env-file",
+        "vars",
+        "-e",
+        "BOTH=option",
+        "-e",
+        "NOT_HERE_EITHER",
+        "-w",
+        "/tmp",
+        "-u",
+        "77:78",
+        "--entrypoint",
+        "sh",
+    )
+    done = crate("run", "--rm", *words, image, "-c", script).succeeded()
+    assert done.out == "77:78\n/tmp\nof the file, option, from here, unset\n"
+    assert listed(crate, "-a") == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-e", "=x"), "not a variable"),
+        (("--env-file", "none"), "not a file with variables"),
+        (("-w", "srv"), "not a working folder"),
+        (("-v", "none:/x"), "no named volumes"),
+        (("-v", "./none:/x"), "no folder or file to mount"),
+        (("-v", ".:/proc"), "nothing can be mounted on /proc"),
+        (("-u", "nobody-here"), "no user 'nobody-here'"),
+        (("--wait", "-1"), "--wait"),
+        (("--name", "a/b"), "not a container name"),
+    ],
+)
+def test_wrong_words(crate: Crate, image: str, words: tuple[str, ...], message: str) -> None:
+    crate("run", *words, image).failed(2, message)
+    assert listed(crate, "-a") == {}
+
+
+def test_folders_of_the_machine(crate: Crate, image: str, tmp_path: Path) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+        (tmp_path / name / "in").write_text(f"{name}\n")
+    (tmp_path / "one").write_text("one file\n")
+    script = (
+        "cat /data/in /srv/model/in /etc/one; echo out > /data/out; (echo x > /srv/model/x) 2>/dev/null || echo read-only;"
+        "(echo x > /srv/x) 2>/dev/null || echo no root"
+    )
+    mounts = ("-v", "./data:/data", "-v", f"{tmp_path}/model:/srv/model:ro", "-v", "./one:/etc/one:ro", "--read-only")
+    done = crate("run", "--rm", *mounts, image, "sh", "-c", script).succeeded()
+    assert done.out == "data\nmodel\none file\nread-only\nno root\n"
+    assert (tmp_path / "data" / "out").read_text() == "out\n"
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["in"]
+
+
+def test_a_taken_port_is_said_before_anything_is_unpacked(crate: Crate, image: str, tmp_path: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        crate("run", "-p", f"{port}:5001", image).failed(2, f"can't publish port {port}")
+    assert not (tmp_path / "home" / "containers").exists()
+
+
+def test_what_is_not_ready_runs_and_the_message_says_how_to_look(crate: Crate, image: str) -> None:
+    words = ("run", "-d", "-p", "0:5001", "--name", "slow", image, "sh", "-c", "echo loading; sleep 1000")
+    demanded = crate(words[0], "--wait", "0.2", *words[1:])
+    assert demanded.code == 6
+    assert "the container slow runs, and is not ready after 0.2 seconds" in demanded.err
+    assert "modelcrate logs -f slow" in demanded.err
+    assert "nothing was changed" not in demanded.err
+    assert listed(crate)["slow"]["status"] == "running"
+    assert crate("logs", "slow").out == "loading\n"
+    crate("kill", "slow").succeeded()
+    assert crate(words[0], "--no-wait", *words[1:]).succeeded().out == "slow\n"
+    assert listed(crate)["slow"]["status"] == "running"
+
+
+def test_an_end_before_an_answer_is_an_error_with_the_log(crate: Crate, image: str) -> None:
+    crate("run", "-d", "-p", "0:5001", image, "sh", "-c", "echo the reason; exit 3").failed(
+        6, "exit code 3", "the reason"
+    )
+
+
+def test_removed_by_itself(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--rm", "--name", "it", image, "sh", "-c", "sleep 1000").succeeded()
+    assert listed(crate)["it"]["status"] == "running"
+    crate("stop", "-t", "0", "it").succeeded()
+    assert listed(crate, "-a") == {}
+    done = crate("run", "--rm", "--name", "it", image, "sh", "-c", "echo out; exit 9")
+    assert (done.code, done.out) == (9, "out\n")
+    assert listed(crate, "-a") == {}
+
+
+def test_of_an_index_the_image_of_this_machine_runs(crate: Crate, rootfs: Literal, tmp_path: Path) -> None:
+    say = {"Entrypoint": ["sh", "-c"], "Cmd": ["echo mine"]}
+    image = write_index(tmp_path / "both", {OTHER: ([rootfs], {"Cmd": ["not this one"]}), MINE: ([rootfs], say)})
+    assert crate("run", "--rm", image).succeeded().out == "mine\n"
+    others = write_index(tmp_path / "others", {"s390x": ([rootfs], say), "ppc64le": ([rootfs], say)})
+    crate("run", "--rm", others).failed(3, f"no image for linux/{MINE}", "linux/s390x", "--platform")
+
+
+def test_a_program_in_a_container(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--name", "it", "-e", "A=run", image).succeeded()
+    script = "echo $(id -u) $(pwd) $WHO $A $B $HOME; echo wrong >&2; exit 4"
+    done = crate("exec", "-e", "B=exec", "it", "sh", "-c", script)
+    assert (done.code, done.out, done.err) == (4, "4321 /srv image run exec /home/server\n", "wrong\n")
+    assert crate("exec", "-w", "/", "it", "sh", "-c", "pwd").out == "/\n"
+    if os.geteuid() == 0:
+        assert crate("exec", "-u", "0", "it", "sh", "-c", "id -u; echo $HOME").out == "0\n/root\n"
+    assert crate("exec", "it", "sh", "-c", "cat").out == ""  # it has no input
+    fed = subprocess.run(
+        [*crate.command("exec", "-i", "it", "cat")],
+        input=b"x" * 300_000,
+        capture_output=True,
+        env=crate.environment,
+        cwd=crate.folder,
+    )
+    assert fed.stdout == b"x" * 300_000
+    crate("exec", "it", "no-such-program").failed(2, "can't start 'no-such-program'")
+    crate("exec", "it").failed(2, "no program to run")
+    crate("exec", "-t", "it", "sh").failed(2, "not a terminal")
+    crate("stop", "-t", "0", "it").succeeded()
+    crate("exec", "it", "id").failed(2, "does not run", "modelcrate start it")
+
+
+def test_a_program_in_a_container_has_no_more_rights_than_its_own(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--name", "it", "-u", "0", image).succeeded()
+    script = (
+        "my ($x, $at, $kind) = ('x', '/srv', 'tmpfs'); print qq(mount\\n) if syscall(165, $x, $at, $kind, 0, 0) >= 0; print qq(unshare\\n) if syscall(272, 0x10000000) >= 0;"
+        "open F, '/proc/self/status'; while (<F>) { print if /^(CapEff|CapBnd|NoNewPrivs|Seccomp):/ }"
+    )
+    own = crate("exec", "it", "perl", "-e", script).succeeded().out
+    assert "mount" not in own
+    assert "unshare" not in own
+    assert "NoNewPrivs:\t1" in own
+    assert "Seccomp:\t2" in own
+    assert "CapEff:\t00000000000005fb" in own
+    assert "CapBnd:\t00000000000005fb" in own
+
+
+def test_signals_reach_a_program_in_a_container(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--name", "it", image).succeeded()
+    script = "trap 'echo got it; exit 5' TERM; echo up; while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        crate.command("exec", "it", "sh", "-c", script),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=crate.environment,
+        cwd=crate.folder,
+    ) as front:
+        assert front.stdout is not None
+        assert front.stdout.readline() == "up\n"
+        front.send_signal(signal.SIGTERM)
+        assert front.stdout.read() == "got it\n"
+    assert front.returncode == 5
+
+
+def test_a_terminal_in_a_container(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--name", "it", image).succeeded()
+    with Terminal(crate.command("exec", "-it", "it", "sh"), crate.environment) as terminal:
+        terminal.write("PS1=; [ -t 0 ] && [ -t 1 ] && echo a $((20 + 3)) terminal\n")
+        terminal.read_until("a 23 terminal")
+        terminal.write("exit 6\n")
+        assert terminal.wait() == 6
+
+
+def test_logs_by_lines_and_by_time(crate: Crate, image: str) -> None:
+    crate(
+        "run", "-d", "--name", "it", image, "sh", "-c", "echo one; echo two; sleep 3; echo three; sleep 1000"
+    ).succeeded()
+    until(lambda: crate("logs", "it").out == "one\ntwo\nthree\n")
+    assert crate("logs", "--tail", "1", "it").out == "three\n"
+    assert crate("logs", "-n", "2", "it").out == "two\nthree\n"
+    assert crate("logs", "-n", "0", "it").out == ""
+    assert crate("logs", "--tail", "all", "it").out == "one\ntwo\nthree\n"
+    assert crate("logs", "--since", "1h", "it").out == "one\ntwo\nthree\n"
+    began = listed(crate)["it"]["started"]
+    assert crate("logs", "--since", str(began + 2), "it").out == "three\n"
+    until(lambda: "three" not in crate("logs", "--since", "1s", "it").out)
+    crate("logs", "--since", "yesterday", "it").failed(2, "not a time")
+    crate("logs", "--tail", "x", "it").failed(2, "not a number of lines")
+    with subprocess.Popen(
+        crate.command("logs", "-f", "--tail", "1", "it"),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=crate.environment,
+        cwd=crate.folder,
+    ) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "three\n"
+        crate("stop", "-t", "0", "it").succeeded()
+        assert following.stdout.read() == ""
+
+
+def test_a_signal_by_name(crate: Crate, image: str) -> None:
+    crate("run", "-d", "--name", "it", image).succeeded()
+    until(lambda: "listening" in crate("logs", "it").out)
+    crate("kill", "-s", "NONE", "it").failed(2, "no signal")
+    crate("kill", "--signal", "term", "it").succeeded()
+    until(lambda: listed(crate, "-a")["it"]["status"] == "ended")
+    assert listed(crate, "-a")["it"]["exit_code"] == 7
+    crate("kill", "-s", "TERM", "it").failed(2, "does not run")
+
+
+def test_a_container_whose_state_is_damaged_is_found_by_its_processes(crate: Crate, image: str, tmp_path: Path) -> None:
+    crate("run", "-d", "-p", "0:5001", "--name", "it", image).succeeded()
+    state = tmp_path / "home" / "containers" / "it" / "state.json"
+    for damaged in (b"", b"{", b"[]", b'{"status": "ended"}', b"\xff\xfe", None):
+        state.unlink()
+        if damaged is not None:
+            state.write_bytes(damaged)
+        assert listed(crate)["it"]["status"] == "running"
+        crate("run", "--name", "it", image).failed(2, "runs already")
+        crate("rm", "it").failed(2, "the container it runs")
+        assert crate("exec", "it", "sh", "-c", "echo inside").out == "inside\n"
+        if damaged is not None:
+            assert not state.exists() or state.read_bytes() == damaged
+    assert crate("stop", "it").succeeded().out == "it  exit code 7\n"
+    assert listed(crate, "-a")["it"]["status"] == "ended"
+
+
+def test_a_damaged_container_that_has_ended_can_be_removed(crate: Crate, image: str, tmp_path: Path) -> None:
+    crate("run", "--name", "it", image, "sh", "-c", "exit 0").succeeded()
+    folder = tmp_path / "home" / "containers" / "it"
+    for name in ("state.json", "spec.json"):
+        (folder / name).write_text("?")
+    assert listed(crate, "-a")["it"]["status"] == "ended"
+    crate("start", "it").failed(6, "can't be read")
+    crate("rm", "it").succeeded()
+    assert not folder.exists()
+
+
+def test_each_process_killed_in_turn(crate: Crate, image: str, tmp_path: Path) -> None:
+    crate("run", "-d", "--name", "it", image).succeeded()
+    held = json.loads((tmp_path / "home" / "containers" / "it" / "state.json").read_text())
+    os.kill(held["main"]["pid"], signal.SIGKILL)
+    until(lambda: listed(crate, "-a")["it"]["status"] == "ended")
+    assert listed(crate, "-a")["it"]["exit_code"] == 137
+    crate("start", "it").succeeded()
+    held = json.loads((tmp_path / "home" / "containers" / "it" / "state.json").read_text())
+    os.kill(held["supervisor"]["pid"], signal.SIGKILL)
+    until(lambda: listed(crate, "-a")["it"]["status"] in ("orphaned", "ended"))
+    crate("stop", "-t", "0", "it").succeeded()
+    assert listed(crate, "-a")["it"]["status"] == "ended"
+    assert not ProcessId(**held["main"]).alive()
+
+
+def test_started_again_from_a_kept_root_and_from_the_image(crate: Crate, image: str) -> None:
+    count = "cat /count 2>/dev/null; echo x >> /count"
+    for keep, second in ((("--keep",), "x\n"), ((), "")):
+        crate("run", "-u", "0", "--name", "it", *keep, image, "sh", "-c", count).succeeded()
+        assert crate("start", "--attach", "it").succeeded().out == second
+        crate("rm", "it").succeeded()
+
+
+def test_started_again_where_the_image_is_another_now(
+    crate: Crate, image: str, rootfs: Literal, tmp_path: Path
+) -> None:
+    crate("run", "--name", "it", image, "sh", "-c", "exit 0").succeeded()
+    write_layout(tmp_path / "image", [rootfs], {"Cmd": ["sh"]})
+    crate("start", "it").failed(2, "not to be had any more", image)
+    assert listed(crate, "-a")["it"]["status"] == "ended"
+
+
+def test_a_kept_root_that_its_program_has_changed_into_a_trap(crate: Crate, image: str, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside").chmod(0o777)
+    trap = f"symlink '{tmp_path}/outside', '/srv/dev' or die"
+    crate("run", "--keep", "-u", "0", "--name", "it", image, "perl", "-e", trap).succeeded()
+    rootfs = tmp_path / "home" / "containers" / "it" / "rootfs"
+    (rootfs / "dev").rmdir()  # a program can't do this below a mount; one that was started with another root could
+    (rootfs / "srv" / "dev").rename(rootfs / "dev")
+    done = crate("start", "--attach", "it").succeeded()
+    assert "/dev of the image was no folder" in done.err
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_chroot_says_what_it_does_not_hold(crate: Crate, image: str) -> None:
+    if why := why_not("chroot"):
+        pytest.skip(why)
+    done = crate("run", "--rm", "--engine", "chroot", image, "sh", "-c", "echo hi").succeeded()
+    assert done.out == "hi\n"
+    assert "chroot is no container" in done.err
+    assert "ptrace" in done.err
+
+
+def test_times_in_ps_are_words(crate: Crate, image: str) -> None:
+    began = time.time()
+    crate("run", "--name", "it", image, "sh", "-c", "exit 0").succeeded()
+    row = listed(crate, "-a")["it"]
+    assert began <= row["started"] <= row["ended"] <= time.time()
+    assert "second" in crate("ps", "-a").out
