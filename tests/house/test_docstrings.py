@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from support.sources import modules
 
-SHARE = 0.75
+SHARE = 0.78
 VERBS = {"configure", "run"}
 """The functions of each command's file; the file's own docstring says what the command does."""
 
