@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 VERBS = {
     "init": "write the project file for a folder",
     "lock": "pin base, packages and models in modelcrate.lock",
+    "check": "say whether the image of a project would start",
     "plan": "show what a build would do",
     "build": "build the image of a project",
     "model": "register models, and ask for them",

@@ -28,8 +28,18 @@ from modelcrate_layers.tar.tree import Entry
 if TYPE_CHECKING:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
-VERSION = 2
+VERSION = 3
 """Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickleNames:
+    """What the pickles in one file name, as `module.name` and as modules, and the versions that they say they are of."""
+
+    where: str
+    names: tuple[str, ...]
+    modules: tuple[str, ...]
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class ModelDescription:
 
     said: tuple[Description, ...]
     understood: FrameworkModel | None
+    pickles: tuple[PickleNames, ...] = ()
 
 
 def read_file_model(model: Model, place: Path, config: Config, listed: Sequence[Entry] = ()) -> ModelDescription:
@@ -120,10 +131,23 @@ def _read_folder(top: Path) -> ModelDescription:
 
 def _read(files: ModelFiles) -> ModelDescription:
     said = tuple(each for framework in frameworks() for each in _said(framework, files))
+    pickles = tuple(_pickles(files))
     try:
-        return ModelDescription(said, describe_model(files))
+        return ModelDescription(said, describe_model(files), pickles)
     except CrateError:
-        return ModelDescription(said, None)
+        return ModelDescription(said, None, pickles)
+
+
+def _pickles(files: ModelFiles) -> Iterator[PickleNames]:
+    for name in files.with_format("pickle", "joblib", "pytorch", "numpy", "zip"):
+        facts = files.facts(name)
+        named = {each for judged in facts.pickles for each in judged.names}
+        if named:
+            versions = {each.package: each.version for each in facts.said}
+            modules = sorted({each.module for each in named})
+            yield PickleNames(
+                files.where(name), tuple(sorted(map(str, named))), tuple(modules), tuple(versions.items())
+            )
 
 
 def _said(framework: Framework, files: ModelFiles) -> Iterator[Description]:
@@ -158,6 +182,12 @@ def _parsed(data: bytes | None) -> ModelDescription | None:
         return ModelDescription(
             tuple(Description(**each) for each in told["said"]),
             _understood(understood) if understood is not None else None,
+            tuple(
+                PickleNames(
+                    each["where"], tuple(each["names"]), tuple(each["modules"]), tuple(map(tuple, each["versions"]))
+                )
+                for each in told["pickles"]
+            ),
         )
     return None
 

@@ -101,6 +101,14 @@ class Downloader:
         """
         return self._urls.read(url, limit, accept)
 
+    def size(self, url: str) -> int | None:
+        """Returns the size of a file in bytes, without its bytes; None where the server does not say it.
+
+        Raises:
+            RegistryError: The network must not be used, or the server refused the login.
+        """
+        return self._urls.size(url)
+
     def download(self, wanted: Download) -> Path:
         """Returns the path of the file, which is downloaded unless it exists. The first URL that has the right bytes counts.
 

@@ -74,6 +74,27 @@ class UrlReader:
             return data
         return self._engine.run(lambda: self._open(url, {"Accept": accept}, (200,)).read(limit)).body
 
+    def size(self, url: str) -> int | None:
+        """Returns the size of a file in bytes, without its bytes; None where the server does not say it.
+
+        Raises:
+            RegistryError: The network must not be used, or the server refused the login.
+        """
+        if (path := self._local(url)) is not None:
+            return path.stat().st_size if path.is_file() else None
+        try:
+            length = self._engine.run(lambda: self._length(url))
+        except ErrorResponse as fault:
+            if fault.status in (401, 403):
+                raise
+            return None
+        return int(length) if length.isdigit() else None
+
+    def _length(self, url: str) -> str:
+        reply = self._open(url, {"Accept-Encoding": "identity"}, (200,), "HEAD")
+        reply.close()
+        return reply.answer.headers.get("Content-Length") or ""
+
     def chunks(self, url: str, size: int | None) -> Iterator[bytes]:
         """Yields the bytes of a file. `size` is what it should have, where that is known.
 
@@ -102,10 +123,10 @@ class UrlReader:
             raise RegistryError("is wanted, and --offline forbids to fetch it", where=where)
         return None
 
-    def _open(self, url: str, headers: Mapping[str, str], ok: Collection[int]) -> Reply:
+    def _open(self, url: str, headers: Mapping[str, str], ok: Collection[int], method: str = "GET") -> Reply:
         """One request, with a login where one is known, and once more with another one where the server refuses it."""
         bare = split_login(url)[0]
-        request = Request("GET", bare, {"Accept": "*/*", **headers})
+        request = Request(method, bare, {"Accept": "*/*", **headers})
         sent: dict[str, Login | None] = {}
 
         def authorization(step: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files as resources
 from pathlib import Path
@@ -16,10 +16,11 @@ from modelcrate.modelfiles.framework_reading import (
     unpacked,
 )
 from modelcrate.modelfiles.frameworks import FrameworkModel
-from modelcrate.pipeline import model_versions
 from modelcrate.pipeline.compose import Registered
-from modelcrate.pipeline.model_versions import family
+from modelcrate.pipeline.known_failures import loading_faults
+from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
+from modelcrate.resolve.world import World
 from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
@@ -69,26 +70,32 @@ def complete(project: Project, place: Path, registered: Registered, config: Conf
     return AutoServed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
 
 
-def check_model_versions(
-    completed: AutoServed,
-    place: Path,
-    registered: Registered,
-    pinned: Mapping[str, str],
-    config: Config,
-    listed: Sequence[Sequence[Listed]],
-) -> tuple[str, ...]:
-    """Hold the versions that the models name to those that are pinned; what is returned is only to be told.
+def read_models(
+    completed: AutoServed, place: Path, registered: Registered, config: Config, listed: Sequence[Sequence[Listed]]
+) -> tuple[ModelDescription, ...]:
+    """Returns what the models say of themselves. A registered model that has a script is not read: it may be far away.
 
-    `listed` has each model's files, in the order of the models, so that no folder is listed twice.
-    A registered model that has a script is not read for this alone: it may be far away.
+    Args:
+        listed: Each model's files, in the order of the models, so that no folder is listed twice.
     """
-    project = completed.project
-    if project.gates.versions == "allow" or not (completed.needs or pinned):
-        return ()
-    both = zip(project.models, listed, strict=True)
+    both = zip(completed.project.models, listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]
-    said = [each for model, files in read for each in reading_of(model, place, registered, config, files).said]
-    return model_versions.check(project.gates.versions, tuple(model_versions.faults(said, completed.needs, pinned)))
+    return tuple(reading_of(model, place, registered, config, files) for model, files in read)
+
+
+def check_model_versions(completed: AutoServed, models: Sequence[ModelDescription], world: World) -> tuple[str, ...]:
+    """Holds the versions that the models name to those of the image; what is returned is only to be told.
+
+    Raises:
+        UserError: A version does not fit, and loading is known to fail or the project refuses it.
+    """
+    gate, pinned = completed.project.gates.versions, world.packages
+    if gate == "allow":
+        return ()
+    found = list(mismatches((each for model in models for each in model.said), pinned, world.has_wheel))
+    certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]
+    certain += loading_faults((each for model in models for each in model.pickles), pinned)
+    return judge(gate, [fault for fault, fails in found if not fails], certain)
 
 
 def reading_of(

@@ -6,23 +6,31 @@ It is looked at before a package is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modelcrate.modelfiles.recognition import ModelFacts
-from modelcrate.pipeline import model_versions
+from modelcrate.home.result_cache import ResultCache
+from modelcrate.modelfiles.framework_reading import ModelDescription
 from modelcrate.pipeline.compose import Files, source_name
-from modelcrate.pipeline.import_graph import Import, imports_of, local_files
+from modelcrate.pipeline.model_versions import judge
 from modelcrate.project.conda import as_requirement
-from modelcrate.project.values import Project
+from modelcrate.project.values import Gate, Project
 from modelcrate.resolve.import_names import normalised, prefixes, proposal, provides, standard_library
 from modelcrate.resolve.world import Resolved, World
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.content import canonical_json, parse_json
+from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import show
 from modelcrate_server.compat_imports import STAND_INS
+
+if TYPE_CHECKING:
+    from modelcrate.pipeline.import_graph import Import
 
 _OF_PICKLES = frozenset({"__main__", "__builtin__", "copy_reg", "__torch__", "?"})
 """Modules that pickles name and that are no packages: the program's own, and names of Python 2 that are translated."""
@@ -43,44 +51,80 @@ class _Known:
         return (
             module.partition(".")[0] in self.standard
             or not self.server.isdisjoint(prefixes(module))
-            or local_files(module, self.files, self.roots) is not None
+            or self._local(module)
             or provides(module, self.distributions)
         )
 
+    def _local(self, module: str) -> bool:
+        from modelcrate.pipeline.import_graph import local_files
+
+        return local_files(module, self.files, self.roots) is not None
+
+
+VERSION = 1
+"""Raised when the check learns to see something new: what was let through before is then looked at again."""
+
 
 def check_imports(
-    project: Project, files: Files, facts: Mapping[FileRange, ModelFacts], world: World, cache: Path, generated: bool
+    project: Project, files: Files, models: Sequence[ModelDescription], world: World, home: Path, generated: bool
 ) -> tuple[str, ...]:
     """Holds all imports to what the image has; what is returned is only to be told.
 
+    What was let through is remembered, and not looked at again while its files and packages stay.
+
     Args:
-        facts: What the gates have read in the models' files.
-        cache: Where wheels are that have been fetched.
+        models: What the models say of themselves.
+        home: Where it is remembered, and where wheels are that have been fetched.
         generated: Whether the script is one of ours, which does without what it imports on condition.
 
     Raises:
         UserError: A module is imported in any case, and the image does not have it; with all of them.
     """
     resolved = next((each for each in world.platforms if each.target is not None), None)
-    if resolved is None or project.entry is None or files.entry is None or project.gates.imports == "allow":
+    if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":
         return ()
-    known = _known(project, files, resolved, cache)
-    found = imports_of(files.entry.script, known.files, known.roots)
-    faults = list(_script_faults(found, known, resolved))
-    faults += _pickle_faults(facts, known, {fault.what for fault in faults})
-    told = () if generated else tuple(_optional(found, known))
-    setting = "warn" if "PYTHONPATH" in project.env and project.gates.imports == "refuse" else project.gates.imports
-    return (*told, *model_versions.check(setting, faults))
+    elsewhere = (
+        "PYTHONPATH" in project.env and project.gates.imports == "refuse"
+    )  # a folder that is not known may have it
+    gate: Gate = "warn" if elsewhere else project.gates.imports
+    packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
+    pickled = [[each.where, each.modules] for model in models for each in model.pickles]
+    script = [files.entry.script, files.entry.fingerprint, generated]
+    question = [VERSION, script, pickled, resolved.target.minor, packages, gate]
+    passed = ResultCache(home / "imports")
+    with suppress(CrateError):
+        if (known := passed.get(question)) is not None:
+            return tuple(map(str, parse_json(known)))
+    told = _check(project, files.entry, models, resolved, home / "cache", generated, gate)
+    if settled(files.entry.sources.entries):
+        passed.put(question, canonical_json(list(told)))
+    return told
 
 
-def _known(project: Project, files: Files, resolved: Resolved, cache: Path) -> _Known:
-    assert files.entry is not None, "an image without a script imports nothing of ours"
-    assert project.entry is not None, "the same"
+def _check(
+    project: Project,
+    entry: EntryLayer,
+    models: Sequence[ModelDescription],
+    resolved: Resolved,
+    cache: Path,
+    generated: bool,
+    gate: Gate,
+) -> tuple[str, ...]:
+    from modelcrate.pipeline.import_graph import imports_of
+
+    known = _known(project, entry, resolved, cache)
+    found = imports_of(entry.script, known.files, known.roots)
+    faults = [*_script_faults(found, known, resolved), *_pickle_faults(models, known)]
+    return (*(() if generated else _optional(found, known)), *judge(gate, faults))
+
+
+def _known(project: Project, entry: EntryLayer, resolved: Resolved, cache: Path) -> _Known:
+    assert project.entry is not None, "its layer is there"
     assert resolved.target is not None, "the caller has seen to it"
     top = len(ROOT) + 1
     places = {
         show(each.path[top:]): Path(each.source.path)
-        for each in files.entry.sources.entries
+        for each in entry.sources.entries
         if isinstance(each.source, FileRange)
     }
     source = source_name(project, project.entry)
@@ -128,19 +172,17 @@ def _missing(module: str, where: str, python: str) -> UserError:
     )
 
 
-def _pickle_faults(facts: Mapping[FileRange, ModelFacts], known: _Known, seen: set[str]) -> Iterator[UserError]:
-    for place, each in facts.items():
-        if not each.pickles:
-            continue
-        versions = {said.package: said.version for said in each.said}
-        for module in map(str, each.facts.get("modules", ())):
+def _pickle_faults(models: Iterable[ModelDescription], known: _Known) -> Iterator[UserError]:
+    for pickle in (each for model in models for each in model.pickles):
+        versions = dict(pickle.versions)
+        for module in dict.fromkeys(name.partition(".")[0] for name in pickle.modules):
             if module in _OF_PICKLES or known.has(module):
                 continue
             package = proposal(module)
             version = f"=={versions[package]}" if package in versions else ""
             yield UserError(
                 f"the model names {module}, and nothing in the image has it",
-                where=place.path,
+                where=pickle.where,
                 why="loading the pickle imports it",
                 hint=f"add {package}{version} to the dependencies, or put the module beside the entry script, if it is your own",
             )

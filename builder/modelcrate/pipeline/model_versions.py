@@ -24,6 +24,8 @@ class Rule:
     words: str
     fits: Callable[[Version, Version], bool]
     why: str
+    fails: bool = False
+    """Whether loading is known to fail where it does not fit."""
 
 
 def _same_minor(model: Version, image: Version) -> bool:
@@ -48,6 +50,7 @@ RULES: Mapping[str, Rule] = {
         "that version or newer",
         _not_older,
         "an ONNX Runtime refuses IR versions and sets of operators that are newer than itself",
+        fails=True,
     ),
     "transformers": Rule(
         "that version or newer", _not_older, "an older Transformers may not know the architecture or keys of its config"
@@ -69,9 +72,13 @@ def family(package: str) -> str:
     return next((name for name, members in FAMILIES.items() if package in members), package)
 
 
-def faults(said: Iterable[Description], needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[CrateError]:
-    """What doesn't go together: `pinned` are the versions that the image gets by package, `needs` the packages it can't do without."""
-    have = {family(name): (name, version) for name, version in pinned.items()}
+def lacking(needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[UserError]:
+    """Yields a fault for each package that the script of a model can't do without, and that the image does not get.
+
+    Args:
+        pinned: The versions that the image gets, by package.
+    """
+    have = set(map(family, pinned))
     for name in dict.fromkeys(map(family, needs)):
         if name not in have:
             yield UserError(
@@ -79,16 +86,35 @@ def faults(said: Iterable[Description], needs: Sequence[str], pinned: Mapping[st
                 why="there is no entry script, and the one that serves the model imports it",
                 hint="add it to the dependencies, or leave them out: then they come from the model",
             )
+
+
+def mismatches(
+    said: Iterable[Description], pinned: Mapping[str, str], has_wheel: Callable[[str], bool | None] = lambda line: None
+) -> Iterator[tuple[UserError, bool]]:
+    """Yields the versions that models name and that the image's do not fit, each with whether loading is known to fail.
+
+    Args:
+        said: The versions that models name.
+        pinned: The versions that the image gets, by package.
+        has_wheel: Says whether the index has a wheel for a requirement; None where it was not asked.
+    """
+    have = {family(name): (name, version) for name, version in pinned.items()}
     for each in dict.fromkeys(said):
         rule, found = RULES.get(each.package), have.get(family(each.package))
-        if rule is not None and found is not None and not _fits(rule, each.version, found[1]):
-            yield UserError(
+        if rule is None or found is None or _fits(rule, each.version, found[1]):
+            continue
+        line = f"{found[0]}=={each.version}"
+        there = {True: "", None: "", False: " (there is no wheel of it for this Python)"}[has_wheel(line)]
+        way = f"name {line} in the dependencies{there} and lock again, or make the model anew with {found[1]}"
+        yield (
+            UserError(
                 f"the model needs {each.package} {each.version}, and the image gets {found[0]} {found[1]}",
                 where=each.where,
                 why=f"it takes {rule.words}: {rule.why}",
-                hint=f"name {found[0]}=={each.version} in the dependencies (and lock again), or make the model anew with "
-                f"{found[1]}; gates: {{versions: warn}} lets it pass",
-            )
+                hint=f"{way}; gates: {{versions: {'allow' if rule.fails else 'warn'}}} lets it pass",
+            ),
+            rule.fails,
+        )
 
 
 def _fits(rule: Rule, model: str, image: str) -> bool:
@@ -100,12 +126,21 @@ def _fits(rule: Rule, model: str, image: str) -> bool:
         return True
 
 
-def check(setting: Gate, found: Sequence[CrateError]) -> tuple[str, ...]:
-    """What is only to be told; what is refused is one error with all of it."""
-    if setting == "allow" or not found:
+def judge(setting: Gate, doubtful: Sequence[CrateError], certain: Sequence[CrateError] = ()) -> tuple[str, ...]:
+    """Returns what is only to be told.
+
+    Args:
+        setting: What becomes of the doubtful; `allow` lets the certain pass, too.
+        certain: Faults that are known to stop the image from working.
+
+    Raises:
+        CrateError: With all that is refused.
+    """
+    if setting == "allow":
         return ()
-    if setting == "warn":
-        return tuple(" ".join(str(fault).split()) for fault in found)
-    first, *rest = found
-    first.also = (*first.also, *rest)
-    raise first
+    refused = [*certain, *(doubtful if setting == "refuse" else ())]
+    if refused:
+        first, *rest = refused
+        first.also = (*first.also, *rest)
+        raise first
+    return tuple(" ".join(str(fault).split()) for fault in doubtful)

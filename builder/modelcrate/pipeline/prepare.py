@@ -12,7 +12,7 @@ from modelcrate.events import Emit, Notice, timed
 from modelcrate.images.previous import Previous
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline import compose
-from modelcrate.pipeline.autoserve import check_model_versions, complete
+from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
 from modelcrate.pipeline.import_check import check_imports
@@ -79,11 +79,12 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
         passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config)
-        _notify(emit, completed.notices, passed.warned)
+        _notify(emit, completed.notices, files.notices, passed.warned)
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
-        _notify(emit, check_model_versions(completed, folder, registered, world.packages, config, files.by_model))
-        _notify(emit, check_imports(project, files, passed.facts, world, config.cache, bool(completed.needs)))
+        models = read_models(completed, folder, registered, config, files.by_model)
+        _notify(emit, check_model_versions(completed, models, world))
+        _notify(emit, check_imports(project, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with timed("plan", timings, emit):
         known = None if request.paranoid else KnownLayers.of(config)

@@ -188,7 +188,8 @@ class GatesForm(Form):
     )
     secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
     versions: Gate = Field(
-        "refuse", description="A model that names another version of its library than the image gets; default: refuse."
+        "warn",
+        description="A model that names another version of its library than the image gets; default: warn. Where loading is known to fail, it is refused, unless this is allow.",
     )
     imports: Gate = Field(
         "refuse",

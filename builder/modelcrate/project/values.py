@@ -241,8 +241,8 @@ class Gates:
     allow: tuple[str, ...] = ()
     model_keys: tuple[Path, ...] = ()
     """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
-    versions: Gate = "refuse"
-    """A model that names another version of its library than the image gets."""
+    versions: Gate = "warn"
+    """A model that names another version of its library than the image gets. Where loading is known to fail, `warn` refuses, too."""
     imports: Gate = "refuse"
     """A module that the entry script or a pickle imports, and that nothing in the image has."""
 

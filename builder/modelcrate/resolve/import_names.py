@@ -48,6 +48,7 @@ _REMOVED = {
 """Modules that a minor version no longer has (PEP 594, PEP 632 and the "What's new" of each)."""
 
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
+    "_loss": ("scikit-learn",),  # the name under which its compiled module of losses is pickled
     "attr": ("attrs",),
     "bs4": ("beautifulsoup4",),
     "category_encoders": ("category-encoders",),

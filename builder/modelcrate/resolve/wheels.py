@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from modelcrate.net.download import Download, Downloader
+from modelcrate.net.download import WORKERS, Download, Downloader
 from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
@@ -111,6 +112,30 @@ def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv)
         files = _written(scratch / "locked", exact_lines(chosen))
         text = uv.compile(files, target, index, "--no-deps", "--prerelease", "allow")
     return select(text, target, Path(), hashes_of(chosen), requirements.locked.where)
+
+
+def with_sizes(pinned: Sequence[PinnedWheel], fetcher: Downloader) -> tuple[PinnedWheel, ...]:
+    """Returns the wheels with their sizes. Where the index says none, the server is asked for it, and no wheel is fetched."""
+
+    def sized(each: PinnedWheel) -> PinnedWheel:
+        return each if each.size is not None or not each.urls else replace(each, size=fetcher.size(each.urls[0]))
+
+    if fetcher.offline or all(each.size is not None for each in pinned):
+        return tuple(pinned)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return tuple(pool.map(sized, pinned))
+
+
+def has_wheel(line: str, target: Target, index: Index, uv: Uv) -> bool | None:
+    """Returns whether there is a wheel for a requirement and the target; None where the index fails."""
+    with scratch_folder() as scratch:
+        try:
+            uv.compile(_written(scratch / "asked", [line]), target, index, "--no-deps")
+        except UserError:
+            return False
+        except CrateError:
+            return None
+    return True
 
 
 def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, cache: Path) -> tuple[PinnedWheel, ...]:

@@ -79,6 +79,16 @@ class World:
         """The versions of Python packages by name; where platforms differ, the last one's."""
         return {wheel.name: wheel.version for each in self.platforms for wheel in each.pins.wheels}
 
+    def has_wheel(self, line: str) -> bool | None:
+        """Returns whether the index has a wheel for a requirement and the first platform; None where it can't be asked."""
+        sources = self.supplier.sources
+        target = next((each.target for each in self.platforms if each.target is not None), None)
+        if target is None or sources.connections.config.offline:
+            return None
+        from modelcrate.resolve.wheels import has_wheel
+
+        return has_wheel(line, target, sources.index, sources.uv)
+
     @property
     def pins(self) -> dict[str, Pins]:
         return {str(each.platform): each.pins for each in self.platforms}
@@ -352,13 +362,14 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
     """`there` are the Python packages that conda brings: they stay, at their versions."""
     if target is None:
         return ()
-    from modelcrate.resolve.wheels import lock_wheels
+    from modelcrate.resolve.wheels import lock_wheels, with_sizes
 
     wanted = sources.declared.requirements
     server = server_requirements(sources.project)
     index = sources.index
     _check_wheelhouse(index, server, wanted)
-    return lock_wheels(replace(wanted, lines=(*wanted.lines, *server)), target, index, sources.uv, there)
+    pinned = lock_wheels(replace(wanted, lines=(*wanted.lines, *server)), target, index, sources.uv, there)
+    return with_sizes(pinned, sources.connections.downloader)
 
 
 def _check_wheelhouse(index: Index, server: Sequence[str], wanted: Requirements) -> None:

@@ -34,7 +34,7 @@ def refused(path: Path) -> UserError:
 @pytest.mark.parametrize(
     ("name", "file", "requirements"),
     [
-        ("pipeline.joblib", "pipeline.joblib", ("scikit-learn==1.9.1", "joblib")),
+        ("pipeline.joblib", "pipeline.joblib", ("pandas", "scikit-learn==1.9.1", "joblib")),
         ("boosted.json", "boosted.json", ("xgboost-cpu==3.2.0",)),
         ("boosted.ubj", "boosted.ubj", ("xgboost-cpu==3.2.0",)),
         ("boosted.deprecated", "boosted.deprecated", ("xgboost-cpu>=2.1,<3.1",)),

@@ -31,6 +31,7 @@ from support.wheels import make_wheel
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "fixtures" / "models"
 
+REFUSE = "gates: {versions: refuse}\n"
 Prepare = Callable[..., tuple[Prepared, list[str]]]
 
 
@@ -45,7 +46,7 @@ def prepare(tmp_path: Path, settings: Config) -> Prepare:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
         (shutil.copytree if model.is_dir() else shutil.copy)(model, folder / model.name)
-        for each in ("gunicorn-23.0.0", "joblib-1.6.0", "numpy-2.3.0", *wheels):
+        for each in ("gunicorn-23.0.0", "joblib-1.6.0", "numpy-2.3.0", "pandas-3.0.0", *wheels):
             needs = ["numpy"] if each.startswith("scikit-learn") else []
             make_wheel(folder / "wheels", *each.rsplit("-", 1), requires=needs)
         (folder / "modelcrate.yaml").write_text(
@@ -72,15 +73,17 @@ def test_the_script_the_description_and_the_packages_come_from_the_model(prepare
         "scikit_learn_model.py",
         "modelcrate-schema.json",
     }
-    assert project.dependencies.requirements == ("joblib", "scikit-learn==1.9.1")
+    assert project.dependencies.requirements == ("joblib", "pandas", "scikit-learn==1.9.1")
     assert project.env == {"MODELCRATE_MODEL_FILE": "pipeline.joblib"}
     assert said == [
-        "pipeline.joblib: no entry script: scikit_learn_model.py serves it as ScikitLearn, with joblib, scikit-learn==1.9.1"
+        "pipeline.joblib: no entry script: scikit_learn_model.py serves it as ScikitLearn, with joblib, pandas, scikit-learn==1.9.1",
+        "pipeline.joblib: pipeline.joblib names no version of pandas, so the newest is taken",
     ]
     assert [wheel.name for wheel in prepared.world.platforms[0].pins.wheels] == [
         "gunicorn",
         "joblib",
         "numpy",
+        "pandas",
         "scikit-learn",
     ]
 
@@ -102,7 +105,7 @@ def test_a_model_is_read_once_while_it_stays_as_it_is(
 
 def test_another_version_in_the_lock_is_refused_after_resolving(prepare: Prepare) -> None:
     with pytest.raises(UserError) as caught:
-        prepare(MODELS / "pipeline.joblib", "scikit-learn-1.5.2", asked="[scikit-learn]")
+        prepare(MODELS / "pipeline.joblib", "scikit-learn-1.5.2", asked="[scikit-learn]", more=REFUSE)
     assert caught.value.what == "the model needs scikit-learn 1.9.1, and the image gets scikit-learn 1.5.2"
     assert caught.value.where.endswith("project/pipeline.joblib: byte 1189 of the pickle")
     assert caught.value.exit_code == 2
@@ -119,7 +122,7 @@ def test_the_rule_holds_for_projects_with_a_script_as_well(prepare: Prepare, tmp
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
     with pytest.raises(UserError, match=r"the model needs xgboost 3\.2\.0, and the image gets xgboost 3.1.0"):
-        prepare(MODELS / "boosted.ubj", "xgboost-3.1.0", asked="[xgboost]", more="entry: score.py\n")
+        prepare(MODELS / "boosted.ubj", "xgboost-3.1.0", asked="[xgboost]", more="entry: score.py\n" + REFUSE)
 
 
 def test_a_package_named_otherwise_serves_as_well(prepare: Prepare) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from modelcrate.modelfiles.pickle.findings import Description
-from modelcrate.pipeline.model_versions import RULES, check, family, faults
+from modelcrate.pipeline.model_versions import RULES, family, judge, lacking, mismatches
 from modelcrate_layers.errors import UserError
 
 
 def found(package: str, model: str, name: str, image: str) -> list[UserError]:
-    return list(faults([Description(package, model, "m.pkl: byte 7 of the pickle")], (), {name: image}))  # type: ignore[arg-type]
+    said = [Description(package, model, "m.pkl: byte 7 of the pickle")]
+    return [fault for fault, _ in mismatches(said, {name: image})]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_what_does_not(package: str, model: str, name: str, image: str) -> None:
     assert fault.where == "m.pkl: byte 7 of the pickle"
     assert RULES[package].why in fault.why
     assert f"name {name}=={model}" in fault.hint
-    assert "gates: {versions: warn}" in fault.hint
+    assert f"gates: {{versions: {'allow' if RULES[package].fails else 'warn'}}}" in fault.hint
 
 
 def test_every_rule_is_tested_on_both_sides() -> None:
@@ -61,16 +62,30 @@ def test_every_rule_is_tested_on_both_sides() -> None:
 
 
 def test_what_the_script_can_not_do_without() -> None:
-    (fault,) = faults([], ("scikit-learn", "joblib"), {"joblib": "1.6.0"})
+    (fault,) = lacking(("scikit-learn", "joblib"), {"joblib": "1.6.0"})
     assert fault.what == "the model needs scikit-learn, and the image doesn't get it"
-    assert list(faults([], ("xgboost-cpu",), {"xgboost": "3.2.0"})) == []
+    assert list(lacking(("xgboost-cpu",), {"xgboost": "3.2.0"})) == []
     assert family("xgboost-cpu") == "xgboost"
 
 
 def test_a_fault_is_refused_told_or_passed_over() -> None:
     both = [*found("scikit-learn", "1.9.1", "scikit-learn", "1.5.2"), *found("xgboost", "3.2.0", "xgboost", "3.1.0")]
     with pytest.raises(UserError) as caught:
-        check("refuse", both)
+        judge("refuse", both)
     assert caught.value.faults == 2
-    assert [line.partition(": the model")[0] for line in check("warn", both)] == ["m.pkl: byte 7 of the pickle"] * 2
-    assert check("allow", both) == ()
+    assert [line.partition(": the model")[0] for line in judge("warn", both)] == ["m.pkl: byte 7 of the pickle"] * 2
+    assert judge("allow", both, both) == ()
+
+
+def test_what_is_known_to_fail_is_refused_though_others_are_only_told() -> None:
+    doubtful, certain = found("scikit-learn", "1.9.1", "scikit-learn", "1.5.2"), list(lacking(("mlflow",), {}))
+    with pytest.raises(UserError, match="the model needs mlflow") as caught:
+        judge("warn", doubtful, certain)
+    assert caught.value.faults == 1
+
+
+def test_it_is_said_where_the_index_has_no_wheel_of_the_models_version() -> None:
+    said = [Description("scikit-learn", "1.2.2", "m.pkl")]
+    ((fault, fails),) = mismatches(said, {"scikit-learn": "1.9.1"}, lambda line: line != "scikit-learn==1.2.2")
+    assert not fails
+    assert "scikit-learn==1.2.2 in the dependencies (there is no wheel of it for this Python)" in fault.hint

@@ -53,7 +53,8 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
         raise UserError(f"{name} is a damaged pickle: {faults[0]}", where=files.where(name))
     roots = _roots(told)
     versions = {each.package: each.version for each in told.said}
-    needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"})
+    framed = {"pandas"} if any(each.framed for each in told.pickles) else set()
+    needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"} | framed)
     lines = [f"{package}=={versions[package]}" if package in versions else package for package in needed]
     assumed = [
         f"{name} names no version of {package}, so the newest is taken" for package in needed if package not in versions

@@ -58,6 +58,8 @@ class PickleFindings:
     """The versions that the pickled objects say they are of; each once."""
     features: int = 0
     """How many features the pickled estimators were fitted with; 0 where they don't say, or not all the same."""
+    framed: bool = False
+    """Whether one of them was fitted on a frame, and keeps the names of its columns."""
 
 
 def is_named(value: object, module: str, name: str) -> bool:

@@ -36,6 +36,9 @@ VERSIONS = {"_sklearn_version": "scikit-learn"}
 FEATURES = "n_features_in_"
 """Where scikit-learn's estimators keep how many features they were fitted with."""
 
+FEATURE_NAMES = "feature_names_in_"
+"""Where they keep the names of the columns, if they were fitted on a frame of pandas with such names."""
+
 MAX_SAID = 16
 
 MAX_NESTED = 8
@@ -77,7 +80,9 @@ def _run(machine: _Machine) -> PickleFindings:
     names = tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name)))
     told = tuple(dict.fromkeys((*machine.faults, *faults)))[:8]
     features = machine.features.pop() if len(machine.features) == 1 else 0
-    return PickleFindings(names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features)
+    return PickleFindings(
+        names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features, machine.framed
+    )
 
 
 class _Machine:
@@ -90,6 +95,7 @@ class _Machine:
         self.names: dict[tuple[str, str], NamedObject] = {}
         self.said: dict[tuple[str, str], Description] = {}
         self.features: set[int] = set()
+        self.framed = False
         self.protocol, self.arrays = 0, False
 
     def run(self) -> bool:
@@ -174,6 +180,8 @@ class _Machine:
             self.said.setdefault((key, value), Description(VERSIONS[key], value, where))
         elif key == FEATURES and type(value) is int and len(self.features) < MAX_SAID:
             self.features.add(value)
+        elif key == FEATURE_NAMES and value is not None:
+            self.framed = True
 
     def call(self, what: Value, arguments: Value) -> None:
         if isinstance(what, NamedObject):
@@ -212,6 +220,7 @@ class _Machine:
         for said in inner.said:
             self.said.setdefault(("", f"{said.package} {said.version}"), said)
         self.features |= {inner.features} if inner.features else set()
+        self.framed |= inner.framed
         self.faults.extend(inner.faults)
         if not inner.whole:
             raise IntegrityError("has an array of objects that is cut short")

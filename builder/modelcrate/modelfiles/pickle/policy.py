@@ -41,6 +41,7 @@ class Judgement:
     names: tuple[NamedObject, ...]
     said: tuple[Description, ...] = ()
     features: int = 0
+    framed: bool = False
 
 
 _PYTHON = {
@@ -222,7 +223,9 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
     if found.seen.faults and found.promised:
         verdict = max(verdict, Verdict.UNKNOWN, key=lambda one: one.value)
         because += [f"it {fault}" for fault in found.seen.faults]
-    return Judgement(found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features)
+    return Judgement(
+        found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features, found.seen.framed
+    )
 
 
 def _rate(name: NamedObject, framework: str, extra: frozenset[str]) -> Verdict:

@@ -1,0 +1,33 @@
+"""Say whether the image of a project would start, and build nothing.
+
+The project, its dependencies, its models and everything that the entry script and pickles import are held to what the image would
+have. Packages are resolved, and none is fetched."""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli import build_options
+from modelcrate.cli.console import Console
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    build_options.project_argument(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    with console.session() as session:
+        prepared = session.prepare(session.read(args.project))
+    project, world = prepared.request.project, prepared.world
+    facts = {
+        "project": project.name,
+        "platforms": [str(each.platform) for each in world.platforms],
+        "python": next((each.target.minor for each in world.platforms if each.target is not None), None),
+        "packages": world.packages,
+        "models": [str(model.name) for model in project.models],
+        "entry": str(project.entry.file) if project.entry is not None else None,
+    }
+    about = f"{len(world.packages)} packages, {len(project.models)} models"
+    text = f"{project.name}: nothing stands against a build; {about}; next: modelcrate build {args.project}"
+    console.result(facts, text)
+    return 0
