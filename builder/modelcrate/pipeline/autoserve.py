@@ -17,7 +17,6 @@ from modelcrate.modelfiles.framework_reading import (
 )
 from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.pipeline.compose import Registered
-from modelcrate.pipeline.known_failures import loading_faults
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.resolve.world import World
@@ -94,7 +93,11 @@ def check_model_versions(completed: AutoServed, models: Sequence[ModelDescriptio
         return ()
     found = list(mismatches((each for model in models for each in model.said), pinned, world.has_wheel))
     certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]
-    certain += loading_faults((each for model in models for each in model.pickles), pinned)
+    pickles = [each for model in models for each in model.pickles]
+    if pickles:
+        from modelcrate.pipeline.known_failures import loading_faults
+
+        certain += loading_faults(pickles, pinned)
     return judge(gate, [fault for fault, fails in found if not fails], certain)
 
 

@@ -7,30 +7,23 @@ It is looked at before a package is fetched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from modelcrate.home.result_cache import ResultCache
 from modelcrate.modelfiles.framework_reading import ModelDescription
-from modelcrate.pipeline.compose import Files, source_name
+from modelcrate.pipeline.compose import source_name
+from modelcrate.pipeline.import_graph import Import, imports_of, local_files
 from modelcrate.pipeline.model_versions import judge
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import Gate, Project
 from modelcrate.resolve.import_names import normalised, prefixes, proposal, provides, standard_library
-from modelcrate.resolve.world import Resolved, World
-from modelcrate_layers.content import canonical_json, parse_json
-from modelcrate_layers.errors import CrateError, UserError
+from modelcrate.resolve.world import Resolved
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
-from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import show
 from modelcrate_server.compat_imports import STAND_INS
-
-if TYPE_CHECKING:
-    from modelcrate.pipeline.import_graph import Import
 
 _OF_PICKLES = frozenset({"__main__", "__builtin__", "copy_reg", "__torch__", "?"})
 """Modules that pickles name and that are no packages: the program's own, and names of Python 2 that are translated."""
@@ -51,57 +44,12 @@ class _Known:
         return (
             module.partition(".")[0] in self.standard
             or not self.server.isdisjoint(prefixes(module))
-            or self._local(module)
+            or local_files(module, self.files, self.roots) is not None
             or provides(module, self.distributions)
         )
 
-    def _local(self, module: str) -> bool:
-        from modelcrate.pipeline.import_graph import local_files
 
-        return local_files(module, self.files, self.roots) is not None
-
-
-VERSION = 1
-"""Raised when the check learns to see something new: what was let through before is then looked at again."""
-
-
-def check_imports(
-    project: Project, files: Files, models: Sequence[ModelDescription], world: World, home: Path, generated: bool
-) -> tuple[str, ...]:
-    """Holds all imports to what the image has; what is returned is only to be told.
-
-    What was let through is remembered, and not looked at again while its files and packages stay.
-
-    Args:
-        models: What the models say of themselves.
-        home: Where it is remembered, and where wheels are that have been fetched.
-        generated: Whether the script is one of ours, which does without what it imports on condition.
-
-    Raises:
-        UserError: A module is imported in any case, and the image does not have it; with all of them.
-    """
-    resolved = next((each for each in world.platforms if each.target is not None), None)
-    if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":
-        return ()
-    elsewhere = (
-        "PYTHONPATH" in project.env and project.gates.imports == "refuse"
-    )  # a folder that is not known may have it
-    gate: Gate = "warn" if elsewhere else project.gates.imports
-    packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
-    pickled = [[each.where, each.modules] for model in models for each in model.pickles]
-    script = [files.entry.script, files.entry.fingerprint, generated]
-    question = [VERSION, script, pickled, resolved.target.minor, packages, gate]
-    passed = ResultCache(home / "imports")
-    with suppress(CrateError):
-        if (known := passed.get(question)) is not None:
-            return tuple(map(str, parse_json(known)))
-    told = _check(project, files.entry, models, resolved, home / "cache", generated, gate)
-    if settled(files.entry.sources.entries):
-        passed.put(question, canonical_json(list(told)))
-    return told
-
-
-def _check(
+def held_imports(
     project: Project,
     entry: EntryLayer,
     models: Sequence[ModelDescription],
@@ -110,8 +58,17 @@ def _check(
     generated: bool,
     gate: Gate,
 ) -> tuple[str, ...]:
-    from modelcrate.pipeline.import_graph import imports_of
+    """Holds all imports to what the image has; what is returned is only to be told.
 
+    Args:
+        models: What the models say of themselves.
+        cache: Where wheels are that have been fetched.
+        generated: Whether the script is one of ours, which does without what it imports on condition.
+        gate: What becomes of a module that the image does not have.
+
+    Raises:
+        UserError: A module is imported in any case, and the image does not have it; with all of them.
+    """
     known = _known(project, entry, resolved, cache)
     found = imports_of(entry.script, known.files, known.roots)
     faults = [*_script_faults(found, known, resolved), *_pickle_faults(models, known)]

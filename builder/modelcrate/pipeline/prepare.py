@@ -15,7 +15,7 @@ from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
-from modelcrate.pipeline.import_check import check_imports
+from modelcrate.pipeline.import_guard import check_imports
 from modelcrate.pipeline.locking import read_fitting_lock
 from modelcrate.pipeline.plan import KnownLayers, Plan, plan
 from modelcrate.pipeline.request import Request

@@ -6,16 +6,15 @@ the one that wheels are fetched from, and an option that has no meaning here is 
 
 from __future__ import annotations
 
-import codecs
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.resolve.locked import LockedPackages
@@ -31,11 +30,11 @@ Hashes = Mapping[str, frozenset[str]]
 """By normalised name: the SHA-256 hashes, one of which the package's wheel must have."""
 
 _BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
 )
 """Marks at the begin of a file; UTF-32 comes before UTF-16, whose mark is a prefix of its own. PowerShell's `>` writes UTF-16."""
 
@@ -111,25 +110,17 @@ class _Line:
         return f"{self.file}:{self.number}"
 
 
-@dataclass(slots=True)
 class _State:
     """What the files say. It is filled while they are read, so it is not frozen."""
 
-    environment: Mapping[str, str]
-    lines: list[str] = field(default_factory=list)
-    constraints: list[str] = field(default_factory=list)
-    hashes: dict[str, set[str]] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
-    index_url: str = ""
-    extra: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    no_index: bool = False
-    prereleases: bool = False
-    without_hash: list[UserError] = field(default_factory=list)
-    require_hashes: bool = False
-    notices: list[str] = field(default_factory=list)
-    faults: list[CrateError] = field(default_factory=list)
-    visited: set[tuple[Path, bool]] = field(default_factory=set)
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.lines, self.constraints, self.notices = list[str](), list[str](), list[str]()
+        self.hashes, self.urls = dict[str, set[str]](), dict[str, str]()
+        self.index_url, self.extra, self.links = "", list[str](), list[str]()
+        self.no_index = self.prereleases = self.require_hashes = False
+        self.faults, self.without_hash = list[CrateError](), list[UserError]()
+        self.visited = set[tuple[Path, bool]]()
 
 
 _NO_VARIABLES: Mapping[str, str] = {}
@@ -266,6 +257,8 @@ def _read_line(line: _Line, state: _State, constraint: bool) -> None:
 
 def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> None:
     """Reads a line of options; pip takes several on one line, and a short one without a space before its value."""
+    import shlex
+
     try:
         words = shlex.split(text)
     except ValueError as fault:

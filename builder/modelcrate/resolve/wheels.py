@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -119,6 +118,8 @@ def with_sizes(pinned: Sequence[PinnedWheel], fetcher: Downloader) -> tuple[Pinn
 
     def sized(each: PinnedWheel) -> PinnedWheel:
         return each if each.size is not None or not each.urls else replace(each, size=fetcher.size(each.urls[0]))
+
+    from concurrent.futures import ThreadPoolExecutor
 
     if fetcher.offline or all(each.size is not None for each in pinned):
         return tuple(pinned)

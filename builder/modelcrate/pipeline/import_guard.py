@@ -1,0 +1,55 @@
+"""The check of imports, passed once: what was let through is not looked at again while its files and packages stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from modelcrate.home.result_cache import ResultCache
+from modelcrate.modelfiles.framework_reading import ModelDescription
+from modelcrate.pipeline.compose import Files
+from modelcrate.project.values import Gate, Project
+from modelcrate.resolve.world import World
+from modelcrate_layers.content import canonical_json, parse_json
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.layer_cache import settled
+
+VERSION = 1
+"""Raised when the check learns to see something new: what was let through before is then looked at again."""
+
+
+def check_imports(
+    project: Project, files: Files, models: Sequence[ModelDescription], world: World, home: Path, generated: bool
+) -> tuple[str, ...]:
+    """Holds all imports to what the image has; what is returned is only to be told.
+
+    Args:
+        models: What the models say of themselves.
+        home: Where it is remembered, and where wheels are that have been fetched.
+        generated: Whether the script is one of ours, which does without what it imports on condition.
+
+    Raises:
+        UserError: A module is imported in any case, and the image does not have it; with all of them.
+    """
+    resolved = next((each for each in world.platforms if each.target is not None), None)
+    if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":
+        return ()
+    elsewhere = (
+        "PYTHONPATH" in project.env and project.gates.imports == "refuse"
+    )  # a folder that is not known may have it
+    gate: Gate = "warn" if elsewhere else project.gates.imports
+    packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
+    pickled = [[each.where, each.modules] for model in models for each in model.pickles]
+    script = [files.entry.script, files.entry.fingerprint, generated]
+    question = [VERSION, script, pickled, resolved.target.minor, packages, gate]
+    passed = ResultCache(home / "imports")
+    with suppress(CrateError):
+        if (known := passed.get(question)) is not None:
+            return tuple(map(str, parse_json(known)))
+    from modelcrate.pipeline.import_check import held_imports
+
+    told = held_imports(project, files.entry, models, resolved, home / "cache", generated, gate)
+    if settled(files.entry.sources.entries):
+        passed.put(question, canonical_json(list(told)))
+    return told
