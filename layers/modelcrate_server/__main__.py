@@ -14,7 +14,9 @@ from . import compat_imports
 from .arguments import environment_of
 from .listening import mention_ignored, mounted_model, ports
 from .logs import set_up_logs
+from .metrics import Metrics
 from .platforms import VARIABLE, chosen
+from .routing import Routing
 from .settings import Settings, read_settings
 from .startup import BOOT_FAILED, FirstFailure, start_app
 from .stopping import stop_at_once
@@ -55,11 +57,14 @@ def main() -> None:
             "gunicorn is not installed, and the server needs it: add gunicorn to the dependencies of the image"
         )
         sys.exit(BOOT_FAILED)
-    from .runner import serve  # exists only where gunicorn does
+    from .runner import SPARE_WORKERS, serve  # exists only where gunicorn does
 
     stop_at_once()
     first = FirstFailure()
-    serve(lambda: start_app(settings, platforms, first), settings.process, listening)
+    metrics = None
+    if settings.process.metrics:
+        metrics = Metrics(Routing(platforms, os.environ).logged_paths, settings.process.workers + SPARE_WORKERS)
+    serve(lambda: start_app(settings, platforms, first, metrics), settings.process, listening)
 
 
 def _require_script(settings: Settings) -> None:

@@ -12,7 +12,18 @@ _log = logging.getLogger("azmlinfsrv")
 
 
 def log_access(request: AMLRequest, response: Response, watch: Stopwatch) -> None:
+    """Logs the contract's line; a log in JSON has its parts by name as well, and the request's id."""
     query = request.query_string.decode("utf-8", "replace")
     path = f"{request.path}?{query}" if query else request.path
     length = "N/A" if response.is_streamed else response.length
-    _log.info("%s %s %s %.3fms %s", request.method, path, response.status_code, watch.elapsed_ms, length)
+    elapsed = watch.elapsed_ms
+    fields = {
+        "method": request.method,
+        "path": path,
+        "status": response.status_code,
+        "milliseconds": round(elapsed, 3),
+        "bytes": response.length,
+        "request_id": request.headers.get("x-request-id", ""),
+    }
+    line = "%s %s %s %.3fms %s"
+    _log.info(line, request.method, path, response.status_code, elapsed, length, extra={"fields": fields})

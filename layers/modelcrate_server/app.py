@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .access import log_access
 from .deadline import Stopwatch
 from .inputs import RawInput
+from .metrics import CONTENT_TYPE, PATH, Metrics
 from .platforms import Platform
 from .request import AMLRequest, HttpError
 from .response import Response, with_fields
@@ -27,8 +29,10 @@ NOT_ALLOWED = "The method is not allowed for the requested URL."
 class ScoringApp:
     """Serves one entry script to these platforms. What goes wrong is in the log and never in the answer."""
 
-    def __init__(self, service: Service, platforms: Sequence[Platform]) -> None:
+    def __init__(self, service: Service, platforms: Sequence[Platform], metrics: Metrics | None = None) -> None:
         self._service, self._routing = service, Routing(platforms, service.settings.variables)
+        self.metrics = metrics
+        self._adds_ids = service.settings.log_format == "json"
 
     @property
     def max_body_bytes(self) -> int | None:
@@ -37,27 +41,43 @@ class ScoringApp:
 
     def is_probe(self, environ: Mapping[str, Any]) -> bool:
         """Whether the request can be answered beside a run() that works: it is about the server, and not for the script."""
-        found = self._routing.find(AMLRequest(environ).path, environ["REQUEST_METHOD"])
-        return found is not None and found.probe
+        path = AMLRequest(environ).path
+        found = self._routing.find(path, environ["REQUEST_METHOD"])
+        return found.probe if found is not None else path == PATH
 
     def refusal(self, path: str, status: int, message: str) -> Response:
         """Returns the answer to what could not be read as a request, in the form of the platform whose path it is."""
         return self._routing.nearest(path or "/").error(status, message)
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self._adds_ids:
+            environ = {"HTTP_X_REQUEST_ID": str(uuid.uuid4()), **environ}
         request = AMLRequest(environ, self.max_body_bytes, unpacks=not isinstance(self._service.entry.read, RawInput))
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: AMLRequest) -> Response:
         found = self._routing.find(request.path, request.method)
         if found is None:
+            if self.metrics is not None and request.path == PATH and request.method in ("GET", "HEAD"):
+                model = self._service.settings.model
+                return Response(self.metrics.text(model.name, model.version), content_type=CONTENT_TYPE)
             return self._routing.nearest(request.path).error(404, NOT_FOUND)
         if found.handler is None:
             return found.platform.error(405, NOT_ALLOWED)
+        if not found.logged:  # health probes would flood the log
+            return self._guarded(request, found)
         watch = Stopwatch()
-        response = self._guarded(request, found)
-        if found.logged:  # health probes would flood the log
-            log_access(request, response, watch)
+        if self.metrics is None:
+            response = self._guarded(request, found)
+        else:
+            self.metrics.begin()
+            status = 500
+            try:
+                response = self._guarded(request, found)
+                status = response.status_code
+            finally:
+                self.metrics.end(found.path, status, watch.elapsed_ms / 1000)
+        log_access(request, response, watch)
         return response
 
     def _guarded(self, request: AMLRequest, found: Found) -> Response:

@@ -26,6 +26,24 @@ class AMLLogFormatter(logging.Formatter):
         super().__init__(fmt=fmt, datefmt=datefmt, style=style)
 
 
+class JsonLogFormatter(logging.Formatter):
+    """A line of JSON for each record: time, level, process, logger and message, and what a record has in `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        document = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "pid": record.process,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, default=str)
+
+
 class RootAccessFilter(logging.Filter):
     """Leaves out the access lines of health probes."""
 
@@ -37,7 +55,7 @@ def set_up_logs(settings: Settings) -> None:
     """Configures logging: logging.json from the app root, else from beside the entry script, else our own."""
     path = _user_file(settings)
     if path is None:
-        logging.config.dictConfig(_own(settings.log_level))
+        logging.config.dictConfig(_own(settings.log_level, settings.log_format))
         return
     try:
         with open(path, encoding="utf-8") as file:
@@ -74,12 +92,12 @@ def _user_file(settings: Settings) -> str | None:
     return next((path for path in paths if os.path.isfile(path)), None)
 
 
-def _own(level: str) -> dict[str, Any]:
+def _own(level: str, form: str) -> dict[str, Any]:
     handler = {"class": "logging.StreamHandler", "formatter": "line"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": AMLLogFormatter}},
+        "formatters": {"line": {"()": JsonLogFormatter if form == "json" else AMLLogFormatter}},
         "handlers": {
             "out": {**handler, "stream": "ext://sys.stdout"},
             "err": {**handler, "stream": "ext://sys.stderr"},

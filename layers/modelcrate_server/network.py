@@ -133,7 +133,11 @@ class Network:
             The request; None when the time is over, or when there was a signal.
         """
         self._look_after(0 if self._work else seconds)
-        return self._work.popleft() if self._work else None
+        if not self._work:
+            return None
+        work = self._work.popleft()
+        self._note_waiting()
+        return work
 
     def answer(self, work: Work, waiting: Callable[[], object]) -> None:
         """Answers a request by the script; the deputy looks after the clients when that takes long.
@@ -171,6 +175,10 @@ class Network:
         self._attention.append(connection)
         if self._turn.locked():
             self._ring()
+
+    def _note_waiting(self) -> None:
+        if self._app.metrics is not None:
+            self._app.metrics.wait(len(self._work))
 
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):  # there are enough of them
@@ -354,6 +362,7 @@ class Network:
                 answer(self._app, self._cfg, connection, received, self._may_keep)
             else:
                 self._work.append(Work(connection, received))
+                self._note_waiting()
                 return  # watched or not, for most clients send nothing before their answer
         if connection.state == READING and connection.reader.continue_wanted:
             connection.reader.continue_wanted = False

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .headers import Headers
+from .streams import Stream
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
@@ -118,9 +119,11 @@ def error_object(status: int, message: str) -> Response:
 
 
 def adopted(result: object) -> Response | None:
-    """The response in what run() returned: ours, or that of a web framework the image brought along; else nothing."""
+    """Returns the response that run() made: ours, that of a web framework of the image, or a stream of parts; else None."""
     if isinstance(result, Response):
         return result
+    if isinstance(result, Stream):
+        return Response(iter(result), 200, result.content_type)
     wrappers = sys.modules.get("werkzeug.wrappers")
     if wrappers is None or not isinstance(result, wrappers.Response):
         return None

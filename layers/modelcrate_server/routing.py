@@ -20,6 +20,7 @@ class Found:
     names: Mapping[str, str]
     logged: bool = False
     probe: bool = False
+    path: str = ""
 
 
 class Routing:
@@ -36,8 +37,13 @@ class Routing:
         matches = [(found, route, owner) for pattern, route, owner in self._routes if (found := pattern.match(path))]
         for found, route, owner in matches:
             if method in route.methods:
-                return Found(owner, route.handler, found.groupdict(), route.logged, route.probe)
+                return Found(owner, route.handler, found.groupdict(), route.logged, route.probe, route.path)
         return Found(matches[0][2], None, {}) if matches else None
+
+    @property
+    def logged_paths(self) -> list[str]:
+        """The paths whose requests are logged and counted."""
+        return [route.path for _, route, _ in self._routes if route.logged]
 
     def nearest(self, path: str) -> Platform:
         """In whose form a path that nobody has is refused: theirs, whose paths begin like it, else the first one's."""

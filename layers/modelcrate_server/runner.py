@@ -13,6 +13,9 @@ from gunicorn.errors import HaltServer
 
 from .settings import Process
 
+SPARE_WORKERS = 8
+"""How many workers there may be beyond WORKER_COUNT, such as those that still end while others replace them."""
+
 
 def options(process: Process, ports: Sequence[int]) -> dict[str, Any]:
     """Returns gunicorn's settings for this process.
@@ -31,7 +34,15 @@ def options(process: Process, ports: Sequence[int]) -> dict[str, Any]:
         "accesslog": None,  # the application writes the contract's line
         "control_socket_disable": True,  # it would be opened under HOME, which may not be writable
         "proc_name": "modelcrate_server",
+        "pre_fork": _choose_slot,
     }
+
+
+def _choose_slot(master: Any, worker: Any) -> None:
+    """Gives a worker the lowest number that no living worker has (see `Metrics.join`)."""
+    taken = {each.slot for each in master.WORKERS.values()}
+    free = (slot for slot in range(master.num_workers + SPARE_WORKERS) if slot not in taken)
+    worker.slot = next(free, 0)
 
 
 def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from .deadline import Stopwatch, deadline
 from .inputs import RawInput
 from .request import AMLRequest, HttpError
 from .response import Response, adopted
+from .results import plain
 from .stopping import Stopped
+from .streams import Stream, awaited, is_stream
 
 if TYPE_CHECKING:  # the builder reads what platforms promise, and starts sooner without these
     from .entry import Entry
@@ -48,7 +51,11 @@ class Service:
         try:
             with deadline(limit):
                 watch = Stopwatch()
-                result = self.entry.call(arguments, request.headers)  # type: ignore[arg-type]  # has keys and items, all that dict() asks
+                result = self.entry.call(arguments, request.headers)  # type: ignore[arg-type]  # has keys and items, as dict() needs
+                if inspect.iscoroutine(result):
+                    result = awaited(result)
+                if is_stream(result):
+                    result = Stream(result, limit, plain if self.settings.departures.encode_numpy else None)
                 return result, watch.elapsed_ms
         except TimeoutError:
             _log.exception("run() was ended after %s ms", limit)
@@ -71,6 +78,8 @@ class Service:
         reader = self.entry.read
         arguments = reader.of_request(request) if isinstance(reader, RawInput) else reader.of_data(read(request))
         result, _ = self.call(arguments, request, blames_clients=True)
+        if isinstance(result, Stream):
+            return list(result.values())  # the answer is one JSON document
         response = adopted(result)
         return result if response is None else response
 

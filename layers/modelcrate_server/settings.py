@@ -82,6 +82,7 @@ class Process:
     worker_timeout: int
     client_timeout: int
     preload: bool
+    metrics: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Settings:
     model_dir: str
     scoring_timeout_ms: int
     log_level: str
+    log_format: str
     cors_origins: tuple[str, ...]
     version_header: str
     debug_port: int | None
@@ -121,6 +123,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         model_dir=values.get("AZUREML_MODEL_DIR", ""),
         scoring_timeout_ms=whole_number(values, "SCORING_TIMEOUT_MS", 3_600_000, low=0),
         log_level=_log_level(values),
+        log_format=_log_format(environ),
         cors_origins=tuple(o.strip() for o in values.get("AML_CORS_ORIGINS", "").split(",") if o.strip()),
         version_header=_version_header(environ),
         debug_port=whole_number(values, "AZUREML_DEBUG_PORT", 0, low=0, high=65535) or None,
@@ -181,6 +184,13 @@ def _log_level(values: Mapping[str, str]) -> str:
     return level
 
 
+def _log_format(environ: Mapping[str, str]) -> str:
+    form = environ.get("MODELCRATE_LOG_FORMAT", "").strip().lower() or "text"
+    if form not in {"text", "json"}:
+        raise SettingsError(f"MODELCRATE_LOG_FORMAT is {form!r}; it can be text or json")
+    return form
+
+
 def _version_header(environ: Mapping[str, str]) -> str:
     if environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
         return f"modelcrate/{VERSION}"
@@ -209,4 +219,5 @@ def _process(environ: Mapping[str, str]) -> Process:
         worker_timeout=whole_number(environ, "WORKER_TIMEOUT", 300, low=0),
         client_timeout=whole_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
         preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
+        metrics=switch(environ, "MODELCRATE_METRICS"),
     )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .app import ScoringApp
 from .entry import EntryError, load_entry
 from .logs import reroute_prints
+from .metrics import Metrics
 from .platforms import Platform
 from .service import Service
 from .settings import Settings
@@ -44,7 +45,9 @@ class FirstFailure:
             return False
 
 
-def start_app(settings: Settings, platforms: Sequence[Platform], first: FirstFailure) -> ScoringApp:
+def start_app(
+    settings: Settings, platforms: Sequence[Platform], first: FirstFailure, metrics: Metrics | None = None
+) -> ScoringApp:
     """Returns the application of these settings for these platforms, its script initialised.
 
     Ends the process with code 3 when that fails, after the reason was logged; once, however many workers there are.
@@ -54,7 +57,7 @@ def start_app(settings: Settings, platforms: Sequence[Platform], first: FirstFai
     reroute_prints()
     _mention(settings)
     try:
-        app = _app(settings, platforms)
+        app = _app(settings, platforms, metrics)
     except _FailedError as failure:
         if first.claim():
             _log.error("%s", failure, exc_info=failure.__cause__)
@@ -74,7 +77,7 @@ class _FailedError(Exception):
         self.explain = explain
 
 
-def _app(settings: Settings, platforms: Sequence[Platform]) -> ScoringApp:
+def _app(settings: Settings, platforms: Sequence[Platform], metrics: Metrics | None) -> ScoringApp:
     try:
         entry = load_entry(settings)
     except EntryError as error:
@@ -87,7 +90,7 @@ def _app(settings: Settings, platforms: Sequence[Platform]) -> ScoringApp:
         message = f"init() of the entry script failed: {error!r}"
         raise _FailedError(message, lambda: _log_models(settings.model_dir)) from error
     try:
-        return ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms)
+        return ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms, metrics)
     except Exception as error:
         raise _FailedError(f"The swagger documents could not be written: {error}") from error
 

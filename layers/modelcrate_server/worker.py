@@ -30,6 +30,8 @@ class ScriptWorker(Worker):  # type: ignore[misc]  # of the image's gunicorn, wh
         always = () if process.health_port is None else (process.health_port,)
         limits = Limits(client_timeout=process.client_timeout)
         self.network = Network(self.wsgi, self.cfg, self.sockets, limits, always, self.PIPE[0])
+        if self.wsgi.metrics is not None:
+            self.wsgi.metrics.join(min(self.slot, self.wsgi.metrics.slots - 1))
         super().init_signals()
         self.network.start()
         while self.alive and self.ppid == os.getppid():
