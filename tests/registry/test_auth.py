@@ -65,10 +65,10 @@ def test_a05_a_registry_that_moved_to_tls_is_followed_there(script: Script, clie
 
 def test_a06_only_loopback_is_asked_without_tls(client: Client) -> None:
     for host in ("registry.example", "10.0.0.1:5000", "registry.example:80"):
-        assert client()._courier.remote(host).origin == f"https://{host}"
+        assert client()._transport.remote(host).origin == f"https://{host}"
     allowed = client(rules=(Rule("10.0.0.1:5000", plain_http=True),))
-    assert allowed._courier.settings.habits("10.0.0.1:5000").plain_http
-    assert not allowed._courier.settings.habits("10.0.0.2:5000").plain_http
+    assert allowed._transport.settings.profile("10.0.0.1:5000").plain_http
+    assert not allowed._transport.settings.profile("10.0.0.2:5000").plain_http
 
 
 def test_a08_a_basic_challenge_gets_basic_credentials(guarded: Running, client: Client) -> None:
@@ -248,7 +248,7 @@ def test_a18_stale_credentials_do_not_hide_what_is_public(script: Script, client
 def test_a19_a_realm_that_leads_inside_gets_nothing(client: Client, realm: str) -> None:
     from modelcrate.registry.addresses import check_realm
 
-    with pytest.raises(RegistryError, match="don't trust"):
+    with pytest.raises(RegistryError, match="not to be trusted"):
         check_realm(realm, "https://registry.example", insecure=False, where="")
 
 

@@ -174,7 +174,7 @@ def test_two_runs_at_once_do_not_feed_one_session(script: Script, client: Client
             results.append(None)
             results.append(second.push_blob(at(script.host), Memory(blob.data)).how)
 
-    first._courier.emit = other
+    first._transport.emit = other
     assert first.push_blob(at(script.host), blob).how == "resumed"
     assert results == [None, "sent"]
 

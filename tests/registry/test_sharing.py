@@ -109,7 +109,7 @@ def test_credentials_are_looked_up_once_for_two_repositories(
         return find(registry, repository, settings)
 
     monkeypatch.setattr(credentials, "find", counting)
-    one._pusher._same.clear()
+    one._pusher._compared.clear()
     one.push_blobs(at(script, "team/third"), BLOBS)
     assert len(asked) <= 4, "for each of two holders, both names; not for each blob"
 
@@ -124,17 +124,17 @@ def test_a_fault_in_one_blob_ends_the_push_and_leaves_the_threads(script: Script
 
 
 def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
-    turns, stop, inside, enough = KeyedLock(), StopSignal(), threading.Event(), threading.Event()
+    locks, stop, inside, enough = KeyedLock(), StopSignal(), threading.Event(), threading.Event()
     faults: list[BaseException] = []
 
     def hold() -> None:
-        with turns.taken("a"):
+        with locks.hold("a"):
             inside.set()
             enough.wait(HANG)
 
     def want() -> None:
         try:
-            with turns.taken("a", stop.check):
+            with locks.hold("a", stop.check):
                 pass
         except Cancelled as fault:
             faults.append(fault)
@@ -142,11 +142,11 @@ def test_turns_are_taken_one_by_one_and_given_up_when_it_is_enough() -> None:
     holder, wanting = threading.Thread(target=hold), threading.Thread(target=want)
     holder.start()
     inside.wait(HANG)
-    with turns.taken("b"):  # another key is nobody's business
+    with locks.hold("b"):  # another key is not locked
         wanting.start()
     stop.cancel()
     wanting.join(HANG)
     assert len(faults) == 1
     enough.set()
     holder.join(HANG)
-    assert turns._turns == {}
+    assert locks._locks == {}

@@ -105,30 +105,30 @@ def test_a79_no_more_uploads_at_once_than_allowed(script: Script, client: Client
     registry.push_blobs(at(script.host), missing)
     uploads = [one for one in script.seen if one.method == "PUT"]
     assert len(uploads) == 22
-    assert registry._courier.remote(script.host).gate.limit == 3
+    assert registry._transport.remote(script.host).limiter.limit == 3
 
 
 def test_a79_the_gate_halves_and_recovers() -> None:
     from modelcrate.registry.limiter import AdaptiveLimiter
 
     gate = AdaptiveLimiter(8)
-    gate.groaned()
+    gate.failed()
     assert gate.limit == 4
     for _ in range(3):
-        gate.groaned()
+        gate.failed()
     assert gate.limit == 1
     for _ in range(10):
-        gate.went_well()
+        gate.succeeded()
     assert gate.limit == 2
     for _ in range(200):
-        gate.went_well()
+        gate.succeeded()
     assert gate.limit == 8
 
 
 def test_a79_a_429_makes_room_for_fewer(script: Script, client: Client) -> None:
     script.plan("POST", "/uploads/", Reply(429), times=1)
     registry = client(concurrency=8)
-    gate = registry._courier.remote(script.host).gate
+    gate = registry._transport.remote(script.host).limiter
     registry.push_blob(at(script.host), Memory(b"x"))
     assert gate.limit == 4
 
@@ -139,7 +139,7 @@ def test_a79_the_gate_lets_no_more_inside_than_its_limit() -> None:
     gate, lock, inside, most = AdaptiveLimiter(2), threading.Lock(), [0], [0]
 
     def enter() -> None:
-        with gate.inside():
+        with gate.slot():
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -353,6 +353,6 @@ def test_connections_are_kept(script: Script, client: Client) -> None:
         registry = client()
         for n in range(5):
             registry.push_blob(at(other.host), Memory(noise(100, n)))
-        (manager,) = registry._courier.http._pools.values()
+        (manager,) = registry._transport.http._pools.values()
         pools = manager.pools
         assert [pools[key].num_connections for key in list(pools.keys())]

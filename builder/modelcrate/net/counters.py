@@ -1,4 +1,4 @@
-"""What went over the wire, counted where it leaves and arrives; safe for threads."""
+"""Requests and bytes, counted where they leave and arrive. Safe for threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests by verb (token requests as TOKEN), and bytes of bodies in both directions."""
+    """Requests by method (those to token servers as TOKEN), and bytes of bodies in both directions."""
 
     requests: Mapping[str, int] = field(default_factory=dict)
     sent: int = 0
@@ -24,8 +24,7 @@ class Traffic:
 
 
 class Counters:
-    """The running counts of one client, or of a part of its work, which its `parent` counts too. Counting
-    changes it."""
+    """The counts of one client, or of a part of its work, which is counted by its `parent` as well. Counting changes it."""
 
     def __init__(self, parent: Counters | None = None) -> None:
         self._lock, self._parent = threading.Lock(), parent
@@ -33,24 +32,27 @@ class Counters:
         self._sent = self._received = 0
 
     def request(self, verb: str) -> None:
+        """Counts a request."""
         with self._lock:
             self._requests[verb] += 1
         if self._parent:
             self._parent.request(verb)
 
     def sent(self, size: int) -> None:
+        """Counts bytes that were sent."""
         with self._lock:
             self._sent += size
         if self._parent:
             self._parent.sent(size)
 
     def received(self, size: int) -> None:
+        """Counts bytes that were received."""
         with self._lock:
             self._received += size
         if self._parent:
             self._parent.received(size)
 
     def read(self) -> Traffic:
-        """The counts as they are now."""
+        """Returns the counts as they are now."""
         with self._lock:
             return Traffic(dict(self._requests), self._sent, self._received)

@@ -119,7 +119,7 @@ class Downloader:
             IntegrityError: The bytes have another digest or size.
             RegistryError: No server could be used, or the network must not be.
         """
-        with self._locks.taken(wanted.path):
+        with self._locks.hold(wanted.path):
             return wanted.path if wanted.path.exists() else self._from_any(wanted)
 
     def download_all(self, wanted: Sequence[Download]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""One at a time for each key: who wants what another is making waits, and finds it made."""
+"""Locks by key: work for one key is done by one thread, and the others wait and use the result."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-LOOK = 0.1
-"""Seconds after which who waits looks whether it still shall."""
+POLL = 0.1
+"""Seconds between two looks at whether to go on waiting."""
 
 
 class KeyedLock:
-    """Locks by key, kept only as long as somebody holds or wants them."""
+    """Locks by key. A lock exists only while a thread holds it or waits for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: dict[Hashable, tuple[threading.Lock, list[None]]] = {}
+        self._locks: dict[Hashable, tuple[threading.Lock, list[None]]] = {}
 
     @contextmanager
-    def taken(self, key: Hashable, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Wait for the turn, and hold it; `check` raises where it is not to be waited for any longer."""
+    def hold(self, key: Hashable, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Waits for the lock of this key and holds it.
+
+        Args:
+            key: What is locked.
+            check: Called while waiting; it raises to end the wait.
+        """
         with self._lock:
-            turn, wanting = self._turns.setdefault(key, (threading.Lock(), []))
-            wanting.append(None)
+            lock, users = self._locks.setdefault(key, (threading.Lock(), []))
+            users.append(None)
         try:
-            while not turn.acquire(timeout=LOOK):
+            while not lock.acquire(timeout=POLL):
                 check()
             try:
                 yield
             finally:
-                turn.release()
+                lock.release()
         finally:
             with self._lock:
-                wanting.pop()
-                if not wanting:
-                    del self._turns[key]
+                users.pop()
+                if not users:
+                    del self._locks[key]

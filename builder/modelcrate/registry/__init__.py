@@ -1,5 +1,6 @@
-"""The registry client: `verbs.RegistryClient`, and `client.Registry`, which is an oras client too. `requests` and `oras` are imported
-nowhere else.
+"""The distribution protocol of registries, over the HTTP client of `net`.
 
-Nothing is imported here, because oras alone takes longer to import than a rebuild without changes takes.
+`registry_client.RegistryClient` is what modelcrate uses; `oras_client.Registry` is an oras client as well. `requests` and
+`oras` are imported here alone. Nothing is imported in this file, because importing oras takes longer than a rebuild without
+changes.
 """

@@ -11,17 +11,26 @@ from modelcrate_layers.errors import RegistryError
 
 
 def check_page(before: str, after: str, where: str) -> None:
-    """The next page of a list is on the same host, scheme and port."""
+    """Raises RegistryError unless the next page of a list is on the same host, scheme and port."""
     if origin(before) != origin(after):
         raise RegistryError("the registry sent us to another host for the next page", where=where, why=redacted(after))
 
 
 def check_realm(realm: str, registry_url: str, *, insecure: bool, where: str) -> None:
-    """A token server gets our password, so it has to be https (http only beside an http registry), and not a
-    private one."""
+    """Checks the address of a token server, which gets our password.
+
+    Args:
+        realm: The address that the challenge names.
+        registry_url: The registry's.
+        insecure: Whether the registry is used without TLS; the token server may be, too, then.
+        where: What the error message names.
+
+    Raises:
+        RegistryError: It is no URL, without TLS, private, or a metadata service.
+    """
 
     def refused(why: str) -> RegistryError:
-        return RegistryError("the registry names a token server that we don't trust", where=where, why=why)
+        return RegistryError("the registry names a token server that is not to be trusted", where=where, why=why)
 
     if not re.fullmatch(r"[!-~]+", realm):
         raise refused("its realm is not a URL")
@@ -40,7 +49,7 @@ def check_realm(realm: str, registry_url: str, *, insecure: bool, where: str) ->
 
 
 def related(one: str, other: str) -> bool:
-    """Whether two hosts look as if they belonged to one owner (the last two labels are equal)."""
+    """Returns whether two hosts probably belong to one owner (the last two labels are equal)."""
     return host(one).split(".")[-2:] == host(other).split(".")[-2:] or (
         is_private(host(one)) and is_private(host(other))
     )

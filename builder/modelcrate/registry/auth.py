@@ -1,7 +1,8 @@
-"""Being let in: which Authorization goes with a request, and what follows from a 401.
+"""Which Authorization goes with a request, and what follows from a 401.
 
-A push asks for `pull,push` with its very first token, so no token ever has to grow. Tokens are kept by scope; one thread
-fetches while the others wait. Credentials that were refused are not tried again, so that no account is locked by us.
+A push asks for `pull,push` with its first token, so that no token has to be replaced by a wider one. Tokens are kept by
+scope; one thread fetches a token while the others wait. Credentials that were refused are not tried again, so that no
+account is locked.
 """
 
 from __future__ import annotations
@@ -29,30 +30,31 @@ from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 
 DENIED = frozenset({400, 403})
-"""How token servers say that a scope is too much, the credentials being right."""
+"""How token servers refuse a scope that is too wide, where the credentials are right."""
 
 
 @dataclass(slots=True)
-class _Desk:
-    """What is known about getting into one registry. It changes as we learn; its lock makes fetching single.
+class _AuthState:
+    """What is known about logging in to one registry. It changes with every answer; `lock` is held while it does.
 
-    `narrow` has the accesses that were denied as a whole, with the token that the request itself led to.
+    `denied` has the accesses that a token server refused as a whole, with the token for the scope that the registry
+    itself named in answer to the request.
     """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     challenge: Challenge | None = None
     tokens: list[Token] = field(default_factory=list)
-    narrow: dict[frozenset[Access], Token | None] = field(default_factory=dict)
+    denied: dict[frozenset[Access], Token | None] = field(default_factory=dict)
     refresh: dict[str, str] = field(default_factory=dict)
     refused: dict[str, CrateError] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
-    """One wish to be let in: for these accesses, with this credential, in answer to this challenge."""
+class _AuthRequest:
+    """What is needed for one request: its accesses, the credential, and the challenge to answer."""
 
-    desk: _Desk
+    state: _AuthState
     challenge: Challenge
     access: tuple[Access, ...]
     credential: Credential | None
@@ -67,169 +69,195 @@ class _Errand:
     def only_reads(self) -> bool:
         return all(one.actions <= {"pull"} for one in self.access)
 
+    def without_server(self, *, basic: bool) -> str:
+        """The Authorization that needs no token server, "" where there is none."""
+        if self.credential is None:
+            return ""
+        if self.credential.access_token:
+            return f"Bearer {self.credential.access_token}"
+        return self.credential.basic if basic else ""
+
 
 class Authenticator:
-    """The tokens and credentials of one client, for all registries it talks to."""
+    """The tokens and credentials of one client, for all registries. Safe for threads."""
 
     def __init__(self, settings: RegistryConfig, http: HttpClient, clock: Clock, emit: Emit) -> None:
         self._settings, self._http, self._clock, self._emit = settings, http, clock, emit
         self._engine = RetryEngine(settings.patience, clock, emit)
         self._lock = threading.Lock()
-        self._desks: dict[str, _Desk] = {}
+        self._states: dict[str, _AuthState] = {}
         self._found: dict[tuple[str, str], Credential | None] = {}
         self._notes: dict[str, str] = {}
 
     def learn(self, remote: Remote, answer: Response) -> None:
-        """Keep the challenge of a first look at the registry, so that no request has to fail for it."""
+        """Keeps the challenge in the first response of a registry, so that no later request has to fail for it."""
         challenge = choose(parse_challenges(answer.headers.all("WWW-Authenticate")))
         if answer.status == 401 and challenge:
-            self._desk(remote).challenge = _without_scope(challenge)
+            self._state(remote).challenge = _without_scope(challenge)
 
-    def header(self, remote: Remote, access: tuple[Access, ...], counters: Counters, *, young: bool = False) -> str:
-        """The Authorization for these accesses, "" where none is known to be needed."""
-        desk = self._desk(remote)
-        with desk.lock:
-            if desk.challenge is None:
+    def header(self, remote: Remote, access: tuple[Access, ...], counters: Counters, *, fresh: bool = False) -> str:
+        """Returns the Authorization for these accesses, "" where none is known to be needed.
+
+        Args:
+            remote: The registry.
+            access: What the request does.
+            counters: Where requests to token servers are counted.
+            fresh: The token must have half of its lifetime left, because the request will take long.
+
+        Raises:
+            ErrorResponse: The token server refused.
+        """
+        state = self._state(remote)
+        with state.lock:
+            if state.challenge is None:
                 return ""
-            errand = self._errand(remote, desk, desk.challenge, access, counters)
-            if desk.challenge.scheme == "basic":
-                return errand.credential.basic if errand.credential else ""
-            if errand.key in desk.narrow:
-                token = desk.narrow[errand.key]
-                return f"Bearer {token.value}" if token and token.lasts(self._clock.now(), young=False) else ""
+            request = self._request(remote, state, state.challenge, access, counters)
+            if state.challenge.scheme == "basic":
+                return request.credential.basic if request.credential else ""
+            if request.key in state.denied:
+                token = state.denied[request.key]
+                return f"Bearer {token.value}" if token and token.lasts(self._clock.now(), fresh=False) else ""
             try:
-                return self._bearer(errand, young=young)
+                return self._bearer(request, fresh=fresh)
             except ErrorResponse as fault:
                 if fault.status not in DENIED:
                     raise
-                desk.narrow[errand.key] = None  # the request itself will be told which scope it really needs
+                state.denied[request.key] = None  # the registry will name the scope that the request really needs
                 return ""
 
     def answer(self, remote: Remote, request: RegistryRequest, answer: Response, used: str, counters: Counters) -> str:
-        """The Authorization to try once more with after a 401; the Refusal itself where nothing else can be tried."""
-        desk = self._desk(remote)
-        with desk.lock:
-            challenge = choose(parse_challenges(answer.headers.all("WWW-Authenticate"))) or desk.challenge
+        """Returns the Authorization for a second attempt after a 401.
+
+        Args:
+            remote: The registry.
+            request: What was sent.
+            answer: The 401.
+            used: The Authorization that it was sent with.
+            counters: Where requests to token servers are counted.
+
+        Raises:
+            ErrorResponse: There is nothing else to try.
+        """
+        state = self._state(remote)
+        with state.lock:
+            challenge = choose(parse_challenges(answer.headers.all("WWW-Authenticate"))) or state.challenge
             if challenge is None:
                 raise error_response(
-                    request, answer, "request: it asks for a login in no way that we know", self._clock.now()
+                    request, answer, "request: it wants a login of an unknown scheme", self._clock.now()
                 )
-            desk.challenge = _without_scope(challenge)
-            errand = self._errand(remote, desk, challenge, request.access, counters)
-            ready = _ready(errand, basic=challenge.scheme == "basic")
+            state.challenge = _without_scope(challenge)
+            wanted = self._request(remote, state, challenge, request.access, counters)
+            ready = wanted.without_server(basic=challenge.scheme == "basic")
             if (used and used == ready) or (challenge.scheme == "basic" and not ready):
-                source = f"credentials from {errand.credential.source}" if errand.credential else "request"
+                source = f"credentials from {wanted.credential.source}" if wanted.credential else "request"
                 raise error_response(request, answer, source, self._clock.now(), self.note(remote.registry))
-            desk.tokens = [token for token in desk.tokens if f"Bearer {token.value}" != used]
-            return ready or self._bearer(errand)
+            state.tokens = [token for token in state.tokens if f"Bearer {token.value}" != used]
+            return ready or self._bearer(wanted)
 
     def note(self, registry: str) -> str:
         """Returns which credential helper failed for this registry, "" for none."""
         return self._notes.get(registry, "")
 
-    def _bearer(self, errand: _Errand, *, young: bool = False) -> str:
-        if ready := _ready(errand, basic=False):
+    def _bearer(self, request: _AuthRequest, *, fresh: bool = False) -> str:
+        if ready := request.without_server(basic=False):
             return ready
-        now, desk = self._clock.now(), errand.desk
-        kept = next((one for one in desk.tokens if one.covers(errand.access) and one.lasts(now, young=young)), None)
+        now, state = self._clock.now(), request.state
+        kept = next((one for one in state.tokens if one.covers(request.access) and one.lasts(now, fresh=fresh)), None)
         if kept is None:
-            kept = self._fetch(errand)
-            desk.tokens = [*(one for one in desk.tokens if one.scopes != kept.scopes), kept]
+            kept = self._fetch(request)
+            state.tokens = [*(one for one in state.tokens if one.scopes != kept.scopes), kept]
         return f"Bearer {kept.value}"
 
-    def _fetch(self, errand: _Errand) -> Token:
-        """A token for all that is wanted; for the challenged scope alone where the server denies the whole."""
-        desk, credential, challenged = errand.desk, errand.credential, errand.challenge.scopes
-        if credential and credential.source in desk.refused:
-            raise desk.refused[credential.source]
-        self._tell_of_other_domain(errand)
-        whole = tokens.merge(challenged, errand.access)
-        scopes = list(challenged) if challenged and errand.key in desk.narrow else whole
+    def _fetch(self, request: _AuthRequest) -> Token:
+        """A token for all accesses; for the challenged scope alone where the server denies the whole."""
+        state, credential, challenged = request.state, request.credential, request.challenge.scopes
+        if credential and credential.source in state.refused:
+            raise state.refused[credential.source]
+        self._report_other_domain(request)
+        all_scopes = tokens.merge(challenged, request.access)
+        scopes = list(challenged) if challenged and request.key in state.denied else all_scopes
         try:
-            token = self._ask(errand, scopes)
+            token = self._fetch_scopes(request, scopes)
         except ErrorResponse as fault:
             if fault.status not in DENIED | {401}:
                 raise
-            token = self._second_try(errand, scopes, fault)
-        if errand.key in desk.narrow:
-            desk.narrow[errand.key] = token
+            token = self._second_attempt(request, scopes, fault)
+        if request.key in state.denied:
+            state.denied[request.key] = token
         return token
 
-    def _second_try(self, errand: _Errand, scopes: Sequence[str], fault: ErrorResponse) -> Token:
-        """Once more with less: the challenged scope alone; or, to read, as nobody (a stale login must not hide a public
-        image). Where that fails too, the first fault stands, and the credentials are not tried again."""
-        challenged, credential = errand.challenge.scopes, errand.credential
+    def _second_attempt(self, request: _AuthRequest, scopes: Sequence[str], fault: ErrorResponse) -> Token:
+        """Tries the challenged scope alone; or, for reading, no credentials, so that an old login hides no public image.
+
+        Where that fails too, the first error is raised, and the credentials are not tried again.
+        """
+        challenged, credential = request.challenge.scopes, request.credential
         try:
             if challenged and list(challenged) != list(scopes):
-                token = self._ask(errand, challenged)
-                errand.desk.narrow[errand.key] = token
+                token = self._fetch_scopes(request, challenged)
+                request.state.denied[request.key] = token
                 return token
-            if credential and errand.only_reads:
-                token = errand.server.fetch(scopes, None)
+            if credential and request.only_reads:
+                token = request.server.fetch(scopes, None)
                 text = f"the credentials from {credential.source} were refused; going on without"
-                self._emit(Warned(errand.remote.registry, text))
+                self._emit(Warned(request.remote.registry, text))
                 return token
         except CrateError:
             pass
         if credential and fault.status == 401:
-            errand.desk.refused[credential.source] = fault
+            request.state.refused[credential.source] = fault
         raise fault
 
-    def _ask(self, errand: _Errand, scopes: Sequence[str]) -> Token:
-        credential, desk = errand.credential, errand.desk
+    def _fetch_scopes(self, request: _AuthRequest, scopes: Sequence[str]) -> Token:
+        credential, refresh = request.credential, request.state.refresh
         if credential is None or not credential.identity_token:
-            return errand.server.fetch(scopes, credential)
-        token = errand.server.fetch(scopes, credential, desk.refresh.get(credential.source, credential.identity_token))
+            return request.server.fetch(scopes, credential)
+        token = request.server.fetch(scopes, credential, refresh.get(credential.source, credential.identity_token))
         if token.refresh:
-            desk.refresh[credential.source] = token.refresh
+            refresh[credential.source] = token.refresh
         return token
 
-    def _tell_of_other_domain(self, errand: _Errand) -> None:
-        realm, remote = errand.challenge.realm, errand.remote
-        if not addresses.related(realm, remote.origin) and realm not in errand.desk.told:
-            errand.desk.told.add(realm)
+    def _report_other_domain(self, request: _AuthRequest) -> None:
+        realm, remote = request.challenge.realm, request.remote
+        if not addresses.related(realm, remote.origin) and realm not in request.state.reported:
+            request.state.reported.add(realm)
             self._emit(Warned(remote.registry, f"tokens come from another domain: {host(realm)}"))
 
-    def _errand(
-        self, remote: Remote, desk: _Desk, challenge: Challenge, access: tuple[Access, ...], counters: Counters
-    ) -> _Errand:
-        found = self._find(remote.registry, access[0].repository if access else "")
-        if found and found.source not in desk.told:
-            desk.told.add(found.source)
+    def _request(
+        self,
+        remote: Remote,
+        state: _AuthState,
+        challenge: Challenge,
+        access: tuple[Access, ...],
+        counters: Counters,
+    ) -> _AuthRequest:
+        found = self._credential(remote.registry, access[0].repository if access else "")
+        if found and found.source not in state.reported:
+            state.reported.add(found.source)
             self._emit(CredentialsUsed(remote.registry, found.source))
         server = TokenServer(remote, challenge, self._settings, self._http, self._engine, counters)
-        return _Errand(desk, challenge, access, found, server, remote)
+        return _AuthRequest(state, challenge, access, found, server, remote)
 
-    def _find(self, registry: str, repository: str) -> Credential | None:
+    def _credential(self, registry: str, repository: str) -> Credential | None:
         key = (registry, repository)
         with self._lock:
             if key not in self._found:
                 self._found[key] = credentials.find(
-                    registry, repository, self._settings, lambda text: self._note(registry, text)
+                    registry, repository, self._settings, lambda text: self._keep_note(registry, text)
                 )
             return self._found[key]
 
-    def _note(self, registry: str, text: str) -> None:
-        """Warn of a credential helper that failed, once; a refusal will name it again."""
+    def _keep_note(self, registry: str, text: str) -> None:
+        """Warns of a credential helper that failed, once. An error for a refused request repeats it."""
         if self._notes.get(registry) != text:
             self._notes[registry] = text
             self._emit(Warned(registry, f"{text}; going on without it"))
 
-    def _desk(self, remote: Remote) -> _Desk:
+    def _state(self, remote: Remote) -> _AuthState:
         with self._lock:
-            return self._desks.setdefault(remote.origin, _Desk())
-
-
-def _ready(errand: _Errand, *, basic: bool) -> str:
-    """The Authorization that needs no token server, "" where there is none."""
-    credential = errand.credential
-    if credential is None:
-        return ""
-    if credential.access_token:
-        return f"Bearer {credential.access_token}"
-    return credential.basic if basic else ""
+            return self._states.setdefault(remote.origin, _AuthState())
 
 
 def _without_scope(challenge: Challenge) -> Challenge:
-    """What can be kept of a challenge; its scope belongs to the request that it answered."""
+    """The part of a challenge that can be kept. Its scope belongs to the request that it answered."""
     return replace(challenge, parameters={**challenge.parameters, "scope": ""})

@@ -1,4 +1,4 @@
-"""What registries are known to hold, so that nobody asks them twice."""
+"""What registries are known to hold, so that no registry is asked twice."""
 
 from __future__ import annotations
 
@@ -11,93 +11,99 @@ from modelcrate_layers.content import Digest, parse_object
 from modelcrate_layers.errors import CrateError
 
 MAX_HOLDERS = 4
-"""Repositories that are remembered for a blob that can be mounted: the first one that is asked mostly has it."""
+"""Repositories that are remembered for a blob that can be mounted: the first one mostly still has it."""
 
 
 class BlobCache:
-    """Blobs that a repository said it has, and those that manifests name which it gave us. Not a value: it learns.
+    """The blobs that repositories confirmed, and those that their manifests name. It changes as answers come in.
 
-    A manifest is a weaker word than an answer: a registry takes none whose blobs it lacks, but may lose one later. Whoever
-    builds on it has to be ready for the refusal of the manifest that names the blob next.
+    A manifest proves less than an answer: a registry accepts none whose blobs it lacks, but may lose a blob later. Code
+    that relies on it has to handle the refusal of the next manifest that names the blob.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._said: dict[str, set[Digest]] = {}
+        self._confirmed: dict[str, set[Digest]] = {}
         self._named: dict[str, dict[Digest, frozenset[Digest]]] = {}
         self._holders: dict[Digest, list[str]] = {}
         self._mounts: dict[str, bool] = {}
         self._tags: dict[tuple[str, str], Digest | None] = {}
 
-    def said(self, repository: str, digest: Digest) -> None:
-        """The repository has this blob."""
+    def add(self, repository: str, digest: Digest) -> None:
+        """Records that the repository has this blob."""
         with self._lock:
-            self._said.setdefault(repository, set()).add(digest)
+            self._confirmed.setdefault(repository, set()).add(digest)
             holders = self._holders.setdefault(digest, [])
             if repository not in holders and len(holders) < MAX_HOLDERS:
                 holders.append(repository)
 
     def has(self, repository: str, digest: Digest) -> bool:
-        """Whether the repository said that it has this blob."""
+        """Returns whether the repository confirmed that it has this blob."""
         with self._lock:
-            return digest in self._said.get(repository, ())
+            return digest in self._confirmed.get(repository, ())
 
-    def lost(self, repository: str, digest: Digest) -> None:
-        """The repository doesn't have this blob any more."""
+    def discard(self, repository: str, digest: Digest) -> None:
+        """Records that the repository does not have this blob any more."""
         with self._lock:
-            self._said.get(repository, set()).discard(digest)
-            self._drop(repository, digest)
+            self._confirmed.get(repository, set()).discard(digest)
+            self._drop_holder(repository, digest)
 
-    def mounted(self, registry: str, *, taken: bool) -> None:
-        """Whether the registry took a blob over from another of its repositories when it was last asked."""
+    def set_mounts(self, registry: str, *, taken: bool) -> None:
+        """Records whether the registry took over a blob from another repository when it was last asked."""
         with self._lock:
             self._mounts[registry] = taken
 
     def mounts(self, registry: str) -> bool | None:
-        """Whether it takes blobs over; None where nobody knows yet."""
+        """Returns whether the registry takes blobs over; None where that is not known."""
         with self._lock:
             return self._mounts.get(registry)
 
-    def tagged(self, repository: str, tag: str, digest: Digest | None) -> None:
-        """What a tag named when it was last looked at; None: nothing."""
+    def set_tag(self, repository: str, tag: str, digest: Digest | None) -> None:
+        """Records what a tag named when it was last read; None for nothing."""
         with self._lock:
             self._tags[repository, tag] = digest
 
-    def is_other(self, repository: str, tag: str, digest: Digest) -> bool:
-        """Whether a tag was seen to name something else than this, or nothing."""
+    def tag_differs(self, repository: str, tag: str, digest: Digest) -> bool:
+        """Returns whether a tag is known to name something else than this, or nothing."""
         with self._lock:
             return self._tags.get((repository, tag), digest) != digest
 
-    def gave(self, repository: str, manifest: Digest, data: bytes) -> None:
-        """The repository has this manifest, which has been verified."""
+    def add_manifest(self, repository: str, manifest: Digest, data: bytes) -> None:
+        """Records the blobs of a manifest of the repository. Its bytes have been verified."""
         with suppress(CrateError, AttributeError, KeyError, TypeError):
             named = frozenset(_blobs(parse_object(data)))
             with self._lock:
                 self._named.setdefault(repository, {})[manifest] = named
 
-    def of(self, repository: str, but: Collection[Digest]) -> frozenset[Digest]:
-        """What it holds. Manifests of these digests are no proof: they won't be sent, so a loss would not be noticed."""
+    def known(self, repository: str, without: Collection[Digest]) -> frozenset[Digest]:
+        """Returns the blobs that the repository holds.
+
+        Args:
+            repository: Registry and repository.
+            without: Manifests that prove nothing. They will not be sent again, so a loss would not be noticed.
+        """
         with self._lock:
             named = self._named.get(repository, {})
-            return frozenset(self._said.get(repository, ())).union(*(named[each] for each in named.keys() - set(but)))
+            confirmed = frozenset(self._confirmed.get(repository, ()))
+            return confirmed.union(*(named[each] for each in named.keys() - set(without)))
 
     def holders(self, digest: Digest) -> list[str]:
-        """Repositories that said they have this blob: from those of the same registry it can be mounted."""
+        """Returns repositories that confirmed this blob. From those of the same registry it can be mounted."""
         with self._lock:
             return list(self._holders.get(digest, ()))
 
     def forget(self, repository: str) -> None:
-        """It was found to have lost something."""
+        """Removes all that is known of a repository, because it lost something."""
         with self._lock:
-            for digest in self._said.pop(repository, ()):
-                self._drop(repository, digest)
+            for digest in self._confirmed.pop(repository, ()):
+                self._drop_holder(repository, digest)
             self._named.pop(repository, None)
 
-    def _drop(self, repository: str, digest: Digest) -> None:
+    def _drop_holder(self, repository: str, digest: Digest) -> None:
         self._holders[digest] = [each for each in self._holders.get(digest, ()) if each != repository]
 
 
 def _blobs(manifest: Mapping[str, Any]) -> list[Digest]:
-    """The blobs that a registry has to have for a manifest; those with addresses of their own may be elsewhere."""
+    """The blobs that a registry needs for a manifest. Those with addresses of their own may be elsewhere."""
     named = [manifest["config"], *manifest["layers"]] if "layers" in manifest else []
     return [Digest.parse(each["digest"]) for each in named if not each.get("urls")]

@@ -1,5 +1,4 @@
-"""WWW-Authenticate, read properly: several headers, several schemes in one, quoted commas, any case (RFC 9110,
-11.6.1)."""
+"""WWW-Authenticate (RFC 9110, 11.6.1): several headers, several schemes in one, quoted commas, any case."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ _PARAMETER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:\"((?:[^\"\\
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way to be let in: the scheme in lower case, and its parameters with lower-case names."""
+    """One way to log in: the scheme in lower case, and its parameters with lower-case names."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -41,7 +40,7 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """All challenges, in their order. What can't be read is left out, never guessed at."""
+    """Returns all challenges in their order. What can't be parsed is left out."""
     found: list[Challenge] = []
     for text in headers:
         text, at = text[:MAX_HEADER], 0
@@ -52,7 +51,7 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
 
 
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The one that we can answer: Bearer with a realm, else Basic; others (Negotiate, Digest) are not for us."""
+    """Returns the challenge to answer: Bearer with a realm, else Basic. Others (Negotiate, Digest) are not supported."""
     known = list(challenges)
     bearers = [one for one in known if one.scheme == "bearer" and one.realm]
     basics = [one for one in known if one.scheme == "basic"]
@@ -60,8 +59,7 @@ def choose(challenges: Iterable[Challenge]) -> Challenge | None:
 
 
 def parse_scope(text: str) -> Access | None:
-    """`repository:NAME:pull,push` as an Access; None for other kinds. A name may hold a port, so the split is
-    from the right."""
+    """Returns `repository:NAME:pull,push` as an Access; None for other kinds. A name may hold a port."""
     kind, _, rest = text.partition(":")
     name, _, actions = rest.rpartition(":")
     return Access(name, frozenset(filter(None, actions.split(",")))) if kind == "repository" and name else None
@@ -89,6 +87,6 @@ def _parameters(text: str, at: int) -> tuple[dict[str, str], int]:
 
 
 def _past_token68(text: str, at: int) -> int:
-    """Behind a blob such as `Negotiate dG9rZW4=`, where there is one."""
+    """The position after a token68 such as in `Negotiate dG9rZW4=`, if there is one."""
     blob = re.compile(r"[ \t]+[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)").match(text, at)
     return blob.end() if blob else at

@@ -1,5 +1,4 @@
-"""registries.yaml, already parsed, as rules. Every fault of the file is reported at once; its text is read by
-`project/`."""
+"""registries.yaml as rules. All faults of the file are reported at once. Its text is parsed by `project/`."""
 
 from __future__ import annotations
 
@@ -17,7 +16,11 @@ _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, 
 
 
 def read_rules(document: object, folder: Path, where: str = "registries.yaml") -> tuple[Rule, ...]:
-    """The rules of a file `{registries: [...]}`; relative paths in it start at `folder`."""
+    """Returns the rules of a file `{registries: [...]}`. Relative paths in it start at `folder`.
+
+    Raises:
+        UserError: With all faults of the file.
+    """
     entries = document.get("registries") if isinstance(document, Mapping) else None
     if not isinstance(entries, list) or (isinstance(document, Mapping) and set(document) - {"registries"}):
         raise UserError("expected one key, registries, with a list", where=where)
@@ -29,7 +32,7 @@ def read_rules(document: object, folder: Path, where: str = "registries.yaml") -
 
 
 def size(value: object) -> int:
-    """Bytes out of a number or of text such as 16MiB or 50MB."""
+    """Returns the bytes that a number or a text such as 16MiB or 50MB means; ValueError for anything else."""
     found = re.fullmatch(r"(\d{1,15})\s*([A-Za-z]*)", str(value)) if not isinstance(value, bool) else None
     if not found or found[2] not in _UNITS or not int(found[1]):
         raise ValueError(f"expected a size such as 16MiB, got {value!r:.60}")
@@ -40,7 +43,7 @@ def _rule(entry: object, folder: Path, where: str, faults: list[UserError]) -> R
     if not isinstance(entry, Mapping) or not isinstance(entry.get("match"), str) or not entry["match"]:
         faults.append(UserError("expected an object with the key match", where=where))
         return Rule("-")
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in entry.items():
         reader = _READERS.get(str(key))
         if reader is None:
@@ -49,10 +52,10 @@ def _rule(entry: object, folder: Path, where: str, faults: list[UserError]) -> R
             faults.append(UserError(f"unknown key {str(key)[:60]!r}", where=where, hint=hint))
             continue
         try:
-            told |= reader(value, folder)
+            values |= reader(value, folder)
         except ValueError as fault:
             faults.append(UserError(f"{key}: {fault}", where=where))
-    return Rule(**told)
+    return Rule(**values)
 
 
 def _one_of(name: str, *choices: str) -> Callable[[object, Path], dict[str, Any]]:

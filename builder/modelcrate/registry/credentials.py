@@ -1,7 +1,7 @@
-"""Whose name and secret are used for a registry, and where they were found.
+"""Which credentials are used for a registry, and where they were found.
 
-First of: given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
-containers tools and Docker; what GitHub and GitLab put into their jobs; nobody. A .netrc is never read.
+The first of: given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
+containers tools and Docker; the variables of GitHub's and GitLab's jobs; none. A .netrc is never read for registries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
 HUB_KEY = "https://index.docker.io/v1/"
-"""The key that Docker keeps its Hub under, for historical reasons."""
+"""The key under which Docker keeps the credentials of its Hub, for historical reasons."""
 
 IDENTITY = "<token>"
 MAX_CONFIG = 4 << 20
@@ -31,7 +31,7 @@ MAX_CONFIG = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A name and a password; or an identity token, to be traded for access tokens; or a ready access token."""
+    """A name and a password; or an identity token, which is exchanged for access tokens; or an access token."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -83,10 +83,9 @@ def _places(settings: RegistryConfig, warn: Warn) -> Iterator[CredentialSearch]:
 
 
 def _own_variables(registry: str, environment: Mapping[str, str]) -> Credential | None:
-    """MODELCRATE_REGISTRY_TOKEN, or _USERNAME and _PASSWORD; with the host behind them (REGISTRY_EXAMPLE_5000)
-    for one registry.
+    """MODELCRATE_REGISTRY_TOKEN, or _USERNAME and _PASSWORD; with the host at the end (_REGISTRY_EXAMPLE_5000) for one registry.
 
-    Without a host they hold for MODELCRATE_REGISTRY, and for any registry where that is not set.
+    Without a host they hold for MODELCRATE_REGISTRY, and for all registries where that is not set.
     """
     suffix = "_" + re.sub(r"[^A-Z0-9]", "_", registry.upper())
     only = environment.get("MODELCRATE_REGISTRY", "")
@@ -102,7 +101,7 @@ def _own_variables(registry: str, environment: Mapping[str, str]) -> Credential 
 
 
 def _files(settings: RegistryConfig) -> Iterator[tuple[Path | None, str]]:
-    """Configuration files in their order, with the words for their source; None stands for DOCKER_AUTH_CONFIG."""
+    """Configuration files in their order, with the words for messages; None stands for DOCKER_AUTH_CONFIG."""
     environment, home = settings.environment, settings.home
     if settings.auth_file is not None:
         yield settings.auth_file, "the auth file given"
@@ -125,15 +124,15 @@ def _files(settings: RegistryConfig) -> Iterator[tuple[Path | None, str]]:
 
 def _in_file(path: Path, source: str, environment: Mapping[str, str], warn: Warn) -> CredentialSearch:
     def look(registry: str, repository: str) -> Credential | None:
-        said = f"{source} ({path})" if source else str(path)
+        where = f"{source} ({path})" if source else str(path)
         try:
             data = read_file(path, MAX_CONFIG)
         except (OSError, ValueError) as fault:
             if source:
                 why = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
-                raise UserError("the file with credentials can't be read", where=said, why=why) from None
+                raise UserError("the file with credentials can't be read", where=where, why=why) from None
             return None
-        return in_config(_parsed(data, said), registry, repository, environment, said, warn)
+        return in_config(_parsed(data, where), registry, repository, environment, where, warn)
 
     return look
 
@@ -181,7 +180,7 @@ def in_config(
 
 
 def keys(registry: str, repository: str) -> Iterator[str]:
-    """The keys that may name this repository, the most specific first; Docker Hub has several names."""
+    """Yields the keys that may name this repository, the most specific first. Docker Hub has several names."""
     names = [HUB, HUB_KEY, "index.docker.io", "registry-1.docker.io"] if registry in HUB_ALIASES else [registry]
     parts = repository.split("/") if repository else []
     for end in range(len(parts), 0, -1):
@@ -199,10 +198,10 @@ def _from_keychain(
         return None
     if kept is None:
         return None
-    said = f"credential helper {name} ({source})"
+    found = f"credential helper {name} ({source})"
     if kept.username == IDENTITY:
-        return Credential(identity_token=kept.secret, source=said)
-    return Credential(kept.username, kept.secret, source=said)
+        return Credential(identity_token=kept.secret, source=found)
+    return Credential(kept.username, kept.secret, source=found)
 
 
 def _from_auths(
@@ -252,20 +251,24 @@ def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _of_ci(registry: str, environment: Mapping[str, str]) -> Credential | None:
     """GitHub's job token for ghcr.io; GitLab's for its own registry and dependency proxy."""
-    told = environment.get
-    if registry == "ghcr.io" and told("GITHUB_ACTIONS") == "true" and told("GITHUB_TOKEN"):
-        return Credential(told("GITHUB_ACTOR") or "github", told("GITHUB_TOKEN", ""), source="GITHUB_TOKEN of the job")
-    if registry == told("CI_REGISTRY") and told("GITLAB_CI"):
-        if told("CI_REGISTRY_USER") and told("CI_REGISTRY_PASSWORD"):
-            return Credential(
-                told("CI_REGISTRY_USER", ""), told("CI_REGISTRY_PASSWORD", ""), source="CI_REGISTRY_PASSWORD of the job"
-            )
-        if told("CI_JOB_TOKEN"):
-            return Credential("gitlab-ci-token", told("CI_JOB_TOKEN", ""), source="CI_JOB_TOKEN of the job")
-    if told("CI_DEPENDENCY_PROXY_SERVER") == registry and told("CI_DEPENDENCY_PROXY_PASSWORD"):
+    value = environment.get
+    if registry == "ghcr.io" and value("GITHUB_ACTIONS") == "true" and value("GITHUB_TOKEN"):
         return Credential(
-            told("CI_DEPENDENCY_PROXY_USER") or "gitlab-ci-token",
-            told("CI_DEPENDENCY_PROXY_PASSWORD", ""),
+            value("GITHUB_ACTOR") or "github", value("GITHUB_TOKEN", ""), source="GITHUB_TOKEN of the job"
+        )
+    if registry == value("CI_REGISTRY") and value("GITLAB_CI"):
+        if value("CI_REGISTRY_USER") and value("CI_REGISTRY_PASSWORD"):
+            return Credential(
+                value("CI_REGISTRY_USER", ""),
+                value("CI_REGISTRY_PASSWORD", ""),
+                source="CI_REGISTRY_PASSWORD of the job",
+            )
+        if value("CI_JOB_TOKEN"):
+            return Credential("gitlab-ci-token", value("CI_JOB_TOKEN", ""), source="CI_JOB_TOKEN of the job")
+    if value("CI_DEPENDENCY_PROXY_SERVER") == registry and value("CI_DEPENDENCY_PROXY_PASSWORD"):
+        return Credential(
+            value("CI_DEPENDENCY_PROXY_USER") or "gitlab-ci-token",
+            value("CI_DEPENDENCY_PROXY_PASSWORD", ""),
             source="CI_DEPENDENCY_PROXY_PASSWORD of the job",
         )
     return None

@@ -1,7 +1,6 @@
-"""What a transfer tells while it goes on: small frozen values, handed to the `emit` that the caller gave.
+"""Progress events of registries: small frozen values for the `emit` of the caller.
 
-`emit` may be called from any thread, and may raise to cancel; the transfer then ends its session and lets the
-error pass.
+`emit` may be called from any thread, and may raise to cancel; the transfer then ends its session, and the error passes.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """`done` bytes of a blob are with the registry so far, out of `total` where that is known.
+    """The registry has `done` bytes of a blob so far, out of `total` where that is known.
 
-    It never goes back for one blob: after a retry it rests until the old mark is passed.
+    For one blob `done` never falls. After a retry it stays the same until the old value is passed.
     """
 
     digest: Digest | None
@@ -39,14 +38,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """All bytes are sent, and the registry is busy with them (it hashes them once more)."""
+    """All bytes are sent, and the registry is hashing them once more."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """The registry took over a blob from another of its repositories; nothing was sent."""
+    """The registry took a blob over from another of its repositories. Nothing was sent."""
 
     digest: Digest
     source: str
@@ -54,7 +53,7 @@ class Mounted:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """An upload that was cut goes on at this byte."""
+    """An upload that was interrupted continues at this byte."""
 
     name: str
     offset: int
@@ -62,7 +61,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """An upload begins anew, because the registry could not continue the one before."""
+    """An upload starts again, because the registry could not continue the one before."""
 
     name: str
     why: str
@@ -70,7 +69,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class CredentialsUsed:
-    """Which source the credentials for a registry came from. Never the secret."""
+    """The source of the credentials for a registry, never the secret."""
 
     registry: str
     source: str

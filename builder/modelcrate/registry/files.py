@@ -12,12 +12,13 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileBlob:
-    """A file under a descriptor that somebody made of it; read from the start, it is held to that."""
+    """A file with its descriptor. Read from the start, it is verified against that."""
 
     path: Path
     descriptor: Descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Returns the bytes from `start`; from 0 on they are verified."""
         pieces = self._pieces(start)
         return pieces if start else verified(pieces, self.descriptor, str(self.path))
 

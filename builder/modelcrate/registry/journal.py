@@ -1,8 +1,8 @@
-"""Uploads under way, noted on disk, so that a later run can go on where this one was killed.
+"""Uploads in progress, noted on disk, so that a later run continues where this one was killed.
 
-One small file an upload, replaced as a whole after every chunk that the registry confirmed. A lock beside it keeps two
-processes from feeding one session. Nothing is synced: a killed process loses nothing by that, and after a power cut the
-worst is an upload that begins anew.
+Each upload has one small file, which is replaced after every chunk that the registry confirmed. A lock file keeps two
+processes from using one session. Nothing is synced: a killed process loses nothing by that, and after a power cut an
+upload starts again at worst.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 
 LIFETIME = 24 * 3600.0
-"""Seconds; registries sweep unfinished uploads after hours to days."""
+"""Seconds. Registries remove unfinished uploads after hours to days."""
 
 MAX_NOTE = 64 << 10
 
@@ -35,28 +35,28 @@ class UploadSession:
 
 
 class JournalEntry:
-    """The note about one blob's upload into one repository, held by this process alone. Close it."""
+    """The note about the upload of one blob into one repository, locked by this process. Close it."""
 
     def __init__(self, path: Path | None, lock: int | None, clock: Clock) -> None:
         self._path, self._lock, self._clock = path, lock, clock
 
     def read(self) -> UploadSession | None:
-        """What an earlier run noted, None where there is nothing, or nothing young enough."""
+        """Returns what an earlier run noted; None where there is nothing, or where it is too old."""
         if self._path is None:
             return None
         try:
             with self._path.open("rb") as file:
-                told = parse_object(file.read(MAX_NOTE))
-            location, offset, noted = told["location"], told["offset"], told["noted"]
-            minimum = told.get("minimum", 0)
+                noted = parse_object(file.read(MAX_NOTE))
+            location, offset, when = noted["location"], noted["offset"], noted["noted"]
+            minimum = noted.get("minimum", 0)
         except (OSError, CrateError, KeyError):
             return None
-        sound = isinstance(location, str) and isinstance(noted, int | float)
+        sound = isinstance(location, str) and isinstance(when, int | float)
         sound = sound and all(type(count) is int and count >= 0 for count in (offset, minimum))
-        return UploadSession(location, offset, minimum) if sound and 0 <= self._clock.now() - noted < LIFETIME else None
+        return UploadSession(location, offset, minimum) if sound and 0 <= self._clock.now() - when < LIFETIME else None
 
     def note(self, session: UploadSession) -> None:
-        """Remember this; not being able to is no reason to fail."""
+        """Writes the note. That it can't be written is no error."""
         if self._path is None:
             return
         known = {"location": session.location, "offset": session.offset, "minimum": session.minimum}
@@ -68,13 +68,13 @@ class JournalEntry:
             beside.replace(self._path)
 
     def forget(self) -> None:
-        """The upload is finished or cancelled."""
+        """Removes the note: the upload is finished or cancelled."""
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink()
 
     def close(self) -> None:
-        """Let others have it."""
+        """Releases the lock."""
         if self._lock is not None:
             if self._path is not None and not self._path.exists():
                 with suppress(OSError):
@@ -85,34 +85,34 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The folder of notes; without a folder nothing is remembered."""
+    """The folder of notes. Without a folder nothing is noted."""
 
     folder: Path | None
     clock: Clock
 
-    def nothing(self) -> JournalEntry:
-        """The note of an upload that can't be resumed."""
+    def no_entry(self) -> JournalEntry:
+        """Returns an entry that notes nothing, for an upload that can't be continued."""
         return JournalEntry(None, None, self.clock)
 
-    def entry(self, place: str, name: str) -> JournalEntry:
-        """The note about blob `name` in `place`. Where another process holds it, one that remembers nothing."""
+    def entry(self, repository: str, name: str) -> JournalEntry:
+        """Returns the entry of blob `name` in a repository; where another process has it, one that notes nothing."""
         if self.folder is None:
-            return self.nothing()
-        key = hashlib.sha256(f"{place}\n{name}".encode()).hexdigest()[:40]
+            return self.no_entry()
+        key = hashlib.sha256(f"{repository}\n{name}".encode()).hexdigest()[:40]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            return self.nothing()
+            return self.no_entry()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            return self.nothing()
+            return self.no_entry()
         return JournalEntry(self.folder / f"{key}.json", lock, self.clock)
 
     def sweep(self) -> int:
-        """Remove notes that are too old, or none; the number removed."""
+        """Removes notes that are too old or can't be read. Returns how many."""
         removed = 0
         for path in self.folder.glob("*.json") if self.folder and self.folder.is_dir() else ():
             if JournalEntry(path, None, self.clock).read() is None:

@@ -1,7 +1,6 @@
-"""Docker's credential helpers: programs called `docker-credential-NAME` that keep secrets for us.
+"""Docker's credential helpers: programs called `docker-credential-NAME` that keep secrets.
 
-Protocol: the server's key on standard input, JSON on standard output, exit 1 and a known sentence where there
-is nothing.
+Protocol: the server's key on standard input, JSON on standard output; exit 1 and a known sentence where there is nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
 TIMEOUT = 30.0
-"""Seconds; some helpers ask a cloud, none should ask a user for longer."""
+"""Seconds. Some helpers ask a cloud; none should ask a user for longer."""
 
 MAX_OUTPUT = 1 << 20
 
@@ -28,7 +27,7 @@ _NOTHING = ("credentials not found", "no credentials server url", "no credential
 
 @dataclass(frozen=True, slots=True)
 class StoredCredential:
-    """What a helper knows of one server. The user `<token>` marks an identity token."""
+    """A name and a secret for one server. The name `<token>` marks an identity token."""
 
     username: str
     secret: str = field(repr=False)
@@ -36,7 +35,7 @@ class StoredCredential:
 
 @dataclass(frozen=True, slots=True)
 class Keychain:
-    """One helper, by the last part of its name. `environment` gives its PATH and is passed on to it."""
+    """One helper, by the last part of its name. Its PATH is that of `environment`, which is passed on to it."""
 
     name: str
     environment: Mapping[str, str] = field(repr=False)
@@ -48,10 +47,15 @@ class Keychain:
 
     @property
     def program(self) -> str:
+        """The program's name."""
         return f"docker-credential-{self.name}"
 
     def get(self, server: str) -> StoredCredential | None:
-        """What is kept for this server, None where nothing is."""
+        """Returns what is kept for this server; None for nothing.
+
+        Raises:
+            MachineError: The program is missing, fails, or answers nonsense. Its output is never shown.
+        """
         done = self._run("get", server)
         if done.returncode != 0:
             if any(text in done.stdout.decode(errors="replace").lower() for text in _NOTHING):
@@ -67,7 +71,7 @@ class Keychain:
         return StoredCredential(username, secret) if secret else None
 
     def store(self, server: str, username: str, secret: str) -> None:
-        """Keep this secret."""
+        """Keeps this secret."""
         import json
 
         text = json.dumps({"ServerURL": server, "Username": username, "Secret": secret})
@@ -75,7 +79,7 @@ class Keychain:
             raise self._fault("it did not store the credentials")
 
     def erase(self, server: str) -> None:
-        """Forget this server; not knowing it is fine."""
+        """Removes this server's secret, if there is one."""
         done = self._run("erase", server)
         if done.returncode != 0 and not any(t in done.stdout.decode(errors="replace").lower() for t in _NOTHING):
             raise self._fault("it did not erase the credentials")

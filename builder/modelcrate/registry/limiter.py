@@ -1,4 +1,4 @@
-"""How many uploads run at once: halved when the registry groans, one more after ten that went well (AIMD)."""
+"""How many uploads run at once: half as many after a failure, one more after ten successes (AIMD)."""
 
 from __future__ import annotations
 
@@ -6,45 +6,46 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-GOOD_IN_A_ROW = 10
+SUCCESSES = 10
+"""Successes in a row after which one more upload may run."""
 
 
 class AdaptiveLimiter:
-    """A door that lets at most `limit` through. Not frozen: the limit follows what the registry bears."""
+    """Lets at most `limit` threads run at once. Not frozen: the limit follows what the registry can take."""
 
     def __init__(self, limit: int) -> None:
         self._most = self._limit = max(1, limit)
-        self._inside = self._good = 0
+        self._running = self._successes = 0
         self._change = threading.Condition()
 
     @property
     def limit(self) -> int:
-        """How many may be inside now."""
+        """How many may run now."""
         with self._change:
             return self._limit
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Wait for room, and hold it."""
+    def slot(self) -> Iterator[None]:
+        """Waits for a free slot and holds it."""
         with self._change:
-            self._change.wait_for(lambda: self._inside < self._limit)
-            self._inside += 1
+            self._change.wait_for(lambda: self._running < self._limit)
+            self._running += 1
         try:
             yield
         finally:
             with self._change:
-                self._inside -= 1
+                self._running -= 1
                 self._change.notify_all()
 
-    def groaned(self) -> None:
-        """The registry said "too many", lost a session, or fell silent."""
+    def failed(self) -> None:
+        """Halves the limit: the registry refused for now, lost a session, or fell silent."""
         with self._change:
-            self._limit, self._good = max(1, self._limit // 2), 0
+            self._limit, self._successes = max(1, self._limit // 2), 0
 
-    def went_well(self) -> None:
-        """One more request without complaint."""
+    def succeeded(self) -> None:
+        """Counts a success; after enough of them the limit rises by one."""
         with self._change:
-            self._good += 1
-            if self._good >= GOOD_IN_A_ROW and self._limit < self._most:
-                self._limit, self._good = self._limit + 1, 0
+            self._successes += 1
+            if self._successes >= SUCCESSES and self._limit < self._most:
+                self._limit, self._successes = self._limit + 1, 0
                 self._change.notify_all()

@@ -1,6 +1,7 @@
-"""Logging in and out as Docker does it, so that every tool finds the credentials: a helper where one is configured,
+"""Logging in and out as Docker does it, so that other tools find the credentials.
 
-else the file, written with mode 0600, in one step, and with all that was in it before.
+They are kept by a credential helper where one is configured, else in the file, which is replaced in one step, has mode
+0600, and keeps all that was in it before.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from modelcrate.registry import wire
 from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.settings import RegistryConfig
+from modelcrate.registry.transport import RegistryTransport
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -32,25 +33,38 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """Where credentials were kept or removed: a helper's program or a file; `plainly` where anybody with the file has them."""
+    """Where credentials were kept or removed: a helper's program, or a file. `plainly`: they are not encrypted there."""
 
     where: str
     plainly: bool
 
 
 def login(registry: str, username: str, password: str, settings: RegistryConfig, emit: Emit = silent) -> LoginResult:
-    """Try the credentials at the registry, then keep them. Nothing is kept where the registry refuses them."""
+    """Tries the credentials at the registry, then keeps them.
+
+    Args:
+        registry: A host or host:port.
+        username: The user's name.
+        password: The password or access token.
+        settings: Names the files and helpers.
+        emit: Receives progress.
+
+    Raises:
+        UserError: The registry's name, the user's name or the password is no such.
+        ErrorResponse: The registry refuses them; nothing is kept then.
+        MachineError: They can't be kept.
+    """
     _check(registry)
     if not username or not password:
         raise UserError("a login needs a user name and a password")
-    courier = RegistryTransport(
+    transport = RegistryTransport(
         replace(settings, username=username, password=password), SystemClock(), emit, Counters()
     )
     try:
-        remote = courier.remote("docker.io" if registry in HUB_ALIASES else registry)
-        courier.send(wire.ping(remote.origin), remote, "login", (200,))
+        remote = transport.remote("docker.io" if registry in HUB_ALIASES else registry)
+        transport.send(wire.ping(remote.origin), remote, "login", (200,))
     finally:
-        courier.close()
+        transport.close()
     path = config_path(settings)
     config = _read(path)
     if helper := _helper(config, registry):
@@ -62,7 +76,7 @@ def login(registry: str, username: str, password: str, settings: RegistryConfig,
 
 
 def logout(registry: str, settings: RegistryConfig) -> LoginResult | None:
-    """Forget this registry's credentials; None where there were none."""
+    """Removes this registry's credentials. Returns where they were; None where there were none."""
     _check(registry)
     path = config_path(settings)
     config, found = _read(path), None
@@ -79,7 +93,7 @@ def logout(registry: str, settings: RegistryConfig) -> LoginResult | None:
 
 
 def config_path(settings: RegistryConfig) -> Path:
-    """The file that is written: the one given, else REGISTRY_AUTH_FILE, else Docker's."""
+    """Returns the file that is written: the one given, else REGISTRY_AUTH_FILE, else Docker's."""
     if settings.auth_file is not None:
         return settings.auth_file
     if named := settings.environment.get("REGISTRY_AUTH_FILE"):
@@ -125,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:
-    """Beside it, synced, and renamed over it; through a link where it is one."""
+    """Write a file beside it, sync it, and rename it over the old one; a link stays a link."""
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

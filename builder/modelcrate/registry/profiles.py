@@ -1,4 +1,4 @@
-"""What is known about the habits of registries: one table, with the source of each row, which users extend.
+"""What is known about registries: one table, with the source of each row, which users extend.
 
 Names of fields are those of registries.yaml (docs/reference/registries.md), with '_' for '-'.
 """
@@ -17,16 +17,15 @@ MIB = 1 << 20
 GB = 1000**3
 
 Upload = Literal["put", "stream", "chunks"]
-"""put: POST, then one PUT with all bytes. stream: POST, one PATCH, PUT. chunks: POST, PATCHes, PUT; the only
-one that resumes."""
+"""How a blob is uploaded. put: POST, then one PUT with all bytes. stream: POST, one PATCH, PUT. chunks: POST, PATCHes, PUT;
+only this one can be resumed."""
 
 Referrers = Literal["probe", "api", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Another registry that serves the same repositories, asked first when pulling. `proxy`: it takes `ns=`
-    for the origin."""
+    """Another registry with the same repositories, which is tried first when pulling. `proxy`: it takes `ns=` for the origin."""
 
     host: str
     proxy: bool = False
@@ -34,8 +33,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for the registries that `match` names (`host[:port]`, or with `*`); None leaves it to an
-    earlier rule."""
+    """What holds for the registries that `match` names (`host[:port]`, or with `*`). None leaves it to an earlier rule."""
 
     match: str
     upload: Upload | None = None
@@ -53,6 +51,7 @@ class Rule:
     source: str = ""
 
     def concerns(self, registry: str) -> bool:
+        """Returns whether the rule holds for this registry."""
         return fnmatchcase(registry.lower(), self.match.lower())
 
 
@@ -81,7 +80,7 @@ TABLE: tuple[Rule, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class RegistryProfile:
-    """All that is settled for one registry: the table, and the user's rules over it."""
+    """What holds for one registry: the table, and the user's rules over it."""
 
     upload: Upload = "chunks"
     chunk_size: int = 16 * MIB
@@ -96,25 +95,29 @@ class RegistryProfile:
     client_key: Path | None = None
     mirrors: tuple[Mirror, ...] = ()
 
-    def way(self, size: int | None) -> Upload:
-        """How a blob of this size is uploaded: what fits into one chunk goes in one PUT, what is over a PUT's
-        limit in chunks."""
+    def upload_method(self, size: int | None) -> Upload:
+        """Returns how a blob of this size is uploaded.
+
+        What fits into one chunk goes in one PUT; what is larger than the registry takes in a PUT goes in chunks.
+        """
         if size is None:
             return "stream"
         if self.upload == "put" and self.max_put is not None and size > self.max_put:
             return "chunks"
         return "put" if self.upload == "chunks" and size <= self.chunk_size else self.upload
 
-    def way_of_stream(self, key: str | None, size: int | None) -> Upload:
-        """How a blob without a digest yet is uploaded: in chunks where it could be resumed, else in one go."""
+    def stream_method(self, key: str | None, size: int | None) -> Upload:
+        """Returns how a blob whose digest is not known yet is uploaded: in chunks if it could be resumed, else as a stream."""
         return "chunks" if key is not None and size is not None and self.upload == "chunks" else "stream"
 
 
 def profile_of(registry: str, rules: Sequence[Rule] = ()) -> RegistryProfile:
-    """What holds for this registry; of two rules that say something, the later counts, and the user's come last."""
-    settled = RegistryProfile()
+    """Returns what holds for this registry. Of two rules with a value the later counts; the user's come last."""
+    profile = RegistryProfile()
     for rule in (*TABLE, *rules):
         if rule.concerns(registry):
-            told = {f.name: getattr(rule, f.name) for f in fields(RegistryProfile) if getattr(rule, f.name) is not None}
-            settled = replace(settled, **told)
-    return settled
+            values = {
+                f.name: getattr(rule, f.name) for f in fields(RegistryProfile) if getattr(rule, f.name) is not None
+            }
+            profile = replace(profile, **values)
+    return profile

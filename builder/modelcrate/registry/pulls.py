@@ -1,4 +1,4 @@
-"""Manifests and blobs out of a registry or its mirrors: verified, capped, and continued where a stream breaks off."""
+"""Manifests and blobs from a registry or its mirrors: verified, limited in size, and resumed where a stream breaks off."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from modelcrate.registry import documents, wire
 from modelcrate.registry.errors import error_response
 from modelcrate.registry.events import Warned, silent
 from modelcrate.registry.profiles import Mirror
-from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
+from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import CHUNK, MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
@@ -32,61 +32,69 @@ IN_MEMORY = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Puller:
-    """The receiving side of one client."""
+    """Downloads for one client. `check` raises where the transfer was cancelled."""
 
-    courier: RegistryTransport
+    transport: RegistryTransport
     check: Callable[[], None]
 
     def mirrors(self, ref: Reference) -> tuple[Mirror, ...]:
-        """The mirrors of the registry, in their order. Credentials are each host's own."""
-        return self.courier.settings.habits(ref.registry).mirrors
+        """Returns the mirrors of the registry, in their order. Each host has credentials of its own."""
+        return self.transport.settings.profile(ref.registry).mirrors
 
     def leave(self, mirror: Mirror, fault: BaseException) -> None:
-        """Warn that a mirror is of no use."""
+        """Warns that a mirror is of no use."""
         what = fault.what if isinstance(fault, CrateError) else str(fault)
-        self.courier.emit(Warned(mirror.host, f"this mirror was of no use: {what}"))
+        self.transport.emit(Warned(mirror.host, f"this mirror was of no use: {what}"))
 
     def reach(self, source: Mirror, ref: Reference) -> tuple[Remote, RepositoryAddress]:
-        """One of them, looked at only when it is needed."""
-        remote = self.courier.remote(source.host)
-        return remote, remote.place(ref.repository, ref.registry if source.proxy else None)
+        """Returns a mirror or the registry itself, with the address of the repository there."""
+        remote = self.transport.remote(source.host)
+        return remote, remote.repository(ref.repository, ref.registry if source.proxy else None)
 
     def resolve(self, ref: Reference) -> Descriptor:
-        """The descriptor of what the reference names; from a HEAD where that tells all, else from the manifest
-        itself."""
+        """Returns the descriptor of what the reference names, from the header where that is complete, else from the manifest.
 
-        def ask(remote: Remote, place: RepositoryAddress) -> Descriptor:
-            request = wire.head_manifest(place, ref.target, [wire.pulls(place.repository)])
-            answer = self.courier.send(request, remote, f"manifest {ref}", (200, 404, 405, 501))
-            told = wire.described(answer, request.where()) if answer.status == 200 else None
-            if remote.registry == ref.registry and (told or answer.status == 404):
-                self.courier.seen.tagged(ref.name, ref.target, told.digest if told else None)
+        Raises:
+            NotFound: The registry does not have it.
+            IntegrityError: It names another digest than the reference.
+        """
+
+        def ask(remote: Remote, address: RepositoryAddress) -> Descriptor:
+            request = wire.head_manifest(address, ref.target, [wire.pull_access(address.repository)])
+            answer = self.transport.send(request, remote, f"manifest {ref}", (200, 404, 405, 501))
+            named = wire.descriptor_of(answer, request.where()) if answer.status == 200 else None
+            if remote.registry == ref.registry and (named or answer.status == 404):
+                self.transport.blobs.set_tag(ref.name, ref.target, named.digest if named else None)
             if answer.status == 404:
-                raise error_response(request, answer, f"manifest {ref}", self.courier.clock.now())
-            if told is None:
-                return self._manifest(remote, place, ref)[0]
-            if ref.digest and told.digest != ref.digest:
+                raise error_response(request, answer, f"manifest {ref}", self.transport.clock.now())
+            if named is None:
+                return self._manifest(remote, address, ref)[0]
+            if ref.digest and named.digest != ref.digest:
                 raise IntegrityError(
-                    f"the registry names {told.digest} where {ref.digest} was asked for", where=str(ref)
+                    f"the registry names {named.digest} where {ref.digest} was asked for", where=str(ref)
                 )
-            return told
+            return named
 
         return self.first(ref, ask)
 
     def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
-        """The raw bytes and their descriptor, verified."""
-        return self.first(ref, lambda remote, place: self._manifest(remote, place, ref))
+        """Returns the descriptor and the raw bytes of a manifest, verified."""
+        return self.first(ref, lambda remote, address: self._manifest(remote, address, ref))
 
-    def _manifest(self, remote: Remote, place: RepositoryAddress, ref: Reference) -> tuple[Descriptor, bytes]:
-        request = wire.get_manifest(place, ref.target)
-        answer = self.courier.send(request, remote, f"manifest {ref}")
+    def _manifest(self, remote: Remote, address: RepositoryAddress, ref: Reference) -> tuple[Descriptor, bytes]:
+        request = wire.get_manifest(address, ref.target)
+        answer = self.transport.send(request, remote, f"manifest {ref}")
         descriptor = documents.check_document(answer, ref.digest, request.where())
         if remote.registry == ref.registry:  # and not one of its mirrors
-            self.courier.seen.gave(ref.name, descriptor.digest, answer.body)
+            self.transport.blobs.add_manifest(ref.name, descriptor.digest, answer.body)
         return descriptor, answer.body
 
     def first(self, ref: Reference, ask: Callable[[Remote, RepositoryAddress], T]) -> T:
-        """The first place that answers well; the last one's fault where none does."""
+        """Returns the first good answer of the mirrors and the registry.
+
+        Raises:
+            CrateError: The registry's own error, where no mirror had a good answer.
+        """
         for mirror in self.mirrors(ref):
             try:
                 return ask(*self.reach(mirror, ref))
@@ -97,35 +105,44 @@ class Puller:
 
 @dataclass(frozen=True, slots=True)
 class RemoteBlob:
-    """A blob in a registry, as a Blob: it streams, verified from the start, and goes on by Range when a stream
-    breaks off."""
+    """A blob in a registry. It is streamed and verified, and resumed with Range when a stream breaks off."""
 
     puller: Puller
     ref: Reference
     descriptor: Descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """The bytes from `start`. A stream from 0 is held to the descriptor; one from elsewhere to its length."""
+        """Returns the bytes from `start`. From 0 on they are verified against the descriptor, else against its size.
+
+        Raises:
+            NotFound: The registry does not have the blob.
+            IntegrityError: The bytes are not those of the descriptor.
+            RegistryError: The registry failed in as many attempts as the settings allow.
+        """
         if start:
-            return self._of(Mirror(self.ref.registry), start, self.puller.courier.engine)
+            return self._of(Mirror(self.ref.registry), start, self.puller.transport.engine)
         return verified(self._from_anywhere(), self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
 
     def there(self) -> bool:
-        """Whether it can still be had, by one HEAD. A registry that can't be asked is taken for one that lacks it."""
+        """Returns whether the registry still has it, by one HEAD. A registry that does not support HEAD counts as lacking it."""
 
-        def ask(remote: Remote, place: RepositoryAddress) -> bool:
-            request = wire.head_blob(place, self.descriptor.digest, [wire.pulls(place.repository)])
-            doing = f"question for {self.descriptor.digest}"
-            answer = self.puller.courier.send(request, remote, doing, (200, 404, 405, 501))
-            there = answer.status == 200 and length(answer) in (None, self.descriptor.size)
-            if there and remote.registry == self.ref.registry:
-                self.puller.courier.seen.said(self.ref.name, self.descriptor.digest)
-            return there
+        def ask(remote: Remote, address: RepositoryAddress) -> bool:
+            request = wire.head_blob(address, self.descriptor.digest, [wire.pull_access(address.repository)])
+            doing = f"check of {self.descriptor.digest}"
+            answer = self.puller.transport.send(request, remote, doing, (200, 404, 405, 501))
+            exists = answer.status == 200 and length(answer) in (None, self.descriptor.size)
+            if exists and remote.registry == self.ref.registry:
+                self.puller.transport.blobs.add(self.ref.name, self.descriptor.digest)
+            return exists
 
         return self.puller.first(self.ref, ask)
 
     def read(self, limit: int = MAX_JSON) -> bytes:
-        """All bytes of a small blob (a config)."""
+        """Returns all bytes of a small blob, such as a config.
+
+        Raises:
+            IntegrityError: It has more than `limit` bytes.
+        """
         if self.descriptor.size > limit:
             raise IntegrityError(
                 f"a blob of {self.descriptor.size} bytes; the limit here is {limit}", where=str(self.ref)
@@ -133,14 +150,14 @@ class RemoteBlob:
         return b"".join(self.chunks())
 
     def _from_anywhere(self) -> Iterator[bytes]:
-        """From the first mirror that has the right bytes, else from the registry itself.
+        """The bytes of the first mirror that has the right ones, else those of the registry itself.
 
-        What a mirror sends is kept in a temporary file until its digest is known, so that wrong bytes go no further.
+        What a mirror sends is kept in a temporary file until its digest is verified, so that wrong bytes go no further.
         """
         for mirror in self.puller.mirrors(self.ref):
             with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
                 try:
-                    impatient = RetryEngine(Patience(attempts=1), self.puller.courier.clock, silent)
+                    impatient = RetryEngine(Patience(attempts=1), self.puller.transport.clock, silent)
                     for chunk in verified(self._of(mirror, 0, impatient), self.descriptor, mirror.host):
                         spool.write(chunk)
                 except (CrateError, OSError) as fault:
@@ -152,20 +169,21 @@ class RemoteBlob:
                 while chunk := spool.read(CHUNK):
                     yield chunk
                 return
-        yield from self._of(Mirror(self.ref.registry), 0, self.puller.courier.engine)
+        yield from self._of(Mirror(self.ref.registry), 0, self.puller.transport.engine)
 
     def _of(self, source: Mirror, start: int, engine: RetryEngine) -> Iterator[bytes]:
         def open_body(headers: Mapping[str, str], ok: Collection[int]) -> Reply:
-            remote, place = self.puller.reach(source, self.ref)
-            request = replace(wire.get_blob(place, self.descriptor.digest), headers=headers, repeat=False)
-            return self.puller.courier.open(request, remote, f"blob {self.descriptor.digest}", ok)
+            remote, address = self.puller.reach(source, self.ref)
+            request = replace(wire.get_blob(address, self.descriptor.digest), headers=headers, repeat=False)
+            return self.puller.transport.open(request, remote, f"blob {self.descriptor.digest}", ok)
 
         where = f"{self.ref.name}@{self.descriptor.digest}"
         return resumed(open_body, self.descriptor.size, engine, self.puller.check, where, start)
 
 
 def foreign_urls(descriptor: Descriptor) -> None:
-    """Refuse a layer that lives elsewhere (`urls`): following those would let a manifest send us, and others,
-    anywhere."""
+    """Raises RegistryError for a layer that is kept elsewhere (`urls`): a manifest could send us anywhere by that."""
     if descriptor.rest.get("urls") and "foreign" in descriptor.media_type:
-        raise RegistryError(f"{descriptor.digest} is a foreign layer, kept by somebody else; it is not fetched")
+        raise RegistryError(
+            f"{descriptor.digest} is a foreign layer, which is kept on another server; it is not fetched"
+        )

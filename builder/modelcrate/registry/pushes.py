@@ -1,4 +1,4 @@
-"""Blobs into a repository: asked for first, then mounted, then sent; several at once, each digest once."""
+"""Blobs into a repository: checked first, then mounted, then sent; several at once, each digest once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from modelcrate.net.resume import length
 from modelcrate.registry import credentials, wire
 from modelcrate.registry.events import Mounted, Warned
 from modelcrate.registry.journal import Journal, UploadSession
-from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.sources import Named, Source, Stream, Unnamed
+from modelcrate.registry.sources import KnownBlob, Source, Stream, UnhashedStream
+from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Blob, Descriptor, Digest
@@ -27,14 +27,17 @@ from modelcrate_layers.frozen import dataclass
 
 MAX_MOUNT_SOURCES = 3
 SMALL = 16 << 10
-"""Bytes up to which a blob that is probably missing is sent without a question."""
+"""Bytes up to which a blob that is probably missing is sent without a check."""
 
 How = Literal["known", "mounted", "sent", "resumed"]
 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """How a blob came to be in the registry: the bytes sent for it, and the requests that it took."""
+    """How a blob came into the registry, the bytes that were sent for it, and the requests that this took.
+
+    A blob that `push_stream` sent is reported as sent by the next `push_all`, once.
+    """
 
     descriptor: Descriptor
     bytes: int
@@ -43,100 +46,102 @@ class PushResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """What is on its way to a repository before it was asked for, and how to end it."""
+class _Started:
+    """Uploads to a repository that started before the push of the image, and how to stop them."""
 
     stop: StopSignal
     sent: dict[Digest, Future[PushResult]] = field(default_factory=dict)
 
 
 class Pusher:
-    """The sending side of one client. What another is sending to the same registry is waited for, and then found or mounted."""
+    """Uploads for one client. A blob that another thread sends to the same registry is waited for, and then found or mounted."""
 
-    def __init__(self, courier: RegistryTransport, stop: StopSignal) -> None:
-        self._courier, self._stop = courier, stop
-        self._journal = Journal(courier.settings.journal, courier.clock)
+    def __init__(self, transport: RegistryTransport, stop: StopSignal) -> None:
+        self._transport, self._stop = transport, stop
+        self._journal = Journal(transport.settings.journal, transport.clock)
         self._journal.sweep()
-        self._same: dict[tuple[str, str], bool] = {}
-        self._begun: dict[str, _Begun] = {}
+        self._compared: dict[tuple[str, str], bool] = {}
+        self._started: dict[str, _Started] = {}
         self._streamed: dict[tuple[str, Digest], PushResult] = {}
 
     def close(self) -> None:
-        """End what was begun for a push that never came."""
-        for begun in self._begun.values():
-            begun.stop.cancel()
-            wait([each for each in begun.sent.values() if not each.cancel()])
+        """Stops uploads that were started for a push that did not follow."""
+        for started in self._started.values():
+            started.stop.cancel()
+            wait([each for each in started.sent.values() if not each.cancel()])
 
     def has(self, ref: Reference, descriptor: Descriptor, counters: Counters | None = None) -> bool:
-        """Whether the repository holds this blob. A registry that can't be asked is taken for one that lacks it."""
-        remote = self._courier.remote(ref.registry)
-        request = wire.head_blob(remote.place(ref.repository), descriptor.digest, [wire.pushes(ref.repository)])
-        doing = f"question for {descriptor.digest}"
-        believed = self._courier.seen.has(ref.name, descriptor.digest)
-        answer = self._courier.send(request, remote, doing, (200, 404, 405, 501), counters=counters)
+        """Returns whether the repository has this blob. A registry that does not support HEAD counts as lacking it."""
+        remote = self._transport.remote(ref.registry)
+        request = wire.head_blob(
+            remote.repository(ref.repository), descriptor.digest, [wire.push_access(ref.repository)]
+        )
+        doing = f"check of {descriptor.digest}"
+        known = self._transport.blobs.has(ref.name, descriptor.digest)
+        answer = self._transport.send(request, remote, doing, (200, 404, 405, 501), counters=counters)
         if answer.status != 200:
-            if believed:  # not what another push may have brought there since the question
-                self._courier.seen.lost(ref.name, descriptor.digest)
+            if known:  # and not a blob that another push has sent since then
+                self._transport.blobs.discard(ref.name, descriptor.digest)
             return False
         size = length(answer)
         if size is not None and size != descriptor.size:
             if answer.media_type == "text/html":
                 return False  # a web page, which the next request finds
             text = f"it holds {descriptor.digest} with {size} bytes instead of {descriptor.size}; sending it again"
-            self._courier.emit(Warned(ref.registry, text))
+            self._transport.emit(Warned(ref.registry, text))
             return False
-        self._courier.seen.said(ref.name, descriptor.digest)
+        self._transport.blobs.add(ref.name, descriptor.digest)
         return True
 
     def push(self, ref: Reference, blob: Blob, mount_from: Sequence[str], stop: StopSignal | None = None) -> PushResult:
-        """Bring one blob there, if it is not."""
-        counters = Counters(self._courier.counters)
-        check_size(self._courier.remote(ref.registry), blob.descriptor)
+        """Sends one blob, unless the repository has it."""
+        counters = Counters(self._transport.counters)
+        check_size(self._transport.remote(ref.registry), blob.descriptor)
         if self.has(ref, blob.descriptor, counters):
             return PushResult(blob.descriptor, 0, "known", counters.read().total)
-        return self._once(ref, blob, mount_from, counters, stop or self._stop)
+        return self._push_missing(ref, blob, mount_from, counters, stop or self._stop)
 
     def begin(self, ref: Reference, blob: Blob) -> None:
-        """Bring one blob there while the caller goes on; `push_all` waits for it. A small one isn't worth a head start."""
+        """Starts to send a blob and returns at once; `push_all` waits for it. A small one is left to that."""
         if blob.descriptor.size <= SMALL:
             return
-        begun = self._begun.setdefault(ref.name, _Begun(StopSignal(self._stop)))
-        begun.sent[blob.descriptor.digest] = self._courier.pool.submit(self.push, ref, blob, (), begun.stop)
+        started = self._started.setdefault(ref.name, _Started(StopSignal(self._stop)))
+        started.sent[blob.descriptor.digest] = self._transport.pool.submit(self.push, ref, blob, (), started.stop)
 
-    def _once(
+    def _push_missing(
         self,
         ref: Reference,
         blob: Blob,
         mount_from: Sequence[str],
         counters: Counters,
         stop: StopSignal,
-        asked: bool = True,
+        checked: bool = True,
     ) -> PushResult:
-        """Bring there what is missing. `asked`: the registry has said that it is; else a mount is tried first, which says as much."""
-        descriptor, seen = blob.descriptor, self._courier.seen
-        remote = self._courier.remote(ref.registry)
-        if not asked and self._mount(ref, remote, descriptor.digest, mount_from, counters) is True:
+        """Sends what is missing. `checked`: a check found that it is; else a mount is tried first, which is a check as well."""
+        descriptor, blobs = blob.descriptor, self._transport.blobs
+        remote = self._transport.remote(ref.registry)
+        if not checked and self._mount(ref, remote, descriptor.digest, mount_from, counters) is True:
             sent = PushResult(descriptor, 0, "mounted", counters.read().total)
         else:
-            with self._courier.turns.taken((ref.registry, descriptor.digest), stop.check):
-                if seen.has(ref.name, descriptor.digest):  # by then
+            with self._transport.locks.hold((ref.registry, descriptor.digest), stop.check):
+                if blobs.has(ref.name, descriptor.digest):  # another thread sent it
                     return PushResult(descriptor, 0, "known", 0)
-                sent = self._send(ref, blob, mount_from, counters, stop, asked)
-        seen.said(ref.name, descriptor.digest)
+                sent = self._send(ref, blob, mount_from, counters, stop, checked)
+        blobs.add(ref.name, descriptor.digest)
         return sent
 
     def _send(
-        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: StopSignal, asked: bool
+        self, ref: Reference, blob: Blob, mount_from: Sequence[str], counters: Counters, stop: StopSignal, checked: bool
     ) -> PushResult:
-        descriptor, remote = blob.descriptor, self._courier.remote(ref.registry)
-        with remote.gate.inside():
+        descriptor, remote = blob.descriptor, self._transport.remote(ref.registry)
+        with remote.limiter.slot():
             stop.check()
             session = self._mount(ref, remote, descriptor.digest, mount_from, counters)
             if session is True:
                 return PushResult(descriptor, 0, "mounted", counters.read().total)
-            if not asked and self.has(ref, descriptor, counters):
+            if not checked and self.has(ref, descriptor, counters):
                 return PushResult(descriptor, 0, "known", counters.read().total)
-            resumed = self._upload(remote, ref, Named(blob, descriptor), counters, stop, session or None)
+            resumed = self._upload(remote, ref, KnownBlob(blob, descriptor), counters, stop, session or None)
         traffic = counters.read()
         return PushResult(descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
 
@@ -149,68 +154,73 @@ class Pusher:
         *,
         new: bool = False,
     ) -> list[PushResult]:
-        """All of them, in the order given; the smallest are sent first, and the first fault ends the rest.
+        """Sends several blobs at a time, the smallest first, and returns the results in the order given. The first error ends all.
 
-        What is `known` to be there is not asked for; nor, where the image is `new` there, what is so small that sending it costs no more.
+        Args:
+            ref: The repository.
+            blobs: What it should have.
+            mount_from: Repositories that may have them.
+            known: Blobs that it is known to have; they are not checked.
+            new: The image is new there; then small blobs are sent without a check, which would cost as much.
         """
         wanted = list(blobs)
-        remote = self._courier.remote(ref.registry)
+        remote = self._transport.remote(ref.registry)
         for blob in wanted:
             check_size(remote, blob.descriptor)
-        begun = self._begun.get(ref.name) or _Begun(StopSignal(self._stop))
-        known = begun.sent.keys() | known
-        unasked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
+        started = self._started.get(ref.name) or _Started(StopSignal(self._stop))
+        known = started.sent.keys() | known
+        unchecked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
         small = {each.descriptor.digest for each in wanted if new and each.descriptor.size <= SMALL}
-        there = self._ask(ref, wanted, known, unasked | small)
+        exists = self._check_all(ref, wanted, known, unchecked | small)
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
-        missing = [n for n in order if not there[wanted[n].descriptor.digest]]
-        waiting, found, stop = iter(missing), dict[int, PushResult](), begun.stop
+        missing = [n for n in order if not exists[wanted[n].descriptor.digest]]
+        waiting, found, stop = iter(missing), dict[int, PushResult](), started.stop
 
         def work() -> None:
             for n in waiting:  # shared: each takes the next one
-                tally, asked = Counters(self._courier.counters), wanted[n].descriptor.digest not in unasked
-                found[n] = self._once(ref, wanted[n], mount_from, tally, stop, asked)
+                tally, checked = Counters(self._transport.counters), wanted[n].descriptor.digest not in unchecked
+                found[n] = self._push_missing(ref, wanted[n], mount_from, tally, stop, checked)
 
-        workers = min(len(missing), self._courier.settings.concurrency or remote.habits.concurrency)
-        self._begun.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
-        _done([*begun.sent.values(), *(self._courier.pool.submit(work) for _ in range(workers))], stop)
-        found |= {first[digest]: sent.result() for digest, sent in begun.sent.items() if digest in first}
+        workers = min(len(missing), self._transport.settings.concurrency or remote.profile.concurrency)
+        self._started.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
+        _wait_all([*started.sent.values(), *(self._transport.pool.submit(work) for _ in range(workers))], stop)
+        found |= {first[digest]: sent.result() for digest, sent in started.sent.items() if digest in first}
         for digest, n in first.items():
             if n not in found and (sent := self._streamed.pop((ref.name, digest), None)):
                 found[n] = sent
         return [found.get(n) or PushResult(blob.descriptor, 0, "known", 1) for n, blob in enumerate(wanted)]
 
     def _mountable(self, ref: Reference, digests: Collection[Digest]) -> frozenset[Digest]:
-        """Those that need no question: another repository is known to hold them, and this registry has mounted before."""
-        seen = self._courier.seen
-        if not seen.mounts(ref.registry):
+        """The blobs that need no check: another repository is known to have them, and this registry has mounted before."""
+        cache = self._transport.blobs
+        if not cache.mounts(ref.registry):
             return frozenset()
         return frozenset(
-            digest for digest in digests if any(self._source(ref, holder) for holder in seen.holders(digest))
+            digest for digest in digests if any(self._source(ref, holder) for holder in cache.holders(digest))
         )
 
-    def _ask(
-        self, ref: Reference, blobs: Sequence[Blob], known: Collection[Digest], unasked: Collection[Digest]
+    def _check_all(
+        self, ref: Reference, blobs: Sequence[Blob], known: Collection[Digest], unchecked: Collection[Digest]
     ) -> dict[Digest, bool]:
-        """Which are there, each digest asked for once, all at the same time, before anything is sent."""
-        there = dict.fromkeys(unasked, False) | dict.fromkeys(known, True)
-        wanted = {each.descriptor.digest: each.descriptor for each in blobs if each.descriptor.digest not in there}
-        asked = self._courier.pool.map(lambda one: self.has(ref, one), wanted.values())
-        return there | dict(zip(wanted, asked, strict=True))
+        """Which blobs the repository has, each digest checked once, all at the same time, before anything is sent."""
+        exists = dict.fromkeys(unchecked, False) | dict.fromkeys(known, True)
+        wanted = {each.descriptor.digest: each.descriptor for each in blobs if each.descriptor.digest not in exists}
+        found = self._transport.pool.map(lambda one: self.has(ref, one), wanted.values())
+        return exists | dict(zip(wanted, found, strict=True))
 
     def push_stream(self, ref: Reference, stream: Stream) -> PushResult:
-        """One pass: sent while it is hashed, named at the end."""
-        counters = Counters(self._courier.counters)
-        remote = self._courier.remote(ref.registry)
-        limit = remote.habits.max_layer
+        """Sends a stream in one pass: it is hashed while it is sent, and named at the end."""
+        counters = Counters(self._transport.counters)
+        remote = self._transport.remote(ref.registry)
+        limit = remote.profile.max_layer
         if limit is not None and stream.length is not None and stream.length > limit:
             raise too_large(remote, "a layer", stream.length, limit)
-        with remote.gate.inside():
-            resumed = self._upload(remote, ref, Unnamed(stream), counters, self._stop, None)
+        with remote.limiter.slot():
+            resumed = self._upload(remote, ref, UnhashedStream(stream), counters, self._stop, None)
         traffic = counters.read()
         sent = PushResult(stream.descriptor, traffic.sent, "resumed" if resumed else "sent", traffic.total)
-        self._courier.seen.said(ref.name, stream.descriptor.digest)
+        self._transport.blobs.add(ref.name, stream.descriptor.digest)
         self._streamed[ref.name, stream.descriptor.digest] = sent
         return sent
 
@@ -223,45 +233,49 @@ class Pusher:
         stop: StopSignal,
         session: UploadSession | None,
     ) -> bool:
-        way = (
-            remote.habits.way(source.length) if source.known else remote.habits.way_of_stream(source.key, source.length)
+        method = (
+            remote.profile.upload_method(source.length)
+            if source.known
+            else remote.profile.stream_method(source.key, source.length)
         )
-        entry = self._journal.entry(ref.name, source.key) if source.key and way != "put" else self._journal.nothing()
-        place = remote.place(ref.repository)
+        entry = (
+            self._journal.entry(ref.name, source.key) if source.key and method != "put" else self._journal.no_entry()
+        )
+        address = remote.repository(ref.repository)
         try:
-            return Uploader(self._courier, remote, place, source, entry, counters, stop.check).run(way, session)
+            return Uploader(self._transport, remote, address, source, entry, counters, stop.check).run(method, session)
         finally:
             entry.close()
 
     def _mount(
         self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters
     ) -> UploadSession | bool:
-        """True where a mount did it; the session that a refused mount opened; False where there is none.
+        """Tries to mount a blob. True: it is mounted. Else the upload session that a refused mount opened, or False.
 
-        Beside the repositories that are named, those are asked that took this blob from us before.
+        The repositories that are named are tried first, then those that took this blob from us before.
         """
-        place, session = remote.place(ref.repository), None
-        named = (self._source(ref, one) for one in (*mount_from, *self._courier.seen.holders(digest)))
+        address, session = remote.repository(ref.repository), None
+        named = (self._source(ref, one) for one in (*mount_from, *self._transport.blobs.holders(digest)))
         for source in list(dict.fromkeys(filter(None, named)))[:MAX_MOUNT_SOURCES]:
-            request = wire.mount(place, digest, source)
+            request = wire.mount(address, digest, source)
             try:
-                answer = self._courier.send(request, remote, "mount", (201, 202), counters=counters)
+                answer = self._transport.send(request, remote, "mount", (201, 202), counters=counters)
             except (ErrorResponse, ConnectionFailed):
-                continue  # a mount is a favour: without it the bytes are sent
-            self._courier.seen.mounted(ref.registry, taken=answer.status == 201)
+                continue  # the bytes are sent, then
+            self._transport.blobs.set_mounts(ref.registry, taken=answer.status == 201)
             if answer.status == 201:
-                self._courier.emit(Mounted(digest, source))
+                self._transport.emit(Mounted(digest, source))
                 return True
-            session = self._opened(place, answer, request.url)
+            session = self._opened(address, answer, request.url)
         return session or False
 
-    def _opened(self, place: RepositoryAddress, answer: Response, asked: str) -> UploadSession | None:
+    def _opened(self, address: RepositoryAddress, answer: Response, url: str) -> UploadSession | None:
         try:
-            location = wire.upload_location(answer, asked, "mount")
+            location = wire.upload_location(answer, url, "mount")
         except RegistryError:
             return None
         session = UploadSession(location, 0, wire.minimum_chunk(answer))
-        return session if location.startswith(f"{place.origin}/") else None
+        return session if location.startswith(f"{address.origin}/") else None
 
     def _source(self, ref: Reference, source: str) -> str | None:
         """The repository to mount from; None for another registry, other credentials, or the target itself."""
@@ -272,22 +286,24 @@ class Pusher:
             return None
         if source == ref.repository:
             return None
-        return source if self._alike(ref, source) else None
+        return source if self._same_credentials(ref, source) else None
 
-    def _alike(self, ref: Reference, source: str) -> bool:
-        """Whether the same credentials are used for both repositories. Found once: a keychain is a program that has to be started."""
+    def _same_credentials(self, ref: Reference, source: str) -> bool:
+        """Whether the same credentials are used for both repositories. Remembered, because a keychain is a program to start."""
         key = (ref.name, source)
-        if key not in self._same:
-            settings = self._courier.settings
+        if key not in self._compared:
+            settings = self._transport.settings
             both = [credentials.find(ref.registry, name, settings) for name in (ref.repository, source)]
-            ours, theirs = ((each.basic, each.identity_token) if each else None for each in both)
-            self._same[key] = ours == theirs
-        return self._same[key]
+            ours, others = ((each.basic, each.identity_token) if each else None for each in both)
+            self._compared[key] = ours == others
+        return self._compared[key]
 
 
-def _done(futures: Sequence[Future[Any]], stop: StopSignal) -> None:
-    """Wait for all. On a fault what has not begun is not begun; what runs ends soon, and keeps its session where the fault
-    is a registry's, so that the next run goes on."""
+def _wait_all(futures: Sequence[Future[Any]], stop: StopSignal) -> None:
+    """Waits for all. After an error what has not started is dropped, and what runs is stopped.
+
+    An upload keeps its session where the registry failed, so that the next run continues it.
+    """
     try:
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         fault = next((one.exception() for one in done if one.exception()), None)
@@ -304,13 +320,14 @@ def _done(futures: Sequence[Future[Any]], stop: StopSignal) -> None:
 
 
 def check_size(remote: Remote, descriptor: Descriptor) -> None:
-    """Raise before the first byte where the registry's limit is known to be lower."""
-    limit = remote.habits.max_layer
+    """Raises UserError before the first byte where the registry's limit is known to be lower."""
+    limit = remote.profile.max_layer
     if limit is not None and descriptor.size > limit:
         raise too_large(remote, str(descriptor.digest), descriptor.size, limit)
 
 
 def too_large(remote: Remote, what: str, size: int, limit: int) -> UserError:
+    """Returns the error for a layer that is larger than the registry takes."""
     return UserError(
         f"{what} has {size} bytes, and {remote.registry} takes at most {limit} for one layer",
         hint="split the model's files into several layers, or set `max-layer` for this registry in registries.yaml",

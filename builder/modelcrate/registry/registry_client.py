@@ -1,7 +1,7 @@
-"""What the rest of modelcrate says to registries, and nothing about how it is said.
+"""The registry client of modelcrate: manifests, blobs, tags and referrers of any number of registries.
 
-`client.Registry` is this with oras-py's interface beside it; oras alone takes longer to import than a push that finds all
-there, so who needs no more than these verbs uses `RegistryClient`.
+`oras_client.Registry` is this with oras-py's interface as well. Importing oras takes longer than a push that finds all blobs
+in the registry, so modelcrate itself uses `RegistryClient`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from modelcrate.net.cancellation import StopSignal
 from modelcrate.net.client import HttpClient
 from modelcrate.net.counters import Counters, Traffic
 from modelcrate.net.errors import ErrorResponse
+from modelcrate.net.messages import Headers, Response
 from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, PushResult
 from modelcrate.registry.referrers import Referrers, pages, read_tags
-from modelcrate.registry.registry_transport import RegistryTransport
 from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.sources import Stream
+from modelcrate.registry.transport import RegistryTransport
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.errors import UserError
 
@@ -31,12 +32,17 @@ _NOTHING = RegistryConfig()
 
 
 class RegistryClient:
-    """A client for any number of registries, safe for threads. It is a context manager; leaving it ends its
-    connections.
+    """A client for any number of registries, safe for threads. Use it in a `with`, which closes its connections.
 
-    Errors are RegistryError (a server's fault), IntegrityError (bytes are not what they should be), UserError (offline,
-    a wrong name), or whatever a blob raises while it is read. `emit` gets the events of registry/events.py.
-    A client that is `like` another works over that one's connections and logins, and leaves them open.
+    Every method may raise RegistryError (a server's fault: ErrorResponse, NotFound, ConnectionFailed), IntegrityError
+    (bytes are not what they should be), UserError (offline, a wrong name), and whatever a blob raises while it is read.
+
+    Args:
+        settings: The configuration.
+        emit: Receives the events of registry/events.py, from any thread.
+        clock: Waits between attempts.
+        like: A client whose connections, tokens and caches are used as well. It stays open.
+        http: The HTTP client whose connections are used. It stays open.
     """
 
     def __init__(
@@ -51,12 +57,12 @@ class RegistryClient:
         self._counters, self._stop = Counters(), StopSignal()
         self._owner = like is None
         if like is None:
-            self._courier = RegistryTransport(settings, clock or SystemClock(), emit, self._counters, http)
+            self._transport = RegistryTransport(settings, clock or SystemClock(), emit, self._counters, http)
         else:
-            self._courier = like._courier.beside(emit, self._counters)
-        self._puller = Puller(self._courier, self._stop.check)
-        self._pusher = Pusher(self._courier, self._stop)
-        self._referrers = Referrers(self._courier, self._put)
+            self._transport = like._transport.sharing(emit, self._counters)
+        self._puller = Puller(self._transport, self._stop.check)
+        self._pusher = Pusher(self._transport, self._stop)
+        self._referrers = Referrers(self._transport, self._put)
 
     def __enter__(self) -> Self:
         return self
@@ -67,58 +73,81 @@ class RegistryClient:
         self.close()
 
     def close(self) -> None:
-        """End all connections, and what was begun and not asked for."""
+        """Stops uploads that were started ahead, and closes the connections unless they are another's."""
         self._pusher.close()
         if self._owner:
-            self._courier.close()
+            self._transport.close()
 
     def cancel(self) -> None:
-        """End every transfer of this client, from any thread; each raises Cancelled, and its upload session is
-        deleted."""
+        """Stops every transfer of this client, from any thread. Each raises Cancelled, and its upload session is deleted."""
         self._stop.cancel()
 
     @property
     def traffic(self) -> Traffic:
-        """Requests by verb and bytes in both directions, so far."""
+        """The requests by method and the bytes in both directions, so far."""
         return self._counters.read()
 
     @property
     def requests_made(self) -> Mapping[str, int]:
-        """Requests by verb so far; those to token servers are counted as TOKEN."""
+        """The requests by method so far; those to token servers count as TOKEN."""
         return self.traffic.requests
 
     def resolve(self, ref: Reference) -> Descriptor:
-        """What the reference names now."""
+        """Returns the descriptor of what a reference names now.
+
+        Raises:
+            NotFound: The registry does not have it.
+        """
         return self._puller.resolve(ref)
 
     def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
-        """A manifest or index, its bytes as they are, held to their digest and their type."""
+        """Returns the descriptor and the bytes of a manifest or index, which are verified against their digest and type.
+
+        Raises:
+            NotFound: The registry does not have it.
+            IntegrityError: The bytes have another digest, or are no manifest.
+        """
         return self._puller.manifest(ref)
 
     def blob(self, ref: Reference, descriptor: Descriptor) -> RemoteBlob:
-        """A blob of this repository; nothing is asked before it is read."""
+        """Returns a blob of this repository. No request is sent before it is read.
+
+        Raises:
+            RegistryError: It is a foreign layer, which is kept on another server.
+        """
         foreign_urls(descriptor)
         return RemoteBlob(self._puller, ref, descriptor)
 
     def has(self, ref: Reference, descriptor: Descriptor) -> bool:
-        """Whether the repository holds this blob."""
+        """Returns whether the repository has this blob."""
         return self._pusher.has(ref, descriptor)
 
     def push_blob(self, ref: Reference, blob: Blob, mount_from: Sequence[str] = ()) -> PushResult:
-        """Bring a blob there: known, mounted from one of these repositories, or sent (and resumed, if it was
-        cut before)."""
+        """Brings a blob into the repository: found there, mounted, or sent (and resumed, where an earlier run was interrupted).
+
+        Args:
+            ref: The repository.
+            blob: The blob.
+            mount_from: Repositories of the same registry that may have it.
+
+        Returns:
+            How it came there, and the bytes that were sent.
+        """
         return self._pusher.push(ref, blob, mount_from)
 
     def push_blobs(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = ()) -> list[PushResult]:
-        """All of these, several at once, small ones first; the results are in the order given."""
+        """Brings several blobs there at once, small ones first. Returns the results in the order given."""
         return self._pusher.push_all(ref, blobs, mount_from)
 
     def begin_blob(self, ref: Reference, blob: Blob) -> None:
-        """Begin to bring a blob there, and return at once. Who then pushes it waits for this, and gets its fault."""
+        """Starts to send a blob and returns at once. The push that follows waits for it, and raises its error."""
         self._pusher.begin(ref, blob)
 
     def push_stream(self, ref: Reference, stream: Stream) -> PushResult:
-        """A layer that has no digest yet: read once, hashed while it is sent, named at the end."""
+        """Sends a layer whose digest is not known yet: it is read once, hashed while it is sent, and named at the end.
+
+        The push of its image that follows reports it with these bytes, once.
+        """
         return self._pusher.push_stream(ref, stream)
 
     def put_manifest(
@@ -131,11 +160,24 @@ class RegistryClient:
         blobs: Sequence[Blob] = (),
         overwrite: bool = True,
     ) -> Descriptor:
-        """Publish these bytes under the tags, else under the reference's tag, else under their digest.
+        """Publishes a manifest under the tags, else under the reference's tag, else under its digest.
 
-        A tag that has them already is left alone. `blobs` are sent again, once, where the registry has lost
-        one of them.
-        With `overwrite` off, a tag that names something else is a UserError, and nothing is written.
+        A tag that names it already is left alone.
+
+        Args:
+            ref: The repository, with a tag or a digest.
+            data: The manifest's bytes.
+            media_type: Its media type.
+            tags: Tags to publish it under, instead of the reference's.
+            blobs: Sent again, once, where the registry has lost one of them.
+            overwrite: Whether a tag that names something else is replaced.
+
+        Returns:
+            The manifest's descriptor.
+
+        Raises:
+            UserError: A tag names something else, and `overwrite` is off; or the manifest is too large.
+            IntegrityError: It is no manifest of this type.
         """
         descriptor = _checked(data, media_type, ref)
         targets = [ref.tagged(tag) for tag in tags] or [
@@ -148,7 +190,7 @@ class RegistryClient:
             except ErrorResponse as fault:
                 if "MANIFEST_BLOB_UNKNOWN" not in fault.codes or not blobs:
                     raise
-                self._courier.seen.forget(ref.name)  # the registry's garbage collector was faster than we
+                self._transport.blobs.forget(ref.name)  # the registry's garbage collector was faster than we
                 self.push_blobs(ref, blobs)
                 self._put(target, data, media_type)
         return descriptor
@@ -161,28 +203,37 @@ class RegistryClient:
         tags: Sequence[str] = (),
         mount_from: Sequence[str] = (),
     ) -> tuple[Descriptor, list[PushResult]]:
-        """A whole image: its blobs, its manifests by digest, and the last manifest (the index, if there is
-        one) by its tags.
+        """Publishes an image: its blobs, its manifests by digest, and the last manifest (the index, if there is one) by its tags.
 
-        No tag is touched before everything below it is there. What another manifest of the repository names, which was read before,
-        is not asked for: a registry that has lost it refuses ours, and then all is asked for and sent.
+        No tag is written before all that it needs is there. Blobs of other manifests that were read from the repository are
+        not checked: a registry that lost one refuses the manifest, and then all are checked and sent.
+
+        Args:
+            ref: The repository, with a tag or a digest.
+            manifests: The manifests, children first.
+            blobs: Configs and layers.
+            tags: Tags to publish it under, instead of the reference's.
+            mount_from: Repositories of the same registry that may have some of the blobs.
+
+        Returns:
+            The descriptor of the last manifest, and a result for each blob.
         """
         *children, top = manifests
-        seen = self._courier.seen
-        known = seen.of(ref.name, {each.descriptor.digest for each in manifests})
-        new = seen.is_other(ref.name, ref.target, top.descriptor.digest)
+        cache = self._transport.blobs
+        known = cache.known(ref.name, {each.descriptor.digest for each in manifests})
+        new = cache.tag_differs(ref.name, ref.target, top.descriptor.digest)
         sent = self._pusher.push_all(ref, blobs, mount_from, known, new=new)
         for child in children:
             self.put_manifest(ref.at(child.descriptor.digest), child.data, child.media_type, blobs=blobs)
         return self.put_manifest(ref, top.data, top.media_type, tags, blobs=blobs), sent
 
     def tags(self, ref: Reference) -> list[str]:
-        """All tags of the repository, as the registry orders them."""
-        remote = self._courier.remote(ref.registry)
+        """Returns all tags of the repository, in the registry's order."""
+        remote = self._transport.remote(ref.registry)
         found: list[str] = []
-        request = wire.list_tags(remote.place(ref.repository))
+        request = wire.list_tags(remote.repository(ref.repository))
         pages(
-            self._courier,
+            self._transport,
             remote,
             request,
             f"list of the tags of {ref.name}",
@@ -191,57 +242,67 @@ class RegistryClient:
         return list(dict.fromkeys(found))
 
     def referrers(self, ref: Reference, artifact_type: str | None = None) -> list[Descriptor]:
-        """What refers to this image, of one type where that is asked for."""
+        """Returns the descriptors of the artifacts that refer to this image, of one type where one is given."""
         return self._referrers.find(ref, ref.digest or self.resolve(ref).digest, artifact_type)
 
     def push_referrer(self, ref: Reference, data: bytes) -> Descriptor:
-        """Publish a manifest with a `subject` in this repository, so that `referrers` finds it. Its blobs go first."""
+        """Publishes a manifest with a `subject`, so that `referrers` finds it. Its blobs have to be there already."""
         (descriptor,) = self._referrers.push(ref, [data])
         return descriptor
 
     def push_referrers(self, ref: Reference, documents: Sequence[bytes]) -> list[Descriptor]:
-        """The same for several: where they have to be listed under a tag, the list is written once for each subject."""
+        """Publishes several manifests with a `subject`. Where they are listed under a tag, each list is written once."""
         return self._referrers.push(ref, documents)
 
     def delete(self, ref: Reference) -> None:
-        """Delete the manifest that the reference names, and every tag of it with it."""
-        remote = self._courier.remote(ref.registry)
+        """Deletes the manifest that the reference names, and with it every tag of it.
+
+        Raises:
+            NotFound: The registry does not have it.
+            ErrorResponse: The registry does not delete by request, or refuses.
+        """
+        remote = self._transport.remote(ref.registry)
         descriptor, data = self.manifest(ref)
-        request = wire.delete_manifest(remote.place(ref.repository), str(descriptor.digest))
+        request = wire.delete_manifest(remote.repository(ref.repository), str(descriptor.digest))
         try:
-            self._courier.send(request, remote, f"deletion of {ref}", (200, 202, 204))
+            self._transport.send(request, remote, f"deletion of {ref}", (200, 202, 204))
         except ErrorResponse as fault:
-            if fault.status in (400, 405, 501):
-                fault.hint = "this registry does not delete by request; its administrator has to allow it"
-            raise
+            if fault.status not in (400, 405, 501):
+                raise
+            hint = "this registry does not delete by request; its administrator has to allow it"
+            raise ErrorResponse(
+                request, Response(fault.status, Headers()), fault.what, why=fault.why, hint=hint
+            ) from None
         self._referrers.forget(ref, data, descriptor.media_type)
 
     def _put(self, ref: Reference, data: bytes, media_type: str) -> Descriptor:
-        remote = self._courier.remote(ref.registry)
+        remote = self._transport.remote(ref.registry)
         descriptor = Descriptor.of(data, media_type)
-        request = wire.put_manifest(remote.place(ref.repository), ref.target, data, media_type)
-        answer = self._courier.send(request, remote, f"manifest {ref}", (200, 201, 202, 204))
+        request = wire.put_manifest(remote.repository(ref.repository), ref.target, data, media_type)
+        answer = self._transport.send(request, remote, f"manifest {ref}", (200, 201, 202, 204))
         wire.confirm_digest(answer, descriptor.digest, request.where())
-        self._courier.seen.tagged(ref.name, ref.target, descriptor.digest)
+        self._transport.blobs.set_tag(ref.name, ref.target, descriptor.digest)
         return descriptor
 
     def _names(self, target: Reference, descriptor: Descriptor, *, overwrite: bool) -> bool:
-        """Whether a tag (or digest) is already what it shall be. One that was seen to be something else is not asked for again."""
-        if overwrite and self._courier.seen.is_other(target.name, target.target, descriptor.digest):
+        """Whether a tag (or digest) names this already. What is known to name something else is not asked for again."""
+        if overwrite and self._transport.blobs.tag_differs(target.name, target.target, descriptor.digest):
             return False
-        remote = self._courier.remote(target.registry)
-        request = wire.head_manifest(remote.place(target.repository), target.target, [wire.pushes(target.repository)])
-        answer = self._courier.send(request, remote, f"manifest {target}", (200, 404, 405, 501))
+        remote = self._transport.remote(target.registry)
+        request = wire.head_manifest(
+            remote.repository(target.repository), target.target, [wire.push_access(target.repository)]
+        )
+        answer = self._transport.send(request, remote, f"manifest {target}", (200, 404, 405, 501))
         if answer.status != 200:
             return False
-        told = answer.headers.get("Docker-Content-Digest").strip()
-        if told != str(descriptor.digest) and not overwrite:
-            raise UserError(f"{target} exists already, and is {told or 'something else'}", hint="choose another tag")
-        return told == str(descriptor.digest)
+        named = answer.headers.get("Docker-Content-Digest").strip()
+        if named != str(descriptor.digest) and not overwrite:
+            raise UserError(f"{target} exists already, and is {named or 'something else'}", hint="choose another tag")
+        return named == str(descriptor.digest)
 
 
 def _checked(data: bytes, media_type: str, ref: Reference) -> Descriptor:
-    """The descriptor of a manifest that may be published."""
+    """The descriptor of a manifest, which is checked before it is published."""
     if len(data) > documents.MAX_MANIFEST:
         why = f"{len(data)} bytes; registries have to take {documents.MAX_MANIFEST}"
         raise UserError("the manifest is too large", where=str(ref), why=why)

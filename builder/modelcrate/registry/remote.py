@@ -1,4 +1,4 @@
-"""One registry as it turned out: its address, its habits, and how it is believed."""
+"""One registry as it was found: its address, its profile, and how its certificate is verified."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """`registry` is its name in references, `origin` where it is asked (scheme, host and, if unusual, port)."""
+    """A registry. `registry` is its name in references, `origin` its address (scheme, host and, if unusual, port)."""
 
     registry: str
     origin: str
-    habits: RegistryProfile
+    profile: RegistryProfile
     trust: Trust
-    gate: AdaptiveLimiter
+    limiter: AdaptiveLimiter
 
     @property
     def plain(self) -> bool:
+        """Whether it is used without TLS."""
         return self.origin.startswith("http://")
 
     def owns(self, url: str) -> bool:
-        """Whether a URL is this registry's own, so that credentials may go there."""
+        """Returns whether a URL is this registry's own, so that credentials may go there."""
         return origin(url) == origin(self.origin)
 
-    def place(self, repository: str, namespace: str | None = None) -> RepositoryAddress:
-        return RepositoryAddress(self.origin, repository, namespace)
+    def repository(self, name: str, namespace: str | None = None) -> RepositoryAddress:
+        """Returns the address of a repository. `namespace` names the origin to a proxying mirror."""
+        return RepositoryAddress(self.origin, name, namespace)

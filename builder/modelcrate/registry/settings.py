@@ -1,4 +1,4 @@
-"""All that is configurable about the registry client, as one frozen value that is passed in."""
+"""Configuration of the registry client as a frozen value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """Everything that the registry client is told.
+    """Configuration of the registry client.
 
-    environment: what credentials, proxies and CA bundles are looked up in (never os.environ itself). home: the user's
-    folder, for Docker's and containers' files. auth_file: credentials that come before all files found by convention.
-    username, password: come before everything. rules: the user's registries.yaml. journal: the folder where uploads are
-    noted so that they can be resumed; None for no resuming after a crash. offline: every use of the network is
-    an error.
+    Attributes:
+        environment: Variables that name credentials, proxies and certificates. It is never `os.environ` itself.
+        home: The user's folder, for Docker's and containers' files.
+        auth_file: A file whose credentials count before those of all files found by convention.
+        username: Counts, with the password, before all other credentials.
+        password: See `username`.
+        rules: The user's registries.yaml.
+        journal: The folder where uploads are noted, so that a later run continues them; None for no notes.
+        offline: Every use of the network is an error.
+        concurrency: How many blobs are sent at once; None for what the registry's profile says.
+        patience: The limits of retrying.
+        timeouts: The limits of waiting.
+        user_agent: The User-Agent that is sent.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -39,16 +47,18 @@ class RegistryConfig:
 
     @property
     def http(self) -> HttpConfig:
-        """The part of it that concerns every use of the network."""
+        """The part that concerns every use of the network."""
         return HttpConfig(self.environment, self.offline, self.home, self.patience, self.timeouts, self.user_agent)
 
-    def habits(self, registry: str) -> RegistryProfile:
-        """What holds for this registry, by the table and the user's rules."""
+    def profile(self, registry: str) -> RegistryProfile:
+        """Returns what holds for this registry, by the table and the user's rules."""
         return profile_of(registry, self.rules)
 
     def trust(self, registry: str) -> Trust:
         """Returns how this registry is verified, by the user's rules and the environment."""
-        habits, usual = self.habits(registry), Trust.of(self.http)
-        verify = False if habits.skip_verify else str(habits.ca) if habits.ca else usual.verify
-        pair = (str(habits.client_cert), str(habits.client_key or habits.client_cert)) if habits.client_cert else None
+        profile, usual = self.profile(registry), Trust.of(self.http)
+        verify = False if profile.skip_verify else str(profile.ca) if profile.ca else usual.verify
+        pair = (
+            (str(profile.client_cert), str(profile.client_key or profile.client_cert)) if profile.client_cert else None
+        )
         return Trust(verify, pair)

@@ -1,6 +1,6 @@
-"""What an upload reads from: a blob that is named already, or a stream that gets its name by being read.
+"""What an upload reads from: a blob whose digest is known, or a stream whose digest is known once it was read.
 
-Both can be opened again at any offset; a reader goes on without opening anew as long as it is read in order.
+Both can be opened again at any offset. A `Reader` does not open anew as long as it is read in order.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from modelcrate_layers.frozen import dataclass
 
 
 class Stream(Protocol):
-    """A layer that is measured while it is sent.
+    """A layer that is hashed while it is sent.
 
-    Every iteration is a pass of its own from the first byte. `length` is known in advance (from stat) or None;
-    `descriptor` holds once an iteration has reached its end. `key` names the stream across runs (the recipe's digest),
-    so that a push that was killed can go on; None where there is no such name.
+    Each iteration is a pass of its own from the first byte. `length` is known in advance (from stat) or None.
+    `descriptor` holds once an iteration reached its end. `key` names the stream across runs (the recipe's digest), so
+    that a push that was killed can be continued; None where there is no such name.
     """
 
     @property
@@ -34,8 +34,11 @@ class Stream(Protocol):
 
 
 class Source(Protocol):
-    """`name` is for messages, `key` for the journal (None: it can't be resumed); `digest` may only be asked for after the
-    last byte was read, `known` is it where it is known before."""
+    """The bytes of an upload.
+
+    `name` is for messages, `key` for the journal (None: it can't be continued by a later run). `known` is the digest where
+    it is known in advance; `digest` may only be called after the last byte was read.
+    """
 
     @property
     def length(self) -> int | None: ...
@@ -55,7 +58,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class KnownBlob:
     """A blob whose descriptor is known."""
 
     blob: Blob
@@ -78,15 +81,17 @@ class Named:
         return self.descriptor.digest
 
     def digest(self) -> Digest:
+        """Returns the blob's digest."""
         return self.descriptor.digest
 
     def open(self, start: int) -> Iterator[bytes]:
+        """Returns the bytes from `start`."""
         return self.blob.chunks(start)
 
 
 @dataclass(frozen=True, slots=True)
-class Unnamed:
-    """A stream. Opening it at an offset reads it from the start, because its digest comes from all of its bytes."""
+class UnhashedStream:
+    """A stream. It is always read from its first byte, because its digest comes from all of its bytes."""
 
     stream: Stream
 
@@ -96,7 +101,7 @@ class Unnamed:
 
     @property
     def name(self) -> str:
-        return self.stream.key or "a layer that is measured while it is sent"
+        return self.stream.key or "a layer that is hashed while it is sent"
 
     @property
     def key(self) -> str | None:
@@ -107,9 +112,11 @@ class Unnamed:
         return None
 
     def digest(self) -> Digest:
+        """Returns the digest, once all bytes were read."""
         return self.stream.descriptor.digest
 
     def open(self, start: int) -> Iterator[bytes]:
+        """Yields the bytes from `start`; those before it are read and dropped."""
         left = start
         for chunk in self.stream:
             if left >= len(chunk):
@@ -122,7 +129,7 @@ class Unnamed:
 
 
 class Reader:
-    """One pass over a source, taken in parts; going back opens the source again. It moves, so it is not frozen."""
+    """One pass over a source, taken in parts. Going back opens the source again. Reading changes it."""
 
     def __init__(self, source: Source, check: Callable[[], None]) -> None:
         self._source, self._check = source, check
@@ -132,9 +139,12 @@ class Reader:
         self.ended = False
 
     def take(self, offset: int, size: int | None) -> Iterator[bytes]:
-        """`size` bytes from `offset`, or all that are left. Behind the last byte the source is read to its end,
+        """Yields `size` bytes from `offset`, or all that are left.
 
-        because that is where a verified stream speaks up.
+        After the last byte the source is read to its end, because a verified stream raises its error there.
+
+        Raises:
+            SourceError: The source became shorter or longer while it was sent.
         """
         self._seek(offset)
         left = size
@@ -174,7 +184,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some bytes of a source as the body of a request."""
+    """Some bytes of a source as the body of a request. `moved` is called with the offset after each chunk."""
 
     reader: Reader
     offset: int
@@ -182,6 +192,7 @@ class Part:
     moved: Callable[[int], None]
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes."""
         at = self.offset
         for chunk in self.reader.take(self.offset, self.length):
             yield chunk

@@ -1,4 +1,4 @@
-"""Talking to the server that a registry names in its challenge: it gets our password, so every step of the way is checked."""
+"""The token server that a registry names in its challenge. It gets our password, so every step is checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_HOPS = 5
 
 @dataclass(frozen=True, slots=True)
 class TokenServer:
-    """One registry's token server, for one errand."""
+    """The token server of one registry, for one challenge."""
 
     remote: Remote
     challenge: Challenge
@@ -36,9 +36,16 @@ class TokenServer:
     counters: Counters
 
     def fetch(self, scopes: Sequence[str], credential: Credential | None, refresh: str = "") -> Token:
-        """A token for these scopes. `refresh` is traded for it where there is one, by GET where the server knows no POST.
+        """Returns a token for these scopes.
 
-        Raises Refusal with the server's status; its answer is never shown, because it may hold a secret.
+        Args:
+            scopes: In the words of the protocol, such as `repository:team/model:pull`.
+            credential: The user's; None for anonymous access.
+            refresh: An identity token to exchange, by POST, or by GET where the server knows no POST.
+
+        Raises:
+            ErrorResponse: The server refused. Its response is never shown, because it may hold a secret.
+            RegistryError: The realm or a redirect is not to be trusted.
         """
         addresses.check_realm(
             self.challenge.realm,
@@ -47,28 +54,28 @@ class TokenServer:
             where=f"the challenge of {self.remote.registry}",
         )
         now = self.engine.clock.now()
-        answer = self._call(tokens.trade(self.challenge, scopes, refresh)) if refresh else None
+        answer = self._call(tokens.refresh_request(self.challenge, scopes, refresh)) if refresh else None
         if answer is None or answer.status in (404, 405):
-            answer = self._call(tokens.ask(self.challenge, scopes, credential))
+            answer = self._call(tokens.token_request(self.challenge, scopes, credential))
         if answer.status != 200:
             whose = f"credentials from {credential.source}" if credential else "anonymous access"
-            asked = Request("GET", self.challenge.realm)
-            raise error_response(asked, replace(answer, body=b""), f"token ({whose})", now)
-        return tokens.granted(answer, scopes, now)
+            realm = Request("GET", self.challenge.realm)
+            raise error_response(realm, replace(answer, body=b""), f"token ({whose})", now)
+        return tokens.parse_token(answer, scopes, now)
 
     def _call(self, request: Request) -> Response:
-        """One request, repeated where that may help."""
+        """The response to one request, which is repeated where that may help."""
 
         def act() -> Response:
-            answer = self._walk(request)
+            answer = self._send_once(request)
             if answer.status in PASSING:
                 raise error_response(replace(request, url=self.challenge.realm), replace(answer, body=b""), "token")
             return answer
 
         return self.engine.run(act)
 
-    def _walk(self, request: Request) -> Response:
-        """Follow redirects, each checked like the realm itself; nothing secret goes to another host."""
+    def _send_once(self, request: Request) -> Response:
+        """Follows redirects, each checked like the realm itself. Nothing secret goes to another host."""
         for _ in range(MAX_HOPS):
             named = not self.remote.owns(request.url)
             reply = self.http.exchange(request, self._trust(request.url), self.counters, verb="TOKEN", named=named)
@@ -81,7 +88,7 @@ class TokenServer:
             if origin(target) != origin(request.url):
                 if request.method == "POST":
                     raise error_response(
-                        request, replace(answer, body=b""), "token: it sends our identity token elsewhere"
+                        request, replace(answer, body=b""), "token: it redirects our identity token to another host"
                     )
                 kept = {key: value for key, value in request.headers.items() if key != "Authorization"}
                 request = replace(request, headers=kept)
@@ -89,7 +96,7 @@ class TokenServer:
         raise error_response(request, replace(answer, body=b""), "token: too many redirects")
 
     def _trust(self, url: str) -> Trust:
-        """The token server's own rule where it has one, else the registry's CA, but neither its leniency nor our certificate."""
+        """The token server's own rule where it has one, else the registry's CA. Neither `skip-verify` nor our certificate carry over."""
         if self.remote.owns(url):
             return self.remote.trust
         own = self.settings.trust(url.split("/")[2])

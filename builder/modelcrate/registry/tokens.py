@@ -1,6 +1,6 @@
-"""The token protocol as values: what is asked of a token server, and what its answer means.
+"""The token protocol as values: requests to a token server, and what its responses mean.
 
-Distribution's "token authentication" (GET) and its OAuth2 variant (POST), for identity tokens.
+This is distribution's "token authentication" (GET) and its OAuth2 variant (POST) for identity tokens.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from modelcrate_layers.frozen import dataclass
 
 MAX_ANSWER = 64 << 10
 FLOOR = 60.0
-"""Seconds; a shorter lifetime is taken for this long, as all large clients do (a 401 corrects us)."""
+"""Seconds. A shorter lifetime is taken for this long, as all large clients do; a 401 corrects it."""
 
 EARLY = 10.0
-"""Seconds before its end at which a token is not used any more."""
+"""Seconds before its end from which on a token is not used."""
 
 CLIENT = "modelcrate"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token, the scopes that it was asked for, and when it ends (seconds since 1970)."""
+    """An access token, the scopes that it was requested for, and when it ends (seconds since 1970)."""
 
     value: str = field(repr=False)
     scopes: frozenset[Access]
@@ -39,21 +39,20 @@ class Token:
     refresh: str = field(default="", repr=False)
 
     def covers(self, access: Iterable[Access]) -> bool:
-        """Whether every scope was asked for when this token was made."""
+        """Returns whether the token was requested for all of these accesses."""
         return all(
             any(one.repository == held.repository and one.actions <= held.actions for held in self.scopes)
             for one in access
         )
 
-    def lasts(self, now: float, *, young: bool) -> bool:
-        """Whether it can still be used; `young` asks for half of its life, for what will take long."""
+    def lasts(self, now: float, *, fresh: bool) -> bool:
+        """Returns whether it can still be used. `fresh`: at least half of its lifetime must be left."""
         left = self.ends - now
-        return left > (max(EARLY, (self.ends - self.issued) / 2) if young else EARLY)
+        return left > (max(EARLY, (self.ends - self.issued) / 2) if fresh else EARLY)
 
 
 def merge(challenged: Sequence[str], wanted: Sequence[Access]) -> list[str]:
-    """The scopes to ask for: what was challenged first (some servers read only the first), joined with what is
-    wanted."""
+    """Returns the scopes to request: the challenged ones first (some servers read only the first), then the wanted ones."""
     merged: dict[str, Access | str] = {}
     for text in challenged:
         one = parse_scope(text)
@@ -65,8 +64,8 @@ def merge(challenged: Sequence[str], wanted: Sequence[Access]) -> list[str]:
     return [str(one) for one in merged.values()]
 
 
-def ask(challenge: Challenge, scopes: Sequence[str], credential: Credential | None) -> Request:
-    """GET: the service, the scopes one by one, and Basic credentials where there are any."""
+def token_request(challenge: Challenge, scopes: Sequence[str], credential: Credential | None) -> Request:
+    """Returns a GET with the service, the scopes one by one, and Basic credentials where there are any."""
     query = [("service", challenge.service)] if challenge.service else []
     query += [("scope", scope) for scope in scopes]
     headers = {"Accept": "application/json"}
@@ -79,27 +78,30 @@ def ask(challenge: Challenge, scopes: Sequence[str], credential: Credential | No
     return Request("GET", challenge.realm + (joint + urlencode(query) if query else ""), headers)
 
 
-def trade(challenge: Challenge, scopes: Sequence[str], refresh: str) -> Request:
-    """POST: an identity token for an access token (OAuth2)."""
+def refresh_request(challenge: Challenge, scopes: Sequence[str], refresh: str) -> Request:
+    """Returns a POST that exchanges an identity token for an access token (OAuth2)."""
     form = {"grant_type": "refresh_token", "service": challenge.service, "client_id": CLIENT}
     form |= {"scope": " ".join(scopes), "refresh_token": refresh}
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Request("POST", challenge.realm, headers, Bytes(urlencode(form).encode()))
 
 
-def granted(answer: Response, scopes: Sequence[str], now: float) -> Token:
-    """The token of a 200; `token` and `access_token` mean the same. The answer itself is never shown: it may
-    hold a secret."""
+def parse_token(answer: Response, scopes: Sequence[str], now: float) -> Token:
+    """Returns the token of a 200; `token` and `access_token` mean the same.
+
+    Raises:
+        RegistryError: It holds no token. The response itself is never shown, because it may hold a secret.
+    """
     where = f"token server {redacted(answer.url).partition('?')[0]}"
     try:
         document = parse_json(answer.body)
     except CrateError:
         raise RegistryError("the token server's answer is not JSON", where=where) from None
-    told = document if isinstance(document, dict) else {}
-    value = told.get("token") or told.get("access_token")
+    members = document if isinstance(document, dict) else {}
+    value = members.get("token") or members.get("access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise RegistryError("the token server's answer holds no token", where=where)
-    lifetime, refresh = told.get("expires_in"), told.get("refresh_token")
+    lifetime, refresh = members.get("expires_in"), members.get("refresh_token")
     seconds = max(FLOOR, float(lifetime)) if isinstance(lifetime, int | float) and 0 < lifetime < 1e9 else FLOOR
-    asked = frozenset(filter(None, map(parse_scope, scopes)))
-    return Token(value, asked, now, now + seconds, refresh if isinstance(refresh, str) else "")
+    requested = frozenset(filter(None, map(parse_scope, scopes)))
+    return Token(value, requested, now, now + seconds, refresh if isinstance(refresh, str) else "")

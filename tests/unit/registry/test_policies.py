@@ -20,7 +20,7 @@ from modelcrate.registry.addresses import check_page
 from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.profiles import TABLE, Mirror, Rule, profile_of
 from modelcrate.registry.settings import RegistryConfig
-from modelcrate.registry.tokens import granted
+from modelcrate.registry.tokens import parse_token
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Digest, parse_json
 from modelcrate_layers.errors import IntegrityError, RegistryError, UserError
@@ -32,11 +32,11 @@ GB = 1000**3
 @pytest.mark.parametrize("told", ["", "0", "-5", "3", "1e400", '"soon"', "null"])
 def test_a16_a_token_lives_at_least_a_minute(told: str) -> None:
     body = b'{"token": "t"' + (f', "expires_in": {told}'.encode() if told else b"") + b"}"
-    token = granted(Response(200, Headers(), body, "https://x/"), [], 1000.0)
+    token = parse_token(Response(200, Headers(), body, "https://x/"), [], 1000.0)
     assert token.ends == 1060.0
-    assert token.lasts(1049.0, young=False)
-    assert not token.lasts(1051.0, young=False)
-    assert not token.lasts(1031.0, young=True)
+    assert token.lasts(1049.0, fresh=False)
+    assert not token.lasts(1051.0, fresh=False)
+    assert not token.lasts(1031.0, fresh=True)
 
 
 @pytest.mark.parametrize(
@@ -45,24 +45,24 @@ def test_a16_a_token_lives_at_least_a_minute(told: str) -> None:
      "eu.gcr.io", "public.ecr.aws", "docker.io"],
 )  # fmt: skip
 def test_a47_registries_without_chunks_get_one_put(registry: str) -> None:
-    assert profile_of(registry).way(5 * GB) == "put"
+    assert profile_of(registry).upload_method(5 * GB) == "put"
 
 
 def test_a47_others_get_chunks_and_small_blobs_one_put() -> None:
     known = profile_of("registry.example")
-    assert [known.way(size) for size in (0, 16 << 20, (16 << 20) + 1)] == ["put", "put", "chunks"]
-    assert known.way(None) == "stream"
+    assert [known.upload_method(size) for size in (0, 16 << 20, (16 << 20) + 1)] == ["put", "put", "chunks"]
+    assert known.upload_method(None) == "stream"
 
 
 def test_a47_every_row_of_the_table_has_a_source_and_the_user_has_the_last_word() -> None:
     assert all(rule.source for rule in TABLE)
-    assert profile_of("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).way(5 * GB) == "chunks"
+    assert profile_of("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).upload_method(5 * GB) == "chunks"
 
 
 def test_a48_what_is_over_the_limit_of_a_put_goes_in_chunks() -> None:
-    assert profile_of("quay.io").way(19 * GB) == "put"
-    assert profile_of("quay.io").way(21 * GB) == "chunks"
-    assert profile_of("x.y", [Rule("x.y", upload="put", max_put=100)]).way(101) == "chunks"
+    assert profile_of("quay.io").upload_method(19 * GB) == "put"
+    assert profile_of("quay.io").upload_method(21 * GB) == "chunks"
+    assert profile_of("x.y", [Rule("x.y", upload="put", max_put=100)]).upload_method(101) == "chunks"
 
 
 def test_a89_digests_and_documents_of_a_layout_are_checked_before_they_are_paths() -> None:
@@ -174,7 +174,7 @@ def test_a32_any_query_is_kept_to_the_byte(query: str) -> None:
     ("text", "held"), [("0-0", 0), ("0-1", 2), ("0-99", 100), ("bytes=0-9", 10), ("", None), ("5-9", None), ("x", None)]
 )
 def test_the_registry_s_count(text: str, held: int | None) -> None:
-    assert wire.stored(Response(202, Headers((("Range", text),)))) == held
+    assert wire.stored_bytes(Response(202, Headers((("Range", text),)))) == held
 
 
 def test_waits_double_up_to_a_bound_and_are_drawn_below_it() -> None:
@@ -200,13 +200,13 @@ DOCUMENT = {
 
 def test_the_file_of_rules_is_read(tmp_path: Path) -> None:
     rules = read_rules(DOCUMENT, tmp_path)
-    settled = RegistryConfig(rules=rules).habits("registry.example:5000")
+    settled = RegistryConfig(rules=rules).profile("registry.example:5000")
     assert (settled.upload, settled.chunk_size, settled.max_layer) == ("chunks", 50_000_000, 10 << 30)
     assert (settled.ca, settled.client_cert) == (tmp_path / "ca.crt", Path("/etc/c.crt"))
     assert settled.mirrors == (Mirror("mirror.example", proxy=True),)
     assert (settled.skip_verify, settled.plain_http) == (True, False)
-    assert RegistryConfig(rules=rules).habits("a.lab").plain_http
-    assert RegistryConfig(rules=rules).habits("registry.example").upload == profile_of("registry.example").upload
+    assert RegistryConfig(rules=rules).profile("a.lab").plain_http
+    assert RegistryConfig(rules=rules).profile("registry.example").upload == profile_of("registry.example").upload
 
 
 def test_every_fault_of_the_file_is_told_at_once(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import oras.provider
 import pytest
 
 from modelcrate.net.errors import ErrorResponse
+from modelcrate.registry.oras_adapter import OrasAdapter
 from modelcrate.registry.oras_client import Registry
-from modelcrate.registry.oras_face import OrasFace
 from modelcrate_layers.errors import IntegrityError, RegistryError
 from support.real_registry import PASSWORD, USER, Running
 from support.scripted import Reply, Script
@@ -22,7 +22,9 @@ from support.token_server import TokenServer
 from .conftest import Client
 
 OURS = [
-    name for name, value in vars(OrasFace).items() if inspect.isfunction(value) and name in vars(oras.provider.Registry)
+    name
+    for name, value in vars(OrasAdapter).items()
+    if inspect.isfunction(value) and name in vars(oras.provider.Registry)
 ]
 
 
@@ -30,7 +32,7 @@ OURS = [
 def test_every_method_takes_what_oras_gives_it(name: str) -> None:
     """Upstream is young and moves; this says so when it has moved away from us."""
     theirs = inspect.signature(getattr(oras.provider.Registry, name)).parameters
-    ours = inspect.signature(getattr(OrasFace, name)).parameters
+    ours = inspect.signature(getattr(OrasAdapter, name)).parameters
     assert list(ours)[: len(theirs)] == list(theirs)
 
 

@@ -1,6 +1,6 @@
-"""oras-py's interface over our engine, so that whoever has code for `OrasClient` can hand it our Registry.
+"""oras-py's interface on top of RegistryClient, for code that works with `OrasClient`.
 
-None of oras's own requests, retries, sessions or credential look-ups is used; what it promises by name is kept.
+None of oras's own requests, retries, sessions or searches for credentials is used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import oras.provider
 import requests
 
 from modelcrate.images.reference import HUB, Reference
-from modelcrate.net.errors import PASSING
+from modelcrate.net.errors import PASSING, NotFound
 from modelcrate.net.messages import Bytes
 from modelcrate.net.resume import length
 from modelcrate.net.urls import resolve
@@ -33,7 +33,7 @@ from modelcrate.registry.files import FileBlob
 from modelcrate.registry.login import login, logout
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.pushes import PushResult
-from modelcrate.registry.registry_transport import RegistryTransport
+from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import RegistryError, UserError
@@ -61,10 +61,10 @@ class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no
         return headers, False
 
 
-class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
-    """The methods of oras that touch the network, each in terms of our own verbs."""
+class OrasAdapter(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
+    """The methods of oras that use the network, each by methods of RegistryClient."""
 
-    _courier: RegistryTransport
+    _transport: RegistryTransport
 
     def __init__(self, hostname: str | None = None) -> None:
         oras.auth.auth_backends.setdefault(BACKEND, _Backend)
@@ -88,7 +88,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
     def delete(self, ref: Reference) -> None: ...
 
     def _use_file(self, path: Path) -> None:
-        self._courier.use(replace(self._courier.settings, auth_file=path))
+        self._transport.use(replace(self._transport.settings, auth_file=path))
 
     def login(
         self,
@@ -113,14 +113,14 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
             password = sys.stdin.readline().rstrip("\n")
         if config_path:
             self._use_file(Path(config_path))
-        login(hostname or self.hostname or HUB, username, password, self._courier.settings, self._courier.emit)
-        self._courier.use(self._courier.settings)
+        login(hostname or self.hostname or HUB, username, password, self._transport.settings, self._transport.emit)
+        self._transport.use(self._transport.settings)
         return {"Status": "Login Succeeded"}
 
     def logout(self, hostname: str) -> None:
         """Removes the credentials for a registry."""
-        logout(hostname, self._courier.settings)
-        self._courier.use(self._courier.settings)
+        logout(hostname, self._transport.settings)
+        self._transport.use(self._transport.settings)
 
     def do_request(
         self,
@@ -131,9 +131,9 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         json: Any = None,
         stream: bool = False,
     ) -> requests.Response:
-        """Any request to a registry; its answer whatever the status, after retries where those may help."""
+        """Sends any request to a registry. Returns the response whatever its status, after retries where those may help."""
         parts = urlsplit(url)
-        remote = self._courier.remote(parts.netloc)
+        remote = self._transport.remote(parts.netloc)
         if json is not None:
             data, headers = canonical_json(json), {"Content-Type": "application/json", **(headers or {})}
         body = Bytes(data) if isinstance(data, bytes) else None
@@ -146,7 +146,7 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         request = RegistryRequest(
             method, remote.origin + path, kept, body, method in ("GET", "HEAD"), _access(parts.path, method)
         )
-        reply = self._courier.open(request, remote, "request", frozenset(range(100, 600)) - PASSING)
+        reply = self._transport.open(request, remote, "request", frozenset(range(100, 600)) - PASSING)
         streamed = stream and method == "GET"
         answer, response = reply.answer if streamed else reply.read(), requests.Response()
         response.status_code, response.url = answer.status, answer.url
@@ -157,52 +157,54 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         return response
 
     def blob_exists(self, layer: dict[str, Any], container: Any) -> bool:
-        """Whether the registry holds a layer."""
+        """Returns whether the registry has a layer."""
         return self.has(self._reference(container), _layer(layer))
 
     def upload_blob(
         self, blob: str, container: Any, layer: dict[str, Any], do_chunked: bool = False, chunk_size: int = 0
     ) -> requests.Response:
-        """Send a file; the way is chosen by the registry's habits, not by `do_chunked`."""
+        """Sends a file. How it is sent follows from the registry's profile, not from `do_chunked`."""
         self.push_blob(self._reference(container), FileBlob(Path(blob), _layer(layer)))
-        return _done(201)
+        return _wait_all(201)
 
     def put_upload(self, blob: str, container: Any, layer: dict[str, Any]) -> requests.Response:
-        """As upload_blob."""
+        """Does the same as upload_blob."""
         return self.upload_blob(blob, container, layer)
 
     def chunked_upload(
         self, blob: str, container: Any, layer: dict[str, Any], chunk_size: int = 0
     ) -> requests.Response:
-        """As upload_blob."""
+        """Does the same as upload_blob."""
         return self.upload_blob(blob, container, layer)
 
     def upload_manifest(self, manifest: dict[str, Any] | bytes, container: Any) -> requests.Response:
-        """Publish a manifest, serialised once."""
+        """Publishes a manifest, which is serialised once."""
         data = manifest if isinstance(manifest, bytes) else canonical_json(manifest)
         media_type = str(parse_object(data).get("mediaType") or MediaType.MANIFEST)
         descriptor = self.put_manifest(self._reference(container), data, media_type)
-        response = _done(201)
+        response = _wait_all(201)
         response.headers["Docker-Content-Digest"] = str(descriptor.digest)
         return response
 
     def get_manifest(
         self, container: Any, allowed_media_type: Any = None, validation_schema: Any = None
     ) -> dict[str, Any]:
-        """A manifest, verified, as an object."""
+        """Returns a manifest, verified, as an object."""
         return parse_object(self.manifest(self._reference(container))[1])
 
     def get_blob(self, container: Any, digest: str, stream: bool = False, head: bool = False) -> requests.Response:
-        """A blob's response, as it comes; `download_blob` and `blob` verify."""
-        place = self._courier.remote(self._reference(container).api_host).place(self._reference(container).repository)
-        return self.do_request(place.url(f"blobs/{Digest.parse(digest)}"), "HEAD" if head else "GET", stream=stream)
+        """Returns a blob's response without verifying it; `download_blob` and `blob` verify."""
+        address = self._transport.remote(self._reference(container).api_host).repository(
+            self._reference(container).repository
+        )
+        return self.do_request(address.url(f"blobs/{Digest.parse(digest)}"), "HEAD" if head else "GET", stream=stream)
 
     def download_blob(self, container: Any, digest: str, outfile: str) -> str:
-        """A blob into a file, verified, and in place only when it is whole."""
+        """Downloads a blob into a file, which appears only when it is complete and verified."""
         ref, name = self._reference(container), Digest.parse(digest)
-        remote = self._courier.remote(ref.registry)
-        request = wire.head_blob(remote.place(ref.repository), name, [wire.pulls(ref.repository)])
-        size = length(self._courier.send(request, remote, f"blob {name}"))
+        remote = self._transport.remote(ref.registry)
+        request = wire.head_blob(remote.repository(ref.repository), name, [wire.pull_access(ref.repository)])
+        size = length(self._transport.send(request, remote, f"blob {name}"))
         if size is None:
             raise RegistryError("the registry does not say how large a blob is", where=request.where())
         beside = Path(f"{outfile}.part")
@@ -219,18 +221,16 @@ class OrasFace(oras.provider.Registry):  # type: ignore[misc]  # oras has no typ
         return outfile
 
     def get_tags(self, container: Any, N: int | None = None) -> list[str]:  # noqa: N803  (oras's name)
-        """The tags, at most N."""
+        """Returns the tags, at most N."""
         return self.tags(self._reference(container))[:N]
 
     def delete_tag(self, container: Any, tag: str) -> bool:
-        """Delete what a tag names; False where there is no such tag."""
+        """Deletes what a tag names. Returns False where there is no such tag."""
         ref = self._reference(container).tagged(tag)
         try:
             self.delete(ref)
-        except RegistryError as fault:
-            if getattr(fault, "status", 0) == 404:
-                return False
-            raise
+        except NotFound:
+            return False
         return True
 
     def _get_location(self, r: requests.Response, container: Any) -> str:
@@ -248,7 +248,7 @@ def _layer(layer: dict[str, Any]) -> Descriptor:
     return Descriptor.parse(layer)
 
 
-def _done(status: int) -> requests.Response:
+def _wait_all(status: int) -> requests.Response:
     response = requests.Response()
     response.status_code = status
     return response
@@ -258,5 +258,9 @@ def _access(path: str, method: str) -> tuple[Access, ...]:
     found = _API.match(path)
     if not found:
         return ()
-    kinds: dict[str, Callable[[str], Access]] = {"GET": wire.pulls, "HEAD": wire.pulls, "DELETE": wire.deletes}
-    return (kinds.get(method, wire.pushes)(found["name"]),)
+    kinds: dict[str, Callable[[str], Access]] = {
+        "GET": wire.pull_access,
+        "HEAD": wire.pull_access,
+        "DELETE": wire.delete_access,
+    }
+    return (kinds.get(method, wire.push_access)(found["name"]),)

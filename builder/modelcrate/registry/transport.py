@@ -1,5 +1,4 @@
-"""Takes a request to a registry and brings back its answer: authorised, redirected with care, repeated where
-that may help."""
+"""Sends requests to registries: authorised, over checked redirects, repeated where that may help."""
 
 from __future__ import annotations
 
@@ -30,25 +29,24 @@ from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.wire import RegistryRequest
 
 LONG = 64 << 20
-"""Bytes of a body from which on a token has to be young when it is sent."""
+"""Bytes of a body from which on the token has to be fresh when sending begins."""
 
 EXPIRED = frozenset({400, 401, 403})
-"""How stores refuse a redirect whose signature has expired (S3 403, GCS 400, Azure 403); the registry makes a new one."""
+"""How storage services refuse a redirect whose signature expired (S3 403, GCS 400, Azure 403). The registry makes a new one."""
 
 WORKERS = 32
-"""Threads for small questions and for what is sent. How many send at once is each registry's gate's to say."""
+"""Threads for small requests and for uploads. Each registry's limiter decides how many uploads run at once."""
 
 
 class RegistryTransport:
-    """The one way from our values to a registry and back. Shared by all threads; it keeps what it learnt of
-    each registry."""
+    """Sends requests to any number of registries. Shared by all threads; it remembers what it learns of each registry."""
 
     def __init__(
         self, settings: RegistryConfig, clock: Clock, emit: Emit, counters: Counters, http: HttpClient | None = None
     ) -> None:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = RetryEngine(settings.patience, clock, emit)
-        self.seen, self.turns = BlobCache(), KeyedLock()
+        self.blobs, self.locks = BlobCache(), KeyedLock()
         self.pool = ThreadPoolExecutor(WORKERS, "registry")
         self.http, self._owner = http or HttpClient(settings.http), http is None
         self._auth = Authenticator(settings, self.http, clock, emit)
@@ -56,29 +54,29 @@ class RegistryTransport:
         self._remotes: dict[str, Remote] = {}
         self._warned: set[tuple[str, str]] = set()
 
-    def beside(self, emit: Emit, counters: Counters) -> RegistryTransport:
-        """Another one over the same connections, tokens and knowledge, that tells and counts for itself."""
+    def sharing(self, emit: Emit, counters: Counters) -> RegistryTransport:
+        """Returns another one over the same connections, tokens and caches, with its own events and counts."""
         other = copy(self)
         other.emit, other.counters = emit, counters
         other.engine = RetryEngine(self.settings.patience, self.clock, emit)
         return other
 
     def use(self, settings: RegistryConfig) -> None:
-        """Use other settings from now on. Credentials are looked up again."""
+        """Replaces the settings. Credentials are looked up again."""
         self.settings = settings
         self._auth = Authenticator(settings, self.http, self.clock, self.emit)
 
     def close(self) -> None:
-        """End all kept connections and threads."""
+        """Ends the threads, and the connections unless they are another's."""
         self.pool.shutdown(wait=False, cancel_futures=True)
         if self._owner:
             self.http.close()
 
     def remote(self, registry: str) -> Remote:
-        """This registry, looked at once: one request without credentials where plain HTTP is possible, else none."""
+        """Returns a registry. The first time, where plain HTTP is possible, one request without credentials finds out how it is used."""
         with self._lock:
             if registry not in self._remotes:
-                self._remotes[registry] = self._look(registry)
+                self._remotes[registry] = self._discover(registry)
             return self._remotes[registry]
 
     def send(
@@ -91,11 +89,24 @@ class RegistryTransport:
         counters: Counters | None = None,
         patience: float | None = None,
     ) -> Response:
-        """The answer, if its status is one of `ok`; else a Refusal that says what was being done."""
+        """Returns the response.
+
+        Args:
+            request: What to send.
+            remote: The registry.
+            doing: The act in words, for the error message.
+            ok: The statuses that are wanted.
+            counters: Where the traffic is counted.
+            patience: Seconds to wait for the response.
+
+        Raises:
+            ErrorResponse: It has another status; NotFound for 404 and 410.
+            ConnectionFailed: There is no response.
+        """
         tally = counters or self.counters
 
         def act() -> Response:
-            return self._judged(self._authorised(request, remote, tally, patience), request, remote, doing, ok)
+            return self._checked(self._authorised(request, remote, tally, patience), request, remote, doing, ok)
 
         return self.engine.run(act) if request.repeat else act()
 
@@ -108,53 +119,53 @@ class RegistryTransport:
         *,
         counters: Counters | None = None,
     ) -> Reply:
-        """As `send`, but the body of a welcome answer is left to the caller, who closes it."""
+        """Does the same as `send`, but returns a reply whose body is still to be read, and closed by the caller."""
         tally = counters or self.counters
 
         def act() -> Reply:
             reply = self._authorised(request, remote, tally, None)
             if reply.answer.status not in ok:
-                self._judged(reply, request, remote, doing, ok)
+                self._checked(reply, request, remote, doing, ok)
             return reply
 
         return self.engine.run(act) if request.repeat else act()
 
-    def _judged(
+    def _checked(
         self, reply: Reply, request: RegistryRequest, remote: Remote, doing: str, ok: Collection[int]
     ) -> Response:
         answer = reply.read()
         for text in wire.warnings(answer):
             self._warn(remote, text)
         if answer.status in ok and not answer.is_web_page:
-            remote.gate.went_well()
+            remote.limiter.succeeded()
             return answer
         if answer.status in PASSING:
-            remote.gate.groaned()
-        asked = replace(request, url=answer.url or request.url)
-        raise error_response(asked, answer, doing, self.clock.now(), self._auth.note(remote.registry))
+            remote.limiter.failed()
+        final = replace(request, url=answer.url or request.url)
+        raise error_response(final, answer, doing, self.clock.now(), self._auth.note(remote.registry))
 
     def _authorised(
         self, request: RegistryRequest, remote: Remote, counters: Counters, patience: float | None
     ) -> Reply:
         length = request.body.length if request.body else 0
-        young = length is None or length > LONG
-        used = self._auth.header(remote, request.access, counters, young=young) if remote.owns(request.url) else ""
-        reply = self._walk(request, remote, used, counters, patience)
+        fresh = length is None or length > LONG
+        used = self._auth.header(remote, request.access, counters, fresh=fresh) if remote.owns(request.url) else ""
+        reply = self._send_once(request, remote, used, counters, patience)
         if request.method == "GET" and reply.answer.status in EXPIRED and not remote.owns(reply.answer.url):
             reply.close()
-            reply = self._walk(request, remote, used, counters, patience)
+            reply = self._send_once(request, remote, used, counters, patience)
         if reply.answer.status != 401 or not remote.owns(reply.answer.url):
             return reply
         answer = reply.read()
-        if not challenged(answer):
+        if not has_challenge(answer):
             answer = self._pinged(remote, answer, counters)
         used = self._auth.answer(remote, request, answer, used, counters)
-        return self._walk(request, remote, used, counters, patience)
+        return self._send_once(request, remote, used, counters, patience)
 
-    def _walk(
+    def _send_once(
         self, request: RegistryRequest, remote: Remote, used: str, counters: Counters, patience: float | None
     ) -> Reply:
-        """Send it and follow redirects. The Authorization goes to the registry alone."""
+        """Sends it and follows redirects. The Authorization goes to the registry alone."""
 
         def trust(url: str) -> Trust:
             return remote.trust if remote.owns(url) else self.settings.trust(url.split("/")[2])
@@ -167,39 +178,39 @@ class RegistryTransport:
                 request, trust, authorization, counters, base=remote.origin, patience=patience
             )
         except ConnectionFailed:
-            remote.gate.groaned()
+            remote.limiter.failed()
             raise
 
     def _pinged(self, remote: Remote, answer: Response, counters: Counters) -> Response:
         """The challenge of `GET /v2/`, where a 401 came without one (ghcr and gcr do that on some paths)."""
         ping = self.http.exchange(wire.ping(remote.origin), remote.trust, counters).read()
-        return replace(answer, headers=ping.headers) if challenged(ping) else answer
+        return replace(answer, headers=ping.headers) if has_challenge(ping) else answer
 
-    def _look(self, registry: str) -> Remote:
+    def _discover(self, registry: str) -> Remote:
         name = HUB_API if registry == HUB else registry
-        habits = self.settings.habits(registry)
-        limit = self.settings.concurrency or habits.concurrency
+        profile = self.settings.profile(registry)
+        limit = self.settings.concurrency or profile.concurrency
         trust = self.settings.trust(registry)
-        remote = Remote(registry, f"https://{name}", habits, trust, AdaptiveLimiter(limit))
-        if not habits.plain_http and not is_loopback(host_of(name)):
+        remote = Remote(registry, f"https://{name}", profile, trust, AdaptiveLimiter(limit))
+        if not profile.plain_http and not is_loopback(host_of(name)):
             return remote
-        return self._probe(replace(remote, origin=f"http://{name}"), certain=habits.plain_http)
+        return self._probe(replace(remote, origin=f"http://{name}"), certain=profile.plain_http)
 
     def _probe(self, remote: Remote, *, certain: bool) -> Remote:
-        """Plain HTTP was allowed: see whether it is spoken, or TLS after all. Nothing secret goes with this."""
+        """Finds out whether an address that may use plain HTTP does, or TLS. Nothing secret is sent."""
         secure = replace(remote, origin="https" + remote.origin.removeprefix("http"))
-        answer = self._greeting(remote)
+        answer = self._ping(remote)
         if answer is not None and answer.status in MOVED:
             target = answer.headers.get("Location")
             if host(target) == host(remote.origin) and target.startswith("https://"):
                 return replace(remote, origin="https://" + target.split("/")[2])
-        if (answer is None or answer.status == 400) and not certain and self._greeting(secure) is not None:
+        if (answer is None or answer.status == 400) and not certain and self._ping(secure) is not None:
             return secure
         if answer is not None:
             self._auth.learn(remote, answer)
         return remote
 
-    def _greeting(self, remote: Remote) -> Response | None:
+    def _ping(self, remote: Remote) -> Response | None:
         try:
             return self.http.exchange(wire.ping(remote.origin, "HEAD"), remote.trust, self.counters).read()
         except ConnectionFailed as fault:
@@ -215,6 +226,6 @@ class RegistryTransport:
             self.emit(Warned(remote.registry, text))
 
 
-def challenged(answer: Response) -> bool:
-    """Whether an answer says how to log in."""
+def has_challenge(answer: Response) -> bool:
+    """Returns whether a response says how to log in."""
     return bool(answer.headers.all("WWW-Authenticate"))
