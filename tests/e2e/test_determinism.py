@@ -150,14 +150,15 @@ def test_a_debian_base_is_the_same_whatever_order_the_mirror_lists_it_in(place: 
 
 def _debian_layers(project: Path, mirror: Mirror, home: Path) -> list[str]:
     """The base's layer, resolved by our own steps: the command line pins the real archive's keys, which sign no test mirror."""
-    from modelcrate.net.download import DownloadConfig, Downloader
+    from modelcrate.net.config import HttpConfig
+    from modelcrate.net.download import Downloader
     from modelcrate.resolve.debian import DebianWanted, fetch_debs, resolve_debian
     from modelcrate_layers.kinds.debian import DebianLayer
     from modelcrate_layers.tar import codec
     from modelcrate_layers.tar.recipe import Recipe, measure
     from support.debian_mirror import NOW
 
-    with Downloader(DownloadConfig({})) as fetcher:
+    with Downloader(HttpConfig({})) as fetcher:
         pinned = resolve_debian(DebianWanted("bookworm", "amd64"), mirror.mirrors, fetcher, home, NOW)
         debs = fetch_debs(pinned, mirror.mirrors, fetcher, home)
     layer = DebianLayer("bookworm", "3.11", debs)

@@ -27,7 +27,7 @@ HEAVY = {
     "concurrent.futures": "for work to share",
     "secrets": "for nothing here",
     "difflib": "for an unknown verb",
-    "modelcrate.registry.registry_client": "for a registry",
+    "modelcrate.registry.client": "for a registry",
     "modelcrate.security.scan.gates": "for files that were not looked at",
 }
 """What a build imports only for the reason that stands beside it."""

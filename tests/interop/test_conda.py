@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.project.values import Conda
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.pinned import python_of
@@ -74,7 +75,7 @@ def linked(folder: Path, channel: Path, prefix: Path, wanted: list[str]) -> dict
     """Our entries for the same place, by their paths in it."""
     asked = Conda(tuple(wanted), (str(channel),))
     urls = channel_urls(asked, folder)
-    with Downloader(DownloadConfig({}, offline=True)) as fetcher:
+    with Downloader(HttpConfig({}, offline=True)) as fetcher:
         pinned = lock_conda(asked, None, Platform("linux", "amd64"), (2, 36), urls, fetcher).pinned
         fetch_conda(pinned, urls, folder / "cache", fetcher)
     packages = tuple(each.as_package(folder / "cache", each.size or 0) for each in pinned)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.resolve.debian import DebianWanted, Freshness, choose_mirrors, fetch_debs, known_release, resolve_debian
 from modelcrate.resolve.debian.releases import RELEASES
 from modelcrate_layers.errors import RegistryError
@@ -49,7 +50,7 @@ DEBIAN = [name for name, release in RELEASES.items() if release.distribution == 
 
 def base(release: str, architecture: str, cache: Path, shell: bool = False) -> DebianLayer:
     mirrors = replace(choose_mirrors([], os.environ), freshness=Freshness.ANY)  # a mirror of testing may lag behind
-    with Downloader(DownloadConfig(dict(os.environ))) as fetcher:
+    with Downloader(HttpConfig(dict(os.environ))) as fetcher:
         try:
             wanted = DebianWanted(release, architecture, shell=shell)
             pinned = resolve_debian(wanted, mirrors, fetcher, cache, datetime.now(UTC))

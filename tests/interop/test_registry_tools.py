@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.images.reference import Reference
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from support import real_registry
 from support.images import Memory

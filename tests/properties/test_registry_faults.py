@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.config import Timeouts
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.errors import CrateError
 from support.images import Cold, Memory, StillClock, image, noise
 from support.scripted import Drop, Reply, Script, digest_of, error, scripted

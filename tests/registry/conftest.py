@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
 from support import index as indexes
 from support import real_registry, token_server
 from support.images import StillClock, noise

@@ -14,10 +14,10 @@ import pytest
 
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import CredentialsUsed, Warned
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from support.images import Memory, StillClock, image, noise

@@ -11,9 +11,9 @@ import pytest
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.pipeline.pack import EarlyUpload, StoreSink
+from modelcrate.registry.client import RegistryClient
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.pushes import SMALL
-from modelcrate.registry.registry_client import RegistryClient as Verbs
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.transports.registry import RegistrySession
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
@@ -110,7 +110,7 @@ def test_what_was_begun_ends_with_the_client_where_the_push_fails_before_it_wait
 
 def test_a_layer_is_in_the_registry_before_its_image_is_made(real: Running, tmp_path: Path) -> None:
     store, ref = Layout.create(tmp_path), at(real, "ahead/model:1")
-    with Verbs(RegistryConfig()) as registry:
+    with RegistryClient(RegistryConfig()) as registry:
         output = RegistrySession(ref, registry)
         assert isinstance(output, EarlyUpload)
         layer = StoreSink(store).take(Measuring([noise(1 << 20, 5)], NONE))

@@ -185,7 +185,7 @@ from pathlib import Path
 from modelcrate.images.reference import Reference
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
+from modelcrate.registry.config import RegistryConfig
 from support.images import Memory, noise
 host, journal, size = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 with Registry(RegistryConfig(journal=journal, rules=(Rule("*", chunk_size=1 << 16),))) as registry:

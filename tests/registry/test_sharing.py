@@ -12,9 +12,9 @@ from modelcrate.net.cancellation import Cancelled, StopSignal
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.registry import credentials
+from modelcrate.registry.client import RegistryClient
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.pushes import SMALL
-from modelcrate.registry.registry_client import RegistryClient as Verbs
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
 from support.real_registry import Running
@@ -32,8 +32,8 @@ def at(script: Script | Running, name: str) -> Reference:
 
 def test_a_blob_for_many_repositories_is_sent_once(real: Running) -> None:
     blob = Memory(noise(8 << 20, 77))
-    with Verbs(RegistryConfig()) as one:
-        others = [Verbs(RegistryConfig(), like=one) for _ in range(4)]
+    with RegistryClient(RegistryConfig()) as one:
+        others = [RegistryClient(RegistryConfig(), like=one) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             sent = list(pool.map(lambda n: others[n].push_blob(at(real, f"sharing/r{n}"), blob), range(4)))
     assert sorted(each.how for each in sent) == ["mounted"] * 3 + ["sent"]

@@ -17,10 +17,10 @@ import trustme
 from modelcrate.images.reference import Reference
 from modelcrate.net.config import Patience, Timeouts
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import Moved
 from modelcrate.registry.oras_client import Registry
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError
 from support import real_registry
@@ -62,7 +62,7 @@ import re, sys
 from dataclasses import dataclass
 from modelcrate.images.reference import Reference
 from modelcrate.registry.oras_client import Registry
-from modelcrate.registry.settings import RegistryConfig
+from modelcrate.registry.config import RegistryConfig
 from modelcrate_layers.content import CHUNK, Descriptor, Digest, MediaType
 import hashlib
 size, zeros = int(sys.argv[2]), bytes(CHUNK)

@@ -9,13 +9,11 @@ from typing import Any
 
 from modelcrate.images.image import ANNOTATION
 from modelcrate.images.reading import MAX_DEPTH, Found, named_codec, parse_document
+from modelcrate.net.errors import NotFound
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.recipe import Tally
-
-_GONE = 404
-"""HTTP's word for what is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class _Run:
         try:
             yield
         except CrateError as fault:
-            if isinstance(fault, RegistryError) and getattr(fault, "status", None) != _GONE:
+            if isinstance(fault, RegistryError) and not isinstance(fault, NotFound):
                 raise
             self.mismatches.append(f"{what}: {fault.what}" + (f" ({fault.why})" if fault.why else ""))
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from modelcrate.net.fetch import UrlReader
     from modelcrate.net.retry import Clock
 
-DownloadConfig = HttpConfig
-"""The former name."""
-
 WORKERS = 8
 
 

@@ -63,6 +63,7 @@ def find_previous(
     addresses: Sequence[str | Reference], platform: Platform, connections: Connections, emit: Emit
 ) -> tuple[Previous, ...]:
     """The images at these addresses, for this platform. One that can't be had is no fault: it is said, and there is nothing to reuse."""
+    from modelcrate.net.errors import NotFound
     from modelcrate.transports.addresses import find
 
     found = []
@@ -71,8 +72,8 @@ def find_previous(
         try:
             there = find(address, connections)
             found.append(Previous(where, there.image(platform), found=there))
+        except NotFound:  # a first push: there is nothing yet
+            continue
         except CrateError as fault:
-            if getattr(fault, "status", None) == 404:  # a first push: there is nothing yet
-                continue
             emit(Notice(f"nothing to reuse in {where}: {fault.what}"))
     return tuple(found)

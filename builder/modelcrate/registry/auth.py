@@ -18,11 +18,11 @@ from modelcrate.net.retry import Clock, RetryEngine
 from modelcrate.net.urls import host
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.credentials import Credential
 from modelcrate.registry.errors import ErrorResponse, error_response
 from modelcrate.registry.events import CredentialsUsed, Emit, Warned
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.token_server import TokenServer
 from modelcrate.registry.tokens import Token
 from modelcrate.registry.wire import Access, RegistryRequest

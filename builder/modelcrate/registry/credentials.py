@@ -16,8 +16,8 @@ from typing import Any
 
 from modelcrate.images.reference import HUB, HUB_ALIASES
 from modelcrate.net.files import read_file
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass

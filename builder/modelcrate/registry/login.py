@@ -21,10 +21,10 @@ from modelcrate.net.counters import Counters
 from modelcrate.net.files import read_file
 from modelcrate.net.retry import SystemClock
 from modelcrate.registry import wire
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.keychain import Keychain
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.transport import RegistryTransport
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from modelcrate.net.retry import Clock
+from modelcrate.registry.client import RegistryClient
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.oras_adapter import OrasAdapter
-from modelcrate.registry.registry_client import RegistryClient
-from modelcrate.registry.settings import RegistryConfig
 
 _NOTHING = RegistryConfig()
 

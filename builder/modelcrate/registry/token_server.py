@@ -14,10 +14,10 @@ from modelcrate.net.tls import Trust
 from modelcrate.net.urls import origin, resolve
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.credentials import Credential
 from modelcrate.registry.errors import PASSING, error_response
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import Token
 from modelcrate_layers.frozen import dataclass
 

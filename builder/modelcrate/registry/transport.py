@@ -21,11 +21,11 @@ from modelcrate.net.urls import host
 from modelcrate.registry import wire
 from modelcrate.registry.auth import Authenticator
 from modelcrate.registry.blob_cache import BlobCache
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.errors import error_response
 from modelcrate.registry.events import Emit, Warned
 from modelcrate.registry.limiter import AdaptiveLimiter
 from modelcrate.registry.remote import Remote
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.wire import RegistryRequest
 
 LONG = 64 << 20

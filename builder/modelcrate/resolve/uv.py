@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.net.download import DownloadConfig
+from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -74,7 +74,7 @@ class Uv:
     """uv with a cache folder of its own and the environment that was passed in. `program` is that of the uv package, unless named."""
 
     cache: Path
-    network: DownloadConfig
+    network: HttpConfig
     program: str = ""
 
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:

@@ -15,10 +15,10 @@ from modelcrate.events import Emit, silent
 if TYPE_CHECKING:
     from modelcrate.net.client import HttpClient
     from modelcrate.net.download import Downloader
+    from modelcrate.registry.client import RegistryClient
+    from modelcrate.registry.config import RegistryConfig
     from modelcrate.registry.events import Emit as RegistryEmit
     from modelcrate.registry.profiles import Rule
-    from modelcrate.registry.registry_client import RegistryClient
-    from modelcrate.registry.settings import RegistryConfig
 
 
 class Connections:
@@ -59,7 +59,7 @@ class Connections:
     @property
     def registries(self) -> RegistryClient:
         """The client for registries."""
-        from modelcrate.registry.registry_client import RegistryClient
+        from modelcrate.registry.client import RegistryClient
 
         with self._lock:
             if self._client is None:
@@ -78,7 +78,7 @@ class Connections:
 
     def registry_client(self, emit: RegistryEmit) -> RegistryClient:
         """Returns a client over the same connections that reports its own transfers. Close it."""
-        from modelcrate.registry.registry_client import RegistryClient
+        from modelcrate.registry.client import RegistryClient
 
         return RegistryClient(self.registries.settings, emit, like=self.registries)
 
@@ -89,7 +89,7 @@ def registry_config(config: Config) -> RegistryConfig:
     Raises:
         UserError: The file is not what it should be.
     """
-    from modelcrate.registry.settings import RegistryConfig
+    from modelcrate.registry.config import RegistryConfig
 
     home = config.environment.get("HOME")
     return RegistryConfig(

@@ -13,8 +13,8 @@ from modelcrate.images.image import Deliverable
 from modelcrate.images.reference import Reference
 from modelcrate.images.sinks import Discard
 from modelcrate.registry import events
+from modelcrate.registry.client import RegistryClient
 from modelcrate.registry.pulls import RemoteBlob
-from modelcrate.registry.registry_client import RegistryClient
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate.transports.registry_reader import RegistryCollection

@@ -7,8 +7,8 @@ from dataclasses import field
 from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
 from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.images.reference import Reference
-from modelcrate.registry.errors import ErrorResponse
-from modelcrate.registry.registry_client import RegistryClient as Registry
+from modelcrate.net.errors import NotFound
+from modelcrate.registry.client import RegistryClient
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import IntegrityError, UserError
@@ -19,7 +19,7 @@ from modelcrate_layers.frozen import dataclass
 class RegistryCollection:
     """One repository. The client's connections end with the process: an image that was found may be read at any time."""
 
-    client: Registry = field(repr=False, compare=False)
+    client: RegistryClient = field(repr=False, compare=False)
     reference: Reference
 
     @property
@@ -49,10 +49,8 @@ class RegistryCollection:
         """What stands under a tag of cosign's, if anything does."""
         try:
             descriptor, data = self.client.manifest(self.reference.tagged(tag))
-        except ErrorResponse as fault:
-            if fault.status == 404:
-                return None
-            raise
+        except NotFound:
+            return None
         return read_artifact(descriptor, data, self.blob, tag)
 
 

@@ -15,16 +15,14 @@ from dataclasses import field
 from modelcrate.events import Emit
 from modelcrate.images.reference import Reference
 from modelcrate.images.sinks import Sink
-from modelcrate.registry.errors import ErrorResponse
-from modelcrate.registry.registry_client import RegistryClient as Registry
+from modelcrate.net.errors import NotFound
+from modelcrate.registry.client import RegistryClient
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
 from modelcrate.transports.registry import Progress, RegistryOutput, RegistrySession
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass
-
-_MISSING = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,8 @@ class RegistryBackend:
     def tags(self) -> list[str]:
         try:
             return self.connections.registries.tags(self.reference)
-        except ErrorResponse as fault:
-            if fault.status == _MISSING:  # no repository before its first model
-                return []
-            raise
+        except NotFound:  # no repository before its first model
+            return []
 
     def manifest(self, tag: str) -> bytes | None:
         return _manifest(self.connections.registries, self.reference.tagged(tag))
@@ -70,7 +66,7 @@ class RegistryWriter:
     """The repository of the models, with a connection."""
 
     reference: Reference
-    client: Registry = field(repr=False)
+    client: RegistryClient = field(repr=False)
 
     @property
     def sink(self) -> Sink:
@@ -85,10 +81,8 @@ class RegistryWriter:
             raise VersionExists(tag)
 
 
-def _manifest(client: Registry, place: Reference) -> bytes | None:
+def _manifest(client: RegistryClient, place: Reference) -> bytes | None:
     try:
         return client.manifest(place)[1]
-    except ErrorResponse as fault:
-        if fault.status == _MISSING:
-            return None
-        raise
+    except NotFound:
+        return None

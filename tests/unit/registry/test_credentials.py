@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.credentials import HUB_KEY, find
 from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.login import login, logout
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from support.scripted import scripted
 from support.waiting import HANG

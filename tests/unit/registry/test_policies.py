@@ -17,9 +17,9 @@ from modelcrate.net.retry import RetryEngine, seconds_asked
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_page
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.profiles import TABLE, Mirror, Rule, profile_of
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.tokens import parse_token
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Digest, parse_json
@@ -56,7 +56,9 @@ def test_a47_others_get_chunks_and_small_blobs_one_put() -> None:
 
 def test_a47_every_row_of_the_table_has_a_source_and_the_user_has_the_last_word() -> None:
     assert all(rule.source for rule in TABLE)
-    assert profile_of("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).upload_method(5 * GB) == "chunks"
+    assert (
+        profile_of("ghcr.io", [Rule("ghcr.io", upload="chunks", chunk_size=4 << 20)]).upload_method(5 * GB) == "chunks"
+    )
 
 
 def test_a48_what_is_over_the_limit_of_a_put_goes_in_chunks() -> None:

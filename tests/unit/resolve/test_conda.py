@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.project.values import Conda
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.lock import Lock, Pins, parse_lock
@@ -36,7 +37,7 @@ def solve(
     folder: Path, *packages: str, python: str | None = None, platform: Platform = AMD, glibc: tuple[int, int] = (2, 36)
 ) -> Solved:
     wanted = Conda(packages, ("./channel",))
-    with Downloader(DownloadConfig({}, offline=True)) as fetcher:
+    with Downloader(HttpConfig({}, offline=True)) as fetcher:
         return lock_conda(wanted, python, platform, glibc, channel_urls(wanted, folder), fetcher)
 
 
@@ -79,7 +80,7 @@ def test_the_first_channel_that_has_a_package_serves_it(tmp_path: Path) -> None:
     conda.write_channel(tmp_path / "two", [native(version="9.0"), greeting(), fake_python()])
     wanted = Conda(("native", "greeting"), ("./one", (tmp_path / "two").as_uri()))
     urls = channel_urls(wanted, tmp_path)
-    with Downloader(DownloadConfig({}, offline=True)) as fetcher:
+    with Downloader(HttpConfig({}, offline=True)) as fetcher:
         solved = lock_conda(wanted, None, AMD, (2, 36), urls, fetcher)
         assert names(solved)["native"] == "1.0"
         fetch_conda(solved.pinned, urls, tmp_path / "cache", fetcher)
@@ -106,7 +107,7 @@ def test_a_channel_that_is_none_or_far_away_is_said_to_be(tmp_path: Path) -> Non
     with pytest.raises(RegistryError, match=r"has no repodata.json for linux-64"):
         solve(tmp_path, "greeting")
     with (
-        Downloader(DownloadConfig({}, offline=True)) as fetcher,
+        Downloader(HttpConfig({}, offline=True)) as fetcher,
         pytest.raises(RegistryError, match="--offline forbids"),
     ):
         lock_conda(Conda(("a",)), None, AMD, (2, 36), ("https://conda.example/x",), fetcher)
@@ -191,7 +192,7 @@ def test_a_python_of_old_has_no_name_for_another(tmp_path: Path) -> None:
 def test_wheels_have_to_go_with_what_conda_brings_and_leave_it_alone(tmp_path: Path) -> None:
     """No index has the package; the wheel that needs it is locked, and the one of an explicit line is left out."""
     make_wheel(tmp_path / "wheels", "needs-it", requires=["greeting>=1"])
-    index, uv = Index(wheelhouse=tmp_path / "wheels"), Uv(tmp_path / "uv", DownloadConfig({}, offline=True))
+    index, uv = Index(wheelhouse=tmp_path / "wheels"), Uv(tmp_path / "uv", HttpConfig({}, offline=True))
     there = {"greeting": "1.0"}
     locked = lock_wheels(Requirements(("needs-it", "greeting")), Target("3.11"), index, uv, there)
     assert [each.name for each in locked] == ["needs-it"]
@@ -210,7 +211,7 @@ def test_a_channel_on_the_network_sends_its_list_packed(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             urls = channel_urls(Conda(("greeting",), (f"http://127.0.0.1:{server.server_port}",)), tmp_path)
-            with Downloader(DownloadConfig()) as fetcher:
+            with Downloader(HttpConfig()) as fetcher:
                 solved = lock_conda(Conda(("greeting",)), None, AMD, (2, 36), urls, fetcher)
                 fetch_conda(solved.pinned, urls, tmp_path / "cache", fetcher)
         finally:

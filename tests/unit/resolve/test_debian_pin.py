@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, sign
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.resolve.debian import (
     DebianWanted,
     Freshness,
@@ -39,7 +40,7 @@ from support.images import StillClock
 
 KEY = new_key()
 WANTED = DebianWanted("bookworm", "amd64")
-NO_NET = DownloadConfig(offline=True)
+NO_NET = HttpConfig(offline=True)
 
 
 @pytest.fixture
@@ -52,14 +53,14 @@ def mirror() -> Iterator[Mirror]:
 
 
 def resolve(
-    mirror: Mirror, cache: Path, wanted: DebianWanted = WANTED, network: DownloadConfig | None = None
+    mirror: Mirror, cache: Path, wanted: DebianWanted = WANTED, network: HttpConfig | None = None
 ) -> tuple[PinnedDeb, ...]:
-    with Downloader(network or DownloadConfig(), clock=StillClock()) as fetcher:
+    with Downloader(network or HttpConfig(), clock=StillClock()) as fetcher:
         return resolve_debian(wanted, mirror.mirrors, fetcher, cache, NOW)
 
 
-def fetch(mirror: Mirror, cache: Path, pinned: tuple[PinnedDeb, ...], network: DownloadConfig | None = None) -> None:
-    with Downloader(network or DownloadConfig(), clock=StillClock()) as fetcher:
+def fetch(mirror: Mirror, cache: Path, pinned: tuple[PinnedDeb, ...], network: HttpConfig | None = None) -> None:
+    with Downloader(network or HttpConfig(), clock=StillClock()) as fetcher:
         fetch_debs(pinned, mirror.mirrors, fetcher, cache)
 
 
@@ -235,13 +236,13 @@ def test_an_index_signed_by_a_stranger_is_refused(mirror: Mirror, tmp_path: Path
 def test_a_certificate_counts_only_under_its_pinned_fingerprint(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish()
     mirrors = replace(mirror.mirrors, keyring=replace(mirror.keyring, fingerprints=frozenset({"0" * 40})))
-    with Downloader(DownloadConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
+    with Downloader(HttpConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
         resolve_debian(WANTED, mirrors, fetcher, tmp_path, NOW)
 
 
 def test_debians_own_keys_do_not_sign_the_tests_mirror(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish()
-    with Downloader(DownloadConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
+    with Downloader(HttpConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
         resolve_debian(WANTED, replace(mirror.mirrors, keyring=None), fetcher, tmp_path, NOW)
 
 
@@ -294,7 +295,7 @@ def test_an_index_with_malformed_hashes_is_refused(mirror: Mirror, tmp_path: Pat
 
 def test_an_old_index_is_taken_where_the_project_says_so(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish(**{"Valid-Until": rfc(NOW - timedelta(days=300))})
-    with Downloader(DownloadConfig()) as fetcher:
+    with Downloader(HttpConfig()) as fetcher:
         pinned = resolve_debian(WANTED, replace(mirror.mirrors, freshness=Freshness.ANY), fetcher, tmp_path, NOW)
     assert len(pinned) == len(ROOTS)
 
@@ -416,7 +417,7 @@ def test_the_next_mirror_is_asked_where_one_has_nothing(mirror: Mirror, tmp_path
     mirror.publish()
     good = mirror.mirrors
     both = replace(good, addresses={name: (f"{mirror.address}/none", *each) for name, each in good.addresses.items()})
-    with Downloader(DownloadConfig()) as fetcher:
+    with Downloader(HttpConfig()) as fetcher:
         pinned = resolve_debian(WANTED, both, fetcher, tmp_path, NOW)
         assert all(deb.path.exists() for deb in fetch_debs(pinned, both, fetcher, tmp_path))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.resolve.wheels import Index, Requirements, Target, Uv, fetch_wheels, lock_wheels
 from modelcrate_layers.kinds.wheels import wheel_layers
 from modelcrate_layers.packages.conflicts import check as check_conflicts
@@ -18,7 +19,7 @@ LINES = ("scikit-learn==1.9.1", "gunicorn")
 @pytest.mark.network
 @pytest.mark.slow
 def test_scikit_learn_and_gunicorn_are_had_for_both_architectures(tmp_path: Path) -> None:
-    network = DownloadConfig(dict(os.environ))
+    network = HttpConfig(dict(os.environ))
     uv, locked = Uv(tmp_path / "uv", network), {}
     for architecture, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
         found = lock_wheels(Requirements(LINES), Target("3.11", architecture), Index(), uv)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import DownloadConfig
+from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv, explained
 from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
@@ -70,7 +70,7 @@ def test_an_explanation_is_trimmed() -> None:
 )
 def test_a_password_goes_to_the_indexs_own_origin_only(url: str, sent: str) -> None:
     index = Index("https://free.invalid/simple", ("https://user:pw@h.invalid/simple",), Path("wheels"))
-    assert Uv(Path("cache"), DownloadConfig()).login(url, index) == sent
+    assert Uv(Path("cache"), HttpConfig()).login(url, index) == sent
     named = Index(extra=("one=https://one.invalid/simple", "two=https://user:pw@h.invalid/simple"))
-    assert Uv(Path("cache"), DownloadConfig()).login(url, named) == sent
-    assert Uv(Path("cache"), DownloadConfig()).login(url, Index("https://free.invalid/simple")) == url
+    assert Uv(Path("cache"), HttpConfig()).login(url, named) == sent
+    assert Uv(Path("cache"), HttpConfig()).login(url, Index("https://free.invalid/simple")) == url

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.net.download import DownloadConfig, Downloader
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
 from modelcrate.resolve.wheels import (
     Index,
     PinnedWheel,
@@ -68,7 +69,7 @@ def served() -> Iterator[PackageIndex]:
 
 @pytest.fixture
 def uv(tmp_path: Path) -> Uv:
-    return Uv(tmp_path / "uv-cache", DownloadConfig({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}))
+    return Uv(tmp_path / "uv-cache", HttpConfig({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}))
 
 
 def names(pinned: tuple[PinnedWheel, ...]) -> list[str]:
@@ -319,7 +320,7 @@ def test_the_environment_of_the_caller_decides_nothing(served: PackageIndex, uv:
         "UV_OFFLINE": "1",
         "UV_INDEX_URL": "http://[bad",
     }
-    other = replace(uv, network=DownloadConfig({**uv.network.environment, **more}))
+    other = replace(uv, network=HttpConfig({**uv.network.environment, **more}))
     assert names(lock(served, other, "tool")) == ["tool-2.0-py3-none-any.whl"]
 
 

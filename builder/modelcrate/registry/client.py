@@ -18,11 +18,11 @@ from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.messages import Headers, Response
 from modelcrate.net.retry import Clock, SystemClock
 from modelcrate.registry import documents, wire
+from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, PushResult
 from modelcrate.registry.referrers import Referrers, pages, read_tags
-from modelcrate.registry.settings import RegistryConfig
 from modelcrate.registry.sources import Stream
 from modelcrate.registry.transport import RegistryTransport
 from modelcrate_layers.content import Blob, Descriptor, Literal
