@@ -388,7 +388,7 @@ def test_as_an_ordinary_user(rootfs: Literal, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "engine": "namespaces", "network": "own", "ids": "10001 0", "root": "0 0", "read_only": "tmp", "answer": "me got GET / HTTP/1.1",
-        "code": 7, "left": [],
+        "code": 7, "left": [], "entered": 9, "written": "x\n",
     }  # fmt: skip
 
 
@@ -397,6 +397,8 @@ import json, urllib.request
 from pathlib import Path
 import tempfile
 from modelcrate.containers import *
+from modelcrate.containers.enter import ExecRequest
+from modelcrate.containers.execution import execute_in
 from modelcrate_layers.content import Literal, MediaType
 from support.waiting import HANG
 
@@ -406,7 +408,7 @@ def out(container):
 
 rootfs = [Literal(Path("layer.tar").read_bytes(), MediaType.LAYER)]
 with tempfile.TemporaryDirectory() as folder:
-    state = Path(folder)
+    state = Path(folder) / "state"
     config = {"config": {"User": "10001:0", "Entrypoint": ["sh", "-c"], "Cmd": ["echo $(id -u) $(id -g)"]}}
     one = start(config, rootfs, RunOptions("one", state))
     two = start(config, rootfs, RunOptions("two", state, user="0"))
@@ -417,8 +419,15 @@ with tempfile.TemporaryDirectory() as folder:
     wait_ready(four, timeout=HANG)
     with urllib.request.urlopen(f"http://127.0.0.1:{four.state().ports[0].host}/", timeout=HANG) as got:
         answer = got.read().decode().strip()
+    (state.parent / "data").mkdir()
+    mounted = (Volume(state.parent / "data", "/data"), Volume(Path("modelcrate").absolute(), "/code", read_only=True))
+    five = start(config, rootfs, RunOptions("five", state, volumes=mounted, command=("sleep 1000",)))
+    second = "[ $(id -u) = 10001 ] && echo x > /data/out && ! touch /code/x 2>/dev/null && [ -e /code/api.py ] && exit 9"
+    entered = execute_in(five, ExecRequest(("sh", "-c", second)))
+    written = (state.parent / "data" / "out").read_text()
+    five.stop(0)
     found = {"engine": one.state().engine, "network": four.state().network, "ids": out(one), "root": out(two), "read_only": out(three),
-        "answer": answer, "code": four.stop()}
+        "answer": answer, "code": four.stop(), "entered": entered, "written": written}
     for container in containers(state):
         container.remove()
     print(json.dumps({**found, "left": [str(path) for path in state.iterdir()]}))

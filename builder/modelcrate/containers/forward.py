@@ -50,7 +50,7 @@ async def forward(listener: socket.socket, port: int) -> asyncio.Server:
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             inner_reader, inner_writer = await asyncio.open_connection(ADDRESS, port)
-        except OSError:  # nobody listens there yet, or any more: the client sees a connection that ends
+        except OSError:  # the program does not listen yet, or no longer: the client sees a connection that ends
             writer.transport.abort()
             return
         await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))

@@ -22,6 +22,6 @@ _ARCHITECTURES = {
 
 
 def host_platform() -> Platform:
-    """Returns what programs this machine runs, in the image specification's words."""
+    """Returns the platform whose programs this machine runs (image-spec image-index.md)."""
     machine = os.uname().machine
     return Platform("linux", *_ARCHITECTURES.get(machine, (machine,)))

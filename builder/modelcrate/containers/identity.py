@@ -1,4 +1,4 @@
-"""The user that a container runs as: the image's words turned into numbers, by the image's own passwd and group files."""
+"""The user that a container runs as: a name of the image turned into numbers, by the image's own passwd and group files."""
 
 from __future__ import annotations
 

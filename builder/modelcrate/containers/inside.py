@@ -2,7 +2,7 @@
 
 Paths come from layers, so they are hostile. Each part is opened relative to the part before it and never followed
 (openat with O_NOFOLLOW); links are read and walked by us, `..` in a link's target ends at the root, and no more than LINKS of them are
-followed for one path. Nothing here ever hands a path of a stranger to the kernel as a whole.
+followed for one path. The kernel never gets more of a foreign path than one part at a time.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class ContainerRoot:
         raise IntegrityError(f"{shown} of the image is a link in a circle")
 
     def mount_point(self, parts: Parts, is_file: bool = False) -> tuple[Parts, bool]:
-        """Makes `parts` a real, plain folder (or file) of the root, so that whoever mounts there can't be led elsewhere.
+        """Makes `parts` a real, plain folder (or file) of the root, so that a mount on it can't be led elsewhere.
 
         The folders above are followed through the image's links; a link or anything else in the place itself is removed.
 
@@ -251,7 +251,7 @@ def remove_tree(folder: int, name: bytes) -> None:
 
 
 def _joined(folder: Parts, target: bytes) -> Parts:
-    """The path of a link's target. `..` is taken by words, which is only used for files that are read, never for writing."""
+    """The path of a link's target. A `..` drops the part before it; such paths are only read, never written."""
     steps = [] if target.startswith(b"/") else list(folder)
     for step in target.split(b"/"):
         if step == b"..":

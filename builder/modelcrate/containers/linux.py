@@ -61,7 +61,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 
 
 def guard_mounts(target: str, read_only: bool) -> None:
-    """mount_setattr(2): no set-user-id programs and no devices on the mount `target` and on all mounts below it; read-only where wished.
+    """mount_setattr(2): no set-user-id programs and no devices on the mount `target` and on all mounts below it; optionally read-only.
 
     A mount of a user namespace keeps the flags that it has. OSError (ENOSYS) on kernels before 5.12.
     """

@@ -1,4 +1,4 @@
-"""What a user may ask of a run. Pure values, checked on construction."""
+"""The options of a run. Pure values, checked on construction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENGINES = ("runc", "crun", "namespaces", "chroot")
 """By name, best first. `auto` takes the first of them that works here, but never `chroot`, which is no container."""
 
 NOT_HELD_BY_CHROOT = "chroot is no container: a program of the image that runs as root can reach the other processes of this machine, by signals and ptrace"
-"""The sentence for everybody who is about to choose it."""
+"""Shown at each start with this engine, and where it is offered."""
 
 NETWORKS = ("own", "host")
 """`own`: loopback only, reached through the published ports. `host`: the machine's own network."""

@@ -41,7 +41,7 @@ def process_of(config: Mapping[str, Any], options: RunOptions) -> Process:
 
     Args:
         config: the image's config, parsed.
-        options: what the user wishes; it wins.
+        options: the user's options; they win.
 
     Raises:
         IntegrityError: a field of the config is not what the specification says.

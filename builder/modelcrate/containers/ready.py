@@ -10,7 +10,7 @@ from modelcrate.containers.forward import ADDRESS
 from modelcrate_layers.errors import MachineError, UserError
 
 READY_AFTER = 60.0
-"""Seconds that are waited where nothing else is wished."""
+"""How many seconds to wait by default."""
 
 _LOOK = 0.05
 _ANSWER = 5.0
@@ -27,7 +27,7 @@ def wait_ready(container: Container, path: str = "/", timeout: float = READY_AFT
 
     Args:
         container: a container that publishes a port.
-        path: what is asked for.
+        path: the path of the request.
         timeout: seconds.
 
     Raises:

@@ -42,7 +42,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     Args:
         config: the image's config, parsed.
         layers: the image's layers, lowest first.
-        options: what the user wishes.
+        options: the user's options.
 
     Returns:
         The container, while it runs.

@@ -32,7 +32,7 @@ class ContainerState:
 
     `status` is one of STATUSES; `orphaned` is a program that runs on without its supervisor, so that its ports are not served. A file
     never says so: its reader looks whether the processes live. `main` is the process to signal. `exit_code` is None until the end, and
-    after a crash. `network` is what came of the wish, and `notes` say what came out other than wished. Times are seconds since 1970, or 0.
+    after a crash. `network` is the network in use, and `notes` say where something differs from the options. Times are seconds since 1970, or 0.
     """
 
     status: str

@@ -153,7 +153,7 @@ async def _note_times(folder: Path) -> None:
 
 
 def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
-    """Leaves the state and the log, and removes the rest; all of it where the user wished so."""
+    """Leaves the state and the log, and removes the rest, or removes all with the option `remove`."""
     _end_children()
     engine(state.engine).clear(spec)
     clear_running(spec.folder, spec.keep)
