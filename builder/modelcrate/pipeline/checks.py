@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelcrate.pipeline.variables import refused_variables
 from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 
@@ -17,7 +18,9 @@ MAX_SCRIPT = 16 << 20
 
 def check(project: Project, folder: Path) -> None:
     """Models and requirements are there, and the entry script parses and has `init` and `run`; else one error with all faults."""
-    faults = [*_leaving(project, folder), *_missing(project, folder), *_entry(project, folder)]
+    served = project.entry is not None or project.served_by_model
+    variables = refused_variables(project.env) if served else ()
+    faults = [*_leaving(project, folder), *_missing(project, folder), *_entry(project, folder), *variables]
     if faults:
         first, *rest = faults
         first.also = tuple(rest)

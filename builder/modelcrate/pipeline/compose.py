@@ -12,6 +12,7 @@ from pathlib import Path
 
 from modelcrate.images.image_config import RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
+from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.values import Entry as ProjectEntry
@@ -133,14 +134,14 @@ def policies(project: Project) -> dict[str, str]:
 
 
 def run_spec(project: Project, resolved: Resolved) -> RunSpec:
-    """The container's settings: ours over the base's, the user's over ours."""
+    """Returns the container's settings: ours over the base's, the project's over ours."""
     served = serving(project)
     if served is None:
         return RunSpec(env=dict(project.env), user=project.user, labels=project.labels)
-    base = environment(resolved.below.config)
-    paths = [f"{PREFIX}/bin", *served.path, base.get("PATH", "/usr/local/bin:/usr/bin:/bin")]
-    env = {**ANYBODY, **dict(served.env), "PATH": ":".join(paths), **_azure(project)}
-    env |= {**_named(project), **project.env}
+    base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
+    paths = ":".join([f"{PREFIX}/bin", *served.path])
+    image = {**ANYBODY, **dict(served.env), "PATH": paths, **_azure(project), **_named(project)}
+    env = lay_over(image, base, project.env)
     return RunSpec(served.argv, env, served.ports, project.user, served.working_dir, project.labels, "SIGTERM")
 
 

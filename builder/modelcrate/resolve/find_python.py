@@ -11,7 +11,7 @@ from modelcrate.events import Emit, Notice
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.image_config import environment
 from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, interpreters, names
-from modelcrate.resolve.resolved_base import ResolvedBase
+from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -68,6 +68,9 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
         below = replace(below, musl=libc.version)
     elif libc is not None:
         below = replace(below, glibc=libc.version)
+    for name, value in environment(below.config).items():
+        if name in HIDING and value:
+            emit(Notice(f"the base {below.name} sets {name}={value[:80]}, which is not kept: {HIDING[name]}"))
     if below.interpreter:
         for text in _unverified(below, found is not None, libc is not None, look):
             emit(Notice(text))

@@ -11,6 +11,13 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 
+HIDING = {
+    "PYTHONHOME": "Python would not find the packages of the image",
+    "PYTHONPATH": "Python would look there before it looks at the packages of the image; set it in 'env' to have it",
+    "PYTHONPLATLIBDIR": "Python would not find the packages of the image",
+}
+"""Variables of a base that an image with packages can't have, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBase:

@@ -141,6 +141,12 @@ def test_the_environment_of_a_virtual_one_is_its_real_place(found: Find) -> None
     assert below.interpreter == "/usr/bin/python3.11"
 
 
+def test_variables_that_lead_python_elsewhere_are_named(found: Find) -> None:
+    _, notices = found(DEBIAN, env=("PYTHONPATH=/opt/x", "PYTHONHOME=", "PYTHONUNBUFFERED=1"))
+    (notice,) = notices
+    assert "PYTHONPATH=/opt/x, which is not kept" in notice
+
+
 def test_what_the_files_do_not_tell_is_said(found: Find) -> None:
     below, notices = found(layer(member("usr/bin/python3.11", b"\x7fELF")))
     assert below.glibc == (2, 28)

@@ -1,0 +1,47 @@
+"""The variables of a container: what a project can set, what is joined, and what it can't take away."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelcrate.pipeline.variables import FIXED, lay_over, refused_variables
+
+IMAGE = {"HOME": "/tmp", "PATH": "/opt/modelcrate/bin", "PYTHONPATH": "/opt/modelcrate/server", "PYTHONUNBUFFERED": "1"}
+BASE = {"PATH": "/usr/bin:/bin"}
+
+
+def test_the_projects_variables_win_and_the_order_stays() -> None:
+    found = lay_over(IMAGE, BASE, {"HOME": "/home", "MINE": "1", "PYTHONUNBUFFERED": ""})
+    assert list(found) == [*IMAGE, "MINE"], "the order is part of the config, and so of the image id"
+    assert (found["HOME"], found["MINE"], found["PYTHONUNBUFFERED"]) == ("/home", "1", "")
+
+
+def test_folders_to_search_are_joined_and_ours_come_first() -> None:
+    found = lay_over(IMAGE, BASE, {"PATH": "/mine:/usr/bin", "PYTHONPATH": "/code::/code"})
+    assert found["PATH"] == "/opt/modelcrate/bin:/mine:/usr/bin:/bin"
+    assert found["PYTHONPATH"] == "/opt/modelcrate/server:/code"
+
+
+def test_a_base_can_not_lead_python_elsewhere() -> None:
+    base = BASE | {"PYTHONHOME": "/opt/py", "PYTHONPATH": "/opt/py/lib", "PYTHONOPTIMIZE": "1"}
+    found = lay_over(IMAGE, base, {})
+    assert (found["PYTHONHOME"], found["PYTHONPATH"]) == ("", "/opt/modelcrate/server")
+    assert "PYTHONOPTIMIZE" not in found, "it stays in the base's own config"
+    without = {name: value for name, value in IMAGE.items() if name != "PYTHONPATH"}
+    assert lay_over(without, base, {})["PYTHONPATH"] == ""
+    assert lay_over(without, base, {"PYTHONPATH": "/mine"})["PYTHONPATH"] == "/mine"
+
+
+@pytest.mark.parametrize("name", list(FIXED))
+def test_what_the_server_needs_is_refused_by_name(name: str) -> None:
+    (fault,) = refused_variables({name: "x", "MINE": "1"})
+    assert name in fault.what
+    assert fault.why
+    assert "env" in fault.hint
+
+
+def test_all_that_are_refused_are_named_and_nothing_else() -> None:
+    assert len(list(refused_variables(dict.fromkeys(FIXED, "x")))) == len(FIXED)
+    assert (
+        list(refused_variables({"HOME": "/", "PYTHONHASHSEED": "1", "PATH": "/x", "MODELCRATE_MODEL_NAME": "m"})) == []
+    )
