@@ -36,6 +36,11 @@ class Config:
         return self.home / "store"
 
     @property
+    def checked(self) -> Path:
+        """Which blobs of the store were hashed, and when their files were as they are now."""
+        return self.home / "checked"
+
+    @property
     def layer_cache(self) -> LayerCache:
         """The digests of layers that were made before."""
         return LayerCache(self.home / "memo")

@@ -1,17 +1,20 @@
-"""Show how much MODELCRATE_HOME holds, by kind (du), or take away what is not needed (prune).
+"""Show how much MODELCRATE_HOME holds, by kind (du), take away what is not needed (prune), or look for damage (check).
 
 prune takes what nobody needs; with --older-than also what was not used for so long, and with --keep the longest unused until no more
-than that is left. Images with names stay, unless --images is given. While a build runs it refuses, or waits with --wait."""
+than that is left. Images with names stay, unless --images is given. While a build runs it refuses, or waits with --wait.
+
+check hashes every blob and package. With --repair it removes the damaged ones, so that the next build makes or fetches them again."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
 from modelcrate.render.text import size, table
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.home.prune import Item
@@ -21,11 +24,16 @@ _SIZES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("du", "prune"), help="du shows what there is, prune takes away")
+    parser.add_argument(
+        "action",
+        choices=("du", "prune", "check"),
+        help="du shows what there is, prune takes away, check looks for damage",
+    )
     parser.add_argument("--older-than", metavar="AGE", help="not used for so long: 30d, 12h, 10m")
     parser.add_argument("--keep", metavar="SIZE", help="how much may stay: 5GB, 500MB")
     parser.add_argument("--images", action="store_true", help="take images that have names as well")
     parser.add_argument("--dry-run", action="store_true", help="say what would go")
+    parser.add_argument("--repair", action="store_true", help="check: remove what is damaged")
     parser.add_argument("--wait", action="store_true", help="wait for builds that are running")
 
 
@@ -38,6 +46,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         with shared_home_lock(config):
             _show(console, prune.items(config), "in all")
         return 0
+    if args.action == "check":
+        with exclusive_home_lock(config.home, wait=args.wait) if args.repair else shared_home_lock(config):
+            return _check(console, repairing=args.repair)
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
     keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
     with exclusive_home_lock(config.home, wait=args.wait):
@@ -45,6 +56,31 @@ def run(args: argparse.Namespace, console: Console) -> int:
         going = prune.choose(prune.items(config), rules) if args.dry_run else prune.prune(config, rules)
     _show(console, going, "would go" if args.dry_run else "taken away")
     return 0
+
+
+def _check(console: Console, *, repairing: bool) -> int:
+    from modelcrate.home.check import check, repair
+
+    found = list(check(console.config, console.emit))
+    damaged = [each for each in found if not each.intact]
+    for each in damaged if repairing else ():
+        repair(each)
+    facts = {
+        "home": str(console.config.home),
+        "files": len(found),
+        "bytes": sum(each.size for each in found),
+        "damaged": [{"path": str(each.path), "images": list(each.images)} for each in damaged],
+        "repaired": repairing,
+    }
+    lines = [f"{each.path} is damaged{_needed(each.images)}" for each in damaged]
+    total = f"{len(found)} files, {size(sum(each.size for each in found))}: {len(damaged) or 'none'} damaged"
+    done = ", removed" if damaged and repairing else "; remove them: modelcrate cache check --repair" if damaged else ""
+    console.result(facts, "\n".join([*lines, total + done]))
+    return IntegrityError.exit_code if damaged and not repairing else 0
+
+
+def _needed(images: Sequence[str]) -> str:
+    return f"; build or pull again: {', '.join(images)}" if images else ""
 
 
 def _show(console: Console, found: list[Item], total: str) -> None:

@@ -36,7 +36,7 @@ def open_store(config: Config) -> Layout:
         MachineError: The home can't be used.
     """
     check_home(config)
-    return Layout.create(config.store)
+    return Layout.create(config.store, config.checked)
 
 
 def _unusable(home: Path, what: str) -> MachineError:

@@ -31,6 +31,7 @@ from modelcrate.images.reading import parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.records import MARKER
 from modelcrate_layers.store import REF_NAME, Layout
 
 _DOWNLOADS = (
@@ -48,6 +49,7 @@ _ANSWERS = (
     ("contents", "cache/contents"),
     ("contents", "cache/told"),
     ("scans", "cache/scans"),
+    ("checked", "checked"),
 )
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})
@@ -134,7 +136,7 @@ def _store(config: Config) -> Iterator[Item]:
         yield from (_item("memo", [path]) for path, _ in config.layer_cache.facts())
         return
     store = Layout.open(root)
-    held = [(each, _held(store, each)) for each in store.manifests()]
+    held = [(each, held_digests(store, each)) for each in store.manifests()]
     holders = Counter(digest for _, digests in held for digest in digests)
     needed = set(holders)
     for descriptor, digests in held:
@@ -155,8 +157,8 @@ def _store(config: Config) -> Iterator[Item]:
     yield from (_item("loose", [path]) for path in _files(root / "blobs") if path not in wanted)
 
 
-def _held(store: Layout, descriptor: Descriptor) -> set[Digest]:
-    """Every blob and document below a name; of a damaged image, those that can be found."""
+def held_digests(store: Layout, descriptor: Descriptor) -> set[Digest]:
+    """Returns every blob and document below a name; of a damaged image, those that can be found."""
     held, waiting = {descriptor.digest}, [descriptor]
     while waiting:
         each = waiting.pop()
@@ -182,7 +184,7 @@ def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Item
 def _children(folder: Path, *, deep: bool) -> list[Path]:
     if deep:
         return list(_files(folder))
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in sorted(folder.iterdir()) if path.name != MARKER] if folder.is_dir() else []
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ FetchPackages = Callable[[LayerKind], None]
 
 @dataclass(frozen=True, slots=True)
 class DeferredBlob:
-    """A known layer. Its bytes come from the store, else from its recipe, whose inputs are fetched first."""
+    """A known layer. Its bytes come from the store, if they are intact there, else from its recipe, whose inputs are fetched first."""
 
     store: Layout
     layer: Layer
@@ -29,7 +29,7 @@ class DeferredBlob:
         return self.layer.descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        if self.store.has(self.descriptor):
+        if self.store.intact(self.descriptor):
             yield from self.store.blob(self.descriptor).chunks(start)
             return
         self.fetch(self.kind)

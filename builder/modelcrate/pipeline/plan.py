@@ -6,12 +6,13 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from pathlib import Path
 from typing import Any
 
 from modelcrate.config import Config
+from modelcrate.events import Emit, Notice, silent
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.inspect import explain
@@ -19,6 +20,7 @@ from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.layer_cache import LayerCache
+from modelcrate_layers.store import Layout
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.recipe import Layer
@@ -36,19 +38,25 @@ class KnownLayers:
     """The layers that were made on this machine before, and whose bytes can be had without making them again."""
 
     cache: LayerCache
-    store: Path
+    store: Layout
+    emit: Emit = field(default=silent, repr=False, compare=False)
 
     @classmethod
-    def of(cls, config: Config) -> KnownLayers:
-        return cls(config.layer_cache, config.store)
+    def of(cls, config: Config, emit: Emit = silent) -> KnownLayers:
+        return cls(config.layer_cache, Layout(config.store, config.checked), emit)
 
     def get(self, cache_key: Digest, kind: LayerKind) -> Layer | None:
-        """Returns a layer, if it is known. One that is kept in the store has to be there: delivering it makes nothing."""
+        """Returns a layer, if it is known. One that is kept in the store has to be intact there: delivering it makes nothing."""
         layer = self.cache.get(cache_key)
         if layer is None or kind.role not in STORED_ROLES:
             return layer
-        digest = layer.descriptor.digest
-        return layer if (self.store / "blobs" / digest.algorithm / digest.hex).exists() else None
+        path = self.store.path(layer.descriptor.digest)
+        there = os.path.lexists(path)
+        if self.store.intact(layer.descriptor):
+            return layer
+        if there:
+            self.emit(Notice(f"{path} was damaged and is removed; the layer {kind.name} is made again"))
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         _notify(emit, check_imports(project, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with timed("plan", timings, emit):
-        known = None if request.paranoid else KnownLayers.of(config)
+        known = None if request.paranoid else KnownLayers.of(config, emit)
         earlier = _previous(request, connections, emit)
         plans = _plans(project, world, files, known, earlier)
         missing = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)

@@ -19,6 +19,7 @@ from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.session import Session
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import LayerCache, settled
+from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes
@@ -51,7 +52,7 @@ def again(each: PlannedLayer, previous: Previous, memo: Path | None, policy: str
         (),
         [kind],
         {**AUTO, kind.role: policy},
-        KnownLayers(LayerCache(memo), memo) if memo else None,
+        KnownLayers(LayerCache(memo), Layout(memo)) if memo else None,
         [previous],
     )
     return made.layers[0]

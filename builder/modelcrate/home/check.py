@@ -1,0 +1,88 @@
+"""Looks at every file of MODELCRATE_HOME that has a digest, and removes those whose bytes have another: they are made or fetched again.
+
+A build looks only at what it uses (`Layout.intact`, `packages.checked`), and does the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from modelcrate.config import Config
+from modelcrate.events import Emit, silent, watched
+from modelcrate.home.prune import held_digests
+from modelcrate_layers.atomic import remove
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import REF_NAME, Layout, as_machine_error
+from modelcrate_layers.tar.sources import FileRange
+
+_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file, whether its bytes have its digest, and the names of the images that lack it if it goes."""
+
+    path: Path
+    size: int
+    intact: bool
+    images: tuple[str, ...] = ()
+
+
+def check(config: Config, emit: Emit = silent) -> Iterator[Checked]:
+    """Yields every blob and package, as it is found to be. Hold the home's lock meanwhile."""
+    images = _images(config)
+    for path, algorithm, digest in _digested(config):
+        size, found = _hash(path, algorithm, emit)
+        yield Checked(path, size, found == digest, images.get(path, ()))
+
+
+def repair(damaged: Checked) -> None:
+    """Removes a damaged file. An image that has lost a blob is whole again when it was built or pulled once more."""
+    with as_machine_error(damaged.path):
+        remove(damaged.path)
+
+
+def _digested(config: Config) -> Iterator[tuple[Path, str, str]]:
+    """The files, each with the algorithm and the digest that its place has."""
+    for folder in sorted((config.store / "blobs").glob("*")):
+        for path in sorted(folder.glob("*")):
+            if len(path.name) == _LENGTHS.get(folder.name):
+                yield path, folder.name, path.name
+    cache = config.cache
+    for pattern in ("wheels/*/*.whl", "conda/*/*.conda", "conda/*/*.tar.bz2"):
+        yield from ((path, "sha256", path.parent.name) for path in sorted(cache.glob(pattern)))
+    for pattern in ("debs/*.deb", "debian/lists/*"):
+        yield from ((path, "sha256", path.stem) for path in sorted(cache.glob(pattern)) if _is_digest(path.stem))
+
+
+def _is_digest(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
+    """The size and the digest of a file; nothing that any place has, where it can't be read."""
+    hashed = hashlib.new(algorithm, usedforsecurity=True)
+    try:
+        whole = FileRange.whole(str(path))
+        for chunk in watched(whole.chunks(), f"check {path.name[:12]}", whole.size, emit):
+            hashed.update(chunk)
+    except CrateError:
+        return 0, ""
+    return whole.size, hashed.hexdigest()
+
+
+def _images(config: Config) -> Mapping[Path, tuple[str, ...]]:
+    """The names of the images that need a blob, by its path."""
+    found: dict[Path, list[str]] = {}
+    with suppress(CrateError):
+        store = Layout.open(config.store)
+        for descriptor in store.manifests():
+            name = descriptor.annotations.get(REF_NAME, str(descriptor.digest))
+            for digest in held_digests(store, descriptor):
+                found.setdefault(store.path(digest), []).append(name)
+    return {path: tuple(names) for path, names in found.items()}
