@@ -66,6 +66,18 @@ def write_file(path: Path, data: bytes) -> None:
         file.keep(path)
 
 
+def write_unsynced(path: Path, data: bytes) -> None:
+    """Writes a small file that a crash may cut; readers hold it to a checksum. A link or a folder in its place is replaced."""
+    clear(path)
+    path.write_bytes(data)
+
+
+def clear(path: Path) -> None:
+    """Removes a link or a folder that is in the place of a file."""
+    if path.is_symlink() or path.is_dir():
+        remove(path)
+
+
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """While inside, whoever else wants to be alone with this file, in whatever thread or process, waits. It is empty, and stays."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from modelcrate_layers.atomic import locked_folder, remove
+from modelcrate_layers.atomic import clear, locked_folder, remove, write_unsynced
 
 MARKER = ".machine"
 """The empty file whose inode and change time stand for the folder."""
@@ -35,8 +35,9 @@ def write_record(folder: Path, name: str, data: bytes) -> None:
     """
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
+    clear(folder / MARKER)
     os.close(os.open(folder / MARKER, os.O_CREAT | os.O_CLOEXEC, 0o644))
-    path.write_bytes(_checksum(folder, name, data) + b"\n" + data)
+    write_unsynced(path, _checksum(folder, name, data) + b"\n" + data)
 
 
 def claim_folder(folder: Path) -> None:

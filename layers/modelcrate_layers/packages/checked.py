@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from modelcrate_layers.atomic import incoming
+from modelcrate_layers.atomic import clear, incoming, write_unsynced
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.packages.pinned import Package
@@ -83,11 +83,12 @@ def unpack(package: Package, parts: Mapping[Path, Iterable[bytes]]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another thread or process may do the same
         for place, chunks in parts.items():
             if not _believed(package, place):
+                clear(place)
                 with incoming(path.parent) as out:
                     for chunk in chunks:
                         out.write(chunk)
                     out.keep(place)
-                _note(place).write_bytes(_sealed(package, place))
+                write_unsynced(_note(place), _sealed(package, place))
 
 
 def _believed(package: Package, place: Path) -> bool:

@@ -1,0 +1,256 @@
+"""Whatever is done to the files of MODELCRATE_HOME: a build gives the right image or refuses and names the file, and never gives another.
+
+Cases are drawn by seed. Each one changes one file, mostly with the times that it had, and often after the remembered layers are gone, so
+that packages are used again. A build after the file was removed gives the right image in any case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate.config import Config
+from modelcrate.net.config import HttpConfig
+from modelcrate.net.download import Downloader
+from modelcrate.pipeline.session import Session
+from modelcrate.resolve.debian import DebianWanted, resolve_debian
+from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.lock import FILE_NAME, Lock, Pins, write_lock
+from modelcrate.resolve.lock_inputs import lock_inputs
+from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
+from modelcrate.resolve.world import server_requirements
+from modelcrate.transports.oci import LayoutOutput
+from modelcrate_layers.atomic import remove
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.records import MARKER
+from support.conda import greeting, native, write_channel
+from support.debian_mirror import NOW, ROOTS, Mirror, new_key, serve
+from support.small_projects import SCRIPT, served, wait_until_trusted
+from support.wheels import make_wheel
+
+SEEDS, CASES = 12, 30
+
+PROJECT = """\
+name: tampered
+python: "3.11"
+base: {{from: debian, mirror: "{mirror}/debian"}}
+dependencies: {{requirements: [tiny-lib], wheelhouse: wheels, conda: {{packages: [greeting, native], channels: [./channel]}}}}
+models:
+  - {{path: model.bin, name: tampered, version: 1}}
+entry: {{source: src, script: score.py}}
+"""
+
+ACTIONS = ("flip", "flip", "cut", "another", "longer", "empty", "gone", "folder", "link")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A locked project, and the home that it is built with."""
+
+    project: Path
+    home: Path
+
+    def build(self, output: Path) -> str:
+        """The digest of the image; its layout has every blob, with the right bytes."""
+        remove(output)
+        with Session(Config(self.home)) as session:
+            request = session.read(self.project)
+            built = session.build(replace(request, outputs=(LayoutOutput(output, "x"),)))
+        for path in (output / "blobs" / "sha256").iterdir():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+        (named,) = json.loads((output / "index.json").read_bytes())["manifests"]
+        assert named["digest"] == str(built.receipt.image.digest)
+        return str(named["digest"])
+
+
+def locked_project(folder: Path, mirror: Mirror) -> Path:
+    """A Debian base, wheels and conda packages, all pinned by hand, so that neither keys nor solvers are needed."""
+    project = folder / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "src" / "score.py").write_text(SCRIPT)
+    (project / "model.bin").write_bytes(b"weights" * 1000)
+    (project / "modelcrate.yaml").write_text(PROJECT.format(mirror=mirror.address))
+    wheels = [make_wheel(project / "wheels", name, "1.0") for name in ("gunicorn", "packaging", "tiny-lib")]
+    recipes = [greeting(), native(ending=".tar.bz2")]
+    write_channel(project / "channel", recipes)
+    debs = []
+    for name, members in ROOTS.items():
+        path = mirror.add(name, members)
+        data = mirror.files[path]
+        pool = path.removeprefix("/debian/")
+        debs.append(PinnedDeb(name, "1.0", "all", "debian", pool, hashlib.sha256(data).hexdigest(), len(data)))
+    conda = []
+    for each in recipes:
+        data = (project / "channel" / each.folder / each.filename).read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        conda.append(PinnedConda(each.name, each.version, each.build, each.folder, each.filename, digest, len(data)))
+    pinned = [PinnedWheel(each.name, each.version, each.filename, each.sha256, each.size) for each in wheels]
+    with Session(Config(folder / "unused")) as session:
+        read = session.read(project).project
+    asked = lock_inputs(read, project, server_requirements(read))
+    pins = Pins(None, tuple(debs), tuple(pinned), tuple(conda))
+    write_lock(project / FILE_NAME, Lock(asked, {"linux/amd64": pins}))
+    wait_until_trusted(project)
+    return project
+
+
+def tamper(victim: Path, others: list[Path], chance: random.Random) -> str:
+    """Changes a file, and says how."""
+    action, before, status = chance.choice(ACTIONS), victim.read_bytes(), victim.stat()
+    at = chance.randrange(len(before)) if before else 0
+    changed = {
+        "flip": before[:at] + bytes([before[at] ^ 1 << chance.randrange(8)]) + before[at + 1 :] if before else b"x",
+        "cut": before[:at],
+        "another": chance.choice(others).read_bytes(),
+        "longer": before + chance.randbytes(chance.choice([1, 512, 5000])),
+        "empty": b"",
+    }
+    if action in changed:
+        if chance.random() < 0.3:
+            victim.unlink()
+        victim.write_bytes(changed[action])
+        if chance.random() < 0.7:
+            os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return action
+    victim.unlink()
+    if action == "folder":
+        victim.mkdir()
+        (victim / "x").write_bytes(b"x")
+    elif action == "link":
+        victim.symlink_to(chance.choice(others))
+    return action
+
+
+def forget(home: Path, chance: random.Random) -> str:
+    """Removes what is remembered, so that packages are used again."""
+    what = chance.choice(
+        [(), ("memo",), ("memo", "store"), ("store",), ("memo", "checked"), ("gates", "projects", "readings")]
+    )
+    for name in what:
+        remove(home / name)
+    return "+".join(what)
+
+
+def files(home: Path) -> list[Path]:
+    return sorted(path for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def one_of_a_kind(home: Path, chance: random.Random) -> tuple[Path, list[Path]]:
+    """A file, each kind as likely as another, and the others of its kind."""
+    kinds: dict[str, list[Path]] = {}
+    for path in files(home):
+        parts = path.relative_to(home).parts
+        kinds.setdefault("/".join(parts[: 2 if parts[0] in ("cache", "store") else 1]) + path.suffix, []).append(path)
+    group = kinds[chance.choice(sorted(kinds))]
+    return chance.choice(group), group
+
+
+def refusal(place: Place, output: Path, right: str, case: str) -> str:
+    """What a build says that refuses; empty where it gives the right image. Nothing else may happen."""
+    try:
+        assert place.build(output) == right, case
+    except CrateError as fault:
+        return str(fault)
+    return ""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, str]]:
+    folder = tmp_path_factory.mktemp("tampered")
+    with serve(Mirror(new_key())) as mirror:
+        made = Place(locked_project(folder, mirror), folder / "home")
+        yield made, made.build(folder / "out")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_no_change_of_the_home_gives_another_image(place: tuple[Place, str], seed: int, tmp_path: Path) -> None:
+    made, right = place
+    chance, refused = random.Random(seed), 0
+    for number in range(CASES):
+        victim, others = one_of_a_kind(made.home, chance)
+        forgotten = forget(made.home, chance) if chance.random() < 0.7 else ""
+        if not victim.exists():
+            continue
+        how = tamper(victim, others if len(others) > 1 else files(made.home), chance)
+        case = f"case {seed}.{number}: {how} {victim.relative_to(made.home)}, forgotten: {forgotten}"
+        if fault := refusal(made, tmp_path / "out", right, case):
+            refused += 1
+            assert str(made.home) in fault, f"{case}: {fault}"
+            remove(victim)
+            assert not refusal(made, tmp_path / "out", right, case), case
+        if victim.is_symlink() or victim.is_dir():
+            remove(victim)  # what does no harm today may do some with the next case
+    assert refused <= 3, "nearly all damage heals"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_change_of_the_indexes_gives_other_debian_packages(seed: int, tmp_path: Path) -> None:
+    chance, cache = random.Random(seed), tmp_path / "cache"
+    with serve(Mirror(new_key())) as mirror:
+        for name, members in ROOTS.items():
+            mirror.add(name, members)
+        mirror.publish()
+
+        def resolve(*, offline: bool) -> tuple[PinnedDeb, ...]:
+            with Downloader(HttpConfig(offline=offline)) as fetcher:
+                return resolve_debian(DebianWanted("bookworm", "amd64"), mirror.mirrors, fetcher, cache, NOW)
+
+        right = resolve(offline=False)
+        for number in range(10):
+            victim, others = one_of_a_kind(tmp_path, chance)
+            how = tamper(victim, others, chance)
+            if chance.random() < 0.5:
+                remove(cache / "debian" / "answers")
+            case = f"case {seed}.{number}: {how} {victim.relative_to(tmp_path)}"
+            try:
+                assert resolve(offline=chance.random() < 0.3) == right, case
+            except CrateError as fault:
+                message = str(fault)
+                assert str(cache) in message or "--offline" in message, f"{case}: {message}"
+                remove(victim)
+            assert resolve(offline=False) == right, case
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_change_of_what_uv_keeps_gives_another_image(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    made = Place(served(tmp_path / "project"), tmp_path / "home")
+    wait_until_trusted(made.project)
+    right = made.build(tmp_path / "out")
+    for number in range(8):
+        kept = [path for path in files(made.home / "cache" / "uv") if path.stat().st_size]
+        victim = chance.choice(kept)
+        case = f"case {seed}.{number}: {tamper(victim, kept, chance)} {victim.relative_to(made.home)}"
+        if refusal(made, tmp_path / "out", right, case):
+            remove(made.home / "cache" / "uv")
+        assert not refusal(made, tmp_path / "out", right, case), case
+
+
+def test_a_home_that_came_from_another_machine_saves_downloads_and_decides_nothing(
+    place: tuple[Place, str], tmp_path: Path
+) -> None:
+    """As a cache of a CI service is: copied, and perhaps written by others, who know what records and layers look like."""
+    made, right = place
+    copy = Place(made.project, tmp_path / "home")
+    shutil.copytree(made.home, copy.home, symlinks=True, copy_function=shutil.copy2)
+    forge_records(copy.home / "memo", os.stat(made.home / "memo" / MARKER))
+    downloads = sorted((copy.home / "cache").glob("*s/*"))
+    assert copy.build(tmp_path / "out") == right
+    assert sorted((copy.home / "cache").glob("*s/*")) == downloads
+
+
+def forge_records(folder: Path, marker: os.stat_result) -> None:
+    """Gives every layer the record of the largest one, with checksums that were right on the machine of the `marker`."""
+    records = list(folder.rglob("*.json"))
+    data = max((path.read_bytes() for path in records), key=len).partition(b"\n")[2]
+    for path in records:
+        bound = f"{marker.st_ino} {marker.st_ctime_ns} {path.relative_to(folder)}\n".encode()
+        path.write_bytes(hashlib.sha256(bound + data).hexdigest().encode() + b"\n" + data)
