@@ -41,6 +41,11 @@ def calls(module: str, name: str, argument: bytes = COMMAND) -> bytes:
     return b"c%b\n%b\n(S'%b'\ntR." % (module.encode(), name.encode(), argument)
 
 
+def made(module: str, name: str) -> bytes:
+    """GLOBAL, NEWOBJ, and a state: an instance as classes are restored."""
+    return b"\x80\x02c%b\n%b\n)\x81}b." % (module.encode(), name.encode())
+
+
 def reduced(protocol: int) -> bytes:
     return pickle.dumps(_Reduced("os", "system", (COMMAND.decode(),)), protocol)
 
@@ -63,17 +68,57 @@ def tarred(members: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def npy(inner: bytes, shape: str = "(1,)") -> bytes:
-    head = f"{{'descr': '|O', 'fortran_order': False, 'shape': {shape}, }}".encode()
+def npy(inner: bytes, shape: str = "(1,)", descr: str = "'|O'") -> bytes:
+    head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + inner
 
 
-def joblib_array(dtype: str, shape: int, follows: bytes, rest: bytes = b"N.") -> bytes:
-    """An array as joblib writes it: its wrapper, the bytes, and the pickle's next opcodes."""
-    made = b"\x80\x04" + short("joblib.numpy_pickle") + short("NumpyArrayWrapper") + b"\x93)\x81}("
-    state = short("shape") + b"K" + bytes([shape]) + b"\x85" + short("dtype")
-    state += short("numpy") + short("dtype") + b"\x93" + short(dtype) + b"\x85R"
-    return made + state + b"ub" + follows + b"0" + rest
+def joblib_array(
+    dtype: str,
+    shape: int,
+    follows: bytes,
+    rest: bytes = b"N.",
+    state: bytes = b"",
+    made: bytes = b")\x81",
+    padding: bytes = b"\x02\xff\xff",
+) -> bytes:
+    """An array as joblib writes it: its wrapper, padding, the bytes, and the pickle's next opcodes; with more `state`, or `made` otherwise."""
+    wrapper = b"\x80\x04" + short("joblib.numpy_pickle") + short("NumpyArrayWrapper") + b"\x93" + made
+    ndarray = short("numpy") + short("ndarray") + b"\x93"
+    flags = b"K\x3f" if dtype == "O8" else b"K\x00"
+    kind = (
+        short("numpy")
+        + short("dtype")
+        + b"\x93"
+        + short(dtype)
+        + b"\x89\x88\x87R(K\x03"
+        + short("|")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        + flags
+        + b"tb"
+    )
+    filled = (
+        b"}("
+        + short("subclass")
+        + ndarray
+        + short("shape")
+        + b"K"
+        + bytes([shape])
+        + b"\x85"
+        + short("order")
+        + short("C")
+    )
+    filled += (
+        short("dtype")
+        + kind
+        + short("allow_mmap")
+        + b"\x88"
+        + short("numpy_array_alignment_bytes")
+        + b"K\x10"
+        + state
+        + b"ub"
+    )
+    return wrapper + filled + (b"" if dtype == "O8" else padding) + follows + b"0" + rest
 
 
 EVIL = reduced(4)
@@ -175,5 +220,5 @@ MALICIOUS: dict[str, bytes] = {
     "truncated within a frame": b"\x80\x04\x95\x40\0\0\0\0\0\0\0" + stack_global("os", "system")[2:-1],
     "an array of objects in a torch zip": zipped({"archive/data/0": npy(EVIL)}),
     "an array of objects, shaped": npy(EVIL, "(2, 2)"),
-    "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N"),
+    "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N", padding=b"N" + b"0N" * 39),
 }  # fmt: skip

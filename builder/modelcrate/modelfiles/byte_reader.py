@@ -1,4 +1,4 @@
-"""A binary file read from front to back, exactly: what is missing at its end is an IntegrityError, and nothing large is held."""
+"""A binary file that is read from front to back, exactly. Missing bytes are an IntegrityError, and nothing large is held in memory."""
 
 from __future__ import annotations
 
@@ -8,49 +8,68 @@ from typing import BinaryIO
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 
-MAX_LINE = 1 << 16
-"""Bytes of one line: names and numbers of pickles in text form."""
+MAX_LINE = 1 << 20
+"""Bytes of a line that are returned. Longer lines (arrays in pickles of protocol 0) are read to their end and not returned."""
+
+PADDING = b"\0\t\n\r "
+"""Bytes that may follow the end of a file's content and mean nothing."""
+
+
+class LimitError(IntegrityError):
+    """A limit of ours was met. A program without that limit would read on, so what follows is unread, not harmless."""
 
 
 class ByteReader:
-    """Exact reads over a file. Not a value: it is a position. With a `limit`, more bytes than that are an IntegrityError: they come
-    out of a compressed stream that nobody has measured."""
+    """Exact reads over a file. Not a value: it is a position.
+
+    With a `limit`, reading more bytes than that is a LimitError: it is for compressed streams, whose length is not known before.
+    """
 
     def __init__(self, file: BinaryIO, limit: int | None = None) -> None:
         self._file, self._limit = file, limit
         self.position = 0
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes; those that are read at once are few."""
+        """Returns exactly `size` bytes, which have to be few."""
         data = self._file.read(size)
         if len(data) != size:
-            raise IntegrityError(f"is cut short: {size} bytes were to follow byte {self.position}, and {len(data)} do")
+            raise IntegrityError(f"is cut short: {size} bytes should follow byte {self.position}, and {len(data)} do")
         self._count(size)
         return data
 
     def maybe(self) -> bytes:
-        """The next byte, or nothing at the end."""
+        """Returns the next byte, or nothing at the end."""
         data = self._file.read(1)
         self._count(len(data))
         return data
 
-    def line(self) -> bytes:
-        """To the next line break, without it."""
+    def peek(self, size: int) -> bytes:
+        """Returns the next `size` bytes, or fewer at the end, and stays where it is."""
+        data = self._file.read(size)
+        self._file.seek(self.position)
+        return data
+
+    def line(self) -> bytes | None:
+        """Returns the bytes up to the next line break, without it; None for a line of more than MAX_LINE bytes, which is passed over."""
         data = self._file.readline(MAX_LINE)
         self._count(len(data))
-        if not data.endswith(b"\n"):
-            raise IntegrityError("is cut short, or has a line without an end")
-        return data[:-1]
+        if data.endswith(b"\n"):
+            return data[:-1]
+        while len(piece := self._file.readline(MAX_LINE)):
+            self._count(len(piece))
+            if piece.endswith(b"\n"):
+                return None
+        raise IntegrityError("is cut short: a line has no end")
 
     def skip(self, size: int) -> None:
-        """Pass over `size` bytes that nobody wants to see."""
+        """Passes over `size` bytes."""
         if size < 0:
             raise IntegrityError(f"has a length below zero: {size}")
         for _ in self.pieces(size):
             pass
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes in pieces."""
+        """Yields the next `size` bytes in pieces."""
         while size:
             piece = self._file.read(min(size, CHUNK))
             if not piece:
@@ -59,7 +78,15 @@ class ByteReader:
             size -= len(piece)
             yield piece
 
+    def ends_in_padding(self) -> bool:
+        """Whether only PADDING is left. It reads up to the first byte that is something else."""
+        while piece := self._file.read(CHUNK):
+            self._count(len(piece))
+            if piece.strip(PADDING):
+                return False
+        return True
+
     def _count(self, size: int) -> None:
         self.position += size
         if self._limit is not None and self.position > self._limit:
-            raise IntegrityError(f"unpacks to more than {self._limit} bytes")
+            raise LimitError(f"unpacks to more than {self._limit} bytes")

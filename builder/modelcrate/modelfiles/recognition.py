@@ -10,15 +10,7 @@ from typing import Any, BinaryIO
 
 from modelcrate.modelfiles import gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate.modelfiles.endings import PROMISING
-from modelcrate.modelfiles.pickle import containers
-from modelcrate.modelfiles.pickle.containers import (
-    HEAD,
-    begins_as_tar,
-    ends_as_zip,
-    has_zip_end,
-    is_no_bare_pickle,
-    pickles_in,
-)
+from modelcrate.modelfiles.pickle.containers import HEAD, ends_as_zip, has_zip_end, may_begin_pickles, pickles_in
 from modelcrate.modelfiles.pickle.findings import JOBLIB, Description
 from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
 from modelcrate_layers.errors import IntegrityError
@@ -37,7 +29,7 @@ class ModelFacts:
     @property
     def said(self) -> tuple[Description, ...]:
         """The versions that its pickles name."""
-        return tuple(dict.fromkeys(said for each in self.pickles for said in each.said))
+        return tuple(dict.fromkeys(said for each in self.pickles for said in each.descriptions))
 
     @property
     def verdict(self) -> Verdict:
@@ -77,7 +69,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         "pickles": len(found),
         "frameworks": sorted({each.framework for each in found}),
     }
-    versions = {said.package: said.version for each in found for said in each.said}
+    versions = {said.package: said.version for each in found for said in each.descriptions}
     if versions:
         told["versions"] = versions
     return ModelFacts(_pickled(head, found), told, pickles=tuple(found))
@@ -92,7 +84,7 @@ def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelF
 
 def _begins_silent(head: bytes, ending: str) -> bool:
     """Whether neither the first bytes nor the name's ending promise anything; what is left is a zip at the file's end."""
-    if ending in PROMISING or begins_as_tar(head) or (head[:1] in _BEGINNINGS and not is_no_bare_pickle(head)):
+    if ending in PROMISING or head[:1] in _BEGINNINGS or may_begin_pickles(head):
         return False
     return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
 
@@ -116,8 +108,8 @@ _SILENT = ModelFacts("")
 _BY_HEAD = {
     head: ModelFacts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))
 }
-_BEGINNINGS = frozenset(bytes([each]) for each in (*containers.BEGINNINGS, *b"G", *(head[0] for head in _BY_HEAD)))
-"""How a file may begin of which there is something to say, where its name promises nothing."""
+_BEGINNINGS = frozenset({b"G", *(head[:1] for head in _BY_HEAD)})
+"""How files with headers begin; GGUF's is the first."""
 
 _BOOSTED = frozenset(bytes([each]) for each in (*xgboost.BEGINNINGS, *lightgbm.BEGINNINGS))
 """How models of boosted trees may begin. Many a text begins so as well, and a few bytes more tell them apart."""

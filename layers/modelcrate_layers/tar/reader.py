@@ -135,29 +135,43 @@ def index_tar(archive: BinaryIO, limits: Limits = LIMITS) -> dict[bytes, Place]:
     Of two files with one name the later counts, as it would if the archive were unpacked. A link to a file of the archive counts
     as that file: `docker save` writes equal layers as links.
     """
-    source = _Seekable(archive)
-    shared: dict[bytes, bytes] = {}
     found: dict[bytes, Place] = {}
     links: dict[bytes, bytes] = {}
+    for member, place in _places(archive, limits):
+        name = member.name.removeprefix(b"./")
+        if member.kind is MemberKind.FILE:
+            found[name] = place
+            links.pop(name, None)
+        elif member.kind in (MemberKind.SYMLINK, MemberKind.HARD_LINK):
+            found.pop(name, None)
+            above = posixpath.dirname(name) if member.kind is MemberKind.SYMLINK else b""
+            links[name] = posixpath.normpath(posixpath.join(above, member.link))
+    for name in links:
+        if followed := _follow(links, found, name):
+            found[name] = followed
+    return found
+
+
+def list_tar(archive: BinaryIO, limits: Limits = LIMITS) -> Iterator[tuple[bytes, Place]]:
+    """Yields every regular file of an uncompressed tar, in order, with its name as it is written. Bodies are passed over, not read.
+
+    Afterwards the archive stands behind the block of zeros that ends it.
+    """
+    return ((member.name, place) for member, place in _places(archive, limits) if member.kind is MemberKind.FILE)
+
+
+def _places(archive: BinaryIO, limits: Limits) -> Iterator[tuple[Member, Place]]:
+    source = _Seekable(archive)
+    shared: dict[bytes, bytes] = {}
     count = 0
     while (nearest := _next(source, shared, limits)) is not None:
         count += 1
         if count > limits.members:
             raise IntegrityError(f"a tar of more than {limits.members} members")
         member, length = nearest
-        name = member.name.removeprefix(b"./")
-        if member.kind is MemberKind.FILE:
-            found[name] = Place(source.position, length)
-            links.pop(name, None)
-        elif member.kind in (MemberKind.SYMLINK, MemberKind.HARD_LINK):
-            found.pop(name, None)
-            above = posixpath.dirname(name) if member.kind is MemberKind.SYMLINK else b""
-            links[name] = posixpath.normpath(posixpath.join(above, member.link))
+        yield member, Place(source.position, length)
+        archive.seek(source.position)
         source.skip(length + -length % BLOCK)
-    for name in links:
-        if place := _follow(links, found, name):
-            found[name] = place
-    return found
 
 
 def _follow(links: Mapping[bytes, bytes], found: Mapping[bytes, Place], name: bytes) -> Place | None:

@@ -19,7 +19,7 @@ from modelcrate.security.scan.parts import Findings
 from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
-from support.pickles import EVIL, calls
+from support.pickles import EVIL, calls, made
 
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 SECRETS: dict[str, tuple[str, str]] = {
@@ -162,9 +162,12 @@ def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, 
 
 
 SETTINGS: list[tuple[bytes, Any, tuple[int, int]]] = [
-    (calls("my.thing", "Model"), "warn", (0, 1)),
-    (calls("my.thing", "Model"), "refuse", (1, 0)),
-    (calls("my.thing", "Model"), "allow", (0, 0)),
+    (made("my.thing", "Model"), "warn", (0, 1)),
+    (made("my.thing", "Model"), "refuse", (1, 0)),
+    (made("my.thing", "Model"), "allow", (0, 0)),
+    (calls("my.thing", "Model"), "warn", (1, 0)),
+    (EVIL[:20], "warn", (1, 0)),
+    (EVIL[:20], "allow", (0, 0)),
     (EVIL, "warn", (1, 0)),
     (EVIL, "refuse", (1, 0)),
     (EVIL, "allow", (0, 0)),
@@ -198,7 +201,7 @@ def test_a_pickle_in_the_source_folder_is_looked_at(project: Project, tmp_path: 
 
 
 def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "model/other.pkl").write_bytes(calls("my.thing", "Model"))
+    (tmp_path / "model/other.pkl").write_bytes(made("my.thing", "Model"))
     assert (
         inspect(replace(project, gates=Gates(unsafe_pickle="refuse", allow=("my.thing:Model",))), tmp_path).refused
         == ()

@@ -1,36 +1,43 @@
-"""The pickles in a file, however they are wrapped: in zip, tar, gzip, bzip2, xz, zlib and numpy's files, in one another, one after another.
+"""The pickles in a file, however they are wrapped: in zip, tar, compressed streams and numpy's files, in one another, one after another.
 
-Zip members are taken by their offsets, without the checks of `zipfile`: PyTorch loads members whose checksum or flags are wrong, so they
-have to be seen here.
+Every byte of a file is accounted for: it belongs to a pickle, to an array, to a member of an archive or to padding. Where that can't be
+said, the file has a finding with a fault that says where and why.
+
+Members of a zip are taken by their offsets, without the checks of `zipfile`: PyTorch loads members whose checksum or flags are wrong.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import re
 import struct
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO
 
-from modelcrate.modelfiles.byte_reader import ByteReader
+from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
 from modelcrate.modelfiles.endings import PICKLES
+from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
 from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings
 from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS
 from modelcrate.modelfiles.pickle.vm import NEEDY
-from modelcrate.modelfiles.pickle.windows import Inflated, Window
+from modelcrate.modelfiles.pickle.windows import (
+    Unpacked,
+    Window,
+    chunks_of,
+    deflate_stream,
+    lzma_stream,
+    zlib_streams,
+)
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar.reader import index_tar
+from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.reader import list_tar
 
 HEAD = 512
 """Bytes at the beginning of a file that say what it is."""
@@ -45,46 +52,64 @@ MAX_UNPACKED = 64 << 30
 MAX_SPOOLED = 8 << 30
 """Bytes of an archive that was compressed as a whole, and is written to disk to be read."""
 
-MAX_IN_A_ROW = 64
+MAX_IN_A_ROW = 10_000
 """How many pickles may follow one another in one file; PyTorch's old format has five."""
 
-_HEADED = re.compile(rb"\x80[\x02-\x05]")
-_OBJECTS = re.compile(rb"""['"][<>=|]?O[0-9]*['"]""")
+_NPY = b"\x93NUMPY"
+_HEADED = re.compile(rb"\x80[\x00-\x05]")
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-_LZ4 = b"\x04\x22\x4d\x18"
-"""One of joblib's compressors, and the only one that no standard library unpacks."""
+_UNREAD = (
+    (b"\x04\x22\x4d\x18", "is packed with lz4"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
+    (b"Rar!\x1a\x07", "is a RAR archive"),
+)
+"""How files begin that the standard library can't unpack; joblib reads lz4."""
+
+_ZFILE = re.compile(rb"ZF0x[0-9a-f]{1,16} ")
+"""How joblib's compressed files before 0.10 begin."""
+
 _ZIP_END = b"PK\5\6"
 """The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
 
 _ZIP_TAIL = 22 + (1 << 16)
 """Bytes that the end of a zip may take, its comment included."""
 
-_BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
-           NotImplementedError, RuntimeError)  # fmt: skip
+_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+"""The first pickle of PyTorch's format before 1.6 (torch/serialization.py, MAGIC_NUMBER)."""
+
+_TORCH_PICKLES = 5
+"""That format's pickles: magic, version, the machine's sizes, the object, the keys of its storages, whose bytes follow."""
+
+_CHECKSUM = re.compile(rb"[ \0]*[0-7]{1,8}[ \0]*")
+
+_BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, struct.error, NotImplementedError,
+           RuntimeError, MemoryError)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pickle: its place in the file (empty: the file itself), and what was seen in it."""
+    """A pickle: its place in the file (empty: the file itself), and what was found in it."""
 
     inner: str
-    seen: PickleFindings
+    findings: PickleFindings
     promised: bool = True
     """Whether the file says that it is a pickle, by its first bytes or its name; others may just look like one."""
 
 
 def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
-    """Every pickle of a file that can be wound back. What can't be read to its end is a pickle with a fault."""
-    yield from _within(_Place(file, name, "", 0))
+    """Yields every pickle of a file, which must be seekable. What can't be read to its end is a pickle with a fault."""
+    yield from _within(_Place(file, name, "", 0, True))
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """A file, or a part of one. `seekable` says that going to its end costs nothing."""
+
     file: BinaryIO
     name: str
     inner: str
     depth: int
-    limit: int | None = None
+    seekable: bool
 
     def head(self, size: int) -> bytes:
         self.file.seek(0)
@@ -92,14 +117,22 @@ class _Place:
 
     def tape(self) -> ByteReader:
         self.file.seek(0)
-        return ByteReader(self.file, self.limit)
+        return ByteReader(self.file, None if self.seekable else MAX_UNPACKED)
 
     def broken(self, what: str) -> Found:
         return Found(self.inner, PickleFindings((), False, (what,)))
 
-    def member(self, file: io.RawIOBase, name: str) -> _Place:
-        inner = f"{self.inner}/{name}" if self.inner else name
-        return _Place(io.BufferedReader(file, 1 << 16), name, inner, self.depth + 1, MAX_UNPACKED)
+    def window(self, start: int, size: int, name: str = "") -> _Place:
+        """A range of this file; with a name, a member of it."""
+        file = io.BufferedReader(Window(self.file, start, size), 1 << 16)
+        if not name:
+            return replace(self, file=file)
+        return _Place(file, name, f"{self.inner}/{name}" if self.inner else name, self.depth + 1, True)
+
+    def unpacked(self, unpack: Callable[[Iterator[bytes]], Iterator[bytes]]) -> _Place:
+        """What a decompressor makes of this file."""
+        file = io.BufferedReader(Unpacked(lambda: unpack(chunks_of(self.file))), 1 << 16)
+        return replace(self, file=file, depth=self.depth + 1, seekable=False)
 
 
 def _within(place: _Place) -> Iterator[Found]:
@@ -108,20 +141,15 @@ def _within(place: _Place) -> Iterator[Found]:
         return
     try:
         head = place.head(HEAD)
+        unread = next((what for magic, what in _UNREAD if head.startswith(magic)), "")
         if head.startswith((b"PK\3\4", _ZIP_END)) or (place.depth == 0 and ends_as_zip(place.file)):
-            yield from _in_zip(place)
-            if head.startswith(b"PK"):
-                return
-        for magics, unpack in _UNPACKERS:
-            if head.startswith(magics):
-                yield from _within(replace(place, file=unpack(place.file), depth=place.depth + 1, limit=MAX_UNPACKED))
-                return
-        if head.startswith(_LZ4):
-            yield place.broken("is packed with lz4, which is not looked into")
+            yield from _in_zip(place, head)
+        elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
+            yield from _within(place.unpacked(unpack))
+        elif unread or _ZFILE.match(head):
+            yield place.broken(f"{unread or 'is packed as joblib did before 0.10'}, which is not read")
         elif begins_as_tar(head):
             yield from _in_tar(place)
-        elif head.startswith(b"\x93NUMPY"):
-            yield from _in_npy(place)
         else:
             yield from _in_a_row(place, head)
     except _BROKEN as fault:
@@ -130,7 +158,7 @@ def _within(place: _Place) -> Iterator[Found]:
 
 
 def ends_as_zip(file: BinaryIO) -> bool:
-    """Whether there is a zip, whatever stands before it. Nearly no file has the mark of its end, which is soon seen."""
+    """Whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
     file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
     return has_zip_end(file.read()) and zipfile.is_zipfile(file)
 
@@ -141,53 +169,119 @@ def has_zip_end(data: bytes) -> bool:
 
 
 def begins_as_tar(head: bytes) -> bool:
-    """Whether a file's first bytes are a tar's header (POSIX ustar, `magic`)."""
-    return head[257:262] == b"ustar"
+    """Whether a file begins with a tar's header: by its magic, or by its checksum, which is all that readers look at."""
+    if head[257:262] == b"ustar":
+        return True
+    raw = head[148:156]
+    if len(head) < 512:
+        return False
+    if raw[0] in (0x80, 0xFF):
+        claimed = int.from_bytes(raw[1:], "big")
+    elif _CHECKSUM.fullmatch(raw):
+        claimed = int(raw.strip(b" \0") or b"0", 8)
+    else:
+        return False
+    blank = sum(head[:512]) - sum(raw) + 8 * 32
+    return claimed in (blank, blank - 256 * sum(byte > 127 for byte in head[:148] + head[156:512]))
 
 
-def is_no_bare_pickle(head: bytes) -> bool:
-    """Whether a file of which this is the beginning may begin as a bare pickle, and is soon seen to be a text."""
-    return _NO_GLOBAL.match(head) is not None
+def may_begin_pickles(head: bytes) -> bool:
+    """Whether a file with these first bytes may have pickles in it, apart from a zip at its end. It is asked about every file."""
+    if head[:1] in _BEGINNINGS and _NO_GLOBAL.match(head) is None:
+        return True
+    return head.startswith(_RARE) or begins_as_tar(head)
 
 
-def _in_zip(place: _Place) -> Iterator[Found]:
+def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
     file = _solid(place)
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
+        start_of_list = archive.start_dir
     if len(infos) > MAX_MEMBERS:
         raise IntegrityError(f"has more than {MAX_MEMBERS} members")
+    solid = replace(place, file=file, seekable=True)
+    spans = [(start_of_list, file.seek(0, io.SEEK_END))]
     for info in infos:
-        if info.filename.endswith("/") or not info.file_size:
-            continue
         file.seek(info.header_offset)
         local = file.read(30)
         if len(local) < 30 or not local.startswith(b"PK\3\4"):
             raise IntegrityError(f"has no member where {info.filename[:100]!r} should be")
         start = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
-        raw = Window(file, start, info.compress_size)
-        if info.compress_type == zipfile.ZIP_STORED:
-            yield from _within(place.member(raw, info.filename))
-        elif info.compress_type == zipfile.ZIP_DEFLATED:
-            inflated = Inflated(io.BufferedReader(raw, 1 << 16), -zlib.MAX_WBITS)
-            yield from _within(place.member(inflated, info.filename))
-        else:
-            yield place.broken(f"has a member that is packed in an unusual way: {info.filename[:100]!r}")
+        spans.append((info.header_offset, start + info.compress_size + _descriptor(file, start, info)))
+        if info.file_size or info.compress_size:
+            yield from _in_member(solid, info, start)
+    prefix, gap = _uncovered(sorted(spans))
+    if gap:
+        yield place.broken(f"has bytes that belong to no member of the zip, at byte {gap}")
+    if prefix and head.startswith(b"PK"):
+        yield place.broken("has members that its list at the end does not name, at its beginning")
+    elif prefix:
+        yield from _in_a_row(solid.window(0, prefix), head[:prefix])
+    if not _ends_at_its_end(file):
+        yield place.broken("has more than one end of a zip, or bytes behind it")
+
+
+def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Found]:
+    """A member of a zip. One that is encrypted is read as if it weren't: PyTorch ignores the flag."""
+    inner = place.window(start, info.compress_size, info.filename or "(no name)")
+    if info.flag_bits & 1:
+        yield inner.broken("is encrypted, so it can't be read")
+    if info.compress_type == zipfile.ZIP_STORED:
+        yield from _within(inner)
+    elif info.compress_type == zipfile.ZIP_DEFLATED:
+        yield from _within(replace(inner.unpacked(deflate_stream), depth=inner.depth))
+    else:
+        yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
+
+
+def _descriptor(file: BinaryIO, start: int, info: zipfile.ZipInfo) -> int:
+    """Returns the length of what follows a member whose sizes were not known at first (APPNOTE.TXT 4.3.9)."""
+    if not info.flag_bits & 8:
+        return 0
+    file.seek(start + info.compress_size)
+    found = file.read(24)
+    mark = 4 if found.startswith(b"PK\7\x08") else 0
+    for width in (8, 4):
+        sizes = info.compress_size.to_bytes(8, "little")[:width] + info.file_size.to_bytes(8, "little")[:width]
+        if found[mark + 4 : mark + 4 + 2 * width] == sizes and (mark or len(found) >= 4 + 2 * width):
+            return mark + 4 + 2 * width
+    return 0
+
+
+def _uncovered(spans: list[tuple[int, int]]) -> tuple[int, int]:
+    """Returns how many bytes precede the first of some sorted spans, and where the first gap behind it is, 0 for none."""
+    at = first = spans[0][0]
+    gap = 0
+    for start, end in spans:
+        if start > at and not gap:
+            gap = at
+        at = max(at, end)
+    return first, gap
+
+
+def _ends_at_its_end(file: BinaryIO) -> bool:
+    """Whether all readers of zip find the same end: one mark, whose comment reaches to the end of the file and has no other mark."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
+    tail = file.read()
+    at = tail.rfind(_ZIP_END)
+    return 0 <= at <= len(tail) - 22 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail)
 
 
 def _in_tar(place: _Place) -> Iterator[Found]:
     file = _solid(place)
-    for name, where in index_tar(file).items():
-        window = Window(file, where.offset, where.size)
-        yield from _within(place.member(window, name.decode("utf-8", "replace")))
+    solid = replace(place, file=file, seekable=True)
+    for name, where in list_tar(file):
+        yield from _within(solid.window(where.offset, where.size, name.decode("utf-8", "replace") or "(no name)"))
+    if not ByteReader(file).ends_in_padding():
+        yield place.broken("has bytes behind the end of the tar")
 
 
 def _solid(place: _Place) -> BinaryIO:
-    """A file that can be entered anywhere; what comes out of a compressed stream is written to a nameless one first."""
-    if place.limit is None or isinstance(getattr(place.file, "raw", None), Window):
-        place.file.seek(0)
+    """Returns a file in which every place can be reached; what a decompressor yields is written to a nameless file first."""
+    place.file.seek(0)
+    if place.seekable:
         return place.file
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the last window on it
-    place.file.seek(0)
     while piece := place.file.read(CHUNK):
         if copy.tell() > MAX_SPOOLED:
             raise IntegrityError(f"holds an archive of more than {MAX_SPOOLED >> 30} GiB in a compressed stream")
@@ -196,82 +290,130 @@ def _solid(place: _Place) -> BinaryIO:
     return copy
 
 
-def _in_npy(place: _Place) -> Iterator[Found]:
-    """numpy's format: a header that is a Python literal, which is only looked at; an array of objects is a pickle."""
+def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
+    """Pickles and numpy's arrays, one after another to the file's end. A file that only might be a pickle is tried first."""
+    if _HEADED.match(head) or head.startswith(_NPY) or splitext(place.name)[1].lower() in PICKLES:
+        yield from _row(place)
+    elif head and head[0] in _BARE:
+        yield from _bare(place)
+
+
+def _bare(place: _Place) -> Iterator[Found]:
+    """What may be pickles without a header. They are read as far as Python's machine would get."""
     tape = place.tape()
+    for _ in range(MAX_IN_A_ROW):
+        findings = interpret_plain(tape)
+        if findings.limited or findings.arrays or (findings.whole and findings.names):
+            yield from _row(place)
+            return
+        if findings.names:
+            yield Found(place.inner, findings, promised=False)
+        if not findings.whole:
+            return
+
+
+def _row(place: _Place) -> Iterator[Found]:
+    """Pickles and arrays in a row. Where joblib's arrays are among them, the file is read as `pickle.load` would, too."""
+    found: list[Found] = []
+    try:
+        found += _items(place)
+    except _BROKEN as fault:
+        what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
+        found.append(place.broken(what[:200]))
+    if any(each.findings.arrays for each in found):
+        found[0] = replace(found[0], findings=_merged(found[0].findings, _plain_row(place)))
+    yield from found
+
+
+def _items(place: _Place) -> Iterator[Found]:
+    tape = place.tape()
+    values: list[PickleFindings] = []
+    numpys = tape.peek(6) == _NPY
+    while not tape.position or tape.peek(1):
+        start = tape.position
+        if start and not tape.peek(HEAD).strip(PADDING):
+            if not tape.ends_in_padding():
+                yield place.broken(f"has padding at byte {start}, and something else behind it")
+            return
+        if tape.peek(6) == _NPY and (size := _npy(tape)) is not None:
+            tape.skip(size)
+            continue
+        findings = interpret_plain(tape) if numpys else interpret(tape)
+        if start and not numpys and not findings.whole:
+            what = f"is followed, at byte {start}, by what can't be read as a pickle"
+            findings = replace(findings, faults=(what, *findings.faults))
+        yield Found(place.inner, findings)
+        values.append(findings)
+        if not findings.whole:
+            return
+        if len(values) == _TORCH_PICKLES and values[0].value == _TORCH_MAGIC:
+            _pass_storages(tape, values[3])
+        if len(values) >= MAX_IN_A_ROW:
+            yield place.broken(f"has more than {MAX_IN_A_ROW} pickles in a row")
+            return
+
+
+def _npy(tape: ByteReader) -> int | None:
+    """Reads the header of an array (numpy.lib.format); returns the length of its bytes, None where they are a pickle."""
     tape.skip(6)
     version = tape.read(2)[0]
     size = int.from_bytes(tape.read(2 if version == 1 else 4), "little")
     if size > 1 << 20:
         raise IntegrityError("has a header of more than a mebibyte")
-    if _OBJECTS.search(tape.read(size)):
-        yield Found(place.inner, interpret(tape))
+    return npy_array_bytes(tape.read(size))
 
 
-def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
-    """A pickle, and those that follow it. A file that only might be one is read as far as the real machine would get."""
-    ending = splitext(place.name)[1].lower()
-    if not _HEADED.match(head) and ending not in PICKLES:
-        if head and head[0] in _BARE:
-            seen = interpret_plain(place.tape())
-            if seen.names and all(map(_plausible, seen.names)):
-                yield Found(place.inner, seen, promised=False)
-        return
+def _pass_storages(tape: ByteReader, model: PickleFindings) -> None:
+    """Passes over the storages behind the pickles of PyTorch's old format: for each, the number of items and their bytes."""
+    if model.storages is None:
+        raise IntegrityError(f"has storages of an unknown type behind byte {tape.position}")
+    tape.skip(sum(8 + each.size for each in model.storages))
+
+
+def _plain_row(place: _Place) -> PickleFindings:
+    """What `pickle.load` finds in a file with joblib's arrays, whose bytes are opcodes to it, called until it fails."""
     tape = place.tape()
-    seen = interpret(tape)
-    if seen.arrays:
-        yield Found(place.inner, _merged(seen, interpret_plain(place.tape())))
-        return
-    yield Found(place.inner, seen)
-    start = tape.position
-    for _ in range(MAX_IN_A_ROW if seen.whole else 0):
-        place.file.seek(start)
-        if not _HEADED.match(place.file.read(2) or b""):
-            return
-        place.file.seek(start)
-        tape = ByteReader(place.file, place.limit)
-        seen = interpret_plain(tape)
-        if seen.names or seen.whole:
-            yield Found(place.inner, seen, promised=seen.whole)
-        if not seen.whole:
-            return
-        start += tape.position
+    names: dict[tuple[str, str], NamedObject] = {}
+    limited = False
+    for _ in range(MAX_IN_A_ROW):
+        findings = interpret_plain(tape)
+        limited = limited or findings.limited
+        for each in findings.names:
+            known = names.get((each.module, each.name))
+            if known is None or known.use < each.use:
+                names[each.module, each.name] = each
+        if not findings.whole:
+            break
+    return PickleFindings(tuple(names.values()), True, limited=limited)
 
 
 def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
-    names = {
-        (each.module, each.name): each for each in (*one.names, *other.names) if each in one.names or _plausible(each)
-    }
-    return replace(one, names=tuple(sorted(names.values(), key=str)))
+    names = {(each.module, each.name): each for each in other.names}
+    for each in one.names:
+        known = names.get((each.module, each.name))
+        names[each.module, each.name] = each if known is None or known.use < each.use else known
+    faults = one.faults
+    if other.limited:
+        faults = (*faults, "has bytes between its opcodes that can't be followed as `pickle.load` would")
+    return replace(one, names=tuple(sorted(names.values(), key=str)), faults=faults)
 
 
-def _plausible(named: NamedObject) -> bool:
-    return all(part.isidentifier() for part in (*named.module.split("."), *named.name.split(".")))
-
-
-def _gzip(file: BinaryIO) -> gzip.GzipFile:
-    return gzip.GzipFile(fileobj=file)
-
-
-_UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[BinaryIO], BinaryIO]], ...] = (
-    ((b"\x1f\x8b",), lambda file: _wound(file, _gzip)),
-    ((b"BZh",), lambda file: _wound(file, bz2.BZ2File)),
-    ((b"\xfd7zXZ\0",), lambda file: _wound(file, lzma.LZMAFile)),
-    ((b"\x5d\x00\x00",), lambda file: _wound(file, lzma.LZMAFile)),
-    (_ZLIB, lambda file: io.BufferedReader(Inflated(file, zlib.MAX_WBITS), 1 << 16)),
+_UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[Iterator[bytes]], Iterator[bytes]]], ...] = (
+    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"), codec.decode),
+    ((b"\x5d\x00",), lzma_stream),
+    (_ZLIB, zlib_streams),
 )
-"""How a compressed stream begins, and what reads it."""
+"""How a compressed stream begins, as joblib and pandas recognise it, and what reads it."""
 
 _BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
-"""The first bytes of pickles that don't say what they are. What ends at once names nothing."""
+"""The first bytes of pickles without a header. What ends at once names nothing."""
 
 _NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
-"""A text that begins as a bare pickle that takes something from a module first, and then has what no such name is made of."""
+"""A text that begins as a pickle that imports something at once, and goes on with what no name is made of."""
 
-BEGINNINGS = frozenset({*_BARE, *b"P\x93", _LZ4[0], *(magic[0] for magics, _ in _UNPACKERS for magic in magics)})
+_BEGINNINGS = frozenset(
+    bytes([each]) for each in (*_BARE, *b"P\x93", *(magic[0] for magics, _ in _UNPACKERS for magic in magics))
+)
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
 
-
-def _wound(file: BinaryIO, unpack: Callable[[BinaryIO], object]) -> BinaryIO:
-    file.seek(0)
-    return unpack(file)  # type: ignore[return-value]  # all of them are files to read from
+_RARE = (*(magic for magic, _ in _UNREAD), b"ZF0x")

@@ -1,26 +1,37 @@
-"""What is seen in a pickle: the names in it, the objects it makes of them, and how far it could be followed. Pure."""
+"""What a reader finds in a pickle: its names and how they are used, the objects it makes, and how far it could be read. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import field
+from enum import IntEnum
 
 from modelcrate_layers.frozen import dataclass
 
 COMPUTED = "?"
-"""In the place of a name that is not a literal text: the file hides what it calls."""
-
+"""Stands for a name that is not a literal text: the file hides what it calls."""
 
 JOBLIB = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
-"""Where joblib's wrappers of arrays are: its own module, and the copy that scikit-learn brought until 0.22."""
+"""The modules with joblib's wrappers of arrays: its own, and the copy in scikit-learn up to 0.22."""
+
+
+class Use(IntEnum):
+    """What a pickle does with a name; the higher value is the more that the name can do."""
+
+    NAMED = 0
+    """It is put somewhere."""
+    MADE = 1
+    """An instance is made without a call of its constructor, and given its state (`cls.__new__(cls)`, `__setstate__`)."""
+    CALLED = 2
+    """It is called, or handed to something that may call it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class NamedObject:
-    """A thing that a pickle names and can have called: `module` and `name`, and how it is first used."""
+    """Something that a pickle imports: `module` and `name`, and the most that is done with it."""
 
     module: str
     name: str
-    use: str = field(compare=False, default="named")
+    use: Use = field(compare=False, default=Use.NAMED)
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
@@ -35,33 +46,73 @@ class Description:
     where: str
 
 
+class MadeDict(dict[str, object]):
+    """A dict that a pickle fills, as far as its keys are short texts.
+
+    `complete` is false where it has other keys as well, or more than are kept, or one key twice.
+    """
+
+    complete = True
+
+
 @dataclass(slots=True)
 class MadeObject:
-    """An object that a pickle has made by calling something. It changes: BUILD gives it its state later."""
+    """An object that a pickle makes by calling something. Not frozen: BUILD sets its state later."""
 
     what: object
-    arguments: tuple[object, ...] = ()
+    arguments: tuple[object, ...] | None = ()
+    """None where they are not known."""
+    use: Use = Use.CALLED
     state: object = None
+    builds: int = 0
+    """How often BUILD gave it a state."""
+    pushes: int = 0
+    """How often it was put on the stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The bytes of a tensor that PyTorch's format before 1.6 writes behind the pickles."""
+
+    key: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class PickleFindings:
-    """All that a pickle names, in the order of names; whether it came to its end (STOP); and what was wrong with it."""
+    """All that a pickle names, in the order of names, and how it was read."""
 
     names: tuple[NamedObject, ...]
     whole: bool
+    """Whether it was read to its end (STOP)."""
     faults: tuple[str, ...] = ()
+    """What was wrong with it, in words that follow "it"."""
+    tricks: tuple[str, ...] = ()
+    """What it does to mislead a reader, in the same words. No honest program writes such a pickle."""
+    limited: bool = False
+    """Whether reading ended at a limit of ours, where another program reads on."""
     protocol: int = 0
     arrays: bool = False
     """Whether joblib's arrays stand between the opcodes."""
-    said: tuple[Description, ...] = ()
-    """The versions that the pickled objects say they are of; each once."""
+    end: int = 0
+    """The position behind the last byte that was read."""
+    descriptions: tuple[Description, ...] = ()
+    """The versions that the pickled objects name; each once."""
     features: int = 0
-    """How many features the pickled estimators were fitted with; 0 where they don't say, or not all the same."""
+    """How many features the pickled estimators were fitted with; 0 where they don't say, or differ."""
     framed: bool = False
     """Whether one of them was fitted on a frame, and keeps the names of its columns."""
+    value: object = None
+    """The pickled value, where that is a plain number or text."""
+    storages: tuple[Storage, ...] | None = ()
+    """PyTorch's storages; None where one of them is of an unknown type."""
 
 
 def is_named(value: object, module: str, name: str) -> bool:
     """Whether a value is this very name."""
     return isinstance(value, NamedObject) and (value.module, value.name) == (module, name)
+
+
+def is_array_wrapper(value: object) -> bool:
+    """Whether a value is the class of joblib's wrapper of an array."""
+    return isinstance(value, NamedObject) and value.name == "NumpyArrayWrapper" and value.module in JOBLIB

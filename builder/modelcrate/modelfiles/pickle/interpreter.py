@@ -1,24 +1,23 @@
-"""What a pickle would call, found by running its opcodes over values that stand for values. Nothing is imported, nothing is made.
+"""What a pickle would import and call, found by following its opcodes over stand-ins for values. Nothing is imported, nothing is made.
 
-The machine follows stack, marks and memo as the real one does, because a name may be put together far from where it is used. Where the
-program does something that the real machine would not survive, it goes on with what it has, and the fault is told: a reader that stops
-early can be shown a harmless beginning.
+Stack, marks and memo are followed as Python's own machine follows them, because a name may be put together far from its use.
 """
 
 from __future__ import annotations
 
 import _compat_pickle
 
-from modelcrate.modelfiles.byte_reader import ByteReader
-from modelcrate.modelfiles.pickle.arrays import array_bytes, dtype_of
+from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
+from modelcrate.modelfiles.pickle.arrays import joblib_array_bytes
 from modelcrate.modelfiles.pickle.findings import (
     COMPUTED,
-    JOBLIB,
     Description,
     MadeObject,
     NamedObject,
     PickleFindings,
-    is_named,
+    Storage,
+    Use,
+    is_array_wrapper,
 )
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE
 from modelcrate.modelfiles.pickle.vm import MARK, OPCODE_ACTIONS
@@ -39,75 +38,105 @@ FEATURES = "n_features_in_"
 FEATURE_NAMES = "feature_names_in_"
 """Where they keep the names of the columns, if they were fitted on a frame of pandas with such names."""
 
-MAX_SAID = 16
+MAX_VERSIONS = 16
 
-MAX_NESTED = 8
-"""How deep one pickle may stand in another's arrays."""
+MAKERS = frozenset(
+    {
+        *(f"numpy.{each}._reconstruct" for each in ("core.multiarray", "_core.multiarray", "core._internal")),
+        *("numpy.ma.core._mareconstruct", "numpy.ma._mareconstruct", "pandas.core.indexes.base._new_Index"),
+        "copyreg._reconstructor",
+    }
+)
+"""Functions that make an instance of a class among their arguments without a call of its constructor; so do Cython's own."""
+
+_ITEM_BYTES = {
+    **dict.fromkeys(("Char", "Byte", "Bool", "QInt8", "QUInt8", "QUInt4x2", "QUInt2x4", "Untyped"), 1),
+    **dict.fromkeys(("Half", "BFloat16", "Short"), 2),
+    **dict.fromkeys(("Float", "Int", "QInt32"), 4),
+    **dict.fromkeys(("Double", "Long", "ComplexFloat"), 8),
+    "ComplexDouble": 16,
+}
+"""The bytes of an item of PyTorch's storages, by the first word of the class's name."""
 
 Value = object
 
 
-class Faults(list[str]):
-    """What was wrong, as the run goes on."""
+def interpret(tape: ByteReader) -> PickleFindings:
+    """Reads one pickle as joblib does, up to its end. A fault of the pickle is in the findings; nothing is raised.
 
-
-class Strict(Faults):
-    """The first fault ends the run, as it would end the real machine."""
-
-    def append(self, what: str) -> None:
-        raise IntegrityError(what)
-
-
-def interpret(tape: ByteReader, faults: Faults | None = None, depth: int = 0) -> PickleFindings:
-    """Read one pickle, as joblib would, up to its end. It raises nothing: a broken pickle is a fact about it."""
-    return _run(_Machine(tape, Faults() if faults is None else faults, depth))
+    Behind a fault that ends Python's machine the reader goes on with what it has: it finds too much rather than too little.
+    """
+    return _run(_Machine(tape))
 
 
 def interpret_plain(tape: ByteReader) -> PickleFindings:
-    """Read one pickle as `pickle.load` would: what joblib takes for an array are opcodes, too, and the first fault is the end."""
-    return _run(_Plain(tape, Strict(), 0))
+    """Reads one pickle as `pickle.load` does: the bytes of joblib's arrays are opcodes, and the first fault is the end."""
+    return _run(_PlainMachine(tape))
 
 
 def _run(machine: _Machine) -> PickleFindings:
-    faults = list[str]()
-    whole = False
+    whole = limited = False
     try:
-        whole = machine.run()
+        machine.run()
+        whole = True
+    except LimitError as fault:
+        machine.faults.append(fault.what)
+        limited = True
     except IntegrityError as fault:
-        faults.append(fault.what)
-    except (OSError, EOFError, ValueError) as fault:  # a compressed stream that breaks in the middle
-        faults.append(f"can't be unpacked: {type(fault).__name__}")
-    names = tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name)))
-    told = tuple(dict.fromkeys((*machine.faults, *faults)))[:8]
-    features = machine.features.pop() if len(machine.features) == 1 else 0
+        machine.faults.append(fault.what)
+    except (OSError, EOFError, ValueError) as fault:  # a compressed stream that is damaged
+        machine.faults.append(f"can't be unpacked: {type(fault).__name__}")
+    machine.finish()
+    storages = machine.storages
     return PickleFindings(
-        names, whole, told, machine.protocol, machine.arrays, tuple(machine.said.values()), features, machine.framed
+        tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name))),
+        whole,
+        tuple(dict.fromkeys(machine.faults))[:8],
+        tuple(dict.fromkeys(machine.tricks))[:8],
+        limited,
+        machine.protocol,
+        machine.arrays,
+        machine.tape.position,
+        tuple(machine.versions.values()),
+        machine.features.pop() if len(machine.features) == 1 else 0,
+        machine.framed,
+        machine.stack[-1] if whole and machine.stack and isinstance(machine.stack[-1], (int, str)) else None,
+        None if storages is None else tuple(storages.values()),
     )
 
 
 class _Machine:
     """Stack, marks and memo. Not a value: it is a run."""
 
-    def __init__(self, tape: ByteReader, faults: Faults, depth: int) -> None:
-        self.tape, self.faults, self.depth = tape, faults, depth
+    def __init__(self, tape: ByteReader) -> None:
+        self.tape = tape
+        self.faults: list[str] = []
+        self.tricks: list[str] = []
         self.stack: list[Value] = []
         self.memo: dict[int, Value] = {}
         self.names: dict[tuple[str, str], NamedObject] = {}
-        self.said: dict[tuple[str, str], Description] = {}
+        self.versions: dict[tuple[str, str], Description] = {}
         self.features: set[int] = set()
-        self.framed = False
-        self.protocol, self.arrays = 0, False
+        self.storages: dict[str, Storage] | None = {}
+        self.protocol, self.arrays, self.framed = 0, False, False
+        self.frame_end = 0
+        self.wrapper_pushes = self.wrapper_uses = 0
+        """How often joblib's class of wrappers came on the stack, and how often an instance was made of it and filled as joblib does."""
 
-    def run(self) -> bool:
-        """True when STOP was reached, False when the file ended before it."""
+    def run(self) -> None:
+        """Follows the opcodes up to STOP. Raises an IntegrityError where Python's machine ends before it."""
         while byte := self.tape.maybe():
-            code = byte[0]
+            code, start = byte[0], self.tape.position - 1
             read = ARGUMENTS.get(code)
             if read is None:
-                raise IntegrityError(f"byte {self.tape.position - 1} is no opcode")
+                raise IntegrityError(f"has no opcode at byte {start}")
             argument = read(self.tape)
+            if start < self.frame_end < self.tape.position:
+                self.trick("has an opcode that reaches out of its frame")
             if code == 0x2E:
-                return True
+                if self.tape.position < self.frame_end:
+                    self.trick("ends within a frame")
+                return
             act = OPCODE_ACTIONS.get(code)
             if act is None:
                 self.push(argument)
@@ -115,126 +144,201 @@ class _Machine:
                 act(self, argument)
         raise IntegrityError("is cut short: it has no end")
 
+    def finish(self) -> None:
+        """Compares what was counted, at the end of the run."""
+        if self.wrapper_pushes != self.wrapper_uses:
+            self.trick("makes or fills joblib's wrapper of an array in a way that joblib never does")
+
+    def fault(self, what: str) -> None:
+        """Notes what would end Python's machine."""
+        self.faults.append(what)
+
+    def trick(self, what: str) -> None:
+        """Notes what no honest program writes."""
+        self.tricks.append(what)
+
     def push(self, value: Value) -> None:
         if len(self.stack) >= MAX_STACK:
-            raise IntegrityError(f"holds more than {MAX_STACK} values at once")
+            raise LimitError(f"holds more than {MAX_STACK} values at once")
+        if isinstance(value, MadeObject):
+            value.pushes += 1
+        elif is_array_wrapper(value):
+            self.wrapper_pushes += 1
         self.stack.append(value)
 
     def pop(self) -> Value:
         if not self.stack:
-            self.faults.append("takes from an empty stack")
+            self.fault("takes from an empty stack")
             return OPAQUE
         return self.stack.pop()
 
     def items(self) -> list[Value]:
-        """What lies above the last mark, and the mark is gone."""
+        """Takes what is above the last mark, and the mark."""
         for at in range(len(self.stack) - 1, -1, -1):
             if self.stack[at] is MARK:
                 found = self.stack[at + 1 :]
                 del self.stack[at:]
                 return found
-        self.faults.append("goes back to a mark that isn't there")
+        self.fault("goes back to a mark that it has not set")
         found, self.stack = self.stack, []
         return found
 
     def top(self) -> Value:
         if not self.stack:
-            self.faults.append("looks at an empty stack")
+            self.fault("uses the top of an empty stack")
             return OPAQUE
         return self.stack[-1]
 
     def keep(self, number: int, value: Value) -> None:
         if len(self.memo) >= MAX_MEMO:
-            raise IntegrityError(f"remembers more than {MAX_MEMO} values")
+            raise LimitError(f"remembers more than {MAX_MEMO} values")
         self.memo[number] = value
 
     def recall(self, number: int) -> None:
         if number not in self.memo:
-            self.faults.append("recalls what it never remembered")
+            self.fault("recalls a value that it has not remembered")
         self.push(self.memo.get(number, OPAQUE))
 
-    def called(self, module: str, name: str) -> NamedObject:
-        return self.named(module, name, "called")
+    def frame(self, size: int) -> None:
+        """FRAME: readers in C and in Python differ about what crosses a frame's end, so nothing may."""
+        if self.tape.position - 9 < self.frame_end:
+            self.trick("begins a frame within another")
+        self.frame_end = self.tape.position + size
 
-    def named(self, module: Value, name: Value, use: str = "named") -> NamedObject:
-        pair = (
-            module if isinstance(module, str) and module else COMPUTED,
-            name if isinstance(name, str) and name else COMPUTED,
-        )
-        found = NamedObject(*(_renamed(*pair) if self.protocol < 3 else pair), use)
-        return self.note(found)
+    def named(self, module: Value, name: Value) -> NamedObject:
+        pair = module if isinstance(module, str) else COMPUTED, name if isinstance(name, str) else COMPUTED
+        return self.note(NamedObject(*(_renamed(*pair) if self.protocol < 3 else pair)))
 
     def note(self, found: NamedObject) -> NamedObject:
-        """Remember a name; one that is called counts for more than one that only stands there."""
+        """Remembers a name with the most that is done with it."""
         known = self.names.get((found.module, found.name))
-        if known is None or (known.use == "named" and found.use != "named"):
+        if known is None or known.use < found.use:
             if len(self.names) >= MAX_NAMES:
-                raise IntegrityError(f"names more than {MAX_NAMES} things")
+                raise LimitError(f"names more than {MAX_NAMES} things")
             self.names[found.module, found.name] = found
         return found
 
-    def state(self, key: str, value: Value) -> None:
-        """One item of an object's state: what it says of its making is kept."""
-        if key in VERSIONS and isinstance(value, str) and len(self.said) < MAX_SAID:
+    def item(self, key: str, value: Value) -> None:
+        """Keeps what an object's state says about its making."""
+        if key in VERSIONS and isinstance(value, str) and len(self.versions) < MAX_VERSIONS:
             where = f"byte {self.tape.position} of the pickle"
-            self.said.setdefault((key, value), Description(VERSIONS[key], value, where))
-        elif key == FEATURES and type(value) is int and len(self.features) < MAX_SAID:
+            self.versions.setdefault((key, value), Description(VERSIONS[key], value, where))
+        elif key == FEATURES and type(value) is int and len(self.features) < MAX_VERSIONS:
             self.features.add(value)
         elif key == FEATURE_NAMES and value is not None:
             self.framed = True
 
-    def call(self, what: Value, arguments: Value) -> None:
+    def persistent(self, number: Value) -> None:
+        """A persistent id: PyTorch's storages are named by such, as a tuple of `storage`, type, key, device and number of items."""
+        if not isinstance(number, tuple) or len(number) < 5 or number[0] != "storage" or self.storages is None:
+            return
+        _, kind, key, _, items = number[:5]
+        width = None
+        if isinstance(kind, NamedObject) and kind.module in ("torch", "torch.storage"):
+            width = _ITEM_BYTES.get(kind.name.removesuffix("Storage"))
+        if (
+            width is None
+            or type(items) is not int
+            or not isinstance(key, str)
+            or self.storages.setdefault(key, Storage(key, width * items)).size != width * items
+        ):
+            self.storages = None
+
+    def call(self, what: Value, arguments: Value, use: Use) -> None:
+        given = arguments if isinstance(arguments, tuple) else None
         if isinstance(what, NamedObject):
-            self.note(NamedObject(what.module, what.name, "called"))
-        self.push(MadeObject(what, arguments if isinstance(arguments, tuple) else ()))
+            self.note(NamedObject(what.module, what.name, use))
+        for each in _names_in(given):
+            self.note(NamedObject(each.module, each.name, Use.MADE if _is_maker(what) else Use.CALLED))
+        self.push(MadeObject(what, given, use))
 
     def build(self, state: Value) -> None:
-        """BUILD: the state of an object; where that is joblib's wrapper of an array, the array's bytes follow."""
+        """BUILD: sets an object's state. joblib reads an array's bytes where the object is its wrapper of an array."""
         made = self.top()
+        if isinstance(made, NamedObject):
+            self.trick(f"changes what it imports: {made}")
         if not isinstance(made, MadeObject):
             return
         made.state = state
-        if any(is_named(made.what, module, "NumpyArrayWrapper") for module in JOBLIB):
-            self.arrays = True
+        made.builds += 1
+        if is_array_wrapper(made.what):
             self.array(made)
 
     def array(self, made: MadeObject) -> None:
-        if not isinstance(made.state, dict):
-            self.faults.append("has an array of joblib's whose shape it hides")
-            return
-        size = array_bytes(made.state, dtype_of(made.state.get("dtype")))
+        """Passes over an array. The wrapper that stood for it is no longer on the stack."""
+        self.arrays = True
+        try:
+            size, padded = joblib_array_bytes(made.state)
+        except IntegrityError as fault:
+            self.trick(fault.what)
+            raise
+        if made.arguments == () and made.use is Use.MADE and made.builds == made.pushes == 1:
+            self.wrapper_uses += 1
+        else:
+            self.trick("uses joblib's wrapper of an array in a way that joblib never does")
+        if self.tape.position < self.frame_end:
+            self.trick("has an array of joblib's within a frame")
+        self.stack[-1] = OPAQUE
         if size is None:
-            self._nested()
+            self._objects()
             return
-        if isinstance(made.state.get("numpy_array_alignment_bytes"), int):
+        if padded:
             self.tape.skip(self.tape.read(1)[0])
         self.tape.skip(size)
 
-    def _nested(self) -> None:
-        """An array of objects: its bytes are a pickle of their own, on the same tape."""
-        if self.depth >= MAX_NESTED:
-            raise IntegrityError(f"has pickles within pickles, more than {MAX_NESTED} deep")
-        inner = interpret(self.tape, depth=self.depth + 1)
+    def _objects(self) -> None:
+        """Reads an array of objects: a pickle of its own in the middle of this one, which joblib reads as `pickle.load` does."""
+        inner = interpret_plain(self.tape)
         for each in inner.names:
             self.note(each)
-        for said in inner.said:
-            self.said.setdefault(("", f"{said.package} {said.version}"), said)
+        for version in inner.descriptions:
+            self.versions.setdefault(("", f"{version.package} {version.version}"), version)
         self.features |= {inner.features} if inner.features else set()
         self.framed |= inner.framed
-        self.faults.extend(inner.faults)
+        self.faults += inner.faults
+        self.tricks += inner.tricks
         if not inner.whole:
-            raise IntegrityError("has an array of objects that is cut short")
+            kind = LimitError if inner.limited else IntegrityError
+            raise kind("has an array of objects that can't be read to its end")
 
 
-class _Plain(_Machine):
-    """The machine that knows nothing of joblib."""
+class _PlainMachine(_Machine):
+    """The machine of `pickle.load`: it has no arrays of joblib's, and ends at the first fault."""
+
+    def fault(self, what: str) -> None:
+        raise IntegrityError(what)
+
+    def named(self, module: Value, name: Value) -> NamedObject:
+        for each in (module, name):
+            if isinstance(each, str) and not all(part.isidentifier() for part in each.split(".")):
+                raise IntegrityError(f"imports what no module is called: {each[:60]!r}")
+        return super().named(module, name)
 
     def array(self, made: MadeObject) -> None:
+        self.arrays = True
+
+    def finish(self) -> None:
         return None
 
 
+def _names_in(value: Value, depth: int = 0) -> list[NamedObject]:
+    """The names in a tuple or dict of arguments."""
+    if isinstance(value, NamedObject):
+        return [value]
+    if depth > 8 or not isinstance(value, (tuple, dict)):
+        return []
+    inner = value.values() if isinstance(value, dict) else value
+    return [found for each in inner for found in _names_in(each, depth + 1)]
+
+
+def _is_maker(what: Value) -> bool:
+    if not isinstance(what, NamedObject):
+        return False
+    return str(what) in MAKERS or what.name == "newObj" or what.name.startswith("__pyx_unpickle_")
+
+
 def _renamed(module: str, name: str) -> tuple[str, str]:
-    """What the names of Python 2 are today, as the real machine maps them below protocol 3."""
+    """Returns what a name of Python 2 is today, as Python's machine maps it below protocol 3."""
     if (module, name) in _compat_pickle.NAME_MAPPING:
         return _compat_pickle.NAME_MAPPING[module, name]
     return _compat_pickle.IMPORT_MAPPING.get(module, module), name

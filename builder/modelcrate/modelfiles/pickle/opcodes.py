@@ -1,6 +1,7 @@
 """The opcodes of pickle protocols 0 to 5 and how the argument of each is read (PEP 307, 3154, 574). Pure.
 
-The table is ours and complete: an opcode that is not in it ends a pickle, for the real machine stops there as well.
+The table is complete: a byte that is not in it ends a pickle, for Python's own machine stops there as well. What Python accepts is
+accepted here. An IntegrityError means that Python raises an error at this place, too; a LimitError, that Python reads on.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from modelcrate.modelfiles.byte_reader import ByteReader
+from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate_layers.errors import IntegrityError
 
 MAX_TEXT = 4096
 """Longer texts are passed over: a module, a name or a dtype is never that long."""
+
+MAX_DIGITS = 4300
+"""Digits of a number in text form; Python since 3.11 refuses more."""
 
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _ESCAPED = {
@@ -29,11 +33,11 @@ _ESCAPED = {
 }
 
 Argument = object
-"""What stands beside an opcode: an int, a text, a pair of texts, or OPAQUE for what is passed over."""
+"""The argument of an opcode: an int, a text, a pair of texts, or OPAQUE for what is passed over."""
 
 
 class Opaque:
-    """A value whose content doesn't matter here, or isn't known before the program runs."""
+    """A value whose content doesn't matter here, or isn't known before the pickle is loaded."""
 
     def __repr__(self) -> str:
         return "OPAQUE"
@@ -87,8 +91,10 @@ def _decoded(raw: bytes, encoding: str) -> object:
 
 
 def _quoted(tape: ByteReader) -> object:
-    """STRING: a literal in quotes with Python's escapes, which hide a name as well as any."""
-    raw = tape.line().strip()
+    """Reads STRING: a literal in quotes with Python's escapes, which can hide a name."""
+    raw = tape.line()
+    if raw is None:
+        return OPAQUE
     if len(raw) < 2 or raw[:1] not in (b"'", b'"') or raw[-1:] != raw[:1]:
         raise IntegrityError("has a text without quotes")
     if re.search(rb"(?<!\\)(?:\\\\)*\\(?:x(?![0-9a-fA-F]{2})|$)", raw[1:-1]):
@@ -97,35 +103,39 @@ def _quoted(tape: ByteReader) -> object:
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    """One escape of a bytes literal; one that is none stays as it is."""
+    """Returns the byte of one escape of a bytes literal; an unknown escape stays as it is."""
     told = match[1]
     if told[:1] == b"x":
         return bytes([int(told[1:], 16)])
-    if told.isdigit():
+    if told[0] in b"01234567":
         return bytes([int(told, 8) & 0xFF])
     return _ESCAPED.get(told, match[0])
 
 
 def _raw_unicode(tape: ByteReader) -> object:
+    raw = tape.line()
+    if raw is None:
+        return OPAQUE
     try:
-        return tape.line().decode("raw-unicode-escape")
+        return raw.decode("raw-unicode-escape")
     except UnicodeDecodeError:
         raise IntegrityError("has a text with a bad escape") from None
 
 
 def _decimal(tape: ByteReader) -> object:
-    """INT and LONG: digits, where `00` and `01` are false and true."""
-    raw = tape.line().strip().removesuffix(b"L")
+    """Reads INT and LONG. Numbers in other forms (0x10, 1_000) are passed over: no place needs them here."""
+    raw = tape.line()
+    if raw is None:
+        return OPAQUE
+    raw = raw.strip().removesuffix(b"L")
     digits = raw[1:] if raw[:1] in (b"-", b"+") else raw
-    if not digits.isdigit():
-        return OPAQUE  # 0x10 and 1_000 are numbers to the real machine; no place needs them here
-    return int(raw) if len(raw) < 20 else OPAQUE
+    return int(raw) if digits.isdigit() and len(raw) < 20 else OPAQUE
 
 
 def _long(width: int) -> Callable[[ByteReader], object]:
     def read(tape: ByteReader) -> object:
         size = int.from_bytes(tape.read(width), "little", signed=width == 4)
-        if size > 8 or size < 0:
+        if size > 16 or size < 0:
             tape.skip(size)
             return OPAQUE
         return int.from_bytes(tape.read(size), "little", signed=True)
@@ -139,15 +149,26 @@ def _line(tape: ByteReader) -> Opaque:
 
 
 def _number(tape: ByteReader) -> int:
-    raw = tape.line().strip()
-    if not raw.isdigit() or len(raw) > 12:
-        raise IntegrityError("has a memo's number that is none")
-    return int(raw)
+    """Reads a place in the memo, in all the forms of a number that `int` takes: `5`, `+5`, `1_0`."""
+    raw = tape.line()
+    if raw is None or len(raw) > MAX_DIGITS:
+        raise LimitError("has a place in its memo of more digits than are followed")
+    try:
+        number = int(raw.partition(b"\0")[0])  # Python's machine in C reads up to a NUL
+    except ValueError:
+        raise IntegrityError("has a place in its memo that is no number") from None
+    if number < 0:
+        raise IntegrityError("has a place in its memo below zero")
+    return number
 
 
 def _pair(tape: ByteReader) -> object:
-    """GLOBAL and INST: a module and a name, a line each."""
-    return _decoded(tape.line(), "utf-8"), _decoded(tape.line(), "utf-8")
+    """Reads GLOBAL and INST: a module and a name, a line each."""
+    pair = tape.line(), tape.line()
+    try:
+        return tuple(OPAQUE if raw is None or len(raw) > MAX_TEXT else raw.decode("utf-8") for raw in pair)
+    except UnicodeDecodeError:
+        raise IntegrityError("has a name that is no UTF-8") from None
 
 
 def _nothing(tape: ByteReader) -> None:
@@ -189,6 +210,6 @@ ARGUMENTS: dict[int, Callable[[ByteReader], Argument]] = {
     0x82: _uint(1),
     0x83: _uint(2),
     0x84: _uint(4),
-    0x95: _passed(8),
+    0x95: _uint(8),
 }
 """How the argument of each opcode is read."""

@@ -1,29 +1,30 @@
-"""What a model's pickle may name, by framework, and the verdict on one. Policy: all of it is here, with its reasons.
+"""Which names a model's pickle may have, and the verdict on one. All of the policy is here and in `names.py`, with its reasons.
 
-A whole framework is never allowed: numpy, scikit-learn and PyTorch each have functions that run code or load other files. Allowed are
+No framework is allowed as a whole: numpy, scikit-learn and PyTorch have functions that run code or load other files. Allowed are names,
+one by one, each where it is defined, and only for the use that honest pickles make of it:
 
-- classes (names that begin with a capital, as PEP 8 has it) of the packages that hold estimators, arrays and layers,
-- the few functions that these packages put into their pickles to rebuild themselves, one by one,
-- plain values of Python.
+- classes of estimators, layers, tables may be made and given their state; their constructors may not be called, for many of them open
+  files or start something. Classes that evaluate text while they are given their state (SciPy's distributions, the data of formulas)
+  are left out.
+- plain values of Python, and the functions by which arrays and tensors rebuild themselves, may be called.
 
-A name with a dot in it (`numpy` and `os.system`) walks through attributes to anywhere, and is never allowed. Python's own modules that
-are not listed have no business in a model: they are what attacks are made of.
+A name with a dot in it (`numpy` and `os.system`) leads through attributes to anywhere, and is never allowed.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import Enum
 
+from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.containers import Found
-from modelcrate.modelfiles.pickle.findings import COMPUTED, JOBLIB, Description, NamedObject
+from modelcrate.modelfiles.pickle.findings import COMPUTED, Description, NamedObject, Use
 from modelcrate_layers.frozen import dataclass
 
 
 class Verdict(Enum):
-    """How a pickle is judged; the higher value is the worse."""
+    """How a file is judged; the higher value is the worse."""
 
     SAFE = 0
     UNKNOWN = 1
@@ -32,132 +33,51 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A pickle with its verdict: `because` are the names and faults that decided it, `framework` whose list it was held to."""
+    """A pickle with its verdict: `because` are the names and faults that decided it, `framework` the package that it is of."""
 
     inner: str
     verdict: Verdict
     framework: str
     because: tuple[str, ...]
-    names: tuple[NamedObject, ...]
-    said: tuple[Description, ...] = ()
+    names: tuple[NamedObject, ...] = ()
+    descriptions: tuple[Description, ...] = ()
     features: int = 0
     framed: bool = False
+    unread: bool = False
+    """Whether it could not be read to its end, so that it may name more than is known."""
+    unlisted: tuple[str, ...] = ()
+    """Modules of unknown packages that it names: what a project may allow."""
 
 
-_PYTHON = {
-    "builtins": "object set frozenset bytearray bytes str int float bool complex list dict tuple slice range Ellipsis NotImplemented",
-    "collections": "OrderedDict defaultdict deque Counter",
-    "copyreg": "_reconstructor",
-    "_codecs": "encode",
-    "datetime": "date datetime time timedelta timezone",
-    "decimal": "Decimal",
-    "fractions": "Fraction",
-    "uuid": "UUID",
-    "pathlib": "Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath",
-    "zoneinfo": "ZoneInfo._unpickle",
-    "array": "array _array_reconstructor",
-    "types": "SimpleNamespace",
-}
-_NUMPY = {
-    "numpy": "dtype ndarray bool_ bool float16 float32 float64 longdouble int8 int16 int32 int64 uint8 uint16 uint32 uint64 complex64 "
-    "complex128 str_ bytes_ void datetime64 timedelta64 intc uintc longlong ulonglong matrix recarray record random",
-    "numpy.core.multiarray": "_reconstruct scalar",
-    "numpy._core.multiarray": "_reconstruct scalar",
-    "numpy.core.numeric": "_frombuffer",
-    "numpy._core.numeric": "_frombuffer",
-    "numpy.core._internal": "_reconstruct",
-    "numpy.matrixlib.defmatrix": "matrix",
-    "numpy.ma.core": "_mareconstruct",
-    "numpy.ma": "_mareconstruct",
-    "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
-}
-_SCIPY = {
-    "scipy.sparse._csr": "csr_matrix csr_array",
-    "scipy.sparse._csc": "csc_matrix csc_array",
-    "scipy.sparse._coo": "coo_matrix coo_array",
-    "scipy.sparse._lil": "lil_matrix lil_array",
-    "scipy.sparse._dia": "dia_matrix dia_array",
-    "scipy.sparse._bsr": "bsr_matrix bsr_array",
-    "scipy.sparse._dok": "dok_matrix dok_array",
-    **{f"scipy.sparse.{kind}": f"{kind}_matrix" for kind in ("csr", "csc", "coo", "lil", "dia", "bsr", "dok")},
-    "scipy.stats._distn_infrastructure": "rv_frozen rv_continuous_frozen rv_discrete_frozen",
-    "scipy.special._ufuncs": "expit logit",
-    "scipy.interpolate._interpolate": "interp1d",
-}
-_WRAPPERS = "NumpyArrayWrapper NDArrayWrapper ZNDArrayWrapper"
-_JOBLIB = dict.fromkeys(JOBLIB, _WRAPPERS)
-_SKLEARN = {
-    "sklearn._loss.loss": "",
-    "sklearn.metrics._dist_metrics": "newObj",
-    "sklearn.neighbors._kd_tree": "newObj",
-    "sklearn.neighbors._ball_tree": "newObj",
-    "sklearn.feature_selection._univariate_selection": "f_classif f_regression chi2",
-    "sklearn.feature_selection._mutual_info": "mutual_info_classif mutual_info_regression",
-    "sklearn.utils._bunch": "",
-    "sklearn.linear_model._sgd_fast": "__pyx_unpickle_Hinge __pyx_unpickle_Log",
-}
-_PANDAS = {
-    "pandas.core.indexes.base": "_new_Index",
-    "pandas._libs.internals": "_unpickle_block",
-    "pandas.core.internals.blocks": "new_block",
-    "pandas._libs.arrays": "__pyx_unpickle_NDArrayBacked",
-    "pandas._libs.tslibs.timestamps": "_unpickle_timestamp",
-}
-_TORCH = {
-    "torch": "Size device dtype float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool float half double int long short "
-    "complex64 complex128 contiguous_format channels_last per_tensor_affine per_channel_affine qint8 quint8 qint32 Tensor "
-    "float8_e4m3fn float8_e5m2 FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage "
-    "ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage QInt32Storage",
-    "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state "
-    "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
-    "torch._tensor": "_rebuild_from_type_v2 Tensor",
-    "torch.storage": "UntypedStorage TypedStorage",
-    "torch.nn.parameter": "Parameter Buffer",
-    "torch.serialization": "_get_layout",
-}
+FRAMEWORKS = (
+    "torch",
+    "torchvision",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "statsmodels",
+    "sklearn",
+    "pandas",
+    "scipy",
+    "joblib",
+    "numpy",
+)
+"""Packages that the list covers; the first that a pickle names is its framework. What the list doesn't have of them is refused."""
 
-_CLASSES: Mapping[str, tuple[str, ...]] = {
-    "scipy": ("scipy.stats._continuous_distns", "scipy.stats._discrete_distns", "scipy.interpolate", "scipy.spatial"),
-    "sklearn": ("sklearn",),
-    "pandas": ("pandas.core", "pandas._libs"),
-    "xgboost": ("xgboost.core", "xgboost.sklearn"),
-    "lightgbm": ("lightgbm.basic", "lightgbm.sklearn"),
-    "catboost": ("catboost.core",),
-    "torch": ("torch.nn.modules", "torch.nn.quantized.modules", "torchvision.models", "torch.optim"),
-    "statsmodels": (
-        "statsmodels.tsa",
-        "statsmodels.regression",
-        "statsmodels.base",
-        "statsmodels.discrete",
-        "statsmodels.genmod",
-    ),
-}
-"""Packages whose classes may be named."""
+NEVER = re.compile(
+    r"(^|\.)(tests?|testing|_testing|conftest|externals|datasets|f2py|distutils|hub|callback|_callback)(\.|$)"
+    r"|^scipy\.stats\._(continuous|discrete)_distns$|^statsmodels\.(base\.data|formula)|^pandas\.core\.computation"
+)
+"""Parts of those packages that are tools of their developers, or that evaluate text while a pickle is loaded."""
 
-_NEVER = re.compile(r"(^|\.)(tests?|testing|_testing|conftest|externals|datasets|f2py|distutils|hub)(\.|$)")
-"""Parts of those packages that are tools of their developers, and not parts of models."""
+_MODEL_PARTS = re.compile(
+    r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torchvision\.models|pandas\.core"
+    r"|scipy\.(sparse|interpolate|spatial))(\.|$)"
+)
+"""Where a class that the list doesn't have may be one of a newer or older version. It is unknown then, not refused."""
 
-_LISTS: Mapping[str, Mapping[str, str]] = {
-    "python": _PYTHON, "numpy": _NUMPY, "scipy": _SCIPY, "joblib": _JOBLIB, "sklearn": _SKLEARN, "pandas": _PANDAS, "torch": _TORCH,
-}  # fmt: skip
-
-FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
-    "torch": ("torch", "numpy"),
-    "xgboost": ("xgboost", "sklearn", "scipy", "numpy", "joblib", "pandas"),
-    "lightgbm": ("lightgbm", "sklearn", "scipy", "numpy", "joblib", "pandas"),
-    "catboost": ("catboost", "numpy", "joblib"),
-    "statsmodels": ("statsmodels", "pandas", "scipy", "numpy"),
-    "sklearn": ("sklearn", "scipy", "numpy", "joblib", "pandas"),
-    "pandas": ("pandas", "numpy"),
-    "scipy": ("scipy", "numpy", "joblib"),
-    "joblib": ("joblib", "numpy"),
-    "numpy": ("numpy",),
-    "python": (),
-}
-"""What the pickles of a framework may name, beside Python's plain values. The first framework that a pickle names is its own."""
-
-_UNSAFE_MODULES = frozenset(sys.stdlib_module_names) | {
-    *(
+UNSAFE_PACKAGES = frozenset(
+    [
         "__builtin__",
         "commands",
         "cPickle",
@@ -170,8 +90,6 @@ _UNSAFE_MODULES = frozenset(sys.stdlib_module_names) | {
         "lib2to3",
         "nt",
         "posix",
-    ),
-    *(
         "pip",
         "setuptools",
         "pkg_resources",
@@ -183,9 +101,8 @@ _UNSAFE_MODULES = frozenset(sys.stdlib_module_names) | {
         "fsspec",
         "paramiko",
         "IPython",
-    ),
-    *(
         "pytest",
+        "_pytest",
         "numexpr",
         "execnet",
         "pexpect",
@@ -197,58 +114,96 @@ _UNSAFE_MODULES = frozenset(sys.stdlib_module_names) | {
         "wheel",
         "uvicorn",
         "cupyx",
-    ),
-}
-_UNSAFE_NAMES = re.compile(
-    r"(?i)^(system|popen|exec|execfile|eval|compile|getattr|setattr|delattr|__import__|import_module|run_?string|run_?code|spawn.*|"
-    r"check_output|check_call|call|run|loads?|load_.*|read_pickle|open|fromfile|memmap|myeval|_?exec_.*|__reduce__|__getattribute__|"
-    r"attrgetter|methodcaller|itemgetter|urlopen|urlretrieve|rmtree|unlink|remove|apply|_make_function|_create_code|marshal)$"
+        "psutil",
+        "eventlet",
+        "multiprocess",
+        "billiard",
+        "plumbum",
+        "invoke",
+        "fabric",
+        "docker",
+        "ptyprocess",
+        "subprocess32",
+    ]
 )
+"""Modules that have no business in a model: they are what attacks are made of. Python's own are such as well."""
 
 
 def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
-    """The verdict on a pickle; `extra` are modules (with all below them) that the project allows, or single names as `module:name`.
+    """Returns the verdict on a pickle; None for a file that never said it was a pickle and turns out to be none that matters.
 
-    None, where something that never said it was a pickle turns out to be none that matters.
+    Args:
+        found: What was found in the file.
+        extra: What the project allows: modules, with all below them, or single names as `module:name`.
     """
-    names = found.seen.names
-    roots = {name.module.partition(".")[0] for name in names}
+    findings = found.findings
+    roots = {name.module.partition(".")[0] for name in findings.names}
     framework = next((each for each in FRAMEWORKS if each in roots), "python")
     allowed = frozenset(extra)
-    rated = {name: _rate(name, framework, allowed) for name in names}
+    rated = {name: _rate(name, allowed) for name in findings.names}
     verdict = max(rated.values(), key=lambda one: one.value, default=Verdict.SAFE)
-    if not found.promised and not found.seen.whole and verdict is not Verdict.UNSAFE:
+    tricks = findings.tricks if found.promised else ()
+    if tricks:
+        verdict = Verdict.UNSAFE
+    if not found.promised and not findings.whole and not findings.limited and verdict is not Verdict.UNSAFE:
         return None
-    because = [str(name) for name, rate in rated.items() if rate is verdict and rate is not Verdict.SAFE]
-    if found.seen.faults and found.promised:
+    because = [_shown(name) for name, rate in rated.items() if rate is verdict and rate is not Verdict.SAFE]
+    because += [f"it {trick}" for trick in tricks]
+    unread = bool(findings.faults) and (found.promised or findings.limited)
+    if unread:
         verdict = max(verdict, Verdict.UNKNOWN, key=lambda one: one.value)
-        because += [f"it {fault}" for fault in found.seen.faults]
+        because += [f"it {fault}" for fault in findings.faults]
+    unlisted = sorted({name.module for name, rate in rated.items() if rate is not Verdict.SAFE and _is_unknown(name)})
     return Judgement(
-        found.inner, verdict, framework, tuple(because), names, found.seen.said, found.seen.features, found.seen.framed
+        found.inner,
+        verdict,
+        framework,
+        tuple(because),
+        findings.names,
+        findings.descriptions,
+        findings.features,
+        findings.framed,
+        unread,
+        tuple(unlisted),
     )
 
 
-def _rate(name: NamedObject, framework: str, extra: frozenset[str]) -> Verdict:
+def _shown(name: NamedObject) -> str:
+    return f"{name} (called)" if name.use is Use.CALLED else str(name)
+
+
+def _is_unknown(name: NamedObject) -> bool:
+    """Whether a name is of a package about which nothing is known here."""
+    root = name.module.partition(".")[0]
+    known = (
+        root in FRAMEWORKS
+        or root in UNSAFE_PACKAGES
+        or names.is_standard_library(root)
+        or COMPUTED in (root, name.name)
+    )
+    return not known and "." not in name.name
+
+
+def _rate(name: NamedObject, extra: frozenset[str]) -> Verdict:
     if COMPUTED in (name.module, name.name):
         return Verdict.UNSAFE
-    parents = _parents(name.module)
-    if not extra.isdisjoint(parents) or f"{name.module}:{name.name}" in extra:
-        return Verdict.SAFE if "." not in name.name else Verdict.UNKNOWN
-    if any(_listed(name, part) for part in ("python", *FRAMEWORKS[framework])):
+    if f"{name.module}:{name.name}" in extra:
         return Verdict.SAFE
-    if "." in name.name or name.module.partition(".")[0] in _UNSAFE_MODULES or _UNSAFE_NAMES.match(name.name):
+    if not extra.isdisjoint(_parents(name.module)):
+        return Verdict.SAFE if "." not in name.name else Verdict.UNSAFE
+    listed = names.allowed(name.module, name.name)
+    if listed is not None:
+        return Verdict.SAFE if name.use <= listed else Verdict.UNSAFE
+    root = name.module.partition(".")[0]
+    if "." in name.name or name.use is Use.CALLED or root in UNSAFE_PACKAGES or names.is_standard_library(root):
         return Verdict.UNSAFE
-    return Verdict.UNSAFE if _NEVER.search(name.module) else Verdict.UNKNOWN
-
-
-def _listed(name: NamedObject, part: str) -> bool:
-    if name.name in _LISTS.get(part, {}).get(name.module, "").split():
-        return True
-    if "." in name.name or _NEVER.search(name.module):
-        return False
-    of_classes = any(parent in _CLASSES.get(part, ()) for parent in _parents(name.module))
-    made = name.name.removeprefix("__pyx_unpickle_").lstrip("_")
-    return of_classes and made[:1].isupper()
+    if root in FRAMEWORKS and (
+        NEVER.search(name.module)
+        or not _MODEL_PARTS.match(name.module)
+        or not name.name.removeprefix("__pyx_unpickle_").lstrip("_")[:1].isupper()
+    ):
+        return Verdict.UNSAFE
+    return Verdict.UNKNOWN
 
 
 def _parents(module: str) -> list[str]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from modelcrate.modelfiles.pickle.findings import MadeDict, Use
 from modelcrate.modelfiles.pickle.opcodes import OPAQUE
 
-MAX_ITEMS = 16
-"""Tuples and dicts of more members are no arguments that matter here."""
+MAX_TUPLE = 16
+"""Longer tuples are no arguments that matter here."""
+
+MAX_DICT = 256
+"""Keys of a dict that are kept: more than any object's state that matters here."""
 
 MARK = object()
 Value = object
 
 
 class Machine(Protocol):
-    """Stack, marks and memo, as far as opcodes see of them."""
+    """Stack, marks and memo, as far as opcodes use them."""
 
     protocol: int
     memo: dict[int, Value]
@@ -27,26 +31,26 @@ class Machine(Protocol):
     def top(self) -> Value: ...
 
     def items(self) -> list[Value]:
-        """What lies above the last mark, which goes with it."""
+        """Takes what is above the last mark, and the mark."""
         ...
 
     def keep(self, number: int, value: Value) -> None: ...
 
     def recall(self, number: int) -> None: ...
 
+    def frame(self, size: int) -> None: ...
+
     def named(self, module: Value, name: Value) -> Value: ...
 
-    def called(self, module: str, name: str) -> Value:
-        """Something that is called by being named."""
-        ...
-
-    def call(self, what: Value, arguments: Value) -> None: ...
+    def call(self, what: Value, arguments: Value, use: Use) -> None: ...
 
     def build(self, state: Value) -> None: ...
 
-    def state(self, key: str, value: Value) -> None:
-        """One item of what may be an object's state."""
+    def item(self, key: str, value: Value) -> None:
+        """Notes one item of what may be an object's state."""
         ...
+
+    def persistent(self, number: Value) -> None: ...
 
 
 def _proto(machine: Machine, version: Value) -> None:
@@ -66,23 +70,29 @@ def _stack_global(machine: Machine, _: Value) -> None:
 
 def _reduce(machine: Machine, _: Value) -> None:
     arguments, what = machine.pop(), machine.pop()
-    machine.call(what, arguments)
+    machine.call(what, arguments, Use.CALLED)
+
+
+def _newobj(machine: Machine, _: Value) -> None:
+    arguments, what = machine.pop(), machine.pop()
+    machine.call(what, arguments, Use.MADE)
 
 
 def _newobj_ex(machine: Machine, _: Value) -> None:
     machine.pop()
-    _reduce(machine, None)
+    arguments, what = machine.pop(), machine.pop()
+    machine.call(what, arguments if arguments != () else OPAQUE, Use.MADE)
 
 
 def _obj(machine: Machine, _: Value) -> None:
     items = machine.items()
-    machine.call(items[0] if items else OPAQUE, tuple(items[1:]))
+    machine.call(items[0] if items else OPAQUE, tuple(items[1:]), Use.CALLED)
 
 
 def _inst(machine: Machine, pair: Value) -> None:
     assert isinstance(pair, tuple)
     arguments = tuple(machine.items())
-    machine.call(machine.named(*pair), arguments)
+    machine.call(machine.named(*pair), arguments, Use.CALLED)
 
 
 def _build(machine: Machine, _: Value) -> None:
@@ -90,8 +100,8 @@ def _build(machine: Machine, _: Value) -> None:
 
 
 def _extension(machine: Machine, code: Value) -> None:
-    """EXT1 to EXT4: a number in a registry of the process that will load it; nobody can say what it means there."""
-    machine.push(machine.called("copyreg", f"extension {code}"))
+    """EXT1 to EXT4: a number in a registry (copyreg) of the process that loads the file; what it means is not in the file."""
+    machine.push(machine.named("copyreg", f"extension {code}"))
 
 
 def _tuple(size: int) -> Callable[[Machine, Value], None]:
@@ -104,17 +114,22 @@ def _tuple(size: int) -> Callable[[Machine, Value], None]:
 
 def _tuple_marked(machine: Machine, _: Value) -> None:
     items = machine.items()
-    machine.push(tuple(items) if len(items) <= MAX_ITEMS else OPAQUE)
+    machine.push(tuple(items) if len(items) <= MAX_TUPLE else OPAQUE)
 
 
 def _set_items(machine: Machine, items: list[Value]) -> None:
     target = machine.top()
-    if isinstance(target, dict):
-        for key, value in zip(items[::2], items[1::2], strict=False):
-            if isinstance(key, str):
-                machine.state(key, value)
-                if len(target) < MAX_ITEMS:
-                    target[key] = value
+    if not isinstance(target, MadeDict):
+        return
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        if not isinstance(key, str):
+            target.complete = False
+            continue
+        machine.item(key, value)
+        if key in target or len(target) >= MAX_DICT:
+            target.complete = False
+        else:
+            target[key] = value
 
 
 def _setitem(machine: Machine, _: Value) -> None:
@@ -124,12 +139,12 @@ def _setitem(machine: Machine, _: Value) -> None:
 
 def _marked_dict(machine: Machine, _: Value) -> None:
     items = machine.items()
-    machine.push({})
+    machine.push(MadeDict())
     _set_items(machine, items)
 
 
 def _drop_items(machine: Machine, _: Value) -> None:
-    """APPENDS and ADDITEMS: what goes into a list or a set is not followed there."""
+    """APPENDS and ADDITEMS: the items of lists and sets are not kept."""
     machine.items()
 
 
@@ -146,9 +161,14 @@ def _opaque(machine: Machine, _: Value) -> None:
     machine.push(OPAQUE)
 
 
-def _replace_top(machine: Machine, _: Value) -> None:
-    machine.pop()
+def _persistent(machine: Machine, _: Value) -> None:
+    machine.persistent(machine.pop())
     machine.push(OPAQUE)
+
+
+def _frame(machine: Machine, size: Value) -> None:
+    assert isinstance(size, int)
+    machine.frame(size)
 
 
 def _constant(value: Value) -> Callable[[Machine, Value], None]:
@@ -171,7 +191,7 @@ def _same(machine: Machine, _: Value) -> None:
 
 OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     0x80: _proto,
-    0x95: _same,
+    0x95: _frame,
     ord("("): _constant(MARK),
     ord("0"): _pop,
     ord("1"): _drop_items,
@@ -191,14 +211,14 @@ OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     ord("a"): _pop,
     ord("e"): _drop_items,
     0x90: _drop_items,
-    ord("}"): lambda machine, _: machine.push({}),
+    ord("}"): lambda machine, _: machine.push(MadeDict()),
     ord("d"): _marked_dict,
     ord("s"): _setitem,
     ord("u"): lambda machine, _: _set_items(machine, machine.items()),
     ord("c"): _global,
     0x93: _stack_global,
     ord("R"): _reduce,
-    0x81: _reduce,
+    0x81: _newobj,
     0x92: _newobj_ex,
     ord("o"): _obj,
     ord("i"): _inst,
@@ -214,11 +234,11 @@ OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     ord("j"): _get,
     0x94: lambda machine, _: machine.keep(len(machine.memo), machine.top()),
     ord("P"): _opaque,
-    ord("Q"): _replace_top,
+    ord("Q"): _persistent,
     0x97: _opaque,
     0x98: _same,
 }
-"""What each opcode does to the machine; those that are not here push their argument."""
+"""What each opcode does to the machine. An opcode that is not here pushes its argument."""
 
 NEEDY = frozenset(b"012abdeghijlopqrstuQR\x81\x85\x86\x87\x90\x91\x92\x93\x94")
-"""Opcodes that take from the stack, from a mark or from the memo: with none of them does a pickle begin that the real machine reads."""
+"""Opcodes that take something from the stack, a mark or the memo. Python's machine reads no pickle that begins with one of them."""

@@ -1,12 +1,15 @@
-"""Parts of files, and what comes out of deflate, as files of their own that can be wound back."""
+"""Parts of files, and what comes out of compressed streams, as files of their own that can be read again from the start."""
 
 from __future__ import annotations
 
 import io
+import lzma
 import zlib
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
+from modelcrate_layers.errors import IntegrityError
 
 
 class Window(io.RawIOBase):
@@ -39,16 +42,22 @@ class Window(io.RawIOBase):
         return len(data)
 
 
-class Inflated(io.RawIOBase):
-    """A zlib stream (`wbits` as in zlib) as a file that can be read on, and wound back to its beginning."""
+RECENT = 1 << 17
+"""Bytes by which an unpacked stream goes back without being unpacked again: the buffer of a reader above it, twice."""
 
-    def __init__(self, file: BinaryIO, wbits: int) -> None:
-        self._file, self._wbits, self._at = file, wbits, 0
-        self._begin()
 
-    def _begin(self) -> None:
-        self._file.seek(0)
-        self._machine, self._held, self._at = zlib.decompressobj(self._wbits), b"", 0
+class Unpacked(io.RawIOBase):
+    """What a decompressor yields, as a file. Going back by more than RECENT bytes starts the decompressor again.
+
+    A stream that is damaged, cut short, or followed by something else raises an IntegrityError where that is read.
+    """
+
+    def __init__(self, pieces: Callable[[], Iterator[bytes]]) -> None:
+        self._pieces = pieces
+        self._restart()
+
+    def _restart(self) -> None:
+        self._rest, self._held, self._recent, self._at = self._pieces(), b"", b"", 0
 
     def readable(self) -> bool:
         return True
@@ -63,26 +72,83 @@ class Inflated(io.RawIOBase):
         target = offset + (self._at if known_from == io.SEEK_CUR else 0)
         if known_from == io.SEEK_END or target < 0:
             raise OSError("a compressed stream has no end to count from")
-        if target < self._at:
-            self._begin()
+        if 0 < (back := self._at - target) <= len(self._recent):
+            self._held, self._recent = self._recent[-back:] + self._held, self._recent[:-back]
+            self._at = target
+        elif back > 0:
+            self._restart()
         while self._at < target and self.read(min(target - self._at, CHUNK)):
             pass
         return self._at
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]  # as above
-        while not self._machine.eof:
-            data = self._machine.decompress(self._held or self._file.read(CHUNK), len(view))
-            more = bool(self._machine.unconsumed_tail)
-            self._held = self._machine.unconsumed_tail
-            if data:
-                view[: len(data)] = data
-                self._at += len(data)
-                return len(data)
-            if not more and not self._machine.eof and not self._peek():
-                raise EOFError("a compressed stream is cut short")
-        return 0
+        while not self._held:
+            piece = next(self._rest, None)
+            if piece is None:
+                return 0
+            self._held = piece
+        data, self._held = self._held[: len(view)], self._held[len(view) :]
+        view[: len(data)] = data
+        self._recent = (self._recent + data)[-RECENT:]
+        self._at += len(data)
+        return len(data)
 
-    def _peek(self) -> bool:
-        self._held = self._file.read(CHUNK)
-        return bool(self._held)
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yields a file's bytes from its start, wherever others have moved its position meanwhile."""
+    at = 0
+    while True:
+        file.seek(at)
+        chunk = file.read(CHUNK)
+        if not chunk:
+            return
+        at += len(chunk)
+        yield chunk
+
+
+def zlib_streams(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks zlib streams (RFC 1950), one behind the other, as joblib does."""
+    return _unpack(chunks, lambda: zlib.decompressobj(zlib.MAX_WBITS), "zlib")
+
+
+def deflate_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks one deflate stream (RFC 1951), as a member of a zip is."""
+    return _unpack(chunks, lambda: zlib.decompressobj(-zlib.MAX_WBITS), "deflate", one=True)
+
+
+def lzma_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks one stream of the format before xz."""
+    unpack = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 28)
+    try:
+        for chunk in chunks:
+            if unpack.eof:
+                raise IntegrityError("has bytes behind the end of its lzma data")
+            while chunk or not (unpack.needs_input or unpack.eof):
+                if piece := unpack.decompress(chunk, CHUNK):
+                    yield piece
+                chunk = b""
+    except lzma.LZMAError as fault:
+        raise IntegrityError(f"has damaged lzma data: {fault}") from None
+    if not unpack.eof or unpack.unused_data:
+        raise IntegrityError("has lzma data that is cut short, or bytes behind it")
+
+
+def _unpack(chunks: Iterator[bytes], new: Callable[[], object], what: str, one: bool = False) -> Iterator[bytes]:
+    unpack: zlib._Decompress = new()  # type: ignore[assignment]  # zlib has no public name for it
+    try:
+        for chunk in chunks:
+            while chunk:
+                if unpack.eof:
+                    if one:
+                        raise IntegrityError(f"has bytes behind the end of its {what} data")
+                    unpack = new()  # type: ignore[assignment]  # as above
+                if piece := unpack.decompress(chunk, CHUNK):
+                    yield piece
+                chunk = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+    except zlib.error as fault:
+        raise IntegrityError(f"has damaged {what} data: {fault}") from None
+    while not unpack.eof and (piece := unpack.decompress(b"", CHUNK)):
+        yield piece
+    if not unpack.eof:
+        raise IntegrityError(f"has {what} data that is cut short")

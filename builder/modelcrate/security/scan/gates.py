@@ -102,17 +102,21 @@ class _Look:
         if said.fault:
             yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
         if said.pickles:
-            yield from self._unsafe(file, said)
+            yield from self._pickles(file, said)
         if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
             self.facts[file.source] = said
 
-    def _unsafe(self, file: GatedFiles, said: ModelFacts) -> Iterator[tuple[CrateError, str]]:
+    def _pickles(self, file: GatedFiles, facts: ModelFacts) -> Iterator[tuple[CrateError, str]]:
+        """What runs code, and what could not be read, is refused; for names that no list has the project decides."""
         from modelcrate.modelfiles.pickle.policy import Verdict
 
-        for judged in said.pickles if self.gates.unsafe_pickle != "allow" else ():
+        for judged in facts.pickles if self.gates.unsafe_pickle != "allow" else ():
             if judged.verdict is not Verdict.SAFE:
-                sure = judged.verdict is Verdict.UNSAFE
-                yield _pickle(file, judged, sure), "refuse" if sure else self.gates.unsafe_pickle
+                sure = judged.verdict is Verdict.UNSAFE or judged.unread
+                yield (
+                    _pickle(file, judged, judged.verdict is Verdict.UNSAFE),
+                    "refuse" if sure else self.gates.unsafe_pickle,
+                )
 
 
 def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
@@ -137,13 +141,18 @@ def _secret(file: GatedFiles, secret: Secret) -> CrateError:
     )
 
 
-def _pickle(file: GatedFiles, judged: Judgement, sure: bool) -> CrateError:
-    inner = f" ({judged.inner})" if judged.inner else ""
-    what = "would run code when it is loaded" if sure else "names what nobody knows"
+def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
+    what = "would run code when it is loaded" if unsafe else "has names that no list has"
+    hint = "let these names pass only if you trust their author"
+    if judged.unread and not unsafe:
+        what = "can't be read to its end, so nobody can say what it runs"
+        hint = "save the model anew; gates: {unsafe-pickle: allow} lets every pickle of the project pass"
+    elif judged.unlisted:
+        hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
     return SourceError(
-        f"{file.name}{inner} is a pickle that {what}",
+        f"{judged.inner or 'the pickle'} {what}",
         where=file.path,
-        why=f"it is held to the list for {judged.framework}, and has: {', '.join(judged.because[:MAX_SHOWN])}{more}",
-        hint="if that is right: gates: {allow: [module]} names a module that may be loaded",
+        why=f"{', '.join(judged.because[:MAX_SHOWN])}{more}",
+        hint=hint,
     )

@@ -1,0 +1,85 @@
+"""The names that honest pickles have, and how far each may be used. The list is data: `names.txt`, by tools/write_pickle_names.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from modelcrate.modelfiles.pickle.findings import JOBLIB, Use
+
+_CALLED: Mapping[str, str] = {
+    "builtins": "object set frozenset bytearray bytes str int float bool complex list dict tuple slice range Ellipsis NotImplemented",
+    "collections": "OrderedDict defaultdict deque Counter",
+    "copyreg": "_reconstructor",
+    "_codecs": "encode",
+    "datetime": "date datetime time timedelta timezone",
+    "decimal": "Decimal",
+    "fractions": "Fraction",
+    "uuid": "UUID",
+    "pathlib": "Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath",
+    "pathlib._local": "Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath",
+    "zoneinfo": "ZoneInfo._unpickle",
+    "array": "array _array_reconstructor",
+    "types": "SimpleNamespace",
+    "numpy": "dtype ndarray",
+    "numpy.core.multiarray": "_reconstruct scalar",
+    "numpy._core.multiarray": "_reconstruct scalar",
+    "numpy.core.numeric": "_frombuffer",
+    "numpy._core.numeric": "_frombuffer",
+    "numpy.core._internal": "_reconstruct",
+    "numpy.ma.core": "_mareconstruct",
+    "numpy.ma": "_mareconstruct",
+    "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
+    "numpy.random": "__RandomState_ctor",
+    "numpy.random.mtrand": "_rand",
+    **dict.fromkeys(JOBLIB, "NumpyArrayWrapper"),
+    "torch": "Size device dtype float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool float half double int "
+    "long short complex32 complex64 complex128 strided sparse_coo contiguous_format channels_last preserve_format per_tensor_affine "
+    "per_channel_affine qint8 quint8 qint32 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz",
+    "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state "
+    "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
+    "torch._tensor": "_rebuild_from_type_v2 Tensor",
+    "torch.serialization": "_get_layout",
+}
+"""Plain values of Python, and the functions by which arrays and tensors rebuild themselves. Each was read: it makes a value of its
+arguments, or calls what is among them, which is then held to the list itself."""
+
+_MADE: Mapping[str, str] = {
+    "torch": "Tensor FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage ByteStorage "
+    "BoolStorage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage QInt32Storage QUInt4x2Storage QUInt2x4Storage",
+    "torch.storage": "UntypedStorage TypedStorage",
+    "torch.nn.parameter": "Parameter Buffer",
+}
+
+
+def allowed(module: str, name: str) -> Use | None:
+    """Returns the most that a pickle may do with a name; None for a name that is not on the list."""
+    return _listed().get((module, name))
+
+
+def is_standard_library(root: str) -> bool:
+    """Whether a top-level module is in the standard library of any Python from 3.9 to 3.14."""
+    return ("", root) in _listed()
+
+
+@cache
+def _listed() -> Mapping[tuple[str, str], Use]:
+    """The whole list; a module of the standard library stands under an empty module."""
+    found: dict[tuple[str, str], Use] = {}
+    section = ""
+    for line in Path(__file__).with_name("names.txt").read_text("utf-8").splitlines():
+        module, *names = line.split() or ("#",)
+        if line.startswith("["):
+            section = line
+        elif section == "[stdlib]" and module != "#":
+            found["", module] = Use.NAMED
+        for name in names if section in _SECTIONS else ():
+            found[module, name] = max(_SECTIONS[section], found.get((module, name), Use.NAMED))
+    for by_hand, use in ((_MADE, Use.MADE), (_CALLED, Use.CALLED)):
+        for module, line in by_hand.items():
+            found |= {(module, name): use for name in line.split()}
+    return found
+
+
+_SECTIONS = {"[made]": Use.MADE, "[called]": Use.CALLED}
