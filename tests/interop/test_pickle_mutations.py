@@ -55,7 +55,7 @@ def test_no_variant_of_an_attack_is_safe_and_runs(name: str, tmp_path: Path) -> 
     count = 0
     for kind, attack in MALICIOUS.items():
         for number, data in enumerate(variants(attack, others, f"{kind} {name}", COUNT)):
-            if worst(data, name) is not Verdict.UNSAFE and worst(data, name) is Verdict.SAFE:
+            if worst(data, name) is Verdict.SAFE:
                 (tmp_path / f"{kind.replace('/', ' ')[:60]} {number}").write_bytes(data)
                 count += 1
     assert not acting(tmp_path), f"{count} were called safe"

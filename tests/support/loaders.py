@@ -17,9 +17,12 @@ import signal
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from types import CodeType
+from typing import BinaryIO
 
 ACTED = 77
 EVENTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pty.spawn", "shutil.", "os.remove", "os.rename",
@@ -42,34 +45,37 @@ def hook(event: str, arguments: tuple[object, ...]) -> None:
         os._exit(ACTED)
 
 
+def again(read: Callable[[BinaryIO], object], data: bytes) -> None:
+    """Calls a loader until the file ends or the loader gets no further."""
+    file = BufferedReader(BytesIO(data))  # type: ignore[arg-type]
+    at = -1
+    with suppress(Exception):
+        while at < file.tell() < len(data):
+            at = file.tell()
+            read(file)
+
+
 def load(data: bytes, depth: int = 0) -> None:
     """Every way in which such a file is loaded; members of archives as well, as PyTorch and users that unpack them do."""
-    from io import BytesIO
-
-    with suppress(Exception):
-        file = BytesIO(data)
-        while file.tell() < len(data):
-            pickle.load(file)
+    again(pickle.load, data)
     with suppress(Exception):
         pickle._Unpickler(BytesIO(data)).load()  # type: ignore[attr-defined]
     with suppress(ImportError):
         import joblib
 
-        with suppress(Exception):
-            file = BytesIO(data)
-            while file.tell() < len(data):
-                joblib.load(file)
+        again(joblib.load, data)
     with suppress(ImportError):
         import numpy as np
 
-        with suppress(Exception):
-            file = BytesIO(data)
-            while file.tell() < len(data):
-                found = np.load(file, allow_pickle=True)
-                if hasattr(found, "files"):
-                    for name in found.files:
-                        found[name]
-                    break
+        again(
+            lambda file: [
+                each
+                for found in [np.load(file, allow_pickle=True)]
+                for each in getattr(found, "files", ())
+                if found[each]
+            ],
+            data,
+        )
     members: list[bytes] = []
     with suppress(Exception), zipfile.ZipFile(BytesIO(data)) as archive:
         for info in archive.infolist():

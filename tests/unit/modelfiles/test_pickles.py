@@ -240,6 +240,7 @@ BEHIND = {
     "the 67th": PLAIN * 66 + EVIL,
     "one behind joblib's array": ARRAY + EVIL,
     "one behind padding": PLAIN + bytes(5) + EVIL,
+    "an array of objects behind a pickle without a header": b"(lp0\n." + npy(EVIL),
     "one behind numpy's array": npy(bytes(8), descr="'<f8'") + EVIL,
     "one in an array behind a pickle": PLAIN + joblib_array("O8", 1, EVIL),
     "an array that a plain reader takes for opcodes, behind one": joblib_array(
@@ -331,7 +332,8 @@ def test_a_pickle_without_a_header_that_hides_a_name_is_no_text() -> None:
     assert worst(b"(cmy module\nx\n." + b"x", "weights") is Verdict.SAFE  # it ends there, for Python as well
     assert worst(b"ccollections\nOrderedDict\n0ccat dog\nx\n.", "weights") is Verdict.SAFE
     assert worst(calls("os", "system")[:-1] + b"0ccat dog\nx\n.", "weights") is Verdict.UNSAFE
-    assert worst(b"(N" + short("os") + b"N\x93.", "weights") is Verdict.UNSAFE
+    hidden = short("os") + b"c_codecs\nencode\n(" + short("flfgrz") + short("rot13") + b"tR\x93)R."
+    assert worst(b"N" + hidden, "weights") is Verdict.UNSAFE
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,8 @@ def _bare(place: _Place) -> Iterator[Found]:
     tape = place.tape()
     for _ in range(MAX_IN_A_ROW):
         findings = interpret_plain(tape)
-        if findings.limited or findings.arrays or (findings.whole and findings.names):
+        behind = tape.peek(6) if findings.whole else b""
+        if findings.limited or findings.arrays or (findings.whole and findings.names) or _MAGIC.match(behind):
             yield from _row(place)
             return
         if findings.names:
@@ -415,5 +416,11 @@ _BEGINNINGS = frozenset(
     bytes([each]) for each in (*_BARE, *b"P\x93", *(magic[0] for magics, _ in _UNPACKERS for magic in magics))
 )
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
+
+_MAGIC = re.compile(
+    rb"\x80[\x00-\x05]|"
+    + b"|".join(re.escape(each) for magics, _ in (((_NPY, b"PK\3\4"), None), *_UNPACKERS) for each in magics)
+)
+"""What may stand behind a pickle without a header, and is no text."""
 
 _RARE = (*(magic for magic, _ in _UNREAD), b"ZF0x")

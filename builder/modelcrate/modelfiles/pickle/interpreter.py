@@ -19,7 +19,8 @@ from modelcrate.modelfiles.pickle.findings import (
     Use,
     is_array_wrapper,
 )
-from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE
+from modelcrate.modelfiles.pickle.names import allowed
+from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE, OPAQUE_TEXT
 from modelcrate.modelfiles.pickle.vm import MARK, OPCODE_ACTIONS
 from modelcrate_layers.errors import IntegrityError
 
@@ -48,6 +49,9 @@ MAKERS = frozenset(
     }
 )
 """Functions that make an instance of a class among their arguments without a call of its constructor; so do Cython's own."""
+
+_MAKE_TEXT = frozenset({"str", "str_", "scalar", "encode"})
+"""Names on the list that can make a text."""
 
 _ITEM_BYTES = {
     **dict.fromkeys(("Char", "Byte", "Bool", "QInt8", "QUInt8", "QUInt4x2", "QUInt2x4", "Untyped"), 1),
@@ -310,6 +314,8 @@ class _PlainMachine(_Machine):
 
     def named(self, module: Value, name: Value) -> NamedObject:
         for each in (module, name):
+            if not _may_be_text(each):
+                raise IntegrityError("imports by a name that is no text")
             if isinstance(each, str) and not all(part.isidentifier() for part in each.split(".")):
                 raise IntegrityError(f"imports what no module is called: {each[:60]!r}")
         return super().named(module, name)
@@ -319,6 +325,13 @@ class _PlainMachine(_Machine):
 
     def finish(self) -> None:
         return None
+
+
+def _may_be_text(value: Value) -> bool:
+    """Whether a value may be a text when the pickle is loaded. What known classes and functions make is none, with a few exceptions."""
+    if isinstance(value, MadeObject) and isinstance(value.what, NamedObject):
+        return value.what.name in _MAKE_TEXT or allowed(value.what.module, value.what.name) is None
+    return isinstance(value, (str, MadeObject)) or value is OPAQUE_TEXT
 
 
 def _names_in(value: Value, depth: int = 0) -> list[NamedObject]:

@@ -33,7 +33,7 @@ _ESCAPED = {
 }
 
 Argument = object
-"""The argument of an opcode: an int, a text, a pair of texts, or OPAQUE for what is passed over."""
+"""The argument of an opcode: an int, a text, a pair of texts, or one of the two below for what is passed over."""
 
 
 class Opaque:
@@ -44,6 +44,10 @@ class Opaque:
 
 
 OPAQUE = Opaque()
+"""A value that is no text."""
+
+OPAQUE_TEXT = Opaque()
+"""A value that may be a text."""
 
 
 def _uint(size: int) -> Callable[[ByteReader], int]:
@@ -77,7 +81,7 @@ def _text(width: int, encoding: str = "utf-8") -> Callable[[ByteReader], object]
         size = int.from_bytes(tape.read(width), "little")
         if size > MAX_TEXT:
             tape.skip(size)
-            return OPAQUE
+            return OPAQUE_TEXT
         return _decoded(tape.read(size), encoding)
 
     return read
@@ -87,14 +91,14 @@ def _decoded(raw: bytes, encoding: str) -> object:
     try:
         return raw.decode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError:
-        return OPAQUE
+        return OPAQUE_TEXT
 
 
 def _quoted(tape: ByteReader) -> object:
     """Reads STRING: a literal in quotes with Python's escapes, which can hide a name."""
     raw = tape.line()
     if raw is None:
-        return OPAQUE
+        return OPAQUE_TEXT
     if len(raw) < 2 or raw[:1] not in (b"'", b'"') or raw[-1:] != raw[:1]:
         raise IntegrityError("has a text without quotes")
     if re.search(rb"(?<!\\)(?:\\\\)*\\(?:x(?![0-9a-fA-F]{2})|$)", raw[1:-1]):
@@ -115,7 +119,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 def _raw_unicode(tape: ByteReader) -> object:
     raw = tape.line()
     if raw is None:
-        return OPAQUE
+        return OPAQUE_TEXT
     try:
         return raw.decode("raw-unicode-escape")
     except UnicodeDecodeError:
@@ -166,7 +170,7 @@ def _pair(tape: ByteReader) -> object:
     """Reads GLOBAL and INST: a module and a name, a line each."""
     pair = tape.line(), tape.line()
     try:
-        return tuple(OPAQUE if raw is None or len(raw) > MAX_TEXT else raw.decode("utf-8") for raw in pair)
+        return tuple(OPAQUE_TEXT if raw is None or len(raw) > MAX_TEXT else raw.decode("utf-8") for raw in pair)
     except UnicodeDecodeError:
         raise IntegrityError("has a name that is no UTF-8") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from modelcrate.modelfiles.pickle.findings import MadeDict, Use
-from modelcrate.modelfiles.pickle.opcodes import OPAQUE
+from modelcrate.modelfiles.pickle.opcodes import OPAQUE, OPAQUE_TEXT
 
 MAX_TUPLE = 16
 """Longer tuples are no arguments that matter here."""
@@ -163,7 +163,7 @@ def _opaque(machine: Machine, _: Value) -> None:
 
 def _persistent(machine: Machine, _: Value) -> None:
     machine.persistent(machine.pop())
-    machine.push(OPAQUE)
+    machine.push(OPAQUE_TEXT)
 
 
 def _frame(machine: Machine, size: Value) -> None:
@@ -233,7 +233,7 @@ OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     ord("h"): _get,
     ord("j"): _get,
     0x94: lambda machine, _: machine.keep(len(machine.memo), machine.top()),
-    ord("P"): _opaque,
+    ord("P"): _constant(OPAQUE_TEXT),
     ord("Q"): _persistent,
     0x97: _opaque,
     0x98: _same,

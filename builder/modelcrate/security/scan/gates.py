@@ -145,13 +145,13 @@ def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
     what = "would run code when it is loaded" if unsafe else "has names that no list has"
     hint = "let these names pass only if you trust their author"
     if judged.unread and not unsafe:
-        what = "can't be read to its end, so nobody can say what it runs"
+        what = "can't be read to its end, so what it runs is not known"
         hint = "save the model anew; gates: {unsafe-pickle: allow} lets every pickle of the project pass"
     elif judged.unlisted:
         hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
     return SourceError(
-        f"{judged.inner or 'the pickle'} {what}",
+        f"{f'{judged.inner} in it' if judged.inner else 'it'} is a pickle that {what}",
         where=file.path,
         why=f"{', '.join(judged.because[:MAX_SHOWN])}{more}",
         hint=hint,
