@@ -50,6 +50,7 @@ _ANSWERS = (
     ("contents", "cache/told"),
     ("scans", "cache/scans"),
     ("checked", "checked"),
+    ("imports", "imports"),
 )
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})
