@@ -47,7 +47,7 @@ def _row(container: Container) -> dict[str, Any] | None:
     try:
         image = container.spec().image
     except MachineError:
-        image = "?"  # its file is damaged, or not written yet
+        image = "" if state.status == "starting" else "?"  # not written yet, or damaged
     return {
         "name": container.name,
         "image": image,

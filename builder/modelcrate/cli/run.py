@@ -68,8 +68,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import Port, RunOptions, Volume, container_name, start
     from modelcrate.home.home_lock import shared_home_lock
 
-    if args.wait is not None and not args.wait >= 0:
-        raise UserError("--wait takes a number of seconds that is not negative")
+    if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
+        raise UserError("--wait takes a number of seconds, with --detach and a published port")
     image = _find(args, console)
     command = tuple(args.command)
     entrypoint: tuple[str, ...] | None = () if command else None
@@ -114,6 +114,9 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
     """
     from modelcrate.containers.ready import READY_AFTER, NotReadyError, wait_ready
 
+    if not container.folder.is_dir():  # it has ended already, and was to be removed
+        console.result({"name": container.name}, container.name)
+        return 0
     state = container.state()
     _say_notes(container, console)
     facts: dict[str, Any] = {

@@ -128,7 +128,10 @@ class Container:
             discard(self.folder)
 
     def _runs(self) -> bool:
-        return self.folder.is_dir() and self.state().status != "ended"
+        try:
+            return self.state().status != "ended"
+        except MachineError:  # it was started with `remove`, and has gone meanwhile
+            return False
 
     def _started(self) -> ContainerState:
         """The state, once there is a supervisor; until then it names the process that unpacks, which is not ours to end."""

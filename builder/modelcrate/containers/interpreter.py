@@ -7,6 +7,7 @@ later (CVE-2019-5736). A sealed memfd can't be written by anybody.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 from modelcrate_layers.errors import MachineError
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_MFD_EXEC = 0x10
 _MODULE = "modelcrate.containers."
 
 
@@ -53,11 +55,21 @@ def module_arguments(command: Sequence[bytes], name: str) -> Sequence[bytes] | N
     return command[4:] if list(command[1:4]) == marks else None
 
 
+def _executable_memory() -> int:
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create("python", flags | _MFD_EXEC)
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("python", flags)  # kernels before 6.3 know no other kind
+
+
 def _sealed_copy() -> int:
     """A descriptor of the copy. MachineError where this machine gives no memory that can be executed."""
     copy = -1
     try:
-        copy = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        copy = _executable_memory()
         with open("/proc/self/exe", "rb") as source:
             left = os.fstat(source.fileno()).st_size
             while left > 0 and (sent := os.sendfile(copy, source.fileno(), None, left)):

@@ -107,9 +107,19 @@ def process_of_module(name: str, *arguments: str) -> ProcessId | None:
     for pid in _pids():
         with suppress(OSError):
             held = module_arguments(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"), name)
-            if held is not None and list(held[: len(wanted)]) == wanted and (process := ProcessId.of(pid)).started:
+            if held is None or list(held[: len(wanted)]) != wanted or _elsewhere(pid):
+                continue
+            if (process := ProcessId.of(pid)).started:
                 return process
     return None
+
+
+def _elsewhere(pid: int) -> bool:
+    """Whether a process has another root than this one: a program of a container can give itself any command line."""
+    try:
+        return not os.path.samestat(os.stat(f"/proc/{pid}/root"), os.stat("/"))
+    except PermissionError:  # a supervisor in a user namespace is closed to the ordinary user that started it
+        return False
 
 
 def parent_of(pid: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, U
 _MOUNT_POINTS = ((b"proc",), (b"sys",), (b"dev",))
 """What every engine mounts. Where one was a link, runc would follow it on the machine."""
 
+_LEFTOVER = re.compile(r"\.(?:new|gone)-.+-([0-9]{1,10})-[0-9]+")
 _HOSTS = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 _FAULTS = {kind.__name__: kind for kind in (UserError, IntegrityError, MachineError)}
 
@@ -193,6 +195,7 @@ def _claim(options: RunOptions, process: Process) -> Path:
     folder = options.state_dir.absolute() / options.name
     beside = folder.with_name(f".new-{options.name}-{os.getpid()}-{time.monotonic_ns()}")
     try:
+        _clear_leftovers(folder.parent)
         beside.mkdir(mode=0o700, parents=True)
         (beside / "log").touch(0o600)
         ContainerState("starting", ProcessId.own(), process.stop_signal, options.keep).save(beside)
@@ -207,6 +210,15 @@ def _claim(options: RunOptions, process: Process) -> Path:
     finally:
         remove_path(beside)
     raise UserError(f"the name {options.name} was taken at the same moment", hint="choose another name")
+
+
+def _clear_leftovers(state_dir: Path) -> None:
+    """Removes folders that a killed process was making or removing. Their names end with its pid and a time."""
+    if not state_dir.is_dir():
+        return
+    for path in state_dir.iterdir():
+        if (found := _LEFTOVER.fullmatch(path.name)) and not Path("/proc", found[1]).exists():
+            remove_path(path)
 
 
 def _clear_ended(folder: Path) -> None:

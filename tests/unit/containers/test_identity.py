@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelcrate.containers.identity import Identity, identify
 from modelcrate.containers.inside import ContainerRoot
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nweb:x:33:34:w:/var/www:/bin/sh\nbad:x:abc:1::/:\n"
 
@@ -133,3 +136,28 @@ def test_a_home_that_no_program_can_use(root: Path, home: str) -> None:
     (root / "etc/passwd").write_bytes(f"odd:x:5:6::{home}:\n".encode("utf-8", "surrogateescape"))
     with ContainerRoot(root) as inside:
         assert identify(inside, "odd") == Identity(5, 6, "")
+
+
+LINE = st.lists(
+    st.sampled_from(["", "a", "root", "0", "7", "-1", "٣", "4294967295", "/h", "\udcff", "\0", "\r"]), max_size=8
+).map(":".join)
+
+
+@given(
+    st.lists(LINE, max_size=4),
+    st.lists(LINE, max_size=3),
+    st.sampled_from(["", "a", "a:a", "7", "0:a", ":", "a:", "root:0"]),
+)
+def test_any_passwd_gives_numbers_or_a_named_refusal(users: list[str], groups: list[str], user: str) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "etc").mkdir()
+        for name, lines in (("passwd", users), ("group", groups)):
+            (Path(folder) / "etc" / name).write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+        try:
+            with ContainerRoot(Path(folder)) as inside:
+                found = identify(inside, user)
+        except CrateError:
+            return
+    assert 0 <= found.uid < 1 << 32
+    assert 0 <= found.gid < 1 << 32
+    found.home.encode()

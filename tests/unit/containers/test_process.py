@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelcrate.containers.options import RunOptions
 from modelcrate.containers.process import DEFAULT_PATH, process_of
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 
 HERE = Path("state")
 
@@ -107,3 +109,26 @@ def test_wrong_options_are_the_users_fault(options: dict[str, Any]) -> None:
 
 def test_a_working_folder_of_the_user_wins_over_a_wrong_one() -> None:
     assert merged({"Cmd": ["x"], "WorkingDir": "srv"}, workdir="/srv").cwd == "/srv"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ("Entrypoint", "Cmd", "Env", "User", "WorkingDir", "StopSignal")
+LIKELY = st.lists(st.text(st.characters(), max_size=20), max_size=3) | st.text(st.characters(), max_size=20) | JSON
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), LIKELY))
+def test_any_config_gives_a_program_or_a_named_refusal(settings: dict[str, Any]) -> None:
+    try:
+        made = merged(settings)
+    except CrateError:
+        return
+    assert made.args[0]
+    assert made.cwd.startswith("/")
+    assert all(entry.index("=") > 0 for entry in made.env)
+    for text in (*made.args, *made.env, made.cwd, made.user):
+        assert b"\0" not in text.encode()
+    assert 1 <= made.stop_signal <= signal.SIGRTMAX
