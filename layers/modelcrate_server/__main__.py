@@ -1,6 +1,6 @@
-"""`python -m modelcrate_server`.
+"""Starts the server: `python -m modelcrate_server`.
 
-Reads the environment and the command line, then serves. The only place that touches either.
+Only this module reads the process's environment and command line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = logging.getLogger("azmlinfsrv")
 
 
 def main() -> None:
-    """Serves until told to stop.
+    """Serves until the process is ended.
 
     Exit codes: 0 after SIGTERM, 1 for a wrong command line, 3 when the service can't start.
     """
@@ -35,7 +35,7 @@ def main() -> None:
         platforms = chosen(os.environ)
     except KeyError as missing:
         logging.basicConfig()
-        _log.critical("%s names a contract that there isn't: %s", VARIABLE, missing)
+        _log.critical("%s names an unknown contract: %s", VARIABLE, missing)
         sys.exit(BOOT_FAILED)
     if mounted := mounted_model(platforms):
         os.environ["AZUREML_MODEL_DIR"] = mounted

@@ -40,7 +40,7 @@ def answer(
         waiting: Called about once a second while a slow client is waited for, and with each part of a streamed answer.
 
     Raises:
-        Stopped: The process was told to end.
+        Stopped: A signal ends the process.
     """
     out = _Outgoing(connection, waiting)
     writer = Writer(received.request, out, cfg)
@@ -52,7 +52,7 @@ def answer(
     except ClientGoneError:
         _log.info("A client closed its connection before it had its answer")
         connection.finish(keep=False)
-    except BaseException as failure:  # the script's SystemExit too: the server goes on
+    except BaseException as failure:  # also the script's SystemExit: the server goes on
         if isinstance(failure, Stopped) and not failure.code:
             _log.info("An answer was broken off, because the server ends at once")
         else:
@@ -89,7 +89,7 @@ def _write(body: Any, writer: Any, out: _Outgoing) -> None:
         for part in body:
             writer.write(part)
             if writer.chunked:
-                out.flush()  # a streamed part is for now, not for when the next one is made
+                out.flush()  # a streamed part leaves at once, and does not wait for the next one
         writer.close()
         out.flush()
     finally:

@@ -1,4 +1,4 @@
-"""The WSGI application: each request goes to the platform whose path it asks for, and every request is answered."""
+"""The WSGI application: gives each request to the platform that has its path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ NOT_ALLOWED = "The method is not allowed for the requested URL."
 
 
 class ScoringApp:
-    """Serves one entry script to these platforms. What goes wrong is in the log and never in the answer."""
+    """Serves one entry script to some platforms. Exceptions are in the log, never in an answer.
+
+    Args:
+        service: The script and its settings.
+        platforms: The protocols to serve.
+        metrics: Counts requests and is readable at /metrics; None without metrics.
+    """
 
     def __init__(self, service: Service, platforms: Sequence[Platform], metrics: Metrics | None = None) -> None:
         self._service, self._routing = service, Routing(platforms, service.settings.variables)
@@ -40,16 +46,17 @@ class ScoringApp:
         return self._service.settings.departures.max_body_bytes
 
     def is_probe(self, environ: Mapping[str, Any]) -> bool:
-        """Whether the request can be answered beside a run() that works: it is about the server, and not for the script."""
+        """Returns whether a request can be answered while run() works: it needs nothing of the script."""
         path = AMLRequest(environ).path
         found = self._routing.find(path, environ["REQUEST_METHOD"])
         return found.probe if found is not None else path == PATH
 
     def refusal(self, path: str, status: int, message: str) -> Response:
-        """Returns the answer to what could not be read as a request, in the form of the platform whose path it is."""
+        """Returns the answer to bytes that are no request, in the form of the platform that has the path."""
         return self._routing.nearest(path or "/").error(status, message)
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers a request by WSGI (PEP 3333)."""
         if self._adds_ids:
             environ = {"HTTP_X_REQUEST_ID": str(uuid.uuid4()), **environ}
         request = AMLRequest(environ, self.max_body_bytes, unpacks=not isinstance(self._service.entry.read, RawInput))

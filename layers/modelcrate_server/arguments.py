@@ -1,4 +1,4 @@
-"""The command line of the server, which is the original's: every option ends as a variable of the environment."""
+"""The command line of the server, with the original's options: each one sets a variable of the environment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .settings import DEFAULT_HEALTH_PORT, DEFAULT_PORT
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Exits with code 1, as the original does."""
         self.print_usage()
         self.exit(1, f"{self.prog}: error: {message}\n")  # the original's code; argparse's own would be 2
 
 
 def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the options of the command line in it.
+    """Returns the environment with the options of the command line in it.
 
-    Exits with code 1 and the usage when they are wrong.
+    Exits with code 1 and the usage when an option is wrong.
     """
     options = vars(_parser().parse_args(argv))
     options.pop("serve")
@@ -28,7 +29,9 @@ def environment_of(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str,
     port = options.pop("port")
     result["SERVER_PORT"] = str(port or DEFAULT_PORT)
     if port:
-        result["MODELCRATE_PORT"] = str(port)  # said by hand, it is the only one, whatever platforms expect
+        result["MODELCRATE_PORT"] = str(
+            port
+        )  # named on the command line, it is the only one, whatever platforms expect
     result["HEALTH_PORT"] = str(options.pop("health_port") or DEFAULT_HEALTH_PORT)
     for name, value in options.items():
         if value is not None:
@@ -46,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         nargs="?",
         choices=("serve",),
-        help="what SageMaker says when it starts a container; it changes nothing",
+        help="the word with which SageMaker starts a container; it has no effect",
     )
     add("--entry_script", dest="AZUREML_ENTRY_SCRIPT", help="the entry script")
     add("--model_dir", dest="AZUREML_MODEL_DIR", help="the folder of the model")
@@ -55,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_port,
         help=f"where to listen, and nowhere else (default: {DEFAULT_PORT}, and the ports of other platforms)",
     )
-    add("--health_port", type=_port, help=f"the second listener, if one is asked for (default: {DEFAULT_HEALTH_PORT})")
+    add(
+        "--health_port",
+        type=_port,
+        help=f"the second listener, if SEPERATE_HEALTH_ENDPOINT is true (default: {DEFAULT_HEALTH_PORT})",
+    )
     add("--worker_count", dest="WORKER_COUNT", type=_count, help="how many workers (default: 1)")
     add("--access_control_allow_origins", dest="AML_CORS_ORIGINS", help="origins for CORS, separated by commas")
     add("--config_file", dest="AZUREML_CONFIG_FILE", help="a JSON file with settings")

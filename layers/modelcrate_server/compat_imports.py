@@ -1,6 +1,6 @@
-"""The original's import names, for entry scripts written for it, where the original itself is not installed.
+"""The original's import names, for entry scripts that were written for it, in images without the original.
 
-The finder is the last one asked, so a package that is really there always wins.
+The finder is the last in `sys.meta_path`, so an installed package of one of these names is preferred.
 """
 
 from __future__ import annotations
@@ -41,16 +41,18 @@ STAND_INS: dict[str, str | None] = {
 
 
 class _StandIns(MetaPathFinder, Loader):
-    """A finder and loader for the names above."""
+    """Finds and loads the names above."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Returns the spec of a name above, else None (importlib.abc)."""
         if fullname not in STAND_INS:
             return None
         return ModuleSpec(fullname, self, origin="modelcrate_server", is_package=_has_more(fullname))
 
     def exec_module(self, module: ModuleType) -> None:
+        """Copies the contents of our module into the new one."""
         source = STAND_INS[module.__name__]
         if source is None:
             return
@@ -59,7 +61,7 @@ class _StandIns(MetaPathFinder, Loader):
 
 
 def _has_more(name: str) -> bool:
-    """Whether a name is a package: it is empty, or there are names below it."""
+    """Returns whether a name is a package: it is empty, or other names are below it."""
     return STAND_INS[name] is None or any(other.startswith(f"{name}.") for other in STAND_INS)
 
 

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which origins may read our answers (AML_CORS_ORIGINS)."""
+"""Cross-origin requests: the origins whose scripts may read answers (AML_CORS_ORIGINS)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PATTERN_SIGNS = frozenset("*\\]?$^[]()")
 
 
 class Origins:
-    """The listed origins. One that has the signs of a regular expression is one; a lone * is any origin."""
+    """A list of origins. One with the characters of a regular expression is used as one; a single * means any origin."""
 
     def __init__(self, listed: Sequence[str]) -> None:
         self._patterns = [
@@ -27,7 +27,7 @@ class Origins:
         self._vary = len(listed) > 1 or bool(self._patterns)
 
     def write(self, request: AMLRequest, response: Response) -> None:
-        """Adds the header fields for this request, unless the script has set its own."""
+        """Adds the header fields for a request, unless the script has set its own."""
         allowed = self._allowed(request.headers.get("Origin"))
         if not allowed or ALLOW_ORIGIN in response.headers:
             return
@@ -36,9 +36,9 @@ class Origins:
         if request.headers.get("Access-Control-Request-Private-Network") == "true":
             response.headers.add("Access-Control-Allow-Private-Network", "false")
         if request.method == "OPTIONS" and request.headers.get("Access-Control-Request-Method", "").upper() in METHODS:
-            asked = [name.strip() for name in request.headers.get("Access-Control-Request-Headers", "").split(",")]
-            if any(asked):
-                response.headers.add("Access-Control-Allow-Headers", ", ".join(sorted(asked)))
+            wanted = [name.strip() for name in request.headers.get("Access-Control-Request-Headers", "").split(",")]
+            if any(wanted):
+                response.headers.add("Access-Control-Allow-Headers", ", ".join(sorted(wanted)))
             response.headers.add("Access-Control-Allow-Methods", ", ".join(METHODS))
         if self._vary and allowed != ["*"]:
             response.headers.add("Vary", "Origin")

@@ -1,4 +1,4 @@
-"""Data that came in a platform's envelope, before it is put into the form that a script wants."""
+"""Data from a platform's request, before it gets the form that the script takes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name, and rows under them."""
+    """Rows under named columns."""
 
     columns: tuple[str, ...]
     rows: list[list[Any]]
 
     @staticmethod
     def of_columns(columns: Mapping[str, Any]) -> Table | None:
-        """The table of columns that are equally long lists; nothing, where they are not."""
+        """Returns the table of these columns, or None when they are not lists of one length."""
         values = list(columns.values())
         if not values or not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
             return None
@@ -24,23 +24,25 @@ class Table:
 
     @staticmethod
     def of_records(records: Sequence[Mapping[str, Any]]) -> Table:
-        """The table of [{"a": 1, "b": 2}, ...]; what a record lacks is nothing."""
+        """Returns the table of records, [{"a": 1, "b": 2}, ...]; a missing value is None."""
         columns = tuple(dict.fromkeys(name for record in records for name in record))
         return Table(columns, [[record.get(name) for name in columns] for record in records])
 
     @property
     def numbered(self) -> bool:
-        """Whether nobody named the columns: they are called by their places."""
+        """Whether the columns have no names, and are called by their positions."""
         return self.columns == tuple(map(str, range(len(self.columns))))
 
     def by_column(self) -> dict[str, list[Any]]:
+        """Returns the values of each column."""
         return {name: [row[at] for row in self.rows] for at, name in enumerate(self.columns)}
 
     def records(self) -> list[dict[str, Any]]:
+        """Returns each row as an object."""
         return [dict(zip(self.columns, row)) for row in self.rows]
 
     def like(self, schema: Mapping[str, Any]) -> Any:
-        """The table as the JSON that a schema describes: rows, records where it has objects, or one of pandas' other forms."""
+        """Returns the table in the form of a JSON schema: rows, records where the items are objects, or another orient of pandas."""
         form = str(schema.get("format", ""))
         if form == "pandas.DataFrame:split":
             return {"columns": list(self.columns), "index": list(range(len(self.rows))), "data": self.rows}
@@ -58,13 +60,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Data:
-    """What a client asks about: rows, a table, or values by name. `extra` are the request's parameters, by name."""
+    """The data of a request: rows, a table, or values by name. `extra` has the request's parameters by name."""
 
     value: list[Any] | Table | Mapping[str, Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> Any:
-        """For a script without a schema: the rows; several named values by their names; one named value by itself."""
+        """Returns the data for a script without a schema: the rows, several values by name, or the only value."""
         if isinstance(self.value, Table):
             return self.value.rows
         if isinstance(self.value, Mapping):
@@ -72,14 +74,14 @@ class Data:
         return self.value
 
     def whole(self, schema: Mapping[str, Any]) -> Any:
-        """For the one argument that takes it all and has this schema."""
+        """Returns the data for one argument with this schema."""
         if isinstance(self.value, Mapping) and (_of_objects(schema) or len(self.value) > 1):
             table = Table.of_columns(self.value)
             return dict(self.value) if table is None else table.like(schema)
         return self.value.like(schema) if isinstance(self.value, Table) else self.plain()
 
     def named(self, names: Sequence[str]) -> Mapping[str, Any] | None:
-        """The values by argument, where every one of these names stands for one."""
+        """Returns the values by argument when each of these names has a value, else None."""
         if isinstance(self.value, Mapping) and names and set(names) <= set(self.value):
             return self.value
         return None

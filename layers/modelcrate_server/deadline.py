@@ -1,4 +1,4 @@
-"""Time: how long run() took, and the alarm that ends it."""
+"""How long run() takes, and the alarm that ends it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from types import FrameType
 
 
 class Stopwatch:
-    """Milliseconds since it was made."""
+    """Measures the time since it was made."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
 
     @property
     def elapsed_ms(self) -> float:
+        """The milliseconds since it was made."""
         return (time.perf_counter() - self._started) * 1000
 
 
 @contextmanager
 def deadline(milliseconds: int) -> Iterator[None]:
-    """Raises TimeoutError inside the block when it runs longer.
+    """Raises TimeoutError inside the block after this time; 0 means never.
 
-    Signals reach the main thread only: elsewhere nothing ends it.
+    Python handles signals in the main thread only, so in another thread there is no limit.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

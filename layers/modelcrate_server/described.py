@@ -1,4 +1,4 @@
-"""What a script without decorators takes and gives, as the file beside it says; and a platform's data in the form that it takes."""
+"""The description beside a script without decorators, and a platform's data in the form that it describes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DATA = "data"
 
 @dataclass(frozen=True)
 class Described:
-    """The JSON schemas of a request and an answer; empty where nothing is known."""
+    """The JSON schemas of a request and of an answer; empty where they are not known."""
 
     takes: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def member(self) -> str:
-        """Under which name the data goes: the only required member's, else the only member's."""
+        """The name of the member that has the data: the only required one, else the only one, else "data"."""
         for names in (list(self.takes.get("required", ())), list(properties(self.takes))):
             if len(names) == 1:
                 return str(names[0])
@@ -52,25 +52,29 @@ class Described:
 
 
 def properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The members that a schema names."""
+    """Returns the members that a schema names, with their schemas."""
     found = schema.get("properties")
     return found if isinstance(found, Mapping) else {}
 
 
 def described(settings: Settings) -> Described:
-    """What the file beside the entry script says; ValueError for one that is no JSON object."""
+    """Reads the description beside the entry script.
+
+    Raises:
+        ValueError: The file is not a JSON object.
+    """
     path = os.path.join(os.path.dirname(os.path.join(settings.app_root, settings.entry_script)), SCHEMA_FILE)
     if not os.path.isfile(path):
         return Described()
     with open(path, encoding="utf-8") as file:
-        told = json.load(file)
-    if not isinstance(told, dict):
-        raise ValueError(f"{path} should be a JSON object; this is {type(told).__name__}")
-    return Described(told.get("input") or {}, told.get("output") or {})
+        document = json.load(file)
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} should be a JSON object; this is {type(document).__name__}")
+    return Described(document.get("input") or {}, document.get("output") or {})
 
 
 def _formed(data: Data, schema: Mapping[str, Any]) -> Any:
-    """The data as this schema has it: values by their names, records, or rows. Rows may stand for the only named value."""
+    """Returns the data in the form of a schema: values by name, records, or rows. Rows may stand for the only named value."""
     value, names = data.value, properties(schema)
     if not names:
         known = properties(schema.get("items", {}))

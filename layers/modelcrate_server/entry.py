@@ -1,4 +1,4 @@
-"""The entry script: found, imported, and looked at: what its run() wants."""
+"""The entry script: loads it and finds out what its run() takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,15 @@ class EntryError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A loaded entry script. `read` gives run()'s arguments for a request; `signature` is the script's own, if it has one."""
+    """A loaded entry script.
+
+    Attributes:
+        init: The script's init().
+        run: The script's run().
+        read: Gives the arguments of run() for a request.
+        wants_headers: Whether run() has an argument `request_headers`.
+        signature: The script's own signature(), if it has one.
+    """
 
     init: Callable[[], object]
     run: Callable[..., Any]
@@ -40,6 +48,7 @@ class Entry:
     signature: Callable[[], Any] | None = None
 
     def call(self, arguments: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        """Calls run() with these arguments, and with the header fields if it takes them."""
         if self.wants_headers:
             return self.run(**arguments, request_headers=dict(headers))
         return self.run(**arguments)
@@ -48,9 +57,10 @@ class Entry:
 def load_entry(settings: Settings) -> Entry:
     """Imports the script and checks its two functions.
 
-    `EntryError` for whatever goes wrong, the script's own errors included.
+    Raises:
+        EntryError: The script is wrong, or raised an exception.
     """
-    raw_http.forget()
+    raw_http.reset()
     try:
         module = _imported(settings)
     except Stopped:
@@ -95,7 +105,7 @@ def _examined(init: Callable[[], object], run: Callable[..., Any], settings: Set
 
 
 def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: Settings) -> Reader:
-    raw, decorated = raw_http.asked(), schema_of(run) is not None
+    raw, decorated = raw_http.is_requested(), schema_of(run) is not None
     if raw and decorated:
         raise EntryError("run() cannot be decorated with both @rawhttp and @input_schema")
     if raw:
@@ -113,11 +123,8 @@ def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: 
 
 
 def schema_of(run: Callable[..., Any]) -> Any:
-    """The module that knows run()'s schema (the real `inference_schema`, or our stand-in).
-
-    Nothing if run() isn't decorated.
-    """
+    """Returns the module with run()'s schema, `inference_schema` or our stand-in; None when run() has no decorator."""
     if "inference_schema.schema_decorators" not in sys.modules:
         return None
-    knows = importlib.import_module("inference_schema.schema_util")
-    return knows if knows.is_schema_decorated(run) else None
+    module = importlib.import_module("inference_schema.schema_util")
+    return module if module.is_schema_decorated(run) else None

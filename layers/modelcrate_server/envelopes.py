@@ -10,7 +10,15 @@ from .request import AMLRequest, HttpError
 
 
 def json_body(request: AMLRequest, strict: bool = False) -> Any:
-    """The body as JSON; `HttpError` 400 for anything else. `strict` also refuses NaN and the infinities, which aren't JSON."""
+    """Returns the body as JSON.
+
+    Args:
+        request: The request.
+        strict: Refuses NaN and the infinities, which are not JSON.
+
+    Raises:
+        HttpError: 400, the body is not JSON.
+    """
 
     def constant(name: str) -> None:
         raise ValueError(f"{name} is no JSON")
@@ -23,7 +31,11 @@ def json_body(request: AMLRequest, strict: bool = False) -> Any:
 
 
 def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
-    """The body as a JSON object; `HttpError` 400 for anything else."""
+    """Returns the body as a JSON object (see `json_body`).
+
+    Raises:
+        HttpError: 400, the body is not a JSON object.
+    """
     document = json_body(request, strict)
     if not isinstance(document, dict):
         raise HttpError(400, f"The body should be a JSON object; this is {type(document).__name__}")
@@ -31,9 +43,14 @@ def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
 
 
 def instances_of(document: dict[str, Any], members: tuple[str, ...]) -> Data:
-    """The instances under the first of these members that is there, a list; and the parameters.
+    """Returns the instances, and the parameters.
 
-    Under any but the first member there may be named columns as well.
+    Args:
+        document: The body.
+        members: The names under which instances may be. Under any but the first they may be named columns, too.
+
+    Raises:
+        HttpError: 400, they are missing or have another form.
     """
     member = next((each for each in members if each in document), members[0])
     value = document.get(member)

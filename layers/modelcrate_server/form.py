@@ -1,6 +1,6 @@
-"""Forms: the content-type field and the parts of a multipart body (RFC 7578).
+"""The content-type field, and the parts of a multipart body (RFC 7578).
 
-The standard library's `cgi` is gone since 3.13.
+Python's own module for this, `cgi`, was removed in 3.13.
 """
 
 from __future__ import annotations
@@ -16,26 +16,28 @@ MAX_PARTS = 1000
 
 
 class FormError(ValueError):
-    """The body is no form."""
+    """The body is not a form."""
 
 
 class UploadedFile:
-    """A file of a form: its name as the client gave it, its type, its bytes."""
+    """A file of a form: its name as the client gave it, its type and its bytes."""
 
     def __init__(self, filename: str, content_type: str | None, body: bytes) -> None:
         self.filename, self.content_type = filename, content_type
         self.stream = io.BytesIO(body)
 
     def read(self, size: int = -1) -> bytes:
+        """Reads from the file."""
         return self.stream.read(size)
 
     def save(self, target: str | PathLike[str]) -> None:
+        """Writes the file to the disk."""
         with open(target, "wb") as file:
             shutil.copyfileobj(self.stream, file)
 
 
 def content_type_of(field: str | None) -> tuple[str, dict[str, str]]:
-    """The lower-case type and the parameters of a content-type field."""
+    """Returns the type in lower case, and the parameters, of a content-type field."""
     if not field:
         return "", {}
     kind = field.partition(";")[0].strip().lower()
@@ -43,7 +45,11 @@ def content_type_of(field: str | None) -> tuple[str, dict[str, str]]:
 
 
 def parse_multipart(body: bytes, boundary: str) -> tuple[MultiDict, MultiDict]:
-    """The fields and the files of a multipart body; `FormError` when it isn't one."""
+    """Returns the fields and the files of a multipart body.
+
+    Raises:
+        FormError: The body is not multipart.
+    """
     if not boundary:
         raise FormError("a multipart body without a boundary")
     fields: list[tuple[str, str]] = []
@@ -74,7 +80,7 @@ def _field(line: str) -> tuple[str, str]:
 
 
 def _parameters(field: str) -> dict[str, str]:
-    from email.message import Message  # late: who only reads what this server promises should not load it
+    from email.message import Message  # late: a program that only reads what this server promises starts sooner
 
     message = Message()
     message["content-type"] = field.replace("\r", " ").replace("\n", " ")

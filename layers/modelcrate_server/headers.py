@@ -1,4 +1,4 @@
-"""Header fields and query values: names that repeat, in the order they came."""
+"""Header fields and query values: names may repeat, and keep their order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Headers:
-    """Response header fields: names compare without case and may repeat. Values become text when they are set."""
+    """Header fields of a response. Names compare without case and may repeat; values become text."""
 
     def __init__(self, fields: Iterable[tuple[str, object]] = ()) -> None:
         self._fields: list[tuple[str, str]] = []
@@ -15,6 +15,7 @@ class Headers:
             self.add(name, value)
 
     def add(self, name: str, value: object) -> None:
+        """Adds a field. ValueError for a line break in it."""
         text = str(value)
         if "\r" in text or "\n" in text or "\r" in name or "\n" in name:
             raise ValueError("a header field must not contain line breaks")
@@ -23,15 +24,19 @@ class Headers:
     add_header = add
 
     def get(self, name: str, default: str | None = None) -> str | None:
+        """Returns the first value of a name."""
         return next((value for key, value in self._fields if key.lower() == name.lower()), default)
 
     def getlist(self, name: str) -> list[str]:
+        """Returns all values of a name."""
         return [value for key, value in self._fields if key.lower() == name.lower()]
 
     def remove(self, name: str) -> None:
+        """Removes all fields of a name."""
         self._fields = [(key, value) for key, value in self._fields if key.lower() != name.lower()]
 
     def items(self) -> list[tuple[str, str]]:
+        """Returns all names and values."""
         return list(self._fields)
 
     def __getitem__(self, name: str) -> str:
@@ -61,12 +66,13 @@ class Headers:
 
 
 class RequestHeaders:
-    """The request's header fields as WSGI hands them over, named as people write them (X-Request-Id)."""
+    """Header fields of a request, from the WSGI environment, with names such as X-Request-Id."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._environ = environ
 
     def items(self) -> Iterator[tuple[str, str]]:
+        """Yields all names and values."""
         for key, value in self._environ.items():
             if key.startswith("HTTP_") and key not in {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}:
                 yield key[5:].replace("_", "-").title(), value
@@ -76,17 +82,21 @@ class RequestHeaders:
     __iter__ = items
 
     def keys(self) -> Iterator[str]:
+        """Yields all names."""
         return (name for name, _ in self.items())
 
     def values(self) -> Iterator[str]:
+        """Yields all values."""
         return (value for _, value in self.items())
 
     def get(self, name: str, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # noqa: A002
+        """Returns the value of a name, converted by `type` where it can be."""
         key = name.upper().replace("-", "_")
         value = self._environ.get(key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}")
         return default if value is None else _converted(value, default, type)
 
     def getlist(self, name: str) -> list[str]:
+        """Returns the value of a name in a list."""
         value = self.get(name)
         return [] if value is None else [value]
 
@@ -104,7 +114,7 @@ class RequestHeaders:
 
 
 class MultiDict(dict):  # type: ignore[type-arg]  # subscripted dict bases would cost nothing but say less: key to all its values
-    """Values by name, where a name may come several times: looking one up gives its first, `getlist` all."""
+    """Values by name. A name may have several: a look-up gives the first, `getlist` all."""
 
     def __init__(self, pairs: Iterable[tuple[str, Any]] = ()) -> None:
         super().__init__()
@@ -112,21 +122,26 @@ class MultiDict(dict):  # type: ignore[type-arg]  # subscripted dict bases would
             super().setdefault(name, []).append(value)
 
     def getlist(self, name: str) -> list[Any]:
+        """Returns all values of a name."""
         return list(super().get(name, ()))
 
     def get(self, name: str, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # noqa: A002
+        """Returns the first value of a name, converted by `type` where it can be."""
         return _converted(self[name], default, type) if name in self else default
 
     def __getitem__(self, name: str) -> Any:
         return super().__getitem__(name)[0]
 
     def items(self) -> Any:
+        """Returns each name with its first value."""
         return [(name, self[name]) for name in self]
 
     def values(self) -> Any:
+        """Returns the first value of each name."""
         return [self[name] for name in self]
 
     def to_dict(self, flat: bool = True) -> dict[str, Any]:
+        """Returns a dictionary of the first values, or of the lists of all values."""
         return {name: self[name] if flat else self.getlist(name) for name in self}
 
 

@@ -1,4 +1,4 @@
-"""What run() is given: one reader for each way an entry script can be written."""
+"""The arguments of run(): one reader for each way to write an entry script."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class NoInputError(Exception):
 
 @dataclass(frozen=True)
 class RawInput:
-    """For @rawhttp: run() gets the request itself, whatever its method and whoever's protocol it speaks."""
+    """For @rawhttp: run() gets the request itself, of any method and protocol."""
 
     parameter: str
     adapt: Callable[[AMLRequest], Any]
 
     def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
+        """Returns the request as the argument."""
         return {self.parameter: self.adapt(request)}
 
 
@@ -36,6 +37,7 @@ class TextInput:
     described: Described
 
     def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
+        """Returns the body as the argument."""
         if request.method == "GET":
             return {self.parameter: json.dumps(query_values(request))}
         _only_post(request)
@@ -45,16 +47,18 @@ class TextInput:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
-        """The text of an object that has the data where the script's description says, else in `data`, as Azure's clients send it."""
+        """Returns the text of the object that the script's description asks for; without one the data is in `data`, as from Azure's clients."""
         return {self.parameter: json.dumps(self.described.request(data))}
 
 
 @dataclass(frozen=True)
 class ObjectInput:
-    """For @input_schema: one argument for each member of a JSON object.
+    """For @input_schema: each argument is a member of a JSON object.
 
-    `schemas` are those of the arguments. `forgiving`: text that can't be decoded is the client's fault (400); else, as in the
-    original, an internal error.
+    Attributes:
+        parameters: The arguments.
+        schemas: The schemas of the arguments.
+        forgiving: Bytes that can't be decoded are the client's fault (400); else, as in the original, an internal error.
     """
 
     parameters: Sequence[inspect.Parameter]
@@ -62,6 +66,7 @@ class ObjectInput:
     forgiving: bool
 
     def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
+        """Returns the members of the body, or the query's values, as arguments."""
         if request.method == "GET":
             return _chosen(query_values(request), self.parameters)
         _only_post(request)
@@ -70,7 +75,7 @@ class ObjectInput:
         return _chosen(_json_object(request.get_data(), self.forgiving), self.parameters)
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
-        """By name where every argument without a default is named; else the data is the first argument, and the rest is extra."""
+        """Returns values by name when every argument without a default has one; else the data is the first argument."""
         needed = [p.name for p in self.parameters if p.default is inspect.Parameter.empty]
         named = data.named(needed)
         if named is None:
@@ -87,7 +92,7 @@ Reader = Union[RawInput, TextInput, ObjectInput]
 
 
 def query_values(request: AMLRequest) -> dict[str, Any]:
-    """The query's values, each as JSON where it is JSON, else as text; a repeated name has a list."""
+    """Returns the query's values, as JSON where they are JSON, else as text; a repeated name has a list."""
     values = {name: [_json_or_text(text) for text in request.args.getlist(name)] for name in request.args}
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
 

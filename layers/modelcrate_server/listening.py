@@ -1,4 +1,4 @@
-"""Where the server listens, and from where the model comes: what platforms decide by variables and mounts."""
+"""The ports to listen on and the folder of the model, which platforms choose by variables and mounts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _log = logging.getLogger("azmlinfsrv")
 
 
 def ports(platforms: Sequence[Platform], process: Process, environ: Mapping[str, str]) -> tuple[int, ...]:
-    """Every port once: MODELCRATE_PORT alone where it is set, else each platform's; and the health port, if there is one.
+    """Returns each port once: only MODELCRATE_PORT where it is set, else each platform's; and the health port, if there is one.
 
-    `SettingsError` for one that is no port.
+    Raises:
+        SettingsError: A variable is not a port.
     """
     if environ.get("MODELCRATE_PORT"):
         found = [whole_number(environ, "MODELCRATE_PORT", 0, low=1, high=65535)]
@@ -29,13 +30,13 @@ def ports(platforms: Sequence[Platform], process: Process, environ: Mapping[str,
 
 
 def mounted_model(platforms: Sequence[Platform]) -> str:
-    """The folder into which a platform has mounted a model; empty where none has."""
+    """Returns the folder into which a platform has mounted a model, or an empty text."""
     folders = [each.model_folder for each in platforms if each.model_folder]
     return next((folder for folder in folders if os.path.isdir(folder) and os.listdir(folder)), "")
 
 
 def mention_ignored(platforms: Sequence[Platform], environ: Mapping[str, str]) -> None:
-    """A word for each variable of a platform that changes nothing here."""
+    """Logs each variable of a platform that has no effect here."""
     for each in platforms:
         for name, why in each.ignored:
             if environ.get(name):

@@ -1,4 +1,4 @@
-"""The log: one form of line, UTC, on standard output; a logging.json of the user's replaces it."""
+"""The log: lines of one form on standard output, in UTC. A logging.json of the user's replaces this configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = "%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s"
 
 
 class AMLLogFormatter(logging.Formatter):
-    """The contract's line: UTC time, one letter for the level, the process, the logger."""
+    """Writes the contract's line: UTC time, one letter for the level, the process, the logger, the message."""
 
     converter = time.gmtime  # type: ignore[assignment]  # the base class declares it for local time
 
@@ -27,9 +27,10 @@ class AMLLogFormatter(logging.Formatter):
 
 
 class JsonLogFormatter(logging.Formatter):
-    """A line of JSON for each record: time, level, process, logger and message, and what a record has in `fields`."""
+    """Writes a JSON object for each record: time, level, process, logger, message, and the record's `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Returns the line of a record."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         document = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
@@ -48,11 +49,16 @@ class RootAccessFilter(logging.Filter):
     """Leaves out the access lines of health probes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether a record is kept."""
         return "GET / HTTP/1.1" not in record.getMessage()
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Configures logging: logging.json from the app root, else from beside the entry script, else our own."""
+    """Configures logging by logging.json in the app root or beside the entry script, else by our own configuration.
+
+    Raises:
+        SettingsError: That file can't be used.
+    """
     path = _user_file(settings)
     if path is None:
         logging.config.dictConfig(_own(settings.log_level, settings.log_format))
@@ -66,7 +72,7 @@ def set_up_logs(settings: Settings) -> None:
 
 
 def reroute_prints() -> None:
-    """From here on what scripts print to standard output is logged; `print` to other files stays as it was."""
+    """Makes `print` write to the log instead of standard output; to other files it writes as before."""
     if builtins.print is not _print_to_log:
         builtins.print = _print_to_log
 

@@ -8,15 +8,15 @@ MODELS = "azureml-models"
 
 
 class ModelNotFoundException(Exception):  # noqa: N818 - the original's name
-    """No model of this name and version is here."""
+    """The model of this name and version is not in this container."""
 
 
 class Model:
-    """As much of the original's class as an entry script asks for."""
+    """The part of the original's class that entry scripts use."""
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: object = None) -> str:
-        """The model's file or folder: of this version, else of the highest one, else of that name in the working folder."""
+        """Returns the file or folder of a model: of this version, else of the highest; else that name in the working folder."""
         if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
             raise TypeError(f"version has to be an int, not {version!r}")
         versions = os.path.join(os.environ.get("AML_APP_ROOT", ""), MODELS, model_name)
@@ -30,7 +30,7 @@ class Model:
 
 
 def _highest(folder: str) -> int | None:
-    """The highest of the version folders."""
+    """Returns the highest version below a folder, or None."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     return max((int(name) for name in names if name.isascii() and name.isdigit()), default=None)
 

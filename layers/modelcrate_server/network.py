@@ -143,7 +143,7 @@ class Network:
         """Answers a request by the script; the deputy looks after the clients when that takes long.
 
         Raises:
-            Stopped: The process was told to end.
+            Stopped: A signal ends the process.
         """
         self._running_since = time.monotonic()
         if not self._busy.is_set():

@@ -1,4 +1,4 @@
-"""What run() returned, as the predictions of a platform: plain JSON, without the wrapping that a script gave it."""
+"""The result of run() as a platform's predictions: plain JSON, without the object around it that a script may have made."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .results import plain
 
 
 def unwrapped(result: object) -> Any:
-    """The result without its wrapping: what a text of JSON says, and the one value of an object with one member, if it holds more."""
+    """Returns the result without what is around it: text is read as JSON, and the only member of an object is taken when it is a list or an object."""
     if isinstance(result, str):
         try:
-            told = json.loads(result)
+            document = json.loads(result)
         except ValueError:
             return result
-        return unwrapped(told) if isinstance(told, (dict, list)) else result
+        return unwrapped(document) if isinstance(document, (dict, list)) else result
     if isinstance(result, dict) and len(result) == 1:
         (inner,) = result.values()
         return inner if _holds_more(inner) else result
@@ -23,9 +23,9 @@ def unwrapped(result: object) -> Any:
 
 
 def predictions(result: object) -> list[Any]:
-    """One prediction a row.
+    """Returns one prediction for each row.
 
-    A list is the predictions. An object with one list is that list; one with several equally long lists is a row of them each.
+    A list is the predictions, and so is the only list of an object. An object with several lists of one length becomes a row of them each.
     Anything else is the only prediction.
     """
     value = as_json(unwrapped(result))
@@ -38,9 +38,10 @@ def predictions(result: object) -> list[Any]:
 
 
 def as_json(value: object) -> Any:
-    """Numpy's and pandas' values by their plain ones, all the way down; what is no number is nothing, since JSON can't say it.
+    """Returns the result as plain JSON values, also those of numpy and pandas. NaN and the infinities become None.
 
-    TypeError for what can't be said at all: the message names the type.
+    Raises:
+        TypeError: JSON has no form for a value; the message names the type.
     """
     text = json.dumps(value, default=plain)
     return json.loads(text, parse_constant=lambda name: None)

@@ -1,6 +1,6 @@
-"""@rawhttp: a run() that wants the request itself.
+"""@rawhttp, for a run() that takes the HTTP request itself.
 
-Entry scripts import it under the original's names (see `compat_imports`).
+Entry scripts import it by the original's names (see `compat_imports`).
 """
 
 from __future__ import annotations
@@ -14,35 +14,30 @@ from .request import AMLRequest
 __all__ = ["AMLRequest", "rawhttp"]
 
 _Run = TypeVar("_Run", bound=Callable[..., Any])
-_asked = False
+_requested = False
 
 
 def rawhttp(run: _Run) -> _Run:
-    """Marks the entry script: run() gets the HTTP request and may return an AMLResponse."""
-    global _asked
-    _asked = True
+    """Marks the entry script: run() gets the HTTP request, and may return an AMLResponse."""
+    global _requested
+    _requested = True
     return run
 
 
-def forget() -> None:
-    """Before an entry script is loaded: nobody has asked yet."""
-    global _asked
-    _asked = False
+def reset() -> None:
+    """Resets the mark, before an entry script is loaded."""
+    global _requested
+    _requested = False
 
 
-def asked() -> bool:
-    """Whether the loaded script asked for the raw request, with our decorator or with the original's, where that is
-    installed.
-    """
-    return _asked or any(getattr(module, "_rawHttpRequested", False) for module in _originals())
+def is_requested() -> bool:
+    """Returns whether the loaded script has the mark, of our decorator or of the installed original's."""
+    return _requested or any(getattr(module, "_rawHttpRequested", False) for module in _originals())
 
 
 def adapt(request: AMLRequest) -> Any:
-    """The request as the script expects it.
-
-    Ours, or the web framework's own where the original's decorator was used.
-    """
-    if _asked or "flask" not in sys.modules:
+    """Returns the request as the script expects it: ours, or the web framework's where the original's decorator was used."""
+    if _requested or "flask" not in sys.modules:
         return request
     return sys.modules["flask"].Request(dict(request.environ))
 

@@ -1,4 +1,4 @@
-"""What came in: the request, as a WSGI environment wrapped in the words that entry scripts know."""
+"""A request: the WSGI environment, with the names that entry scripts use."""
 
 from __future__ import annotations
 
@@ -41,38 +41,46 @@ class AMLRequest:
 
     @property
     def method(self) -> str:
+        """The HTTP method, in capital letters."""
         return str(self.environ.get("REQUEST_METHOD", "GET")).upper()
 
     @cached_property
     def path(self) -> str:
+        """The path, decoded."""
         raw = str(self.environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
         return "/" + raw.lstrip("/")
 
     @property
     def query_string(self) -> bytes:
+        """The query as it came."""
         return str(self.environ.get("QUERY_STRING", "")).encode("latin-1")
 
     @cached_property
     def args(self) -> MultiDict:
+        """The values of the query."""
         return MultiDict(
             parse_qsl(self.query_string.decode(), keep_blank_values=True, errors="modelcrate_server.percent")
         )
 
     @property
     def content_type(self) -> str | None:
+        """The content-type field."""
         return self.environ.get("CONTENT_TYPE")
 
     @property
     def content_length(self) -> int | None:
+        """The content-length field, or None."""
         text = str(self.environ.get("CONTENT_LENGTH") or "")
         return int(text) if text.isascii() and text.isdigit() else None
 
     @property
     def mimetype(self) -> str:
+        """The type of the body, without parameters."""
         return content_type_of(self.content_type)[0]
 
     @property
     def is_json(self) -> bool:
+        """Whether the type of the body is JSON."""
         kind = self.mimetype
         return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
@@ -95,39 +103,53 @@ class AMLRequest:
         return None
 
     def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> Any:
-        """The body; an empty one when it was asked to be taken as a form and is one (so the original does it)."""
+        """Returns the body. With `parse_form_data` the body of a form is empty, as in the original."""
         body = b"" if parse_form_data and self._form is not None else self._body
         return body.decode("utf-8", "replace") if as_text else body
 
     @property
     def data(self) -> bytes:
+        """The body; empty for a form, as in the original."""
         return bytes(self.get_data(parse_form_data=True))
 
     @cached_property
     def stream(self) -> io.BytesIO:
+        """The body as a file."""
         return io.BytesIO(self._body)
 
     @property
     def form(self) -> MultiDict:
+        """The fields of a form."""
         return self._form[0] if self._form else MultiDict()
 
     @property
     def files(self) -> MultiDict:
+        """The files of a form."""
         return self._form[1] if self._form else MultiDict()
 
     @property
     def values(self) -> MultiDict:
-        """The query's and the form's; as in the original, a form counts where the method is one that brings a body."""
+        """The values of the query and of a form; as in the original, of a form only for methods with a body."""
         form = self.form if self.method in ("POST", "PUT", "PATCH") else MultiDict()
         both = [*self.args.to_dict(flat=False).items(), *form.to_dict(flat=False).items()]
         return MultiDict((name, value) for name, values in both for value in values)
 
     @property
     def json(self) -> Any:
+        """The body as JSON (see `get_json`)."""
         return self.get_json()
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """The body as JSON; `HttpError` when it is something else, unless that is to pass in silence."""
+        """Returns the body as JSON.
+
+        Args:
+            force: Ignores the content type.
+            silent: Returns None where the body is not JSON.
+            cache: Has no effect; it is in the original's signature.
+
+        Raises:
+            HttpError: The body is not JSON.
+        """
         if not (force or self.is_json):
             if silent:
                 return None
@@ -141,32 +163,39 @@ class AMLRequest:
 
     @property
     def scheme(self) -> str:
+        """The scheme of the URL: http or https."""
         return str(self.environ.get("wsgi.url_scheme", "http"))
 
     @property
     def host(self) -> str:
+        """The host that the client named."""
         named = self.environ.get("HTTP_HOST")
         return str(named or f"{self.environ.get('SERVER_NAME', '')}:{self.environ.get('SERVER_PORT', '')}")
 
     @property
     def full_path(self) -> str:
+        """The path and the query."""
         return f"{self.path}?{self.query_string.decode('utf-8', 'replace')}"
 
     @property
     def base_url(self) -> str:
+        """The URL without the query."""
         return f"{self.scheme}://{self.host}{quote(self.path, safe='/%:@!$&+,;=~()*')}"
 
     @property
     def url(self) -> str:
+        """The URL."""
         query = self.query_string.decode("utf-8", "replace")
         return f"{self.base_url}?{query}" if query else self.base_url
 
     @property
     def remote_addr(self) -> str | None:
+        """The address of the client."""
         return self.environ.get("REMOTE_ADDR")
 
     @cached_property
     def cookies(self) -> MultiDict:
+        """The cookies."""
         pairs = (part.strip().partition("=") for part in str(self.environ.get("HTTP_COOKIE", "")).split(";"))
         return MultiDict((name, value.strip('"')) for name, _, value in pairs if name)
 
@@ -209,7 +238,7 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
 
 
 def _keep_percent(error: UnicodeError) -> tuple[str, int]:
-    """What isn't UTF-8 in a query stays as it was written, in percent signs."""
+    """Leaves bytes that are not UTF-8 percent-encoded, as they were in the query."""
     assert isinstance(error, UnicodeDecodeError)
     return quote(error.object[error.start : error.end], safe=""), error.end
 

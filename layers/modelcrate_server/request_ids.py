@@ -1,4 +1,4 @@
-"""The ids of a request: which header fields come in, and which go out."""
+"""The ids of a request, in its header fields and in those of the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT = 100
 
 @dataclass(frozen=True)
 class RequestIds:
-    """What goes back; an empty one is left out. `legacy` says that the client used the old name for its own id."""
+    """The ids for the answer; empty ones are left out. `legacy`: the client used the old name for its own id."""
 
     request: str = ""
     ms_request: str = ""
@@ -21,6 +21,7 @@ class RequestIds:
     legacy: bool = False
 
     def write(self, response: Response) -> None:
+        """Sets the header fields."""
         names = (("x-request-id", self.request), ("x-ms-request-id", self.ms_request))
         for name, value in (*names, ("x-ms-client-request-id", self.client)):
             if value:
@@ -28,7 +29,7 @@ class RequestIds:
 
 
 def read_ids(request: AMLRequest) -> tuple[RequestIds, AMLResponse | None]:
-    """The ids, and the refusal of a request that brought one which is too long."""
+    """Returns the ids, and a refusal when one of them is too long."""
     own = request.headers.get("x-request-id")
     if own is None:
         import uuid  # late, as in `form`

@@ -1,4 +1,4 @@
-"""What goes back: `Response`, and the `AMLResponse` that entry scripts make."""
+"""Answers: `Response`, and the `AMLResponse` that entry scripts make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAILED = "x-ms-run-function-failed"
 class Response:
     """A status, header fields and a body.
 
-    Bytes, or chunks that are sent as they come (then the length is not known).
+    The body is bytes, or parts that are sent one by one; then the length is not known.
     """
 
     def __init__(self, body: Any = None, status: int = 200, content_type: str = HTML) -> None:
@@ -29,10 +29,12 @@ class Response:
 
     @property
     def content_type(self) -> str | None:
+        """The content-type field."""
         return self.headers.get("Content-Type")
 
     @property
     def reason(self) -> str:
+        """The phrase of the status, in capital letters."""
         try:
             return HTTPStatus(self.status_code).phrase.upper()
         except ValueError:
@@ -40,24 +42,27 @@ class Response:
 
     @property
     def is_streamed(self) -> bool:
+        """Whether the body is sent part by part."""
         return not isinstance(self._body, (bytes, list, tuple))
 
     @property
     def length(self) -> int | None:
-        """The body's bytes; nothing when they are not known before they are sent."""
+        """The bytes of the body; None when they are not known before it is sent."""
         return None if self.is_streamed else len(self.get_data())
 
     @property
     def data(self) -> bytes:
+        """The body."""
         return self.get_data()
 
     def get_data(self) -> bytes:
+        """Returns the body; the parts of a streamed one are joined."""
         if not isinstance(self._body, bytes):
             self._body = b"".join(map(_bytes, self._body))
         return self._body
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The WSGI answer: no body for HEAD or for a status that forbids one; a length wherever it is known."""
+        """Answers by WSGI: without a body for HEAD and for statuses that have none, with a length where it is known."""
         fields = Headers(self.headers)
         bodiless = self.status_code < 200 or self.status_code in {204, 304}
         if bodiless:
@@ -72,10 +77,14 @@ class Response:
 
 
 class AMLResponse(Response):
-    """The answer an entry script gives when it wants to decide status and header fields itself.
+    """The answer of an entry script that chooses status and header fields itself.
 
-    `message` is text or bytes (with `json_str`: anything JSON can say; nothing becomes an empty object). A comma in a
-    header's value makes it a repeated header.
+    Args:
+        message: Text, bytes or a generator of them; with `json_str` anything that JSON can write. None becomes an empty object.
+        status_code: The HTTP status.
+        response_headers: Header fields; a comma in a value makes it a repeated field.
+        json_str: Writes the message as JSON.
+        run_function_failed: The value of x-ms-run-function-failed.
     """
 
     def __init__(
@@ -102,7 +111,7 @@ class AMLResponse(Response):
 
 
 def error(status: int, message: str, run_function_failed: bool = False) -> AMLResponse:
-    """The contract's form of an error: a JSON object with a message."""
+    """Returns an error in the contract's form: a JSON object with `message`."""
     return AMLResponse({"message": message}, status, json_str=True, run_function_failed=run_function_failed)
 
 
@@ -114,7 +123,7 @@ def with_fields(response: Response, fields: Iterable[tuple[str, str]]) -> Respon
 
 
 def error_object(status: int, message: str) -> Response:
-    """The form of an error that several protocols share: a JSON object with the message as `error`."""
+    """Returns an error in the form of several protocols: a JSON object with `error`."""
     return Response(json.dumps({"error": message}), status, JSON)
 
 

@@ -1,4 +1,4 @@
-"""What run() returned, as JSON."""
+"""The result of run() as JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 
 
 def encode(result: object, with_numpy: bool) -> str:
-    """The JSON of a result; nothing is an empty object. TypeError for what JSON can't say: the message names the type.
+    """Returns a result as JSON; None becomes an empty object.
 
-    `with_numpy`: arrays, numpy's scalars and pandas' tables are told by their plain values.
+    Args:
+        result: What run() returned.
+        with_numpy: Writes arrays and scalars of numpy and tables of pandas by their values.
+
+    Raises:
+        TypeError: JSON has no form for it; the message names the type.
     """
     if result is None:
         return "{}"
@@ -17,7 +22,7 @@ def encode(result: object, with_numpy: bool) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The plain values of what has them: arrays, scalars and tables."""
+    """Returns the plain values of an array, a scalar or a table; TypeError for anything else."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "to_dict"):

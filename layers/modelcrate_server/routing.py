@@ -1,4 +1,4 @@
-"""From a path and a method to the one who answers: the routes of all platforms that are served, in one table."""
+"""The routes of all platforms that are served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME = re.compile(r"\\\{(\w+)\\\}")
 
 @dataclass(frozen=True)
 class Found:
-    """Whose path it is. Without a handler, the method is none that is answered there."""
+    """The route of a request. The handler is None when the path has no such method."""
 
     platform: Platform
     handler: Handler | None
@@ -24,7 +24,7 @@ class Found:
 
 
 class Routing:
-    """Earlier platforms go first where two have the same path; those that leave bodies to the script go last."""
+    """The routes of some platforms. Where two have the same path, the earlier one is taken, after those that fix the form of bodies."""
 
     def __init__(self, platforms: Sequence[Platform], environ: Mapping[str, str]) -> None:
         self._platforms = sorted(platforms, key=lambda each: each.free_bodies)  # sorting is stable
@@ -33,7 +33,7 @@ class Routing:
         ]
 
     def find(self, path: str, method: str) -> Found | None:
-        """Nothing, where no platform has such a path."""
+        """Returns the route of a path and a method, or None when no platform has the path."""
         matches = [(found, route, owner) for pattern, route, owner in self._routes if (found := pattern.match(path))]
         for found, route, owner in matches:
             if method in route.methods:
@@ -46,7 +46,7 @@ class Routing:
         return [route.path for _, route, _ in self._routes if route.logged]
 
     def nearest(self, path: str) -> Platform:
-        """In whose form a path that nobody has is refused: theirs, whose paths begin like it, else the first one's."""
+        """Returns the platform in whose form an unknown path is refused: one with a path that begins alike, else the first."""
         top = path.split("/")[1]
         owners = [owner for _, route, owner in self._routes if route.path.split("/")[1] == top]
         return (owners or self._platforms)[0]

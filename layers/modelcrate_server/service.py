@@ -1,4 +1,4 @@
-"""What is served: the entry script, behind whatever protocol. A platform's file turns requests into `Data` and asks here."""
+"""The entry script as a service for any protocol. The platforms' files turn requests into `Data` and call it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .results import plain
 from .stopping import Stopped
 from .streams import Stream, awaited, is_stream
 
-if TYPE_CHECKING:  # the builder reads what platforms promise, and starts sooner without these
+if TYPE_CHECKING:  # the builder, which reads what platforms promise, starts sooner without these
     from .entry import Entry
     from .settings import Settings
     from .swagger import Documents
@@ -31,7 +31,7 @@ SERVER_FAILED = "An unexpected internal error occurred. Check the logs for more 
 
 
 class ScriptFailedError(Exception):
-    """run() raised an exception, or took too long; the text is for the client, and does not tell what the exception said."""
+    """run() raised an exception or took too long. The text is for the client and does not repeat the exception."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,19 @@ class Service:
     settings: Settings
 
     def call(self, arguments: Any, request: AMLRequest, blames_clients: bool) -> tuple[object, float]:
-        """What run() returns for these arguments, and the milliseconds it took.
+        """Calls run().
 
-        ScriptFailedError when it fails; HttpError (400) when the script says that the input is at fault, or, if `blames_clients`, when it does not fit its schema.
+        Args:
+            arguments: The arguments of run().
+            request: The request, for its header fields.
+            blames_clients: Input that does not fit the script's schema is the client's fault.
+
+        Returns:
+            The result, and the milliseconds that run() took.
+
+        Raises:
+            ScriptFailedError: run() failed.
+            HttpError: 400, the input is at fault.
         """
         limit = self.settings.scoring_timeout_ms
         try:
@@ -71,9 +81,12 @@ class Service:
             raise ScriptFailedError(SCRIPT_FAILED) from None
 
     def predict(self, read: Callable[[AMLRequest], Data], request: AMLRequest) -> object:
-        """What run() returns for data that came in a platform's envelope; a `Response` where the script made one itself.
+        """Calls run() with the data of a platform's request.
 
-        A @rawhttp script opens envelopes itself, so nobody reads for it.
+        A script with @rawhttp reads the request itself, so `read` is not called for it.
+
+        Returns:
+            The result; a `Response` when the script made one itself.
         """
         reader = self.entry.read
         arguments = reader.of_request(request) if isinstance(reader, RawInput) else reader.of_data(read(request))
@@ -84,10 +97,10 @@ class Service:
         return result if response is None else response
 
     def is_model(self, name: str, version: str | None = None) -> bool:
-        """Whether the image's model goes by this name, and by this version if one was asked for."""
+        """Returns whether the image's model has this name, and this version unless it is None."""
         return name == self.settings.model.name and version in (None, self.settings.model.version)
 
 
 def scored(result: object) -> Response | None:
-    """The answer that a script made itself, which goes out as it is."""
+    """Returns the answer that a script made itself, or None."""
     return result if isinstance(result, Response) else None

@@ -1,7 +1,6 @@
-"""What the environment and the config file ask of the server, as frozen values.
+"""The settings of the server, from the environment and the config file, as frozen values.
 
-Nothing here reads the process's own environment: `read_settings` is given a mapping. A variable wins over the config
-file.
+`read_settings` takes a mapping: nothing here reads the process's own environment. A variable is preferred to the config file.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ FILE_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Service:
-    """How the service calls itself in its swagger documents."""
+    """The names of the service in its swagger documents."""
 
     name: str
     version: str
@@ -54,7 +53,7 @@ class Service:
 
 @dataclass(frozen=True)
 class ModelName:
-    """What the model is called in protocols that name one, and its version."""
+    """The name and version of the model, for protocols that name one."""
 
     name: str
     version: str
@@ -62,7 +61,7 @@ class ModelName:
 
 @dataclass(frozen=True)
 class Departures:
-    """Where this server may do better than the one it is compatible with; everything is off unless asked for."""
+    """Where this server may do more than the original; everything is off by default."""
 
     encode_numpy: bool
     bad_input_is_400: bool
@@ -72,8 +71,18 @@ class Departures:
 
 @dataclass(frozen=True)
 class Process:
-    """Sockets and workers. Without a health port there is one listener. A client that is silent for `client_timeout`
-    seconds while it owes us bytes is given up; 0 waits for ever."""
+    """Sockets and workers.
+
+    Attributes:
+        host: The address to listen on.
+        port: The first port.
+        health_port: A second port, or None.
+        workers: How many worker processes.
+        worker_timeout: The seconds after which a worker that hangs is replaced; 0 never.
+        client_timeout: The seconds a client may be silent within its request; 0 for ever.
+        preload: init() is called once, before the workers are forked.
+        metrics: Requests are counted.
+    """
 
     host: str
     port: int
@@ -87,7 +96,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the server was told, checked."""
+    """All settings, checked."""
 
     app_root: str
     source_dir: str
@@ -110,9 +119,10 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of this environment and of the config file it leads to.
+    """Returns the settings of this environment and of its config file.
 
-    `SettingsError` when one of them is wrong.
+    Raises:
+        SettingsError: One of them is wrong.
     """
     from_file, unknown = _read_config_file(find_config_file(environ))
     values = {**from_file, **environ}
@@ -147,10 +157,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def find_config_file(environ: Mapping[str, str]) -> str | None:
-    """AZUREML_CONFIG_FILE, else a config.json in the app root, else one beside the entry script.
-
-    An empty file is no file.
-    """
+    """Returns AZUREML_CONFIG_FILE, else config.json in the app root, else one beside the entry script; empty files don't count."""
     candidates = [environ.get("AZUREML_CONFIG_FILE", "")]
     candidates.append(os.path.join(environ.get("AML_APP_ROOT", "") or os.getcwd(), "config.json"))
     if "AZUREML_ENTRY_SCRIPT" in environ:

@@ -1,4 +1,4 @@
-"""What a model takes and gives, as tensors: from the script's own `signature()`, else from its schemas or the description beside it."""
+"""The model's inputs and outputs as tensors: from the script's signature(), its schemas, or the description beside it."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ Tensors = list[Mapping[str, Any]]
 
 
 def signature(entry: Entry) -> tuple[Tensors, Tensors]:
-    """Inputs and outputs, each with name, datatype and shape (-1 for any size); empty where nothing is said."""
+    """Returns inputs and outputs with name, datatype and shape (-1 for any size); empty where they are not known."""
     if entry.signature is not None:
         try:
-            told = entry.signature()
-            return described(told["inputs"]), described(told["outputs"])
+            declared = entry.signature()
+            return described(declared["inputs"]), described(declared["outputs"])
         except Exception as failure:  # a script's own code: what it does may not end the request
             _log.error("signature() of the entry script failed", exc_info=failure)
             return [], []
-    knows = schema_of(entry.run)
-    if knows is None:
+    module = schema_of(entry.run)
+    if module is None:
         return _of_description(entry.read.described) if isinstance(entry.read, TextInput) else ([], [])
-    given = knows.get_input_schema(entry.run)
+    given = module.get_input_schema(entry.run)
     examples = given.get("example", {})
     inputs = [
         tensor
         for name, schema in given.get("properties", {}).items()
         for tensor in _tensors(name, schema, examples.get(name))
     ]
-    answered = knows.get_output_schema(entry.run)
+    answered = module.get_output_schema(entry.run)
     return inputs, list(_tensors("output", answered, answered.get("example")))
 
 
-def _of_description(told: Described) -> tuple[Tensors, Tensors]:
-    """The tensors of the member that has the data, and those of the answer's; named values are tensors of their own names."""
-    inputs = _members({told.member: properties(told.takes).get(told.member, {})})
-    return list(inputs), list(_members(properties(told.gives)))
+def _of_description(description: Described) -> tuple[Tensors, Tensors]:
+    """Returns the tensors of the member that has the data, and those of the answer; named values have their own names."""
+    inputs = _members({description.member: properties(description.takes).get(description.member, {})})
+    return list(inputs), list(_members(properties(description.gives)))
 
 
 def _members(members: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -60,12 +60,12 @@ def _members(members: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _tensors(name: str, schema: Mapping[str, Any], example: Any) -> Iterator[Mapping[str, Any]]:
-    """One tensor for numbers and texts and arrays of them, one a column for a table's records; none for what is no tensor."""
+    """Yields a tensor for numbers, texts and arrays of them, and one for each column of a table; nothing for anything else."""
     shape: list[int] = []
     fixed = schema.get("format") == "numpy.ndarray"  # whose shape is enforced, but for the first dimension
     while schema.get("type") == "array":
-        told = schema.get("minItems", -1)  # a size, where it is also the most
-        own = told if told == schema.get("maxItems") else -1
+        size = schema.get("minItems", -1)  # a size, where it is also the most
+        own = size if size == schema.get("maxItems") else -1
         shape.append(len(example) if fixed and shape and isinstance(example, list) else own)
         example = example[0] if isinstance(example, list) and example else None
         schema = schema.get("items", {})

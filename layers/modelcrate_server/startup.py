@@ -1,6 +1,6 @@
-"""From settings to a serving application.
+"""From settings to a serving application: the debugger, the script, its init(), the documents.
 
-The debugger, the script, its init(), the documents. Failing ends the process with 3.
+A failure ends the process with code 3.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TREE_LINES = 200
 
 
 class FirstFailure:
-    """Says which of several workers reports why they can't start. Made before they are forked."""
+    """Decides which of several workers reports why they can't start. It is made before they are forked."""
 
     def __init__(self) -> None:
         self._token, writer = os.pipe()
@@ -48,9 +48,9 @@ class FirstFailure:
 def start_app(
     settings: Settings, platforms: Sequence[Platform], first: FirstFailure, metrics: Metrics | None = None
 ) -> ScoringApp:
-    """Returns the application of these settings for these platforms, its script initialised.
+    """Returns the application, with its script initialised.
 
-    Ends the process with code 3 when that fails, after the reason was logged; once, however many workers there are.
+    Ends the process with code 3 when that fails. The reason is logged once, also when several workers fail.
     """
     faulthandler.enable()
     _attach_debugger(settings)
@@ -112,9 +112,9 @@ def _log_models(folder: str) -> None:
 
 
 def model_tree(path: str, depth: int = 0) -> Iterator[str]:
-    """The lines of a tree of files, children sorted and indented by four blanks.
+    """Yields the lines of a tree of files, sorted, each level indented by four blanks.
 
-    Links to folders are named, not followed.
+    Links to folders are named and not followed.
     """
     name = " " * 4 * depth + os.path.basename(os.path.normpath(path))
     if os.path.isdir(path) and (depth == 0 or not os.path.islink(path)):

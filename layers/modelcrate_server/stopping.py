@@ -1,4 +1,4 @@
-"""How the process ends when it is told to while the entry script has the main thread."""
+"""How a signal ends the process while the entry script has the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/swagger.json: the documents of the versions that the script's types can be told in."""
+"""/swagger.json: the documents in the versions that can describe the script's types."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ _log = logging.getLogger("azmlinfsrv.swagger")
 
 ALIASES = {"2": "2", "2.0": "2", "3": "3", "3.0": "3", "3.1": "3.1"}
 """What a client may ask for, and the version that is meant."""
-_SPOKEN_BY_TYPES = {"2": "2.0", "3": "3.0", "3.1": "3.1"}
+_VERSIONS_OF_TYPES = {"2": "2.0", "3": "3.0", "3.1": "3.1"}
 _USER_FILES = {"2": ("swagger.json", "swagger2.json"), "3": ("swagger3.json",), "3.1": ("swagger3.1.json",)}
 _ANYTHING = {"type": "object", "example": {}}
 
 
 class NoSuchVersionError(Exception):
-    """There is no document of that version; the text names those there are."""
+    """There is no document of that version; the text names the others."""
 
 
 class Documents:
-    """The documents of one entry script, by version; written once, when the server starts."""
+    """The documents of one entry script by version. They are made once, when the server starts."""
 
     def __init__(self, by_version: Mapping[str, Any]) -> None:
         self._by_version = by_version
 
-    def of(self, asked: str) -> Any:
+    def of(self, version: str) -> Any:
+        """Returns the document of a version; NoSuchVersionError without one."""
         supported = ", ".join(sorted(self._by_version))
-        if asked not in ALIASES:
-            raise NoSuchVersionError(f"Swagger version [{asked}] is not valid. Supported versions: [{supported}].")
-        document = self._by_version.get(ALIASES[asked])
+        if version not in ALIASES:
+            raise NoSuchVersionError(f"Swagger version [{version}] is not valid. Supported versions: [{supported}].")
+        document = self._by_version.get(ALIASES[version])
         if not document:
             raise NoSuchVersionError(
-                f"Swagger version [{asked}] is not supported for the scoring script. "
+                f"Swagger version [{version}] is not supported for the scoring script. "
                 f"Supported swagger versions: [{supported}]."
             )
         return document
 
 
 def write_documents(run: Callable[..., Any], settings: Settings) -> Documents:
-    """The user's own files from the app root where there are some, generated documents elsewhere."""
+    """Returns the user's own documents from the app root, and generated ones for the other versions."""
     documents = {version: _document(version, run, settings) for version in _USER_FILES}
     found = {version: document for version, document in documents.items() if document is not None}
     _log.info("Swagger documents are ready for these versions: %s", ", ".join(sorted(found)) or "none")
@@ -66,12 +67,12 @@ def _document(version: str, run: Callable[..., Any], settings: Settings) -> Any:
 
 
 def _generated(version: str, run: Callable[..., Any], settings: Settings) -> Any:
-    knows = schema_of(run)
-    if knows is None:
-        told = described(settings)
-        given, answered = told.takes or _ANYTHING, told.gives or _ANYTHING
-    elif _SPOKEN_BY_TYPES[version] in knows.get_supported_versions(run):
-        given, answered = knows.get_input_schema(run), knows.get_output_schema(run)
+    module = schema_of(run)
+    if module is None:
+        description = described(settings)
+        given, answered = description.takes or _ANYTHING, description.gives or _ANYTHING
+    elif _VERSIONS_OF_TYPES[version] in module.get_supported_versions(run):
+        given, answered = module.get_input_schema(run), module.get_output_schema(run)
     else:
         return None
     if version == "2":

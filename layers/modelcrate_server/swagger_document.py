@@ -1,4 +1,4 @@
-"""The two forms of the service's description: Swagger 2.0 and OpenAPI 3. Pure: values in, documents out."""
+"""The two forms of the service's description: Swagger 2.0 and OpenAPI 3. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ALIVE, _SCORED, _DESCRIBED, _FAILED = (
 
 
 def swagger_2(service: Service, given: Any, answered: Any) -> dict[str, Any]:
-    """The Swagger 2.0 document of a service that takes and gives these schemas."""
+    """Returns the Swagger 2.0 document of a service with these schemas."""
     prefix = _prefix(service)
 
     def answers(text: str, schema: Any, **more: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def swagger_2(service: Service, given: Any, answered: Any) -> dict[str, Any]:
 
 
 def openapi_3(version: str, service: Service, given: Any, answered: Any) -> dict[str, Any]:
-    """The OpenAPI document, 3.0 or 3.1, of a service that takes and gives these schemas."""
+    """Returns the OpenAPI document, 3.0 or 3.1, of a service with these schemas."""
     prefix = _prefix(service)
 
     def content(kind: str, schema: Any) -> dict[str, Any]:

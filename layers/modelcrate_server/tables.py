@@ -1,4 +1,4 @@
-"""Tables out of bodies: CSV with a head line, and the two JSON forms that pandas writes and MLflow's clients send."""
+"""Tables from bodies: CSV with a header line, and the two JSON forms of pandas that MLflow's clients send."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from .request import AMLRequest, HttpError
 
 
 def table_of_csv(request: AMLRequest) -> Table:
-    """The table of a CSV body; its first line names the columns.
+    """Returns the table of a CSV body; its first line names the columns.
 
-    A column is numbers where every cell of it is one, else true and false, else text; an empty cell is nothing.
+    A column has numbers when every cell is a number, else booleans when every cell is one, else texts. An empty cell is None.
+
+    Raises:
+        HttpError: 400, the body is not such a table.
     """
     try:
         lines = [line for line in csv.reader(io.StringIO(request.get_data().decode("utf-8-sig"))) if line]
@@ -30,7 +33,7 @@ def table_of_csv(request: AMLRequest) -> Table:
 
 
 def table_of_split(value: object) -> Table:
-    """{"columns": [...], "data": [[...]]}; an index means nothing here."""
+    """Returns the table of {"columns": [...], "data": [[...]]}; an index is ignored."""
     if not isinstance(value, dict):
         raise HttpError(400, f"'dataframe_split' should be an object; this is {type(value).__name__}")
     rows, columns = value.get("data", []), value.get("columns")
@@ -44,7 +47,7 @@ def table_of_split(value: object) -> Table:
 
 
 def table_of_records(value: object) -> Table:
-    """[{"a": 1, "b": 2}, ...]; what a record lacks is nothing."""
+    """Returns the table of [{"a": 1, "b": 2}, ...]; a missing value is None."""
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
         raise HttpError(400, "'dataframe_records' should be a list of objects")
     return Table.of_records(value)

@@ -1,4 +1,4 @@
-"""Tensors as the Open Inference Protocol writes them: a name, a shape, a datatype, and the elements in row-major order."""
+"""Tensors of the Open Inference Protocol: a name, a shape, a datatype, and the elements in row-major order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ MAX_RANK = 64
 
 
 def values_of(tensor: object) -> tuple[str, list[Any]]:
-    """A tensor's name and its elements as lists in lists; `HttpError` (400) for one that contradicts itself."""
+    """Returns a tensor's name, and its elements as nested lists.
+
+    Raises:
+        HttpError: 400, its parts contradict each other.
+    """
     if not isinstance(tensor, dict):
         raise HttpError(400, f"An input should be an object; this is {type(tensor).__name__}")
     name, datatype, shape = tensor.get("name"), tensor.get("datatype"), tensor.get("shape")
@@ -43,7 +47,7 @@ def values_of(tensor: object) -> tuple[str, list[Any]]:
 
 
 def data_of(tensors: object, parameters: object) -> Data:
-    """All inputs of a request, by their names."""
+    """Returns all inputs of a request by name."""
     if not isinstance(tensors, list) or not tensors:
         raise HttpError(400, "The body should have a member 'inputs' with a list of tensors")
     named = dict(values_of(tensor) for tensor in tensors)
@@ -53,9 +57,9 @@ def data_of(tensors: object, parameters: object) -> Data:
 
 
 def tensor_of(name: str, value: Any, datatype: str | None = None) -> dict[str, Any]:
-    """A value as a tensor; of this datatype where it fits, else of the one that its elements have.
+    """Returns a value as a tensor, of this datatype where it fits, else of that of its elements.
 
-    What is no regular array of numbers, truths or texts becomes one text a row, of JSON.
+    What is not a regular array of numbers, booleans or texts becomes texts, one of JSON for each row.
     """
     datatype = datatype or _of_array(value)
     plain = as_json(value)
@@ -71,7 +75,7 @@ def tensor_of(name: str, value: Any, datatype: str | None = None) -> dict[str, A
 
 
 def _of_array(value: Any) -> str | None:
-    """The datatype of a numpy array; nothing for anything else."""
+    """Returns the datatype of a numpy array; None for anything else."""
     dtype = getattr(value, "dtype", None)
     kind, size = getattr(dtype, "kind", ""), getattr(dtype, "itemsize", 0)
     return {"b": "BOOL", "i": f"INT{size * 8}", "u": f"UINT{size * 8}", "f": f"FP{size * 8}"}.get(kind)
@@ -93,7 +97,7 @@ def _datatype(flat: Sequence[Any]) -> str | None:
 
 
 def _shape(value: Any) -> list[int] | None:
-    """The sizes of lists in lists; nothing, where they are ragged."""
+    """Returns the sizes of nested lists; None when they are ragged."""
     if not isinstance(value, list):
         return []
     inner = [_shape(item) for item in value]
@@ -119,7 +123,7 @@ def _nested(flat: list[Any], shape: Sequence[int]) -> list[Any]:
 
 
 def _checked(flat: list[Any], datatype: str, name: str) -> list[Any]:
-    """The elements, all of which are of this datatype; numbers of a float type become floats."""
+    """Returns the elements when all have this datatype; numbers of a float type become floats."""
     kinds = set(map(type, flat))
     try:
         if datatype in _FLOATS and kinds <= {int, float}:
@@ -136,7 +140,7 @@ def _checked(flat: list[Any], datatype: str, name: str) -> list[Any]:
 
 
 def described(declared: object) -> list[Mapping[str, Any]]:
-    """The tensors that a script's signature declares, as metadata; what is none is left out."""
+    """Returns the tensors that a script's signature declares; entries that are no tensor are left out."""
     found = declared if isinstance(declared, (list, tuple)) else ()
     return [
         {"name": str(each["name"]), "datatype": each["datatype"], "shape": [int(size) for size in each["shape"]]}

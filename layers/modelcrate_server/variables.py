@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 
 class SettingsError(Exception):
-    """A variable or the config file is wrong; the text names it. The server exits with code 3."""
+    """A variable or the config file is wrong; the text names it. The server ends with code 3."""
 
 
 def whole_number(values: Mapping[str, str], name: str, default: int, *, low: int, high: int | None = None) -> int:
-    """The number that a variable holds; `SettingsError` for one that is none, or outside of its bounds."""
+    """Returns the number in a variable.
+
+    Raises:
+        SettingsError: It is not a whole number, or outside of its bounds.
+    """
     text = values.get(name, "").strip()
     if not text:
         return default
@@ -24,5 +28,5 @@ def whole_number(values: Mapping[str, str], name: str, default: int, *, low: int
 
 
 def switch(values: Mapping[str, str], name: str) -> bool:
-    """Whether a variable says yes."""
+    """Returns whether a variable is 1, true, yes or on."""
     return values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -25,7 +25,7 @@ class ScriptWorker(Worker):  # type: ignore[misc]  # of the image's gunicorn, wh
             signal.signal(number, stop)
 
     def run(self) -> None:
-        """Answers requests until the worker is told to end; then those that have begun."""
+        """Answers requests until a signal ends the worker; then those that have begun."""
         process = self.app.process
         always = () if process.health_port is None else (process.health_port,)
         limits = Limits(client_timeout=process.client_timeout)

@@ -1,7 +1,6 @@
-"""Contracts: what an image promises to its platforms, and what it takes to keep that.
+"""Contracts: what an image promises to its platforms, and the files, variables and ports that keep the promise.
 
-The platforms themselves are files of the server that goes into images (`modelcrate_server.platforms`), since there they are served;
-adding one takes no other change.
+Each platform is a file of the server that goes into images (`modelcrate_server.platforms`). Adding one takes no other change.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ DEFAULT = platforms.DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path the container answers, and for which method."""
+    """A path that the container answers, and the method."""
 
     method: str
     path: str
@@ -35,7 +34,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one platform expects: where the container listens, what it answers, and what says that it is well."""
+    """What one platform expects: the port, the routes, and the one that reports health."""
 
     name: str
     port: int
@@ -45,10 +44,15 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """All that an image has to have for its contracts: ports, how it is started, and which files that takes.
+    """All that an image needs for its contracts.
 
-    `env` are pairs; a user's own variables come after them and win. `files` are names below the image's root, without a
-    leading slash, sorted, with their bytes; one that begins with #! is a program. `path` are folders of such programs.
+    Attributes:
+        ports: The ports that the container listens on.
+        env: Pairs of variables and values. A user's own variables come after them and win.
+        argv: The start command.
+        working_dir: The folder in which it starts.
+        files: Names below the image's root, sorted, without a leading slash, and their bytes. One that begins with #! is a program.
+        path: Folders of such programs.
     """
 
     ports: tuple[int, ...]
@@ -60,22 +64,26 @@ class Promise:
 
 
 def contracts() -> Mapping[str, Contract]:
-    """All contracts by name."""
+    """Returns all contracts by name."""
     return {name: contract(name) for name in contract_names()}
 
 
 def contract_names() -> tuple[str, ...]:
-    """The names of all contracts, by their files."""
+    """Returns the names of all contracts, sorted."""
     return tuple(platforms.names())
 
 
 def contract(name: str) -> Contract:
-    """The contract of this name; `UserError` when there is none."""
+    """Returns the contract of this name.
+
+    Raises:
+        UserError: There is none.
+    """
     return _contract(_platform(name))
 
 
 def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
-    """What an image with these contracts promises, served by one process."""
+    """Returns what an image with these contracts needs; one server answers all of them."""
     wanted = [_platform(name) for name in names]
     programs = sorted({each.program for each in wanted} - {""})
     env = {
@@ -98,7 +106,7 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
 
 
 def _platform(name: str) -> Platform:
-    """Late and one by one: a file has all that serving its platform takes, and starting is to be quick."""
+    """Returns one platform. Only its own file is imported, since starting has to be quick."""
     try:
         return platforms.platform(name)
     except KeyError:
@@ -107,7 +115,7 @@ def _platform(name: str) -> Platform:
 
 
 def _contract(platform: Platform) -> Contract:
-    """The platform's answers as they are where its variables say nothing else."""
+    """Returns the contract of a platform whose variables are not set."""
     pairs = ((method, route.path) for route in platform.routes({}) for method in route.methods)
     routes = tuple(Route(method, path) for method, path in pairs if method in ("GET", "POST"))
     return Contract(platform.name, platform.port, Route("GET", platform.health), routes)
@@ -124,5 +132,5 @@ def _server_files() -> tuple[tuple[str, bytes], ...]:
 
 
 def _program() -> bytes:
-    """A program that does what the image's own command does, for platforms that start one by its name."""
+    """Returns a program that does what the image's start command does, for platforms that start one by its name."""
     return f"#!{PYTHON}\nfrom modelcrate_server.__main__ import main\n\nmain()\n".encode()

@@ -1,4 +1,4 @@
-"""The layer of the server that calls the entry script. It is the same for every project, so a changed script doesn't move it."""
+"""The layer of the server that calls the entry script. It is the same for every project, so a changed script does not change it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLICY = 2
 
 @dataclass(frozen=True, slots=True)
 class ServerLayer:
-    """The server's files, by their paths below the image's root; one that begins with #! may be started."""
+    """The server's files, by their paths below the image's root. A file that begins with #! is a program."""
 
     files: tuple[tuple[str, bytes], ...] = field(repr=False)
 
@@ -26,6 +26,7 @@ class ServerLayer:
     name = "modelcrate's own"
 
     def key(self) -> Digest:
+        """Returns the digest of all inputs: the files and the rules of this layer."""
         listed = [[path, Digest.of(data).hex] for path, data in self.files]
         return recipe.key(KIND, {"files": listed, "policy": POLICY})
 
@@ -33,12 +34,13 @@ class ServerLayer:
         return Materials()
 
     def tree(self) -> Tree:
+        """Returns the entries of the layer."""
         return Tree.of(
             [file(path.encode(), Bytes(data), _mode(data)) for path, data in self.files], [PREFIX[1:].encode()]
         )
 
     def inputs(self) -> tuple[str, ...]:
-        """The files as one thing, and our rules."""
+        """Returns what decides the layer: the files together, and the rules."""
         return (f"server {self.key().short}", f"rules {writer.POLICY}.{POLICY}")
 
 

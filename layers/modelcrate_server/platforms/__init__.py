@@ -1,8 +1,7 @@
-"""The platforms whose protocols this server speaks: one file each, found by this folder.
+"""The platforms whose protocols this server speaks, one file for each.
 
-A file has a `PLATFORM`. It says where the platform expects the container to listen, what it asks, how a request becomes a call of
-the entry script and its result an answer, and which requests show that a container keeps to it. Whatever else wants to know (the
-builder, the checks of running containers, the tests) reads it here.
+Each file has a `PLATFORM`: the port, the routes and their handlers, the form of errors, and requests that check whether a container
+keeps to the protocol. The builder, the checks of running containers and the tests read it here.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the names of the platforms are asked for by those who start quickly
+if TYPE_CHECKING:  # listing the names of the platforms has to be quick
     from ..request import AMLRequest
     from ..response import Response
     from ..service import Service
@@ -28,10 +27,14 @@ VARIABLE = "MODELCRATE_CONTRACTS"
 
 @dataclass(frozen=True)
 class Route:
-    """A path, with names in braces, and the methods that are answered there.
+    """A path, with names in braces, and the methods that it has.
 
-    `logged`: each request is a line in the log. `probe`: the handler uses nothing of the script, so it is called while run() works, in
-    another thread.
+    Attributes:
+        methods: The HTTP methods.
+        path: The path.
+        handler: Answers the request.
+        logged: Each request is a line in the log, and is counted.
+        probe: The handler needs nothing of the script, so another thread may call it while run() works.
     """
 
     methods: tuple[str, ...]
@@ -43,11 +46,17 @@ class Route:
 
 @dataclass(frozen=True)
 class Check:
-    """A request that shows whether a container keeps to the protocol, and what has to come back.
+    """A request that shows whether a container keeps to the protocol, and the answer that is expected.
 
-    `{model}` and `{version}` in the path are filled in by who asks. `body` is made of the instances for which answers are wanted,
-    a list of rows; one that needs them is not asked without. Of the answer: its status is one of these, it is a JSON object with
-    these members, and it is there within these seconds.
+    Attributes:
+        what: What is checked.
+        method: The HTTP method.
+        path: The path; the check fills in `{model}` and `{version}`.
+        status: The allowed statuses.
+        members: The members that the answer, a JSON object, must have.
+        body: The body, or a function that makes it of instances, a list of rows. Such a check is left out when no instances are given.
+        content_type: The type of the body.
+        seconds: The time in which the answer must arrive.
     """
 
     what: str
@@ -62,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Platform:
-    """One platform's protocol. Routes depend on the environment, for some platforms choose them there."""
+    """The protocol of one platform. Its routes may depend on the environment."""
 
     name: str
     port: int
@@ -71,36 +80,36 @@ class Platform:
     health: str
     routes: Callable[[Mapping[str, str]], Sequence[Route]]
     error: Callable[[int, str], Response]
-    """How the protocol says that something went wrong."""
+    """Makes an error in the protocol's form of a status and a message."""
     checks: tuple[Check, ...]
     model_folder: str = ""
     """Where the platform mounts a model; if it did, that one is served instead of the image's own."""
     lists_models: str = ""
-    """A path whose answer names the models, for who has to find out."""
+    """A path whose answer names the models; empty without one."""
     free_bodies: bool = False
-    """The protocol leaves the body to the script; where another has a form for it at the same path, that one goes first."""
+    """The protocol leaves the form of bodies to the script. Another protocol with a form for the same path is preferred."""
     ignored: tuple[tuple[str, str], ...] = ()
-    """Variables of the platform that have no effect here, and why."""
+    """Variables of the platform without effect here, each with the reason."""
     program: str = ""
     """What the platform starts in the container instead of the image's own command."""
 
     def port_in(self, environ: Mapping[str, str]) -> str:
-        """The port, as text that nobody has checked yet."""
+        """Returns the port in this environment, as text that is not checked yet."""
         return next((environ[name] for name in self.port_variables if environ.get(name)), str(self.port))
 
 
 def platforms() -> dict[str, Platform]:
-    """All platforms by name."""
+    """Returns all platforms by name."""
     return {name: platform(name) for name in names()}
 
 
 def names() -> list[str]:
-    """The names of all platforms, sorted."""
+    """Returns the names of all platforms, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def platform(name: str) -> Platform:
-    """The platform of this name. KeyError where there is none."""
+    """Returns the platform of this name; KeyError without one."""
     if name not in names():
         raise KeyError(name)
     found: Platform = importlib.import_module(f"{__name__}.{name}").PLATFORM
@@ -108,6 +117,6 @@ def platform(name: str) -> Platform:
 
 
 def chosen(environ: Mapping[str, str]) -> tuple[Platform, ...]:
-    """The platforms that this environment asks for, in its order. KeyError with the name of one that there isn't."""
+    """Returns the platforms that this environment names, in its order; KeyError with an unknown name."""
     wanted = [name.strip() for name in environ.get(VARIABLE, "").split(",") if name.strip()] or [DEFAULT]
     return tuple(map(platform, wanted))

@@ -1,6 +1,6 @@
 """Azure Machine Learning: /score and /swagger.json on port 5001, with Azure's header fields on every answer.
 
-The rows of this protocol are compared with the original server's answers in a test.
+A test compares the answers of this protocol with those of the original server.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def _probed(service: Service, request: AMLRequest) -> Response:
 
 
 def _swagger(service: Service, request: AMLRequest) -> Response:
-    asked = request.args.get("version", "2")
+    version = request.args.get("version", "2")
     try:
-        return AMLResponse(service.documents.of(asked), 200, json_str=True)
+        return AMLResponse(service.documents.of(version), 200, json_str=True)
     except NoSuchVersionError as missing:
         return error(404, str(missing))
 
@@ -71,7 +71,7 @@ def _allowing(methods: tuple[str, ...]) -> _Answer:
 
 
 def _dressed(answer: _Answer) -> Handler:
-    """The answer with Azure's header fields, errors included."""
+    """Adds Azure's header fields to the answers of a handler, and to its errors."""
 
     def dressed(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
         ids, refusal = read_ids(request)

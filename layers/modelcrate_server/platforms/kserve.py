@@ -24,7 +24,7 @@ def _model(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
 
 def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     _known(service, names)
-    result = service.predict(lambda asked: instances_of(json_object(asked), ("instances", "inputs")), request)
+    result = service.predict(lambda request: instances_of(json_object(request), ("instances", "inputs")), request)
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
 
 

@@ -36,12 +36,12 @@ def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
     try:
         result = service.predict(_data, request)
     except ScriptFailedError as failure:
-        raise HttpError(400, str(failure)) from None  # the protocol takes what a model refuses for the client's fault
+        raise HttpError(400, str(failure)) from None  # in this protocol, what a model refuses is the client's fault
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
 
 
 def _unsupported(request: AMLRequest) -> str:
-    """Why a body of this type can't be read; empty where it can be."""
+    """Returns why a body of this type can't be read, or an empty text."""
     kind, options = content_type_of(request.content_type)
     if kind not in KINDS:
         return f"These content types are supported: {', '.join(KINDS)}. This is {kind!r}."

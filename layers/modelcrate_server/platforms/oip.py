@@ -1,6 +1,6 @@
-"""The Open Inference Protocol (V2), its REST half: health, metadata and inference with named, typed tensors.
+"""The Open Inference Protocol (V2) over REST: health, metadata, and inference with named, typed tensors.
 
-https://github.com/kserve/open-inference-protocol; the answers are compared with MLServer's in a test.
+https://github.com/kserve/open-inference-protocol; a test compares the answers with MLServer's.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ OUTPUT = "predict"
 """The name of the only output, where neither the script's result nor its signature names it."""
 
 
-def _said(document: Any) -> Response:
+def _json(document: Any) -> Response:
     return Response(json.dumps(document), content_type=JSON)
 
 
-def _well(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+def _ready(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     return Response("", content_type=JSON)
 
 
 def _server(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return _said({"name": "modelcrate", "version": VERSION, "extensions": []})
+    return _json({"name": "modelcrate", "version": VERSION, "extensions": []})
 
 
 def _index(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     model = service.settings.model
-    return _said([{"name": model.name, "version": model.version, "state": "READY", "reason": ""}])
+    return _json([{"name": model.name, "version": model.version, "state": "READY", "reason": ""}])
 
 
 def _metadata(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     inputs, outputs = signature(service.entry)
     model = service.settings.model
-    return _said(
+    return _json(
         {"name": model.name, "versions": [model.version], "platform": "", "inputs": inputs, "outputs": outputs}
     )
 
@@ -62,11 +62,11 @@ def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
     own = scored(result)
     if own is not None:
         return own
-    asked = document.get("id")
+    own_id = document.get("id")
     outputs = _wanted(document.get("outputs"), _outputs(_named(result), signature(service.entry)[1]))
     model = service.settings.model
-    told = {"model_name": model.name, "model_version": model.version, **({} if asked is None else {"id": asked})}
-    return _said({**told, "outputs": outputs})
+    answer = {"model_name": model.name, "model_version": model.version, **({} if own_id is None else {"id": own_id})}
+    return _json({**answer, "outputs": outputs})
 
 
 def _data(document: Mapping[str, Any]) -> Data:
@@ -76,7 +76,7 @@ def _data(document: Mapping[str, Any]) -> Data:
 
 
 def _named(result: object) -> tuple[str, Any]:
-    """The result, and the name that the script gave it where it is the one member of an object."""
+    """Returns the name that the script gave its result, the only member of an object, and the result."""
     if isinstance(result, dict) and len(result) == 1 and not isinstance(unwrapped(result), dict):
         return str(next(iter(result))), unwrapped(result)
     return "", unwrapped(result)
@@ -92,23 +92,23 @@ def _outputs(named: tuple[str, Any], declared: Sequence[Mapping[str, Any]]) -> l
     return [tensor_of(own, value, only["datatype"] if only else None)]
 
 
-def _wanted(asked: object, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those outputs that the request names, in its order; all where it names none."""
-    if not asked:
+def _wanted(names: object, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the outputs that the request names, in its order; all when it names none."""
+    if not names:
         return outputs
-    if not isinstance(asked, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("name"), str) for each in asked
+    if not isinstance(names, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in names
     ):
         raise HttpError(400, "'outputs' should be a list of objects with names")
-    there = {output["name"]: output for output in outputs}
-    for each in asked:
-        if each["name"] not in there:
-            raise HttpError(400, f"There is no output {each['name']!r}; there are: {', '.join(there)}")
-    return [there[each["name"]] for each in asked]
+    known = {output["name"]: output for output in outputs}
+    for each in names:
+        if each["name"] not in known:
+            raise HttpError(400, f"There is no output {each['name']!r}; there are: {', '.join(known)}")
+    return [known[each["name"]] for each in names]
 
 
 def _of_model(handler: Handler) -> Handler:
-    """The handler for the image's own model; 404 for any other."""
+    """Returns the handler for the image's own model; another model is 404."""
 
     def checked(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
         name, version = names["model"], names.get("version")
@@ -123,14 +123,14 @@ def _of_model(handler: Handler) -> Handler:
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     out = [
         Route(("GET",), "/v2", _server, probe=True),
-        Route(("GET",), "/v2/health/live", _well, probe=True),
-        Route(("GET",), "/v2/health/ready", _well, probe=True),
+        Route(("GET",), "/v2/health/live", _ready, probe=True),
+        Route(("GET",), "/v2/health/ready", _ready, probe=True),
         Route(("POST",), "/v2/repository/index", _index, probe=True),
     ]
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         out += [
             Route(("GET",), model, _of_model(_metadata)),
-            Route(("GET",), f"{model}/ready", _of_model(_well), probe=True),
+            Route(("GET",), f"{model}/ready", _of_model(_ready), probe=True),
             Route(("POST",), f"{model}/infer", _of_model(_infer), logged=True),
         ]
     return out

@@ -1,7 +1,7 @@
 """Amazon SageMaker: /ping and /invocations on port 8080; the container is started with the word `serve`.
 
-SageMaker leaves bodies to the container. A script that says nothing of its input gets the body as it came; one with a schema, or with a
-description beside it, gets what /score would give it, and rows as well: a JSON list, or text/csv; a described one also `instances`.
+SageMaker leaves the form of bodies to the container. A script without schema and description gets the body as it is. With one of
+them it gets what /score would give it, and also rows: a JSON list or text/csv; with a description also `instances`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
 
 
 def _rows(service: Service, request: AMLRequest) -> Data | None:
-    """The rows for a script whose input is known, where the body is rows; else it is read as /score reads it."""
+    """Returns the rows for a script with a known input when the body has rows; None when it is read as for /score."""
     read = service.entry.read
     described = read.described if isinstance(read, TextInput) and read.described.takes else None
     if described is None and not isinstance(read, ObjectInput):
@@ -55,7 +55,7 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
 
 
 def _body(instances: list[Any]) -> bytes:
-    """No form is fixed: the two most usual ones at once, so that containers for either can be asked."""
+    """Returns a body in the two usual forms at once, since none is fixed."""
     return json.dumps({"data": instances, "instances": instances}).encode()
 
 

@@ -19,7 +19,7 @@ def _health(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
 
 
 def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    result = service.predict(lambda asked: instances_of(json_object(asked), ("instances",)), request)
+    result = service.predict(lambda request: instances_of(json_object(request), ("instances",)), request)
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
 
 

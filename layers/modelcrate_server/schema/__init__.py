@@ -1,4 +1,1 @@
-"""Our stand-in for the package `inference_schema`.
-
-Decorators that tell the types of run(), convert its input and describe it.
-"""
+"""A stand-in for the package `inference_schema`: decorators that describe the types of run() and convert its input."""

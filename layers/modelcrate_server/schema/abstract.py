@@ -1,4 +1,4 @@
-"""What a parameter type is: a sample, its description, and the way from plain JSON to a value like it."""
+"""The base class of parameter types: a sample, its schema, and the conversion of plain JSON to such a value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class AbstractParameterType(ABC):
-    """Made of a sample value. Own types are made by writing the two methods."""
+    """A type that is given by a sample value. A script makes its own types by implementing the two methods."""
 
     def __init__(self, sample_input: Any) -> None:
         self.sample_input = sample_input
@@ -15,14 +15,14 @@ class AbstractParameterType(ABC):
 
     @abstractmethod
     def deserialize_input(self, input_data: Any) -> Any:
-        """The value for what came as plain JSON; an exception when it doesn't fit."""
+        """Converts plain JSON to the type; raises an exception when it doesn't fit."""
 
     @abstractmethod
     def input_to_swagger(self) -> dict[str, Any]:
-        """The schema, with the sample as its example."""
+        """Returns the schema, with the sample as its example."""
 
     def supported_versions(self) -> list[str]:
-        """The document versions that can tell the sample: Swagger 2 knows no lists of mixed types."""
+        """Returns the document versions that can describe the sample: Swagger 2 has no lists of mixed types."""
         uniform = _is_uniform(self.input_to_swagger()["example"])
         return ["2.0", "3.0", "3.1"] if uniform else ["3.0", "3.1"]
 

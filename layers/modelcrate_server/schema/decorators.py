@@ -1,4 +1,4 @@
-"""@input_schema and @output_schema."""
+"""The decorators @input_schema and @output_schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 def input_schema(
     param_name: str, param_type: AbstractParameterType, convert_to_provided_type: bool = True, optional: bool = False
 ) -> Callable[[Run], Run]:
-    """Says the type of one argument. What arrives as plain JSON is converted to it, unless that is switched off."""
+    """Declares the type of one argument. Plain JSON is converted to it, unless that is switched off."""
     _check(param_type)
     described = param_type.input_to_swagger()
     versions = tuple(param_type.supported_versions())
@@ -44,7 +44,7 @@ def input_schema(
 
 
 def output_schema(output_type: AbstractParameterType) -> Callable[[Run], Run]:
-    """Says the type of what run() returns. It is described, not enforced."""
+    """Declares the type of run()'s result. It is described, and not enforced."""
     _check(output_type)
     described = output_type.input_to_swagger()
     versions = tuple(output_type.supported_versions())
@@ -81,7 +81,11 @@ def _converted(
 
 
 def convert(value: Any, kind: AbstractParameterType) -> Any:
-    """Plain JSON as the type says; nested types inside objects and lists included. ValueError when it doesn't fit."""
+    """Converts plain JSON to a type, also inside objects and lists.
+
+    Raises:
+        ValueError: It doesn't fit.
+    """
     if kind.sample_data_type is dict:
         if not isinstance(value, dict):
             raise ValueError(f"an object is expected; this is {type(value).__name__}")
@@ -96,7 +100,7 @@ def convert(value: Any, kind: AbstractParameterType) -> Any:
 
 
 def _is_prompt(args: tuple[Any, ...]) -> bool:
-    """The input of the ready-made Hugging Face scripts, which convert it themselves (so the original does it)."""
+    """Returns whether this is the input of the ready-made Hugging Face scripts, which convert it themselves, as in the original."""
     return bool(args) and type(args[0]) is dict and set(args[0]) == {"input_string", "parameters"}
 
 

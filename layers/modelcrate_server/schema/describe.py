@@ -14,7 +14,7 @@ TIME_FORMAT = "%H:%M:%S.%f %z"
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """The schema of a value, with the value as its example. Times without a zone are taken as UTC."""
+    """Returns the schema of a value, with the value as its example. Times without a zone are taken as UTC."""
     if isinstance(value, AbstractParameterType):
         return value.input_to_swagger()
     kind = type(value)
@@ -60,5 +60,5 @@ def _object(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def split(schema: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """A schema without its example, and the example."""
+    """Returns a schema without its example, and the example."""
     return {key: value for key, value in schema.items() if key != "example"}, schema["example"]

@@ -1,4 +1,4 @@
-"""What the decorators wrote down about a function, and how to ask for it."""
+"""The schemas that the decorators have noted for a function, and the functions that read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ATTRIBUTE = "__modelcrate_schema__"
 
 @dataclass
 class Schema:
-    """Grows while decorators are applied, which is why it isn't frozen."""
+    """The schemas of one function. Not frozen, since each decorator adds to it."""
 
     input: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
@@ -23,7 +23,7 @@ class Schema:
 
 
 def noted(function: Callable[..., Any]) -> Schema:
-    """The schema of the innermost function under all decorators; an empty one is attached to it when there is none."""
+    """Returns the schema of the innermost function below all decorators, and attaches an empty one first if it has none."""
     innermost = inspect.unwrap(function)
     schema = getattr(innermost, _ATTRIBUTE, None)
     if schema is None:
@@ -33,24 +33,24 @@ def noted(function: Callable[..., Any]) -> Schema:
 
 
 def is_schema_decorated(func: Callable[..., Any]) -> bool:
-    """Whether one of the decorators was applied to it."""
+    """Returns whether the function has one of the decorators."""
     return hasattr(inspect.unwrap(func), _ATTRIBUTE)
 
 
 def get_input_schema(func: Callable[..., Any]) -> dict[str, Any]:
-    """The schema of the JSON object with one member for each argument."""
+    """Returns the schema of a JSON object with a member for each argument."""
     return (is_schema_decorated(func) and noted(func).input) or {"type": "object"}
 
 
 def get_output_schema(func: Callable[..., Any]) -> dict[str, Any]:
-    """The schema of what the function returns."""
+    """Returns the schema of the function's result."""
     return (is_schema_decorated(func) and noted(func).output) or {"type": "object"}
 
 
 def get_supported_versions(func: Callable[..., Any]) -> list[str]:
-    """The document versions in which both schemas can be told; all of them where nothing was said."""
+    """Returns the document versions that can describe both schemas; all of them without schemas."""
     if not is_schema_decorated(func):
         return list(ALL_SUPPORTED_VERSIONS)
     schema = noted(func)
-    said = [set(versions) for versions in (schema.input_versions, schema.output_versions) if versions]
-    return sorted(set.intersection(*said)) if said else list(ALL_SUPPORTED_VERSIONS)
+    versions = [set(versions) for versions in (schema.input_versions, schema.output_versions) if versions]
+    return sorted(set.intersection(*versions)) if versions else list(ALL_SUPPORTED_VERSIONS)

@@ -36,7 +36,7 @@ _UNITS = {
 class NumpyParameterType(AbstractParameterType):
     """An array like the sample.
 
-    Its type and, but for the first dimension, its shape are enforced unless switched off.
+    Its type and its shape, but for the first dimension, are enforced unless that is switched off.
     """
 
     def __init__(self, sample_input: Any, enforce_column_type: bool = True, enforce_shape: bool = True) -> None:
@@ -46,6 +46,7 @@ class NumpyParameterType(AbstractParameterType):
         self.enforce_column_type, self.enforce_shape = enforce_column_type, enforce_shape
 
     def deserialize_input(self, input_data: Any) -> Any:
+        """Converts lists to an array; ValueError when they don't fit."""
         if isinstance(input_data, np.ndarray):
             return input_data
         if not isinstance(input_data, list):
@@ -60,6 +61,7 @@ class NumpyParameterType(AbstractParameterType):
         return array
 
     def input_to_swagger(self) -> dict[str, Any]:
+        """Returns the schema of the sample."""
         item = _schema(self.sample_input.dtype)
         for _ in self.sample_input.shape[1:]:
             item = {"type": "array", "items": item}
@@ -68,7 +70,11 @@ class NumpyParameterType(AbstractParameterType):
 
 
 def check_shape(expected: tuple[int, ...], given: tuple[int, ...]) -> None:
-    """ValueError unless the dimensions agree from the second one on."""
+    """Compares two shapes from the second dimension on.
+
+    Raises:
+        ValueError: They differ.
+    """
     if len(given) != len(expected):
         raise ValueError(f"{len(expected)} dimensions are expected; this has {len(given)}, its shape is {given}")
     if given[1:] != expected[1:]:
@@ -115,7 +121,7 @@ def _schema(dtype: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, schema: dict[str, Any]) -> Any:
-    """A sample's item as JSON says it."""
+    """Returns an item of the sample in the form that JSON has for it."""
     kind, form = schema["type"], schema.get("format")
     if kind == "array":
         return [_plain(item, schema["items"]) for item in value]

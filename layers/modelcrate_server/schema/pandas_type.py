@@ -18,9 +18,9 @@ ORIENTS = ("split", "records", "index", "columns", "values", "table")
 
 
 class PandasParameterType(AbstractParameterType):
-    """A table like the sample, written in one of pandas' JSON orients.
+    """A table like the sample, in one of pandas' JSON orients.
 
-    Column types and their number are enforced unless switched off.
+    The types of the columns and their number are enforced unless that is switched off.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class PandasParameterType(AbstractParameterType):
         self.apply_column_names, self.orient = apply_column_names, orient
 
     def deserialize_input(self, input_data: Any) -> Any:
+        """Converts JSON to a table; ValueError when it doesn't fit."""
         if isinstance(input_data, pd.DataFrame):
             return input_data
         if not isinstance(input_data, (list, dict)):
@@ -64,6 +65,7 @@ class PandasParameterType(AbstractParameterType):
         return table.astype(dtype=wanted)
 
     def input_to_swagger(self) -> dict[str, Any]:
+        """Returns the schema of the sample."""
         schema = describe(json.loads(self.sample_input.to_json(orient=self.orient, date_format="iso")))
         for column, kind in self.sample_input.dtypes.items():
             form = {"datetime": "date-time", "timedelt": "timedelta"}.get(str(kind)[:8])
@@ -73,7 +75,7 @@ class PandasParameterType(AbstractParameterType):
         return schema
 
     def _places(self, schema: dict[str, Any], column: str) -> Iterator[dict[str, Any]]:
-        """The parts of the schema that tell one column's values."""
+        """Yields the parts of the schema for the values of one column."""
         if self.orient == "records":
             yield schema["items"]["properties"][column]
         elif self.orient == "index":

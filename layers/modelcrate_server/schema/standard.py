@@ -12,9 +12,7 @@ from .describe import DATE_FORMAT, describe
 
 
 class StandardPythonParameterType(AbstractParameterType):
-    """A number, text, bytes (base64 on the way), a date or time, or a list or object of these or of other parameter
-    types.
-    """
+    """A number, text, bytes (base64 in JSON), a date or time, or a list or object of these or of other parameter types."""
 
     def __init__(self, sample_input: Any) -> None:
         super().__init__(sample_input)
@@ -24,6 +22,7 @@ class StandardPythonParameterType(AbstractParameterType):
         self.sample_data_type_list = [v for v in items if isinstance(v, AbstractParameterType)]
 
     def deserialize_input(self, input_data: Any) -> Any:
+        """Converts JSON to the type of the sample; ValueError when it doesn't fit."""
         value = self._read(input_data)
         if self.sample_data_type is float and type(value) is int:
             return value  # 1 is as good as 1.0
@@ -43,6 +42,7 @@ class StandardPythonParameterType(AbstractParameterType):
         return value
 
     def input_to_swagger(self) -> dict[str, Any]:
+        """Returns the schema of the sample."""
         if self.sample_input is None:
             raise ValueError("a sample is needed; this is nothing")
         schema = describe(self.sample_input)
@@ -51,9 +51,10 @@ class StandardPythonParameterType(AbstractParameterType):
 
 
 def moment(text: str) -> datetime:
-    """The time a text names.
+    """Reads a time: ISO 8601, the form of our own examples, and more where `dateutil` is installed.
 
-    ISO 8601, or our own examples' form; more where `dateutil` is installed. Else ValueError.
+    Raises:
+        ValueError: The text is not a time.
     """
     spaced = text.strip().replace("Z", "+00:00").replace(" +", "+").replace(" -", "-")
     if len(spaced) > 5 and spaced[-5] in "+-" and spaced[-4:].isdigit():
