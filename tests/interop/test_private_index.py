@@ -108,7 +108,7 @@ def test_a_wrong_login_is_tried_once_and_not_shown(index: PrivateIndex, tmp_path
     before = len(index.log)
     with pytest.raises(ErrorResponse, match="403") as caught:  # which is what pypiserver says then
         fetch(index, tmp_path, UV_INDEX_URL=f"https://{USER}:wr0ng@{index.host}/simple/")
-    assert "the login from UV_INDEX_URL was refused" in str(caught.value)
+    assert "the login from uv's variables in the environment was refused" in str(caught.value)
     assert "wr0ng" not in f"{caught.value!r} {caught.value}"
     assert len(index.log) == before + 1
 

@@ -17,10 +17,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from modelcrate.net.config import HttpConfig
-from modelcrate.net.index_config import IndexConfig, NamedIndex, read_index_config, read_text
+from modelcrate.net.files import read_file
+from modelcrate.net.index_config import MAX_FILE, IndexSource, index_sources, split_name
 from modelcrate.net.urls import host, host_and_port, is_address, origin, split_login
 from modelcrate_layers.frozen import dataclass
 
@@ -36,10 +37,24 @@ class Login:
     password: str = field(repr=False)
     source: str
 
+    def in_url(self, url: str) -> str:
+        """Returns the URL with this login in it."""
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{rest}"
+
     @property
     def authorization(self) -> str:
         """The value of an Authorization header of the Basic scheme (RFC 7617)."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedIndex:
+    """An index: its name ("" for none), its URL, and where it was found."""
+
+    name: str
+    url: str = field(repr=False)
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +73,10 @@ class IndexCredentials:
     """
 
     def __init__(self, config: HttpConfig, indexes: Sequence[str] = ()) -> None:
-        self._config, self._given = config, tuple(indexes)
+        self._config = config
+        self._given = IndexSource("the project's index URL", extra=tuple(filter(None, indexes)))
         self._lock = threading.Lock()
-        self._read: tuple[IndexConfig, _Netrc] | None = None
+        self._read: tuple[tuple[IndexSource, ...], _Netrc] | None = None
         self._keyring: dict[tuple[str, str], Login | None] = {}
 
     def find(self, url: str) -> Login | None:
@@ -68,38 +84,48 @@ class IndexCredentials:
         bare, user, password = split_login(url)
         if password:
             return Login(user, password, "the URL")
-        config, entries = self._configured()
-        for index in _nearest(config.indexes, bare):
+        sources, entries = self._configured()
+        for index in _nearest(sources, bare):
             if (login := self._login_of(index, user)) is not None:
                 return login
         return _of_netrc(entries, host(bare), user)
 
+    def find_of_project(self, url: str) -> Login | None:
+        """Returns the login of an index that the project names, for a URL that its lock does not repeat the login in."""
+        bare, user, _ = split_login(url)
+        found = (self._login_of(index, user) for index in _nearest((self._given,), bare))
+        return next(filter(None, found), None)
+
     def find_after_refusal(self, url: str) -> Login | None:
         """Returns the login to try after a 401 or 403: the `default` of .netrc, then the keyring's; None where there is none."""
         bare, user, _ = split_login(url)
-        config, entries = self._configured()
+        sources, entries = self._configured()
         if (login := _of_netrc(entries, "default", user)) is not None:
             return login
-        if not config.keyring:
+        if not any(source.keyring for source in sources):
             return None
-        names = (split_login(index.url)[1] for index in _nearest(config.indexes, bare))
+        names = (split_login(index.url)[1] for index in _nearest(sources, bare))
         return self._of_keyring(bare, user or next(filter(None, names), ""))
 
     def searched(self) -> str:
         """Returns the places that are looked at, in words, for the message about a refused request."""
-        config, entries = self._configured()
+        sources, entries = self._configured()
         places = ["the URL", "the index variables of uv and pip and their configuration files"]
         places.append(entries.fault or entries.path or ".netrc (there is none)")
-        places.append("the keyring" if config.keyring else "not the keyring (UV_KEYRING_PROVIDER=subprocess allows it)")
-        return ", ".join([*places, *config.unreadable])
+        places.append(
+            "the keyring"
+            if any(source.keyring for source in sources)
+            else "not the keyring (UV_KEYRING_PROVIDER=subprocess allows it)"
+        )
+        return ", ".join([*places, *(source.unreadable for source in sources if source.unreadable)])
 
-    def _configured(self) -> tuple[IndexConfig, _Netrc]:
+    def _configured(self) -> tuple[tuple[IndexSource, ...], _Netrc]:
         with self._lock:
             if self._read is None:
-                self._read = read_index_config(self._config, self._given), _read_netrc(self._config)
+                self._read = (self._given, *index_sources(self._config)), _read_netrc(self._config)
             return self._read
 
-    def _login_of(self, index: NamedIndex, user: str) -> Login | None:
+    def _login_of(self, index: _NamedIndex, user: str) -> Login | None:
         """The login in an index's URL, else that of the variables with its name."""
         _, name, password = split_login(index.url)
         source = index.source
@@ -119,14 +145,15 @@ class IndexCredentials:
             return self._keyring[key]
 
 
-def _nearest(indexes: Sequence[NamedIndex], url: str) -> list[NamedIndex]:
+def _nearest(sources: Sequence[IndexSource], url: str) -> list[_NamedIndex]:
     """The indexes of the URL's scheme, host and port; first those whose path has most in common with it."""
 
-    def shared(index: NamedIndex) -> int:
+    def shared(index: _NamedIndex) -> int:
         own = urlsplit(split_login(index.url)[0]).path.split("/")
         return next((n for n, (one, other) in enumerate(zip(own, path, strict=False)) if one != other), len(own))
 
     path = urlsplit(url).path.split("/")
+    indexes = [_NamedIndex(*split_name(each), source.name) for source in sources for each in source.urls]
     same = [each for each in indexes if is_address(each.url) and origin(each.url) == origin(url)]
     return sorted(same, key=shared, reverse=True)
 
@@ -141,7 +168,7 @@ def _read_netrc(config: HttpConfig) -> _Netrc:
     named, home = config.environment.get("NETRC"), config.user_home
     for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"] if home else []:
         try:
-            if not read_text(path):
+            if not read_file(path, MAX_FILE):
                 continue
             entries = netrc.netrc(str(path)).hosts
         except netrc.NetrcParseError as fault:  # its text may quote a password

@@ -1,31 +1,21 @@
-"""The package indexes that the environment and the configuration files of pip and uv name. Only what concerns logins is read."""
+"""The package indexes that the environment and the configuration files of pip and uv name.
+
+Resolving takes the first source that names an index; logins are taken from all of them. So both read them here.
+"""
 
 from __future__ import annotations
 
 import configparser
-import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.files import read_file
 from modelcrate_layers.frozen import dataclass
-
-INDEX_VARIABLES = (
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX",
-    "UV_INDEX_URL",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS",
-)
-"""Variables with URLs of indexes, separated by spaces or commas; each may be NAME=URL."""
 
 KEYRING_ON = frozenset({"subprocess", "import", "auto"})
 """Values of pip's and uv's keyring provider that allow to start the program `keyring`."""
@@ -34,118 +24,148 @@ MAX_FILE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class NamedIndex:
-    """The URL of an index, with its login if it holds one; the name it is configured under; and where it was found."""
+class IndexSource:
+    """What one place says of package indexes. A URL may hold a login, and may be NAME=URL.
 
-    url: str = field(repr=False)
-    source: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexConfig:
-    """All indexes in the order in which they count, whether the keyring may be used, and files that could not be read."""
-
-    indexes: tuple[NamedIndex, ...] = ()
-    keyring: bool = False
-    unreadable: tuple[str, ...] = ()
-
-
-def read_index_config(config: HttpConfig, given: Iterable[str] = ()) -> IndexConfig:
-    """Returns the indexes `given` by a project, then those of the environment, then those of pip's and uv's files.
-
-    A file that can't be read is noted and left out: it must not stop a download that needs no login.
+    Attributes:
+        name: The place, for messages.
+        default: The index that takes PyPI's part; "" for none.
+        extra: Indexes that are searched beside it.
+        others: Indexes for some packages only, and places with files.
+        pip: The words are pip's, who searches all indexes together.
+        keyring: The program `keyring` may be started.
+        unreadable: Why a file could not be read.
     """
-    environment = config.environment
-    indexes = [each for words in given for each in split_indexes(words, "the project's index URL")]
-    for variable in INDEX_VARIABLES:
-        indexes += split_indexes(environment.get(variable, ""), variable)
-    keyring = any(
-        environment.get(variable) in KEYRING_ON for variable in ("UV_KEYRING_PROVIDER", "PIP_KEYRING_PROVIDER")
-    )
-    unreadable = []
-    files = [*((path, _of_pip) for path in pip_files(config)), *((path, _of_uv) for path in uv_files(config))]
-    for path, parse in files:
-        try:
-            text = read_text(path)
-            for key, value in parse(text) if text else ():
-                if key == "keyring":
-                    keyring = keyring or value in KEYRING_ON
-                else:
-                    indexes.append(NamedIndex(value, str(path), key))
-        except (OSError, ValueError, configparser.Error) as fault:  # its text may quote a line with a password
-            unreadable.append(f"{path} can't be read ({type(fault).__name__})")
-    return IndexConfig(tuple(indexes), keyring, tuple(unreadable))
+
+    name: str
+    default: str = field(default="", repr=False)
+    extra: tuple[str, ...] = field(default=(), repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
+    pip: bool = False
+    keyring: bool = False
+    unreadable: str = ""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(filter(None, (self.default, *self.extra, *self.others)))
 
 
-def split_indexes(text: str, source: str) -> Iterator[NamedIndex]:
-    """Yields the indexes of a text such as `https://one.example/simple private=https://two.example/simple`."""
-    for word in re.split(r"[\s,]+", text):
-        name, mark, url = word.partition("=")
-        named = bool(mark) and re.fullmatch(r"[\w.-]+", name)
-        if word:
-            yield NamedIndex(url if named else word, source, name if named else "")
+def index_sources(config: HttpConfig, folder: Path | None = None) -> Iterator[IndexSource]:
+    """Yields what the sources say, the first to count first.
+
+    They are uv's variables, pip's variables, uv.toml and pyproject.toml in `folder`, uv's configuration of the user and the
+    system, and pip's. A file that can't be read says nothing but that: it must not stop what needs no index of it.
+    """
+    yield from _of_environment(config.environment)
+    if folder is not None:
+        yield _read(folder / "uv.toml", _of_uv)
+        yield _read(folder / "pyproject.toml", lambda text: _of_uv(text, "tool", "uv"))
+    for path in _uv_files(config):
+        yield _read(path, _of_uv)
+    for path in _pip_files(config):
+        yield _read(path, _of_pip)
 
 
-def pip_files(config: HttpConfig) -> Iterator[Path]:
-    """Yields pip's configuration files, the most particular first (pip's documentation, "Configuration")."""
-    named, home = config.environment.get("PIP_CONFIG_FILE"), config.user_home
-    if named == os.devnull:
-        return
-    if named:
-        yield Path(named)
-    if (folder := _config_folder(config)) is not None:
-        yield folder / "pip/pip.conf"
-    if home:
-        yield home / ".pip/pip.conf"
-    yield Path("/etc/pip.conf")
+def split_name(index: str) -> tuple[str, str]:
+    """Returns the name and the URL of an index such as `private=https://index.example/simple`; "" for no name."""
+    name, mark, url = index.partition("=")
+    return (name, url) if mark and re.fullmatch(r"[\w.-]+", name) else ("", index)
 
 
-def uv_files(config: HttpConfig) -> Iterator[Path]:
-    """Yields uv's configuration files of the user and of the system (uv's documentation, "Configuration files")."""
+def _of_environment(environment: Mapping[str, str]) -> Iterator[IndexSource]:
+    def words(*names: str) -> tuple[str, ...]:
+        return tuple(word for name in names for word in re.split(r"[\s,]+", environment.get(name, "")) if word)
+
+    for tool, defaults, extra in (
+        ("uv", ("UV_DEFAULT_INDEX", "UV_INDEX_URL"), ("UV_INDEX", "UV_EXTRA_INDEX_URL")),
+        ("pip", ("PIP_INDEX_URL",), ("PIP_EXTRA_INDEX_URL",)),
+    ):
+        default, *rest = (*words(*defaults), "")
+        yield IndexSource(
+            f"{tool}'s variables in the environment",
+            default,
+            words(*extra),
+            (*filter(None, rest), *words(f"{tool.upper()}_FIND_LINKS")),
+            pip=tool == "pip",
+            keyring=environment.get(f"{tool.upper()}_KEYRING_PROVIDER") in KEYRING_ON,
+        )
+
+
+def _uv_files(config: HttpConfig) -> Iterator[Path]:
+    """uv's configuration of the user and the system (uv's documentation, "Configuration files")."""
     if config.environment.get("UV_NO_CONFIG", "") not in ("", "0", "false"):
         return
     if named := config.environment.get("UV_CONFIG_FILE"):
         yield Path(named)
         return
-    if (folder := _config_folder(config)) is not None:
-        yield folder / "uv/uv.toml"
-    yield Path("/etc/uv/uv.toml")
+    yield from (folder / "uv/uv.toml" for folder in (*_config_folders(config), Path("/etc")))
 
 
-def _config_folder(config: HttpConfig) -> Path | None:
+def _pip_files(config: HttpConfig) -> Iterator[Path]:
+    """pip's configuration files, the most particular first (pip's documentation, "Configuration")."""
+    named, home = config.environment.get("PIP_CONFIG_FILE"), config.user_home
+    if named == "/dev/null":
+        return
+    if named:
+        yield Path(named)
+    yield from (folder / "pip/pip.conf" for folder in _config_folders(config))
+    if home:
+        yield home / ".pip/pip.conf"
+    yield Path("/etc/pip.conf")
+
+
+def _config_folders(config: HttpConfig) -> list[Path]:
     named, home = config.environment.get("XDG_CONFIG_HOME"), config.user_home
-    return Path(named) if named else home / ".config" if home else None
+    return [Path(named)] if named else [home / ".config"] if home else []
 
 
-def read_text(path: Path) -> str:
-    """Returns the text of a configuration file, "" where there is none; errors are those of `read_file`."""
-    return read_file(path, MAX_FILE).decode("utf-8-sig")
+def _read(path: Path, parse: Any) -> IndexSource:
+    try:
+        text = read_file(path, MAX_FILE).decode("utf-8-sig")
+        return replace(parse(text), name=str(path)) if text else IndexSource(str(path))
+    except (OSError, ValueError, configparser.Error) as fault:  # its text may quote a line with a password
+        return IndexSource(str(path), unreadable=f"{path} can't be read ({type(fault).__name__})")
 
 
-def _of_pip(text: str) -> Iterator[tuple[str, str]]:
-    """Index names (pip knows none) with URLs, and `keyring` with its provider."""
+def _of_pip(text: str) -> IndexSource:
     parsed = configparser.RawConfigParser()
     parsed.read_string(text)
-    for section in ("install", "download", "global"):
-        yield "keyring", parsed.get(section, "keyring-provider", fallback="")
-        for key in ("index-url", "extra-index-url", "find-links"):
-            for url in parsed.get(section, key, fallback="").split():
-                yield "", url
+
+    def words(key: str) -> tuple[str, ...]:
+        found = (parsed.get(section, key, fallback="").split() for section in ("install", "download", "global"))
+        return tuple(next(filter(None, found), ()))
+
+    default, *rest = (*words("index-url"), "")
+    keyring = bool(KEYRING_ON & set(words("keyring-provider")))
+    others = (*filter(None, rest), *words("find-links"))
+    return IndexSource("", default, words("extra-index-url"), others, pip=True, keyring=keyring)
 
 
-def _of_uv(text: str) -> Iterator[tuple[str, str]]:
-    """Index names with URLs, and `keyring` with its provider."""
-    parsed = tomllib.loads(text)
-    for table in (parsed, parsed.get("pip")):
+def _of_uv(text: str, *keys: str) -> IndexSource:
+    """uv.toml, or the table `keys` of another file. The older `pip` table is read as well."""
+    data: Any = tomllib.loads(text)
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    default, extra, others, keyring = "", list[str](), list[str](), False
+    for table in (data, data.get("pip") if isinstance(data, dict) else None):
         if not isinstance(table, dict):
             continue
-        yield "keyring", str(table.get("keyring-provider", ""))
-        for entry in _list(table.get("index")):
-            if isinstance(entry, Mapping) and isinstance(entry.get("url"), str):
-                yield str(entry.get("name") or ""), entry["url"]
-        for key in ("index-url", "extra-index-url", "find-links"):
-            yield from (("", url) for url in _list(table.get(key)) if isinstance(url, str))
+        keyring = keyring or table.get("keyring-provider") in KEYRING_ON
+        for each in _list(table.get("index")):
+            if not isinstance(each, dict) or not isinstance(each.get("url"), str):
+                continue
+            named = f"{each['name']}={each['url']}" if isinstance(each.get("name"), str) else each["url"]
+            if each.get("explicit"):
+                others.append(named)
+            elif each.get("default"):
+                default = named
+            else:
+                extra.append(named)
+        default = default or str(table.get("index-url") or "")
+        extra += [each for each in _list(table.get("extra-index-url")) if isinstance(each, str)]
+        others += [each for each in _list(table.get("find-links")) if isinstance(each, str)]
+    return IndexSource("", default, tuple(extra), tuple(others), keyring=keyring)
 
 
 def _list(value: object) -> list[Any]:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.target import Target
@@ -111,13 +112,11 @@ class Uv:
 
         A lock does not repeat them. All other credentials are found when the file is fetched.
         """
-        origin, _, rest = url.partition("://")
-        host = rest.partition("/")[0]
-        for value in (index.url, *index.extra, *index.find_links):
-            match = re.fullmatch(r"(?:[\w.-]+=)?(https?)://([^/@]+)@([^/@]+)(?:/.*)?", value)
-            if match and (match[1], match[3]) == (origin, host):
-                return f"{origin}://{match[2]}@{rest}"
-        return url
+        from modelcrate.net.credentials import IndexCredentials
+
+        known = IndexCredentials(self.network, (index.url, *index.extra, *index.find_links))
+        login = known.find_of_project(url)
+        return url if login is None or "@" in urlsplit(url).netloc else login.in_url(url)
 
     def _run(self, words: Sequence[str], folder: Path, target: Target, index: Index) -> str:
         command = [self._program(), *words]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.net.config import HttpConfig
-from modelcrate.net.credentials import IndexCredentials
+from modelcrate.net.credentials import IndexCredentials, Login
 
 URL = "https://index.example/team/simple/pkg/"
 
@@ -149,3 +149,23 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
     assert "s3cret" not in repr(found.find(URL))
     assert "s3cret" not in repr(found._configured())
     assert "s3cret" not in found.searched()
+
+
+def test_the_login_of_a_projects_index_goes_into_the_urls_that_its_lock_names(tmp_path: Path) -> None:
+    named = {"UV_INDEX_OWN_USERNAME": "me", "UV_INDEX_OWN_PASSWORD": "p@ss word"}
+    found = credentials(
+        tmp_path, "own=https://index.example/simple", **named, UV_INDEX_URL="https://a:b@other.example/simple"
+    )
+    login = found.find_of_project(URL)
+    assert login is not None
+    assert login.in_url(URL) == "https://me:p%40ss%20word@index.example/team/simple/pkg/"
+    assert found.find(login.in_url(URL)) == Login("me", "p@ss word", "the URL")
+    assert found.find_of_project("https://other.example/x") is None
+
+
+def test_an_index_for_some_packages_only_has_a_login_too(tmp_path: Path) -> None:
+    write(
+        tmp_path / ".config/uv/uv.toml",
+        '[[index]]\nname = "x"\nurl = "https://a:b@index.example/simple"\nexplicit = true\n',
+    )
+    assert login(tmp_path) == ("a", "b")
