@@ -21,6 +21,7 @@ from modelcrate.project.values import (
     ScratchBase,
 )
 from modelcrate.project.writing import project_text
+from modelcrate.resolve.declared import is_lock
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
@@ -86,6 +87,8 @@ def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> 
         (folder / PYLOCK).write_bytes((place / needs.pylock).read_bytes())
         return Dependencies(pylock=Path(PYLOCK), wheelhouse=house)
     lines = lock_inputs(project, place, ())["requirements"]
+    if isinstance(needs.requirements, Path) and is_lock(needs.requirements):
+        lines = [f"{each.name}=={each.version}" for each in resolved.pins.wheels]
     if not lines:
         return Dependencies(wheelhouse=house)
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -96,6 +96,10 @@ class LockedPackages:
                 why="nothing is built from source",
                 hint="build it as a wheel, put it on an index or into a wheelhouse, and lock it from there",
             )
+        if not package.version:
+            return UserError(
+                f"{package.name} has no version", where=self.where, hint="lock again, on a machine like the image's"
+            )
         if not package.hashes:
             return UserError(f"{name} has no sha256", where=self.where, hint="lock again with hashes")
         return None

@@ -429,7 +429,8 @@ def _not_a_wheel(text: str, where: str) -> UserError:
             why="pip freeze in a conda environment writes such lines; that folder exists nowhere else",
             hint=f"write {name}==VERSION instead, as `pip list --format=freeze` prints it",
         )
-    house = "put the wheel into a folder, and name the folder as wheelhouse; the other wheels have to be there, too, or name index-url beside it"
+    plain = name if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) and "@" in text else "its NAME"
+    house = f"write {plain} in its place, and name the folder of the wheel: dependencies: {{requirements: FILE, wheelhouse: wheels, index-url: URL}}"
     if re.search(r"\b(git|hg|svn|bzr)\+", text):
         kind, way = (
             "a version control address",

@@ -15,6 +15,7 @@ from modelcrate.project.reading import parse_project
 from modelcrate.project.values import Dependencies, Entry
 from modelcrate.project.writing import project_text
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.tar.listing import list_path
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = "def init(): ...\ndef run(data): ...\n"
@@ -251,3 +252,99 @@ def test_neither_a_script_nor_a_model(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert "no entry script" in error.what
     assert error.why == "and no model, which might do without one; found data.csv, notes.md"
+
+
+def test_a_lock_goes_before_what_it_was_made_from_and_what_is_not_read_is_said(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, requirements_txt="numpy\n", environment_yml="dependencies: []\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\ndependencies = ['numpy']\n")
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies(Path("requirements.txt"))
+    assert "not read: pyproject.toml, environment.yml" in findings[2].why
+    (tmp_path / "uv.lock").write_text("version = 1\n")
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies(Path("uv.lock"))
+    assert (
+        findings[2].why == "a lock of uv; not read: requirements.txt, environment.yml, because a lock pins everything"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["poetry.lock", "pdm.lock", "pixi.lock", "Pipfile.lock", "conda.yaml", "pyproject.toml"]
+)
+def test_other_declarations_are_taken(tmp_path: Path, name: str) -> None:
+    make(tmp_path, score_py=SCRIPT)
+    (tmp_path / name).write_text("[project]\ndependencies = []\n")
+    project, _ = detect(tmp_path)
+    assert project.dependencies == Dependencies(Path(name))
+    assert parse_project(project_text(project).encode()) == project
+
+
+def test_a_pyproject_of_settings_alone_declares_nothing_and_what_is_near_is_said(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, setup_py="")
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    (tmp_path / "requirements-prod.txt").write_text("numpy\n")
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies()
+    assert "not taken: requirements-prod.txt, setup.py" in findings[2].why
+
+
+def test_a_file_that_is_not_read_is_refused_where_there_is_no_other(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT)
+    (tmp_path / "Pipfile").write_text("")
+    assert "pipenv lock" in refused(tmp_path).hint
+
+
+def test_files_that_belong_to_a_model_go_with_it(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, artifacts__model_joblib=MODEL, artifacts__README_md="")
+    project, _ = detect(tmp_path)
+    assert [model.path for model in project.models] == [Path("artifacts/model.joblib")]
+    make(tmp_path, artifacts__config_json="{}")
+    project, findings = detect(tmp_path)
+    assert [(model.path, model.name) for model in project.models] == [(Path("artifacts"), "artifacts")]
+    assert "artifacts/config.json" not in findings[-1].why
+    assert "config.json lies beside model.joblib" in findings[-1].why
+
+
+def test_external_data_of_onnx_is_kept_beside_its_model(tmp_path: Path) -> None:
+    onnx = b"\x08\x08\x12\x07pytorch"
+    make(tmp_path, score_py=SCRIPT, model_onnx=onnx)
+    (tmp_path / "model.onnx.data").write_bytes(b"x")
+    assert "model.onnx.data" in refused(tmp_path).what
+    make(tmp_path / "other", score_py=SCRIPT, net__model_onnx=onnx)
+    (tmp_path / "other/net/model.onnx.data").write_bytes(b"x")
+    assert [model.path for model in detect(tmp_path / "other")[0].models] == [Path("net")]
+
+
+def test_several_models_and_no_script_are_refused_before_a_file_is_written(tmp_path: Path) -> None:
+    make(tmp_path, a__one_pkl=MODEL, b__two_pkl=MODEL)
+    assert refused(tmp_path).what == "2 models and no entry script: a/one.pkl, b/two.pkl"
+
+
+def test_a_module_that_only_a_pickle_names_goes_with_the_script(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, model_pkl=b"cmine\nThing\n)R.", mine_py="class Thing: ...\n", other_py="")
+    project, findings = detect(tmp_path)
+    assert project.entry == Entry(Path("score.py"), Path())
+    assert "because model.pkl names mine" in findings[1].why
+
+
+def test_a_script_in_a_folder_that_imports_from_the_top_takes_the_project(tmp_path: Path) -> None:
+    make(tmp_path, serve__score_py=f"from lib.thing import x\n{SCRIPT}", lib__thing_py="x = 1\n")
+    assert detect(tmp_path)[0].entry == Entry(Path("serve/score.py"), Path())
+
+
+def test_a_snapshot_of_the_hugging_face_cache_is_a_model(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "models--org--net/blobs", tmp_path / "models--org--net/snapshots/abc"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (blobs / name.upper()).write_text("{}")
+        (snapshot / name).symlink_to(f"../../blobs/{name.upper()}")
+    (snapshot / "elsewhere").symlink_to(tmp_path)
+    project, _ = detect(snapshot)
+    assert [(model.path, model.name) for model in project.models] == [(snapshot, "org--net")]
+    (snapshot / "elsewhere").unlink()
+    listed = list_path(snapshot, b"m")
+    assert sorted((each.path, each.size) for each in listed.entries if each.source is not None) == [
+        (b"m/abc/config.json", 2),
+        (b"m/abc/model.safetensors", 2),
+    ]

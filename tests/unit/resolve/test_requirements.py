@@ -82,3 +82,80 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, data: bytes | None
     with pytest.raises(error) as caught:
         read_requirements(Requirements(files=(path,)))
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_every_encoding_that_pip_reads_is_read(tmp_path: Path, encoding: str) -> None:
+    mark = b"\xff\xfe" if encoding == "utf-16-le" else b""
+    (tmp_path / "r.txt").write_bytes(mark + "plain==1  # ä\r\nother\r\n".encode(encoding))
+    assert read_requirements(Requirements(files=(tmp_path / "r.txt",))).lines == ("plain==1", "other")
+
+
+def test_a_comment_names_the_encoding(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_bytes(b"# -*- coding: latin-1 -*-\nplain # \xe4\n")
+    assert read_requirements(Requirements(files=(tmp_path / "r.txt",))).lines == ("plain",)
+    (tmp_path / "r.txt").write_bytes(b"plain # \xe4\n")
+    with pytest.raises(UserError, match="is not UTF-8"):
+        read_requirements(Requirements(files=(tmp_path / "r.txt",)))
+
+
+def test_options_say_where_packages_come_from(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    text = (
+        "-ihttps://a.invalid/simple\n--extra-index-url=https://b.invalid --extra-index-url https://c.invalid\n"
+        "-f wheels\n--find-links https://d.invalid/page\n--pre\n--prefer-binary\n--only-binary :all:\n"
+        "--trusted-host h.invalid\n--no-binary x\nplain\n"
+    )
+    found = read_requirements(write(tmp_path, text))
+    assert found.options.index_url == "https://a.invalid/simple"
+    assert found.options.extra_index_urls == ("https://b.invalid", "https://c.invalid")
+    assert found.options.find_links == (str(tmp_path / "wheels"), "https://d.invalid/page")
+    assert found.options.prereleases
+    assert [notice.partition(": ")[2].split()[0] for notice in found.notices] == ["--trusted-host", "--no-binary"]
+    assert found.lines == ("plain",)
+
+
+def test_variables_are_looked_up_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    wanted = write(
+        tmp_path,
+        "-i https://me:${MY_PW}@h.invalid/simple\nplain # ${NOT_THIS}\n$no ${lower}\n".replace("$no ${lower}\n", ""),
+    )
+    assert read_requirements(wanted, {"MY_PW": "x"}).options.index_url == "https://me:x@h.invalid/simple"
+    with pytest.raises(UserError, match="the variable MY_PW is not set") as caught:
+        read_requirements(wanted)
+    assert caught.value.where.endswith("requirements.txt:1")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--unheard-of", ["the option --unheard-of is not understood"]),
+        ("-i", ["the option -i has no value"]),
+        ("-e .", ["the project itself", "source folder"]),
+        ("./lib", ["a path on this machine"]),
+        ("x @ git+ssh://git@h.invalid/x", ["a version control address", "pip wheel", "write x in its place"]),
+        ("x @ https://h.invalid/x-1.0.tar.gz", ["something that is not a wheel"]),
+        ("https://h.invalid/x-1.0-py3-none-any.whl", ["without a package's name", "write x @ URL"]),
+        ("x @ file:///croot/x_1/work", ["conda package on the machine that built it", "x==VERSION"]),
+        ("numpy=1.26.4=py311_0", ["conda's spelling", "numpy==1.26.4"]),
+        ("-r 'unclosed", ["can't be read"]),
+    ],
+)
+def test_what_can_not_be_taken_says_what_it_is_and_the_way_out(tmp_path: Path, line: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        read_requirements(write(tmp_path, f"plain\n{line}\n"))
+    assert caught.value.where.endswith("requirements.txt:2")
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_a_file_that_requires_hashes_gets_them(tmp_path: Path) -> None:
+    good = f"--require-hashes\nplain==1 --hash=sha256:{'a' * 64}\n"
+    assert read_requirements(write(tmp_path, good)).lines == ("plain==1",)
+    with pytest.raises(UserError, match="other has no hash"):
+        read_requirements(write(tmp_path, good + "other==1\n"))
+
+
+def test_constraints_limit_and_are_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "limits.txt").write_text("other<2\n")
+    found = read_requirements(write(tmp_path, "plain\n-c limits.txt\n"))
+    assert (found.lines, found.constraints) == (("plain",), ("other<2",))

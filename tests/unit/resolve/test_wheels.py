@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Downloader
+from modelcrate.resolve.locked import LockedPackage, LockedPackages
+from modelcrate.resolve.uv import UvLock
 from modelcrate.resolve.wheels import (
     Index,
     PinnedWheel,
@@ -23,6 +26,7 @@ from modelcrate.resolve.wheels import (
     fetch_wheels,
     locate,
     lock_wheels,
+    with_sizes,
 )
 from modelcrate_layers.errors import (
     CrateError,
@@ -451,3 +455,116 @@ def pylock(served: PackageIndex, tags: object) -> str:
         lines += ["[[packages.wheels]]", f"url = 'https://example.invalid/native-1.5-{tag}.whl'", f"size = {len(data)}"]
         lines += [f"hashes = {{sha256 = '{hashlib.sha256(data).hexdigest()}'}}"]
     return "\n".join(lines) + "\n"
+
+
+class TestOthersLocks:
+    """Locks of other tools, taken as they are."""
+
+    PROJECT = """\
+[project]
+name = "demo"
+version = "0.1"
+requires-python = ">=3.11"
+dependencies = ["app", "windows-only; sys_platform == 'win32'"]
+[project.optional-dependencies]
+more = ["tool"]
+[dependency-groups]
+dev = ["extra"]
+"""
+
+    def test_uvs_lock_is_exported_by_uv_and_nothing_is_resolved_anew(self, tmp_path: Path, uv: Uv) -> None:
+        (tmp_path / "pyproject.toml").write_text(self.PROJECT)
+        with serve(PackageIndex({**some_files(), **wheel("extra"), **wheel("windows-only")})) as index:
+            environment = {**uv.network.environment, "UV_DEFAULT_INDEX": index.url}
+            words = [uv._program(), "lock", "--no-config", "--cache-dir", str(tmp_path / "other-cache")]
+            subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+            index.files |= wheel("app", "2.0")
+            index.log.clear()
+            plain, more, dev = (
+                lock_wheels(Requirements(uv_lock=lock), TARGET, Index(index.url), uv)
+                for lock in (
+                    UvLock(tmp_path / "uv.lock"),
+                    UvLock(tmp_path / "uv.lock", ("more",)),
+                    UvLock(tmp_path / "uv.lock", (), ("dev",)),
+                )
+            )
+            assert index.log == []
+        assert [f"{each.name} {each.version}" for each in plain] == ["app 1.0", "native 1.5"]
+        assert [each.name for each in more] == ["app", "native", "tool"]
+        assert [each.name for each in dev] == ["app", "extra", "native"]
+        assert all(each.size for each in plain)
+
+    def test_a_lock_of_uv_that_is_none_is_the_users_fault(self, tmp_path: Path, uv: Uv) -> None:
+        (tmp_path / "uv.lock").write_text("version = 1\nrequires-python = '>=3.11'\n[[package]]\nname = 1\n")
+        with pytest.raises(UserError, match="uv can't read its lock"):
+            lock_wheels(Requirements(uv_lock=UvLock(tmp_path / "uv.lock")), TARGET, Index(), uv)
+
+    def test_pins_with_hashes_are_looked_up_and_their_dependencies_left_alone(
+        self, served: PackageIndex, uv: Uv
+    ) -> None:
+        def sha(name: str) -> str:
+            return hashlib.sha256(served.files[name]).hexdigest()
+
+        app = LockedPackage("app", "1.0", (sha("app-1.0-py3-none-any.whl"),))
+        windows = LockedPackage("windows-only", "9", (), "sys_platform == 'win32'")
+        wanted = Requirements(("tool",), locked=LockedPackages("poetry.lock", (app, windows)))
+        found = lock_wheels(wanted, TARGET, Index(served.url), uv)
+        assert names(found) == ["app-1.0-py3-none-any.whl", "tool-2.0-py3-none-any.whl"]
+        other = Requirements(locked=LockedPackages("poetry.lock", (replace(app, hashes=("0" * 64,)),)))
+        with pytest.raises(IntegrityError, match=r"no wheel of app 1\.0 has a hash") as caught:
+            lock_wheels(other, TARGET, Index(served.url), uv)
+        assert caught.value.where == "poetry.lock"
+
+    def test_a_pyproject_is_read_by_uv_with_the_indexes_of_its_sources(
+        self, tmp_path: Path, served: PackageIndex, uv: Uv
+    ) -> None:
+        with serve(PackageIndex(wheel("tool", "7.0"))) as other:
+            path = tmp_path / "pyproject.toml"
+            sources = f"[tool.uv.sources]\ntool = {{index = 'mine'}}\n[[tool.uv.index]]\nname = 'mine'\nurl = '{other.url}'\nexplicit = true\n"
+            path.write_text(self.PROJECT + sources)
+            wanted = Requirements(files=(path,), options=("--extra", "more"))
+            found = lock_wheels(wanted, TARGET, Index(served.url), uv)
+        assert [f"{each.name} {each.version}" for each in found] == ["app 1.0", "native 1.5", "tool 7.0"]
+
+
+def test_a_wheel_named_by_its_url_is_pinned_and_found_again_there(tmp_path: Path, served: PackageIndex, uv: Uv) -> None:
+    url = f"{served.url.removesuffix('/simple')}/files/tool-2.0-py3-none-any.whl"
+    (pinned,) = lock_wheels(Requirements((f"tool @ {url}",)), TARGET, Index(served.url), uv)
+    assert (pinned.filename, pinned.urls) == ("tool-2.0-py3-none-any.whl", (url,))
+    with Downloader(uv.network) as fetcher:
+        (sized,) = with_sizes([pinned], fetcher)
+    assert sized.size == len(served.files[pinned.filename])
+    (again,) = locate(
+        [replace(pinned, urls=())], TARGET, Index("http://127.0.0.1:9", direct={"tool": url}), uv, tmp_path
+    )
+    assert again.urls == (url,)
+
+
+def test_sizes_come_from_the_server_where_the_index_says_none_and_no_wheel_is_fetched(uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), json=False)) as index, Downloader(uv.network) as fetcher:
+        found = lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), uv)
+        assert found[0].size is None
+        (sized,) = with_sizes(found, fetcher)
+        assert sized.size == len(index.files[sized.filename])
+        assert fetcher.traffic.received == 0
+
+
+def test_an_index_that_wants_a_login_is_not_taken_for_one_without_the_package(uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), login="user:s3cret")) as index:
+        with pytest.raises(RegistryError, match="answered 401 Unauthorized") as caught:
+            lock_wheels(Requirements(("tool",)), TARGET, Index(index.url.replace("//", "//user:b4d@")), uv)
+        assert "127.0.0.1" in caught.value.where
+        assert "b4d" not in str(caught.value)
+        assert "netrc" in caught.value.hint
+        netrc = Path(uv.network.environment["HOME"]) / ".netrc"
+        netrc.write_text("machine 127.0.0.1 login user password s3cret\n")
+        netrc.chmod(0o600)
+        other = replace(uv, cache=uv.cache.parent / "other")
+        assert len(lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), other)) == 1
+
+
+def test_pips_indexes_count_as_one_and_others_shield_private_names(served: PackageIndex, uv: Uv) -> None:
+    with serve(PackageIndex(wheel("tool", "1.0"))) as extra:
+        index = Index(served.url, (extra.url,))
+        assert lock_wheels(Requirements(("tool",)), TARGET, index, uv)[0].version == "1.0"
+        assert lock_wheels(Requirements(("tool",)), TARGET, replace(index, merged=True), uv)[0].version == "2.0"

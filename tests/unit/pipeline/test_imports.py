@@ -1,0 +1,156 @@
+"""What a script imports, and whether an image has it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelcrate.modelfiles.framework_reading import PickleNames
+from modelcrate.pipeline.import_graph import imports_of
+from modelcrate.pipeline.known_failures import FAILURES, loading_faults
+from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides, standard_library
+from support.wheels import make_wheel
+
+
+def graph(folder: Path, script: str, files: dict[str, str] | None = None) -> dict[str, bool]:
+    """The foreign modules by name, with whether they are always imported."""
+    places = {"score.py": script, **(files or {})}
+    for name, text in places.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    found = imports_of("score.py", {name: folder / name for name in places}, ("",))
+    return {each.module: each.always for each in found}
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("import a.b, c as d", {"a.b": True, "c": True}),
+        ("from a.b import c", {"a.b": True}),
+        ("def init():\n import a", {"a": False}),
+        ("try:\n import a\nexcept ImportError:\n a = None", {"a": False}),
+        ("if x:\n import a\nelse:\n import b", {"a": False, "b": False}),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n import a", {"typing": True}),
+        ("if __name__ == '__main__':\n import a", {}),
+        ("class A:\n import a", {"a": True}),
+        ("with open('x'):\n import a", {"a": True}),
+        ("import contextlib\nwith contextlib.suppress(ImportError):\n import a", {"contextlib": True, "a": False}),
+        ("from .near import x", {".near": True}),
+        ("from __future__ import annotations", {"__future__": True}),
+    ],
+)
+def test_when_a_module_is_imported(tmp_path: Path, script: str, found: dict[str, bool]) -> None:
+    assert graph(tmp_path, script) == found
+
+
+def test_the_projects_own_modules_are_followed_and_are_not_foreign(tmp_path: Path) -> None:
+    found = graph(
+        tmp_path,
+        "import helper\nfrom package import part\nfrom space.deep import x",
+        {
+            "helper.py": "import a",
+            "package/__init__.py": "from . import other\nfrom .part import y",
+            "package/part.py": "import b",
+            "package/other.py": "import c",
+            "space/deep.py": "import d",
+            "unreached.py": "import e",
+        },
+    )
+    assert found == {"a": True, "b": True, "c": True, "d": True}
+
+
+def test_modules_are_found_from_the_source_folder_and_from_above_it(tmp_path: Path) -> None:
+    files = {"src/score.py": "import near\nimport src.near\nimport top\nimport far\n", "src/near.py": "", "top.py": ""}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = imports_of("src/score.py", {name: tmp_path / name for name in files}, ("src", ""))
+    assert [(each.module, each.where) for each in found] == [("far", "src/score.py:4")]
+
+
+def test_the_standard_library_is_that_of_the_images_python() -> None:
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert standard_library(here) == sys.stdlib_module_names
+    assert "distutils" in standard_library("3.11")
+    assert "distutils" not in standard_library("3.12")
+    assert "tomllib" not in standard_library("3.10")
+    assert "cgi" not in standard_library("3.13")
+
+
+@pytest.mark.parametrize("program", ["python3.9", "python3.10", "python3.12", "python3.13", "python3.14"])
+def test_the_standard_library_of_other_pythons_is_as_they_say(program: str) -> None:
+    try:
+        code = "import sys; print(*sys.stdlib_module_names)"
+        done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"{program} is not installed, or has no such list")
+    public = {name for name in done.stdout.split() if not name.startswith("_")}
+    ours = {name for name in standard_library(program.removeprefix("python")) if not name.startswith("_")}
+    assert ours == public
+
+
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [
+        ("numpy", "numpy"),
+        ("sklearn.tree", "scikit-learn"),
+        ("cv2", "opencv-python"),
+        ("PIL.Image", "pillow"),
+        ("google.protobuf.message", "protobuf"),
+        ("google.cloud.storage", "google-cloud-storage"),
+        ("azureml.core", "azureml-core"),
+        ("dateutil", "python-dateutil"),
+        ("my_package", "my-package"),
+        ("_loss", "scikit-learn"),
+    ],
+)
+def test_a_package_is_known_by_its_name_before_it_is_here(module: str, distribution: str) -> None:
+    assert provides(module, {distribution: None})
+    assert not provides(module, {"six": None})
+
+
+def test_a_wheel_that_is_here_says_itself_what_it_has(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "strange", files={"other/__init__.py": b"", "single.py": b""})
+    path = Path(wheel.path)
+    assert modules_of(str(path)) == {"other", "single"}
+    assert provides("other.part", {"strange": path})
+    assert not provides("another", {"strange": path})
+    assert not provides("other", {"strange": tmp_path / "not-here.whl"})
+
+
+def test_what_to_add_is_proposed() -> None:
+    assert [proposal(name) for name in ("sklearn.svm", "yaml", "My_Thing.x")] == ["scikit-learn", "pyyaml", "my-thing"]
+    assert prefixes("a.b.c") == ["a.b.c", "a.b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "versions", "pinned", "fails"),
+    [
+        ("numpy._core.multiarray.scalar", {}, {"numpy": "1.26.0"}, True),
+        ("numpy._core.multiarray.scalar", {}, {"numpy": "1.26.4"}, False),
+        ("numpy._core.multiarray.scalar", {}, {"numpy": "2.3.0"}, False),
+        ("numpy.core.multiarray.scalar", {}, {"numpy": "1.20"}, False),
+        ("numpy.random._pcg64.PCG64", {}, {"numpy": "1.26.4"}, True),
+        ("sklearn.tree._tree.Tree", {"scikit-learn": "1.2.2"}, {"scikit-learn": "1.7.2"}, True),
+        ("sklearn.tree._tree.Tree", {"scikit-learn": "1.5.2"}, {"scikit-learn": "1.2.2"}, True),
+        ("sklearn.tree._tree.Tree", {"scikit-learn": "1.5.2"}, {"scikit-learn": "1.7.2"}, False),
+        ("sklearn.tree._classes.DecisionTreeClassifier", {"scikit-learn": "1.3.2"}, {"scikit-learn": "1.4.2"}, True),
+        ("sklearn.ensemble._gb_losses.BinomialDeviance", {"scikit-learn": "1.3.2"}, {"scikit-learn": "1.4.0"}, True),
+        ("_loss.CyHalfBinomialLoss", {"scikit-learn": "1.6.1"}, {"scikit-learn": "1.4.2"}, True),
+        ("_loss.CyHalfBinomialLoss", {"scikit-learn": "1.6.1"}, {"scikit-learn": "1.7.2"}, False),
+        ("sklearn._loss._loss.__pyx_unpickle_CyHalfBinomialLoss", {}, {"scikit-learn": "1.6.1"}, True),
+        ("pandas.core.indexes.numeric.Int64Index", {}, {"pandas": "2.2.0"}, True),
+        ("pandas.core.frame.DataFrame", {}, {"pandas": "2.2.0"}, False),
+    ],
+)
+def test_what_is_known_not_to_load(name: str, versions: dict[str, str], pinned: dict[str, str], fails: bool) -> None:
+    pickle = PickleNames("m.pkl", (name,), (name.rpartition(".")[0],), tuple(versions.items()))
+    faults = list(loading_faults([pickle], pinned))
+    assert bool(faults) is fails
+    for fault in faults:
+        assert fault.where == "m.pkl"
+        assert "in the dependencies" in fault.hint
+        assert "==" in fault.hint or any(row.works and row.works in fault.hint for row in FAILURES)

@@ -1,0 +1,374 @@
+"""Dependencies as projects declare them: every kind of file, what is taken of it, and what is refused with a way out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelcrate.project.values import Conda, Dependencies
+from modelcrate.resolve.declared import Declaration, format_of, read_declaration
+from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
+from modelcrate.resolve.target import Target
+from modelcrate_layers.errors import CrateError, UserError
+
+LINUX = dict(Target("3.11").environment())
+A, B = "a" * 64, "b" * 64
+
+
+def declared(folder: Path, name: str, text: str, **more: tuple[str, ...]) -> Declaration:
+    (folder / name).write_text(text)
+    return read_declaration(Dependencies(Path(name), **more), folder)  # type: ignore[arg-type]
+
+
+def refused(folder: Path, name: str, text: str, **more: tuple[str, ...]) -> str:
+    with pytest.raises(UserError) as caught:
+        found = declared(folder, name, text, **more)
+        assert found.requirements.locked is not None, "a lock may only fail for what the image needs"
+        found.requirements.locked.select(LINUX)
+    return str(caught.value).replace(str(folder), "")
+
+
+def chosen(found: Declaration) -> list[str]:
+    assert found.requirements.locked is not None
+    return [f"{each.name}=={each.version}" for each in found.requirements.locked.select(LINUX)]
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("requirements.txt", "pip"),
+        ("requirements-prod.txt", "pip"),
+        ("pylock.toml", "pylock"),
+        ("pylock.gpu.toml", "pylock"),
+        ("uv.lock", "uv"),
+        ("poetry.lock", "poetry"),
+        ("pdm.lock", "pdm"),
+        ("Pipfile.lock", "pipfile"),
+        ("pixi.lock", "pixi"),
+        ("pyproject.toml", "pyproject"),
+        ("environment.yml", "environment"),
+        ("conda.yaml", "environment"),
+        ("Pipfile", "refused"),
+        ("conda-lock.yml", "refused"),
+        ("setup.py", "refused"),
+    ],
+)
+def test_the_name_says_what_a_file_is(name: str, module: str) -> None:
+    assert format_of(Path("a/b") / name)[0] == module
+
+
+class TestPyproject:
+    TEXT = """\
+[project]
+name = "demo"
+requires-python = ">=3.10"
+dependencies = ["joblib>=1.3", "colorama; sys_platform == 'win32'"]
+[project.optional-dependencies]
+fast = ["idna"]
+[dependency-groups]
+serve = ["six", {include-group = "more"}]
+more = ["attrs"]
+"""
+
+    def test_extras_and_groups_are_taken_where_they_are_named(self, tmp_path: Path) -> None:
+        found = declared(tmp_path, "pyproject.toml", self.TEXT)
+        assert found.inputs["requirements"] == ["joblib>=1.3", "colorama; sys_platform == 'win32'"]
+        assert found.requires_python == ">=3.10"
+        more = declared(tmp_path, "pyproject.toml", self.TEXT, extras=("fast",), groups=("serve",))
+        assert more.inputs["requirements"][2:] == ["idna", "six", "attrs"]
+        assert more.requirements.options == ("--extra", "fast", "--group", f"{tmp_path}/pyproject.toml:serve")
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("[project]\ndynamic = ['dependencies']\n", ["pyproject.toml:2", "dynamic", "requirements.txt"]),
+            ("[project]\ndependencies = [\n 'a',\n 'x @ git+https://h.invalid/x',\n]\n", [":4", "version control"]),
+            ("[project]\ndependencies = 'numpy'\n", ["not a list"]),
+            ("[project]\ndependencies = ['x']\n[tool.uv.sources]\nx = {path = '../x'}\n", [":4", "path = '../x'"]),
+            ("[[[", ["not TOML"]),
+        ],
+    )
+    def test_what_can_not_be_had_is_named_with_its_line(self, tmp_path: Path, text: str, words: list[str]) -> None:
+        with pytest.raises(UserError) as caught:
+            declared(tmp_path, "pyproject.toml", text)
+        assert all(word in str(caught.value) for word in words)
+
+    @pytest.mark.parametrize("more", [{"extras": ("no",)}, {"groups": ("no",)}])
+    def test_unknown_parts_are_refused_with_what_there_is(self, tmp_path: Path, more: dict[str, tuple[str]]) -> None:
+        with pytest.raises(UserError, match=r"has no (extra|group) no"):
+            declared(tmp_path, "pyproject.toml", self.TEXT, **more)
+
+    def test_poetrys_older_tables_are_read(self, tmp_path: Path) -> None:
+        text = """\
+[tool.poetry.dependencies]
+python = "^3.10"
+numpy = "^1.26.4"
+pandas = [{version = "<2", python = "<3.11"}, {version = "^2.1", python = ">=3.11", extras = ["excel"]}]
+scipy = {version = "~1.11", optional = true}
+[tool.poetry.extras]
+sci = ["scipy"]
+[tool.poetry.group.serve.dependencies]
+six = "*"
+"""
+        found = declared(tmp_path, "pyproject.toml", text, extras=("sci",), groups=("serve",))
+        assert found.requirements.lines == (
+            "numpy>=1.26.4,<2",
+            "pandas<2 ; (python_version < '3.11')",
+            "pandas[excel]>=2.1,<3 ; (python_version >= '3.11')",
+            "scipy>=1.11,<1.12",
+            "six",
+        )
+        assert found.requires_python == ">=3.10,<4"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("*", ""),
+        ("^1.2.3", ">=1.2.3,<2"),
+        ("^0.2.3", ">=0.2.3,<0.3"),
+        ("^0.0.3", ">=0.0.3,<0.0.4"),
+        ("^0", ">=0,<1"),
+        ("~1.2.3", ">=1.2.3,<1.3"),
+        ("~1", ">=1,<2"),
+        ("~=1.4", "~=1.4"),
+        ("1.2", "==1.2"),
+        ("1.*", "==1.*"),
+        ("=1.0", "==1.0"),
+        (">=1, <2,!=1.5", ">=1,<2,!=1.5"),
+        (">=2.7 || >=3.3", ""),
+    ],
+)
+def test_poetrys_constraints_in_the_common_spelling(text: str, meant: str) -> None:
+    from packaging.specifiers import SpecifierSet
+
+    assert specifier(text) == meant
+    SpecifierSet(meant)
+
+
+def test_a_dependency_of_poetry_that_no_index_has_is_refused() -> None:
+    with pytest.raises(UserError, match="not from an index: git"):
+        list(constraint_lines("x", {"git": "https://h.invalid/x"}, Path("pyproject.toml")))
+
+
+POETRY = f"""\
+[[package]]
+name = "Needed"
+version = "1.0"
+groups = ["main", "dev"]
+markers = {{dev = "sys_platform == 'win32'"}}
+files = [{{file = "needed-1.0-py3-none-any.whl", hash = "sha256:{A}"}}]
+[[package]]
+name = "windows"
+version = "1.0"
+groups = ["main"]
+markers = "sys_platform == 'win32'"
+files = []
+[[package]]
+name = "extra"
+version = "1.0"
+optional = true
+groups = ["main"]
+markers = "extra == 'more'"
+files = [{{file = "e.whl", hash = "sha256:{B}"}}]
+[[package]]
+name = "tool"
+version = "2.0"
+groups = ["dev"]
+files = [{{file = "t.whl", hash = "sha256:{B}"}}]
+[package.source]
+type = "git"
+url = "https://h.invalid/tool"
+[extras]
+more = ["extra"]
+[metadata]
+lock-version = "2.1"
+python-versions = "^3.10"
+"""
+
+
+class TestPoetry:
+    def test_groups_markers_and_extras_choose(self, tmp_path: Path) -> None:
+        found = declared(tmp_path, "poetry.lock", POETRY)
+        assert chosen(found) == ["needed==1.0"]
+        assert found.requires_python == ">=3.10,<4"
+        assert chosen(declared(tmp_path, "poetry.lock", POETRY, extras=("more",))) == ["extra==1.0", "needed==1.0"]
+
+    def test_what_no_index_has_is_refused_where_it_is_needed(self, tmp_path: Path) -> None:
+        said = refused(tmp_path, "poetry.lock", POETRY, groups=("dev",))
+        assert "/poetry.lock: tool 2.0 is not from an index: git https://h.invalid/tool" in said
+        assert "wheelhouse" in said
+
+    def test_the_needed_without_a_hash_is_refused(self, tmp_path: Path) -> None:
+        assert "windows 1.0 has no sha256" in refused(tmp_path, "poetry.lock", POETRY.replace("'win32'", "'linux'"))
+
+    def test_an_older_lock_is_followed_from_the_projects_dependencies(self, tmp_path: Path) -> None:
+        (tmp_path / "pyproject.toml").write_text(
+            "[tool.poetry.dependencies]\npython = '^3.10'\nApp = {version = '^1', extras = ['x']}\n"
+        )
+        entry = '[[package]]\nname = "{}"\nversion = "1.0"\nfiles = [{{file = "f.whl", hash = "sha256:' + A + '"}}]\n'
+        text = (
+            entry.format("app")
+            + "[package.dependencies]\nlib = '>=1'\nwin = {version = '*', markers = \"sys_platform == 'win32'\"}\n"
+            + "opt = {version = '*', optional = true, markers = \"extra == 'x'\"}\n"
+            + "".join(map(entry.format, ("lib", "win", "opt", "stray")))
+        )
+        assert chosen(declared(tmp_path, "poetry.lock", text)) == ["app==1.0", "lib==1.0", "opt==1.0"]
+        (tmp_path / "pyproject.toml").unlink()
+        with pytest.raises(UserError, match=r"no pyproject.toml beside it"):
+            declared(tmp_path, "poetry.lock", text)
+
+
+def test_a_lock_of_pdm(tmp_path: Path) -> None:
+    text = f"""\
+[metadata]
+groups = ["default", "serve"]
+[[metadata.targets]]
+requires_python = ">=3.11"
+[[package]]
+name = "needed"
+version = "1.0"
+groups = ["default"]
+marker = "python_version >= '3.9'"
+files = [{{file = "n.whl", hash = "sha256:{A}"}}]
+[[package]]
+name = "more"
+version = "2.0"
+groups = ["serve"]
+files = [{{url = "https://h.invalid/m.whl", hash = "sha256:{B}"}}]
+"""
+    found = declared(tmp_path, "pdm.lock", text)
+    assert (chosen(found), found.requires_python) == (["needed==1.0"], ">=3.11")
+    assert chosen(declared(tmp_path, "pdm.lock", text, groups=("serve",))) == ["more==2.0", "needed==1.0"]
+    with pytest.raises(UserError, match="inherit_metadata"):
+        declared(tmp_path, "pdm.lock", text.replace('groups = ["default"]\n', ""))
+
+
+PIPFILE_LOCK = {
+    "_meta": {"requires": {"python_version": "3.11"}},
+    "default": {
+        "needed": {"version": "==1.0", "hashes": [f"sha256:{A}"], "markers": "python_version >= '3.9'"},
+        "unneeded": {"version": "*"},
+    },
+    "develop": {"tool": {"version": "==2.0", "hashes": [f"sha256:{B}"]}},
+}
+
+
+class TestPipfile:
+    def test_sections_are_groups_and_the_pipfile_knows_markers(self, tmp_path: Path) -> None:
+        (tmp_path / "Pipfile").write_text("[packages]\nunneeded = {version = '*', sys_platform = \"== 'win32'\"}\n")
+        found = declared(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK))
+        assert (chosen(found), found.requires_python) == (["needed==1.0"], "==3.11.*")
+        assert chosen(declared(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK), groups=("develop",)))[1:] == [
+            "tool==2.0"
+        ]
+
+    def test_what_has_no_version_and_is_needed_is_refused(self, tmp_path: Path) -> None:
+        assert "unneeded has no version" in refused(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK))
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"default": 1}'])
+    def test_what_is_none_is_refused(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(UserError):
+            declared(tmp_path, "Pipfile.lock", text)
+
+
+class TestEnvironment:
+    TEXT = "name: e\nchannels: [c]\ndependencies:\n- python=3.10\n- numpy=1.26\n- libgomp\n- pip:\n  - six\n  - -r more.txt\n"
+
+    def test_python_and_the_pip_part_are_always_taken(self, tmp_path: Path) -> None:
+        (tmp_path / "more.txt").write_text("idna\n")
+        found = declared(tmp_path, "environment.yml", self.TEXT)
+        assert found.requires_python == "==3.10.*"
+        assert found.requirements.lines == ("six",)
+        assert found.requirements.files == (tmp_path / "more.txt",)
+        assert found.conda == Conda(("numpy=1.26", "libgomp"), ("c",))
+        assert found.inputs == {"requirements": ["six", "idna"], "conda": ["numpy=1.26", "libgomp"]}
+
+    def test_wheels_stand_for_condas_packages_and_it_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "more.txt").write_text("idna\n")
+        instead = declared(tmp_path, "environment.yml", self.TEXT).wheels_instead
+        assert instead is not None
+        lines, notices = instead()
+        assert lines == ("numpy==1.26.*",)
+        assert "as wheels from the package index: numpy==1.26.*" in notices[0]
+        assert "libgomp" in notices[1]
+
+    @pytest.mark.parametrize(("package", "line"), [("r-base", 5), ("cuda-nvcc_linux-64", 5), ("nodejs=20", 5)])
+    def test_what_only_conda_has_is_refused_with_its_line(self, tmp_path: Path, package: str, line: int) -> None:
+        text = self.TEXT.replace("numpy=1.26", package).replace("  - -r more.txt\n", "")
+        instead = declared(tmp_path, "environment.yml", text).wheels_instead
+        assert instead is not None
+        with pytest.raises(UserError, match="not on the package index") as caught:
+            instead()
+        assert caught.value.where == f"{tmp_path}/environment.yml:{line}"
+        assert "modelcrate[conda]" in caught.value.hint
+
+    @pytest.mark.parametrize("line", ["--index-url https://h.invalid", "-e .", "x @ git+https://h.invalid/x"])
+    def test_faults_of_the_pip_part_have_their_line(self, tmp_path: Path, line: str) -> None:
+        with pytest.raises(CrateError) as caught:
+            declared(tmp_path, "environment.yml", self.TEXT.replace("six", line).replace("  - -r more.txt\n", ""))
+        assert caught.value.where.endswith("environment.yml:8")
+
+
+def test_a_lock_of_pixi(tmp_path: Path) -> None:
+    text = f"""\
+version: 6
+environments:
+  default:
+    channels:
+    - url: https://conda.invalid/conda-forge/
+    packages:
+      linux-64:
+      - conda: https://conda.invalid/conda-forge/linux-64/python-3.11.9-hb806964_0_cpython.conda
+      - conda: https://conda.invalid/conda-forge/noarch/six-1.16.0-pyh6c4a22f_0.tar.bz2
+      - pypi: https://files.invalid/idna-3.7-py3-none-any.whl
+packages:
+- conda: https://conda.invalid/conda-forge/linux-64/python-3.11.9-hb806964_0_cpython.conda
+  sha256: {A}
+  size: 10
+  depends: [libgcc-ng]
+- conda: https://conda.invalid/conda-forge/noarch/six-1.16.0-pyh6c4a22f_0.tar.bz2
+  sha256: {B}
+  depends: [python]
+  purls: ["pkg:pypi/six"]
+- pypi: https://files.invalid/idna-3.7-py3-none-any.whl
+  name: idna
+  version: '3.7'
+  sha256: {A}
+"""
+    found = declared(tmp_path, "pixi.lock", text)
+    assert [str(each.filename) for each in found.solved["linux-64"].pinned] == [
+        "python-3.11.9-hb806964_0_cpython.conda",
+        "six-1.16.0-pyh6c4a22f_0.tar.bz2",
+    ]
+    assert found.solved["linux-64"].distributions == {"six": "1.16.0"}
+    assert found.conda is not None
+    assert found.conda.channels == ("https://conda.invalid/conda-forge",)
+    from modelcrate.resolve.pylock import select
+
+    (wheel,) = select(found.requirements.pylock_text, Target("3.11"), tmp_path, {}, "pixi.lock")
+    assert (wheel.filename, wheel.sha256) == ("idna-3.7-py3-none-any.whl", A)
+    with pytest.raises(UserError, match="has no environment gpu"):
+        declared(tmp_path, "pixi.lock", text, groups=("gpu",))
+    with pytest.raises(UserError, match="not a wheel with a sha256"):
+        declared(tmp_path, "pixi.lock", text.replace("idna-3.7-py3-none-any.whl", "idna-3.7.tar.gz"))
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "pixi.toml", "setup.py", "setup.cfg", "conda-lock.yml"])
+def test_what_is_not_read_names_another_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="is not read for dependencies") as caught:
+        declared(tmp_path, name, "x")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "environment.yml", "pylock.toml"])
+def test_a_file_without_parts_refuses_extras(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("dependencies: []\n")
+    needs = Dependencies(Path(name), extras=("x",))
+    if name == "pylock.toml":
+        needs = replace(needs, requirements=(), pylock=Path(name))
+    with pytest.raises(UserError, match="no extras and groups"):
+        read_declaration(needs, tmp_path)

@@ -1,0 +1,70 @@
+"""Which index is used: the first place that names one, and pip's meaning where pip's words name it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelcrate.project.values import Dependencies
+from modelcrate.resolve.index_settings import choose_index, hosts
+from modelcrate.resolve.requirements import FileOptions, ReadRequirements
+from modelcrate.resolve.uv import Index
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+PLACES = ("project", "file", "uv", "pip", "uv.toml", "user uv.toml", "pip.conf")
+
+
+def chosen(tmp_path: Path, *places: str, wheelhouse: Path | None = None) -> Index:
+    """The index, where all of these places name one that is called after them."""
+    folder, home = tmp_path / "project", tmp_path / "home"
+    folder.mkdir(exist_ok=True)
+    url = {place: f"https://user:pw@{place.replace(' ', '-')}.invalid/simple" for place in places}
+    environment = {"HOME": str(home)}
+    environment |= {"UV_DEFAULT_INDEX": url["uv"], "UV_INDEX": "corp=https://extra.invalid"} if "uv" in url else {}
+    environment |= {"PIP_INDEX_URL": url["pip"]} if "pip" in url else {}
+    for place, path in (("uv.toml", folder / "uv.toml"), ("user uv.toml", home / ".config/uv/uv.toml")):
+        if place in url:
+            write(path, f"[[index]]\nname = 'mine'\nurl = '{url[place]}'\ndefault = true\n")
+    if "pip.conf" in url:
+        write(
+            home / ".config/pip/pip.conf",
+            f"[global]\nindex-url = {url['pip.conf']}\nextra-index-url = https://extra.invalid\n",
+        )
+    needs = Dependencies(index_url=url.get("project"), wheelhouse=wheelhouse)
+    read = ReadRequirements(options=FileOptions(url.get("file", "")))
+    return choose_index(needs, folder, read, environment)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_is_read_and_those_before_it_count_first(tmp_path: Path, place: str) -> None:
+    index = chosen(tmp_path, *PLACES[PLACES.index(place) :])
+    assert place.replace(" ", "-") in hosts(index)[0]
+    assert "pw" not in "".join(hosts(index))
+    assert "pw" not in repr(index)
+    assert index.merged is (place in ("file", "pip", "pip.conf"))
+
+
+def test_names_of_indexes_stay_so_that_credentials_are_found_by_them(tmp_path: Path) -> None:
+    assert chosen(tmp_path, "uv").extra == ("corp=https://extra.invalid",)
+    assert chosen(tmp_path, "uv.toml").url.startswith("mine=https://")
+
+
+def test_a_wheelhouse_alone_stands_alone(tmp_path: Path) -> None:
+    index = chosen(tmp_path, "uv", "pip", "pip.conf", wheelhouse=Path("wheels"))
+    assert (index.url, index.extra, index.wheelhouse) == ("", (), tmp_path / "project/wheels")
+    assert chosen(tmp_path, "project", wheelhouse=Path("wheels")).url
+
+
+def test_a_configuration_that_can_not_be_read_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/uv.toml").write_text("[[[")
+    write(tmp_path / "home/.config/pip/pip.conf", "no section\n")
+    environment = {"HOME": str(tmp_path / "home"), "PIP_CONFIG_FILE": "/dev/zero"}
+    index = choose_index(Dependencies(), tmp_path / "project", ReadRequirements(), environment)
+    assert not index.url
