@@ -15,8 +15,10 @@ import pytest
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Download, Downloader
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
+from support.command import Crate
 from support.images import StillClock
 from support.private_index import PASSWORD, USER, PrivateIndex, installed, private_index
+from support.small_projects import SCRIPT, write_project
 from support.wheels import filename, wheel_bytes
 
 LACKING = [name for name in ("pypiserver", "passlib", "keyring", "keyrings.alt") if not installed(name)]
@@ -27,12 +29,13 @@ pytestmark = [
 ]
 
 NAME, DATA = filename("own-lib", "1.0"), wheel_bytes("own-lib", "1.0")
+WHEELS = {NAME: DATA, filename("gunicorn", "23.0"): wheel_bytes("gunicorn", "23.0")}
 LOGIN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateIndex]:
-    with private_index(tmp_path_factory.mktemp("index") / "index", {NAME: DATA}) as running:
+    with private_index(tmp_path_factory.mktemp("index") / "index", WHEELS) as running:
         yield running
 
 
@@ -125,3 +128,63 @@ def test_its_certificate_is_checked(index: PrivateIndex, tmp_path: Path) -> None
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"])
 def test_other_variables_name_the_authority_as_well(index: PrivateIndex, tmp_path: Path, variable: str) -> None:
     assert fetch(index, tmp_path, login=f"{LOGIN}@", SSL_CERT_FILE="", **{variable: str(index.ca)}) == DATA
+
+
+def project(folder: Path, index_url: str) -> Path:
+    write_project(
+        folder,
+        f"""\
+        name: private
+        python: "3.11"
+        base: {{from: scratch, interpreter: /usr/bin/python3.11}}
+        dependencies: {{requirements: [own-lib]{f", index-url: {index_url!r}" if index_url else ""}}}
+        entry: {{source: src, script: score.py}}
+        """,
+    )
+    (folder / "src").mkdir()
+    (folder / "src" / "score.py").write_text(SCRIPT)
+    return folder
+
+
+@pytest.mark.parametrize("place", ["netrc", "variable", "named", "pip.conf", "uv.toml", "project's uv.toml"])
+def test_a_login_counts_for_lock_and_build_alike_and_is_kept_nowhere(
+    index: PrivateIndex, tmp_path: Path, place: str
+) -> None:
+    home, url, environment = tmp_path / "user", f"https://{LOGIN}@{index.host}/simple/", dict[str, str]()
+    home.mkdir()
+    folder = project(tmp_path / "project", index.url if place == "netrc" else "")
+    if place == "netrc":
+        (home / ".netrc").write_text(f'machine localhost login {USER} password "{PASSWORD}"\n')
+    elif place == "variable":
+        environment = {"PIP_INDEX_URL": url}
+    elif place == "named":
+        (folder / "uv.toml").write_text(f'[[index]]\nname = "own"\nurl = "{index.url}"\ndefault = true\n')
+        environment = {"UV_INDEX_OWN_USERNAME": USER, "UV_INDEX_OWN_PASSWORD": PASSWORD}
+    elif place == "pip.conf":
+        write(home / ".config/pip/pip.conf", f"[global]\nindex-url = {url}\n")
+    else:
+        file = folder / "uv.toml" if place != "uv.toml" else home / ".config/uv/uv.toml"
+        write(file, f'[[index]]\nurl = "{url}"\ndefault = true\n')
+    crate = Crate.at(tmp_path / "home", HOME=str(home), SSL_CERT_FILE=str(index.ca), **environment)
+    locked = crate("lock", folder, "-v").succeeded()
+    built = crate("build", folder, "-o", f"oci:{tmp_path}/image:1", "-v").succeeded()
+    shown = locked.out + locked.err + built.out + built.err + (folder / "modelcrate.lock").read_text()
+    assert "own-lib" in shown or "own_lib" in shown
+    for secret in (PASSWORD, quote(PASSWORD, safe="")):
+        assert secret not in shown
+        for kept in (tmp_path / "home" / "cache", tmp_path / "home" / "store", tmp_path / "image"):
+            named = subprocess.run(["grep", "-rlaF", secret, str(kept)], capture_output=True, text=True).stdout
+            assert named == ""
+
+
+def test_without_a_login_the_command_ends_with_401_and_the_host(index: PrivateIndex, tmp_path: Path) -> None:
+    crate = Crate.at(tmp_path / "home", SSL_CERT_FILE=str(index.ca))
+    done = crate("lock", project(tmp_path / "project", index.url))
+    assert done.code == 4
+    assert "401" in done.err
+    assert index.host in done.err
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
