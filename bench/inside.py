@@ -77,7 +77,7 @@ def fleet(folder: str, host: str) -> None:
 def base(layout: str, target: str) -> None:
     """The base layers of an image as an image of their own."""
     import modelcrate
-    from modelcrate.events import silent
+    from modelcrate.events import ignore_event
     from modelcrate.images.image import RunSpec, assemble
     from modelcrate.transports.oci import write
     from modelcrate_layers.store import Layout
@@ -86,7 +86,7 @@ def base(layout: str, target: str) -> None:
     layers = [layer for layer in whole.layers if layer.role == "base"]
     config = {"config": {"Env": ["LANG=C.UTF-8"]}}
     alone = assemble(whole.platform, config, layers, RunSpec())
-    write(Layout.create(Path(target)), alone, "x", silent, "oci", target)
+    write(Layout.create(Path(target)), alone, "x", ignore_event, "oci", target)
 
 
 def unpack(layout: str, role: str, folder: str) -> None:

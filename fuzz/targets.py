@@ -14,7 +14,7 @@ from pathlib import Path
 from modelcrate.export.dockerfile_import import instructions
 
 from fuzz import images
-from modelcrate.images.artifact import layers_of, read_attached_index
+from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.net.urls import redacted, resolve
@@ -192,14 +192,14 @@ def bundle(data: bytes) -> None:
 
 def artifacts(data: bytes) -> None:
     with suppress(CrateError):
-        layers_of(data)
-    read_attached_index(data, lambda one: data, lambda one: Literal(data, MediaType.EMPTY))
+        read_layers(data)
+    read_artifact_index(data, lambda one: data, lambda one: Literal(data, MediaType.EMPTY))
 
 
 def registered_model(data: bytes) -> None:
     """Manifest and config, a line with a dash between them."""
     manifest, _, config = data.partition(b"\n-\n")
-    model_manifest.config_of(manifest, "there")
+    model_manifest.read_config_descriptor(manifest, "there")
     model_manifest.decode(manifest, config, "there")
 
 

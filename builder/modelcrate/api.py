@@ -42,10 +42,10 @@ class Built:
         self._build = build
 
     def __repr__(self) -> str:
-        from modelcrate.render.text import size
+        from modelcrate.render.text import format_size
 
         stored = sum(layer.descriptor.size for layer in self.layers)
-        return f"<image {self.receipt.name} {self.digest.short}: {len(self.layers)} layers, {size(stored)}>"
+        return f"<image {self.receipt.name} {self.digest.short}: {len(self.layers)} layers, {format_size(stored)}>"
 
     def _repr_html_(self) -> str:
         from modelcrate.render.notebook import image_html

@@ -61,11 +61,11 @@ Event = Step | Started | Advanced | Finished | Notice | Done
 Emit = Callable[[Event], None]
 
 
-def silent(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """An Emit for those who don't listen."""
 
 
-def watched(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) -> Iterator[bytes]:
+def track_chunks(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) -> Iterator[bytes]:
     """The same chunks, told of as they pass."""
     emit(Started(label, total))
     for chunk in chunks:
@@ -75,7 +75,7 @@ def watched(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) 
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class TrackedChunks:
     """The same for chunks that can be taken more than once."""
 
     chunks: Iterable[bytes]
@@ -84,11 +84,11 @@ class Watched:
     emit: Emit
 
     def __iter__(self) -> Iterator[bytes]:
-        return watched(self.chunks, self.label, self.total, self.emit)
+        return track_chunks(self.chunks, self.label, self.total, self.emit)
 
 
 @contextmanager
-def timed(step: str, timings: dict[str, float], emit: Emit) -> Iterator[None]:
+def time_step(step: str, timings: dict[str, float], emit: Emit) -> Iterator[None]:
     """Reports a step, and adds the seconds that it takes to `timings`."""
     emit(Step(step))
     begun = time.monotonic()

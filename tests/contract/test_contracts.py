@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
-from modelcrate.inspect.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check_contracts
 from modelcrate.project.contracts import Contract, Route, contract, contracts, promise
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.server import ServerLayer
@@ -97,7 +97,7 @@ def target(server: Server) -> Target:
 
 
 def test_its_conformance_requests_are_answered_as_it_says(found: Contract, target: Target) -> None:
-    verdicts = check(target, [found.name])
+    verdicts = check_contracts(target, [found.name])
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []
     assert len(verdicts) == len(platforms.platforms()[found.name].checks) > 2
 
@@ -164,19 +164,19 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Serve
 
 def test_a_server_without_the_contract_is_found_out(found: Contract, others: dict[str, Server]) -> None:
     server = others["vertex" if found.name == "azureml" else "azureml"]
-    verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", ROWS), [found.name])
+    verdicts = check_contracts(Target(f"http://127.0.0.1:{server.port}", "rows", ROWS), [found.name])
     assert sum(verdict.ok is False for verdict in verdicts) >= len(verdicts) / 2
     assert verdicts[-1].ok is False  # a prediction
 
 
 def test_what_lacks_is_said_and_not_counted(target: Target) -> None:
-    verdicts = check(replace(target, model="", instances=None), ["kserve"])
+    verdicts = check_contracts(replace(target, model="", instances=None), ["kserve"])
     assert {verdict.ok for verdict in verdicts} == {True, None}  # the model is listed, the instances are not
     assert [verdict.came for verdict in verdicts if verdict.ok is None] == ["not asked: give rows with --instances"]
 
 
 def test_what_answers_is_recognised(target: Target) -> None:
-    assert {verdict.contract for verdict in check(target)} == set(ALL)
+    assert {verdict.contract for verdict in check_contracts(target)} == set(ALL)
 
 
 @pytest.mark.parametrize(
@@ -184,16 +184,16 @@ def test_what_answers_is_recognised(target: Target) -> None:
 )
 def test_what_is_no_address_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(UserError, match="URL"):
-        check(Target(url))
+        check_contracts(Target(url))
 
 
 def test_where_nobody_answers_or_nothing_is_recognised_it_says_so(others: dict[str, Server]) -> None:
     with pytest.raises(RegistryError, match="no server answers"):
-        check(Target(f"http://127.0.0.1:{free_port()}"))
+        check_contracts(Target(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(RegistryError, match="no contract is recognised"):
-        check(Target(f"http://127.0.0.1:{others['vertex'].port}/below"))
+        check_contracts(Target(f"http://127.0.0.1:{others['vertex'].port}/below"))
     with pytest.raises(UserError, match="unknown contract 'oips'"):
-        check(Target(f"http://127.0.0.1:{others['vertex'].port}"), ["oips"])
+        check_contracts(Target(f"http://127.0.0.1:{others['vertex'].port}"), ["oips"])
 
 
 TOY = """

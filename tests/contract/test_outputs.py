@@ -130,7 +130,7 @@ def test_it_can_be_done_again(kind: str, place: Place, settings: Config, tmp_pat
     first, second = (deliver(output, made, settings) for _ in range(2))
     assert first.digest == second.digest
     if kind in {"store", "oci", "registry"}:
-        assert second.there > 0, "what was there was sent again"
+        assert second.reused > 0, "what was there was sent again"
         assert second.sent < first.sent
     judged(kind, address, settings)
 

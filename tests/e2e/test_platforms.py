@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.inspect.conformance import Target, ask
+from modelcrate.inspect.conformance import Target, send_request
 from support.demo import REQUEST, Built, build_places, copy_of_demo
 from support.platforms import ALL
 from support.shared_command import Modelcrate
@@ -84,7 +84,7 @@ _TENSOR = {"name": "data", "datatype": "FP64", "shape": [2, 10], "data": [value 
     ],
 )
 def test_every_platform_gets_what_scikit_learn_predicts(target: Target, path: str, body: Any, where: list[Any]) -> None:
-    answer = ask(target, "POST", path, json.dumps(body).encode())
+    answer = send_request(target, "POST", path, json.dumps(body).encode())
     told = json.loads(answer.body)
     for step in where:
         told = told[step]
@@ -93,7 +93,7 @@ def test_every_platform_gets_what_scikit_learn_predicts(target: Target, path: st
 
 def test_csv_is_scored_as_mlflow_does(target: Target) -> None:
     lines = [",".join("abcdefghij"), *(",".join(map(str, row)) for row in ROWS)]
-    answer = ask(target, "POST", "/invocations", "\n".join(lines).encode(), "text/csv")
+    answer = send_request(target, "POST", "/invocations", "\n".join(lines).encode(), "text/csv")
     assert json.loads(answer.body)["predictions"] == pytest.approx(PREDICTED, rel=1e-9, abs=0)
 
 
@@ -117,9 +117,9 @@ def test_the_check_says_when_nobody_answers(built: Built, target: Target) -> Non
 def test_rows_of_another_width_are_an_error_and_the_server_lives_on(target: Target, path: str) -> None:
     short = {"name": "data", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}
     body = {"inputs": [short]} if path.startswith("/v2") else {"instances": [[1, 2]]}
-    answer = ask(target, "POST", path, json.dumps(body).encode())
+    answer = send_request(target, "POST", path, json.dumps(body).encode())
     assert answer.status == (
         400 if path == "/invocations" else 500
     )  # MLflow takes a model's refusal for the client's fault
     assert b"features" not in answer.body, "what the script's exception says stays in the log"
-    assert ask(replace(target, timeout=HANG), "GET", "/ping").status == 200
+    assert send_request(replace(target, timeout=HANG), "GET", "/ping").status == 200

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.security.signing import keys, signing, statements
 from modelcrate.security.signing.verifying import require_signature, verify
 from modelcrate.transports import parse
@@ -48,7 +48,7 @@ def settings(tmp_path: Path) -> Config:
 
 def pushed(host: str, name: str, settings: Config) -> str:
     reference = f"{host}/team/{name}:1"
-    parse(f"registry:{reference}").deliver(small_image({"a": name.encode()}), Connections(settings), silent)
+    parse(f"registry:{reference}").deliver(small_image({"a": name.encode()}), Connections(settings), ignore_event)
     return reference
 
 
@@ -199,7 +199,7 @@ def test_our_signature_beside_cosigns_under_one_tag(
 def test_cosign_verifies_our_layout_behind_an_air_gap(
     changed: bool, host: str, settings: Config, pair: tuple[keys.Signer, Path], tmp_path: Path
 ) -> None:
-    parse(f"oci:{tmp_path}/layout").deliver(small_image(), Connections(settings), silent)
+    parse(f"oci:{tmp_path}/layout").deliver(small_image(), Connections(settings), ignore_event)
     found = find(f"oci:{tmp_path}/layout", Connections(settings))
     signing.sign(found, "demo", pair[0])
     if changed:  # cosign reads no other blob of a layout than the bundles; the others are for us to check

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.inspect.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check_contracts
 from support.peers import OURS, interpreter, mlflow, mlserver
 from support.platforms import serving
 from support.serving import Answer, Ask, Server
@@ -239,7 +239,7 @@ def test_made_up_inferences_are_answered_alike(theirs: Server, ours: Server, mad
 
 
 def test_mlserver_keeps_to_the_protocol_but_for_its_tracebacks(theirs: Server) -> None:
-    verdicts = check(Target(f"http://127.0.0.1:{theirs.port}", "rows", [[1, 2], [3, 4]]), ["oip"])
+    verdicts = check_contracts(Target(f"http://127.0.0.1:{theirs.port}", "rows", [[1, 2], [3, 4]]), ["oip"])
     assert [verdict.what for verdict in verdicts if verdict.ok is not True] == ["too few elements for the shape"]
 
 
@@ -328,5 +328,5 @@ def test_made_up_invocations_are_answered_alike(flow: Server, ours: Server, docu
 
 
 def test_mlflows_server_keeps_to_its_protocol(flow: Server) -> None:
-    verdicts = check(Target(f"http://127.0.0.1:{flow.port}", "", [[1, 2], [3, 4]]), ["mlflow"])
+    verdicts = check_contracts(Target(f"http://127.0.0.1:{flow.port}", "", [[1, 2], [3, 4]]), ["mlflow"])
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []

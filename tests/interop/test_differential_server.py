@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.inspect.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check_contracts
 from support.asks import CASES, FORM, SETTINGS
 from support.azure import LIBRARIES, ORIGINAL, environment, original_server
 from support.serving import SCRIPTS, Answer, Ask, Server, our_server
@@ -70,7 +70,7 @@ def test_rows_of_the_contract_are_answered_alike(scripted: tuple[str, Servers]) 
 def test_the_original_keeps_to_the_contract(folder: Path) -> None:
     original = environment("original", *LIBRARIES, *ORIGINAL)
     with original_server(original, SCRIPTS / "plain.py", folder) as theirs:
-        verdicts = check(Target(f"http://127.0.0.1:{theirs.port}", instances=[[1, 2]]))
+        verdicts = check_contracts(Target(f"http://127.0.0.1:{theirs.port}", instances=[[1, 2]]))
     assert {verdict.contract for verdict in verdicts} == {"azureml"}
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from modelcrate.images.artifact import layers_of, read_attached_index
+from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.modelfiles import recognition
 from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.pickle.containers import pickles_in
@@ -160,8 +160,8 @@ PARSERS: list[Callable[[bytes], object]] = [
     statements.parse_envelope,
     statements.parse_simple,
     statements.parse_statement,
-    layers_of,
-    lambda data: read_attached_index(data, lambda one: data, lambda one: statements.Literal(data, "x")),
+    read_layers,
+    lambda data: read_artifact_index(data, lambda one: data, lambda one: statements.Literal(data, "x")),
     lambda data: keys.read_public(data, "x"),
     lambda data: list(debs(data)),
     lambda data: list(wheel(data)),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import parse
@@ -65,7 +65,9 @@ def first(tmp_path: Path, origin: tuple[Path, str], request: pytest.FixtureReque
     tag = request.node.name.removeprefix("test_")[:60]
     name = f"{origin[1].removesuffix(':1')}:{tag}"
     settings = Config(tmp_path / "tagger")
-    parse(name).deliver(find(f"registry:{origin[1]}", Connections(settings)).image(), Connections(settings), silent)
+    parse(name).deliver(
+        find(f"registry:{origin[1]}", Connections(settings)).image(), Connections(settings), ignore_event
+    )
     return name
 
 
@@ -206,7 +208,7 @@ def test_a_key_that_lies_is_told_by_paranoid_and_the_image_is_right(
     forged = forge(find(f"registry:{first}", Connections(Config(tmp_path / "forger"))).image(), "tiny-lib")
     lying = name.removesuffix(":1") + ":kept"
     for each in (name, lying):
-        parse(each).deliver(forged, Connections(Config(tmp_path / "forger")), silent)
+        parse(each).deliver(forged, Connections(Config(tmp_path / "forger")), ignore_event)
     believed = build(machine(tmp_path, "two"), project, name)
     assert believed["digest"] != right["digest"], "without paranoia the key is believed"
     crate = machine(tmp_path, "four")

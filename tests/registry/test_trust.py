@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.images.image import Image
 from modelcrate.security.signing import keys, signing
 from modelcrate.security.signing.verifying import require_signature, verify
@@ -49,8 +49,8 @@ def test_signatures_go_along_with_a_push_and_are_not_sent_again(
 ) -> None:
     reference = f"{host}/trust/push:1"
     image = signed(signer, b"push")
-    first = parse(f"registry:{reference}").deliver(image, Connections(settings), silent)
-    again = parse(f"registry:{reference}").deliver(image, Connections(settings), silent)
+    first = parse(f"registry:{reference}").deliver(image, Connections(settings), ignore_event)
+    again = parse(f"registry:{reference}").deliver(image, Connections(settings), ignore_event)
     require_signature(verify(find(reference, Connections(settings)), [signer.public], reference))
     assert first.sent > 0
     assert again.sent == 0
@@ -61,12 +61,12 @@ def test_copies_carry_them_from_registry_to_layout_to_registry(
     host: str, settings: Config, signer: keys.Signer, tmp_path: Path
 ) -> None:
     source, target = f"{host}/trust/source:1", f"{host}/elsewhere/target:2"
-    parse(f"registry:{source}").deliver(signed(signer, b"copy"), Connections(settings), silent)
+    parse(f"registry:{source}").deliver(signed(signer, b"copy"), Connections(settings), ignore_event)
     parse(f"oci-archive:{tmp_path}/gap.tar").deliver(
-        find(source, Connections(settings)).copy(), Connections(settings), silent
+        find(source, Connections(settings)).copy(), Connections(settings), ignore_event
     )
     parse(f"registry:{target}").deliver(
-        find(f"oci-archive:{tmp_path}/gap.tar", Connections(settings)).copy(), Connections(settings), silent
+        find(f"oci-archive:{tmp_path}/gap.tar", Connections(settings)).copy(), Connections(settings), ignore_event
     )
     verified = verify(find(target, Connections(settings)), [signer.public], target)
     require_signature(verified)
@@ -76,7 +76,7 @@ def test_copies_carry_them_from_registry_to_layout_to_registry(
 
 def test_an_index_is_signed_in_a_registry(host: str, settings: Config, signer: keys.Signer) -> None:
     reference = f"{host}/trust/index:1"
-    parse(f"registry:{reference}").deliver(small_index(), Connections(settings), silent)
+    parse(f"registry:{reference}").deliver(small_index(), Connections(settings), ignore_event)
     signing.sign(find(reference, Connections(settings)), f"{host}/trust/index", signer)
     verified = verify(find(reference, Connections(settings)), [signer.public], reference)
     require_signature(verified)
@@ -85,8 +85,8 @@ def test_an_index_is_signed_in_a_registry(host: str, settings: Config, signer: k
 
 def test_a_moved_tag_is_not_signed(host: str, settings: Config, signer: keys.Signer) -> None:
     reference = f"{host}/trust/moved:1"
-    parse(f"registry:{reference}").deliver(signed(signer, b"good"), Connections(settings), silent)
-    parse(f"registry:{reference}").deliver(small_image({"a": b"evil"}), Connections(settings), silent)
+    parse(f"registry:{reference}").deliver(signed(signer, b"good"), Connections(settings), ignore_event)
+    parse(f"registry:{reference}").deliver(small_image({"a": b"evil"}), Connections(settings), ignore_event)
     with pytest.raises(IntegrityError, match="not signed"):
         require_signature(verify(find(reference, Connections(settings)), [signer.public], reference))
 
@@ -94,7 +94,7 @@ def test_a_moved_tag_is_not_signed(host: str, settings: Config, signer: keys.Sig
 def test_two_keys_share_the_tag(host: str, settings: Config, signer: keys.Signer, tmp_path: Path) -> None:
     reference = f"{host}/trust/two:1"
     other = keys.load_signer(str(keys.write_pair(tmp_path / "other", None)[0]), None)
-    parse(f"registry:{reference}").deliver(signed(signer, b"two"), Connections(settings), silent)
+    parse(f"registry:{reference}").deliver(signed(signer, b"two"), Connections(settings), ignore_event)
     signing.sign(find(reference, Connections(settings)), "demo", other)
     for key in (signer.public, other.public):
         assert len(verify(find(reference, Connections(settings)), [key], reference).signatures) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.config import Config
-from modelcrate.inspect.conformance import Target, check
+from modelcrate.inspect.conformance import Target, check_contracts
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.project.values import Model, Project
 from support.serving import Server, our_server
@@ -120,5 +120,5 @@ def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence
 
 def keeps(server: Server, rows: object, contracts: Sequence[str] = ALL) -> None:
     """Every request of every contract is answered as it says."""
-    verdicts = check(Target(f"http://127.0.0.1:{server.port}", "rows", rows), contracts)
+    verdicts = check_contracts(Target(f"http://127.0.0.1:{server.port}", "rows", rows), contracts)
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []

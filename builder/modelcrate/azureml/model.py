@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.resources import ResourceConfiguration
 from modelcrate.azureml.workspace import Workspace
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.pipeline import register_model
 from modelcrate.project.values import model_name as name_of_path
 from modelcrate.workspace import find
 from modelcrate.workspace.download import download
-from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, split_id
+from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, parse_model_id
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Model:
         )
         register_model.check(wanted)
         _say(f"Registering model {model_name}")
-        record = register_model.register(workspace.shelf, wanted, workspace.settings, datetime.now(UTC), silent)
+        record = register_model.register(workspace.backend, wanted, workspace.settings, datetime.now(UTC), ignore_event)
         return Model._of(workspace, record)
 
     @staticmethod
@@ -160,7 +160,7 @@ class Model:
         """All models that fit, by name, the newest version first."""
         _no_runs(run_id or dataset_id)
         wanted = _wanted(name, tags, properties, model_framework, latest)
-        return [Model._of(workspace, record) for record in find.list_models(workspace.shelf, wanted)]
+        return [Model._of(workspace, record) for record in find.list_models(workspace.backend, wanted)]
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
@@ -213,7 +213,7 @@ class Model:
     def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
         """Write the model's file or folder below a folder, and return where it is."""
         allowed = exist_ok if exists_ok is None else exists_ok
-        return str(download(self.workspace.shelf, self._record, Path(target_dir), exist_ok=allowed))
+        return str(download(self.workspace.backend, self._record, Path(target_dir), exist_ok=allowed))
 
     def update(
         self,
@@ -282,28 +282,28 @@ class Model:
             return model
         path = Path(model)
         if isinstance(model, str) and not path.exists():
-            name, version = split_id(model)
+            name, version = parse_model_id(model)
             return Model(workspace, name, version=version)
         return Model.register(workspace, str(model), name_of_path(path)[:30])
 
     def _put(self, record: ModelRecord) -> None:
         """What somebody else has changed meanwhile is overwritten; the last one wins, as in the original."""
-        self._record = register_model.change(self.workspace.shelf, record, silent)
+        self._record = register_model.change(self.workspace.backend, record, ignore_event)
 
 
 def _chosen(
     workspace: Workspace, name: str | None, model_id: str | None, version: int | None, wanted: find.ModelQuery
 ) -> ModelRecord:
     if model_id is not None:
-        name, version = split_id(model_id)
+        name, version = parse_model_id(model_id)
     if name is None:
         raise UserError("a model is asked for by name or id")
     if version is not None or not (wanted.tags or wanted.properties or wanted.framework):
-        record = find.get(workspace.shelf, name, version)
+        record = find.get_model(workspace.backend, name, version)
         if not wanted.fits(record):
             raise UserError(f"the model {record.id} has other tags, properties or another framework")
         return record
-    found = find.list_models(workspace.shelf, wanted)
+    found = find.list_models(workspace.backend, wanted)
     if not found:
         raise UserError(f"no version of {name} has these tags, properties and framework")
     return found[0]
@@ -332,6 +332,6 @@ def _no_runs(asked: str | None) -> None:
 
 
 def _say(text: str) -> None:
-    from modelcrate.render.speech import say
+    from modelcrate.render.stdout import print_text
 
-    say(text)
+    print_text(text)

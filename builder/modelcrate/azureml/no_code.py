@@ -18,7 +18,7 @@ PACKAGES = {
 TensorFlow and Multi as well, for which it starts another server (TensorFlow Serving, Triton)."""
 
 
-def no_code(records: list[ModelRecord]) -> Dependencies:
+def detect_dependencies(records: list[ModelRecord]) -> Dependencies:
     """What was said of exactly one model when it was registered; its files say the rest. Else a UserError."""
     if len(records) != 1:
         raise UserError(

@@ -14,7 +14,7 @@ from typing import Any
 from modelcrate.azureml.build_log import BuildLog
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.inference_config import InferenceConfig
-from modelcrate.azureml.projects import AzureProject, project_of
+from modelcrate.azureml.projects import AzureProject, make_project
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import Notice
 from modelcrate.home.folder import open_store
@@ -28,7 +28,7 @@ from modelcrate.transports.connections import registry_config
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.output import Output
 from modelcrate.transports.registry import RegistryOutput
-from modelcrate.workspace.find import layers_of
+from modelcrate.workspace.find import open_layers
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import CrateError, UserError
 
@@ -69,14 +69,14 @@ class ModelPackage:
             warnings.warn(f"the original would refuse the image name {name!r}: {rule}", UserWarning, stacklevel=3)
         repository, tag = name or REPOSITORY, label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         Reference.parse(f"registry.example/{repository}:{tag}")  # a UserError, where it can't name an image
-        made = project_of(repository, workspace.address, records, config)
+        made = make_project(repository, workspace.address, records, config)
         if dockerfile:
             made = _with_shell(made)
         if config is None:  # what can't be served is refused here, and not in the background
-            layers = layers_of(workspace.shelf, records[0])
+            layers = open_layers(workspace.backend, records[0])
             model = RegisteredModel(records[0].name, records[0].version)
             complete(made.project, Path.cwd(), {model: layers}, workspace.settings)
-        package = cls(workspace, made, workspace.shelf.images(repository, tag), dockerfile=dockerfile)
+        package = cls(workspace, made, workspace.backend.images(repository, tag), dockerfile=dockerfile)
         package._thread.start()
         return package
 
@@ -94,7 +94,7 @@ class ModelPackage:
         if show_output:
             _say(f"Package creation {self.state}")
         if self._fault is not None:
-            raise _told(self._fault, self.state)
+            raise _add_state(self._fault, self.state)
 
     def update_creation_state(self) -> None:
         """`state`, `error` and `location` are always those of now; the original asks its service here."""
@@ -215,7 +215,7 @@ def _location(output: Output, receipt: Receipt) -> str:
     return f"{output.target}@{receipt.image.digest}"
 
 
-def _told(fault: BaseException, state: str) -> BaseException:
+def _add_state(fault: BaseException, state: str) -> BaseException:
     """What went wrong, as an error of the same class that begins with the state; anything but ours is raised as it is."""
     if not isinstance(fault, CrateError):
         return fault
@@ -225,9 +225,9 @@ def _told(fault: BaseException, state: str) -> BaseException:
 
 
 def _say(text: str, end: str = "\n") -> None:
-    from modelcrate.render.speech import say
+    from modelcrate.render.stdout import print_text
 
-    say(text, end)
+    print_text(text, end)
 
 
 def _with_shell(made: AzureProject) -> AzureProject:

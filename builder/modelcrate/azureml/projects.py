@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from modelcrate.azureml.dockerfiles import parse_base
 from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
-from modelcrate.azureml.no_code import no_code
+from modelcrate.azureml.no_code import detect_dependencies
 from modelcrate.project.conda import CondaSpec, package_name
 from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
 from modelcrate.workspace.record import ModelRecord
@@ -31,13 +31,15 @@ class AzureProject:
     notices: tuple[str, ...] = ()
 
 
-def project_of(
+def make_project(
     name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None
 ) -> AzureProject:
     """The project for these models. Without a config, one model of a known framework is enough."""
     models = tuple(RegisteredModel(record.name, record.version) for record in records)
     if config is None:
-        return AzureProject(Project(name, None, models, dependencies=no_code(list(records)), workspace=workspace))
+        return AzureProject(
+            Project(name, None, models, dependencies=detect_dependencies(list(records)), workspace=workspace)
+        )
     if config.environment is None:
         raise UserError(
             "the inference config has no environment", hint="InferenceConfig(..., environment=Environment('name'))"
@@ -59,7 +61,7 @@ def _in(environment: Environment, project: Project) -> AzureProject:
     registry = environment.docker.base_image_registry
     if registry.username:
         notices += (f"credentials for the base are those that are kept: modelcrate login {registry.address}",)
-    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=conda_of(spec))
+    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=make_conda(spec))
     made = replace(
         project,
         base=base,
@@ -121,7 +123,7 @@ def _option(line: str) -> Iterator[tuple[str, str]]:
     yield name, rest[0]
 
 
-def conda_of(spec: CondaSpec) -> Conda | None:
+def make_conda(spec: CondaSpec) -> Conda | None:
     """Conda's packages, where there are any; a channel that is a folder is one of this process."""
     if not spec.packages:
         return None

@@ -43,20 +43,20 @@ class Workspace:
         named = (
             str(address) if address is not None else f"folder:{settings.home / 'workspaces' / _plain(workspace_name)}"
         )
-        self._shelf = open_workspace(named, self.connections, Path.cwd())
+        self._backend = open_workspace(named, self.connections, Path.cwd())
         self.name = workspace_name or str(address).rstrip("/").rpartition("/")[2]
 
     def __repr__(self) -> str:
         return f"Workspace(name={self.name!r}, address={self.address!r})"
 
     @property
-    def shelf(self) -> WorkspaceBackend:
-        return self._shelf
+    def backend(self) -> WorkspaceBackend:
+        return self._backend
 
     @property
     def address(self) -> str:
         """The place; a project file's `workspace` takes it."""
-        return self._shelf.address
+        return self._backend.address
 
     @staticmethod
     def from_config(path: str | None = None, auth: object = None, _logger: object = None) -> Workspace:
@@ -93,7 +93,7 @@ class Workspace:
         if unknown := sorted(set(of_the_cloud) - known):
             warnings.warn(f"without meaning here: {', '.join(unknown)}", UserWarning, stacklevel=2)
         made = Workspace.get(name)
-        if not exist_ok and made.shelf.tags():
+        if not exist_ok and made.backend.tags():
             raise UserError(f"the workspace {name} exists already", hint="exist_ok=True takes it as it is")
         return made
 

@@ -143,7 +143,7 @@ def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.interruption import handle_interrupts
 
     gc.set_threshold(COLLECT_AFTER)
-    console = Console.of(args)
+    console = Console.from_args(args)
     try:
         with console, handle_interrupts(console.progress.cancel):
             code: int = _module(args.verb).run(args, console)
@@ -155,10 +155,10 @@ def _run(args: argparse.Namespace) -> int:
             import traceback
 
             traceback.print_exception(fault)
-        return console.fail(_told(fault))
+        return console.print_error(_to_crate_error(fault))
 
 
-def _told(fault: Exception) -> CrateError:
+def _to_crate_error(fault: Exception) -> CrateError:
     """What a user is told: our own errors as they are, the operating system's as this machine's, all others as our fault."""
     if isinstance(fault, CrateError):
         return fault

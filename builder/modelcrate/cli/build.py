@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return build_each(args, console)
     receipt = build_options.build(args, console)
     if any(archive_writer.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
-        console.say(receipt_text(receipt, reasons=args.verbose))
+        console.print_message(receipt_text(receipt, reasons=args.verbose))
     else:
-        console.result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
+        console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
     return 0

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
-from modelcrate.render.text import size, table
+from modelcrate.render.text import format_size, format_table
 from modelcrate_layers.errors import MachineError
 
 
@@ -34,8 +34,10 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
     ]
     config = None if args.dask else console.config
     with _executor(args) as executor:
-        outcomes = batch.build_all(orders, executor, config, lambda each: console.say(_line(each)))
-    console.result([each.json() for each in outcomes], table([_row(each) for each in outcomes], right=(2,)))
+        outcomes = batch.build_all(orders, executor, config, lambda each: console.print_message(_line(each)))
+    console.print_result(
+        [each.json() for each in outcomes], format_table([_row(each) for each in outcomes], right=(2,))
+    )
     return batch.worst(outcomes)
 
 
@@ -65,4 +67,4 @@ def _row(each: Outcome) -> tuple[str, str, str]:
     if each.receipt is None:
         return (each.project, f"failed (exit {each.code})", "")
     sent = sum(output["bytes_sent"] for output in each.receipt["outputs"])
-    return (each.project, each.receipt["digest"], f"{size(sent)} written")
+    return (each.project, each.receipt["digest"], f"{format_size(sent)} written")

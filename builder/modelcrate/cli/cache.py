@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import size, table
+from modelcrate.render.text import format_size, format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
-    from modelcrate.home.prune import Item
+    from modelcrate.home.prune import StoredItem
 
 _AGES = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SIZES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     config = console.config
     if args.action == "du":
         with shared_home_lock(config):
-            _show(console, prune.items(config), "in all")
+            _show(console, prune.list_items(config), "in all")
         return 0
     if args.action == "check":
         with exclusive_home_lock(config.home, wait=args.wait) if args.repair else shared_home_lock(config):
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     age = _amount(args.older_than, r"([0-9]+)(m|h|d|w)", _AGES, "an age", "30d, 12h or 10m")
     keep = _amount(args.keep, r"([0-9]+)(B|kB|MB|GB|TB|)", _SIZES, "a size", "5GB or 500MB")
     with exclusive_home_lock(config.home, wait=args.wait):
-        rules = prune.Rules(age, keep, args.images)
-        going = prune.choose(prune.items(config), rules) if args.dry_run else prune.prune(config, rules)
+        rules = prune.PruneRules(age, keep, args.images)
+        going = prune.choose_items(prune.list_items(config), rules) if args.dry_run else prune.prune(config, rules)
     _show(console, going, "would go" if args.dry_run else "taken away")
     return 0
 
@@ -73,9 +73,9 @@ def _check(console: Console, *, repairing: bool) -> int:
         "repaired": repairing,
     }
     lines = [f"{each.path} is damaged{_needed(each.images)}" for each in damaged]
-    total = f"{len(found)} files, {size(sum(each.size for each in found))}: {len(damaged) or 'none'} damaged"
+    total = f"{len(found)} files, {format_size(sum(each.size for each in found))}: {len(damaged) or 'none'} damaged"
     done = ", removed" if damaged and repairing else "; remove them: modelcrate cache check --repair" if damaged else ""
-    console.result(facts, "\n".join([*lines, total + done]))
+    console.print_result(facts, "\n".join([*lines, total + done]))
     return IntegrityError.exit_code if damaged and not repairing else 0
 
 
@@ -83,19 +83,19 @@ def _needed(images: Sequence[str]) -> str:
     return f"; build or pull again: {', '.join(images)}" if images else ""
 
 
-def _show(console: Console, found: list[Item], total: str) -> None:
+def _show(console: Console, found: list[StoredItem], total: str) -> None:
     kinds: dict[str, tuple[int, int]] = {}
     for each in found:
         count, held = kinds.get(each.kind, (0, 0))
         kinds[each.kind] = (count + 1, held + each.size)
     held = sum(each.size for each in found)
-    rows = [(kind, str(count), size(total)) for kind, (count, total) in sorted(kinds.items())]
+    rows = [(kind, str(count), format_size(total)) for kind, (count, total) in sorted(kinds.items())]
     facts = {
         "home": str(console.config.home),
         "bytes": held,
         "kinds": {kind: {"items": count, "bytes": total} for kind, (count, total) in sorted(kinds.items())},
     }
-    console.result(facts, table([*rows, (total, str(len(found)), size(held))], right=(1, 2)))
+    console.print_result(facts, format_table([*rows, (total, str(len(found)), format_size(held))], right=(1, 2)))
 
 
 def _amount(text: str | None, grammar: str, units: dict[str, int], what: str, example: str) -> int | None:

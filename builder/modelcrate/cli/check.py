@@ -29,5 +29,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     }
     about = f"{len(world.packages)} packages, {len(project.models)} models"
     text = f"{project.name}: nothing stands against a build; {about}; next: modelcrate build {args.project}"
-    console.result(facts, text)
+    console.print_result(facts, text)
     return 0

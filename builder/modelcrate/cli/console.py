@@ -27,7 +27,7 @@ class Console:
         self.connections = Connections(config, progress.emit)
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> Console:
+    def from_args(cls, args: argparse.Namespace) -> Console:
         return cls(read_config(args.offline), choose(args.progress, sys.stderr), args.json)
 
     def __enter__(self) -> Self:
@@ -49,17 +49,17 @@ class Console:
     def emit(self) -> Emit:
         return self.progress.emit
 
-    def say(self, text: str) -> None:
+    def print_message(self, text: str) -> None:
         """Words for people."""
         self.progress.clear()
         print(text, file=sys.stderr, flush=True)
 
-    def result(self, value: Any, text: str) -> None:
+    def print_result(self, value: Any, text: str) -> None:
         """The result: as JSON on standard output where that was asked for, else as words there."""
         self.progress.clear()
         print(json.dumps(value, indent=2, ensure_ascii=False) if self.as_json else text, flush=True)
 
-    def fail(self, fault: CrateError) -> int:
+    def print_error(self, fault: CrateError) -> int:
         """Say what went wrong, and give the exit code of its class."""
         self.progress.clear()
         count = fault.faults

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import table
+from modelcrate.render.text import format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 LONGEST = 3600
@@ -42,20 +42,20 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.inspect.conformance import Target, check
+    from modelcrate.inspect.conformance import Target, check_contracts
 
     if args.offline:
         raise UserError("contract check asks a server, and --offline forbids it")
     if not 0 < args.timeout <= LONGEST:
         raise UserError(f"not a time to wait: {args.timeout:g} seconds", hint=f"expected up to {LONGEST}")
-    verdicts = check(Target(args.url, args.model, _instances(args.instances), args.timeout), args.contract)
+    verdicts = check_contracts(Target(args.url, args.model, _instances(args.instances), args.timeout), args.contract)
     words = {True: "ok", False: "WRONG", None: "-"}
     rows = [(each.contract, each.route, each.what, each.expected, each.came, words[each.ok]) for each in verdicts]
     head = ("CONTRACT", "ROUTE", "WHAT", "EXPECTED", "CAME", "OK")
-    console.result([asdict(each) for each in verdicts], table([head, *rows]))
+    console.print_result([asdict(each) for each in verdicts], format_table([head, *rows]))
     wrong = sum(each.ok is False for each in verdicts)
     asked = sum(each.ok is not None for each in verdicts)
-    console.say(f"{asked} requests, {wrong} not answered as expected")
+    console.print_message(f"{asked} requests, {wrong} not answered as expected")
     return IntegrityError.exit_code if wrong else 0
 
 

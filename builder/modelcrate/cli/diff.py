@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import table
+from modelcrate.render.text import format_table
 
 if TYPE_CHECKING:
     from modelcrate.inspect.diff import Difference
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "same": found.same,
         **{name: [_json(each) for each in getattr(found, name)] for name in _LEVELS},
     }
-    console.result(facts, "\n".join(_text(found)))
+    console.print_result(facts, "\n".join(_text(found)))
     return 0
 
 
@@ -66,4 +66,4 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 def _section(name: str, rows: list[tuple[str, ...]]) -> Iterator[str]:
     if rows:
         yield name
-        yield from (f"  {line}" for line in table(rows).splitlines())
+        yield from (f"  {line}" for line in format_table(rows).splitlines())

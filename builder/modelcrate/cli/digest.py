@@ -21,5 +21,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     descriptor = (
         found.descriptor if args.platform is None else select(found.collection, found.descriptor, args.platform)
     )
-    console.result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
+    console.print_result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
     return 0

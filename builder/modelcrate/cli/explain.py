@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import table
+from modelcrate.render.text import format_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,5 +28,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     lines = explain(None, first) if second is None else explain(first, second)
     rows = [(line.role, line.name, line.state, line.cause) for line in lines]
     facts = {"image": args.image, "other": args.other, "layers": [asdict(line) for line in lines]}
-    console.result(facts, table(rows))
+    console.print_result(facts, format_table(rows))
     return 0

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import size, table
+from modelcrate.render.text import format_size, format_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     rows = [_facts(name, image) for name, image in store_reader.images(console.config)]
     head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
-    lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], size(r["size"])) for r in rows]
-    console.result(rows, table([head, *lines]))
+    lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], format_size(r["size"])) for r in rows]
+    console.print_result(rows, format_table([head, *lines]))
     return 0
 
 

@@ -24,12 +24,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         from modelcrate.project.dockerfile import import_dockerfile
 
         file = import_dockerfile(args.folder)
-        console.result({"file": str(file), "detected": []}, f"wrote {file}")
+        console.print_result({"file": str(file), "detected": []}, f"wrote {file}")
         return 0
     from modelcrate.pipeline.detect import write_project
 
     path, findings = write_project(args.folder, force=args.force)
     found = [{"what": each.what, "path": str(each.path), "why": each.why} for each in findings]
     text = "\n".join([*(f"detected {each}" for each in findings), f"wrote {path}"])
-    console.result({"file": str(path), "detected": found}, text)
+    console.print_result({"file": str(path), "detected": found}, text)
     return 0

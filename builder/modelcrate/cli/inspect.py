@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.images.image import Image
-from modelcrate.render.text import whole_text
+from modelcrate.render.text import image_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "digest": str(image.digest),
         "images": [_facts(each) for each in image.images],
     }
-    console.result(facts, whole_text(args.image, image))
+    console.print_result(facts, image_text(args.image, image))
     return 0
 
 

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     password = new_password(console.config.environment)
     private, public = write_pair(args.prefix, password)
     how = "encrypted" if password else "not encrypted: keep it where nobody else can read"
-    console.result(
+    console.print_result(
         {"private": str(private), "public": str(public), "encrypted": bool(password)}, f"{private}  {how}\n{public}"
     )
     return 0

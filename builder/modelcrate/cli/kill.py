@@ -29,5 +29,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
             continue
         rows.append({"name": container.name, "exit_code": container.stop(timeout=0)})
         container.remove()
-    console.result(rows, "\n".join(str(row["name"]) for row in rows))
+    console.print_result(rows, "\n".join(str(row["name"]) for row in rows))
     return 0

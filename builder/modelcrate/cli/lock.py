@@ -36,5 +36,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "models": len(lock.models),
     }
     text = f"{path}: {facts['debs']} Debian packages, {facts['wheels']} wheels, {facts['models']} models, {'as before' if same else 'changed'}"
-    console.result(facts, text)
+    console.print_result(facts, text)
     return 0

@@ -23,10 +23,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.connections import registry_config
 
     if args.password is not None:
-        console.say("a password on the command line can be seen by others on this machine: use --password-stdin")
+        console.print_message(
+            "a password on the command line can be seen by others on this machine: use --password-stdin"
+        )
     kept = login(args.registry, args.username, _password(args), registry_config(console.config))
     plainly = " (not encrypted: a credential helper would keep it better)" if kept.plainly else ""
-    console.result(
+    console.print_result(
         {"registry": args.registry, "kept": kept.where}, f"logged in to {args.registry}; kept in {kept.where}{plainly}"
     )
     return 0

@@ -17,5 +17,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     kept = logout(args.registry, registry_config(console.config))
     text = f"forgot {args.registry} in {kept.where}" if kept else f"there was nothing to forget for {args.registry}"
-    console.result({"registry": args.registry, "forgotten": kept.where if kept else None}, text)
+    console.print_result({"registry": args.registry, "forgotten": kept.where if kept else None}, text)
     return 0

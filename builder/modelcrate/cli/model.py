@@ -9,7 +9,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.workspace_options import workspace, workspace_argument
-from modelcrate.render.text import size, table
+from modelcrate.render.text import format_size, format_table
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 
@@ -73,9 +73,9 @@ def _register(args: argparse.Namespace, console: Console) -> None:
         args.framework_version,
         tuple(args.child),
     )
-    shelf = workspace(args, console.connections)
-    record = register(shelf, wanted, console.config, datetime.now(UTC), console.emit)
-    console.result(facts(record), record.id)
+    backend = workspace(args, console.connections)
+    record = register(backend, wanted, console.config, datetime.now(UTC), console.emit)
+    console.print_result(facts(record), record.id)
 
 
 def _list(args: argparse.Namespace, console: Console) -> None:
@@ -85,16 +85,23 @@ def _list(args: argparse.Namespace, console: Console) -> None:
     found = list_models(workspace(args, console.connections), wanted)
     head = ("NAME", "VERSION", "FRAMEWORK", "CREATED", "SIZE", "TAGS")
     rows = [
-        (each.name, str(each.version), each.framework, f"{each.created:%Y-%m-%d}", size(each.size), _shown(each.tags))
+        (
+            each.name,
+            str(each.version),
+            each.framework,
+            f"{each.created:%Y-%m-%d}",
+            format_size(each.size),
+            _shown(each.tags),
+        )
         for each in found
     ]
-    console.result([facts(each) for each in found], table([head, *rows]))
+    console.print_result([facts(each) for each in found], format_table([head, *rows]))
 
 
 def _show(args: argparse.Namespace, console: Console) -> None:
     told = facts(_asked(args, console))
     lines = [(key, _shown(value) if isinstance(value, dict) else str(value)) for key, value in told.items() if value]
-    console.result(told, table([line for line in lines if line[0] != "layers"]))
+    console.print_result(told, format_table([line for line in lines if line[0] != "layers"]))
 
 
 def _download(args: argparse.Namespace, console: Console) -> None:
@@ -102,7 +109,7 @@ def _download(args: argparse.Namespace, console: Console) -> None:
 
     record = _asked(args, console)
     place = download(workspace(args, console.connections), record, args.target, exist_ok=args.exist_ok)
-    console.result({**facts(record), "path": str(place)}, str(place))
+    console.print_result({**facts(record), "path": str(place)}, str(place))
 
 
 def _tag(args: argparse.Namespace, console: Console) -> None:
@@ -110,14 +117,14 @@ def _tag(args: argparse.Namespace, console: Console) -> None:
 
     record = _asked(args, console).tagged(_texts(args.tags), tuple(args.remove))
     record = change(workspace(args, console.connections), record.with_properties(_texts(args.property)), console.emit)
-    console.result(facts(record), _shown(record.tags))
+    console.print_result(facts(record), _shown(record.tags))
 
 
 def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
-    from modelcrate.workspace.find import get
-    from modelcrate.workspace.record import split_id
+    from modelcrate.workspace.find import get_model
+    from modelcrate.workspace.record import parse_model_id
 
-    return get(workspace(args, console.connections), *split_id(args.model))
+    return get_model(workspace(args, console.connections), *parse_model_id(args.model))
 
 
 def facts(record: ModelRecord) -> dict[str, Any]:

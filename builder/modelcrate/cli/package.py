@@ -39,21 +39,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.azureml.projects import project_of
+    from modelcrate.azureml.projects import make_project
     from modelcrate.events import Notice
     from modelcrate.pipeline.request import Request
-    from modelcrate.workspace.find import get
-    from modelcrate.workspace.record import split_id
+    from modelcrate.workspace.find import get_model
+    from modelcrate.workspace.record import parse_model_id
 
     with console.session() as session:
-        shelf = workspace(args, session.connections)
-        records = [get(shelf, *split_id(each)) for each in args.models]
-        made = project_of(args.image_name or NAME, shelf.address, records, _config(args))
+        backend = workspace(args, session.connections)
+        records = [get_model(backend, *parse_model_id(each)) for each in args.models]
+        made = make_project(args.image_name or NAME, backend.address, records, _config(args))
         for notice in made.notices:
             console.emit(Notice(notice))
-        request = Request(made.project, Path.cwd(), outputs=_outputs(args, shelf), use_lock=False)
+        request = Request(made.project, Path.cwd(), outputs=_outputs(args, backend), use_lock=False)
         receipt = session.build(request).receipt
-    console.result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
+    console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
     return 0
 
 
@@ -71,11 +71,11 @@ def _config(args: argparse.Namespace) -> InferenceConfig | None:
     return InferenceConfig(args.entry_script, source_directory=args.source_directory, environment=environment)
 
 
-def _outputs(args: argparse.Namespace, shelf: WorkspaceBackend) -> tuple[Output, ...]:
+def _outputs(args: argparse.Namespace, backend: WorkspaceBackend) -> tuple[Output, ...]:
     from modelcrate import transports
 
     named = [*args.output, *([f"dockerfile:{args.dockerfile}"] if args.dockerfile else [])]
     if named:
         return tuple(transports.parse(text) for text in named)
     tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
-    return (shelf.images(args.image_name or NAME, tag),)
+    return (backend.images(args.image_name or NAME, tag),)

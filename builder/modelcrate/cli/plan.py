@@ -22,5 +22,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     registries = frozenset(each.reference.registry for each in request.outputs if isinstance(each, RepositoryOutput))
     there = cached_bytes(prepared.previous, registries) if registries else None
     costs = {each.cache_key: cost(each, there) for plan in prepared.plans for each in plan.layers}
-    console.result(plan_json(prepared, costs, image), plan_text(prepared, costs, image))
+    console.print_result(plan_json(prepared, costs, image), plan_text(prepared, costs, image))
     return 0

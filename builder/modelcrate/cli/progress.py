@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
-from modelcrate.render.text import size
+from modelcrate.render.text import format_size
 
 EVERY = 3.0
 """Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""
@@ -32,13 +32,13 @@ class Task:
 
     def line(self, now: float) -> str:
         rate = self.done / max(now - self.begun, 0.001)
-        of = f" of {size(self.total)}" if self.total else ""
+        of = f" of {format_size(self.total)}" if self.total else ""
         left = (
             f", {(self.total - self.done) / rate:.0f} s left" if self.total and rate and self.done < self.total else ""
         )
         if self.total and self.done >= self.total:
             left = ", finishing"
-        return f"{self.label}: {size(self.done)}{of}, {size(rate)}/s{left}"
+        return f"{self.label}: {format_size(self.done)}{of}, {format_size(rate)}/s{left}"
 
 
 class Progress:
@@ -110,7 +110,9 @@ class Lines(Progress):
                 task.shown = now
                 self.write(f"  {task.line(now)}\n")
             case Finished(label, note) if task is not None and now - task.begun >= EVERY:
-                self.write(f"  {label}: done, {size(task.done)} in {now - task.begun:.1f} s{note and ', ' + note}\n")
+                self.write(
+                    f"  {label}: done, {format_size(task.done)} in {now - task.begun:.1f} s{note and ', ' + note}\n"
+                )
 
 
 class Json(Progress):

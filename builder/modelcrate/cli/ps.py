@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import table
+from modelcrate.render.text import format_table
 from modelcrate_layers.errors import MachineError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.quiet:
         text = "\n".join(row["name"] for row in shown)
     else:
-        text = table([_HEADS, *(_cells(row) for row in shown)])
+        text = format_table([_HEADS, *(_cells(row) for row in shown)])
         if hidden := len(rows) - len(shown):
             text += f"\n({hidden} that ended: modelcrate ps --all)"
-    console.result(shown, text)
+    console.print_result(shown, text)
     return 0
 
 

@@ -29,5 +29,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with console.session() as session:
         image = find(args.image, session.connections).copy()
         receipt = session.copy(args.image, image, [RegistryOutput.of(each) for each in args.references])
-    console.result(receipt.json(), receipt_text(receipt))
+    console.print_result(receipt.json(), receipt_text(receipt))
     return 0

@@ -19,5 +19,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if args.force:
             container.stop(timeout=0)
         container.remove()
-    console.result(args.names, "\n".join(args.names))
+    console.print_result(args.names, "\n".join(args.names))
     return 0

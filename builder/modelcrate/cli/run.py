@@ -130,10 +130,10 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
         try:
             wait_ready(container, timeout=READY_AFTER if wait is None else wait)
         except NotReadyError as fault:
-            console.say(str(fault))
+            console.print_message(str(fault))
             facts["ready"] = False
             code = 0 if wait is None else MachineError.exit_code
-    console.result(facts, container.name)
+    console.print_result(facts, container.name)
     return code
 
 
@@ -158,9 +158,11 @@ def pass_on(piece: bytes) -> None:
 def _say_notes(container: Container, console: Console) -> None:
     state = container.state()
     for note in state.notes:
-        console.say(f"{container.name}: {note}")
+        console.print_message(f"{container.name}: {note}")
     for port in state.ports:
-        console.say(f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}")
+        console.print_message(
+            f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}"
+        )
 
 
 def _find(args: argparse.Namespace, console: Console) -> Image:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         _of_project(project, args.platform, console) if of_project else _of_image(args.image, args.platform, console)
     )
     value = (spdx if args.format == "spdx" else cyclonedx).document(found)
-    console.result(value, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+    console.print_result(value, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
     return 0
 
 

@@ -36,5 +36,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
         f"{each.manifest.descriptor.digest}  {each.tag or each.descriptor.annotations.get('dev.sigstore.bundle.predicateType', each.kind)}"
         for each in made
     ]
-    console.result(facts, "\n".join([f"signed {args.image}  {found.descriptor.digest}", *lines]))
+    console.print_result(facts, "\n".join([f"signed {args.image}  {found.descriptor.digest}", *lines]))
     return 0

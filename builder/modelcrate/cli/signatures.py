@@ -26,7 +26,7 @@ def run(address: str, keys: list[Path], policy: Path | None, console: Console) -
     if keys:
         verified = verify(found, [load_public(path) for path in keys], address)
         require_signature(verified)
-    console.result(_facts(verified), _text(verified))
+    console.print_result(_facts(verified), _text(verified))
     return 0
 
 

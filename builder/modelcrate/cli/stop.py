@@ -30,5 +30,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if args.rm:
             container.remove()
         rows.append({"name": container.name, "exit_code": code})
-    console.result(rows, "\n".join(f"{row['name']}  exit code {row['exit_code']}" for row in rows))
+    console.print_result(rows, "\n".join(f"{row['name']}  exit code {row['exit_code']}" for row in rows))
     return 0

@@ -15,5 +15,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reference import Reference
 
     tags = console.connections.registries.tags(Reference.parse(args.repository))
-    console.result({"repository": args.repository, "tags": tags}, "\n".join(tags))
+    console.print_result({"repository": args.repository, "tags": tags}, "\n".join(tags))
     return 0

@@ -29,7 +29,7 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
         receipt = session.copy(source, chosen(found, args.platform), [output])
         if getattr(args, "referrers", False):
             _referrers(found, target, session.connections, console)
-    console.result(receipt.json(), receipt_text(receipt))
+    console.print_result(receipt.json(), receipt_text(receipt))
     return 0
 
 
@@ -41,4 +41,4 @@ def _referrers(found: Found, target: str, connections: Connections, console: Con
     from modelcrate.transports.registry_reader import copy_referrers
 
     count = copy_referrers(found, target, connections)
-    console.say(f"{count} referrers copied")
+    console.print_message(f"{count} referrers copied")

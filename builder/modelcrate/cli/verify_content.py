@@ -19,7 +19,7 @@ def is_project(path: Path) -> bool:
 def check_image(address: str, console: Console) -> int:
     """Recompute all that an image says of its bytes."""
     from modelcrate.inspect.verify_bytes import verify_bytes
-    from modelcrate.render.text import size
+    from modelcrate.render.text import format_size
     from modelcrate.transports.addresses import find
 
     checked = verify_bytes(find(address, console.connections))
@@ -30,13 +30,13 @@ def check_image(address: str, console: Console) -> int:
         "bytes": checked.bytes,
         "mismatches": list(checked.mismatches),
     }
-    read = f"{checked.documents} documents and {checked.blobs} blobs, {size(checked.bytes)}"
+    read = f"{checked.documents} documents and {checked.blobs} blobs, {format_size(checked.bytes)}"
     return _verdict(console, facts, checked.mismatches, f"{address}: {read}, all as they should be")
 
 
 def check_project(path: Path, against: str | None, console: Console) -> int:
     """Builds it from its lock once more, keeps nothing, and compares with an image: the store's NAME:latest, if none is given."""
-    from modelcrate.inspect.verify_rebuild import differences
+    from modelcrate.inspect.verify_rebuild import list_mismatches
     from modelcrate.transports.addresses import find
 
     with console.session() as session:
@@ -44,7 +44,7 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
         address = against or f"{request.project.name}:latest"
         found = find(address, session.connections)
         rebuilt = session.rebuild(request)
-        mismatches = [line for image in rebuilt.images for line in differences(found.image(image.platform), image)]
+        mismatches = [line for image in rebuilt.images for line in list_mismatches(found.image(image.platform), image)]
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}
     return _verdict(console, facts, mismatches, f"{address} is what {path} gives: {rebuilt.digest}")
 
@@ -52,5 +52,5 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
 def _verdict(console: Console, facts: Mapping[str, object], mismatches: Sequence[str], well: str) -> int:
     """Print it; the exit code."""
     lines = [*mismatches, f"{len(mismatches)} mismatches (exit {IntegrityError.exit_code})"] if mismatches else [well]
-    console.result(facts, "\n".join(lines))
+    console.print_result(facts, "\n".join(lines))
     return IntegrityError.exit_code if mismatches else 0

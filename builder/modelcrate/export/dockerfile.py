@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from modelcrate.containers.unpack import unpack
-from modelcrate.events import Emit, watched
+from modelcrate.events import Emit, track_chunks
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
-from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, Parts, dockerfile
+from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, DockerfileParts, dockerfile_text
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
@@ -81,7 +81,7 @@ class DockerfileOutput:
             )
         if not isinstance(image, Image):
             raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
-        _refuse_foreign(self.path)
+        _check_replaceable(self.path)
         with _placed(self.path) as folder:
             _fill(folder, self.source, image, emit)
             size = _list(folder)
@@ -126,7 +126,7 @@ def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Ite
         short = re.sub(r"[^a-z0-9.]+", "-", layer.name.lower()).strip("-.")[:40] or "layer"
         path = f"{under}/{number:02}-{short}.tar"
         with as_machine_error(folder / path), open(folder / path, "wb") as out:
-            for chunk in watched(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
+            for chunk in track_chunks(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
                 out.write(chunk)
         if under == BASE:
             _refuse_whiteouts(folder / path, layer)
@@ -196,9 +196,11 @@ def _dockerfile(
     shell = not isinstance(project.base, DebianBase | ScratchBase) or (
         isinstance(project.base, DebianBase) and project.base.shell
     )
-    parts = Parts(project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir(), shell)
+    parts = DockerfileParts(
+        project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir(), shell
+    )
     config: dict[str, Any] = image.settings.get("config") or {}
-    (folder / "Dockerfile").write_text(dockerfile(parts, config), encoding="utf-8")
+    (folder / "Dockerfile").write_text(dockerfile_text(parts, config), encoding="utf-8")
     (folder / ".dockerignore").write_text(f"{WHEELS}\n{CONDA}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")
 
 
@@ -241,7 +243,7 @@ def _stamps(folder: Path) -> Iterator[tuple[str, list[int]]]:
                 yield path.relative_to(folder).as_posix(), [status.st_size, status.st_mtime_ns]
 
 
-def _refuse_foreign(path: Path) -> None:
+def _check_replaceable(path: Path) -> None:
     """A folder with something in it that isn't ours, or that was edited since, is not overwritten."""
     if not path.exists():
         return

@@ -25,7 +25,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class DockerfileParts:
     """What there is to add, by paths in the folder: tars for the root, models, and the items of the code."""
 
     name: str
@@ -41,12 +41,12 @@ class Parts:
     """Whether the base has, or may have, a shell for RUN lines."""
 
 
-def dockerfile(parts: Parts, config: Mapping[str, Any]) -> str:
+def dockerfile_text(parts: DockerfileParts, config: Mapping[str, Any]) -> str:
     """`config` is the member of the image's config that has the same name."""
     return _HEAD.format(name=parts.name, digest=parts.digest) + "".join(f"{line}\n" for line in _lines(parts, config))
 
 
-def _lines(parts: Parts, config: Mapping[str, Any]) -> Iterator[str]:
+def _lines(parts: DockerfileParts, config: Mapping[str, Any]) -> Iterator[str]:
     if parts.note:
         yield f"# {parts.note}"
     yield f"FROM {parts.base}"

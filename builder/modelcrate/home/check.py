@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, silent, watched
+from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.home.prune import held_digests
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.errors import CrateError
@@ -33,7 +33,7 @@ class Checked:
     images: tuple[str, ...] = ()
 
 
-def check(config: Config, emit: Emit = silent) -> Iterator[Checked]:
+def check(config: Config, emit: Emit = ignore_event) -> Iterator[Checked]:
     """Yields every blob and package, as it is found to be. Hold the home's lock meanwhile."""
     images = _images(config)
     for path, algorithm, digest in _digested(config):
@@ -69,7 +69,7 @@ def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
     hashed = hashlib.new(algorithm, usedforsecurity=True)
     try:
         whole = FileRange.whole(str(path))
-        for chunk in watched(whole.chunks(), f"check {path.name[:12]}", whole.size, emit):
+        for chunk in track_chunks(whole.chunks(), f"check {path.name[:12]}", whole.size, emit):
             hashed.update(chunk)
     except CrateError:
         return 0, ""

@@ -57,7 +57,7 @@ _BY_AGE_ONLY = frozenset({"uploads"})
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StoredItem:
     """Something that goes as a whole or stays. `used` is in seconds since 1970; `names` are the tags of an image."""
 
     kind: str
@@ -68,7 +68,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PruneRules:
     """What may go: what was not used for `age` seconds; then the longest unused, until at most `keep` bytes are left.
 
     Images with names go only with `images`.
@@ -79,7 +79,7 @@ class Rules:
     images: bool = False
 
 
-def items(config: Config) -> list[Item]:
+def list_items(config: Config) -> list[StoredItem]:
     """All that is there."""
     home = config.home
     found = [*_store(config)]
@@ -88,7 +88,7 @@ def items(config: Config) -> list[Item]:
     return found
 
 
-def choose(found: Sequence[Item], rules: Rules, now: float | None = None) -> list[Item]:
+def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | None = None) -> list[StoredItem]:
     """Those that the rules let go, the longest unused first. Pure."""
     now = time.time() if now is None else now
     protected = _NEVER - {"images"} if rules.images else _NEVER
@@ -108,16 +108,16 @@ def choose(found: Sequence[Item], rules: Rules, now: float | None = None) -> lis
     return going
 
 
-def prune(config: Config, rules: Rules) -> list[Item]:
+def prune(config: Config, rules: PruneRules) -> list[StoredItem]:
     """Take away what the rules let go, and what nobody needs then. Hold the home alone meanwhile (`lease.alone`)."""
-    going = choose(items(config), rules)
+    going = choose_items(list_items(config), rules)
     _remove(going, config)
-    loose = choose(items(config), Rules())
+    loose = choose_items(list_items(config), PruneRules())
     _remove(loose, config)
     return [*going, *loose]
 
 
-def _remove(going: Sequence[Item], config: Config) -> None:
+def _remove(going: Sequence[StoredItem], config: Config) -> None:
     """Names go before bytes."""
     names = {name for each in going for name in each.names}
     if names:
@@ -130,7 +130,7 @@ def _remove(going: Sequence[Item], config: Config) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _store(config: Config) -> Iterator[Item]:
+def _store(config: Config) -> Iterator[StoredItem]:
     """The blobs by who needs them: an image with a name, a fact, or nobody."""
     root = config.home / "store"
     if not (root / "oci-layout").exists():
@@ -173,13 +173,13 @@ def held_digests(store: Layout, descriptor: Descriptor) -> set[Digest]:
     return held
 
 
-def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Item:
+def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> StoredItem:
     size, used = 0, 0.0
     for path in (file for each in paths for file in (_files(each) if each.is_dir() else [each])):
         with suppress(OSError):
             status = os.lstat(path)
             size, used = size + status.st_size, max(used, status.st_mtime, status.st_atime)
-    return Item(kind, tuple(paths), size, used, names)
+    return StoredItem(kind, tuple(paths), size, used, names)
 
 
 def _children(folder: Path, *, deep: bool) -> list[Path]:

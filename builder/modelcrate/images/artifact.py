@@ -15,10 +15,10 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
 
-ATTACHED = "io.modelcrate.attached"
+ARTIFACTS_ANNOTATION = "io.modelcrate.attached"
 """The annotation of an image's entry in an index.json: digest and size of the index of its artifacts."""
 
-ORIGINAL = "io.modelcrate.manifest"
+ORIGINAL_ANNOTATION = "io.modelcrate.manifest"
 """The annotation of the entry in an archive for Docker: digest and size of the image's own manifest, which is what was signed."""
 
 MAX_ARTIFACTS = 100
@@ -26,7 +26,7 @@ MAX_ARTIFACTS = 100
 
 MAX_LAYERS = 100
 EMPTY = Literal(b"{}", MediaType.EMPTY)
-SUFFIXES = (".sig", ".att")
+TAG_SUFFIXES = (".sig", ".att")
 """The tags that are looked for beside the referrers: cosign's first form."""
 
 
@@ -60,10 +60,10 @@ class Artifact:
 
     @property
     def layers(self) -> list[Descriptor]:
-        return layers_of(self.manifest.data)
+        return read_layers(self.manifest.data)
 
 
-def referrer(subject: Descriptor, kind: str, blob: Literal, notes: Mapping[str, str] | None = None) -> Artifact:
+def make_referrer(subject: Descriptor, kind: str, blob: Literal, notes: Mapping[str, str] | None = None) -> Artifact:
     """An artifact of one blob about `subject`, found by it."""
     about = {"mediaType": subject.media_type, "digest": str(subject.digest), "size": subject.size}
     document = {
@@ -78,7 +78,7 @@ def referrer(subject: Descriptor, kind: str, blob: Literal, notes: Mapping[str, 
     return Artifact(Literal(canonical_json(document), MediaType.MANIFEST), (EMPTY, blob))
 
 
-def tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact:
+def make_tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact:
     """cosign's first form: payloads as layers of an image that has nothing but them, under a tag."""
     ids = [str(descriptor.digest) for descriptor, _ in layers]
     config = Literal(
@@ -98,15 +98,15 @@ def merge(old: Artifact, new: Artifact) -> Artifact:
     """Two artifacts of one tag as one: every layer of both, once."""
     blobs = {blob.descriptor.digest: blob for blob in (*old.blobs, *new.blobs)}
     layers = {(each.digest, str(sorted(each.annotations.items()))): each for each in (*old.layers, *new.layers)}
-    return tagged(new.tag, [(each, blobs[each.digest]) for each in layers.values()])
+    return make_tagged(new.tag, [(each, blobs[each.digest]) for each in layers.values()])
 
 
-def tag_of(digest: Digest, suffix: str) -> str:
+def make_digest_tag(digest: Digest, suffix: str) -> str:
     """`sha256-....sig`: the tag of an image's signatures."""
     return f"{digest.algorithm}-{digest.hex}{suffix}"
 
 
-def merge_all(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+def merge_artifacts(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     """Each artifact once, those of one tag as one, in the order of their coming."""
     found: dict[str, Artifact] = {}
     for each in artifacts:
@@ -115,7 +115,7 @@ def merge_all(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     return tuple(found.values())
 
 
-def attached_index(artifacts: Sequence[Artifact]) -> Literal:
+def make_artifact_index(artifacts: Sequence[Artifact]) -> Literal:
     """The index that names all artifacts of an image."""
     index = {
         "schemaVersion": 2,
@@ -125,20 +125,23 @@ def attached_index(artifacts: Sequence[Artifact]) -> Literal:
     return Literal(canonical_json(index), MediaType.INDEX)
 
 
-def attached_note(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
+def make_artifact_annotations(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
     """The annotations of the image's entry: ours, and the one by which cosign finds the image in a layout; none without artifacts."""
     if not artifacts:
         return {}
     kind = "imageIndex" if root.media_type in MediaType.INDEXES else "image"
-    return {ATTACHED: place_of(attached_index(artifacts)), "kind": f"dev.cosignproject.cosign/{kind}"}
+    return {
+        ARTIFACTS_ANNOTATION: format_location(make_artifact_index(artifacts)),
+        "kind": f"dev.cosignproject.cosign/{kind}",
+    }
 
 
-def place_of(document: Literal) -> str:
+def format_location(document: Literal) -> str:
     """A document's digest and size, as an annotation has them."""
     return f"{document.descriptor.digest} {document.descriptor.size}"
 
 
-def documents(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
+def list_blobs(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
     """All blobs that have to be in a layout for these artifacts."""
     if not artifacts:
         return ()
@@ -146,21 +149,21 @@ def documents(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
     for each in artifacts:
         for blob in (*each.blobs, each.manifest):
             found.setdefault(blob.descriptor.digest, blob)
-    index = attached_index(artifacts)
+    index = make_artifact_index(artifacts)
     return (*found.values(), index)
 
 
-def attached_descriptor(entry: Descriptor) -> Descriptor | None:
+def read_artifact_index_location(entry: Descriptor) -> Descriptor | None:
     """The index of artifacts that an image's entry names, if it does."""
-    return _place(entry, ATTACHED, MediaType.INDEX)
+    return _read_location(entry, ARTIFACTS_ANNOTATION, MediaType.INDEX)
 
 
-def original_digest(entry: Descriptor) -> Descriptor | None:
+def read_original_location(entry: Descriptor) -> Descriptor | None:
     """The manifest that was signed, where the entry's own is another (in an archive for Docker)."""
-    return _place(entry, ORIGINAL, MediaType.MANIFEST)
+    return _read_location(entry, ORIGINAL_ANNOTATION, MediaType.MANIFEST)
 
 
-def _place(entry: Descriptor, key: str, media_type: str) -> Descriptor | None:
+def _read_location(entry: Descriptor, key: str, media_type: str) -> Descriptor | None:
     text = entry.annotations.get(key)
     if text is None:
         return None
@@ -170,7 +173,7 @@ def _place(entry: Descriptor, key: str, media_type: str) -> Descriptor | None:
     return Descriptor(media_type, Digest.parse(digest), int(size))
 
 
-def read_attached_index(
+def read_artifact_index(
     index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
 ) -> list[Artifact]:
     """The artifacts that an index names, out of the place that `read` and `blob` know."""
@@ -187,12 +190,12 @@ def read_artifact(descriptor: Descriptor, data: bytes, blob: Callable[[Descripto
     Descriptor.parse({**descriptor.json(), "annotations": document.get("annotations")})
     if not isinstance(document.get("artifactType", ""), str):
         raise IntegrityError("an artifact whose type is no text")
-    named = [Descriptor.parse(document.get("config")), *layers_of(data)]
+    named = [Descriptor.parse(document.get("config")), *read_layers(data)]
     blobs = {each.digest: blob(each) for each in named}
     return Artifact(Literal(data, descriptor.media_type), tuple(blobs.values()), tag)
 
 
-def layers_of(data: bytes) -> list[Descriptor]:
+def read_layers(data: bytes) -> list[Descriptor]:
     layers = parse_object(data).get("layers")
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise IntegrityError(f"an artifact with more than {MAX_LAYERS} layers, or with none")

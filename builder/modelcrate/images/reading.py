@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from modelcrate.images.artifact import Artifact, attached_descriptor, merge_all, read_attached_index
+from modelcrate.images.artifact import Artifact, merge_artifacts, read_artifact_index, read_artifact_index_location
 from modelcrate.images.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
 from modelcrate.images.image_config import check_config
 from modelcrate_layers.content import (
@@ -113,7 +113,7 @@ class Found:
         found = self._noted()
         for digest in (self.descriptor.digest, *(each.digest for each in self.members())):
             found += self.collection.beside(digest)
-        return merge_all(found)
+        return merge_artifacts(found)
 
     def about(self, digest: Digest, wanted: ArtifactFilter) -> list[Artifact]:
         """Those artifacts about one of its manifests that are wanted, by how an index lists them; the others are not fetched."""
@@ -121,10 +121,10 @@ class Found:
         return [each for each in found if wanted(each.descriptor)]
 
     def _noted(self) -> list[Artifact]:
-        index = attached_descriptor(self.descriptor)
+        index = read_artifact_index_location(self.descriptor)
         if index is None:
             return []
-        return read_attached_index(self.collection.read(index), self.collection.read, self.collection.blob)
+        return read_artifact_index(self.collection.read(index), self.collection.read, self.collection.blob)
 
     def members(self) -> tuple[Descriptor, ...]:
         """The manifests of an index's images; none for a single image."""

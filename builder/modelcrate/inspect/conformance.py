@@ -17,7 +17,7 @@ from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import Check, Platform, platforms
 
-MAX_ANSWER = 16 << 20
+MAX_RESPONSE = 16 << 20
 """Bytes of an answer that are read; a longer one is none of these protocols'."""
 
 
@@ -53,7 +53,7 @@ class Target:
     timeout: float = 60.0
 
 
-def check(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, ...]:
+def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, ...]:
     """The verdicts of these contracts; without names, of all whose health route answers with success.
 
     UserError for an URL that is none, or a contract that there isn't; RegistryError where nobody answers at all.
@@ -62,7 +62,7 @@ def check(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, .
     for name in names:
         if name not in known:
             raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {', '.join(known)}")
-    first = ask(target, "GET", "/")
+    first = send_request(target, "GET", "/")
     if first.fault:
         raise RegistryError("no server answers", where=target.url, why=first.fault)
     chosen = [known[name] for name in names] or [each for each in known.values() if _well(target, each)]
@@ -77,7 +77,7 @@ def check(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, .
 
 
 def _well(target: Target, platform: Platform) -> bool:
-    return ask(target, "GET", platform.health).status == 200
+    return send_request(target, "GET", platform.health).status == 200
 
 
 def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
@@ -88,7 +88,9 @@ def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
         if missing:
             yield ContractVerdict(platform.name, each.what, route, _expected(each), f"not asked: {missing}", None)
             continue
-        answer = ask(target, each.method, route.partition(" ")[2], _body(each, target.instances), each.content_type)
+        answer = send_request(
+            target, each.method, route.partition(" ")[2], _body(each, target.instances), each.content_type
+        )
         wrong = _wrong(each, answer)
         came = answer.fault or f"{answer.status}{f', {wrong}' if wrong else ''}"
         yield ContractVerdict(platform.name, each.what, route, _expected(each), came, not wrong)
@@ -136,7 +138,7 @@ def _listed_model(target: Target, platform: Platform) -> str:
     if not platform.lists_models:
         return ""
     posted = platform.lists_models.endswith("/index")
-    answer = ask(target, "POST" if posted else "GET", platform.lists_models, b"{}" if posted else None)
+    answer = send_request(target, "POST" if posted else "GET", platform.lists_models, b"{}" if posted else None)
     try:
         document = json.loads(answer.body) if answer.status == 200 else []
     except (ValueError, RecursionError):
@@ -147,7 +149,7 @@ def _listed_model(target: Target, platform: Platform) -> str:
     return name if isinstance(name, str) else ""
 
 
-def ask(
+def send_request(
     target: Target, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
 ) -> Reply:
     """One request on a connection of its own. What goes wrong on the way is in the answer; UserError for an URL that is none."""
@@ -161,7 +163,7 @@ def ask(
     try:
         connection.request(method, prefix + path, body, {} if body is None else {"Content-Type": content_type})
         answer = connection.getresponse()
-        data = answer.read(MAX_ANSWER)
+        data = answer.read(MAX_RESPONSE)
     except (OSError, http.client.HTTPException) as fault:
         return Reply(0, b"", time.monotonic() - started, str(fault) or type(fault).__name__)
     finally:

@@ -34,7 +34,7 @@ class SettingDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EntryFacts:
     """What an archive says of one entry. `sha256` is that of a file's bytes, `link` where a link leads."""
 
     kind: str
@@ -51,8 +51,8 @@ class EntryDifference:
 
     path: str
     state: State
-    before: Facts | None = None
-    after: Facts | None = None
+    before: EntryFacts | None = None
+    after: EntryFacts | None = None
 
     @property
     def how(self) -> str:
@@ -67,7 +67,7 @@ class EntryDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class HeaderDifference:
     """What a model file that both images have says otherwise: a tensor, or another fact of its header. Empty where it says nothing."""
 
     path: str
@@ -85,7 +85,7 @@ class Difference:
     packages: tuple[str, ...]
     models: tuple[str, ...]
     files: tuple[EntryDifference, ...] = field(repr=False)
-    tensors: tuple[Statement, ...] = field(repr=False)
+    tensors: tuple[HeaderDifference, ...] = field(repr=False)
 
     @property
     def same(self) -> bool:
@@ -96,18 +96,18 @@ class Difference:
 def diff(old: Image, new: Image) -> Difference:
     """All levels. Bytes of layers are verified while they are read; damage is an IntegrityError."""
     lines = tuple(explain.explain(old, new))
-    before, after = map(_entries, apart(old, new))
+    before, after = map(_entries, select_differing_layers(old, new))
     return Difference(
-        tuple(settings(old.settings, new.settings)),
+        tuple(compare_configs(old.settings, new.settings)),
         lines,
-        tuple(explain.differences(_inputs(old), _inputs(new))),
+        tuple(explain.compare_inputs(_inputs(old), _inputs(new))),
         tuple(f"{line.name}: {_told(line)}" for line in lines if line.role == "model" and line.state != "same"),
         tuple(_files(before, after)),
         tuple(_tensors(before, after)),
     )
 
 
-def settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SettingDifference]:
+def compare_configs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SettingDifference]:
     """How two configs differ, by dotted names. Variables of the environment are compared one by one."""
     before, after = dict(_flat(old)), dict(_flat(new))
     for name in sorted({*before, *after}):
@@ -115,7 +115,7 @@ def settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Setting
             yield SettingDifference(name, before.get(name, ""), after.get(name, ""))
 
 
-def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
+def select_differing_layers(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
     """The layers of each image whose tars the other does not have."""
     first, second = ({layer.layer.diff_id for layer in image.layers} for image in (old, new))
     return (
@@ -124,7 +124,7 @@ def apart(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
     )
 
 
-def files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[EntryDifference]:
+def compare_files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[EntryDifference]:
     """How the entries of some layers differ from those of others, by path; of two layers with one path the upper counts."""
     return _files(_entries(old), _entries(new))
 
@@ -137,28 +137,28 @@ def _files(before: _Entries, after: _Entries) -> Iterator[EntryDifference]:
             yield EntryDifference(show(path), state, one, other)
 
 
-def _tensors(before: _Entries, after: _Entries) -> Iterator[Statement]:
+def _tensors(before: _Entries, after: _Entries) -> Iterator[HeaderDifference]:
     """What model files say otherwise. One that is new or gone is told among the files."""
     for path in sorted(before.keys() & after.keys()):
         one, other = before[path][1], after[path][1]
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name):
-                yield Statement(show(path), name, one.get(name, ""), other.get(name, ""))
+                yield HeaderDifference(show(path), name, one.get(name, ""), other.get(name, ""))
 
 
-_Entries = Mapping[bytes, tuple[Facts | None, summary.Summary]]
+_Entries = Mapping[bytes, tuple[EntryFacts | None, summary.Summary]]
 _NOTHING: tuple[None, summary.Summary] = None, {}
 
 
 def _entries(layers: Iterable[ImageLayer]) -> _Entries:
-    found: dict[bytes, tuple[Facts | None, summary.Summary]] = {}
+    found: dict[bytes, tuple[EntryFacts | None, summary.Summary]] = {}
     for layer in layers:
         for member in read_tar(codecs.decode(layer.blob.chunks()), held=True):
             found[member.name.removeprefix(b"./").rstrip(b"/")] = _facts(member, model=layer.role == "model")
     return found
 
 
-def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Summary]:
+def _facts(member: Member, *, model: bool) -> tuple[EntryFacts, summary.Summary]:
     """Of one entry, in one pass; what a model file says as well, where its layer is a model's."""
     hashed = hashlib.sha256()
     faults: list[CrateError] = []
@@ -181,7 +181,7 @@ def _facts(member: Member, *, model: bool) -> tuple[Facts, summary.Summary]:
         raise faults[0]
     digest = hashed.hexdigest() if member.kind is MemberKind.FILE else ""
     owner = f"{member.uid}:{member.gid}"
-    return Facts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link)), said
+    return EntryFacts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link)), said
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

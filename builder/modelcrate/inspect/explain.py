@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate_layers.frozen import dataclass
 
-SHOWN = 3
+MAX_NAMED = 3
 """How many differences a sentence names."""
 
 
@@ -37,18 +37,20 @@ def explain(old: Image | None, new: Image) -> list[Explanation]:
             met.add(layer.layer.diff_id)
             lines.append(Explanation(layer.role, _name(layer), "same"))
             continue
-        other = counterpart(layer.role, layer.name, old)
+        other = find_counterpart(layer.role, layer.name, old)
         if other is None:
             lines.append(Explanation(layer.role, _name(layer), "new", _few(layer.layer.inputs)))
         else:
             met.add(other.layer.diff_id)
-            cause = changes(other, layer.layer.inputs) or "other rules of packing, or inputs that it does not tell"
+            cause = (
+                describe_changes(other, layer.layer.inputs) or "other rules of packing, or inputs that it does not tell"
+            )
             lines.append(Explanation(layer.role, _name(layer), "changed", cause))
     gone = [each for each in old.layers if each.layer.diff_id not in met]
     return lines + [Explanation(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone]
 
 
-def counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
+def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
     """The layer of an image that stands where a layer of this role and name would stand; versions in the names do not count."""
     fitting = [each for each in image.layers if each.role == role]
     if len(fitting) == 1:
@@ -57,14 +59,14 @@ def counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
     return max(same, key=lambda each: _alike(each.name, name), default=None)
 
 
-def changes(before: ImageLayer | None, now: Sequence[str]) -> str:
+def describe_changes(before: ImageLayer | None, now: Sequence[str]) -> str:
     """How the inputs differ, in a few words: `joblib 1.5.3 -> 1.6.0`, `src/score.py changed`, `+ onnx 1.2`. Empty, if they don't."""
     if before is None:
         return ""
-    return _few(list(differences(before.layer.inputs, now)))
+    return _few(list(compare_inputs(before.layer.inputs, now)))
 
 
-def differences(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+def compare_inputs(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     """How inputs differ, each in a few words."""
     before, now = dict(map(_split, old)), dict(map(_split, new))
     for what in sorted(before.keys() | now.keys()):
@@ -90,8 +92,8 @@ def _is_version(word: str) -> bool:
 
 
 def _few(words: Sequence[str]) -> str:
-    rest = len(words) - SHOWN
-    return ", ".join(words[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(words) - MAX_NAMED
+    return ", ".join(words[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _name(layer: ImageLayer) -> str:

@@ -8,7 +8,7 @@ from modelcrate.images.image import Image, ImageLayer
 from modelcrate.inspect import diff, explain
 
 
-def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:
+def list_mismatches(claimed: Image, rebuilt: Image) -> Iterator[str]:
     """Why an image is not the one that was rebuilt, a line each: for every layer the cause and the first entry that differs.
 
     Nothing, if they are the same, byte for byte.
@@ -16,7 +16,7 @@ def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:
     if claimed.digest == rebuilt.digest:
         return
     found = [*_layers(claimed, rebuilt), *_stored(claimed, rebuilt)]
-    for setting in diff.settings(claimed.settings, rebuilt.settings):
+    for setting in diff.compare_configs(claimed.settings, rebuilt.settings):
         found.append(
             f"config: {setting.name} is {setting.before or 'not set'}, and should be {setting.after or 'unset'}"
         )
@@ -24,15 +24,15 @@ def differences(claimed: Image, rebuilt: Image) -> Iterator[str]:
 
 
 def _layers(claimed: Image, rebuilt: Image) -> Iterator[str]:
-    theirs, ours = diff.apart(claimed, rebuilt)
+    theirs, ours = diff.select_differing_layers(claimed, rebuilt)
     for layer in ours:
         other = _counterpart(layer, theirs, claimed)
         if other is None:
             yield f"{_name(layer)}: is missing"
             continue
         theirs.remove(other)
-        cause = explain.changes(other, layer.layer.inputs) or _unexplained(layer, other)
-        first = next(diff.files([other], [layer]), None)
+        cause = explain.describe_changes(other, layer.layer.inputs) or _unexplained(layer, other)
+        first = next(diff.compare_files([other], [layer]), None)
         where = (
             f"; the first entry that differs is /{first.path}: {first.how}" if first else "; all entries are the same"
         )
@@ -43,7 +43,7 @@ def _layers(claimed: Image, rebuilt: Image) -> Iterator[str]:
 def _counterpart(layer: ImageLayer, among: list[ImageLayer], image: Image) -> ImageLayer | None:
     """The layer that claims to be this one: by its key, else by its place."""
     by_key = next((each for each in among if layer.key is not None and each.key == layer.key), None)
-    found = by_key or explain.counterpart(layer.role, layer.name, image)
+    found = by_key or explain.find_counterpart(layer.role, layer.name, image)
     return found if found in among else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.events import Advanced, Emit, Finished, Started, silent
+from modelcrate.events import Advanced, Emit, Finished, Started, ignore_event
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate_layers.atomic import Incoming, incoming
@@ -51,7 +51,7 @@ class Downloader:
     def __init__(
         self,
         config: HttpConfig,
-        emit: Emit = silent,
+        emit: Emit = ignore_event,
         *,
         clock: Clock | None = None,
         http: HttpClient | None = None,

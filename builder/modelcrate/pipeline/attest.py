@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
-from modelcrate.images.artifact import Artifact, referrer
+from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image, Index
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.receipt import Receipt
@@ -135,4 +135,4 @@ class _Beside:
         if self.signer is not None:
             return statements.attest(subject, kind, value, self.signer)
         data = statements.statement(subject.digest, kind, value) if media_type == IN_TOTO else canonical_json(value)
-        return referrer(subject, media_type, Literal(data, media_type))
+        return make_referrer(subject, media_type, Literal(data, media_type))

@@ -22,18 +22,18 @@ def choose_models(
     """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}
-    from modelcrate.workspace.find import get, layers_of
+    from modelcrate.workspace.find import get_model, open_layers
     from modelcrate.workspace.opening import open_workspace
 
-    shelf = open_workspace(project.workspace or "", connections, folder)
+    backend = open_workspace(project.workspace or "", connections, folder)
     lock = read_lock(folder / LOCK_NAME) if use_lock else None
     locked = {pin.name: pin.version for pin in lock.models} if lock is not None else {}
     models: list[Model | RegisteredModel] = []
     found: dict[RegisteredModel, tuple[ReadyLayer, ...]] = {}
     for model in project.models:
         if isinstance(model, RegisteredModel):
-            record = get(shelf, model.name, model.version or locked.get(model.name))
+            record = get_model(backend, model.name, model.version or locked.get(model.name))
             model = RegisteredModel(record.name, record.version)
-            found[model] = layers_of(shelf, record)
+            found[model] = open_layers(backend, record)
         models.append(model)
     return replace(project, models=tuple(models)), found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, Event, Watched
+from modelcrate.events import Emit, Event, TrackedChunks
 from modelcrate.images.blobs import DeferredBlob, FetchPackages
 from modelcrate.images.image import ImageLayer, Origin
 from modelcrate.images.previous import Previous
@@ -153,7 +153,7 @@ class Packer:
         tree = planned.kind.tree()
         recipe = Recipe(tree, choose_codec(planned.policy, tree).codec)
         size = recipe.tar.size
-        told = Watched(self.sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit)
+        told = TrackedChunks(self.sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit)
         measuring = Measuring(told, recipe.codec, size)
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, Notice, silent
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.inspect import explain
@@ -39,10 +39,10 @@ class KnownLayers:
 
     cache: LayerCache
     store: Layout
-    emit: Emit = field(default=silent, repr=False, compare=False)
+    emit: Emit = field(default=ignore_event, repr=False, compare=False)
 
     @classmethod
-    def of(cls, config: Config, emit: Emit = silent) -> KnownLayers:
+    def of(cls, config: Config, emit: Emit = ignore_event) -> KnownLayers:
         return cls(config.layer_cache, Layout(config.store, config.checked), emit)
 
     def get(self, cache_key: Digest, kind: LayerKind) -> Layer | None:
@@ -174,8 +174,8 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
             return f"{each.where} names it, and has lost its blob"
         if same is not None:
             return f"the setting: codec {policy}, and {each.where} has {same.layer.codec}"
-        other = explain.counterpart(kind.role, kind.name, each.image)
-        if causes := explain.changes(other, kind.inputs()):
+        other = explain.find_counterpart(kind.role, kind.name, each.image)
+        if causes := explain.describe_changes(other, kind.inputs()):
             return f"{causes}, against {each.where}"
         if other is not None and key is None:
             return f"not yet read here; {each.where} has it from files of the same names"

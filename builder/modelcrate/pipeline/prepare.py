@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from modelcrate.events import Emit, Notice, timed
+from modelcrate.events import Emit, Notice, time_step
 from modelcrate.images.previous import Previous
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline import compose
@@ -71,7 +71,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
     """
     config, timings = connections.config, dict[str, float]()
     folder = request.folder
-    with timed("resolve", timings, emit):
+    with time_step("resolve", timings, emit):
         check(request.project, folder)
         project, registered = choose_models(request.project, folder, connections, request.use_lock)
         completed = complete(project, folder, registered, config)
@@ -86,7 +86,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         _notify(emit, check_model_versions(completed, models, world))
         _notify(emit, check_imports(project, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
-    with timed("plan", timings, emit):
+    with time_step("plan", timings, emit):
         known = None if request.paranoid else KnownLayers.of(config, emit)
         earlier = _previous(request, connections, emit)
         plans = _plans(project, world, files, known, earlier)

@@ -65,6 +65,6 @@ def _output(each: Delivered) -> dict[str, Any]:
         "target": each.target,
         "digest": str(each.digest),
         "bytes_sent": each.sent,
-        "bytes_there": each.there,
+        "bytes_there": each.reused,
         "requests": each.requests,
     }

@@ -1,4 +1,4 @@
-"""Register a model: measure its files into the layers that images will have, and put them on a shelf under the next version."""
+"""Register a model: measure its files into the layers that images will have, and put them on a backend under the next version."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from modelcrate.images.image import ImageLayer
 from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import KnownLayers, plan
 from modelcrate.project.values import DEFAULT_PLATFORM
-from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, split_tag, tag_of
+from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, format_tag, parse_tag
 from modelcrate.workspace.manifest import encode
-from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, checked_name, checked_texts
+from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, check_name, check_texts
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
@@ -43,23 +43,23 @@ class Registration:
     resources: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
-def register(shelf: WorkspaceBackend, wanted: Registration, config: Config, now: datetime, emit: Emit) -> ModelRecord:
-    """The registered model. Versions are 1, 2, 3, ...; nothing is on the shelf before all of it is."""
+def register(backend: WorkspaceBackend, wanted: Registration, config: Config, now: datetime, emit: Emit) -> ModelRecord:
+    """The registered model. Versions are 1, 2, 3, ...; nothing is on the backend before all of it is."""
     check(wanted)
-    with shelf.writing(wanted.name, emit) as writing:
+    with backend.writing(wanted.name, emit) as writing:
         for _ in range(TRIES):
             try:
-                return _put(writing, wanted, next_version(shelf.tags(), wanted.name), config, now, emit)
+                return _put(writing, wanted, next_version(backend.tags(), wanted.name), config, now, emit)
             except VersionExists:
                 continue
-    raise RegistryError(f"others keep registering {wanted.name}", where=shelf.address, hint="try again")
+    raise RegistryError(f"others keep registering {wanted.name}", where=backend.address, hint="try again")
 
 
 def check(wanted: Registration) -> None:
     """The rules of a registration, before anything is read."""
-    checked_name(wanted.name)
-    checked_texts(wanted.tags, "tag")
-    checked_texts(wanted.properties, "property")
+    check_name(wanted.name)
+    check_texts(wanted.tags, "tag")
+    check_texts(wanted.properties, "property")
     if wanted.framework_version and not wanted.framework:
         raise UserError("a framework's version without a framework", hint="name the framework as well")
     if not wanted.path.exists():
@@ -69,7 +69,7 @@ def check(wanted: Registration) -> None:
 
 
 def next_version(tags: Sequence[str], name: str) -> int:
-    found = [each[1] for each in map(split_tag, tags) if each is not None and each[0] == name]
+    found = [each[1] for each in map(parse_tag, tags) if each is not None and each[0] == name]
     version = max(found, default=0) + 1
     if version > MAX_VERSION:
         raise UserError(f"{name} has no versions left after {MAX_VERSION}")
@@ -111,7 +111,7 @@ def _put(
     record = _record(wanted, version, layers, now)
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]
-    writing.publish(tag_of(wanted.name, version), (artifact.config, artifact.manifest), blobs, new=True)
+    writing.publish(format_tag(wanted.name, version), (artifact.config, artifact.manifest), blobs, new=True)
     return record
 
 
@@ -130,11 +130,11 @@ def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], no
     )
 
 
-def change(shelf: WorkspaceBackend, record: ModelRecord, emit: Emit) -> ModelRecord:
+def change(backend: WorkspaceBackend, record: ModelRecord, emit: Emit) -> ModelRecord:
     """Put a record in the place of the one of its name and version; its layers are there."""
     artifact = encode(record)
-    with shelf.writing(record.name, emit) as writing:
-        writing.publish(tag_of(record.name, record.version), (artifact.config, artifact.manifest), (), new=False)
+    with backend.writing(record.name, emit) as writing:
+        writing.publish(format_tag(record.name, record.version), (artifact.config, artifact.manifest), (), new=False)
     return record
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, Notice, silent
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.dockerfile import is_edited
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
@@ -71,7 +71,7 @@ class Request:
     policy: Path | None = None
 
 
-def read_request(path: Path, config: Config, emit: Emit = silent) -> Request:
+def read_request(path: Path, config: Config, emit: Emit = ignore_event) -> Request:
     """Reads a project.
 
     Args:

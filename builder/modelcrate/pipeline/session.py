@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from modelcrate.config import Config
-from modelcrate.events import Done, Emit, Notice, silent, timed
+from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
@@ -37,7 +37,7 @@ from modelcrate.pipeline.reuse import contradictions
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.world import Resolved, World, check_package_conflicts, fetch_packages, package_notices
 from modelcrate.transports.connections import Connections
-from modelcrate.transports.output import Delivered, NameableOutput, Output, opened
+from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
 from modelcrate_layers.frozen import dataclass
 
 
@@ -71,7 +71,7 @@ class Session:
     While it is open, `cache prune` waits: what a build uses is not taken away.
     """
 
-    def __init__(self, config: Config, emit: Emit = silent) -> None:
+    def __init__(self, config: Config, emit: Emit = ignore_event) -> None:
         self.config, self.emit = config, emit
         self.connections = Connections(config, emit)
         self._open = ExitStack()
@@ -118,7 +118,7 @@ class Session:
         prepared = self.prepare(request)
         with ExitStack() as stack:
             outputs = [self._completed(each, prepared) for each in prepared.request.outputs]
-            places = [stack.enter_context(opened(each, self.connections, self.emit)) for each in outputs]
+            places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in outputs]
             hashes = HashTee()
             targets = _targets(places, hashes if prepared.request.attestations.wants_sbom(places) else None)
             build = Build(prepared, self._make(prepared, targets), hashes, begun)
@@ -133,7 +133,7 @@ class Session:
         """Delivers an image that this or an earlier session has built, with the same artifacts that `build` puts beside it."""
         with ExitStack() as stack:
             completed = [self._completed(each, build.prepared) for each in outputs]
-            places = [stack.enter_context(opened(each, self.connections, self.emit)) for each in completed]
+            places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in completed]
             return self._delivered(build, places).receipt
 
     def copy(self, name: str, found: Deliverable, outputs: Sequence[Output]) -> Receipt:
@@ -151,7 +151,7 @@ class Session:
         if not places:
             return receipt
         timings = dict(receipt.timings)
-        with timed("deliver", timings, self.emit):
+        with time_step("deliver", timings, self.emit):
             delivered = tuple(self._put_into(each, receipt.image) for each in places)
         return replace(receipt, outputs=(*receipt.outputs, *delivered), timings=timings)
 
@@ -167,9 +167,9 @@ class Session:
 
     def _make(self, prepared: Prepared, targets: PackTargets) -> Receipt:
         timings = dict(prepared.timings)
-        with timed("pack", timings, self.emit):
+        with time_step("pack", timings, self.emit):
             packed = self._pack(prepared, targets)
-        with timed("assemble", timings, self.emit):
+        with time_step("assemble", timings, self.emit):
             made = self._assemble(prepared, packed)
         return Receipt(prepared.request.project.name, made, (), timings)
 

@@ -8,9 +8,9 @@ import time
 from html import escape
 from typing import Any
 
-from modelcrate.events import Advanced, Emit, Event, Finished, Notice, Started, Step, silent
+from modelcrate.events import Advanced, Emit, Event, Finished, Notice, Started, Step, ignore_event
 from modelcrate.images.image import Deliverable
-from modelcrate.render.text import origin_text, size
+from modelcrate.render.text import format_size, origin_text
 
 EVERY = 0.2
 """Seconds between two changes of the line."""
@@ -21,7 +21,7 @@ def image_html(name: str, image: Deliverable) -> str:
     rows = []
     for each in image.images:
         for layer in each.layers:
-            cells = (layer.role, layer.name, size(layer.descriptor.size), origin_text(layer))
+            cells = (layer.role, layer.name, format_size(layer.descriptor.size), origin_text(layer))
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "<tr><th>role</th><th>layer</th><th>size</th><th>origin</th></tr>"
     return f"<p><b>{escape(name)}</b> <code>{image.digest}</code></p><table>{head}{''.join(rows)}</table>"
@@ -33,7 +33,7 @@ def notebook_emit() -> Emit:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if display is None or type(shell).__name__ != "ZMQInteractiveShell":
-        return silent
+        return ignore_event
     return NotebookProgress(display).emit
 
 
@@ -68,7 +68,7 @@ class NotebookProgress:
 
     def _text(self) -> str:
         work = ", ".join(
-            f"{escape(label)}: {size(done)}" + (f" of {size(total)}" if total else "")
+            f"{escape(label)}: {format_size(done)}" + (f" of {format_size(total)}" if total else "")
             for label, (done, total) in self._under_way.items()
         )
         notices = "".join(f"<li>{escape(text)}</li>" for text in self._notices)

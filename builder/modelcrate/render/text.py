@@ -21,7 +21,7 @@ _BYTES = ("fetch", "read", "compress", "send")
 _UNDECIDED = "its bytes say, when they are here"
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Bytes in decimal units: `55.2 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000:
@@ -30,7 +30,7 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+def format_table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     """Columns by spaces; those in `right` stand at their right edge."""
     if not rows:
         return ""
@@ -52,13 +52,13 @@ def layer_table(image: Image, *, reasons: bool = False) -> str:
         (
             layer.role,
             layer.name or str(layer.descriptor.digest)[:19],
-            size(layer.descriptor.size),
+            format_size(layer.descriptor.size),
             origin_text(layer),
             layer.why if reasons else "",
         )
         for layer in image.layers
     ]
-    return table(rows, right=(2,))
+    return format_table(rows, right=(2,))
 
 
 def origin_text(layer: ImageLayer) -> str:
@@ -79,13 +79,15 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
         parts += [
             *head,
             layer_table(image, reasons=reasons),
-            f"{len(image.layers)} layers, {size(stored)} ({size(new)} new), {size(unpacked)} unpacked",
+            f"{len(image.layers)} layers, {format_size(stored)} ({format_size(new)} new), {format_size(unpacked)} unpacked",
         ]
     parts.append(f"image {receipt.image.digest}, {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
-        there = f", {size(each.there)} already there" if each.there else ""
+        there = f", {format_size(each.reused)} already there" if each.reused else ""
         requests = f", {each.requests} requests" if each.requests else ""
-        parts.append(f"{_WHERE.get(each.kind, each.kind)} {each.target}: {size(each.sent)} written{there}{requests}")
+        parts.append(
+            f"{_WHERE.get(each.kind, each.kind)} {each.target}: {format_size(each.sent)} written{there}{requests}"
+        )
         parts += [f"  run it: {command}" for command in _run_commands(each, receipt.image)]
     return "\n".join(parts)
 
@@ -112,13 +114,13 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
     """What a build would do."""
     parts = []
     for plan in prepared.plans:
-        rows = [(layer.role, layer.name, size(layer.descriptor.size), "the base's own") for layer in plan.base]
+        rows = [(layer.role, layer.name, format_size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
-            stored = size(each.known.descriptor.size) if each.known else "?"
+            stored = format_size(each.known.descriptor.size) if each.known else "?"
             told = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.cache_key].choice)}"
             rows.append((each.role, each.name, stored, told))
         head = [str(plan.platform)] if len(prepared.plans) > 1 else []
-        parts += [*head, table(rows, right=(2,))]
+        parts += [*head, format_table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
         parts.append("keys\n" + "\n".join(f"  {role:13} {key}" for role, key in keys))
     parts.append(f"to do: {', '.join(_to_do(costs))}")
@@ -135,7 +137,7 @@ def _to_do(costs: Costs) -> Iterator[str]:
     for name in _BYTES:
         counts = [getattr(each, name) for each in costs.values()]
         unknown = counts.count(None)
-        known = size(sum(count for count in counts if count is not None))
+        known = format_size(sum(count for count in counts if count is not None))
         yield f"{name} {known}" + (f" and what {unknown} new layer{'s' * (unknown > 1)} will be" if unknown else "")
 
 
@@ -175,7 +177,7 @@ def _planned_json(each: PlannedLayer, bytes_of: Cost) -> dict[str, object]:
     }
 
 
-def whole_text(name: str, image: Image | Index) -> str:
+def image_text(name: str, image: Image | Index) -> str:
     """An image that exists, for `inspect`."""
     parts = [f"{name}  {image.digest}"]
     for each in image.images:
@@ -188,5 +190,5 @@ def whole_text(name: str, image: Image | Index) -> str:
             ("user", str(settings.get("User", "") or "root")),
             ("ports", " ".join(settings.get("ExposedPorts") or {}) or "none"),
         ]
-        parts += [table(facts), layer_table(each)]
+        parts += [format_table(facts), layer_table(each)]
     return "\n".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.events import Emit, silent
+from modelcrate.events import Emit, ignore_event
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
@@ -37,7 +37,7 @@ def resolve_existing(
     folder: Path,
     connections: Connections,
     pins: Pins | None = None,
-    emit: Emit = silent,
+    emit: Emit = ignore_event,
     *,
     python_needed: bool = True,
 ) -> ResolvedBase:
@@ -61,7 +61,7 @@ def resolve_existing(
         wanted = Wanted(base.interpreter, python)
         if not isinstance(base, RegistryBase):
             look = look_at(below.layers, connections.config.cache, emit)
-            return find_python(below, wanted, look, emit if python_needed else silent)
+            return find_python(below, wanted, look, emit if python_needed else ignore_event)
         if pins is not None and (known := pins.base_python) is not None:
             return replace(
                 below, interpreter=known.interpreter, python=known.python, glibc=known.glibc, musl=known.musl

@@ -8,7 +8,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modelcrate.events import Emit, Notice, silent
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.pinned import Pinned
@@ -94,7 +94,7 @@ class PackageFetcher:
 
     sources: Sources
     pins: Mapping[str, tuple[Pinned[Package], Target | None]] = field(hash=False, repr=False)
-    emit: Emit = field(default=silent, repr=False, compare=False)
+    emit: Emit = field(default=ignore_event, repr=False, compare=False)
 
     def supply(self, kind: LayerKind) -> None:
         """Fetches the packages of a layer that are not in the cache, or that have other bytes there than were pinned."""

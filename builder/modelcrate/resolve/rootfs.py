@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, silent, watched
+from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.home.folder import open_store
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
@@ -18,7 +18,7 @@ from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import file
 
 
-def read_rootfs(path: Path, config: Config, emit: Emit = silent) -> ImageLayer:
+def read_rootfs(path: Path, config: Config, emit: Emit = ignore_event) -> ImageLayer:
     """The layer, known by the file's stamp where it was read before."""
     source = FileRange.whole(str(path))
     stamp = source.stamp
@@ -35,7 +35,7 @@ def read_rootfs(path: Path, config: Config, emit: Emit = silent) -> ImageLayer:
 
 
 def _read(source: FileRange, config: Config, emit: Emit) -> Layer:
-    chunks = watched(source.chunks(), f"read {Path(source.path).name}", source.size, emit)
+    chunks = track_chunks(source.chunks(), f"read {Path(source.path).name}", source.size, emit)
     if _stored_anew(Path(source.path)):
         measuring = Measuring(codecs.decode(chunks), codecs.zstd())
         open_store(config).take(measuring, lambda: measuring.descriptor)

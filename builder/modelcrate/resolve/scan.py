@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from modelcrate.events import Emit, silent, watched
+from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import canonical_json, parse_object
@@ -93,7 +93,7 @@ class LayerScan:
     tar_size: int = 0
 
 
-def scan(layer: ImageLayer, cache: Path, emit: Emit = silent) -> LayerScan:
+def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event) -> LayerScan:
     """Scans a layer, or recalls its scan from the cache.
 
     Raises:
@@ -159,7 +159,7 @@ def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
     where = f"layer {layer.layer.descriptor.digest.short} of the base"
     files: dict[str, ScannedFile] = {}
     hidden: list[str] = []
-    stored = watched(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
+    stored = track_chunks(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
     for member in read_tar(tally.passing(codecs.decode(stored))):
         path = path_in_root(member.name, where)
         target = path_in_root(member.link, where) if member.kind is MemberKind.HARD_LINK else member.link

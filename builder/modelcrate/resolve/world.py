@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.events import Emit, Notice, silent
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import DEFAULT_RELEASE, RELEASES, by_python, release_of
@@ -100,7 +100,7 @@ def resolve(
     connections: Connections,
     now: datetime,
     lock: Lock | None = None,
-    emit: Emit = silent,
+    emit: Emit = ignore_event,
 ) -> World:
     """Returns everything pinned: by the lock, if one is given, else as the world is now."""
     given = project

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
-from modelcrate.images.artifact import ATTACHED, ORIGINAL, Artifact
+from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION, Artifact
 from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.images.reference import Reference
 from modelcrate.transports.layout_reader import choose_manifest, list_layout
@@ -200,10 +200,14 @@ def _notes(archive: Archive, manifest: bytes) -> dict[str, str]:
         return {}
     config = parse_object(manifest)["config"]["digest"]
     for each in entries(archive):
-        if ATTACHED in each.annotations and each.size <= MAX_JSON:
+        if ARTIFACTS_ANNOTATION in each.annotations and each.size <= MAX_JSON:
             document = parse_object(b"".join(stored(archive, each).chunks()))
             if Descriptor.parse(document.get("config")).digest == Digest.parse(config):
-                return {key: each.annotations[key] for key in (ATTACHED, ORIGINAL) if key in each.annotations}
+                return {
+                    key: each.annotations[key]
+                    for key in (ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION)
+                    if key in each.annotations
+                }
     return {}
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from modelcrate.events import Emit, watched
+from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
 from modelcrate_layers.atomic import incoming, write_all
@@ -34,7 +34,7 @@ class BlobSource:
 
     def chunks(self) -> Iterator[bytes]:
         label = f"write {self.blob.descriptor.digest.short}"
-        return watched(self.blob.chunks(), label, self.size, self.emit)
+        return track_chunks(self.blob.chunks(), label, self.size, self.emit)
 
 
 def streams(kind: str, target: str) -> bool:
@@ -51,12 +51,12 @@ def members(
     """
     notes = {"io.containerd.image.name": name} if name else {}
     notes |= {REF_NAME: tag} if tag else {}
-    notes |= artifact.attached_note(graph.attached, root)
+    notes |= artifact.make_artifact_annotations(graph.attached, root)
     described = root.json()
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     if notes:
         described["annotations"] = {**described.get("annotations", {}), **notes}
-    documents = (*graph.documents, *artifact.documents(graph.attached))
+    documents = (*graph.documents, *artifact.list_blobs(graph.attached))
     blobs = {blob.descriptor.digest: blob for blob in (*documents, *graph.blobs)}
     return [
         _member("oci-layout", Bytes(LAYOUT_VERSION)),

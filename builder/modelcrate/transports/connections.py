@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, silent
+from modelcrate.events import Emit, ignore_event
 
 if TYPE_CHECKING:
     from modelcrate.net.client import HttpClient
@@ -27,7 +27,7 @@ class Connections:
     It is a context manager. Used after its end, it opens connections anew: an image that was found may be read at any time.
     """
 
-    def __init__(self, config: Config, emit: Emit = silent) -> None:
+    def __init__(self, config: Config, emit: Emit = ignore_event) -> None:
         self.config = config
         self._emit, self._lock, self._open = emit, threading.Lock(), ExitStack()
         self._http: HttpClient | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from modelcrate.events import Emit
-from modelcrate.images.artifact import ORIGINAL, place_of
+from modelcrate.images.artifact import ORIGINAL_ANNOTATION, format_location
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.images.reading import plain_size
 from modelcrate.images.reference import Reference
@@ -80,7 +80,7 @@ class DockerArchiveOutput:
         graph, root = image.graph(), image.descriptor
         if attached:  # they are about the image's own manifest, which is not the one that Docker gets
             graph = replace(graph, documents=(*graph.documents, signed), attached=attached)
-            root = replace(root, annotations={ORIGINAL: place_of(signed)})
+            root = replace(root, annotations={ORIGINAL_ANNOTATION: format_location(signed)})
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
         legacy = {
             "Config": blob_path(image.id),

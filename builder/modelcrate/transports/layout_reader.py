@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from modelcrate.images.artifact import SUFFIXES, Artifact, read_artifact, read_attached_index, tag_of
+from modelcrate.images.artifact import TAG_SUFFIXES, Artifact, make_digest_tag, read_artifact, read_artifact_index
 from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
@@ -48,9 +48,9 @@ def list_layout(
     found: list[Artifact] = []
     for each in entries:
         name = each.annotations.get(REF_NAME, "")
-        if name == tag_of(digest, "") and each.media_type in MediaType.INDEXES:
-            found += read_attached_index(read(each), read, blob)
-        elif name and name in {tag_of(digest, suffix) for suffix in SUFFIXES}:
+        if name == make_digest_tag(digest, "") and each.media_type in MediaType.INDEXES:
+            found += read_artifact_index(read(each), read, blob)
+        elif name and name in {make_digest_tag(digest, suffix) for suffix in TAG_SUFFIXES}:
             found.append(read_artifact(each, read(each), blob, name))
     return found
 

@@ -8,8 +8,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 
-from modelcrate.events import Emit, watched
-from modelcrate.images.artifact import ATTACHED, Artifact, attached_descriptor, attached_note, documents, merge_all
+from modelcrate.events import Emit, track_chunks
+from modelcrate.images.artifact import (
+    ARTIFACTS_ANNOTATION,
+    Artifact,
+    list_blobs,
+    make_artifact_annotations,
+    merge_artifacts,
+    read_artifact_index_location,
+)
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import split_tag
@@ -105,32 +112,38 @@ def _write(
     layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
 ) -> Delivered:
     graph = image.graph()
-    attached = merge_all((*known(layout, image.digest), *graph.attached))
+    attached = merge_artifacts((*known(layout, image.digest), *graph.attached))
     sent = there = 0
-    for blob in (*graph.blobs, *graph.documents, *documents(attached)):
+    for blob in (*graph.blobs, *graph.documents, *list_blobs(attached)):
         descriptor = blob.descriptor
-        chunks = watched(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
+        chunks = track_chunks(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
         written = adding.add(chunks, descriptor)
         sent, there = sent + written, there + descriptor.size - written
     adding.keep()
-    notes = {key: value for key, value in image.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
-    layout.name(replace(image.descriptor, annotations={**notes, **attached_note(attached, image.descriptor)}), tag)
+    notes = {
+        key: value for key, value in image.descriptor.annotations.items() if key not in (ARTIFACTS_ANNOTATION, REF_NAME)
+    }
+    layout.name(
+        replace(image.descriptor, annotations={**notes, **make_artifact_annotations(attached, image.descriptor)}), tag
+    )
     return Delivered(kind, target, image.digest, sent, there)
 
 
 def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
     """Put artifacts beside an image that the layout has, under all its names."""
-    attached = merge_all((*known(layout, digest), *artifacts))
-    for blob in documents(attached):
+    attached = merge_artifacts((*known(layout, digest), *artifacts))
+    for blob in list_blobs(attached):
         layout.add(blob.chunks(), blob.descriptor)
     for each in [each for each in layout.manifests() if each.digest == digest]:
-        notes = {**each.annotations, **attached_note(attached, each)}
+        notes = {**each.annotations, **make_artifact_annotations(attached, each)}
         layout.name(replace(each, annotations=notes), each.annotations.get(REF_NAME))
 
 
 def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
     """What the layout has about an image already."""
-    entries = [each for each in layout.manifests() if each.digest == digest and attached_descriptor(each) is not None]
+    entries = [
+        each for each in layout.manifests() if each.digest == digest and read_artifact_index_location(each) is not None
+    ]
     return Found(LayoutCollection(layout), entries[0]).attached() if entries else ()
 
 

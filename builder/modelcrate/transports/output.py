@@ -19,7 +19,7 @@ class Delivered:
 
     Attributes:
         sent: Bytes of blobs and documents that were written.
-        there: Bytes of blobs that the output had already.
+        reused: Bytes of blobs that the output had already.
         requests: HTTP requests that it took.
     """
 
@@ -27,7 +27,7 @@ class Delivered:
     target: str
     digest: Digest
     sent: int
-    there: int = 0
+    reused: int = 0
     requests: int = 0
 
 
@@ -55,7 +55,7 @@ class NameableOutput(Protocol):
 
 
 @contextmanager
-def opened(output: Output, connections: Connections, emit: Emit) -> Iterator[Output]:
+def open_output(output: Output, connections: Connections, emit: Emit) -> Iterator[Output]:
     """The output with its connections kept between calls, where it has any (a method `session`)."""
     session = getattr(output, "session", None)
     if session is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from modelcrate.images.artifact import MAX_ARTIFACTS, SUFFIXES, Artifact, read_artifact, tag_of
+from modelcrate.images.artifact import MAX_ARTIFACTS, TAG_SUFFIXES, Artifact, make_digest_tag, read_artifact
 from modelcrate.images.reading import ArtifactFilter, Found
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import NotFound
@@ -42,7 +42,7 @@ class RegistryCollection:
         if wanted is not None:
             return [read_artifact(each, self.read(each), self.blob) for each in manifests if wanted(each)]
         found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
-        tags = [tag_of(digest, suffix) for suffix in SUFFIXES]
+        tags = [make_digest_tag(digest, suffix) for suffix in TAG_SUFFIXES]
         return found + [each for tag in tags if (each := self.tagged(tag)) is not None]
 
     def tagged(self, tag: str) -> Artifact | None:

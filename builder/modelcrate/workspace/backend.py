@@ -25,7 +25,7 @@ class VersionExists(Exception):  # noqa: N818 - it is an outcome, and never leav
 
 
 class WorkspaceWriter(Protocol):
-    """A shelf while a model is put on it."""
+    """A backend while a model is put on it."""
 
     @property
     def sink(self) -> Sink:
@@ -62,11 +62,11 @@ class WorkspaceBackend(Protocol):
         ...
 
 
-def tag_of(name: str, version: int) -> str:
+def format_tag(name: str, version: int) -> str:
     return f"{name}.{version}"
 
 
-def split_tag(tag: str) -> tuple[str, int] | None:
+def parse_tag(tag: str) -> tuple[str, int] | None:
     """Name and version of a tag; None for one that isn't ours."""
     name, dot, version = tag.rpartition(".")
     if not dot or not name or not version.isascii() or not version.isdigit() or not 1 <= int(version) <= MAX_VERSION:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcrate.containers.unpack import unpack
 from modelcrate.workspace.backend import WorkspaceBackend
-from modelcrate.workspace.find import layers_of
+from modelcrate.workspace.find import open_layers
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import IntegrityError, UserError
@@ -16,7 +16,7 @@ from modelcrate_layers.kinds.model import folder
 from modelcrate_layers.store import as_machine_error
 
 
-def download(shelf: WorkspaceBackend, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
+def download(backend: WorkspaceBackend, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
     """Write the model below `target`, and return where it is: its file, or its folder.
 
     What is there already is a UserError, and is replaced with `exist_ok`. Nothing is changed before all of it has arrived.
@@ -24,7 +24,7 @@ def download(shelf: WorkspaceBackend, record: ModelRecord, target: Path, *, exis
     with as_machine_error(target):
         target.mkdir(parents=True, exist_ok=True)
         with scratch_folder(target, ".modelcrate-incoming-") as beside:
-            unpack([layer.blob for layer in layers_of(shelf, record)], beside)
+            unpack([layer.blob for layer in open_layers(backend, record)], beside)
             inner = beside / os.fsdecode(folder(record.name, record.version))
             tops = sorted(inner.iterdir()) if inner.is_dir() else []
             if len(tops) != 1:

@@ -1,13 +1,13 @@
-"""Ask a shelf for models: one by name and version, or all that have some tags and properties."""
+"""Ask a backend for models: one by name and version, or all that have some tags and properties."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
-from modelcrate.workspace.backend import WorkspaceBackend, split_tag, tag_of
-from modelcrate.workspace.manifest import config_of, decode
-from modelcrate.workspace.record import ModelRecord, checked_name
+from modelcrate.workspace.backend import WorkspaceBackend, format_tag, parse_tag
+from modelcrate.workspace.manifest import decode, read_config_descriptor
+from modelcrate.workspace.record import ModelRecord, check_name
 from modelcrate_layers.content import Descriptor, verified
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
@@ -34,43 +34,43 @@ class ModelQuery:
         )
 
 
-def get(shelf: WorkspaceBackend, name: str, version: int | None = None) -> ModelRecord:
+def get_model(backend: WorkspaceBackend, name: str, version: int | None = None) -> ModelRecord:
     """A model; without a version its latest. A SourceError where there is none."""
-    checked_name(name)
+    check_name(name)
     if version is None:
-        version = max(versions(shelf.tags(), name), default=None)
-    record = None if version is None else read(shelf, name, version)
+        version = max(list_versions(backend.tags(), name), default=None)
+    record = None if version is None else read_model(backend, name, version)
     if record is None:
-        known = ", ".join(map(str, versions(shelf.tags(), name)))
+        known = ", ".join(map(str, list_versions(backend.tags(), name)))
         raise SourceError(
             f"there is no model {name}" + (f" of version {version}" if version else ""),
-            where=shelf.address,
-            why=f"it has the versions {known}" if known else f"it has: {', '.join(names(shelf)) or 'no models'}",
+            where=backend.address,
+            why=f"it has the versions {known}" if known else f"it has: {', '.join(list_names(backend)) or 'no models'}",
         )
     return record
 
 
-def read(shelf: WorkspaceBackend, name: str, version: int) -> ModelRecord | None:
+def read_model(backend: WorkspaceBackend, name: str, version: int) -> ModelRecord | None:
     """The model of exactly this name and version, or None."""
-    tag = tag_of(name, version)
-    manifest = shelf.manifest(tag)
+    tag = format_tag(name, version)
+    manifest = backend.manifest(tag)
     if manifest is None:
         return None
-    where = f"{shelf.address} {name}:{version}"
-    config = config_of(manifest, where)
-    record = decode(manifest, _small(shelf, config, where), where)
+    where = f"{backend.address} {name}:{version}"
+    config = read_config_descriptor(manifest, where)
+    record = decode(manifest, _small(backend, config, where), where)
     if (record.name, record.version) != (name, version):
         raise IntegrityError(f"is the model {record.id}", where=where)
     return record
 
 
-def list_models(shelf: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord]:
+def list_models(backend: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord]:
     """All that fit, by name, the newest version first."""
-    tags = shelf.tags()
+    tags = backend.tags()
     found = []
-    for name in _names(tags) if wanted.name is None else [checked_name(wanted.name)]:
-        for version in sorted(versions(tags, name), reverse=True):
-            record = read(shelf, name, version)
+    for name in _names(tags) if wanted.name is None else [check_name(wanted.name)]:
+        for version in sorted(list_versions(tags, name), reverse=True):
+            record = read_model(backend, name, version)
             if record is not None and wanted.fits(record):
                 found.append(record)
                 if wanted.latest:
@@ -78,32 +78,32 @@ def list_models(shelf: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord
     return found
 
 
-def names(shelf: WorkspaceBackend) -> list[str]:
-    return _names(shelf.tags())
+def list_names(backend: WorkspaceBackend) -> list[str]:
+    return _names(backend.tags())
 
 
-def versions(tags: Iterable[str], name: str) -> list[int]:
+def list_versions(tags: Iterable[str], name: str) -> list[int]:
     """The versions that a name has, ascending."""
-    found = map(split_tag, tags)
+    found = map(parse_tag, tags)
     return sorted(each[1] for each in found if each is not None and each[0] == name)
 
 
-def layers_of(shelf: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
+def open_layers(backend: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
     """The layers of a model as an image takes them."""
     return tuple(
-        ReadyLayer("model", each.name, each.layer, shelf.blob(each.layer.descriptor)) for each in record.layers
+        ReadyLayer("model", each.name, each.layer, backend.blob(each.layer.descriptor)) for each in record.layers
     )
 
 
 def _names(tags: Iterable[str]) -> list[str]:
-    return sorted({each[0] for each in map(split_tag, tags) if each is not None})
+    return sorted({each[0] for each in map(parse_tag, tags) if each is not None})
 
 
 def _has(texts: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
     return all(key in texts and value in (None, texts[key]) for key, value in wanted.items())
 
 
-def _small(shelf: WorkspaceBackend, descriptor: Descriptor, where: str) -> bytes:
+def _small(backend: WorkspaceBackend, descriptor: Descriptor, where: str) -> bytes:
     if descriptor.size > MAX_CONFIG:
         raise IntegrityError(f"has a config of {descriptor.size} bytes; the limit is {MAX_CONFIG}", where=where)
-    return b"".join(verified(shelf.blob(descriptor).chunks(), descriptor, where))
+    return b"".join(verified(backend.blob(descriptor).chunks(), descriptor, where))

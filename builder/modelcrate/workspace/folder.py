@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.events import Emit, watched
+from modelcrate.events import Emit, track_chunks
 from modelcrate.images.sinks import StoreSink
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.output import Output
@@ -77,7 +77,7 @@ class FolderBackend:
 class FolderWriter:
     """The folder, held."""
 
-    shelf: FolderBackend
+    backend: FolderBackend
     layout: Layout
     emit: Emit = field(repr=False)
 
@@ -86,10 +86,10 @@ class FolderWriter:
         return StoreSink(self.layout)
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
-        if new and tag in self.shelf.tags():
+        if new and tag in self.backend.tags():
             raise VersionExists(tag)
         for blob in (*blobs, *documents):
             if not self.layout.has(blob.descriptor):
                 label = f"keep {blob.descriptor.digest.short}"
-                self.layout.add(watched(blob.chunks(), label, blob.descriptor.size, self.emit), blob.descriptor)
+                self.layout.add(track_chunks(blob.chunks(), label, blob.descriptor.size, self.emit), blob.descriptor)
         self.layout.name(documents[-1].descriptor, f"{REPOSITORY}:{tag}")

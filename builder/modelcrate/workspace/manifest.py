@@ -13,7 +13,7 @@ from typing import Any
 from modelcrate.images.image import ANNOTATION, layer_annotations
 from modelcrate.images.image_config import timestamp
 from modelcrate.images.reading import read_codec, read_inputs
-from modelcrate.workspace.record import ModelRecord, ModelTar, checked_name, checked_texts
+from modelcrate.workspace.record import ModelRecord, ModelTar, check_name, check_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -38,14 +38,14 @@ _LAYER = ANNOTATION + "layer."
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class ModelDocuments:
     """The documents of a registered model."""
 
     config: Literal
     manifest: Literal
 
 
-def encode(record: ModelRecord) -> Artifact:
+def encode(record: ModelRecord) -> ModelDocuments:
     config = Literal(canonical_json(_config(record)), CONFIG)
     manifest = {
         "schemaVersion": 2,
@@ -53,12 +53,12 @@ def encode(record: ModelRecord) -> Artifact:
         "artifactType": ARTIFACT,
         "config": config.descriptor.json(),
         "layers": [_descriptor(each).json() for each in record.layers],
-        "annotations": _notes(record),
+        "annotations": _annotations(record),
     }
-    return Artifact(config, Literal(canonical_json(manifest), MediaType.MANIFEST))
+    return ModelDocuments(config, Literal(canonical_json(manifest), MediaType.MANIFEST))
 
 
-def config_of(manifest: bytes, where: str) -> Descriptor:
+def read_config_descriptor(manifest: bytes, where: str) -> Descriptor:
     """The config's descriptor, of a manifest that is a model's; anything else is an IntegrityError."""
     document = parse_object(manifest, where)
     config = Descriptor.parse(document.get("config"))
@@ -85,7 +85,7 @@ def _config(record: ModelRecord) -> dict[str, Any]:
     }
 
 
-def _notes(record: ModelRecord) -> dict[str, str]:
+def _annotations(record: ModelRecord) -> dict[str, str]:
     """The annotations; those that would be empty are left out."""
     texts = {
         _OPENCONTAINERS + "title": record.name,
@@ -119,12 +119,12 @@ def _record(document: Mapping[str, Any], facts: Mapping[str, Any]) -> ModelRecor
     diff_ids = [Digest.parse(each) for each in facts["modelfs"]["diffIds"]]
     layers = [Descriptor.parse(each) for each in document["layers"]]
     return ModelRecord(
-        name=checked_name(who["name"]),
+        name=check_name(who["name"]),
         version=int(who["version"]),
         layers=tuple(_tar(*each) for each in zip(layers, diff_ids, strict=True)),
         created=datetime.fromisoformat(who["createdAt"]),
-        tags=checked_texts(_map(notes, "tags"), "tag"),
-        properties=checked_texts(_map(notes, "properties"), "property"),
+        tags=check_texts(_map(notes, "tags"), "tag"),
+        properties=check_texts(_map(notes, "properties"), "property"),
         description=notes.get(_OPENCONTAINERS + "description", ""),
         framework=notes.get(_MODEL + "framework", ""),
         framework_version=notes.get(_MODEL + "framework-version", ""),

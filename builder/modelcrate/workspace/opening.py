@@ -1,4 +1,4 @@
-"""Which shelf an address means."""
+"""Which backend an address means."""
 
 from __future__ import annotations
 

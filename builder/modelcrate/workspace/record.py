@@ -70,7 +70,7 @@ class ModelRecord:
             if key not in self.tags:
                 raise UserError(f"the model {self.id} has no tag {key!r}")
         kept = {key: value for key, value in self.tags.items() if key not in remove}
-        return replace(self, tags=checked_texts({**kept, **add}, "tag"))
+        return replace(self, tags=check_texts({**kept, **add}, "tag"))
 
     def with_properties(self, add: Mapping[str, str]) -> Self:
         """The same with more properties. They are only ever added: another value for a known key is a UserError."""
@@ -79,10 +79,10 @@ class ModelRecord:
                 raise UserError(
                     f"the model {self.id} has the property {key!r} already", hint="properties don't change; use a tag"
                 )
-        return replace(self, properties=checked_texts({**self.properties, **add}, "property"))
+        return replace(self, properties=check_texts({**self.properties, **add}, "property"))
 
 
-def checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     """A model's name by Azure's rule."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UserError(
@@ -92,15 +92,15 @@ def checked_name(name: str) -> str:
     return name
 
 
-def split_id(text: str) -> tuple[str, int | None]:
+def parse_model_id(text: str) -> tuple[str, int | None]:
     """`NAME[:VERSION]`; without a version None, which stands for the latest."""
     name, colon, version = text.partition(":")
     if colon and not (version.isascii() and version.isdigit() and 1 <= int(version) <= MAX_VERSION):
         raise UserError(f"not a version of a model: {version[:40]!r}", hint="expected NAME or NAME:1")
-    return checked_name(name), int(version) if colon else None
+    return check_name(name), int(version) if colon else None
 
 
-def checked_texts(texts: Mapping[str, str], what: str) -> dict[str, str]:
+def check_texts(texts: Mapping[str, str], what: str) -> dict[str, str]:
     """Tags or properties: texts by text, not too many."""
     for key, value in texts.items():
         if not isinstance(key, str) or not isinstance(value, str) or not key:

@@ -18,7 +18,7 @@ from modelcrate.azureml import (
     WebserviceException,
     Workspace,
 )
-from modelcrate.azureml.projects import conda_of, dependencies
+from modelcrate.azureml.projects import dependencies, make_conda
 from modelcrate.project.conda import as_requirement, parse_conda
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -186,7 +186,7 @@ def test_conda_packages_need_the_extra_and_the_wheels_that_would_serve_are_named
     monkeypatch.setitem(sys.modules, "rattler", None)  # as Python notes that there is none
     spec = CondaDependencies.create(conda_packages=["scikit-learn=1.2", "pytorch::pytorch==2.1", "numpy>=1.2"]).spec
     with pytest.raises(UserError) as fault:
-        conda_of(spec)
+        make_conda(spec)
     assert fault.value.exit_code == 2
     assert fault.value.hint.startswith("pip install 'modelcrate[conda]'")
     assert fault.value.hint.endswith("wheels of PyPI instead: scikit-learn==1.2.*, torch==2.1, numpy>=1.2")

@@ -12,7 +12,7 @@ import pytest
 
 import modelcrate
 from modelcrate.azureml import Environment, InferenceConfig, Model, Workspace
-from modelcrate.azureml.projects import project_of
+from modelcrate.azureml.projects import make_project
 from modelcrate.config import Config
 from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.pipeline.session import Session
@@ -75,7 +75,7 @@ def test_row_5_one_model_of_a_known_framework_needs_no_config(
     model = Model.register(
         ws, str(files / "models/one.bin"), "m", model_framework=framework, model_framework_version="1.9.1"
     )
-    made = project_of("package", ws.address, [model.record], None)
+    made = make_project("package", ws.address, [model.record], None)
     assert made.project.served_by_model
     assert made.project.dependencies.requirements == (asked,), "what was said when it was registered"
 
@@ -272,7 +272,7 @@ def test_row_5_packaging_in_the_models_own_registry_moves_no_byte_of_it(
     (layer,) = model.record.layers
     assert package._done is not None
     (delivered,) = package._done.receipt.outputs
-    assert delivered.there >= layer.layer.descriptor.size
+    assert delivered.reused >= layer.layer.descriptor.size
     image = find(str(package.location), ws.connections).image()
     assert layer.layer.descriptor.digest in {each.descriptor.digest for each in image.layers}
 

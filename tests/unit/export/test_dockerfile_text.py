@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from modelcrate.export.dockerfile_text import Parts, dockerfile
+from modelcrate.export.dockerfile_text import DockerfileParts, dockerfile_text
 from modelcrate.project.dockerfile import instructions, pairs
 
-PARTS = Parts("x", "sha256:0", "scratch", "", ["base/a b.tar"], ["azureml-models/m/1"], ["score.py"], True)
+PARTS = DockerfileParts("x", "sha256:0", "scratch", "", ["base/a b.tar"], ["azureml-models/m/1"], ["score.py"], True)
 
 
 def test_models_and_code_are_copied_apart_and_code_last() -> None:
-    words = [line for _, line in instructions(dockerfile(PARTS, {}))]
+    words = [line for _, line in instructions(dockerfile_text(PARTS, {}))]
     assert words == [
         "FROM scratch",
         'ADD ["base/a b.tar", "/"]',
@@ -22,11 +22,11 @@ def test_models_and_code_are_copied_apart_and_code_last() -> None:
 def test_values_come_back_as_they_were() -> None:
     """Docker's rules for double quotes are the shell's, as far as these characters go."""
     env = {"A": 'two "words"', "B": "back\\slash", "C": "", "D": "a=b"}
-    text = dockerfile(PARTS, {"Env": [f"{name}={value}" for name, value in env.items()], "Labels": {"l l": "v v"}})
+    text = dockerfile_text(PARTS, {"Env": [f"{name}={value}" for name, value in env.items()], "Labels": {"l l": "v v"}})
     found = [pairs(line.partition(" ")[2], 1) for _, line in instructions(text) if line.startswith("ENV")]
     assert {name: value for each in found for name, value in each.items()} == env
     assert 'LABEL "l l"="v v"\n' in text
 
 
 def test_a_dollar_is_no_variable() -> None:
-    assert 'ENV A="\\$HOME"\n' in dockerfile(PARTS, {"Env": ["A=$HOME"]})
+    assert 'ENV A="\\$HOME"\n' in dockerfile_text(PARTS, {"Env": ["A=$HOME"]})

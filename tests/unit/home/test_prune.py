@@ -11,7 +11,7 @@ import pytest
 
 from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
-from modelcrate.home.prune import Item, Rules, choose, items, prune
+from modelcrate.home.prune import PruneRules, StoredItem, choose_items, list_items, prune
 from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate.transports import store_reader
 from modelcrate_layers.errors import MachineError
@@ -22,13 +22,13 @@ from support.waiting import HANG
 DAY = 86400.0
 
 
-def item(kind: str, size: int, used: float, *names: str) -> Item:
-    return Item(kind, (), size, used, names)
+def item(kind: str, size: int, used: float, *names: str) -> StoredItem:
+    return StoredItem(kind, (), size, used, names)
 
 
 def test_without_rules_only_what_nobody_needs_goes() -> None:
     found = [item("loose", 1, 0), item("wheels", 1, 0), item("layers", 1, 0), item("images", 1, 0, "a:1")]
-    assert choose(found, Rules(), now=100 * DAY) == found[:1]
+    assert choose_items(found, PruneRules(), now=100 * DAY) == found[:1]
 
 
 def test_by_age_goes_what_was_not_used_since() -> None:
@@ -38,18 +38,20 @@ def test_by_age_goes_what_was_not_used_since() -> None:
         item("images", 1, 0, "a:1"),
         item("containers", 1, 0),
     ]
-    assert choose(found, Rules(age=30 * DAY), now=100 * DAY) == found[:1]
-    assert choose(found, Rules(age=30 * DAY, images=True), now=100 * DAY) == [found[2], found[0]]
+    assert choose_items(found, PruneRules(age=30 * DAY), now=100 * DAY) == found[:1]
+    assert choose_items(found, PruneRules(age=30 * DAY, images=True), now=100 * DAY) == [found[2], found[0]]
 
 
 def test_by_size_the_longest_unused_go_until_little_enough_is_left() -> None:
     found = [item("wheels", 40, 3), item("debs", 40, 1), item("layers", 40, 2), item("uploads", 40, 0)]
-    assert choose(found, Rules(keep=100)) == [found[1], found[2]]
+    assert choose_items(found, PruneRules(keep=100)) == [found[1], found[2]]
 
 
 def test_blobs_that_images_share_go_with_neither_alone() -> None:
     shared = item("images", 1, 0)
-    assert choose([shared, item("images", 1, 0, "a:1")], Rules(age=0, images=True), now=DAY)[0].names == ("a:1",)
+    assert choose_items([shared, item("images", 1, 0, "a:1")], PruneRules(age=0, images=True), now=DAY)[0].names == (
+        "a:1",
+    )
 
 
 @pytest.fixture
@@ -66,18 +68,18 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     wait_until_trusted(project)
     crate("build", project, "-o", f"oci:{tmp_path}/out:1").succeeded()
     settings = Config(crate.home)
-    before = {each.kind for each in items(settings)}
+    before = {each.kind for each in list_items(settings)}
     assert {"images", "layers", "memo", "wheels"} <= before
     du = crate("cache", "du", "--json").succeeded().json
     assert set(du["kinds"]) == before
     pruned = crate("cache", "prune", "--keep", "0B", "--json").succeeded().json
     assert {"layers", "wheels"} <= set(pruned["kinds"])
     assert "images" not in pruned["kinds"]
-    assert {each.kind for each in items(settings)} <= {"images", "uploads"}
+    assert {each.kind for each in list_items(settings)} <= {"images", "uploads"}
     found = store_reader.find("served", settings)
     assert found is not None
     assert verify_bytes(found).mismatches == ()
-    prune(settings, Rules(age=0, images=True))
+    prune(settings, PruneRules(age=0, images=True))
     assert store_reader.find("served", settings) is None
     assert [path for path in (crate.home / "store" / "blobs").rglob("*") if path.is_file()] == []
     (project / "src" / "score.py").write_text((project / "src" / "score.py").read_text().removesuffix("# more\n"))
@@ -95,7 +97,7 @@ def test_nothing_that_a_build_leaves_in_the_home_is_unknown_to_it(crate: Crate, 
     left = {str(path) for path in crate.home.rglob("*") if path.is_file() and path.name not in RECORDS}
     counted = {
         str(path)
-        for each in items(Config(crate.home))
+        for each in list_items(Config(crate.home))
         for top in each.paths
         for path in ([top] if top.is_file() else top.rglob("*"))
     }

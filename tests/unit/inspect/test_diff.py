@@ -15,7 +15,7 @@ from modelcrate.images.image import Image
 from modelcrate.inspect.diff import diff
 from modelcrate.inspect.explain import explain
 from modelcrate.inspect.verify_bytes import verify_bytes
-from modelcrate.inspect.verify_rebuild import differences
+from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.transports import layout_reader
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds.model import ALONE
@@ -154,8 +154,8 @@ def test_a_key_that_lies_is_named_with_the_first_entry_that_differs(tmp_path: Pa
     forged = forge(
         image, "tiny-lib" if any("tiny-lib" in each.name for each in image.layers) else "gunicorn", one_file()
     )
-    assert list(differences(image, image)) == []
-    (told,) = differences(forged, image)
+    assert list(list_mismatches(image, image)) == []
+    (told,) = list_mismatches(forged, image)
     assert "its key lies: the same inputs give other bytes" in told
     assert "the first entry that differs is /evil.py: removed" in told
 

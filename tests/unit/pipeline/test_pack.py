@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import Finished, silent
+from modelcrate.events import Finished, ignore_event
 from modelcrate.home.folder import open_store
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline.pack import Packer, PackTargets
@@ -88,7 +88,7 @@ def settings(tmp_path: Path) -> Config:
 
 def packer(settings: Config, models: Sink | None = None, ahead: EarlyUpload | None = None) -> Packer:
     return Packer(
-        settings, open_store(settings), lambda kind: None, silent, PackTargets(models or Discard(), ahead=ahead)
+        settings, open_store(settings), lambda kind: None, ignore_event, PackTargets(models or Discard(), ahead=ahead)
     )
 
 

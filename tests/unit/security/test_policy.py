@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.project.values import DebianBase, LayoutBase, Project, RootfsBase
 from modelcrate.security.sbom import cyclonedx
 from modelcrate.security.sbom.inventory import inventory
@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> Config:
 def signed(tmp_path: Path, settings: Config, files: dict[str, bytes], days: int = 1) -> str:
     """An image in a layout, signed, with a bill of materials and provenance of some days ago."""
     image = small_image(files)
-    parse(f"oci:{tmp_path}/layout:1").deliver(image, Connections(settings), silent)
+    parse(f"oci:{tmp_path}/layout:1").deliver(image, Connections(settings), ignore_event)
     address = f"oci:{tmp_path}/layout:1"
     signer = keys.load_signer(str(keys.write_pair(tmp_path / "k", None)[0]), None)
     found = find(address, Connections(settings))
@@ -109,7 +109,7 @@ def test_other_licences_pass(tmp_path: Path, settings: Config) -> None:
 )
 def test_a_bill_of_materials_with_gaps_vouches_for_nothing_in_them(rule: str, tmp_path: Path, settings: Config) -> None:
     image = small_image({"a": b"1"})
-    parse(f"oci:{tmp_path}/layout:1").deliver(image, Connections(settings), silent)
+    parse(f"oci:{tmp_path}/layout:1").deliver(image, Connections(settings), ignore_event)
     signer = keys.load_signer(str(keys.write_pair(tmp_path / "k", None)[0]), None)
     found = find(f"oci:{tmp_path}/layout:1", Connections(settings))
     sign(found, "demo", signer)
@@ -123,7 +123,7 @@ def test_a_bill_of_materials_with_gaps_vouches_for_nothing_in_them(rule: str, tm
 
 @pytest.mark.parametrize("word", ["sbom", "provenance", "safe-pickles"])
 def test_unsigned_is_not_enough(word: str, tmp_path: Path, settings: Config) -> None:
-    parse(f"oci:{tmp_path}/layout:1").deliver(small_image(), Connections(settings), silent)
+    parse(f"oci:{tmp_path}/layout:1").deliver(small_image(), Connections(settings), ignore_event)
     address = f"oci:{tmp_path}/layout:1"
     sign(
         find(address, Connections(settings)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.previous import Previous
@@ -47,7 +47,7 @@ def signer(tmp_path: Path) -> keys.Signer:
 
 def kept(image: Image, artifact: Artifact, tmp_path: Path, settings: Config) -> Found:
     """The image in a layout, with this beside it."""
-    parse(f"oci:{tmp_path / 'out'}").deliver(replace(image, attached=(artifact,)), Connections(settings), silent)
+    parse(f"oci:{tmp_path / 'out'}").deliver(replace(image, attached=(artifact,)), Connections(settings), ignore_event)
     return find(f"oci:{tmp_path / 'out'}", Connections(settings))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
-from modelcrate.images.artifact import ATTACHED
+from modelcrate.events import ignore_event
+from modelcrate.images.artifact import ARTIFACTS_ANNOTATION
 from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.security.sbom import cyclonedx, spdx
@@ -52,7 +52,7 @@ def placed(tmp_path: Path, settings: Config) -> Placed:
             "store": "demo:1",
             "docker-archive": f"{tmp_path}/d.tar",
         }[kind]
-        parse(f"{kind}:{target}").deliver(image or small_image(), Connections(settings), silent)
+        parse(f"{kind}:{target}").deliver(image or small_image(), Connections(settings), ignore_event)
         return target if kind == "store" else f"{kind}:{target}"
 
     return place
@@ -80,9 +80,9 @@ def test_an_image_is_signed_where_it_is_and_stays_what_it_was(
 def test_signing_again_adds_nothing(placed: Placed, signer: LocalKey, settings: Config) -> None:
     address = placed("oci")
     sign(find(address, Connections(settings)), "demo", signer)
-    once = find(address, Connections(settings)).descriptor.annotations[ATTACHED]
+    once = find(address, Connections(settings)).descriptor.annotations[ARTIFACTS_ANNOTATION]
     sign(find(address, Connections(settings)), "demo", signer)
-    assert find(address, Connections(settings)).descriptor.annotations[ATTACHED] == once
+    assert find(address, Connections(settings)).descriptor.annotations[ARTIFACTS_ANNOTATION] == once
 
 
 def test_two_keys_sign_one_image(placed: Placed, signer: LocalKey, settings: Config, tmp_path: Path) -> None:
@@ -118,7 +118,9 @@ def test_what_is_said_travels_with_copies(
     sign(find(address, Connections(settings)), "demo", signer)
     digest = find(address, Connections(settings)).descriptor.digest
     target = {"store": "copy:2", "oci": f"{tmp_path}/other:1"}.get(way[1], f"{tmp_path}/copy.tar")
-    parse(f"{way[1]}:{target}").deliver(find(address, Connections(settings)).copy(), Connections(settings), silent)
+    parse(f"{way[1]}:{target}").deliver(
+        find(address, Connections(settings)).copy(), Connections(settings), ignore_event
+    )
     verified = proven(find(target if way[1] == "store" else f"{way[1]}:{target}", Connections(settings)), signer.public)
     assert verified.digest == digest
 
@@ -143,7 +145,7 @@ def test_an_archive_for_docker_is_not_signed(
     address = placed("oci")
     sign(find(address, Connections(settings)), "demo", signer)
     parse(f"docker-archive:{tmp_path}/d.tar").deliver(
-        find(address, Connections(settings)).copy(), Connections(settings), silent
+        find(address, Connections(settings)).copy(), Connections(settings), ignore_event
     )
     with pytest.raises(UserError, match="can't be signed"):
         sign(find(f"docker-archive:{tmp_path}/d.tar", Connections(settings)), "demo", signer)
@@ -182,7 +184,7 @@ def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
 
 
 def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: LocalKey, settings: Config) -> None:
-    from modelcrate.images.artifact import referrer
+    from modelcrate.images.artifact import make_referrer
     from modelcrate.security.signing.signing import put
     from modelcrate_layers.content import Literal
 
@@ -191,7 +193,7 @@ def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: L
     told = inventory("demo", image, settings)
     found = find(address, Connections(settings))
     for module in (spdx, cyclonedx):
-        put(found, (referrer(found.descriptor, module.MEDIA_TYPE, Literal(module.text(told), module.MEDIA_TYPE)),))
+        put(found, (make_referrer(found.descriptor, module.MEDIA_TYPE, Literal(module.text(told), module.MEDIA_TYPE)),))
     assert (
         sum(
             "not signed" in line
@@ -207,7 +209,7 @@ def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: L
 def test_a_bundle_that_names_our_key_and_is_not_by_it_is_an_attack(
     placed: Placed, signer: LocalKey, settings: Config, tmp_path: Path
 ) -> None:
-    from modelcrate.images.artifact import referrer
+    from modelcrate.images.artifact import make_referrer
     from modelcrate.security.signing.signing import put
     from modelcrate_layers.content import Literal
 
@@ -217,7 +219,7 @@ def test_a_bundle_that_names_our_key_and_is_not_by_it_is_an_attack(
     other = keys.load_signer(str(keys.write_pair(tmp_path / "evil", None)[0]), None)
     forged = statements.bundle(statements.statement(found.descriptor.digest, statements.SIGNED, {}), other)
     forged = forged.replace(other.public.hint.encode(), signer.public.hint.encode())
-    put(found, (referrer(found.descriptor, statements.BUNDLE, Literal(forged, statements.BUNDLE)),))
+    put(found, (make_referrer(found.descriptor, statements.BUNDLE, Literal(forged, statements.BUNDLE)),))
     with pytest.raises(IntegrityError, match="did not make it"):
         proven(find(address, Connections(settings)), signer.public)
 

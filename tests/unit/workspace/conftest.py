@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import silent
+from modelcrate.events import ignore_event
 from modelcrate.pipeline.register_model import Registration, register
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Config:
 
 
 @pytest.fixture(params=["folder", "registry"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, settings: Config) -> WorkspaceBackend:
+def backend(request: pytest.FixtureRequest, tmp_path: Path, settings: Config) -> WorkspaceBackend:
     """A workspace of each kind; the registry is docker-registry."""
     if request.param == "folder":
         return open_workspace(str(tmp_path / "workspace"), Connections(settings))
@@ -45,7 +45,7 @@ Put = Callable[..., ModelRecord]
 
 
 @pytest.fixture
-def put(shelf: WorkspaceBackend, settings: Config, tmp_path: Path) -> Put:
+def put(backend: WorkspaceBackend, settings: Config, tmp_path: Path) -> Put:
     """Registers a model of one file whose bytes are given."""
 
     def put(name: str = "iris", data: bytes = b"weights", **more: Any) -> ModelRecord:
@@ -53,6 +53,6 @@ def put(shelf: WorkspaceBackend, settings: Config, tmp_path: Path) -> Put:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         wanted = Registration(name, more.pop("path", path), **more)
-        return register(shelf, wanted, settings, NOON, silent)
+        return register(backend, wanted, settings, NOON, ignore_event)
 
     return put

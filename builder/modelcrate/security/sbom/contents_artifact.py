@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from modelcrate.images.artifact import Artifact, referrer
+from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.security.sbom.contents import LayerContents
@@ -37,7 +37,7 @@ def contents_artifact(subject: Descriptor, contents: Mapping[Digest, LayerConten
     if signer is not None:
         return statements.attest(subject, PREDICATE, value, signer)
     data = canonical_json(value)
-    return referrer(subject, KIND, Literal(b"".join(codec.zstd().encode([data], len(data))), KIND))
+    return make_referrer(subject, KIND, Literal(b"".join(codec.zstd().encode([data], len(data))), KIND))
 
 
 def read_contents(found: Found, image: Image, key: PublicKey | None) -> dict[Digest, LayerContents]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelcrate.events import silent
-from modelcrate.images.artifact import Artifact, original_digest
+from modelcrate.events import ignore_event
+from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
@@ -50,7 +50,7 @@ def attestations(predicates: Iterator[Predicate], signer: Signer) -> Iterator[Ar
 
 def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
     """Sign an image that exists, with all its members, and the unsigned documents beside it; put the signatures there."""
-    if original_digest(found.descriptor) is not None:
+    if read_original_location(found.descriptor) is not None:
         raise UserError(
             "an archive for Docker can't be signed: its manifest is not the image's",
             hint="sign first, and write the archive then",
@@ -79,14 +79,17 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     """An archive with more in it: written beside and renamed, for an archive can't grow."""
     from dataclasses import replace
 
-    from modelcrate.images.artifact import ATTACHED, merge_all
+    from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, merge_artifacts
 
-    attached = merge_all((*found.attached(), *artifacts))
+    attached = merge_artifacts((*found.attached(), *artifacts))
     graph = replace(found.graph(), attached=attached)
-    kept = {key: value for key, value in found.descriptor.annotations.items() if key not in (ATTACHED, REF_NAME)}
+    kept = {
+        key: value for key, value in found.descriptor.annotations.items() if key not in (ARTIFACTS_ANNOTATION, REF_NAME)
+    }
     root = replace(found.descriptor, annotations=kept)
     archive_writer.write(
-        str(path), archive_writer.members(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), silent)
+        str(path),
+        archive_writer.members(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), ignore_event),
     )
 
 

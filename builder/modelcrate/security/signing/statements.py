@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.images.artifact import Artifact, referrer, tag_of, tagged
+from modelcrate.images.artifact import Artifact, make_digest_tag, make_referrer, make_tagged
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -89,7 +89,7 @@ def parse_statement(data: bytes) -> Statement:
 def attest(subject: Descriptor, predicate_type: str, predicate: Mapping[str, Any], signer: Signer) -> Artifact:
     """A signed statement as a sigstore bundle that refers to the image."""
     payload = statement(subject.digest, predicate_type, predicate)
-    return referrer(subject, BUNDLE, Literal(bundle(payload, signer), BUNDLE), _notes(predicate_type))
+    return make_referrer(subject, BUNDLE, Literal(bundle(payload, signer), BUNDLE), _notes(predicate_type))
 
 
 def bundle(payload: bytes, signer: Signer) -> bytes:
@@ -155,7 +155,7 @@ def simple(subject: Descriptor, identity: str, signer: Signer) -> Artifact:
     signature = base64.b64encode(signer.sign(payload.data)).decode()
     plain = payload.descriptor
     layer = Descriptor(plain.media_type, plain.digest, plain.size, {SIGNATURE_NOTE: signature})
-    return tagged(tag_of(subject.digest, ".sig"), [(layer, payload)])
+    return make_tagged(make_digest_tag(subject.digest, ".sig"), [(layer, payload)])
 
 
 def parse_simple(data: bytes) -> Digest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
-from modelcrate.images.artifact import Artifact, original_digest
+from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found, read_image
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.keys import PublicKey
@@ -128,7 +128,7 @@ class _Piece:
 
 def _subject(found: Found) -> Descriptor:
     """What was signed: the manifest itself or, in an archive for Docker, the image's own, if it is of the same config and layers."""
-    wanted = original_digest(found.descriptor)
+    wanted = read_original_location(found.descriptor)
     if wanted is None:
         found.document()
         return found.descriptor

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def say(text: str, end: str = "\n") -> None:
+def print_text(text: str, end: str = "\n") -> None:
     """Prints a text."""
     print(text, end=end, flush=True)
