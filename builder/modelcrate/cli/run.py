@@ -115,7 +115,7 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
     from modelcrate.containers.ready import READY_AFTER, NotReadyError, wait_ready
 
     if not container.folder.is_dir():  # it has ended already, and was to be removed
-        console.result({"name": container.name}, container.name)
+        console.print_result({"name": container.name}, container.name)
         return 0
     state = container.state()
     _say_notes(container, console)
