@@ -47,6 +47,9 @@ PARTS = {
 }  # fmt: skip
 """Where the classes of models are defined."""
 
+MISNAMED = "_loss"
+"""What scikit-learn 1.5 and 1.6 call their compiled module sklearn._loss._loss in pickles."""
+
 RUN_WHILE_LOADING = re.compile(
     r"__(new|setstate|getattr|getattribute|setattr|setitem|del|delattr|hash|eq|reduce|reduce_ex|iadd|missing)__"
     r"|append|extend|add|update"
@@ -73,7 +76,7 @@ def main(folders: list[str]) -> None:
     before = {pair: set(names) for pair, names in found.items()}
     for obj in objects():
         for module, name, use in names_of(obj):
-            if module.partition(".")[0] in FRAMEWORKS and not NEVER.search(module) and "." not in name:
+            if module.partition(".")[0] in (*FRAMEWORKS, MISNAMED) and not NEVER.search(module) and "." not in name:
                 found.setdefault(("called" if use is Use.CALLED else "made", module), set()).add(name)
     for pair, names in sorted(found.items()):
         if new := sorted(names - before.get(pair, set())):

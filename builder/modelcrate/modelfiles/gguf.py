@@ -17,6 +17,9 @@ MAX_PAIRS = 100_000
 MAX_ITEMS = 1 << 24
 """Items of one array: vocabularies have some hundred thousand."""
 
+TEMPLATE = "tokenizer.chat_template"
+"""How the keys of chat templates begin, which llama.cpp and its bindings run as Jinja."""
+
 _TEXT, _ARRAY = 8, 9
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _KEPT = 200
@@ -55,6 +58,8 @@ class Gguf:
     metadata: Mapping[str, object]
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
     """Name, shape and the number of the type."""
+    templates: tuple[tuple[str, str | None], ...] = ()
+    """The chat templates by their keys; None for one that is too long to be read."""
 
     @property
     def parameters(self) -> int:
@@ -82,13 +87,18 @@ def read(file: BinaryIO, size: int) -> Gguf:
     if version not in (2, 3) or tensors > MAX_TENSORS or pairs > MAX_PAIRS:
         raise IntegrityError(f"is a GGUF file that can't be: version {version}, {tensors} tensors, {pairs} values")
     metadata: dict[str, object] = {}
+    templates: list[tuple[str, str | None]] = []
     for _ in range(pairs):
-        key = _text(tape, size)
-        value = _value(tape, _u32(tape), size)
+        key, kind = _text(tape, size), _u32(tape)
+        if key.startswith(TEMPLATE) and kind == _TEXT:
+            text = _text(tape, size)
+            templates.append((key, text or None))
+            continue
+        value = _value(tape, kind, size)
         if value is not None and len(metadata) < 1000:
             metadata[key] = value
     found = tuple(_tensor(tape, size) for _ in range(tensors))
-    return Gguf(version, metadata, found)
+    return Gguf(version, metadata, found, tuple(templates))
 
 
 def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field
@@ -12,7 +13,26 @@ from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
+STANDARD = frozenset(
+    {
+        "",
+        "ai.onnx",
+        "ai.onnx.ml",
+        "ai.onnx.training",
+        "ai.onnx.preview.training",
+        "com.microsoft",
+        "com.microsoft.nchwc",
+    }
+)
+"""Domains whose operators ONNX Runtime has. Those of others are in libraries that are loaded for the model."""
+
+PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad"})
+"""Operators that call a function of Python by its name."""
+
 MAX_FIELDS = 5_000_000
+MAX_GRAPHS = 64
+"""How deep graphs may stand in the attributes of nodes."""
+
 MAX_TEXT = 4096
 
 _TYPES = [
@@ -70,6 +90,8 @@ class Onnx:
     """Names of weights, for files before IR version 4, which list them among their inputs."""
     outside: set[str] = field(default_factory=set)
     """Files beside the model that hold weights."""
+    operators: set[tuple[str, str]] = field(default_factory=set)
+    """Operators that are not of ONNX or ONNX Runtime, or that call Python: domain and name."""
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -101,10 +123,12 @@ def read(file: BinaryIO, size: int) -> Onnx:
             _opset(tape, value, model, budget)
         elif number == 7 and isinstance(value, _Inside):
             _graph(tape, value, model, budget)
+        elif number in (20, 25) and isinstance(value, _Inside):
+            _training_or_function(tape, value, model, budget, number == 20)
     if not model.ir_version or not model.opsets:
         raise IntegrityError("is no ONNX model: it has no version, or no set of operators")
     for name in model.outside:
-        if name.startswith("/") or ".." in name.replace("\\", "/").split("/"):
+        if re.match(r"[/\\]|[A-Za-z]+:", name) or ".." in name.replace("\\", "/").split("/"):
             raise IntegrityError(f"has weights in a file that lies elsewhere: {name[:100]!r}")
     return model
 
@@ -174,19 +198,67 @@ def _opset(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> N
     model.opsets[domain or "ai.onnx"] = version
 
 
-def _graph(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+def _training_or_function(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, training: bool) -> None:
+    """Reads the operators of the graphs for training, or of a function that is defined in the model."""
     for number, value in _fields(tape, inside.end, budget):
-        if number == 1:
+        if training and number in (1, 2) and isinstance(value, _Inside):
+            _graph(tape, value, model, budget, 1)
+        elif not training and number == 7 and isinstance(value, _Inside):
+            _node(tape, value, model, budget, 1)
+
+
+def _graph(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth: int = 0) -> None:
+    """Reads a graph; of one within another (`depth`) only the operators and the places of weights count."""
+    if depth > MAX_GRAPHS:
+        raise IntegrityError(f"has graphs within graphs, more than {MAX_GRAPHS} deep")
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 1 and not depth:
             model.nodes += 1
-        elif not isinstance(value, _Inside):
+        if not isinstance(value, _Inside):
             continue
+        if number == 1:
+            _node(tape, value, model, budget, depth)
         elif number == 5:
             _weights(tape, value, model, budget)
-        elif number in (11, 12):
+        elif number == 15:
+            _sparse(tape, value, model, budget)
+        elif number in (11, 12) and not depth:
             (model.inputs if number == 11 else model.outputs).append(_port(tape, value, budget))
 
 
-def _weights(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+def _node(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth: int) -> None:
+    name = domain = ""
+    for number, value in _fields(tape, inside.end, budget):
+        if number == 4 and isinstance(value, _Inside):
+            name = value.text(tape)
+        elif number == 7 and isinstance(value, _Inside):
+            domain = value.text(tape) or "?"
+        elif number == 5 and isinstance(value, _Inside):
+            _attribute(tape, value, model, budget, depth)
+    if (domain not in STANDARD or name in PYTHON) and len(model.operators) < 1000:
+        model.operators.add((domain, name))
+
+
+def _attribute(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth: int) -> None:
+    """An attribute of a node: tensors and graphs in it are read as those of the model."""
+    for number, value in _fields(tape, inside.end, budget):
+        if not isinstance(value, _Inside):
+            continue
+        if number in (5, 10):
+            _weights(tape, value, model, budget, count=False)
+        elif number in (6, 11):
+            _graph(tape, value, model, budget, depth + 1)
+        elif number in (22, 23):
+            _sparse(tape, value, model, budget)
+
+
+def _sparse(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+    for number, value in _fields(tape, inside.end, budget):
+        if number in (1, 2) and isinstance(value, _Inside):
+            _weights(tape, value, model, budget, count=False)
+
+
+def _weights(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, count: bool = True) -> None:
     sides: list[int] = []
     kind = 0
     for number, value in _fields(tape, inside.end, budget):
@@ -206,6 +278,8 @@ def _weights(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) ->
                 model.outside.add(text)
     if math.prod(sides) > 1 << 48 or len(sides) > 64:
         raise IntegrityError("has weights of an impossible shape")
+    if not count:
+        return
     model.tensors += 1
     model.parameters += math.prod(sides)
     model.dtypes[_type(kind)] += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from io import BytesIO
 from os.path import splitext
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
+from zlib import error
 
-from modelcrate.modelfiles import gguf, lightgbm, onnx, safetensors, xgboost
+from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate.modelfiles.endings import PROMISING
 from modelcrate.modelfiles.pickle.containers import HEAD, ends_as_zip, has_zip_end, may_begin_pickles, pickles_in
 from modelcrate.modelfiles.pickle.findings import JOBLIB, Description
@@ -47,9 +49,11 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         if ending == ".safetensors":
             return ModelFacts("safetensors", safetensors.read(file, size).facts())
         if head.startswith(b"GGUF") or ending == ".gguf":
-            return ModelFacts("gguf", gguf.read(file, size).facts())
+            model = gguf.read(file, size)
+            return ModelFacts("gguf", model.facts(), pickles=tuple(embedded_code.in_gguf(model)))
         if ending == ".onnx":
-            return ModelFacts("onnx", onnx.read(file, size).facts())
+            graph = onnx.read(file, size)
+            return ModelFacts("onnx", graph.facts(), pickles=tuple(embedded_code.in_onnx(graph)))
         if xgboost.is_xgboost(head):
             return ModelFacts("xgboost", xgboost.read(file, size).facts())
         if lightgbm.is_lightgbm(head):
@@ -59,20 +63,33 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
             _promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
         )
     found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
+    known = _BY_HEAD.get(head[:4], _SILENT)
+    found += _embedded(file, head, known.format)
     if not found:
-        return _BY_HEAD.get(head[:4], _SILENT)
+        return known
     names = sorted({str(named) for each in found for named in each.names})
     modules = sorted({named.module.partition(".")[0] for each in found for named in each.names})
     told = {
         "modules": modules,
         "names": names[:200],
-        "pickles": len(found),
+        "pickles": sum(not each.embedded for each in found),
         "frameworks": sorted({each.framework for each in found}),
     }
     versions = {said.package: said.version for each in found for said in each.descriptions}
     if versions:
         told["versions"] = versions
     return ModelFacts(_pickled(head, found), told, pickles=tuple(found))
+
+
+def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
+    """The verdicts on code in Keras' and PyTorch's archives that is no pickle."""
+    if known == "hdf5":
+        yield from embedded_code.in_hdf5(file)
+    elif head.startswith(b"PK") or ends_as_zip(file):
+        try:
+            yield from embedded_code.in_zip(file)
+        except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, BadZipFile, error) as fault:
+            yield embedded_code.unread("", f"has members that can't be read: {type(fault).__name__}")
 
 
 def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
@@ -97,7 +114,11 @@ def _promised(head: bytes, ending: str) -> str:
 
 
 def _pickled(head: bytes, found: list[Judgement]) -> str:
+    if head.startswith(b"\x89HDF"):
+        return "hdf5"
     if head.startswith(b"PK"):
+        if any(each.framework == "keras" for each in found):
+            return "keras"
         return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
     if head.startswith(b"\x93NUMPY"):
         return "numpy"

@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A pickle with its verdict: `because` are the names and faults that decided it, `framework` the package that it is of."""
+    """A pickle, or other code in a model file (`embedded`), with its verdict: `because` are the names and faults that decided it, `framework` the package that it is of."""
 
     inner: str
     verdict: Verdict
@@ -47,6 +47,7 @@ class Judgement:
     """Whether it could not be read to its end, so that it may name more than is known."""
     unlisted: tuple[str, ...] = ()
     """Modules of unknown packages that it names: what a project may allow."""
+    embedded: bool = False
 
 
 FRAMEWORKS = (
@@ -140,7 +141,7 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
     roots = {name.module.partition(".")[0] for name in findings.names}
     framework = next((each for each in FRAMEWORKS if each in roots), "python")
     allowed = frozenset(extra)
-    rated = {name: _rate(name, allowed) for name in findings.names}
+    rated = {name: rate(name, allowed) for name in findings.names}
     verdict = max(rated.values(), key=lambda one: one.value, default=Verdict.SAFE)
     tricks = findings.tricks if found.promised else ()
     if tricks:
@@ -184,7 +185,8 @@ def _is_unknown(name: NamedObject) -> bool:
     return not known and "." not in name.name
 
 
-def _rate(name: NamedObject, extra: frozenset[str]) -> Verdict:
+def rate(name: NamedObject, extra: frozenset[str] = frozenset()) -> Verdict:
+    """Returns the verdict on one name and its use; `extra` as in `judge`."""
     if COMPUTED in (name.module, name.name):
         return Verdict.UNSAFE
     if f"{name.module}:{name.name}" in extra:

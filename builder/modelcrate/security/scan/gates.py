@@ -151,7 +151,7 @@ def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
         hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
     return SourceError(
-        f"{f'{judged.inner} in it' if judged.inner else 'it'} is a pickle that {what}",
+        f"{f'{judged.inner} in it' if judged.inner else 'it'} {'' if judged.embedded else 'is a pickle that '}{what}",
         where=file.path,
         why=f"{', '.join(judged.because[:MAX_SHOWN])}{more}",
         hint=hint,

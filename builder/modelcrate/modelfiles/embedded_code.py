@@ -1,0 +1,166 @@
+"""Code in model files that are no pickles: Keras' lambda layers, TorchScript, chat templates, operators of ONNX. Nothing of it is run."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from modelcrate.modelfiles.gguf import Gguf
+from modelcrate.modelfiles.onnx import PYTHON, Onnx
+from modelcrate.modelfiles.pickle.findings import NamedObject, Use
+from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, rate
+from modelcrate_layers.content import CHUNK, parse_json
+from modelcrate_layers.errors import IntegrityError
+
+MAX_CONFIG = 64 << 20
+"""Bytes of a Keras model's configuration, and of one module of TorchScript."""
+
+_TEMPLATE_ATTACKS = re.compile(
+    r"__\w+__|\\x5f|\\u005f|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
+)
+"""What leads from a template to Python's modules. No template of a published model has it."""
+
+_SCRIPT_ATTACKS = re.compile(
+    r"\b(from_file|torch\.save|torch\.load|aten::save|torch\.ops\.(?!aten|prim|torchvision|quantized)\w+)\b"
+)
+"""Operators of TorchScript that read or write files, or that other libraries bring."""
+
+_KERAS = re.compile(r"(keras|tf_keras|tensorflow|keras_hub|keras_nlp|keras_cv|builtins)(\.|$)")
+_KERAS_FUNCTIONS = re.compile(
+    r"(keras|tf_keras|tensorflow\.keras|builtins)(\..*)?\.?(activations|losses|metrics|initializers|regularizers|constraints|optimizers|ops)(\.|$)"
+)
+"""Where the functions are that a configuration may name; others (`keras.utils.get_file`) fetch and unpack."""
+
+_LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")
+"""What a Keras configuration in an HDF5 file has that has a lambda layer, or hides a word by escapes."""
+
+
+def in_onnx(model: Onnx) -> Iterator[Judgement]:
+    """Yields a verdict on operators that are not of ONNX or ONNX Runtime."""
+    python = sorted(f"{domain}.{name}" for domain, name in model.operators if name in PYTHON)
+    if python:
+        yield _judged(Verdict.UNSAFE, "onnx", *(f"the operator {each}, which calls Python" for each in python))
+    domains = sorted({domain for domain, name in model.operators if name not in PYTHON})
+    if domains:
+        yield _judged(
+            Verdict.UNKNOWN, "onnx", *(f"operators of {each}, for which a library is loaded" for each in domains)
+        )
+
+
+def in_gguf(model: Gguf) -> Iterator[Judgement]:
+    """Yields a verdict on chat templates that lead out of Jinja's own values, or are too long to be read."""
+    for key, text in model.templates:
+        if text is None:
+            yield _judged(Verdict.UNKNOWN, "gguf", f"{key} is too long to be read", unread=True)
+        elif found := _TEMPLATE_ATTACKS.search(text):
+            yield _judged(Verdict.UNSAFE, "gguf", f"{key} has {found[0]!r}, which leads to Python's modules")
+
+
+def in_zip(file: BinaryIO) -> Iterator[Judgement]:
+    """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        if "config.json" in names and ("metadata.json" in names or "model.weights.h5" in names):
+            for name in (each for each in names if each == "config.json"):
+                yield from in_keras_config(_member(archive, name))
+        scripts = [name for name in names if re.search(r"(^|/)code/.*\.py$", name)]
+        attacks = {
+            f"{name}: {found[0].decode()}"
+            for name in scripts
+            if (found := re.search(_SCRIPT_ATTACKS.pattern.encode(), _member(archive, name)))
+        }
+        if attacks:
+            yield _judged(Verdict.UNSAFE, "torch", *sorted(attacks))
+        elif scripts:
+            yield _judged(
+                Verdict.UNKNOWN, "torch", f"TorchScript in {len(scripts)} modules, which PyTorch runs ({scripts[0]})"
+            )
+
+
+def in_hdf5(file: BinaryIO) -> Iterator[Judgement]:
+    """Yields a verdict on an HDF5 file with a lambda layer of Keras. The file is searched for the words that its configuration has then."""
+    file.seek(0)
+    behind = b""
+    found: set[bytes] = set()
+    while chunk := file.read(CHUNK):
+        found |= {each for each in _LAMBDA if each in behind + chunk}
+        behind = chunk[-16:]
+    words = found & set(_LAMBDA[:2])
+    if words:
+        yield _judged(Verdict.UNSAFE, "keras", "a Lambda layer of Keras, whose code is in the file")
+    elif b"\\u00" in found and _is_keras(file):
+        yield _judged(Verdict.UNKNOWN, "keras", "a configuration with escaped letters", unread=True)
+
+
+def _is_keras(file: BinaryIO) -> bool:
+    file.seek(0)
+    return any(b"model_config" in chunk for chunk in iter(lambda: file.read(CHUNK), b""))
+
+
+def in_keras_config(data: bytes) -> Iterator[Judgement]:
+    """Yields a verdict on what a Keras configuration makes Python import."""
+    try:
+        config = parse_json(data, limit=MAX_CONFIG)
+    except IntegrityError:
+        yield _judged(Verdict.UNKNOWN, "keras", "config.json can't be read", unread=True)
+        return
+    rated = {why: verdict for why, verdict in _keras_objects(config) if verdict is not Verdict.SAFE}
+    if rated:
+        worst = max(rated.values(), key=lambda one: one.value)
+        yield _judged(worst, "keras", *sorted(why for why, verdict in rated.items() if verdict is worst))
+
+
+def _keras_objects(config: object) -> Iterator[tuple[str, Verdict]]:
+    todo = [config]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+            if isinstance(value.get("class_name"), str):
+                yield _keras_object(value["class_name"], value.get("module"), value.get("config"))
+
+
+def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdict]:
+    if name == "__lambda__" or (name == "Lambda" and isinstance(config, dict) and _has_code(config.get("function"))):
+        return "a Lambda layer, whose code is in the file", Verdict.UNSAFE
+    if name == "Lambda":
+        return "a Lambda layer, which calls a function of the project", Verdict.UNKNOWN
+    if not isinstance(module, str):
+        return "", Verdict.SAFE
+    function = name in ("function", "builtin_function_or_method") and isinstance(config, str)
+    called = config if function and isinstance(config, str) else name
+    if not _KERAS.match(module):
+        return f"{module}.{called}", max(
+            Verdict.UNKNOWN, rate(NamedObject(module, called, Use.MADE)), key=lambda one: one.value
+        )
+    if module == "builtins":
+        return f"builtins.{called}", Verdict.UNKNOWN if function else Verdict.SAFE
+    named_as_function = function or called[:1].islower()
+    return f"{module}.{called}", Verdict.UNSAFE if named_as_function and not _KERAS_FUNCTIONS.match(
+        module
+    ) else Verdict.SAFE
+
+
+def _has_code(function: object) -> bool:
+    return isinstance(function, list) or (isinstance(function, dict) and function.get("class_name") == "__lambda__")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as member:
+        data = member.read(MAX_CONFIG + 1)
+    if len(data) > MAX_CONFIG:
+        raise IntegrityError(f"has a member of more than {MAX_CONFIG} bytes: {name[:100]!r}")
+    return data
+
+
+def unread(framework: str, why: str) -> Judgement:
+    """Returns the verdict on what could not be read."""
+    return _judged(Verdict.UNKNOWN, framework or "python", why, unread=True)
+
+
+def _judged(verdict: Verdict, framework: str, *because: str, unread: bool = False) -> Judgement:
+    return Judgement("", verdict, framework, because, unread=unread, embedded=True)

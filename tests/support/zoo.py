@@ -1,0 +1,80 @@
+"""Pickles of real models, written with the packages that are installed: each estimator of scikit-learn, XGBoost and LightGBM, fitted.
+
+    python zoo.py FOLDER
+
+A program of its own, for an environment with those packages. One file for each estimator and way of saving.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def models() -> Any:
+    """Yields names and fitted models."""
+    import numpy as np
+    from sklearn.utils import all_estimators
+
+    random = np.random.RandomState(0)
+    numbers, classes = np.abs(random.rand(30, 4)), np.arange(30) % 3
+    texts = ["the cat", "a dog sat", "the mouse"] * 10
+    targets: list[Any] = [
+        (numbers, classes), (numbers, numbers[:, 0]), (numbers, numbers[:, :2]), (texts, classes), ([{"a": 1, "b": "x"}] * 30, classes),
+        (numbers[:, 0], numbers[:, 1]), (numbers @ numbers.T, classes),
+    ]  # fmt: skip
+    for name, kind in all_estimators():
+        for data, target in targets:
+            with suppress(Exception):
+                yield name, _made(name, kind).fit(data, target)
+                break
+        else:
+            print("not fitted:", name, file=sys.stderr)
+    with suppress(ImportError):
+        import xgboost
+
+        for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor"):
+            yield name, getattr(xgboost, name)(n_estimators=2).fit(numbers, classes)
+        yield "xgboost.Booster", xgboost.train({}, xgboost.DMatrix(numbers, classes), 2)
+    with suppress(ImportError):
+        import lightgbm
+
+        for name in ("LGBMClassifier", "LGBMRegressor"):
+            yield name, getattr(lightgbm, name)(n_estimators=2, verbose=-1).fit(numbers, classes)
+        yield "lightgbm.Booster", lightgbm.train({"verbose": -1}, lightgbm.Dataset(numbers, classes), 2)
+
+
+def _made(name: str, kind: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    steps = [("scale", StandardScaler()), ("model", LogisticRegression())]
+    given: dict[str, tuple[Any, ...]] = {
+        "Pipeline": (steps,), "FeatureUnion": (steps[:1],), "ColumnTransformer": ([("a", StandardScaler(), [0, 1])],),
+        "VotingClassifier": (steps[1:],), "StackingClassifier": (steps[1:],), "VotingRegressor": ([("a", Ridge())],),
+        "StackingRegressor": ([("a", Ridge())],), "SparseCoder": ([[1.0, 0, 0, 0]],), "FunctionTransformer": (),
+        **dict.fromkeys(("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"), (Ridge(), {"alpha": [1.0, 2.0]})),
+    }  # fmt: skip
+    for arguments in (given[name],) if name in given else ((), (LogisticRegression(),), (Ridge(),)):
+        with suppress(TypeError):
+            return kind(*arguments)
+    raise TypeError(name)
+
+
+def main(folder: Path) -> None:
+    import joblib
+
+    warnings.simplefilter("ignore")
+    for name, model in models():
+        (folder / f"{name}.pkl").write_bytes(pickle.dumps(model))
+        (folder / f"{name}-2.pkl").write_bytes(pickle.dumps(model, 2))
+        joblib.dump(model, folder / f"{name}.joblib")
+        joblib.dump(model, folder / f"{name}-zlib.joblib", compress=3)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
