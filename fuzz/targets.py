@@ -17,17 +17,19 @@ from fuzz import images
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
+from modelcrate.net.addresses import check_hop
+from modelcrate.net.messages import Headers, Response
+from modelcrate.net.resume import length, partial_start
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.project.conda import parse_conda
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
 from modelcrate.registry import wire
-from modelcrate.registry.addresses import check_hop, check_realm
+from modelcrate.registry.addresses import check_realm
 from modelcrate.registry.challenges import choose, parse_challenges
 from modelcrate.registry.config_rules import read_rules
 from modelcrate.registry.credentials import _parsed, in_config
-from modelcrate.registry.tokens import ask, granted
-from modelcrate.registry.wire import Headers, Response
+from modelcrate.registry.tokens import parse_token, token_request
 from modelcrate.resolve.debian.packages import Packages
 from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
 from modelcrate.resolve.debian.releases import known_release
@@ -125,8 +127,8 @@ def challenge(data: bytes) -> None:
     chosen = choose(parse_challenges([header.decode("latin-1")]))
     if chosen is not None and chosen.scheme == "bearer":
         check_realm(chosen.realm, f"https://{CONFIGURED}", insecure=False, where=CONFIGURED)
-        ask(chosen, chosen.scopes, None)
-    granted(Response(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
+        token_request(chosen, chosen.scopes, None)
+    parse_token(Response(200, Headers([]), body, f"https://{CONFIGURED}/token"), (), 0.0)
 
 
 def answer(data: bytes) -> None:
@@ -138,11 +140,11 @@ def answer(data: bytes) -> None:
         data,
         f"https://{CONFIGURED}/v2/a/blobs/uploads/",
     )
-    for question in (wire.stored, wire.minimum_chunk, wire.partial_start, wire.length, wire.next_page, wire.warnings):
+    for question in (wire.stored_bytes, wire.minimum_chunk, partial_start, length, wire.next_page, wire.warnings):
         with suppress(CrateError):
             question(told)
     with suppress(CrateError):
-        wire.described(told, CONFIGURED)
+        wire.descriptor_of(told, CONFIGURED)
     with suppress(CrateError):
         redacted(resolve(told.url, wire.next_page(told) or "", CONFIGURED))
     there = wire.upload_location(told, told.url, CONFIGURED)
@@ -153,7 +155,7 @@ def docker_config(data: bytes) -> None:
     """No helper is ever found: the PATH is empty."""
     config = _parsed(data, "config.json")
     for registry in (CONFIGURED, "docker.io"):
-        in_config(config, registry, "team/model", {"PATH": "/nowhere"}, "config.json")
+        in_config(config, registry, "team/model", {"PATH": "/nowhere"}, "config.json", lambda text: None)
 
 
 def registries(data: bytes) -> None:

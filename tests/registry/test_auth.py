@@ -405,7 +405,7 @@ METADATA = ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:e
 
 
 @pytest.mark.parametrize("host", METADATA)
-def test_a19_a_realm_at_a_metadata_service_gets_no_request(script: Script, client: Client, host: str) -> None:
+def test_a91_a_realm_at_a_metadata_service_gets_no_request(script: Script, client: Client, host: str) -> None:
     script.challenge = f'Bearer realm="http://{host}/latest/meta-data/",service="lab"'
     script.allowed = lambda header, seen: False
     registry = client(username="u", password="p")
@@ -415,7 +415,7 @@ def test_a19_a_realm_at_a_metadata_service_gets_no_request(script: Script, clien
 
 
 @pytest.mark.parametrize("host", METADATA)
-def test_a19_a_token_server_that_redirects_to_a_metadata_service_is_not_followed(
+def test_a91_a_token_server_that_redirects_to_a_metadata_service_is_not_followed(
     script: Script, client: Client, host: str
 ) -> None:
     bearer(script)

@@ -103,7 +103,7 @@ def test_a64_parameters_of_a_type_do_not_matter(script: Script, client: Client) 
 
 @pytest.mark.parametrize("header", ["application/json", "text/plain; charset=utf-8", "", MediaType.DOCKER_MANIFEST])
 @pytest.mark.parametrize("own", [MediaType.MANIFEST, None])
-def test_a64_the_type_inside_counts_where_the_header_is_wrong(
+def test_a96_the_type_inside_counts_where_the_header_is_wrong(
     script: Script, client: Client, header: str, own: str | None
 ) -> None:
     document = {name: value for name, value in EMPTY.items() if name != "mediaType"}
@@ -364,7 +364,7 @@ def test_a84_a_mirror_with_the_right_bytes_is_enough(script: Script, client: Cli
 
 
 @pytest.mark.parametrize("page", [b"<html>Please sign in</html>", b"\n<!DOCTYPE HTML><title>Portal</title>"])
-def test_a_sign_in_page_is_no_registry(script: Script, client: Client, page: bytes) -> None:
+def test_a92_a_sign_in_page_is_no_registry(script: Script, client: Client, page: bytes) -> None:
     one = stored(script)
     script.plan("GET|HEAD|POST", "/v2/.+", Reply(200, {"Content-Type": "text/html"}, page), times=99)
     registry = client()
@@ -381,14 +381,14 @@ def test_a_sign_in_page_is_no_registry(script: Script, client: Client, page: byt
 
 
 @pytest.mark.parametrize("lacking", ["layers", "config"])
-def test_a64_a_manifest_that_lacks_what_an_image_has_is_none(script: Script, client: Client, lacking: str) -> None:
+def test_a96_a_manifest_that_lacks_what_an_image_has_is_none(script: Script, client: Client, lacking: str) -> None:
     published(script, {name: value for name, value in EMPTY.items() if name != lacking})
     with pytest.raises(IntegrityError, match="lacks them"):
         client().manifest(at(script))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_redirect_that_expired_is_asked_for_anew_once(script: Script, client: Client, status: int) -> None:
+def test_a93_a_redirect_that_expired_is_requested_anew_once(script: Script, client: Client, status: int) -> None:
     one = stored(script)
     away = f"http://{script.other_host}/v2/team/model/blobs/{one.digest}"
     script.plan("GET", "/blobs/", Reply(307, {"Location": away}))
@@ -412,7 +412,7 @@ def test_a67_a_416_in_the_middle_starts_again(script: Script, client: Client) ->
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD"])
-def test_a_registry_on_loopback_sends_us_to_no_metadata_service(script: Script, client: Client, verb: str) -> None:
+def test_a91_a_registry_on_loopback_sends_us_to_no_metadata_service(script: Script, client: Client, verb: str) -> None:
     one = stored(script)
     script.plan(verb, "/blobs/", Reply(307, {"Location": "http://169.254.169.254/latest/meta-data/"}), times=9)
     registry = client()
@@ -420,7 +420,7 @@ def test_a_registry_on_loopback_sends_us_to_no_metadata_service(script: Script, 
         registry.has(at(script), one) if verb == "HEAD" else registry.blob(at(script), one).read()
 
 
-def test_what_a_repository_lacks_is_not_found(script: Script, client: Client) -> None:
+def test_a95_what_a_repository_lacks_is_not_found(script: Script, client: Client) -> None:
     registry = client()
     for act in (
         lambda: registry.manifest(at(script)),

@@ -673,7 +673,7 @@ def test_a44_the_minimum_of_a_session_of_an_earlier_run_counts(script: Script, c
     assert [one.body for one in script.seen if one.method == "PATCH"] == [200 * KIB, 100 * KIB]
 
 
-def test_a_streamed_blob_is_reported_once_as_sent(script: Script, client: Client) -> None:
+def test_a94_a_streamed_blob_is_reported_once_as_sent(script: Script, client: Client) -> None:
     registry, stream, known = client(), Cold(noise(150 * KIB)), Memory(noise(50 * KIB, 2))
     registry.push_blob(at(script), known)
     sent = registry.push_stream(at(script), stream)
@@ -689,7 +689,7 @@ def test_a_streamed_blob_is_reported_once_as_sent(script: Script, client: Client
     assert {each.bytes for each in again} == {0}
 
 
-def test_an_upload_is_sent_to_no_metadata_service(script: Script, client: Client) -> None:
+def test_a91_an_upload_is_sent_to_no_metadata_service(script: Script, client: Client) -> None:
     script.location = lambda host, path: f"http://169.254.169.254{path}"
     with pytest.raises(RegistryError, match="metadata service"):
         client().push_blob(at(script), Memory(noise(100)))

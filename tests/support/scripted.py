@@ -1,4 +1,4 @@
-"""A registry of ours on loopback, in memory, that misbehaves as it is told: a fault at any verb, and the quirks of others.
+"""A registry on loopback, in memory, with faults that a test plans for any request, and the oddities of real registries.
 
 It speaks HTTP/1.1 and is reachable under two host names (`127.0.0.1` and `localhost`), which are two hosts to a client.
 """
@@ -23,7 +23,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 @dataclass(frozen=True)
 class Reply:
-    """A canned answer. `promise`: the Content-Length told, where it differs from the body's."""
+    """A fixed response. `promise`: the Content-Length, where it differs from the body's."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -41,19 +41,19 @@ class Drop:
 
 @dataclass(frozen=True)
 class Stall:
-    """Say nothing, until the server ends."""
+    """Send nothing until the server ends."""
 
 
 @dataclass(frozen=True)
 class Short:
-    """Answer rightly, but end the connection after so many bytes of the body."""
+    """Answer as usual, but close the connection after so many bytes of the body."""
 
     size: int
 
 
 @dataclass(frozen=True)
 class Again:
-    """A redirect to the very address that was asked; nothing else is done."""
+    """A redirect to the address that was requested."""
 
     status: int
 
@@ -73,7 +73,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived; `body` is how many bytes of it did, `content` the first of them."""
+    """One request as it arrived; `body` is the number of bytes of its body, `content` the first of them."""
 
     method: str
     path: str
@@ -89,7 +89,7 @@ class Seen:
 
 @dataclass
 class Script:
-    """What the registry holds, how it behaves, and what it has seen."""
+    """What the registry holds, how it behaves, and the requests that came."""
 
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Script:
     most_inside: int = 0
 
     def plan(self, method: str, path: str, fault: Fault, times: int = 1, skip: int = 0) -> None:
-        """Let the next `times` requests of this kind (regular expression on the path) go wrong, after `skip` right ones."""
+        """Plans a fault for the next `times` requests of this kind (a regular expression on the path), after `skip` good ones."""
         self.planned.append(Planned(method, path, fault, times, skip))
 
     def next_fault(self, method: str, path: str) -> Fault | None:
@@ -144,7 +144,7 @@ class Script:
 
     @property
     def other_host(self) -> str:
-        """The same server under its other name."""
+        """The same server by its other host name."""
         return self.host.replace("127.0.0.1", "localhost")
 
 
@@ -220,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(fault(reply) if callable(fault) else reply)
 
     def _body(self, cut: int | None) -> tuple[bytes, bool]:
-        """What arrived, and whether that was all; where the connection is to be cut, what arrived before."""
+        """The bytes that arrived and whether they are all; where the connection is to be cut, those before the cut."""
         data = bytearray()
         try:
             for piece in self._pieces():
@@ -277,7 +277,7 @@ class Handler(BaseHTTPRequestHandler):
             told = script.challenge if isinstance(script.challenge, list) else [script.challenge]
             return Reply(401, {f"WWW-Authenticate#{n}": one for n, one in enumerate(told)})
         with script.lock:
-            return Desk(script, self.command, self.route, self.query, seen, body).answer()
+            return Answer(script, self.command, self.route, self.query, seen, body).answer()
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -295,8 +295,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @dataclass
-class Desk:
-    """One request, answered from what the registry holds."""
+class Answer:
+    """The response to one request, from what the registry holds."""
 
     script: Script
     method: str
