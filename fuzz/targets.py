@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from modelcrate.export.dockerfile_import import instructions
-
 from fuzz import images
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
@@ -22,6 +20,7 @@ from modelcrate.net.messages import Headers, Response
 from modelcrate.net.resume import length, partial_start
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.project.conda import parse_conda
+from modelcrate.project.dockerfile import instructions
 from modelcrate.project.reading import parse_project
 from modelcrate.project.registries import read_registries
 from modelcrate.registry import wire
