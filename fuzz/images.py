@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 
 from modelcrate.images.artifact import Artifact
-from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
 from modelcrate.security.signing.verifying import verify
 from modelcrate.transports import archive_reader as archives
 from modelcrate.transports import layout_reader as layouts

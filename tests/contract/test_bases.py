@@ -97,9 +97,7 @@ def scratch(folder: Path, settings: Config, host: str) -> str:
 
 EXAMPLES: dict[type, Make | None] = {
     values.DebianBase: None,  # signed packages: a test of its own below, and those of resolve/debian
-    values.RegistryBase: output(
-        "registry", "{host}/below:1", "'{host}/below:1'"
-    ),
+    values.RegistryBase: output("registry", "{host}/below:1", "'{host}/below:1'"),
     values.LayoutBase: output("oci", "{folder}/layout:1", "oci:layout:1"),
     values.OciArchiveBase: output("oci-archive", "{folder}/below.oci", "oci-archive:below.oci"),
     values.DockerArchiveBase: output("docker-archive", "{folder}/below.tar", "docker-archive:below.tar"),

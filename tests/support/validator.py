@@ -23,7 +23,8 @@ import zstandard
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from modelcrate.images.reading import Collection, Found
+from modelcrate.images.manifests import Collection
+from modelcrate.images.reading import Found
 from modelcrate.transports.archive_reader import find_docker, find_oci
 from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate_layers.content import Descriptor

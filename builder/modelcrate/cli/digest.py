@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.images.reading import select
+    from modelcrate.images.manifests import select
     from modelcrate.transports.addresses import find
 
     found = find(args.image, console.connections)

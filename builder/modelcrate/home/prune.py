@@ -27,7 +27,7 @@ from pathlib import Path
 
 from modelcrate.config import Config
 from modelcrate.home.folder import open_store
-from modelcrate.images.reading import parse_document
+from modelcrate.images.manifests import parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass

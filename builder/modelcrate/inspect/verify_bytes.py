@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelcrate.images.image import ANNOTATION
-from modelcrate.images.reading import MAX_DEPTH, Found, named_codec, parse_document
+from modelcrate.images.manifests import MAX_DEPTH, parse_document
+from modelcrate.images.reading import Found, named_codec
 from modelcrate.net.errors import NotFound
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError

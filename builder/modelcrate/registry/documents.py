@@ -61,7 +61,7 @@ def type_of(answer: Response, where: str) -> str:
     document = parse_object(answer.body, where)
     announced, named = answer.media_type, document.get("mediaType")
     if announced not in KNOWN or document.get("schemaVersion") == 1:
-        from modelcrate.images.reading import refuse_schema_1
+        from modelcrate.images.manifests import refuse_schema_1
 
         refuse_schema_1(document, announced, where)
     if isinstance(named, str) and named in KNOWN and (announced not in KNOWN or _sort(named) == _sort(announced)):

@@ -7,7 +7,8 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION, Artifact
-from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.transports.layout_reader import choose_manifest, list_layout
 from modelcrate_layers.content import (

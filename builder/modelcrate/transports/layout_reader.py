@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelcrate.images.artifact import TAG_SUFFIXES, Artifact, make_digest_tag, read_artifact, read_artifact_index
-from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 
 from modelcrate.images.artifact import MAX_ARTIFACTS, TAG_SUFFIXES, Artifact, make_digest_tag, read_artifact
-from modelcrate.images.reading import ArtifactFilter, Found
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import NotFound
 from modelcrate.registry.client import RegistryClient

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from modelcrate.images.artifact import Artifact
-from modelcrate.images.reading import Found, parse_document, select
+from modelcrate.images.manifests import parse_document, select
+from modelcrate.images.reading import Found
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, Platform, canonical_json
 from modelcrate_layers.errors import IntegrityError, SourceError
 
