@@ -1,4 +1,4 @@
-"""Config, manifest and index, as bytes. From here on these bytes are the identity. Pure.
+"""Images and indexes as bytes: from here on these bytes are the identity. Pure.
 
 Section names are those of the OCI image specification 1.1 (config.md, manifest.md, image-index.md).
 """
@@ -26,13 +26,13 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer
 
 Origin = Literal["built", "known", "reused"]
-"""How a layer came about: made in this build; known from an earlier one; taken over from the base or another image."""
+"""Where a layer comes from: made in this build; known from an earlier one; reused from the base or another image."""
 
 ANNOTATION = "io.modelcrate."
 """What our own annotations begin with."""
 
 INPUTS = 4096
-"""Characters of the inputs of a layer that travel with it: manifests have to stay small."""
+"""Characters of a layer's inputs that its annotation may have: manifests have to stay small."""
 
 _DOCKER_TYPES = {
     MediaType.DOCKER_LAYER: MediaType.LAYER,
@@ -45,7 +45,7 @@ _DOCKER_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """A layer in its place in an image: the facts, where its bytes are to be had, and why it is there."""
+    """A layer of an image: its measures, a source of its bytes, and the reason for its origin."""
 
     role: str
     name: str
@@ -57,12 +57,12 @@ class ImageLayer:
 
     @property
     def foreign(self) -> bool:
-        """Whether it is somebody else's: a layer of a base that was taken as it is."""
+        """Whether it is a layer of an existing base, which is kept as it is."""
         return self.role == "base" and self.key is None
 
     @property
     def descriptor(self) -> Descriptor:
-        """How the manifest names it: with our annotations, where the layer is ours."""
+        """The descriptor in the manifest, with our annotations if the layer is ours."""
         plain = self.layer.descriptor
         if self.foreign:
             return Descriptor(
@@ -74,8 +74,8 @@ class ImageLayer:
             )
         notes = {"layer.role": self.role, "layer.name": self.name, "layer.codec": str(self.layer.codec)}
         notes["layer.tar-size"] = str(self.layer.tar_size)
-        if said := layer_annotations(self.layer.inputs):
-            notes["layer.inputs"] = said
+        if inputs := layer_annotations(self.layer.inputs):
+            notes["layer.inputs"] = inputs
         if self.key is not None:
             notes["layer.key"] = str(self.key)
         return Descriptor(
@@ -84,7 +84,7 @@ class ImageLayer:
 
 
 def layer_annotations(inputs: Sequence[str]) -> str:
-    """The inputs of a layer as an annotation: JSON, cut where it would be too long, with the number of those left out."""
+    """Returns the inputs of a layer as an annotation: JSON, cut where it would be too long, with the number of those left out."""
     kept, size = [], 0
     for each in inputs:
         size += len(each) + 3
@@ -97,10 +97,10 @@ def layer_annotations(inputs: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A manifest or index with all that it names: what an output delivers.
+    """A manifest or index with all documents and blobs below it: what an output delivers.
 
     `documents` are manifests and indexes, children before parents, the root last; `blobs` are configs and layers, each once.
-    `attached` is what is said about them, and travels along.
+    `attached` are artifacts about them, which are delivered with them.
     """
 
     root: LiteralBlob
@@ -118,7 +118,7 @@ class Image:
     manifest: LiteralBlob = field(repr=False)
     layers: tuple[ImageLayer, ...]
     attached: tuple[Artifact, ...] = field(default=(), repr=False, compare=False)
-    """What is said about it: no part of it, but it goes where the image goes."""
+    """Artifacts about it: no part of it, but delivered with it."""
 
     @property
     def descriptor(self) -> Descriptor:
@@ -132,7 +132,7 @@ class Image:
 
     @property
     def id(self) -> Digest:
-        """What Docker calls the image id: the digest of the config. It does not depend on the codecs."""
+        """The image id of Docker: the digest of the config. It does not depend on the codecs."""
         return self.config.descriptor.digest
 
     @property
@@ -179,7 +179,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Something that exists, to be delivered byte for byte: an image, an index, or an artifact. `images` are those in it that can run."""
+    """An existing image, index or artifact that is delivered byte for byte. `images` are those in it that can run."""
 
     descriptor: Descriptor
     images: tuple[Image, ...]
@@ -194,7 +194,7 @@ class Copy:
 
 
 Deliverable = Image | Index | Copy
-"""What an output takes."""
+"""Everything that an output delivers."""
 
 
 def assemble(
@@ -205,7 +205,13 @@ def assemble(
     created: datetime = EPOCH,
     annotations: Mapping[str, str] | None = None,
 ) -> Image:
-    """The image of these layers, lowest first. `base` is the config of what lies below, whose unknown members are kept."""
+    """Returns the image of these layers.
+
+    Args:
+        base: The config of the base; its unknown members are kept.
+        layers: Lowest first.
+        run: The container's settings, which are laid over the base's.
+    """
     diff_ids = [layer.layer.diff_id for layer in layers]
     steps = [f"modelcrate: {layer.role} {layer.name}" for layer in layers[sum(each.foreign for each in layers) :]]
     made = make_config(platform, base, diff_ids, steps, run, created)
@@ -222,7 +228,7 @@ def assemble(
 
 
 def combine(images: Iterable[Image]) -> Index:
-    """The index of these images, in their order: the first one that fits is taken (image-index.md)."""
+    """Returns the index of these images, in their order: clients take the first that fits (image-index.md)."""
     images = tuple(images)
     index = {
         "schemaVersion": 2,
@@ -233,7 +239,7 @@ def combine(images: Iterable[Image]) -> Index:
 
 
 def replaced(image: Image, layers: Sequence[ImageLayer]) -> Image:
-    """The same image over the same tars, stored in another way: config and id stay, the manifest is another."""
+    """Returns the same image with its tars stored in another way: config and image id stay, the manifest is another."""
     manifest = parse_object(image.manifest.data)
     manifest |= {
         "mediaType": MediaType.MANIFEST,

@@ -1,7 +1,7 @@
 """The address of an image: registry, repository, tag and digest, by the strict grammar of the distribution
 specification.
 
-Everything that ends in a URL or a path goes through here first, so no other module has to distrust a name again.
+Every name that becomes part of a URL or a path is parsed here first, so no other module has to check it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """Where an image is, or is to be. With tag and digest both given the digest decides, and the tag is kept."""
+    """The address of an image. Where it has a tag and a digest, the digest decides, and the tag is kept."""
 
     registry: str
     repository: str
@@ -55,7 +55,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """`[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`; without a host, Docker Hub. Anything else is a UserError.
+        """Parses `[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`; without a host it is on Docker Hub. Anything else is a UserError.
 
         `str` is the inverse: `Reference.parse(str(ref)) == ref`.
         """
@@ -78,7 +78,7 @@ class Reference:
 
     @property
     def target(self) -> str:
-        """What is asked of the registry: the digest, else the tag, else `latest`."""
+        """The name of the manifest in a request: the digest, else the tag, else `latest`."""
         return str(self.digest) if self.digest else self.tag or "latest"
 
     @property
@@ -94,11 +94,11 @@ class Reference:
         return is_loopback(host_of(self.registry))
 
     def at(self, digest: Digest) -> Reference:
-        """The same repository, this digest, no tag."""
+        """Returns the same repository with this digest and no tag."""
         return replace(self, tag=None, digest=digest)
 
     def tagged(self, tag: str) -> Reference:
-        """The same repository, this tag, no digest."""
+        """Returns the same repository with this tag and no digest."""
         return replace(self, tag=tag, digest=None)
 
 
@@ -128,7 +128,7 @@ def split_name(text: str) -> tuple[str, str | None]:
 
 
 def is_registry(text: str) -> bool:
-    """Whether this is a host, or a host and a port below 65536, by grammar alone."""
+    """Returns whether this is a host, or a host and a port below 65536, by grammar alone."""
     if not _REGISTRY.fullmatch(text):
         return False
     host, port = host_of(text), text.rpartition("]")[2].partition(":")[2]
@@ -138,7 +138,7 @@ def is_registry(text: str) -> bool:
 
 
 def host_of(registry: str) -> str:
-    """The host without port and brackets."""
+    """Returns the host without port and brackets."""
     return registry[1:].partition("]")[0] if registry.startswith("[") else registry.partition(":")[0]
 
 

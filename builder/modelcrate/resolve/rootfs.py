@@ -1,4 +1,7 @@
-"""A tar of a root file system as a base of one layer. Plain, gzip and zstd tars are used as they are; xz and bzip2, which no image may have, are stored anew."""
+"""Reads a tar of a root file system as a base of one layer.
+
+Plain, gzip and zstd tars are used as they are. xz and bzip2, which the image specification does not have, are compressed anew.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from modelcrate_layers.tar.tree import file
 
 
 def read_rootfs(path: Path, config: Config, emit: Emit = ignore_event) -> ImageLayer:
-    """The layer, known by the file's stamp where it was read before."""
+    """Returns the layer; the file is read only if its stamp (inode, size, times) is new."""
     source = FileRange.whole(str(path))
     stamp = source.stamp
     key = Digest.of(canonical_json(["rootfs", str(path), stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]))

@@ -9,7 +9,7 @@ What the scripts would have done, and an image needs, is done here, each with it
 | etc/nsswitch.conf                          | names come from files and DNS, nothing else is there                             |
 | etc/ssl/certs/ca-certificates.crt          | Mozilla's certificates in the order of their names, as update-ca-certificates does |
 | usr/lib/ssl/cert.pem, usr/lib/ssl/certs    | where OpenSSL looks; the package that brings these links is left out             |
-| etc/localtime, etc/timezone                | UTC, said instead of implied; only where tzdata is there                         |
+| etc/localtime, etc/timezone                | UTC, explicitly; only if tzdata is in the base                                   |
 | usr/bin/python3                            | the name that scripts ask for                                                    |
 | var/run, var/lock                          | links to /run, which base-files' script makes                                    |
 | var/lib/dpkg/status.d                      | one control stanza a package, where scanners look for them in distroless images  |
@@ -33,7 +33,7 @@ from modelcrate_layers.tar.sources import Bytes, FileRange, read, sha256
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
 USER, UID = b"modelcrate", 10001
-"""Whom the images run as by default. Its group is root's, as any user's in OpenShift."""
+"""The default user of images. Its group is root's, as any user's in OpenShift."""
 
 _UNPACKERS = 4
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32", b"libo32")
@@ -68,7 +68,7 @@ services: files
 
 
 def tree(wanted: Sequence[Deb], python: str) -> Tree:
-    """The tree of a base. Unpacks the packages into the cache where that wasn't done before; two that own the same file are a SourceError."""
+    """Returns the tree of a base, and unpacks its packages into the cache. Two that own the same file are a SourceError."""
     packed = _packages(wanted)
     found = {path: owned.entry for path, owned in packed.items()}
     for entry in (*_records(wanted, found), *_made(found, python)):
@@ -86,7 +86,7 @@ class _Owned:
 
 
 def _packages(wanted: Sequence[Deb]) -> dict[bytes, _Owned]:
-    """The entries of all packages, in the order of their names, so that the first to bring a directory decides its mode."""
+    """Returns the entries of all packages. They are read in the order of their names: the first with a directory decides its mode."""
     found: dict[bytes, _Owned] = {}
     ordered = sorted(wanted, key=lambda each: each.package)
     with ThreadPoolExecutor(_UNPACKERS) as pool:  # xz releases the GIL
@@ -104,7 +104,7 @@ def _packages(wanted: Sequence[Deb]) -> dict[bytes, _Owned]:
 
 
 def _entries(tar: Path) -> Iterator[Entry]:
-    """What is kept of a package. A hard link is given the bytes of the file that it is."""
+    """Yields the entries of a package that are kept. A hard link becomes a file with the same bytes."""
     files: dict[bytes, FileRange] = {}
     for item in debs.items(tar):
         if item.source is not None:
@@ -125,7 +125,7 @@ def _entries(tar: Path) -> Iterator[Entry]:
 
 
 def _placed(path: bytes) -> bytes | None:
-    """Where a path of a package is, behind the links that are made here; None for what becomes such a link."""
+    """Returns the path in the image, with the links that are made here followed; None for a path that becomes such a link."""
     top, _, rest = path.partition(b"/")
     if top in _MERGED:
         return b"usr/" + path if rest else None
@@ -143,7 +143,7 @@ def _kept(path: bytes, kind: MemberKind) -> bool:
 
 
 def _agree(one: Entry, other: Entry) -> bool:
-    """Whether two packages may both bring a path: directories always, other things if they are the same."""
+    """Returns whether two packages may both have a path: directories always, other entries if they are equal."""
     if one.kind is Kind.DIRECTORY or other.kind is Kind.DIRECTORY:
         return one.kind is other.kind
     if one.source is None or other.source is None or one.size != other.size:
@@ -152,22 +152,22 @@ def _agree(one: Entry, other: Entry) -> bool:
 
 
 def _records(wanted: Iterable[Deb], found: dict[bytes, Entry]) -> Iterator[Entry]:
-    """What scanners read: the control stanza of each package, and the checksums of those of its files that are kept."""
+    """Yields the files that scanners read: the control stanza of each package, and the checksums of its files that are kept."""
     for deb in wanted:
-        said = debs.control(deb.path)
-        told = tuple(said.fields[name] for name in ("Package", "Version", "Architecture"))
-        if told != (deb.package, deb.version, deb.architecture):
+        control = debs.control(deb.path)
+        named = tuple(control.fields[name] for name in ("Package", "Version", "Architecture"))
+        if named != (deb.package, deb.version, deb.architecture):
             raise SourceError(
-                f"says that it is {' '.join(told)}, not {deb.package} {deb.version} {deb.architecture}",
+                f"says that it is {' '.join(named)}, not {deb.package} {deb.version} {deb.architecture}",
                 where=str(deb.path),
             )
-        sums = [line for line in said.md5sums.splitlines() if _placed(line[34:]) in found]
-        yield file(_STATUS + deb.package.encode(), Bytes(said.stanza), 0o644)
+        sums = [line for line in control.md5sums.splitlines() if _placed(line[34:]) in found]
+        yield file(_STATUS + deb.package.encode(), Bytes(control.stanza), 0o644)
         yield file(_STATUS + deb.package.encode() + b".md5sums", Bytes(b"".join(s + b"\n" for s in sums)), 0o644)
 
 
 def _made(found: dict[bytes, Entry], python: str) -> Iterator[Entry]:
-    """What maintainer scripts would have made; see the table above."""
+    """Yields the entries that maintainer scripts would have made; see the table above."""
     inside = {path.split(b"/", 2)[1] for path in found if path.startswith(b"usr/")}
     yield from (
         symlink(name, b"usr/" + name) for name in _MERGED if name in inside or name in (b"bin", b"sbin", b"lib")
@@ -192,21 +192,21 @@ def _made(found: dict[bytes, Entry], python: str) -> Iterator[Entry]:
 
 
 def _certificates(found: dict[bytes, Entry]) -> bytes:
-    """The bundle: every certificate, each ending in one line break."""
+    """Returns the bundle: every certificate, each ending in one line break."""
     names = sorted(path for path in found if path.startswith(_CERTIFICATES) and path.endswith(b".crt"))
     sources = (found[name].source for name in names)
     return b"".join(read(source).rstrip(b"\n") + b"\n" for source in sources if source is not None)
 
 
 def _close(found: dict[bytes, Entry]) -> None:
-    """Adds the folders that no package brings; all that are added here are root's."""
+    """Adds the folders that no package has; they belong to root."""
     for path in list(found):
         while (path := path.rpartition(b"/")[0]) and path not in found:
             found[path] = directory(path, 0o755)
 
 
 def _linked(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The same entries, with hard links where several are the same file of one package."""
+    """Yields the same entries, with hard links where several are the same file of one package."""
     first: dict[FileRange, bytes] = {}
     for entry in sorted(entries, key=lambda each: each.path):
         if isinstance(entry.source, FileRange) and entry.size:

@@ -1,4 +1,4 @@
-"""The Debian base: signed indexes, versions, dependencies, mirrors. What others need of it is named here, imported when it is used."""
+"""The Debian base: signed indexes, versions, dependencies, mirrors. Names for other rooms, imported when they are used."""
 
 from __future__ import annotations
 

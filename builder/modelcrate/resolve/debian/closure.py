@@ -1,4 +1,4 @@
-"""Which packages a base needs: the wanted ones, and what they depend on. Pure; the same lists give the same answer.
+"""Finds the packages that a base needs: the wanted ones and their dependencies. Pure; the same lists give the same packages.
 
 There is no search: every name has one candidate, its highest version over all suites, as on a Debian that is up to date. What
 Debian calls essential is not taken in unless something depends on it, and what is left out on purpose is a table with reasons.
@@ -16,7 +16,7 @@ from modelcrate_layers.errors import UserError
 
 
 def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -> tuple[Package, ...]:
-    """The wanted packages and all that they depend on (Pre-Depends and Depends), by name.
+    """Returns the wanted packages and their dependencies (Pre-Depends and Depends), by name.
 
     A UserError names a wanted package that does not exist, or a dependency that nothing in the lists satisfies.
     """
@@ -54,7 +54,7 @@ def _wanted(index: Packages, name: str) -> Package:
 def _choose(
     index: Packages, dependency: Dependency, chosen: Collection[str], left_out: Collection[str]
 ) -> tuple[Package, ...] | None:
-    """What a dependency adds: nothing, where it is met already or left out on purpose; None, where it can't be met.
+    """Returns the packages that a dependency adds: none if it is met or left out on purpose; None if it can't be met.
 
     Otherwise the first alternative that exists.
     """
@@ -70,7 +70,7 @@ def _choose(
 
 
 def _satisfying(index: Packages, atom: Atom) -> tuple[Package, ...]:
-    """The packages that satisfy an alternative: the one of that name first, then those that provide it."""
+    """Returns the packages that satisfy an alternative: the one of that name first, then those that provide it."""
     real = index.get(atom.name)
     own = (real,) if real and (not atom.relation or holds(real.version, atom.relation, atom.version)) else ()
     if own:
@@ -79,7 +79,7 @@ def _satisfying(index: Packages, atom: Atom) -> tuple[Package, ...]:
 
 
 def _provides(package: Package, atom: Atom, provided: Atom) -> bool:
-    """A provided name without a version satisfies no relation (Debian policy 7.5)."""
+    """Returns whether a provided name satisfies an alternative; one without a version satisfies no relation (Debian policy 7.5)."""
     if provided.name != atom.name:
         return False
     return not atom.relation or (provided.relation == "=" and holds(provided.version, atom.relation, atom.version))

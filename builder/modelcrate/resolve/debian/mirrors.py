@@ -115,7 +115,7 @@ def _pair(text: str, kind: _Distribution) -> tuple[str, str]:
 
 
 def _sibling(address: str, kind: _Distribution) -> str:
-    """Returns the address of the other archive beside the main one; empty where that can't be told."""
+    """Returns the address of the other archive beside the main one; empty where the address does not tell it."""
     one, two = kind.archives
     parts = address.split("/")
     places = [at for at, part in enumerate(parts) if part == one]
@@ -132,7 +132,7 @@ def _fetchable(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _AptEntry:
-    """One source of apt's: `signed_by` is empty, or the keyring that it is held to."""
+    """One entry of apt's sources; `signed_by` is the keyring that may sign it, or empty."""
 
     address: str
     suite: str
@@ -174,7 +174,7 @@ def _archive(entry: _AptEntry, kind: _Distribution) -> str:
 
 
 def _apt_entries(apt: Path) -> Iterator[_AptEntry]:
-    """Every enabled source of binary packages (sources.list(5)); what can't be read or understood is none of ours."""
+    """Yields the enabled entries for binary packages (sources.list(5)); files and lines that can't be read are skipped."""
     for path in [apt / "sources.list", *sorted(apt.glob("sources.list.d/*"))]:
         try:
             text = path.read_text()

@@ -1,6 +1,6 @@
-"""The lists of packages (Packages files, deb-control(5)) of several suites as one index. Stanzas are parsed when they are asked for.
+"""The lists of packages (Packages files, deb-control(5)) of several suites as one index. A stanza is parsed when it is looked up.
 
-A list has 45 MB and some 64,000 stanzas, of which a base needs forty: all that is done with the others is to find their names.
+A list has 45 MB and some 64,000 stanzas, of which a base needs forty: of the others only the names are found.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>
 
 
 Text = bytes | bytearray
-"""A list as it was unpacked; never changed."""
+"""An unpacked list; never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Packages:
     """
 
     def __init__(self, lists: Sequence[tuple[str, Text]]) -> None:
-        """`lists` are pairs of an archive and the text of a list; of equal versions the earlier list's counts."""
+        """Indexes the lists: pairs of an archive and the text of a list. Of equal versions that of the earlier list counts."""
         self._lists = lists
         self._parsed: dict[str, Package | None] = {}
         self._places: dict[bytes, list[tuple[int, int]]] = {}
@@ -77,7 +77,7 @@ class Packages:
                 self._places.setdefault(_value(text, at), []).append((number, at))
 
     def get(self, name: str) -> Package | None:
-        """The highest version of a package that any of the lists has."""
+        """Returns the highest version of a package in all lists; None if no list has it."""
         if name not in self._parsed:
             places = self._places.get(name.encode(), ())
             found = [_package(self._lists[number][0], _stanza(self._lists[number][1], at)) for number, at in places]
@@ -85,7 +85,7 @@ class Packages:
         return self._parsed[name]
 
     def providers(self, name: str) -> list[Package]:
-        """The packages that provide a name, by their names; only highest versions count."""
+        """Returns the packages that provide a name, sorted by name; only highest versions count."""
         found = (self.get(each) for each in self._provided.get(name, ()))
         return [package for package in found if package and any(atom.name == name for atom in package.provides)]
 
@@ -95,7 +95,7 @@ class Packages:
 
     @cached_property
     def _provided(self) -> Mapping[str, list[str]]:
-        """Which packages provide a name: one search through all lists, when the first virtual name is asked for."""
+        """The packages that provide a name: one search through all lists, when the first virtual name is looked up."""
         found: dict[str, set[str]] = {}
         for _, text in self._lists:
             for at in _lines(text, b"Provides: "):
@@ -108,7 +108,7 @@ class Packages:
 
 
 def _lines(text: Text, start: bytes) -> Iterator[int]:
-    """Where the values of the lines that begin like this stand."""
+    """Yields the offsets of the values of all lines that begin like this."""
     if text.startswith(start):
         yield len(start)
     start = b"\n" + start
@@ -119,13 +119,13 @@ def _lines(text: Text, start: bytes) -> Iterator[int]:
 
 
 def _value(text: Text, at: int) -> bytes:
-    """The rest of a line."""
+    """Returns the rest of a line."""
     end = text.find(b"\n", at)
     return bytes(text[at : end if end >= 0 else len(text)]).strip()
 
 
 def _stanza(text: Text, at: int) -> bytes:
-    """The stanza around a place."""
+    """Returns the stanza around an offset."""
     start, end = text.rfind(b"\n\n", 0, at), text.find(b"\n\n", at)
     return bytes(text[start + 2 if start >= 0 else 0 : end if end >= 0 else len(text)])
 

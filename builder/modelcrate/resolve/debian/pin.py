@@ -1,4 +1,4 @@
-"""A Debian base pinned: from what is wanted, over signed indexes, to packages by pool path, hash and size; and these, fetched."""
+"""Pins a Debian base: signed indexes give packages by pool path, hash and size. Fetches them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec
 
 _ANSWER = 1
-"""Raised when `closure` learns to answer differently: remembered answers are then forgotten."""
+"""The version of `closure`. It is raised when the same lists give other packages: cached results no longer count."""
 
 _SECURITY_POOL = "pool/updates/"
 
@@ -72,10 +72,10 @@ class DebianWanted:
 def resolve_debian(
     wanted: DebianWanted, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
 ) -> tuple[PinnedDeb, ...]:
-    """The packages of a base, by name, out of the release, its updates and its security updates, highest versions first.
+    """Returns the packages of a base, by name: of each the highest version in the release, its updates and its security updates.
 
-    The indexes are fetched each time, the lists behind them once per state of the mirror, and the answer is remembered by the
-    lists' hashes. Offline, the indexes of the last time are taken, under the same checks.
+    The indexes are fetched each time, the lists that they name once per state of the mirror, and the result is cached by the
+    lists' hashes. Offline, the indexes of the last time are used, under the same checks.
     """
     release = _checked(wanted)
     suites = release.suites(wanted.architecture)
@@ -91,9 +91,9 @@ def resolve_debian(
 
 
 def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Downloader, cache: Path) -> tuple[Deb, ...]:
-    """The packages, fetched where they aren't in the cache yet, each held to its hash and size.
+    """Fetches the packages that aren't in the cache, each checked against its hash and size.
 
-    One that no mirror has any more is a LockedError that names it.
+    A package that no mirror has any more is a LockedError that names it.
     """
     debs = debs_in(pinned, cache)
     downloads = [
@@ -126,7 +126,7 @@ def _checked(wanted: DebianWanted) -> DebianRelease:
 def _index(
     suite: Suite, release: DebianRelease, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
 ) -> Release:
-    """The verified index of a suite, from the first mirror that answers. What it sends has to be right: no second try."""
+    """Returns the verified index of a suite, from the first mirror that answers. If that one is not valid, no other is tried."""
     keyring = mirrors.keyring or keyring_of(release, suite.archive)
     kept = cache / "debian" / "indexes" / f"{suite.name}.InRelease"
     places = [f"{address}/dists/{suite.name}/InRelease" for address in mirrors.of(suite.archive)]
@@ -157,7 +157,7 @@ def _moved(release: DebianRelease, now: datetime) -> str:
 def _packages(
     indexes: Sequence[Release], lists: Sequence[IndexFile], mirrors: Mirrors, fetcher: Downloader, cache: Path
 ) -> Packages:
-    """The lists behind the indexes, fetched by hash, unpacked in memory."""
+    """Fetches the lists that the indexes name, by hash, and unpacks them in memory."""
     downloads = []
     for index, wanted in zip(indexes, lists, strict=True):
         if wanted.size > MAX_LIST:
@@ -192,7 +192,7 @@ def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:
 
 
 def _remembered(folder: Path, name: str, solve: Callable[[], tuple[PinnedDeb, ...]]) -> tuple[PinnedDeb, ...]:
-    """The answer that this machine remembers, or a new one, which it does then."""
+    """Returns the cached result, or solves and caches it. A damaged cache entry counts as none."""
     with suppress(IntegrityError, TypeError):
         if (data := read_record(folder, name)) is not None:
             return tuple(map(PinnedDeb.parse, parse_json(data, str(folder / name))))
@@ -203,7 +203,7 @@ def _remembered(folder: Path, name: str, solve: Callable[[], tuple[PinnedDeb, ..
 
 
 def _places(pinned: PinnedDeb, mirrors: Mirrors) -> tuple[str, ...]:
-    """Where a package may be. A security update moves to the main archive, byte for byte, with the next point release."""
+    """Returns the URLs of a package. A security update moves to the main archive, byte for byte, with the next point release."""
     places = [f"{address}/{pinned.pool}" for address in mirrors.of(pinned.archive)]
     if pinned.archive == SECURITY and pinned.pool.startswith(_SECURITY_POOL):
         pool = "pool/" + pinned.pool.removeprefix(_SECURITY_POOL)

@@ -1,4 +1,4 @@
-"""A Debian package as a lock holds it. Apart from what pins it, so that reading a lock imports no resolver."""
+"""A Debian package in a lock. A module of its own, so that reading a lock imports no resolver."""
 
 from __future__ import annotations
 

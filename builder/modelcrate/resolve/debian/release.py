@@ -1,4 +1,4 @@
-"""A suite's signed index (InRelease): the signature, the names, the dates, and the hashes of what it lists. No network, no clock.
+"""Reads a suite's signed index (InRelease): its signature, names, dates, and the hashes of its files. No network, no clock.
 
 Only the bytes that the signature covers are ever read; what stands around them in the file is not.
 """
@@ -28,7 +28,7 @@ _LINE = re.compile(r" ?([0-9a-f]{64}) +([0-9]{1,12}) +(\S+)")
 
 
 class Freshness(Enum):
-    """What becomes of an index whose Valid-Until has passed: a mirror that stands still, or somebody who replays old faults."""
+    """Whether an index may be used after its Valid-Until. An old index is one of a stale mirror, or a replay of known faults."""
 
     REQUIRED = "required"
     ANY = "any"
@@ -37,7 +37,7 @@ class Freshness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Certificates that may sign an index, and the full fingerprints under which they are believed."""
+    """Certificates that may sign an index, and their full fingerprints, which are pinned."""
 
     certificates: bytes
     fingerprints: frozenset[str]
@@ -54,7 +54,7 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a verified index says: when it was signed, and the files it lists."""
+    """A verified index: when it was signed, and the files that it lists."""
 
     suite: Suite
     date: datetime
@@ -69,7 +69,7 @@ def keyring_of(release: DebianRelease, archive: str) -> Keyring:
 def read_release(
     data: bytes, suite: Suite, keyring: Keyring, now: datetime, freshness: Freshness, where: str
 ) -> Release:
-    """The index of a suite, out of what a mirror sent. Anything wrong with it is an IntegrityError that names `where`.
+    """Verifies and reads the index of a suite from the bytes that a mirror sent. Any fault is an IntegrityError that names `where`.
 
     The signature has to be of a pinned key, the code name that of the suite, the date not in the future, and Valid-Until,
     where there is one, not in the past.
@@ -89,14 +89,14 @@ def read_release(
         raise IntegrityError(
             f"was valid until {until:%Y-%m-%d %H:%M} UTC and is too old",
             where=where,
-            why=f"the mirror stands still, somebody replays it, or the clock here is wrong ({now:%Y-%m-%d %H:%M} UTC)",
+            why=f"the mirror is stale, an old index is replayed, or the clock here is wrong ({now:%Y-%m-%d %H:%M} UTC)",
             hint="use another mirror; old indexes are taken from a snapshot mirror only, whose address has a moment in it",
         )
     return Release(suite, date, _files(stanza.get("SHA256", ""), where))
 
 
 def packages_file(release: Release, architecture: str, where: str) -> IndexFile:
-    """The list of the packages in `main`, for an architecture that the suite has to have.
+    """Returns the list of the packages in `main` for an architecture; a suite without it is an IntegrityError.
 
     gzip before xz: it is 3 MB more to fetch and unpacks in a quarter of the time.
     """
@@ -107,7 +107,7 @@ def packages_file(release: Release, architecture: str, where: str) -> IndexFile:
 
 
 def _verified(data: bytes, keyring: Keyring, where: str) -> str:
-    """The signed text, if a pinned key signed it. More signatures, by keys that nobody here knows, do no harm."""
+    """Returns the signed text, if a pinned key signed it. Further signatures by unknown keys do not matter."""
     from pysequoia import Cert, verify
 
     pinned = [cert for cert in Cert.split_bytes(keyring.certificates) if cert.fingerprint in keyring.fingerprints]

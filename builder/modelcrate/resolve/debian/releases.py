@@ -1,4 +1,4 @@
-"""What is known beforehand of the releases of Debian and Ubuntu: names, Pythons, suites, keys, packages. Data, with the reasons."""
+"""The table of releases of Debian and Ubuntu: names, Pythons, suites, keys, packages. Data, with the reasons."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ LEFT_OUT: Mapping[str, str] = {
     "openssl": "ca-certificates needs it in its script, which makes the bundle; the library is libssl",
     "ucf": "keeps settings apart in scripts",
 }
-"""Packages that others depend on for their maintainer scripts only, and why each is not needed. Asked for by name, they come."""
+"""Packages that others need for their maintainer scripts only, and why an image does not. A project can name them to have them."""
 
 
 SHELL = ("coreutils", "dash")
@@ -161,7 +161,7 @@ def known_release(codename: str) -> DebianRelease:
 
 
 DEFAULT_RELEASE = "bookworm"
-"""Taken where the project says neither a release nor a Python."""
+"""The release for a project that names neither a release nor a Python."""
 
 
 def release_of(codename: str | None, python: str | None) -> DebianRelease:

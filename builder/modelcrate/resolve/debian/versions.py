@@ -16,7 +16,7 @@ _HOLDS: Mapping[str, tuple[int, ...]] = {"<<": (-1,), "<=": (-1, 0), "=": (0,), 
 
 
 def version_key(version: str) -> Key:
-    """A value that sorts as dpkg would: epoch, upstream version, Debian revision; what is no version is an IntegrityError."""
+    """Returns a value that sorts as dpkg does: epoch, upstream version, Debian revision. Any other text is an IntegrityError."""
     match = _VERSION.fullmatch(version)
     if match is None:
         raise IntegrityError(f"not a version of a Debian package: {version[:100]!r}")
@@ -25,13 +25,13 @@ def version_key(version: str) -> Key:
 
 
 def holds(version: str, relation: str, other: str) -> bool:
-    """Whether `version RELATION other`, where the relation is one of deb-control(5): `<<`, `<=`, `=`, `>=`, `>>`."""
+    """Returns whether `version RELATION other` holds, for a relation of deb-control(5): `<<`, `<=`, `=`, `>=`, `>>`."""
     one, two = version_key(version), version_key(other)
     return (one > two) - (one < two) in _HOLDS[relation]
 
 
 def _part(text: str) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """Pairs of a run of other characters and a number; the end sorts after `~` and before all else."""
+    """Splits a version into pairs of non-digits and a number; the end sorts after `~` and before all else."""
     pairs = [((*map(_order, run), 0), int(number or 0)) for run, number in _PAIR.findall(text) if run or number]
     return (*pairs, ((0,), 0))
 
