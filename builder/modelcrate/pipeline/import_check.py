@@ -51,6 +51,7 @@ class _Known:
 
 def held_imports(
     project: Project,
+    folder: Path,
     entry: EntryLayer,
     models: Sequence[ModelDescription],
     resolved: Resolved,
@@ -61,6 +62,7 @@ def held_imports(
     """Holds all imports to what the image has; what is returned is only to be told.
 
     Args:
+        folder: Where the project is.
         models: What the models say of themselves.
         cache: Where wheels are that have been fetched.
         generated: Whether the script is one of ours, which does without what it imports on condition.
@@ -71,7 +73,7 @@ def held_imports(
     """
     known = _known(project, entry, resolved, cache)
     found = imports_of(entry.script, known.files, known.roots)
-    faults = [*_script_faults(found, known, resolved), *_pickle_faults(models, known)]
+    faults = [*_script_faults(found, known, resolved, folder), *_pickle_faults(models, known)]
     return (*(() if generated else _optional(found, known)), *judge(gate, faults))
 
 
@@ -97,7 +99,7 @@ def _known(project: Project, entry: EntryLayer, resolved: Resolved, cache: Path)
     )
 
 
-def _script_faults(found: Iterable[Import], known: _Known, resolved: Resolved) -> Iterator[UserError]:
+def _script_faults(found: Iterable[Import], known: _Known, resolved: Resolved, folder: Path) -> Iterator[UserError]:
     assert resolved.target is not None, "the caller has seen to it"
     seen: set[str] = set()
     for each in found:
@@ -109,10 +111,10 @@ def _script_faults(found: Iterable[Import], known: _Known, resolved: Resolved) -
             )
         elif each.always and not known.has(each.module) and each.module.partition(".")[0] not in seen:
             seen.add(each.module.partition(".")[0])
-            yield _missing(each.module, each.where, resolved.target.minor)
+            yield _missing(each.module, each.where, resolved.target.minor, folder)
 
 
-def _missing(module: str, where: str, python: str) -> UserError:
+def _missing(module: str, where: str, python: str, folder: Path) -> UserError:
     top = module.partition(".")[0]
     gone = next((number for number in range(9, 15) if top in standard_library(f"3.{number}")), None)
     if gone is not None:
@@ -120,6 +122,14 @@ def _missing(module: str, where: str, python: str) -> UserError:
             f"imports {module}, which the standard library of Python {python} does not have",
             where=where,
             hint=f"Python 3.{gone} has it: set python in modelcrate.yaml, or take another module",
+        )
+    places = (Path(above, name) for above in ("", "src") for name in (top, f"{top}.py"))
+    if near := next((place for place in places if (folder / place).exists()), None):
+        return UserError(
+            f"imports {module}, which is at {near} and does not go into the image",
+            where=where,
+            hint="name a source folder that has it, for instance entry: {source: ., script: ...}; or, for a package with a "
+            "pyproject.toml, dependencies: {project: true}",
         )
     return UserError(
         f"imports {module}, and nothing in the image has it",

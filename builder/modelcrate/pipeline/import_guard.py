@@ -20,11 +20,18 @@ VERSION = 1
 
 
 def check_imports(
-    project: Project, files: Files, models: Sequence[ModelDescription], world: World, home: Path, generated: bool
+    project: Project,
+    folder: Path,
+    files: Files,
+    models: Sequence[ModelDescription],
+    world: World,
+    home: Path,
+    generated: bool,
 ) -> tuple[str, ...]:
     """Holds all imports to what the image has; what is returned is only to be told.
 
     Args:
+        folder: Where the project is.
         models: What the models say of themselves.
         home: Where it is remembered, and where wheels are that have been fetched.
         generated: Whether the script is one of ours, which does without what it imports on condition.
@@ -49,7 +56,7 @@ def check_imports(
             return tuple(map(str, parse_json(known)))
     from modelcrate.pipeline.import_check import held_imports
 
-    told = held_imports(project, files.entry, models, resolved, home / "cache", generated, gate)
+    told = held_imports(project, folder, files.entry, models, resolved, home / "cache", generated, gate)
     if settled(files.entry.sources.entries):
         passed.put(question, canonical_json(list(told)))
     return told

@@ -84,7 +84,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
         models = read_models(completed, folder, registered, config, files.by_model)
         _notify(emit, check_model_versions(completed, models, world))
-        _notify(emit, check_imports(project, files, models, world, config.home, bool(completed.needs)))
+        _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):
         known = None if request.paranoid else KnownLayers.of(config, emit)

@@ -27,7 +27,7 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     """
     needs = form.dependencies
     debian = isinstance(form.base.origin, values.DebianBase)
-    wanted = bool(debian or needs.requirements or needs.pylock or needs.conda)
+    wanted = bool(debian or needs.requirements or needs.pylock or needs.conda or needs.project)
     served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
     if wanted and not served:
         hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"

@@ -7,8 +7,8 @@ description is the help that editors show, since the JSON schema is generated fr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import fields, replace
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -50,8 +50,11 @@ from modelcrate.project.grammar import (
     Target,
     Url,
     User,
+    YesNo,
     refuse,
 )
+
+V = TypeVar("V")
 
 TAGS = ("<text>", "<list>")
 """How pydantic's places name the two shapes of `requirements`; they are no keys of the file."""
@@ -124,10 +127,14 @@ class DependenciesForm(Form):
         None, description="A folder of wheels that is asked instead of an index; may be outside of the project."
     )
     index_url: OptionalUrl = Field(None, alias="index-url", description="The package index; default: PyPI.")
-    extra_index_url: list[Url] = Field([], alias="extra-index-url", description="More package indexes.")
+    extra_index_urls: list[Url] = Field([], alias="extra-index-url", description="More package indexes.")
     extras: list[Part] = Field([], description="Extras of the file's project to install, too.")
     groups: list[Part] = Field(
         [], description="Groups of dependencies of the file to install, too; of a pixi.lock, its environment."
+    )
+    project: YesNo = Field(
+        False,
+        description="Whether the project's own package (pyproject.toml beside the project file) is built into a wheel and installed.",
     )
     torch: OptionalTorch = Field(
         None,
@@ -298,44 +305,26 @@ def model_value(form: ModelForm) -> values.Model | values.RegisteredModel:
 
 
 def value_of(form: ProjectForm) -> values.Project:
-    """What a form without breaches means."""
-    needs, codec = form.dependencies, form.codec
-    return values.Project(
-        name=form.name,
-        entry=values.Entry(form.entry.script, form.entry.source) if form.entry else None,
+    """Returns what a form without violations means."""
+    needs = form.dependencies
+    conda = _value(values.Conda, needs.conda) if needs.conda else None
+    return _value(
+        values.Project,
+        form,
+        entry=_value(values.Entry, form.entry) if form.entry else None,
         models=tuple(map(model_value, form.models)),
-        python=form.python,
-        platforms=tuple(form.platforms),
         base=_base_value(form.base),
-        dependencies=values.Dependencies(
-            tuple(needs.requirements) if isinstance(needs.requirements, list) else needs.requirements,
-            needs.pylock,
-            needs.wheelhouse,
-            needs.index_url,
-            tuple(needs.extra_index_url),
-            values.Conda(tuple(needs.conda.packages), tuple(needs.conda.channels)) if needs.conda else None,
-            tuple(needs.extras),
-            tuple(needs.groups),
-            needs.torch,
-            needs.on_conflict,
-        ),
-        env=form.env,
-        labels=form.labels,
-        user=form.user,
-        codecs=values.Codecs(codec.default, codec.base, codec.dependencies, codec.models, codec.entry),
-        created=form.created,
-        workspace=form.workspace,
-        server=form.server,
-        gates=values.Gates(
-            form.gates.unsafe_pickle,
-            form.gates.secrets,
-            tuple(form.gates.allow),
-            tuple(form.gates.model_keys),
-            form.gates.versions,
-            form.gates.imports,
-        ),
-        contracts=tuple(form.contracts),
+        dependencies=_value(values.Dependencies, needs, conda=conda),
+        codecs=_value(values.Codecs, form.codec),
+        gates=_value(values.Gates, form.gates),
     )
+
+
+def _value(kind: type[V], form: Form, **given: object) -> V:
+    """Returns the value whose fields have the names of the form's; a list becomes a tuple. `given` are fields that mean something else."""
+    names = [each.name for each in fields(kind) if each.name not in given]  # type: ignore[arg-type]  # values are dataclasses
+    plain = {name: getattr(form, name) for name in names}
+    return kind(**given, **{name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()})
 
 
 def _base_value(form: BaseForm) -> values.Base:

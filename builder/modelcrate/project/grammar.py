@@ -268,6 +268,9 @@ OptionalTorch = Annotated[
         examples=("cpu", "cu126", "auto"),
     ),
 ]
+YesNo = Annotated[
+    bool, Text("true or false", "true|false", lambda text, info: text == "true", types=("string", "boolean"))
+]
 Script = Annotated[Path, Text("a Python file", check=_script, types=("string",))]
 OptionalModelName = Annotated[str | None, _MODEL_NAME]
 OptionalRegistered = Annotated[

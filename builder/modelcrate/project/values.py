@@ -156,6 +156,7 @@ class Dependencies:
         wheelhouse: A folder of wheels that is searched instead of an index.
         extras: Extras of the file's project that are wanted.
         groups: Groups of dependencies that are wanted; of pixi, the environment.
+        project: Whether the project's own package is built into a wheel, and installed.
         torch: Which builds of PyTorch are wanted, by uv's names (`cpu`, `cu126`, `auto`); None: those of the index.
         on_conflict: What becomes of a file that two packages own with different bytes.
     """
@@ -169,6 +170,7 @@ class Dependencies:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     torch: str | None = None
+    project: bool = False
     on_conflict: OnConflict = "refuse"
 
 

@@ -106,6 +106,8 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
         yield from _listed("  extra-index-url", needs.extra_index_urls)
         yield from _listed("  extras", needs.extras)
         yield from _listed("  groups", needs.groups)
+        if needs.project:
+            yield "  project: true"
         if needs.torch:
             yield f"  torch: {scalar(needs.torch)}"
         if needs.on_conflict != "refuse":

@@ -27,6 +27,8 @@ def lock_inputs(project: Project, folder: Path, server: tuple[str, ...]) -> dict
         out["shell"] = True
     if needs.conda is not None:
         out["conda"] = list(needs.conda.packages)
+    if needs.project:
+        out["project"] = True
     if needs.torch:
         out["torch"] = needs.torch
     out |= read_declaration(needs, folder).inputs

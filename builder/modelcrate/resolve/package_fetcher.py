@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
-from modelcrate.resolve.pinned import Pinned
+from modelcrate.resolve.pinned import Pinned, PinnedWheel
 from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove
@@ -58,6 +59,24 @@ class Sources:
     @property
     def index(self) -> Index:
         """Where wheels come from. The requirements file is read for its options and its URLs."""
+        own = self.own_wheel
+        index = self._index
+        if own is None:
+            return index
+        links = (*index.find_links, unquote(urlsplit(own.urls[0]).path).rpartition("/")[0])
+        return replace(index, direct={**index.direct, own.name: own.urls[0]}, find_links=links)
+
+    @property
+    def own_wheel(self) -> PinnedWheel | None:
+        """The wheel of the project's own package, where that is asked for; it is built where the cache does not have it."""
+        if not self.project.dependencies.project:
+            return None
+        from modelcrate.resolve.project_wheel import build_project_wheel
+
+        return build_project_wheel(self.folder, self.cache, self.uv, self._index)
+
+    @property
+    def _index(self) -> Index:
         from modelcrate.resolve.index_settings import choose_index
         from modelcrate.resolve.requirements import read_requirements
 

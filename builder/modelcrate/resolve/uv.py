@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -106,6 +106,31 @@ class Uv:
             raise UserError(
                 "uv can't read its lock", where=str(lock.path), why=fault.why, hint="run: uv lock"
             ) from None
+
+    def build(self, folder: Path, into: Path, index: Index, epoch: str) -> None:
+        """Builds the wheel of a project into a folder. Its build backend comes from the index, and runs on this machine.
+
+        Args:
+            epoch: The time that its files get, in seconds since 1970.
+
+        Raises:
+            UserError: The project can't be built.
+        """
+        words = ["build", "--wheel", "--out-dir", str(into), *_QUIET, *self._where(replace(index, torch=""))[:4]]
+        words += ["--offline"] if self.network.offline else []
+        environment = {**_environment(self.network.environment, index), "SOURCE_DATE_EPOCH": epoch}
+        try:
+            done = subprocess.run(
+                [self._program(), *words, str(folder)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+            )
+        except OSError as fault:
+            raise _missing(str(fault.strerror)) from None
+        if done.returncode:
+            why = "\n".join(_explanation(done.stderr.decode("utf-8", "replace"))[-_MAX_WHY:])
+            raise UserError("the project's own package can't be built", where=str(folder), why=why)
 
     def login(self, url: str, index: Index) -> str:
         """Returns the URL of a file with the user and password that an index of the same origin has in its own URL.

@@ -238,7 +238,7 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
 
 
 def _wanted(needs: Dependencies) -> bool:
-    return bool(needs.requirements) or needs.pylock is not None or needs.conda is not None
+    return bool(needs.requirements) or needs.pylock is not None or needs.conda is not None or needs.project
 
 
 def server_requirements(project: Project) -> tuple[str, ...]:
@@ -368,7 +368,11 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
     server = server_requirements(sources.project)
     index = sources.index
     _check_wheelhouse(index, server, wanted)
-    pinned = lock_wheels(replace(wanted, lines=(*wanted.lines, *server)), target, index, sources.uv, there)
+    own = sources.own_wheel
+    lines = (*wanted.lines, *server, *((f"{own.name}=={own.version}",) if own is not None else ()))
+    pinned = lock_wheels(replace(wanted, lines=lines), target, index, sources.uv, there)
+    if own is not None:  # an index may have a file of the same name
+        pinned = tuple(own if each.name == own.name else each for each in pinned)
     return with_sizes(pinned, sources.connections.downloader)
 
 
