@@ -17,13 +17,16 @@ def log_access(request: AMLRequest, response: Response, watch: Stopwatch) -> Non
     path = f"{request.path}?{query}" if query else request.path
     length = "N/A" if response.is_streamed else response.length
     elapsed = watch.elapsed_ms
-    fields = {
-        "method": request.method,
-        "path": path,
-        "status": response.status_code,
-        "milliseconds": round(elapsed, 3),
-        "bytes": response.length,
-        "request_id": request.headers.get("x-request-id", ""),
-    }
+
+    def fields() -> dict[str, object]:
+        return {
+            "method": request.method,
+            "path": path,
+            "status": response.status_code,
+            "milliseconds": round(elapsed, 3),
+            "bytes": response.length,
+            "request_id": request.headers.get("x-request-id", ""),
+        }
+
     line = "%s %s %s %.3fms %s"
     _log.info(line, request.method, path, response.status_code, elapsed, length, extra={"fields": fields})

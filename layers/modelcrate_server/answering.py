@@ -65,7 +65,8 @@ def answer(
         if isinstance(failure, Stopped):
             raise
     else:
-        connection.finish(keep=not writer.should_close())
+        last = received.request.should_close() and not received.rest_unread
+        connection.finish(keep=not writer.should_close(), last=last)
 
 
 def refuse(app: ScoringApp, cfg: Any, connection: Connection, fault: BadRequestError) -> None:

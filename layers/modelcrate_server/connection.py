@@ -80,11 +80,18 @@ class Connection:
             self._unsent += memoryview(data)[sent:]
         self._wake(self)
 
-    def finish(self, keep: bool) -> None:
-        """Ends an answer. The connection waits for another request, or ends when the client has taken everything."""
+    def finish(self, keep: bool, last: bool = False) -> None:
+        """Ends an answer. The connection waits for another request, or ends when the client has taken everything.
+
+        Args:
+            keep: The client may send another request.
+            last: The client has promised to send nothing more, so its socket can be closed without waiting for it to close first.
+        """
         with self._lock:
             if self.state != CLOSED:
                 self.state = READING if keep else CLOSING
+                if last and not self._unsent and not self.reader.begun:
+                    self.state = CLOSED
             self.answered += 1
             self.since = self.progress = time.monotonic()
             if self.state == CLOSING and not self._unsent:

@@ -40,8 +40,8 @@ def content_type_of(field: str | None) -> tuple[str, dict[str, str]]:
     """Returns the type in lower case, and the parameters, of a content-type field."""
     if not field:
         return "", {}
-    kind = field.partition(";")[0].strip().lower()
-    return kind, _parameters(field)
+    kind, _, parameters = field.partition(";")
+    return kind.strip().lower(), _parameters(field) if parameters else {}
 
 
 def parse_multipart(body: bytes, boundary: str) -> tuple[MultiDict, MultiDict]:

@@ -23,6 +23,12 @@ class Headers:
 
     add_header = add
 
+    def copy(self) -> Headers:
+        """Returns the same fields in a list of their own."""
+        copied = Headers()
+        copied._fields = self._fields[:]
+        return copied
+
     def get(self, name: str, default: str | None = None) -> str | None:
         """Returns the first value of a name."""
         return next((value for key, value in self._fields if key.lower() == name.lower()), default)

@@ -27,7 +27,7 @@ class AMLLogFormatter(logging.Formatter):
 
 
 class JsonLogFormatter(logging.Formatter):
-    """Writes a JSON object for each record: time, level, process, logger, message, and the record's `fields`."""
+    """Writes a JSON object for each record: time, level, process, logger, message, and what the record's function `fields` returns."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line of a record."""
@@ -38,7 +38,7 @@ class JsonLogFormatter(logging.Formatter):
             "pid": record.process,
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **getattr(record, "fields", dict)(),
         }
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)

@@ -36,8 +36,8 @@ from .reading import BadRequestError, Received, RequestReader
 _log = logging.getLogger("azmlinfsrv")
 
 _RECEIVE = 262_144
-_ACCEPT_TOGETHER = 64
-_DEPUTY_SECONDS = 0.05
+_ACCEPT_ALL_SECONDS = 0.02
+_DEPUTY_SECONDS = 0.2
 """How long run() works before the deputy looks after the clients."""
 _HESITATION = 0.05
 
@@ -104,7 +104,7 @@ class Network:
         self._work: collections.deque[Work] = collections.deque()
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
-        self._stopping = self._swept = 0.0
+        self._stopping = self._swept = self._accepted_all = 0.0
         self._turn = threading.Lock()
         self._wanted_back = self._full = False
         self._running_since = 0.0
@@ -212,7 +212,7 @@ class Network:
         self._listen()
         if self._stopping:
             seconds = min(seconds, 0.1)
-        elif self._hesitates():
+        elif self._shared and self._hesitates():
             seconds = min(seconds, _HESITATION)
         for key, events in self._selector.select(seconds):
             self._handle(key, bool(events & selectors.EVENT_READ))
@@ -231,9 +231,7 @@ class Network:
         elif isinstance(key.data, Connection):
             self._attend(key.data, readable)
         else:
-            for _ in range(1 if self._shared else _ACCEPT_TOGETHER):
-                if not self._accept(key.fileobj):
-                    break
+            self._accept_some(key.fileobj)
 
     def _attend(self, connection: Connection, readable: bool = False) -> None:
         try:
@@ -246,6 +244,8 @@ class Network:
         """Watches the listeners of which connections may be accepted now, and only these."""
         if self._stopping and self._listeners:
             self._end_listening()
+        if not self._shared and not self._full and len(self._accepting) == len(self._listeners):
+            return  # nothing has changed: the usual case
         free = not self._shared or not (self._work or self._running_since or self._hesitates())
         wanted = {each for each in self._listeners if (free or each in self._always) and not self._full}
         for each in wanted - self._accepting:
@@ -275,6 +275,16 @@ class Network:
             while self._accept(each):
                 pass
             each.close()
+
+    def _accept_some(self, listener: Any) -> None:
+        """Accepts one connection; now and then all of them, so that a probe does not wait behind many other clients."""
+        now = time.monotonic()
+        if self._shared or now - self._accepted_all < _ACCEPT_ALL_SECONDS:
+            self._accept(listener)
+        else:
+            self._accepted_all = now
+            while self._accept(listener):
+                pass
 
     def _accept(self, listener: Any) -> bool:
         """Accepts one connection; returns whether there was one."""

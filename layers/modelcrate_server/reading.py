@@ -129,9 +129,9 @@ class RequestReader:
         framing = self._request.body.reader
         self._chunks = ChunkedBody() if isinstance(framing, ChunkedReader) else None
         self._expected = framing.length if isinstance(framing, LengthReader) else 0
-        fields = dict(self._request.headers)
-        waits = fields.get("EXPECT", "").lower() == "100-continue" and self._request.version >= (1, 1)
-        self.continue_wanted = waits and not self._buffer and (self._expected > 0 or self._chunks is not None)
+        if not self._buffer and (self._expected > 0 or self._chunks is not None):
+            expected = dict(self._request.headers).get("EXPECT", "").lower()
+            self.continue_wanted = expected == "100-continue" and self._request.version >= (1, 1)
         return True
 
     @staticmethod

@@ -63,7 +63,7 @@ class Response:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers by WSGI: without a body for HEAD and for statuses that have none, with a length where it is known."""
-        fields = Headers(self.headers)
+        fields = self.headers.copy()
         bodiless = self.status_code < 200 or self.status_code in {204, 304}
         if bodiless:
             for name in _OF_A_BODY if self.status_code == 304 else ("Content-Length",):
