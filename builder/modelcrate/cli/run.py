@@ -129,6 +129,10 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
         facts["ready"] = True
         try:
             wait_ready(container, timeout=READY_AFTER if wait is None else wait)
+            name = container.name
+            console.say(
+                f"{name}: it answers; `modelcrate logs -f {name}` shows its log, `modelcrate stop {name}` ends it"
+            )
         except NotReadyError as fault:
             console.print_message(str(fault))
             facts["ready"] = False

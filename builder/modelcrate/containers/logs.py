@@ -7,6 +7,7 @@ and the length where the length has changed: that is how exact `since_offset` is
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ _LOOK = 0.05
 """Seconds between two looks at a log that is followed."""
 
 _BLOCK = 1 << 16
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def read_log(folder: Path, start: int, ended: Callable[[], bool]) -> Iterator[bytes]:
@@ -44,12 +46,12 @@ def since_offset(folder: Path, moment: float) -> int:
     """Returns where the line begins that was being written at a moment (seconds since 1970): all before it is older."""
     size = 0
     try:
-        notes = (folder / _TIMES).read_text().splitlines()
+        notes = (folder / _TIMES).read_text(errors="replace").splitlines()
     except OSError:
         return 0
     for note in notes:
         seconds, _, length = note.partition(" ")
-        if not (seconds.isdecimal() and length.isdecimal()) or int(seconds) > moment:
+        if not (_NUMBER.fullmatch(seconds) and _NUMBER.fullmatch(length)) or int(seconds) > moment:
             break
         size = int(length)
     with open(folder / LOG, "rb") as file:
