@@ -108,8 +108,8 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._paced, io.DEFAULT_BUFFER_SIZE)
         self._interim = 0
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, **options: Any) -> None:  # newer Pythons pass a limit of headers
+        super().begin(**options)
         self._paced.in_header = False
 
     def _read_status(self) -> tuple[str, int, str]:
