@@ -130,7 +130,7 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
         try:
             wait_ready(container, timeout=READY_AFTER if wait is None else wait)
             name = container.name
-            console.say(
+            console.print_message(
                 f"{name}: it answers; `modelcrate logs -f {name}` shows its log, `modelcrate stop {name}` ends it"
             )
         except NotReadyError as fault:
