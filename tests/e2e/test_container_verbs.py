@@ -186,6 +186,8 @@ def test_of_an_index_the_image_of_this_machine_runs(crate: Crate, rootfs: Litera
     assert crate("run", "--rm", image).succeeded().out == "mine\n"
     others = write_index(tmp_path / "others", {"s390x": ([rootfs], say), "ppc64le": ([rootfs], say)})
     crate("run", "--rm", others).failed(3, f"no image for linux/{MINE}", "linux/s390x", "--platform")
+    shown = crate("run", "--rm", "--platform", "linux/s390x", others).succeeded()
+    assert f"the image is for linux/s390x, and this machine is linux/{MINE}" in shown.err
 
 
 def test_a_program_in_a_container(crate: Crate, image: str) -> None:

@@ -1,8 +1,9 @@
 """Start an image without a container engine: by an installed OCI runtime, else in namespaces.
 
 COMMAND replaces the image's own entry point and command; with --entrypoint it is the arguments of that program. Ports are published on
-127.0.0.1 only. An image for several platforms runs as this machine's. The container has a /proc, /sys and /dev of its own, no capabilities
-over the machine, and a system call filter; --engine chroot has none of the first and is never chosen by itself.
+127.0.0.1 only. Of an image for several platforms this machine's runs. The container has its own /proc, /sys and /dev, its own processes, no
+capability over the machine, and a system call filter. --engine chroot is no container: a program of the image that runs as root can reach the
+other processes of this machine, by signals and ptrace. It is never chosen by itself.
 """
 
 from __future__ import annotations
@@ -175,10 +176,15 @@ def _find(args: argparse.Namespace, console: Console) -> Image:
     from modelcrate.transports.addresses import find
 
     found = find(args.image, console.connections)
-    several = len(found.members()) > 1
+    several, mine = len(found.members()) > 1, host_platform()
     try:
-        return found.image(args.platform or (host_platform() if several else None))
+        image = found.image(args.platform or (mine if several else None))
     except SourceError as fault:
         if several:
             fault.hint = fault.hint or "name one of them with --platform"
         raise
+    if image.platform.architecture != mine.architecture:
+        console.print_message(
+            f"the image is for {image.platform}, and this machine is {mine}: it needs an emulator to run"
+        )
+    return image

@@ -1,4 +1,4 @@
-"""Start containers again that have ended, with the image and the options that they were run with.
+"""Start a container again that has ended, with the image and the options that it was run with.
 
 The root folder is that of the image again, except where the container was run with --keep.
 """
