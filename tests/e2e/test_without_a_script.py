@@ -122,10 +122,10 @@ def test_an_mlflow_folder(crates: Crates) -> None:
 
 
 def test_a_pickle_of_one_version_and_a_lock_of_another_are_refused_before_the_build(crates: Crates) -> None:
-    """A model of scikit-learn 1.9.1, and the real index's 1.8: refused after resolving, told on request, and right with its own."""
+    """A model of scikit-learn 1.9.1, and the real index's 1.8: refused on request, after resolving, told by default, and right with its own."""
     model = {"model.joblib": (MODELS / "pipeline.joblib").read_bytes()}
     text = "dependencies: [scikit-learn==1.8.0]\nmodels: [model.joblib]\n"
-    project = crates.project("older", model, text)
+    project = crates.project("older", model, f"{text}gates: {{versions: refuse}}\n")
     done = crates.modelcrate.run("build", project, "-o", f"oci:{crates.layout}:older", "--progress", "none")
     assert done.returncode == UserError.exit_code
     assert (
@@ -138,7 +138,7 @@ def test_a_pickle_of_one_version_and_a_lock_of_another_are_refused_before_the_bu
     assert "older" not in [each["annotations"]["org.opencontainers.image.ref.name"] for each in tags], (
         "nothing was built"
     )
-    (project / "modelcrate.yaml").write_text(f"name: older\n{text}gates: {{versions: warn}}\n")
+    (project / "modelcrate.yaml").write_text(f"name: older\n{text}")
     planned = crates.modelcrate.run("plan", project, "--progress", "lines")
     assert planned.returncode == 0
     assert "the image gets scikit-learn 1.8.0" in planned.stderr

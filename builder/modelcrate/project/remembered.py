@@ -19,25 +19,11 @@ from modelcrate_layers.errors import CrateError
 
 _TYPES: Mapping[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (
-        Platform,
-        values.Codecs,
-        values.Conda,
-        values.DebianBase,
-        values.Dependencies,
-        values.DockerArchiveBase,
-        values.Entry,
-        values.Gates,
-        values.LayoutBase,
-        values.Model,
-        values.OciArchiveBase,
-        values.Project,
-        values.RegisteredModel,
-        values.RegistryBase,
-        values.RootfsBase,
-        values.ScratchBase,
-    )
+    for kind in (Platform, *vars(values).values())
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 }
+"""The types of values, by name."""
+
 _SHAPE = str(
     Digest.of(canonical_json({name: [each.name for each in dataclasses.fields(kind)] for name, kind in _TYPES.items()}))
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+import pytest
+
 from modelcrate.project.reading import parse_project
-from modelcrate.project.values import Codecs, DebianBase, Dependencies, Entry, LayoutBase, Model, Project
+from modelcrate.project.remembered import decode, encode
+from modelcrate.project.values import Codecs, Conda, DebianBase, Dependencies, Entry, LayoutBase, Model, Project
 from modelcrate.project.writing import project_text
 from modelcrate_layers.content import Platform
 
@@ -58,6 +61,21 @@ def test_a_requirements_file_with_the_name_of_a_lock_stays_one() -> None:
     for needs in (Dependencies(Path("pylock.toml")), Dependencies(pylock=Path("lock.toml"))):
         project = Project("x", Entry(Path("score.py")), dependencies=needs)
         assert parse_project(project_text(project).encode()) == project
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        Dependencies(Path("pyproject.toml"), extras=("a", "b-c"), groups=("serve",), project=True),
+        Dependencies(Path("uv.lock")),
+        Dependencies(("torch",), torch="cpu"),
+        Dependencies(Path("environment.yml"), conda=Conda(("numpy=1.26",), ("conda-forge",))),
+    ],
+)
+def test_every_declaration_of_dependencies_reads_back(needs: Dependencies, tmp_path: Path) -> None:
+    project = Project("x", Entry(Path("score.py")), dependencies=needs)
+    assert parse_project(project_text(project).encode()) == project
+    assert decode(encode(project)) == project
 
 
 def test_a_layout_folder_with_a_colon_keeps_it() -> None:
