@@ -45,7 +45,7 @@ class AutoServed:
 
 
 def complete(project: Project, place: Path, registered: Registered, config: Config) -> AutoServed:
-    """The project with all that its model says. One that has a script, or starts nothing, is what it was."""
+    """Returns the project with all that its model says. A project that has a script, or starts nothing, stays as it is."""
     if not project.served_by_model:
         return AutoServed(project)
     if len(project.models) != 1:
@@ -54,19 +54,19 @@ def complete(project: Project, place: Path, registered: Registered, config: Conf
             hint="one model can do without a script; for several, write one and name it: entry: score.py",
         )
     (model,) = project.models
-    told = reading_of(model, place, registered, config).understood or _refusal(model, place, registered)
-    needs, how = _dependencies(project.dependencies, told)
-    python, which = _python(project, told)
+    served = reading_of(model, place, registered, config).understood or _refusal(model, place, registered)
+    needs, how = _dependencies(project.dependencies, served)
+    python, which = _python(project, served)
     made = replace(
         project,
-        entry=Entry(Path(told.template), _written(told, config)),
+        entry=Entry(Path(served.template), _written(served, config)),
         python=python,
         dependencies=needs,
-        env={MODEL_FILE: told.file, **project.env},
+        env={MODEL_FILE: served.file, **project.env},
     )
-    first = f"no entry script: {told.template} serves it as {told.framework}, with {how}"
-    named = tuple(_name(line) for line in told.requirements)
-    return AutoServed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *told.assumed, *which)), named)
+    first = f"no entry script: {served.template} serves it as {served.framework}, with {how}"
+    named = tuple(_name(line) for line in served.requirements)
+    return AutoServed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *served.assumed, *which)), named)
 
 
 def read_models(
@@ -83,7 +83,7 @@ def read_models(
 
 
 def check_model_versions(completed: AutoServed, models: Sequence[ModelDescription], world: World) -> tuple[str, ...]:
-    """Holds the versions that the models name to those of the image; what is returned is only to be told.
+    """Holds the versions that the models name to those of the image; returns what is only a notice.
 
     Raises:
         UserError: A version does not fit, and loading is known to fail or the project refuses it.
@@ -108,14 +108,14 @@ def reading_of(
     config: Config,
     listed: Sequence[Listed] = (),
 ) -> ModelDescription:
-    """What a model says of itself."""
+    """Returns what a model says of itself."""
     if isinstance(model, Model):
         return read_file_model(model, place, config, listed)
     return read_registered_model(str(model), registered[model], config)
 
 
 def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered) -> FrameworkModel:
-    """Read it once more, for the error: it is not remembered."""
+    """Reads a model once more, for the error, which is not remembered."""
     from modelcrate.modelfiles.framework_files import ModelFiles
 
     if isinstance(model, Model):
@@ -124,13 +124,13 @@ def _refusal(model: Model | RegisteredModel, place: Path, registered: Registered
         return describe_model(files)
 
 
-def _dependencies(said: Dependencies, told: FrameworkModel) -> tuple[Dependencies, str]:
-    """The project's own lines go before the model's; a file of requirements, or a lock, is the user's whole word."""
-    if said.pylock is not None or isinstance(said.requirements, Path):
-        return said, str(said.pylock or said.requirements)
-    named = {family(_name(line)) for line in said.requirements}
-    lines = (*said.requirements, *(line for line in told.requirements if family(_name(line)) not in named))
-    return replace(said, requirements=lines), ", ".join(lines)
+def _dependencies(given: Dependencies, served: FrameworkModel) -> tuple[Dependencies, str]:
+    """Returns the dependencies and their words. The project's own lines go before the model's; a file or a lock is taken alone."""
+    if given.pylock is not None or isinstance(given.requirements, Path):
+        return given, str(given.pylock or given.requirements)
+    named = {family(_name(line)) for line in given.requirements}
+    lines = (*given.requirements, *(line for line in served.requirements if family(_name(line)) not in named))
+    return replace(given, requirements=lines), ", ".join(lines)
 
 
 def _name(line: str) -> str:
@@ -139,26 +139,26 @@ def _name(line: str) -> str:
     return package_of(line)
 
 
-def _python(project: Project, told: FrameworkModel) -> tuple[str | None, Sequence[str]]:
-    """The Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
-    if not told.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
+def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Sequence[str]]:
+    """Returns the Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
+    if not served.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
         return project.python, ()
     from modelcrate.resolve.debian.releases import RELEASES
 
-    if any(release.python == told.python for release in RELEASES.values()):
-        return told.python, (f"Python {told.python}, which made it",)
-    return None, (f"it was made with Python {told.python}, which no release of Debian has; the default's is taken",)
+    if any(release.python == served.python for release in RELEASES.values()):
+        return served.python, (f"Python {served.python}, which made it",)
+    return None, (f"it was made with Python {served.python}, which no release of Debian has; the default's is taken",)
 
 
-def _written(told: FrameworkModel, config: Config) -> Path:
-    """The folder of the script and its description, in the home; its name there is the digest of both."""
-    script = Path(str(resources("modelcrate.modelfiles") / "scripts" / told.template)).read_bytes()
-    schema = canonical_json({"input": dict(told.takes), "output": dict(told.gives)}) + b"\n"
+def _written(served: FrameworkModel, config: Config) -> Path:
+    """Writes the script and its description into a folder of the home that is named by their digest."""
+    script = Path(str(resources("modelcrate.modelfiles") / "scripts" / served.template)).read_bytes()
+    schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"
     digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
     folder = config.home / "entries" / digest.hex[:32] / SOURCE
     with as_machine_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in ((told.template, script), (SCHEMA_FILE, schema)):
+        for name, data in ((served.template, script), (SCHEMA_FILE, schema)):
             if not (folder / name).exists():
                 write(folder / name, data)
     return folder.absolute()

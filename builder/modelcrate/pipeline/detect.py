@@ -54,7 +54,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
 
 
 def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
-    """UserError where the folder is itself the project's model: what is written into it would be a part of that."""
+    """Refuses to write into a folder that is itself the project's model, for that would become part of it."""
     if any(model.path.is_absolute() for model in project.models if isinstance(model, Model)):
         hint = "put it into a folder of its own below this one, or build it as it is: modelcrate build FOLDER"
         raise UserError(
@@ -176,7 +176,7 @@ def _requires_python(data: bytes) -> str:
 
 
 def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
-    """The folder itself as the model: a program names it by where it is, which no project file could."""
+    """Returns the folder itself as the model, by an absolute path, which no project file could have."""
     top = Path(os.path.abspath(folder))
     name = top.parent.parent.name.removeprefix("models--") if top.parent.name == "snapshots" else top.name
     return (Model(top, model_name(Path(name)) or "model"),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)

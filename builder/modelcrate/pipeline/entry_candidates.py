@@ -31,14 +31,14 @@ class Script:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """The lower the better: score.py, main.py, others; in the folder itself, in src, elsewhere; then the shallower."""
+        """The rank among candidates, the lower the better: score.py, main.py, others; in the folder itself, in src, elsewhere; then the shallower."""
         folder = self.path.parent
         place = 0 if folder == Path() else 1 if folder == Path("src") else 2
         return _NAMES.get(self.path.name, 2), place, len(self.path.parts)
 
 
 def read_script(folder: Path, path: Path) -> Script:
-    """A file of the folder, looked at."""
+    """Reads a file of the folder as a candidate."""
     data = read_some(folder / path, MAX_TEXT + 1)
     if len(data) > MAX_TEXT:
         return Script(path, fault=f"it is over {MAX_TEXT} bytes")
@@ -63,7 +63,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
-    """Why the likeliest scripts are none. A script that only trains is none of them."""
+    """Yields why the likeliest scripts are none. A script that only trains is not among them."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
         if script.fault:
             yield f"{script.path} can't be parsed: {script.fault}"
@@ -75,7 +75,7 @@ def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
 
 
 def read_some(path: Path, limit: int) -> bytes:
-    """The first bytes of a file, at most `limit`."""
+    """Returns the first bytes of a file, at most `limit`."""
     try:
         with open(path, "rb") as file:
             return file.read(limit)

@@ -59,7 +59,7 @@ def held_imports(
     generated: bool,
     gate: Gate,
 ) -> tuple[str, ...]:
-    """Holds all imports to what the image has; what is returned is only to be told.
+    """Holds all imports to what the image has; returns what is only a notice.
 
     Args:
         folder: Where the project is.

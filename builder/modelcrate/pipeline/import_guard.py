@@ -28,7 +28,7 @@ def check_imports(
     home: Path,
     generated: bool,
 ) -> tuple[str, ...]:
-    """Holds all imports to what the image has; what is returned is only to be told.
+    """Holds all imports to what the image has; returns what is only a notice.
 
     Args:
         folder: Where the project is.
@@ -56,7 +56,7 @@ def check_imports(
             return tuple(map(str, parse_json(known)))
     from modelcrate.pipeline.import_check import held_imports
 
-    told = held_imports(project, folder, files.entry, models, resolved, home / "cache", generated, gate)
+    notices = held_imports(project, folder, files.entry, models, resolved, home / "cache", generated, gate)
     if settled(files.entry.sources.entries):
-        passed.put(question, canonical_json(list(told)))
-    return told
+        passed.put(question, canonical_json(list(notices)))
+    return notices

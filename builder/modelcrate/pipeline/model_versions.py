@@ -68,7 +68,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 
 
 def family(package: str) -> str:
-    """The library that a distribution has, under its normalised name."""
+    """Returns the library that a distribution has, under its normalised name."""
     return next((name for name, members in FAMILIES.items() if package in members), package)
 
 
@@ -127,10 +127,11 @@ def _fits(rule: Rule, model: str, image: str) -> bool:
 
 
 def judge(setting: Gate, doubtful: Sequence[CrateError], certain: Sequence[CrateError] = ()) -> tuple[str, ...]:
-    """Returns what is only to be told.
+    """Returns what is only a notice.
 
     Args:
-        setting: What becomes of the doubtful; `allow` lets the certain pass, too.
+        setting: What becomes of the doubtful ones; `allow` lets the certain pass, too.
+        doubtful: Faults that may do no harm.
         certain: Faults that are known to stop the image from working.
 
     Raises:

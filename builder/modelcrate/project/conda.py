@@ -40,7 +40,7 @@ class CondaSpec:
 
 
 def parse_conda(data: bytes, where: str) -> CondaSpec:
-    """The specification in an environment file; a UserError says what is no such thing in it."""
+    """Returns the specification in an environment file."""
     document = load_yaml(data, where)
     if not isinstance(document, dict):
         raise UserError("is not a conda environment: it has no keys", where=where)
@@ -59,7 +59,7 @@ def spec(
     pip: Iterable[str],
     where: str = "the conda dependencies",
 ) -> CondaSpec:
-    """The specification of these parts: Python's version is taken out of the packages, and pip with its kin left out."""
+    """Returns the specification of these parts: Python's version is taken out of the packages, and pip is left out."""
     conda = list(packages)
     python = [line for line in conda if package_name(line) == "python"]
     kept = [line for line in conda if package_name(line) not in _TOOLS | {"python"}]
@@ -73,13 +73,13 @@ def spec(
 
 
 def package_name(line: str) -> str:
-    """The name of a conda package, in lower case."""
+    """Returns the name of a conda package, in lower case."""
     match = _SPEC.match(line.strip())
     return match[1].lower() if match else ""
 
 
 def as_requirement(line: str) -> str:
-    """The requirement of pip that asks for about the same as a conda package."""
+    """Returns the requirement of pip that asks for about the same as a conda package."""
     match = _SPEC.match(line.strip())
     if match is None:
         return line
@@ -113,7 +113,7 @@ def _texts(document: dict[str, object], key: str, where: str, nested: bool = Fal
 
 
 def conda_text(wanted: CondaSpec) -> str:
-    """An environment file that means this."""
+    """Returns an environment file that means this."""
     from modelcrate.project.writing import scalar
 
     def lines() -> Iterator[str]:

@@ -93,7 +93,7 @@ def _model_violations(form: ProjectForm) -> Iterator[Violation]:
 
 
 def _source_fault(model: ModelForm, workspace: str | None) -> tuple[str, str] | None:
-    """What is wrong with where a model comes from: a path, or a workspace, and not both."""
+    """Returns what is wrong with where a model comes from: a path, or a workspace, and not both."""
     if model.registered is None:
         return None if model.path is not None else ("'path' is missing in a model", "")
     if model.path is not None or model.name is not None or model.version is not None:

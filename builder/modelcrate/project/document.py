@@ -94,15 +94,15 @@ class Document:
     faults: tuple[Fault, ...] = ()
 
     def plain(self) -> Plain:
-        """The tree as lists, dicts, texts and None."""
+        """Returns the tree as lists, dicts, texts and None."""
         return _plain(self.root)
 
     def spot_of(self, path: Steps) -> Spot:
-        """Where the value at this path stands, or the nearest thing around it; steps that a short form left out are skipped."""
+        """Returns where the value at this path stands, or the nearest thing around it; steps that a short form left out are skipped."""
         return self._walk(path).spot
 
     def key_spot(self, path: Steps) -> Spot:
-        """Where the key at the end of this path stands, or the nearest thing around it."""
+        """Returns where the key at the end of this path stands, or the nearest thing around it."""
         node = self._walk(path[:-1])
         found = _child(node, path[-1]) if path else None
         return found[0] if found else node.spot
@@ -115,7 +115,7 @@ class Document:
         return node
 
     def error(self, faults: Sequence[Fault]) -> UserError:
-        """All of these faults as one error, in the order of the file."""
+        """Returns all of these faults as one error, in the order of the file."""
         ordered = sorted(faults, key=lambda fault: (fault.spot.line, fault.spot.column))
         errors = [self._error(fault) for fault in ordered[:MAX_FAULTS]]
         if len(ordered) > MAX_FAULTS:
@@ -128,7 +128,7 @@ class Document:
         return UserError(_masked(fault.what), where=where, hint=_masked(fault.hint), excerpt=self._excerpt(fault.spot))
 
     def _excerpt(self, spot: Spot) -> str:
-        """The line and an underline; a long line is cut around the place, and what a terminal might act on is a question mark."""
+        """Returns the line and an underline; a long line is cut around the place, and what a terminal might act on is a question mark."""
         if not self.lines[spot.line - 1].strip():
             return ""
         line, column = _masked(self.lines[spot.line - 1]), spot.column - 1
@@ -142,9 +142,12 @@ class Document:
 
 
 def parse(data: bytes, name: str) -> Document:
-    """The document in these bytes; what can't be a tree (not UTF-8, not YAML, too large, anchors, tags) raises a UserError.
+    """Returns the document in these bytes.
 
-    Duplicate keys and impossible characters are left as `faults`, so that they are told together with what the form finds.
+    Duplicate keys and impossible characters are left as `faults`, so that they are reported together with what the form finds.
+
+    Raises:
+        UserError: They can't be a tree: not UTF-8, not YAML, too large, or with anchors or tags.
     """
     if len(data) > MAX_BYTES:
         raise UserError(f"a project file over {MAX_BYTES} bytes", where=name, hint="is it the right file?")
@@ -263,7 +266,7 @@ class _Builder:
 
 
 def quoted(text: str) -> str:
-    """A text of the file as a message shows it: in quotes, printable, and not too long."""
+    """Returns a text of the file as a message shows it: in quotes, printable, and not too long."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
@@ -285,7 +288,7 @@ def _syntax(fault: object, text: str) -> Fault:
 
 
 def _child(node: Node, step: str | int) -> tuple[Spot, Node] | None:
-    """A child and the place of its key (of itself, in a list)."""
+    """Returns a child and the place of its key (of itself, in a list)."""
     if isinstance(node, Listing) and isinstance(step, int) and step < len(node.items):
         return node.items[step].spot, node.items[step]
     if isinstance(node, Table):
@@ -302,10 +305,10 @@ def _plain(node: Node) -> Plain:
 
 
 def _masked(text: str) -> str:
-    """The text without user and password of its URLs, and just as long."""
+    """Returns the text without user and password of its URLs, and just as long."""
     return _SECRET.sub(lambda found: "*" * len(found[0]), text)
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Returns how many columns of a terminal a text takes."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)

@@ -13,7 +13,7 @@ _HINT = "a server calls init() once and run(data) for every request; see docs/en
 
 
 def check_entry(source: bytes, name: str) -> Faults:
-    """All faults of the script, in the order of its lines.
+    """Returns all faults of the script, in the order of its lines.
 
     None when a server can use it. `name` is its path, for the messages.
     """
@@ -45,7 +45,7 @@ def _name_faults(name: str) -> Iterator[UserError]:
 
 
 def _bindings(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST]]:
-    """The names that running the module binds, each with what binds it last; `*` for an import of everything."""
+    """Yields the names that running the module binds, each with what binds it last; `*` for an import of everything."""
     for node in body:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():

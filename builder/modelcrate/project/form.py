@@ -65,7 +65,7 @@ def _shape(value: object) -> str | None:
 
 
 def _short(key: str, *shapes: type) -> Callable[[object], object]:
-    """The short form of a mapping: a value of one of these shapes stands for the mapping with this one key."""
+    """Returns a validator for the short form of a mapping: a value of one of these shapes stands for the mapping with this one key."""
 
     def spelt_out(value: object) -> object:
         if value is None:
@@ -292,15 +292,15 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
 
 
 def keys(form: type[Form]) -> tuple[str, ...]:
-    """The keys that a mapping may have, as the file spells them."""
+    """Returns the keys that a mapping may have, as the file spells them."""
     return tuple(field.alias or name for name, field in form.model_fields.items())
 
 
 def model_value(form: ModelForm) -> values.Model | values.RegisteredModel:
-    """What one model of a form without breaches means."""
+    """Returns what one model of a form without violations means."""
     if form.registered is not None:
         return form.registered
-    assert form.path is not None, "the breaches have said so"
+    assert form.path is not None, "the rules between keys have seen to it"
     return values.Model(form.path, form.name or values.model_name(form.path), form.version or 1)
 
 

@@ -46,7 +46,7 @@ _ON_DISK: Mapping[str, tuple[Callable[[str], tuple[str, str | None]], Callable[[
 
 
 def refuse(what: str, hint: str = "") -> PydanticCustomError:
-    """A fault in our words; braces of the file's text are not a template."""
+    """Returns a fault in our words; braces of the file's text are not a template."""
     return PydanticCustomError(OURS, "{what}", {"what": what, "hint": hint})
 
 
@@ -87,14 +87,14 @@ class Text:
 
 
 def _path(text: str, info: Info) -> Path:
-    """A path on this machine, wherever it leads."""
+    """Returns a path on this machine, wherever it leads."""
     if not text.strip() or not text.isprintable() or len(text.encode()) > 4096:
         raise refuse(f"{text[:80]!r} is not a path")
     return Path(text)
 
 
 def _inside(text: str, info: Info) -> Path:
-    """A path that stays in the project's folder, also through links where the folder is known (the validation's context)."""
+    """Returns a path that stays in the project's folder, also through links where the folder is known (the validation's context)."""
     path = _path(text, info)
     if path.is_absolute():
         raise refuse(f"{text!r} is an absolute path", "paths are relative to the folder of the project file")
@@ -173,7 +173,7 @@ def _interpreter(text: str, info: Info) -> PurePosixPath:
 
 
 def _base(text: str, info: Info) -> values.Base:
-    """A base by its words: a kind and where it is, else a reference."""
+    """Returns a base by its words: a kind and where it is, else a reference."""
     kind, colon, rest = text.partition(":")
     if kind == "debian":
         if colon and not re.fullmatch(r"[a-z]+", rest):

@@ -12,10 +12,10 @@ from modelcrate_layers.content import Digest
 
 
 def open_project(file: Path, home: Path) -> Project:
-    """The project of a file. One that was read before is remembered in `home`, by the file's digest; faults are never remembered."""
+    """Returns the project of a file. One that was read before is remembered in `home` by the file's digest; faults are not remembered."""
     opened = ResultCache(home / "projects")
     digest = ""
-    with suppress(OSError):  # whoever reads it next says what is wrong
+    with suppress(OSError):  # the reader below says what is wrong
         digest = str(Digest.of(file.read_bytes()))
     known = opened.get(digest) if digest else None
     project = decode(known) if known is not None else None

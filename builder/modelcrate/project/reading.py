@@ -26,7 +26,7 @@ _STAND_IN = {"name": "x", "base": "scratch"}
 
 
 def read_project(path: Path) -> Project:
-    """The project in this file; paths in it are also held to the file's folder through links.
+    """Returns the project in this file; paths in it are also held to the file's folder through links.
 
     Raises SourceError where there is no such file, UserError with all faults of the file (the others in `also`).
     """
@@ -40,7 +40,7 @@ def read_project(path: Path) -> Project:
 
 
 def parse_project(data: bytes, name: str = FILE_NAME, folder: Path | None = None) -> Project:
-    """The project in these bytes. `name` is what faults call the file; without a `folder`, links are not looked at.
+    """Returns the project in these bytes. `name` is what faults call the file; without a `folder`, links are not looked at.
 
     Raises UserError with all faults (the others in `also`).
     """
@@ -56,7 +56,7 @@ def parse_project(data: bytes, name: str = FILE_NAME, folder: Path | None = None
 
 
 def _validated(document: Document, folder: Path | None) -> tuple[Project | None, list[Fault]]:
-    """What the document means, where it means something, and what is wrong with it.
+    """Returns what the document means, if it means something, and what is wrong with it.
 
     Rules between keys are checked over the keys that are right by themselves, so that one fault doesn't hide another.
     """
@@ -91,7 +91,7 @@ def _of_type(kind: str, errors: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _loc(error: ErrorDetails) -> Steps:
-    """Where an error is, in the file's own keys."""
+    """Returns where an error is, in the file's own keys."""
     from modelcrate.project.form import TAGS
 
     *around, last = error["loc"] or ("",)
@@ -102,7 +102,7 @@ def _loc(error: ErrorDetails) -> Steps:
 
 
 def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -> Fault:
-    """A validation error in our words, at its place."""
+    """Returns a validation error in our words, at its place."""
     from modelcrate.project.grammar import OURS
 
     kind, loc, context = error["type"], _loc(error), error.get("ctx", {})
@@ -120,7 +120,7 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -
 
 
 def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
-    """What to say where a list stands for a text, and the like."""
+    """Returns what to say where a list stands for a text, and the like."""
     item = isinstance(loc[-1], int) and len(loc) > 1
     label = f"an item of {quoted(str(loc[-2]))}" if item else quoted(str(loc[-1]))
     if error["input"] is None:
@@ -134,7 +134,7 @@ def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
 
 
 def _form_at(loc: Steps) -> tuple[str, tuple[str, ...]]:
-    """What the mapping at this place is called, and the keys it may have."""
+    """Returns what the mapping at this place is called, and the keys it may have."""
     from modelcrate.project import form
 
     place, found = form.FORMS[tuple(step for step in loc if isinstance(step, str))]
@@ -142,13 +142,13 @@ def _form_at(loc: Steps) -> tuple[str, tuple[str, ...]]:
 
 
 def _guess(loc: Steps) -> str:
-    """The key that was probably meant by an unknown one, or nothing."""
+    """Returns the key that was probably meant by an unknown one, or nothing."""
     known = _form_at(loc[:-1])[1]
     return next(iter(difflib.get_close_matches(str(loc[-1])[:100].lower(), known, 1, 0.6)), "")
 
 
 def parse_base_words(text: str) -> Base:
-    """A base in the words of the key `base`: `debian`, an image reference, `oci:DIR`, `rootfs:FILE`; else a UserError."""
+    """Returns a base in the words of the key `base`: `debian`, an image reference, `oci:DIR`, `rootfs:FILE`; else a UserError."""
     from pydantic import TypeAdapter, ValidationError
 
     from modelcrate.project.grammar import BaseWords

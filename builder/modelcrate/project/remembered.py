@@ -31,12 +31,12 @@ _SHAPE = str(
 
 
 def encode(project: values.Project) -> bytes:
-    """The project as JSON."""
+    """Returns the project as JSON."""
     return canonical_json({"project": _plain(project), "shape": _SHAPE})
 
 
 def decode(data: bytes) -> values.Project | None:
-    """The project out of JSON that `encode` wrote; None, if it is anything else."""
+    """Returns the project of JSON that `encode` wrote; None, if it is anything else."""
     try:
         record = parse_object(data)
         project = _value(record["project"]) if record.get("shape") == _SHAPE else None
@@ -46,7 +46,7 @@ def decode(data: bytes) -> values.Project | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON: a list is a tuple, an object has its type's name under `=`."""
+    """Returns a value as JSON: a list is a tuple, an object has its type's name under `=`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
         return {"=": type(value).__name__, **fields}

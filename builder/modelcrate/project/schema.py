@@ -12,7 +12,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """The schema as a document of JSON Schema 2020-12. What the reader accepts, the schema accepts; the reader checks more."""
+    """Returns the schema as a document of JSON Schema 2020-12. What the reader accepts, the schema accepts; the reader checks more."""
     from modelcrate.project.form import ProjectForm
 
     made = _lean(ProjectForm.model_json_schema())
@@ -20,12 +20,12 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The published file, byte for byte."""
+    """Returns the published file, byte for byte."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _lean(node: Any) -> Any:
-    """Without the generator's titles and empty defaults; and maps take no key but those their pattern names."""
+    """Returns the schema without the generator's titles and empty defaults; maps take no key but those their pattern names."""
     if isinstance(node, list):
         return [_lean(item) for item in node]
     if not isinstance(node, dict):

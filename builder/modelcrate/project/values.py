@@ -41,7 +41,7 @@ OnConflict = Literal["refuse", "last"]
 """What becomes of two files with one path and different bytes: a refusal, or the last package's counts."""
 
 Gate = Literal["refuse", "warn", "allow"]
-"""What becomes of a finding: it ends the build, it is told, or nobody looks."""
+"""What becomes of a finding: it ends the build, it is a notice, or it is not looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class Codecs:
     entry: Codec | None = None
 
     def of(self, role: Role) -> Codec:
-        """The codec for layers of this role."""
+        """Returns the codec for layers of this role."""
         own: dict[Role, Codec | None] = {
             "base": self.base,
             "dependencies": self.dependencies,
@@ -235,7 +235,7 @@ class Codecs:
 class Gates:
     """What is looked for before a build. `allow` are modules, or `module:name`s, that pickles may name beyond the built-in lists.
 
-    `unsafe_pickle` is about names that nobody knows; what is known to run code is refused under `warn`, too.
+    `unsafe_pickle` is about unknown names; what is known to run code is refused under `warn`, too.
     """
 
     unsafe_pickle: Gate = "warn"
@@ -255,7 +255,7 @@ class Project:
 
     name: str
     entry: Entry | None
-    """None, where the model brings its own (`served_by_model`), or for models alone over scratch or somebody else's base: such an image
+    """None, where the model brings its own (`served_by_model`), or for models alone over scratch or an existing base: such an image
     starts what its base starts, if anything."""
     models: tuple[Model | RegisteredModel, ...] = ()
     python: str | None = None
@@ -285,7 +285,7 @@ class Project:
 
 
 def model_name(path: Path) -> str:
-    """The name of a model whose file doesn't say: the file's, without its ending, and without what a name can't hold.
+    """Returns the name of a model whose file doesn't say: the file's, without its ending, and without what a name can't hold.
 
     Empty where nothing is left of it.
     """
@@ -294,5 +294,5 @@ def model_name(path: Path) -> str:
 
 
 def is_pylock(path: str) -> bool:
-    """Whether a file is a lock by its name (PEP 751): pylock.toml or pylock.NAME.toml."""
+    """Returns whether a file is a lock by its name (PEP 751): pylock.toml or pylock.NAME.toml."""
     return re.fullmatch(r"(.*/)?pylock(\.[^/.]+)?\.toml", path) is not None

@@ -39,7 +39,7 @@ _HEAD = """\
 
 
 def project_text(project: Project) -> str:
-    """The text of a project file that means this project."""
+    """Returns the text of a project file that means this project."""
     return _HEAD + "".join(f"{line}\n" for line in _lines(project))
 
 
@@ -179,7 +179,7 @@ def _moment(moment: datetime) -> str:
 
 
 def scalar(value: str | PurePath | Base) -> str:
-    """A text as a YAML scalar: plain where nobody can misread it, else in double quotes with JSON's escapes, which are YAML's."""
+    """Returns a text as a YAML scalar: plain where it can't be misread, else in double quotes with JSON's escapes, which are YAML's."""
     text = str(value)
     if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:
         return text

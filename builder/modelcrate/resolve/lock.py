@@ -107,7 +107,7 @@ class Lock:
         return self.pins[str(platform)]
 
     def text(self) -> bytes:
-        """The file: JSON, sorted and indented, so that a change of one wheel is a change of one line's neighbourhood."""
+        """Returns the file: JSON, sorted and indented, so that a change of one wheel is a change of one line's neighbourhood."""
         value = {
             "lock-version": VERSION,
             "asked": dict(self.asked),
@@ -119,7 +119,7 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock | None:
-    """The lock beside a project, or None where there is none; one that can't be understood is a LockedError."""
+    """Returns the lock beside a project, or None where there is none."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def parse_lock(data: bytes) -> Lock:
 
 
 def differences(asked: Mapping[str, Any], lock: Lock) -> list[str]:
-    """What the project asks for now and did not when it was locked, a line each."""
+    """Returns what the project asks for now and did not when it was locked, a line each."""
     names = sorted({*asked, *lock.asked})
     return [
         _difference(name, lock.asked.get(name), asked.get(name))
@@ -161,7 +161,7 @@ def differences(asked: Mapping[str, Any], lock: Lock) -> list[str]:
 
 
 def refuse_differences(differing: Sequence[str]) -> None:
-    """A LockedError with these differences, if there are any."""
+    """Raises a LockedError with these differences, if there are any."""
     if differing:
         raise LockedError(
             "the lock is not of this project any more", where=FILE_NAME, why="\n".join(differing), hint=_AGAIN
@@ -169,7 +169,7 @@ def refuse_differences(differing: Sequence[str]) -> None:
 
 
 def changed_models(lock: Lock, now: Sequence[ModelPin]) -> Iterator[str]:
-    """How the models differ from those that were locked, by name, file and layer."""
+    """Yields how the models differ from those that were locked, by name, file and layer."""
     then = {(model.name, model.version): model for model in lock.models}
     for model in now:
         old = then.pop((model.name, model.version), None)

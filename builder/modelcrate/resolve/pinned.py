@@ -142,7 +142,7 @@ def python_of(pinned: Iterable[PinnedConda]) -> str:
 
 
 def _texts(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The texts of a pinned package; what is none, or no size, is an IntegrityError."""
+    """Returns the texts of a pinned package; what is none, or no size, is an IntegrityError."""
     size = value.get("size")
     texts = {key: value[key] for key in keys}
     if not all(isinstance(text, str) for text in texts.values()) or not (size is None or isinstance(size, int)):

@@ -21,7 +21,7 @@ MAX_LOCK = 64 << 20
 
 
 def read_pylock(path: Path) -> str:
-    """The text of a pylock.toml on this disk."""
+    """Returns the text of a pylock.toml on this disk."""
     try:
         with path.open("rb") as handle:
             data = handle.read(MAX_LOCK + 1)
@@ -36,7 +36,7 @@ def read_pylock(path: Path) -> str:
 
 
 def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) -> tuple[PinnedWheel, ...]:
-    """The wheels of a lock for this target, by name: its markers hold there, and each wheel's tag is the best that runs there.
+    """Returns the wheels of a lock for this target, by name: its markers hold there, and each wheel's tag is the best that runs there.
 
     `hashes` narrows the choice further, by name. `folder` is where relative paths begin. Anything that is no wheel, or has no
     SHA-256, is a UserError, with `where` the lock came from.
@@ -59,13 +59,13 @@ def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) 
 
 
 def every(text: str, folder: Path, where: str) -> tuple[PinnedWheel, ...]:
-    """All wheels that a lock names, for whatever target."""
+    """Returns all wheels that a lock names, for any target."""
     packages = _lock(text, {}, where).packages
     return tuple(_pinned(wheel, folder, where) for package in packages for wheel in package.wheels or ())
 
 
 def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
-    """The lock, with those wheels left out that have not the demanded hash."""
+    """Returns the lock without the wheels that do not have the demanded hash."""
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     try:
@@ -134,10 +134,10 @@ def _url(found: PackageWheel, folder: Path) -> str:
 
 
 def _size(size: int | None, url: str) -> int | None:
-    """A wheelhouse says no sizes; its files do."""
+    """Returns a wheel's size. A wheelhouse does not say it; its files do."""
     if size is not None or not url.startswith("file:"):
         return size
     try:
         return Path(unquote(urlsplit(url).path)).stat().st_size
-    except (OSError, ValueError):  # no such path, or no address at all: whoever fetches it will say so
+    except (OSError, ValueError):  # no such path, or no address at all: the download will say so
         return None

@@ -78,7 +78,7 @@ class Target:
         return f"{self.machine}-manylinux_2_{max(minor for minor in _UV if minor <= self.glibc[1])}"
 
     def tags(self) -> tuple[Tag, ...]:
-        """The wheel tags that run there, best first (PEP 425)."""
+        """Returns the wheel tags that run there, best first (PEP 425)."""
         from packaging.tags import compatible_tags, cpython_tags
 
         major, minor = (int(part) for part in self.minor.split("."))
@@ -90,14 +90,14 @@ class Target:
         )
 
     def sought(self) -> str:
-        """The tags in short, for people."""
+        """Returns the tags in short, for people."""
         python = "cp" + self.minor.replace(".", "")
         kind, version = ("musllinux", self.musl) if self.musl else ("manylinux", self.glibc)
         best = f"{kind}_{version[0]}_{version[1]}_{self.machine}"
         return f"{python}-{python}-{best} or older {kind}, {python}-abi3-{best} or older, py3-none-any"
 
     def environment(self) -> Environment:
-        """The values of environment markers there (PEP 508); those that nobody can know are empty."""
+        """Returns the values of environment markers there (PEP 508); those that can't be known are empty."""
         return {
             "implementation_name": "cpython",
             "implementation_version": self.full,

@@ -45,7 +45,7 @@ class Index:
         direct: URLs of single wheels, by the package's normalised name.
         torch: The builds of PyTorch that are wanted, by uv's name.
         merged: All indexes count as one, as pip has it; else the first that has a package is the one for all its versions, so that
-            nobody can offer a private package's name elsewhere.
+            a private package's name can't be offered elsewhere.
         source: What named the index, for messages.
     """
 
@@ -244,7 +244,7 @@ def _refused(url: str, status: str, reason: str) -> RegistryError:
 
 
 def _explanation(text: str) -> list[str]:
-    """The lines that explain: no drawing, no progress, no hints, no passwords."""
+    """Returns the lines that explain: no drawing, no progress, no hints, no passwords."""
     kept: list[str] = []
     hinting = False
     for line in text.splitlines():
@@ -260,7 +260,7 @@ def _explanation(text: str) -> list[str]:
 
 
 def _name(text: str) -> str:
-    """`all versions of docopt` and `numpy>=99` are about docopt and numpy."""
+    """Returns the package that a part of a complaint is about: `all versions of docopt` and `numpy>=99` are about docopt and numpy."""
     return re.split(r"[=<>!~]", text.strip("`"))[0]
 
 

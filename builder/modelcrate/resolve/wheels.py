@@ -140,9 +140,13 @@ def has_wheel(line: str, target: Target, index: Index, uv: Uv) -> bool | None:
 
 
 def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, cache: Path) -> tuple[PinnedWheel, ...]:
-    """The same pins with places to fetch them from, but for those that the cache has.
+    """Returns the same pins with places to fetch them from; those that the cache has need none.
 
-    The wheelhouse is looked through first; then uv is asked for exactly these versions. What nobody has is a LockedError.
+    The wheelhouse is looked through first; then uv looks up exactly these versions.
+
+    Raises:
+        LockedError: A wheel is nowhere to be had, or another file has its name.
+        RegistryError: The index failed, or is needed though offline.
     """
     known = [_in_known_place(each, index) for each in pinned]
     lost = [each for each in known if not each.urls and not each.place(cache).exists()]
@@ -166,7 +170,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
 
 
 def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Downloader) -> tuple[Wheel, ...]:
-    """The wheels in the cache, those that it lacked fetched several at a time, each held to its hash and size."""
+    """Fetches wheels into the cache, several at a time, each held to its hash and size."""
     wanted = list(pinned)
     paths = fetcher.download_all(
         [
@@ -178,14 +182,14 @@ def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Downloader
 
 
 def cached(pinned: PinnedWheel, cache: Path) -> Wheel | None:
-    """The wheel as it will be in the cache, fetched or not: enough for a layer's key. None, while nobody knows its size."""
+    """Returns the wheel as it will be in the cache, fetched or not: enough for a layer's key. None, while its size is unknown."""
     path = pinned.place(cache)
     size = path.stat().st_size if path.exists() else pinned.size
     return None if size is None else pinned.as_package(cache, size)
 
 
 def _written(path: Path, lines: Sequence[str]) -> list[Path]:
-    """A requirements file of these lines; none, where there are none."""
+    """Writes a requirements file of these lines, if there are any, and returns its path in a list."""
     if not lines:
         return []
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -233,7 +237,7 @@ def _in_known_place(pinned: PinnedWheel, index: Index) -> PinnedWheel:
 def _again(pinned: PinnedWheel, found: PinnedWheel | None) -> PinnedWheel:
     if found is None or found.sha256 != pinned.sha256:
         raise LockedError(
-            f"{pinned.filename} is not what was locked" if found else f"nobody has {pinned.filename} any more",
+            f"{pinned.filename} is not what was locked" if found else f"{pinned.filename} can't be had any more",
             why=f"locked sha256 {pinned.sha256}" + (f"\n found sha256 {found.sha256}" if found else ""),
             hint="lock again, or put the locked file into a wheelhouse",
         )

@@ -152,7 +152,7 @@ def package_notices(world: World) -> tuple[str, ...]:
 
 
 def _dependencies(resolved: Resolved, supplier: PackageFetcher) -> tuple[DependencyKind, ...]:
-    """The environment, unless the packages bring it; then the packages."""
+    """Returns the environment, unless the packages bring it; then the packages."""
     if resolved.target is None:
         return ()
     python, pins, rule = resolved.target.minor, resolved.pins, supplier.sources.project.dependencies.on_conflict
@@ -224,7 +224,7 @@ def _pin_debs(
 
 
 def _target(project: Project, platform: Platform, below: ResolvedBase, own: str) -> Target | None:
-    """What wheels are for; None where the image has no Python packages. `own` is the Python that conda packages bring, if any."""
+    """Returns what wheels are for; None where the image has no Python packages. `own` is the Python that conda packages bring, if any."""
     if project.entry is None and not _wanted(project.dependencies):
         return None
     if own:
@@ -359,7 +359,7 @@ def _notify(emit: Emit, notices: Iterable[str]) -> None:
 
 
 def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, str]) -> tuple[PinnedWheel, ...]:
-    """`there` are the Python packages that conda brings: they stay, at their versions."""
+    """Returns the pinned wheels. `there` are the Python packages that conda brings: they stay, at their versions."""
     if target is None:
         return ()
     from modelcrate.resolve.wheels import lock_wheels, with_sizes
