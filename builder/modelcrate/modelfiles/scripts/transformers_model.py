@@ -85,8 +85,14 @@ def forward(inputs):
     """Runs the model over tensors: whole numbers stay whole, as token ids have to be."""
     import torch
 
-    with torch.inference_mode():
-        found = model(**{name: torch.tensor(value) for name, value in inputs.items()})
+    tensors = {name: torch.tensor(value) for name, value in inputs.items()}
+    try:
+        with torch.inference_mode():
+            found = model(**tensors)
+    except RuntimeError as fault:  # how torch refuses sizes and types; it also says so when the memory is full
+        if "memory" in str(fault):
+            raise
+        raise InputError("the model does not take these tensors: " + str(fault)) from None
     return {name: plain(value) for name, value in found.items() if hasattr(value, "tolist")}
 
 
