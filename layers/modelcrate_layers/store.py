@@ -110,7 +110,7 @@ class Layout:
         stamp = _stamp(path)
         if self.records is None or read_record(self.records, descriptor.digest.hex) != stamp:
             try:
-                for _ in self.blob(descriptor).chunks():
+                for _ in FileBlob(path, descriptor).chunks():
                     pass
             except IntegrityError:
                 with as_machine_error(path):
@@ -120,9 +120,21 @@ class Layout:
         return True
 
     def blob(self, descriptor: Descriptor) -> FileBlob:
+        """Returns a blob that is there. In our own store it is intact; elsewhere that is found when it is read.
+
+        Raises:
+            IntegrityError: It is not there, or is damaged.
+        """
         if not self.has(descriptor):
             raise IntegrityError(f"has no blob {descriptor.digest} of {descriptor.size} bytes", where=str(self.root))
-        return FileBlob(self.path(descriptor.digest), descriptor)
+        path = self.path(descriptor.digest)
+        if self.records is not None and not self.intact(descriptor):
+            raise IntegrityError(
+                f"the blob {descriptor.digest} was damaged and is removed",
+                where=str(path),
+                hint="build or pull the image again that it belongs to",
+            )
+        return FileBlob(path, descriptor)
 
     def read(self, descriptor: Descriptor) -> bytes:
         """A small blob, verified."""

@@ -28,6 +28,7 @@ from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
 from modelcrate.resolve.world import server_requirements
 from modelcrate.transports.oci import LayoutOutput
+from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.records import MARKER
@@ -63,7 +64,7 @@ class Place:
         remove(output)
         with Session(Config(self.home)) as session:
             request = session.read(self.project)
-            built = session.build(replace(request, outputs=(LayoutOutput(output, "x"),)))
+            built = session.build(replace(request, outputs=(LayoutOutput(output, "x"), StoreOutput("tampered"))))
         for path in (output / "blobs" / "sha256").iterdir():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
         (named,) = json.loads((output / "index.json").read_bytes())["manifests"]
@@ -188,7 +189,9 @@ def test_no_change_of_the_home_gives_another_image(place: tuple[Place, str], see
             assert not refusal(made, tmp_path / "out", right, case), case
         if victim.is_symlink() or victim.is_dir():
             remove(victim)  # what does no harm today may do some with the next case
-    assert refused <= 3, "nearly all damage heals"
+    assert refused <= CASES // 5, (
+        "nearly all damage heals: what does not is the index of the store, and places that can't be written"
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -239,6 +242,7 @@ def test_a_home_that_came_from_another_machine_saves_downloads_and_decides_nothi
 ) -> None:
     """As a cache of a CI service is: copied, and perhaps written by others, who know what records and layers look like."""
     made, right = place
+    made.build(tmp_path / "out")
     copy = Place(made.project, tmp_path / "home")
     shutil.copytree(made.home, copy.home, symlinks=True, copy_function=shutil.copy2)
     forge_records(copy.home / "memo", os.stat(made.home / "memo" / MARKER))

@@ -137,6 +137,8 @@ class Packer:
             return self._new(planned)
         with self.facts.making(planned.cache_key):
             known = self.facts.get(planned.cache_key)
+            if known is not None and planned.role in STORED_ROLES and not self.store.intact(known.descriptor):
+                known = None
             why = "made by another build meanwhile" if known else planned.why
             return self._new(replace(planned, known=known, why=why))
 
