@@ -36,12 +36,25 @@ class Incoming:
         write_all(self.handle, data)
 
     def keep(self, path: Path) -> None:
-        """It is complete: give it its name, in the place of what had it."""
-        os.fchmod(self.handle, MODE)
-        os.fsync(self.handle)
+        """Gives the complete file its name, in the place of what had it."""
+        self._complete()
         if not self.hidden.exists():
             os.link(f"/proc/self/fd/{self.handle}", self.hidden, src_dir_fd=self.handle)  # linkat(2), AT_SYMLINK_FOLLOW
         os.replace(self.hidden, path)
+
+    def keep_first(self, path: Path) -> None:
+        """The same, unless another process was faster: its file may be in use, and who uses it holds it to its stamp."""
+        self._complete()
+        with suppress(FileExistsError):
+            if self.hidden.exists():  # after a link its stamp would change once more, when the other name goes
+                if not os.path.lexists(path):
+                    os.replace(self.hidden, path)
+            else:
+                os.link(f"/proc/self/fd/{self.handle}", path, src_dir_fd=self.handle)
+
+    def _complete(self) -> None:
+        os.fchmod(self.handle, MODE)
+        os.fsync(self.handle)
 
 
 @contextmanager

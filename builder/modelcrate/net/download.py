@@ -164,7 +164,7 @@ class Downloader:
             folder.mkdir(parents=True, exist_ok=True)
             with incoming(folder) as out:
                 self._copy(self._urls.chunks(url, wanted.size), out, wanted, _shown(url))
-                out.keep(wanted.path)
+                out.keep_first(wanted.path)
 
     def _copy(self, body: Iterable[bytes], out: Incoming, wanted: Download, where: str) -> None:
         hashed, size = hashlib.sha256(), 0

@@ -32,6 +32,19 @@ def test_a_file_that_is_kept_is_whole(folder: Path) -> None:
     assert os.listdir(folder) == ["name"]
 
 
+def test_the_first_of_two_equal_files_stays_and_its_stamp_does_not_change(folder: Path) -> None:
+    """Builds beside each other fetch the same package, and the first one is packing it already."""
+    with incoming(folder) as one, incoming(folder) as other:
+        one.write(b"same")
+        other.write(b"same")
+        one.keep_first(folder / "name")
+        before = os.stat(folder / "name")
+        other.keep_first(folder / "name")
+    after = os.stat(folder / "name")
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+    assert os.listdir(folder) == ["name"]
+
+
 def test_a_file_that_is_not_kept_was_never_there(folder: Path) -> None:
     with incoming(folder) as file:
         file.write(b"some bytes")
