@@ -239,7 +239,7 @@ def debian_release(data: bytes) -> None:
         _date(stanza, "Date", "there")
         _files(stanza.get("SHA256", ""), "there")
     release = known_release("bookworm")
-    suite = release.suites[0]
+    suite = release.suites("amd64")[0]
     read_release(data, suite, keyring_of(release, suite.archive), NOW, Freshness.REQUIRED, "there")
 
 

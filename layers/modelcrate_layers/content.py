@@ -201,7 +201,10 @@ def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
     if len(data) > limit:
         raise IntegrityError(f"a document of {len(data)} bytes; the limit is {limit}", where=where)
     try:
-        return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
+        if b"\\u" in data:  # an escape may be half of a surrogate pair, which is no text and can't be written again
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as fault:
         raise IntegrityError(f"not valid JSON: {fault}", where=where) from None
 

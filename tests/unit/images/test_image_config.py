@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelcrate.images.image_config import EPOCH, RunSpec, check_config, environment, make_config
-from modelcrate_layers.content import Digest, Platform
+from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.errors import IntegrityError
 
 WRONG: list[tuple[str, Any]] = [
@@ -82,3 +84,31 @@ def test_history_of_the_base_is_kept_where_it_counts_its_layers(steps: int) -> N
     made = make_config(Platform("linux", "amd64"), {"history": history}, ids, ["ours"], RunSpec(), EPOCH)
     lines = [each["created_by"] for each in made["history"]]
     assert lines == (["a", "ENV", "b"] if steps == 2 else ["base"] * steps) + ["ours"]
+
+
+_NAMES = st.sampled_from(
+    [*dict(WRONG), "history", "os", "architecture", "created", "author", "variant", "OnBuild", "x"]
+)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from(["A=1", "80/tcp"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "created_by", "80"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+_OBJECTS = st.dictionaries(_NAMES, _VALUES, max_size=4)
+
+
+@given(_OBJECTS, st.none() | _OBJECTS | _VALUES)
+def test_whatever_passes_becomes_a_config_that_passes(base: dict[str, Any], settings: Any) -> None:
+    base = {**base, "config": settings}
+    try:
+        check_config(base, "")
+    except IntegrityError:
+        return
+    run = RunSpec(("run",), {"B": "2"}, (80,), "1:0", "/", {"l": "m"}, "SIGTERM")
+    made = make_config(Platform("linux", "amd64"), base, [Digest.of(b"")], ["ours"], run, EPOCH)
+    canonical_json(made)
+    check_config(made, "")
+    assert environment(made)["B"] == "2"
+    assert None not in made["config"].values()

@@ -211,3 +211,10 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
 )
 def test_which_offered_platform_fits(wanted: str, offered: dict[str, str] | None, fits: bool) -> None:
     assert Platform.parse(wanted).matches(offered) is fits
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'{"a": ["\\udc00x"]}', b'{"\\udfff": 1}'])
+def test_half_a_surrogate_pair_is_no_text(text: bytes) -> None:
+    with pytest.raises(IntegrityError, match="not valid JSON"):
+        parse_json(text)
+    assert parse_json(b'"\\ud83d\\ude00 \\u00e9"') == "\U0001f600 \u00e9"
