@@ -309,7 +309,7 @@ def find(address: str, *, settings: Config | None = None) -> Built:
     from modelcrate.transports.connections import Connections
 
     config = settings or read_config()
-    return Built(Receipt(address, find_image(address, Connections(config)).whole()), config)
+    return Built(Receipt(address, find_image(address, Connections(config)).read()), config)
 
 
 def run(

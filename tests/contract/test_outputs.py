@@ -162,7 +162,7 @@ def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, sett
         return
     assert deliver(output, made, settings).digest == made.digest
     found = judged(kind, address, settings)
-    assert [str(each.platform) for each in found.whole().images] == ["linux/amd64", "linux/arm64"]
+    assert [str(each.platform) for each in found.read().images] == ["linux/amd64", "linux/arm64"]
     assert found.image(Platform.parse("linux/arm64")).id == made.images[1].id
 
 

@@ -118,7 +118,7 @@ class ModelPackage:
         assert self.location is not None
         settings, name = self.workspace.settings, self.image_name
         with Session(settings) as session:
-            image = find(self.location, session.connections).whole()
+            image = find(self.location, session.connections).read()
             layers, store = image.images[0].layers, open_store(settings)
             there = {layer.descriptor.digest for layer in layers if store.has(layer.descriptor)}
             before = in_store(name, settings)

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
-    image = find(args.image, console.connections).whole()
+    image = find(args.image, console.connections).read()
     facts: dict[str, Any] = {
         "image": args.image,
         "digest": str(image.digest),

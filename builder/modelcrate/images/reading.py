@@ -67,7 +67,7 @@ class Found:
         """Reads the image for a platform; without one, the only image."""
         return read_image(self.collection, select(self.collection, self.descriptor, platform))
 
-    def whole(self) -> Image | Index:
+    def read(self) -> Image | Index:
         """Reads an image, or an index with all its images."""
         if self.descriptor.media_type not in MediaType.INDEXES:
             return read_image(self.collection, self.descriptor)
@@ -106,7 +106,7 @@ class Found:
     def copy(self) -> Copy:
         """Reads it byte for byte, with the artifacts about it, to be written elsewhere."""
         try:
-            images = self.whole().images
+            images = self.read().images
         except CrateError:
             images = ()  # an artifact: it is copied, and can't be run
         graph = self.graph()

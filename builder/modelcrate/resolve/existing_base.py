@@ -115,8 +115,8 @@ def find_base(
 
 def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None]:
     """Returns an archive and the image in it; a file whose own name has the colon is taken whole."""
-    whole = folder / f"{path}:{image}"
-    return (whole, None) if image and whole.exists() else (folder / path, image)
+    with_colon = folder / f"{path}:{image}"
+    return (with_colon, None) if image and with_colon.exists() else (folder / path, image)
 
 
 def _check_platform(name: str, image: Image, platform: Platform) -> None:

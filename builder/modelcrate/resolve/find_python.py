@@ -131,7 +131,7 @@ def _choose(below: ResolvedBase, wanted: Wanted, look: Look) -> Interpreter | No
 
 
 def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look) -> None:
-    """Raises where the whole base was read and has nothing at the path that is named.
+    """Raises a UserError if the base, which was read to its end, has nothing at the path that is named.
 
     A program of another name than Python's may be one all the same.
     """

@@ -1,6 +1,6 @@
 """Scans a layer of a base for what decides how Python runs on it: interpreters, C libraries, links, and what the layer hides.
 
-A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are remembered by the
+A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are cached by the
 layer's digest, so a layer is read once on a machine.
 """
 
@@ -223,7 +223,7 @@ def merged(scans: Iterable[LayerScan]) -> Mapping[str, ScannedFile]:
 
 
 def _below(files: Mapping[str, ScannedFile], gone: list[str]) -> Iterator[str]:
-    whole = {path.rstrip("/") for path in gone if not path.endswith("/")}
+    exact = {path.rstrip("/") for path in gone if not path.endswith("/")}
     folders = tuple({path if path.endswith("/") else f"{path}/" for path in gone})
     everything = "" in gone  # an opaque root
-    return iter([path for path in files if everything or path in whole or path.startswith(folders)])
+    return iter([path for path in files if everything or path in exact or path.startswith(folders)])

@@ -35,7 +35,7 @@ def images(config: Config) -> Iterator[tuple[str, Image | Index]]:
     store = open_store(config)
     named = [(each.annotations[REF_NAME], each) for each in store.manifests() if REF_NAME in each.annotations]
     for name, descriptor in sorted(named, key=lambda pair: pair[0]):
-        yield name, Found(LayoutCollection(store), descriptor).whole()
+        yield name, Found(LayoutCollection(store), descriptor).read()
 
 
 def _by_hex(store: Layout, manifests: list[Descriptor], digits: str) -> Found | None:
@@ -51,7 +51,7 @@ def _by_hex(store: Layout, manifests: list[Descriptor], digits: str) -> Found | 
 
 def _has_id(store: Layout, descriptor: Descriptor, digits: str) -> bool:
     try:
-        whole = Found(LayoutCollection(store), descriptor).whole()
+        whole = Found(LayoutCollection(store), descriptor).read()
     except CrateError:
         return False
     return any(image.id.hex.startswith(digits) for image in whole.images)

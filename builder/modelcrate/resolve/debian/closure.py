@@ -22,15 +22,15 @@ def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -
     """
     chosen: dict[str, Package] = {}
     waiting = deque(_wanted(index, name) for name in wanted)
-    asked = {package.name for package in waiting}
-    left_out = frozenset(left_out) - asked
+    named = {package.name for package in waiting}
+    left_out = frozenset(left_out) - named
     while waiting:
         package = waiting.popleft()
         if package.name in chosen:
             continue
         chosen[package.name] = package
         for dependency in package.needs:
-            needed = _choose(index, dependency, asked | chosen.keys(), left_out)
+            needed = _choose(index, dependency, named | chosen.keys(), left_out)
             if needed is None:
                 raise UserError(
                     f"the Debian package {package.name} {package.version} needs {_words(dependency)}, "

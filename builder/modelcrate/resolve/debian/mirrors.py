@@ -65,11 +65,11 @@ def variable_of(archive: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """The addresses that may have the archives, in the order in which they are asked.
+    """The addresses that may have the archives, in the order in which they are tried.
 
     Attributes:
         addresses: By archive.
-        keyring: Replaces the distribution's own keys, for archives that somebody else signs.
+        keyring: Replaces the distribution's own keys, for archives with another signer.
     """
 
     addresses: Mapping[str, tuple[str, ...]]

@@ -114,7 +114,7 @@ MIRRORS = (
     ("https://mirrors.tuna.tsinghua.edu.cn/debian", "https://mirrors.tuna.tsinghua.edu.cn/debian-security"),
     (ENDED_RELEASES, "http://archive.debian.org/debian-security"),
 )
-"""Public mirrors of both archives, asked in this order where no mirror is named. The last one keeps releases at their end."""
+"""Public mirrors of both archives, tried in this order if no mirror is named. The last one keeps releases at their end."""
 
 UBUNTU_MIRRORS = (("http://archive.ubuntu.com/ubuntu", "http://ports.ubuntu.com/ubuntu-ports"),)
 """The same for Ubuntu's two archives."""
