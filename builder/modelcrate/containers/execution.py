@@ -103,6 +103,9 @@ def _start(container: Container, request: ExecRequest, **streams: Any) -> subpro
         os.lseek(wanted, 0, os.SEEK_SET)
         arguments = (str(container.folder.resolve()), str(wanted), str(report))
         process = start_module("enter", *arguments, pass_fds=(wanted, report), start_new_session=True, **streams)
+    except BaseException:
+        os.close(answer)
+        raise
     finally:
         os.close(wanted)
         os.close(report)

@@ -33,7 +33,6 @@ from modelcrate_layers.errors import CrateError, MachineError
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
-
 _LOOK = 1.0
 """Seconds between two looks at the length of the log."""
 
