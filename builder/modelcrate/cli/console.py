@@ -37,7 +37,7 @@ class Console:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.clear()
-        self.connections.__exit__(kind, fault, trace)
+        self.connections.close()
 
     def session(self) -> Session:
         """Returns a session for builds; open it with `with`."""

@@ -7,7 +7,7 @@
 | loose    | blobs that nobody needs, and what was left half-written  | always                                        |
 | memo     | facts of layers whose bytes are elsewhere                | by age and size                               |
 | wheels, debs, indexes, uv | downloads                               | by age and size                               |
-| projects, gates           | remembered answers about files          | by age and size                               |
+| projects, gates, builds   | remembered results                      | by age and size                               |
 | uploads  | notes by which a broken push goes on                     | by age                                        |
 | containers | containers that were started                           | never: they are their users'                  |
 
@@ -46,6 +46,7 @@ _ANSWERS = (
     ("gates", "gates"),
     ("readings", "readings"),
     ("entries", "entries"),
+    ("builds", "builds"),
     ("contents", "cache/contents"),
     ("contents", "cache/told"),
     ("scans", "cache/scans"),

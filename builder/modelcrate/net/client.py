@@ -158,6 +158,8 @@ class HttpClient:
         with self._lock:
             managers, self._pools = list(self._pools.values()), {}
         for manager in managers:
+            for key in manager.pools.keys():  # noqa: SIM118 - no dict: urllib3's container cannot be iterated
+                manager.pools[key].close()  # `clear` alone leaves the sockets to the garbage collector
             manager.clear()
 
     def exchange(

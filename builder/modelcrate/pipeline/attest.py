@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.images.artifact import Artifact, make_referrer
-from modelcrate.images.image import Image, Index
+from modelcrate.images.image import Copy, Image, Index
+from modelcrate.pipeline.locking import built_pins
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED
@@ -21,7 +22,7 @@ from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
-from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
+from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
@@ -84,6 +85,24 @@ def attest(
     else:
         (made,) = described
     return replace(receipt, image=made)
+
+
+def attest_copy(copied: Copy, config: Config) -> Copy:
+    """Returns an image that exists with bills of materials, where it has none. They are those of its build, where it was built here.
+
+    Nothing is fetched: a layer that lies elsewhere is named as not looked through.
+    """
+    if not copied.images or any(each.kind in (spdx.MEDIA_TYPE, SPDX) for each in copied.contents.attached):
+        return copied
+    known = gather_contents([layer for each in copied.images for layer in each.layers], config, fetch=False)
+    pins = built_pins(copied.digest, config)
+    beside = _Beside("", True, None, None)
+    made: list[Artifact] = []
+    for each in copied.images:
+        name = parse_object(each.manifest.data).get("annotations", {}).get("org.opencontainers.image.title", "")
+        contents = inventory(str(name), each, config, pins.get(str(each.platform)), known)
+        made += (*beside.about(each.manifest.descriptor, contents), *beside.known(each, known))
+    return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
 
 
 def _provenance(

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
-from modelcrate.images.image import ImageLayer
+from modelcrate.home.result_cache import ResultCache
+from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.request import Request
 from modelcrate.resolve.lock import (
     FILE_NAME,
     Lock,
     ModelPin,
+    Pins,
     changed_models,
     differences,
+    parse_lock,
     read_lock,
     refuse_differences,
 )
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.world import server_requirements
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import LockedError
 
 if TYPE_CHECKING:
@@ -77,6 +82,22 @@ def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelP
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
+
+
+def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
+    """Remembers what an image was made from, so that a later push can say it."""
+    lock = make_lock(prepared, made.images[0].layers)
+    _builds(config).put(str(made.digest), lock.text())
+
+
+def built_pins(digest: Digest, config: Config) -> Mapping[str, Pins]:
+    """Returns what an image was made from, by platform; nothing, if it was not built here."""
+    known = _builds(config).get(str(digest))
+    return parse_lock(known).pins if known is not None else {}
+
+
+def _builds(config: Config) -> ResultCache:
+    return ResultCache(config.home / "builds")
 
 
 def _changed_files(lock: Lock, files: compose.Files) -> Iterator[str]:

@@ -23,16 +23,16 @@ from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
-from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image import Copy, Deliverable, Image, ImageLayer, Index
 from modelcrate.images.image_config import EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.locking import check_models, make_lock
+from modelcrate.pipeline.locking import check_models, make_lock, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
 from modelcrate.pipeline.prepare import Prepared, prepare
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.request import Request, read_request
+from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.world import Resolved, World, check_package_conflicts, fetch_packages, package_notices
@@ -137,7 +137,11 @@ class Session:
             return self._delivered(build, places).receipt
 
     def copy(self, name: str, found: Deliverable, outputs: Sequence[Output]) -> Receipt:
-        """Delivers an image that exists, and changes nothing of it."""
+        """Delivers an image that exists, and changes nothing of it. One that is pushed gets bills of materials, if it has none."""
+        if isinstance(found, Copy) and any(each.kind == PUSHED for each in outputs):
+            from modelcrate.pipeline.attest import attest_copy
+
+            found = attest_copy(found, self.config)
         return self._put(Receipt(name, found), outputs)
 
     def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
@@ -171,6 +175,7 @@ class Session:
             packed = self._pack(prepared, targets)
         with time_step("assemble", timings, self.emit):
             made = self._assemble(prepared, packed)
+            remember_build(prepared, made, self.config)
         return Receipt(prepared.request.project.name, made, (), timings)
 
     def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:

@@ -40,10 +40,14 @@ class Connections:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes what is open."""
         with self._lock:
             closing, self._open = self._open, ExitStack()
             self._http = self._client = self._downloader = None
-        closing.__exit__(kind, fault, trace)
+        closing.close()
 
     @property
     def downloader(self) -> Downloader:
