@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from modelcrate.config import Config
 from modelcrate.events import Emit
 from modelcrate.home.folder import open_store
+from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images.image import ImageLayer
 from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import KnownLayers, plan
@@ -46,7 +47,7 @@ class Registration:
 def register(backend: WorkspaceBackend, wanted: Registration, config: Config, now: datetime, emit: Emit) -> ModelRecord:
     """The registered model. Versions are 1, 2, 3, ...; nothing is on the backend before all of it is."""
     check(wanted)
-    with backend.writing(wanted.name, emit) as writing:
+    with shared_home_lock(config), backend.writing(wanted.name, emit) as writing:
         for _ in range(TRIES):
             try:
                 return _put(writing, wanted, next_version(backend.tags(), wanted.name), config, now, emit)
