@@ -1,4 +1,4 @@
-"""All that has to do with clients: accepting connections, reading requests, answering probes, sending what slow clients left.
+"""The clients of a worker: accepts connections, reads requests, answers probes, and sends what slow clients have not taken yet.
 
 The entry script runs in the main thread of its worker, one request at a time: only there can an alarm end run() (`deadline`). The same
 thread looks after the clients between two requests, without ever waiting for one of them: sockets do not block, a request is given
@@ -31,40 +31,19 @@ from typing import Any
 from .answering import answer, refuse
 from .app import ScoringApp
 from .connection import CLOSED, CLOSING, READING, ClientGoneError, Connection
+from .limits import Limits
 from .reading import BadRequestError, Received, RequestReader
 
 _log = logging.getLogger("azmlinfsrv")
 
 _RECEIVE = 262_144
+"""The bytes that are read from a client at once."""
 _ACCEPT_ALL_SECONDS = 0.02
+"""How often all waiting connections are accepted together, instead of one."""
 _DEPUTY_SECONDS = 0.2
 """How long run() works before the deputy looks after the clients."""
 _HESITATION = 0.05
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What clients may take. Times are in seconds, sizes in bytes."""
-
-    client_timeout: float
-    """For a head, and for silence within a body. 0 waits for ever, as the original does."""
-    keep_alive: float = 75
-    """Between two requests. Usual load balancers give up after 60, and should be the first to close."""
-    stalled: float = 300
-    """For a client that takes nothing of its answer."""
-    linger: float = 2
-    """For a client to close after its last answer: closing first could destroy the answer on its way."""
-    drain: float = 5
-    """For a request that is still arriving when the server ends."""
-    connections: int = 1000
-    """At once. One more closes the one that has been without a request for longest."""
-    body_rate: float = 1024
-    """A second, which a body must reach on average once `client_timeout` is over."""
-    large_body: int = 1 << 20
-    """From this size on only a few bodies are read at once, so that many clients can't fill the memory."""
-    large_bodies: int = 4
-    buffered: int = 1 << 20
-    """Of a streamed answer, before run() has to wait for its client."""
+"""How long one of several workers waits for the request of a new connection before it accepts another one."""
 
 
 @dataclass(frozen=True)
@@ -383,13 +362,17 @@ class Network:
                 return
         self._watch(connection, read=connection.state != READING or self._has_turn(connection), write=False)
 
+    def _may_send(self, connection: Connection) -> bool:
+        """Returns whether the server reads what the client sends: a large body may have to wait."""
+        return not connection.large or connection in self._large
+
     def _has_turn(self, connection: Connection) -> bool:
         """Returns whether more may be read: large bodies wait until it is their turn."""
         if not connection.large and connection.reader.body_size >= self._limits.large_body:
             connection.large = True
             self._waiting.append(connection)
             self._give_turns()
-        return not connection.large or connection in self._large
+        return self._may_send(connection)
 
     def _give_turns(self) -> None:
         while self._waiting and len(self._large) < self._limits.large_bodies:
@@ -433,30 +416,13 @@ class Network:
         if now - self._swept < (0.1 if self._stopping else 1):
             return
         self._swept = now
-        for each in [each for each in self._connections if self._is_late(each, now)]:
+        late = [
+            each for each in self._connections if self._limits.is_late(each, now, self._stopping, self._may_send(each))
+        ]
+        for each in late:
             if each.state == READING and each.reader.begun and not each.unsent:
                 each.begin()
                 refuse(self._app, self._cfg, each, BadRequestError(408, "The request took too long to arrive"))
                 self._look(each)
             else:
                 self._close(each)
-
-    def _is_late(self, connection: Connection, now: float) -> bool:
-        limits, reader = self._limits, connection.reader
-        silence, age = now - connection.progress, now - connection.since
-        if connection.unsent:
-            return silence > limits.stalled
-        if connection.state != READING:
-            return connection.state == CLOSING and age > limits.linger
-        if self._stopping and not reader.begun:
-            return connection.answered > 0 or now - self._stopping > limits.linger
-        if self._stopping:
-            return now - self._stopping > limits.drain
-        if connection.answered and not reader.begun:
-            return age > limits.keep_alive
-        if not limits.client_timeout or (connection.large and connection not in self._large):
-            return False
-        if reader.in_body:
-            due = (age - limits.client_timeout) * limits.body_rate
-            return silence > limits.client_timeout or reader.received_size < due
-        return age > limits.client_timeout

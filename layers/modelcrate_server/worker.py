@@ -8,7 +8,8 @@ from types import FrameType
 
 from gunicorn.workers.base import Worker
 
-from .network import Limits, Network
+from .limits import Limits
+from .network import Network
 from .stopping import Stopped, stop
 
 _IDLE_SECONDS = 1.0
