@@ -26,7 +26,7 @@ _UNNAMED = getattr(os, "O_TMPFILE", 0)
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A file that is being written in a folder. Until `keep` nobody sees it under its name."""
+    """A file that is being written in a folder. It has no name before `keep`."""
 
     handle: int
     folder: Path
@@ -43,7 +43,7 @@ class Incoming:
         os.replace(self.hidden, path)
 
     def keep_first(self, path: Path) -> None:
-        """The same, unless another process was faster: its file may be in use, and who uses it holds it to its stamp."""
+        """Gives it its name, unless another process was faster: a build that uses that file already holds it to its stamp."""
         self._complete()
         with suppress(FileExistsError):
             if self.hidden.exists():  # after a link its stamp would change once more, when the other name goes
@@ -59,7 +59,7 @@ class Incoming:
 
 @contextmanager
 def incoming(folder: Path) -> Iterator[Incoming]:
-    """A new file in a folder; leaving the block without `keep` leaves nothing."""
+    """Opens a new file in a folder. Without `keep`, nothing of it is left after the block."""
     hidden = folder / f".incoming-{os.urandom(8).hex()}"
     handle = -1
     try:
@@ -73,7 +73,7 @@ def incoming(folder: Path) -> Iterator[Incoming]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """A small file, whole or not at all."""
+    """Writes a small file, whole or not at all."""
     with incoming(path.parent) as file:
         file.write(data)
         file.keep(path)
@@ -93,8 +93,8 @@ def clear(path: Path) -> None:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """While inside, whoever else wants to be alone with this file, in whatever thread or process, waits. It is empty, and stays."""
-    # the umask says who may take turns: a team may share the folder
+    """Holds a lock that one thread of one process has at a time. The file is empty, and stays."""
+    # the umask decides which users may share the folder
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -105,7 +105,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """The same for a folder, without a file in it."""
+    """Holds such a lock on a folder, without a file in it."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -116,7 +116,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH) -> Iterator[Path]:
-    """A new folder that goes when the block ends. What a killed process has left of this kind goes first.
+    """Makes a folder that is removed when the block ends. Folders of this kind that a killed process has left are removed first.
 
     Args:
         parent: Where it is made; by default the system's folder for temporary files.
@@ -173,7 +173,7 @@ def remove(path: Path) -> None:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """All of the bytes, for `os.write` may take only some of them."""
+    """Writes all of the bytes, for `os.write` may take only some of them."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
@@ -184,7 +184,7 @@ def _open(folder: Path, hidden: Path) -> int:
         try:
             return os.open(folder, _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         except (IsADirectoryError, FileNotFoundError):
-            pass  # an old kernel's ways to say that it knows no files without a name
+            pass  # what old kernels answer that have no files without a name
         except OSError as fault:
             if fault.errno != errno.EOPNOTSUPP:
                 raise

@@ -70,13 +70,13 @@ class Digest:
 
     @classmethod
     def parse(cls, text: object) -> Digest:
-        """`sha256:` or `sha512:` and hex; anything else is an IntegrityError, whoever sent it."""
+        """Parses `sha256:` or `sha512:` and hex; anything else is an IntegrityError."""
         algorithm, _, digits = text.partition(":") if isinstance(text, str) else ("", "", repr(text))
         return cls(algorithm, digits)
 
     @classmethod
     def of(cls, data: bytes) -> Digest:
-        """The SHA-256 of these bytes."""
+        """Returns the SHA-256 of these bytes."""
         return cls("sha256", hashlib.sha256(data).hexdigest())
 
 
@@ -95,7 +95,7 @@ class Descriptor:
     rest: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def json(self) -> dict[str, Any]:
-        """The descriptor as a JSON object, members in no particular order."""
+        """Returns the descriptor as a JSON object, members in no particular order."""
         out: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size, **self.rest}
         if self.annotations:
             out["annotations"] = dict(self.annotations)
@@ -105,7 +105,7 @@ class Descriptor:
 
     @classmethod
     def parse(cls, value: object) -> Descriptor:
-        """A descriptor out of foreign JSON; anything malformed is an IntegrityError that names the member."""
+        """Parses a descriptor out of foreign JSON; anything malformed is an IntegrityError that names the member."""
         if not isinstance(value, dict):
             raise IntegrityError(f"not a descriptor: {value!r:.80}")
         media_type, size = value.get("mediaType"), value.get("size")
@@ -123,7 +123,7 @@ class Descriptor:
 
     @classmethod
     def of(cls, data: bytes, media_type: str) -> Descriptor:
-        """The descriptor of these bytes."""
+        """Returns the descriptor of these bytes."""
         return cls(media_type, Digest.of(data), len(data))
 
 
@@ -159,7 +159,7 @@ class Literal:
 
 
 def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -> Iterator[bytes]:
-    """The same chunks, but the stream ends in an IntegrityError where size or digest are not the descriptor's.
+    """Yields the same chunks, and ends in an IntegrityError where size or digest are not the descriptor's.
 
     It stops as soon as there is one byte too many, so that a lying source can't fill a disk.
     """
@@ -182,12 +182,12 @@ def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -
 
 
 def canonical_json(value: object) -> bytes:
-    """The one way a document with an identity is serialised: sorted keys, no spaces, UTF-8. Do it once; keep the bytes."""
+    """Serialises a document that has an identity: sorted keys, no spaces, UTF-8. Do it once, and keep the bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
-    """Foreign JSON: at most `limit` bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
+    """Parses foreign JSON: at most `limit` bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -210,7 +210,7 @@ def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
 
 
 def parse_object(data: bytes, where: str = "") -> dict[str, Any]:
-    """Foreign JSON that has to be an object."""
+    """Parses foreign JSON that has to be an object."""
     value = parse_json(data, where)
     if not isinstance(value, dict):
         raise IntegrityError("not a JSON object", where=where)

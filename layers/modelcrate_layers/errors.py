@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class CrateError(Exception):
-    """The root of all errors that a user may meet. Raised itself, it is our own fault."""
+    """The root of all errors that a user may meet. An error of this class itself is a fault of modelcrate."""
 
     exit_code = 1
 
@@ -83,7 +83,7 @@ class LockedError(CrateError):
 
 @contextmanager
 def placed(where: str) -> Iterator[None]:
-    """Errors from inside that don't know where they happened are told of this place."""
+    """Gives errors from inside that have no place this one."""
     try:
         yield
     except CrateError as fault:

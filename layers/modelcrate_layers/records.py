@@ -1,7 +1,7 @@
 """Small facts that are remembered between runs, each in a file of its own, and believed only where they were written.
 
 A record is bound to its name and to this folder on this machine: a checksum covers the inode and the change time of a marker file in the
-folder, which nobody can know beforehand. So a damaged record, one that was renamed, and one that came with a copy of the folder (a
+folder, which can't be known beforehand. So a damaged record, one that was renamed, and one that came with a copy of the folder (a
 cache of a CI service, which others may have written) are no records, and cost a build some time and nothing else.
 """
 

@@ -76,7 +76,7 @@ class Layout:
 
     @classmethod
     def open(cls, root: Path) -> Layout:
-        """A layout that exists; a SourceError where there is none."""
+        """Opens a layout that exists; a SourceError where there is none."""
         try:
             version = parse_object(_read_small(root / "oci-layout"), str(root / "oci-layout"))
         except SourceError:
@@ -86,7 +86,7 @@ class Layout:
         return cls(root)
 
     def path(self, digest: Digest) -> Path:
-        """Where a blob is, or would be."""
+        """Returns where a blob is, or would be."""
         return self.root / "blobs" / digest.algorithm / digest.hex
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -137,7 +137,7 @@ class Layout:
         return FileBlob(path, descriptor)
 
     def read(self, descriptor: Descriptor) -> bytes:
-        """A small blob, verified."""
+        """Reads a small blob, verified."""
         if descriptor.size > MAX_JSON:
             raise IntegrityError(
                 f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=str(self.root)
@@ -145,27 +145,27 @@ class Layout:
         return b"".join(self.blob(descriptor).chunks())
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
-        """Keep these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
+        """Keeps these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
         with self.adding() as adding:
             return adding.add(chunks, descriptor)
 
     @contextmanager
     def adding(self) -> Iterator[Adding]:
-        """Keep several blobs, all of them or none: what is inside adds them one by one, and leaving it makes them seen."""
+        """Keeps several blobs, all of them or none: the block adds them one by one, and they get their names when it ends."""
         with ExitStack() as stack:
             adding = Adding(self, stack)
             yield adding
             adding.keep()
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
-        """Keep bytes whose descriptor is known only when they have passed: `named` is asked for it then."""
+        """Keeps bytes whose descriptor is known only when they have passed: `named` returns it then."""
         with self.adding() as adding:
             descriptor = adding.take(chunks, named)
             adding.want(descriptor)
         return descriptor
 
     def index(self) -> dict[str, Any]:
-        """index.json, or an empty one."""
+        """Reads index.json; returns an empty one where there is none."""
         path = self.root / "index.json"
         if not path.exists():
             return {"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": []}
@@ -175,11 +175,11 @@ class Layout:
         return index
 
     def manifests(self) -> list[Descriptor]:
-        """What the index names, in its order."""
+        """Returns what the index names, in its order."""
         return [Descriptor.parse(each) for each in self.index()["manifests"]]
 
     def name(self, descriptor: Descriptor, tag: str | None) -> None:
-        """Put a manifest into the index, under a tag if there is one; what had the tag loses it."""
+        """Puts a manifest into the index, under a tag if there is one; what had the tag loses it."""
         with self._locked():
             index = self.index()
             entry = descriptor.json()
@@ -190,7 +190,7 @@ class Layout:
             write_file(self.root / "index.json", canonical_json(index))
 
     def forget(self, tags: Collection[str]) -> None:
-        """Take these names out of the index. The blobs stay where they are."""
+        """Removes these names from the index. The blobs stay where they are."""
         with self._locked():
             index = self.index()
             index["manifests"] = [
@@ -200,12 +200,12 @@ class Layout:
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
-        """A blob that is being written; until `keep` nobody sees it."""
+        """Opens a blob for writing. It has no name before `keep`."""
         with as_machine_error(self.root), incoming(self.root / "blobs" / "sha256") as file:
             yield file
 
     def keep(self, file: Incoming, digest: Digest) -> None:
-        """It is complete, and has this digest."""
+        """Names a blob that is complete by its digest."""
         path = self.path(digest)
         path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
         file.keep(path)
@@ -223,7 +223,7 @@ class Layout:
 
 
 class Adding:
-    """Blobs on their way into a layout, written but not seen before `keep`. Not a value: it is the files that are open.
+    """Blobs on their way into a layout, without a name before `keep`. Not a value: it is the files that are open.
 
     Threads may take at the same time.
     """
@@ -234,7 +234,7 @@ class Adding:
         self._complete: list[tuple[Incoming, Digest]] = []
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
-        """These bytes, which have to be what the descriptor says, unless they are there. Returns how many were written for this blob."""
+        """Writes these bytes, which have to be what the descriptor says, unless they are there. Returns how many were written."""
         if self.want(descriptor):
             return descriptor.size
         layout = self._layout
@@ -245,11 +245,11 @@ class Adding:
         return descriptor.size
 
     def take(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
-        """Bytes whose descriptor is known only when they have passed: `named` is asked for it then. They are kept if they are wanted."""
+        """Writes bytes whose descriptor is known only when they have passed: `named` returns it then. They are kept if they are wanted."""
         return self._write(chunks, named)
 
     def want(self, descriptor: Descriptor) -> bool:
-        """Whether the blob was taken here; it will be kept then."""
+        """Returns whether the blob was taken here; it will be kept then."""
         file = self._taken.pop(descriptor.digest, None)
         if file is None:
             return False
@@ -257,7 +257,7 @@ class Adding:
         return True
 
     def keep(self) -> None:
-        """What was added is seen from now on."""
+        """Gives what was added its names."""
         while self._complete:
             self._layout.keep(*self._complete.pop())
 
@@ -272,7 +272,7 @@ class Adding:
 
 @contextmanager
 def as_machine_error(where: Path) -> Iterator[None]:
-    """Whatever the operating system refuses inside is a MachineError about this place."""
+    """Raises what the operating system refuses inside as a MachineError about this place."""
     try:
         yield
     except OSError as fault:

@@ -25,7 +25,7 @@ class EntryLayer:
 
     @classmethod
     def of(cls, script: str, sources: Listing) -> EntryLayer:
-        """The layer with these files."""
+        """Returns the layer with these files."""
         return cls(script, sources, recipe.fingerprint(sources.entries))
 
     @property
@@ -33,7 +33,7 @@ class EntryLayer:
         return self.script
 
     def key(self) -> Digest | None:
-        """None: files are known by their bytes only."""
+        """Returns None: files are known by their bytes only."""
         return None
 
     def materials(self) -> Materials:
@@ -43,5 +43,5 @@ class EntryLayer:
         return Tree.of(self.sources.entries, [ROOT])
 
     def inputs(self) -> tuple[str, ...]:
-        """The user's files."""
+        """Returns the user's files."""
         return file_inputs(self.sources.entries, ROOT + b"/")

@@ -37,12 +37,12 @@ class ModelLayer:
 
     @classmethod
     def of(cls, name: str, files: Iterable[Entry]) -> ModelLayer:
-        """The layer with these files. Its fingerprint is asked for by the gates and by the plan, and is taken once."""
+        """Returns the layer with these files. Its fingerprint is computed once, for the gates and the plan."""
         held = tuple(files)
         return cls(name, held, recipe.fingerprint(held))
 
     def key(self) -> Digest | None:
-        """None: files are known by their bytes only."""
+        """Returns None: files are known by their bytes only."""
         return None
 
     def materials(self) -> Materials:
@@ -56,12 +56,12 @@ class ModelLayer:
 
 
 def folder(name: str, version: int) -> bytes:
-    """Where a model's files are in the image."""
+    """Returns where a model's files are in the image."""
     return b"%b/%b/%d" % (MODELS, name.encode(), version)
 
 
 def model_layers(name: str, version: int, listing: Listing) -> tuple[ModelLayer, ...]:
-    """The layers of a model, by a rule that depends on names and sizes only.
+    """Returns the layers of a model, by a rule that depends on names and sizes only.
 
     `listing` has the files below `folder(name, version)`.
     """

@@ -1,4 +1,4 @@
-"""A layer that somebody has already: a registered model's. Its bytes are as they are, and nothing is read to place it."""
+"""A layer that exists: a registered model's. Its bytes are as they are, and nothing is read to place it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReadyLayer:
     blob: Blob = field(repr=False, compare=False)
 
     def key(self) -> Digest | None:
-        """None: it is known by its bytes."""
+        """Returns None: it is known by its bytes."""
         return None
 
     def materials(self) -> Materials:

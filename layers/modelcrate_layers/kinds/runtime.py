@@ -1,6 +1,6 @@
 """The layer that makes a virtual environment of the base's Python and our prefix: a few hundred bytes.
 
-It alone knows where the base keeps its interpreter, so that the layers of wheels are the same on every base.
+It alone has the place of the base's interpreter, so that the layers of wheels are the same on every base.
 """
 
 from __future__ import annotations

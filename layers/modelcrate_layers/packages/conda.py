@@ -1,4 +1,4 @@
-"""Conda packages of strangers as values: the archive, what it says of itself, and which of its files are linked how.
+"""Conda packages as values: the archive, its own metadata, and how each of its files is linked. All of it is untrusted.
 
 Both formats are read: `.conda` (a zip with one zstd tar of the files and one of what the package says of itself) and `.tar.bz2` (one tar
 with both). The tars are kept plain in the cache, beside the package, and a member is a range of such a file. Nothing of a package is run.
@@ -60,21 +60,21 @@ class Contents:
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """What an installer would run when it links the package, or a shell when it enters the environment; here nobody does."""
+        """What an installer would run when it links the package, or a shell when it enters the environment; here nothing does."""
         wanted = re.compile(r"(bin/\.[^/]+-(pre|post)-link\.sh|etc/conda/activate\.d/[^/]+\.sh)")
         return tuple(each.path for each in self.linked if wanted.fullmatch(each.path))
 
 
 def read_package(package: CondaPackage) -> Contents:
-    """The package in the cache, unpacked beside it where that wasn't done before. What contradicts the format is an IntegrityError."""
+    """Reads a package of the cache, which is unpacked beside it once. What contradicts the format is an IntegrityError."""
     try:
         tars = _unpacked(package)
         members = {item.path: item for tar in tars for item in deb.items(tar)}
         info = {path[5:].decode(): item for path, item in members.items() if path.startswith(b"info/")}
         index = _object(info, "index.json")
-        told = tuple(str(index.get(key)) for key in ("name", "version", "build"))
-        if told != (package.name, package.version, package.build):
-            raise IntegrityError(f"says that it is {' '.join(told)}, not {package}")
+        stated = tuple(str(index.get(key)) for key in ("name", "version", "build"))
+        if stated != (package.name, package.version, package.build):
+            raise IntegrityError(f"says that it is {' '.join(stated)}, not {package}")
         linked = tuple(_linked(info))
         return Contents(package, index, linked, members, tuple(_entry_points(info)))
     except (IntegrityError, SourceError) as fault:
@@ -177,7 +177,7 @@ def _bytes(text: str) -> bytes:
 
 
 def record(contents: Contents, paths: Iterable[bytes]) -> bytes:
-    """What an installer notes in `conda-meta`, for tools that look there: the package's own facts, and the files that are in place.
+    """Returns what an installer notes in `conda-meta`, for tools that look there: the package's own facts, and the files that are in place.
 
     No address: where a package came from is no part of what it is.
     """

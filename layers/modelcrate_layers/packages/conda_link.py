@@ -61,7 +61,7 @@ class Relocated:
 
 
 def in_binary(data: bytes, placeholder: bytes, prefix: bytes) -> bytes:
-    """Replaced in every string that a NUL ends, which is filled up with NULs; the prefix is no longer than the placeholder."""
+    """Replaces the placeholder in every string that a NUL ends, and fills the string up with NULs. The prefix is no longer."""
     out: list[bytes] = []
     done = 0
     while (at := data.find(placeholder, done)) >= 0:
@@ -74,7 +74,7 @@ def in_binary(data: bytes, placeholder: bytes, prefix: bytes) -> bytes:
 
 
 def entries(package: CondaPackage, python: str, prefix: str = PREFIX) -> tuple[Entry, ...]:
-    """The files of a package where an installer would put them. `python` is the environment's, or empty where it has none."""
+    """Returns the files of a package where an installer would put them. `python` is the environment's, or empty where it has none."""
     contents = read_package(package)
     if contents.noarch_python and not python:
         raise UserError(f"{package} is for Python, and the environment has none")

@@ -1,4 +1,4 @@
-"""Debian packages of strangers as values: the ar frame, the control fields, the members of the data archive (deb(5)).
+"""Debian packages as values, untrusted: the ar frame, the control fields, the members of the data archive (deb(5)).
 
 No dpkg, no maintainer script, nothing put into place: the data archive is kept as one plain tar in a cache, since its compressed
 stream can't be entered in the middle, and a member is a range of that file.
@@ -64,7 +64,7 @@ class _Part:
 
 
 def fields(stanza: str) -> dict[str, str]:
-    """The fields of one stanza (deb-control(5)); lines that continue a field keep their line breaks."""
+    """Parses the fields of one stanza (deb-control(5)); lines that continue a field keep their line breaks."""
     found: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():
@@ -81,7 +81,7 @@ def fields(stanza: str) -> dict[str, str]:
 
 
 def control(path: Path) -> Control:
-    """The control archive's fields and checksums. A damaged package is an IntegrityError that names the file."""
+    """Reads the control archive's fields and checksums. A damaged package is an IntegrityError that names the file."""
     wanted = {b"control": b"", b"md5sums": b""}
     for member in _members(path, "control.tar", MAX_CONTROL):
         name = member.name.removeprefix(b"./")
@@ -106,7 +106,7 @@ def unpack(package: Package) -> Path:
 
 
 def items(tar: Path) -> Iterator[Item]:
-    """The members of an unpacked data archive, in its order, checked: no path leads outside, no devices, no pipes."""
+    """Yields the members of an unpacked data archive, in its order, checked: no path leads outside, no devices, no pipes."""
     where = str(tar)
     try:
         with open(tar, "rb", buffering=0) as archive:

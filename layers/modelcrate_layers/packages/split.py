@@ -9,7 +9,7 @@ from modelcrate_layers.tar.tree import Entry
 
 
 def split_entries(entries: Sequence[Entry], part: int, parts: int) -> Iterator[Entry]:
-    """The files whose middle lies in this part of all their bytes, as their package has packed them. Files are not cut.
+    """Yields the files whose middle is in this part of all their bytes, as their package has packed them. Files are not cut.
 
     Parts are counted from 0. All of them together have every entry once.
     """
@@ -22,5 +22,5 @@ def split_entries(entries: Sequence[Entry], part: int, parts: int) -> Iterator[E
 
 
 def part_title(name: str, part: int, parts: int) -> str:
-    """The name of a layer, which says that it is a part, if it is one."""
+    """Returns the name of a layer, which says that it is a part, if it is one."""
     return f"{name} part {part + 1} of {parts}" if parts > 1 else name

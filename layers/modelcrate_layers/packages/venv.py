@@ -1,6 +1,6 @@
 """Where things stand in the environment of the image: the shape of a virtual environment, under one prefix of ours.
 
-The shape is what Python itself looks for (library `venv`, PEP 405), so that nothing has to be configured: whoever starts
+The shape is what Python itself looks for (library `venv`, PEP 405), so that nothing has to be configured: a process of
 `{prefix}/bin/python` has the packages, and the packages of the base stay out of sight.
 """
 
@@ -46,7 +46,7 @@ class Venv:
         return f"{self.prefix}/bin/python"
 
     def folder(self, scheme: str, project: str) -> str:
-        """Where a wheel's scheme goes (binary distribution format 1.0, "The .data directory"), relative to the prefix.
+        """Returns where a wheel's scheme goes (binary distribution format 1.0, "The .data directory"), relative to the prefix.
 
         Ends in `/`, or is empty for the prefix itself. `purelib` and `platlib` are one place, as in every virtual environment.
         """
@@ -59,7 +59,7 @@ class Venv:
         }[scheme]
 
     def from_site_packages(self, scheme: str, project: str) -> str:
-        """The same place as seen from site-packages, as RECORD writes it; empty for site-packages itself."""
+        """Returns the same place as seen from site-packages, as RECORD writes it; empty for site-packages itself."""
         if scheme in ("purelib", "platlib"):
             return ""
         return "../../../" + self.folder(scheme, project)

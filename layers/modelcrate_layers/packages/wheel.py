@@ -46,7 +46,7 @@ _HASHES = {"sha256": 43, "sha384": 64, "sha512": 86}
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A pinned wheel file: what it is, and where it lies or will lie once it is fetched. The place is no part of what it is.
+    """A pinned wheel file: what it is, and where it is or will be once it is fetched. The place is no part of what it is.
 
     `name` is normalised, as in `scikit-learn`. All of it is safe in paths and requirement lines once it exists.
     """
@@ -243,8 +243,8 @@ def _check_identity(wheel: Wheel, metadata: str) -> None:
     """METADATA must agree with the pin and the file's name: it is what `importlib.metadata` and scanners believe."""
     from installer.utils import canonicalize_name, parse_metadata_file
 
-    told = parse_metadata_file(metadata.partition("\n\n")[0])
-    name, version = told["Name"] or "", told["Version"] or ""
+    fields = parse_metadata_file(metadata.partition("\n\n")[0])
+    name, version = fields["Name"] or "", fields["Version"] or ""
     if canonicalize_name(name) != wheel.name:
         raise IntegrityError(f"should be {wheel.name}, and its METADATA says {_shown(name)!r}", where=wheel.filename)
     for expected in (wheel.version, wheel.filename.split("-")[1]):

@@ -63,7 +63,7 @@ if __name__ == "__main__":
 
 
 def launcher(interpreter: str, module: str, attribute: str) -> bytes:
-    """The script that calls an entry point."""
+    """Returns the script that calls an entry point."""
     first = attribute.partition(".")[0]
     return _LAUNCHER.format(interpreter=interpreter, module=module, first=first, attribute=attribute).encode()
 

@@ -5,7 +5,7 @@ The only place that compresses. The same codec (name, version, level) gives the 
 - zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking.
 - gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
   under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
-- gzip at level 0 packs nothing: stored blocks (RFC 1951, 3.2.4), whose bytes no library decides. For whoever refuses a plain tar.
+- gzip at level 0 packs nothing: stored blocks (RFC 1951, 3.2.4), whose bytes no library decides. For consumers that refuse a plain tar.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Codec:
         return {"none": MediaType.LAYER, "gzip": MediaType.LAYER_GZIP, "zstd": MediaType.LAYER_ZSTD}[self.name]
 
     def encode(self, chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
-        """A tar as it is stored; `size` is its length in bytes, where that is known: it goes into zstd's frame header."""
+        """Yields a tar as it is stored; `size` is its length in bytes, where that is known: it goes into zstd's frame header."""
         if self.name == "zstd":
             return _zstd(chunks, size, self.level)
         if self.name == "gzip":
@@ -77,7 +77,7 @@ STORED = Codec("gzip", "stored-1", 0)
 
 
 def of_policy(policy: str) -> tuple[Codec, ...]:
-    """The codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one."""
+    """Returns the codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one."""
     match policy:
         case "auto":
             return (zstd(), NONE)
@@ -87,7 +87,7 @@ def of_policy(policy: str) -> tuple[Codec, ...]:
 
 
 def named(name: str) -> Codec:
-    """The codec that this version of modelcrate has under a name."""
+    """Returns the codec that this version of modelcrate has under a name."""
     match name:
         case "none":
             return NONE
@@ -101,19 +101,19 @@ def named(name: str) -> Codec:
 
 
 def gain(sample: bytes) -> float:
-    """What share of some bytes zstd's fastest level would save, from 0 (nothing) to 1."""
+    """Returns what share of some bytes zstd's fastest level would save, from 0 (nothing) to 1."""
     from zstandard import ZstdCompressor
 
     return 1 - len(ZstdCompressor(level=1).compress(sample)) / len(sample) if sample else 0.0
 
 
 def sniff(head: bytes) -> str:
-    """`gzip`, `zstd`, `xz`, `bzip2` or `none`, by the first bytes; the media type of a foreign layer may lie."""
+    """Returns `gzip`, `zstd`, `xz`, `bzip2` or `none`, by the first bytes; the media type of a foreign layer may be wrong."""
     return next((name for magic, name in _MAGIC if head.startswith(magic)), "none")
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The tar inside a stored layer, whatever its codec, in pieces of about CHUNK; damage is an IntegrityError.
+    """Yields the tar inside a stored layer, whatever its codec, in pieces of about CHUNK; damage is an IntegrityError.
 
     Every frame or member is read, so that nothing can hide behind the first one, and a stream that is cut short never ends well.
     """
@@ -131,9 +131,9 @@ def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def inflate(chunks: Iterable[bytes], what: str, where: str) -> Iterator[bytes]:
-    """Raw deflate (RFC 1951), as a member of a zip has it; damage is an IntegrityError about `what`. By ISA-L, in half of zlib's time.
+    """Decompresses raw deflate (RFC 1951), as a member of a zip has it; damage is an IntegrityError about `what`. By ISA-L, in half of zlib's time.
 
-    Nothing here tells a stream that is cut short: whoever knows length and checksum has to look at them.
+    A stream that is cut short is not noticed here: the caller compares length and checksum.
     """
     from isal import isal_zlib
 
@@ -151,7 +151,7 @@ def inflate(chunks: Iterable[bytes], what: str, where: str) -> Iterator[bytes]:
 
 
 def crc32(data: bytes, start: int = 0) -> int:
-    """The CRC-32 of zips and gzip, at seven times zlib's rate."""
+    """Computes the CRC-32 of zips and gzip, at seven times zlib's rate."""
     from isal.isal_zlib import crc32
 
     return crc32(data, start)

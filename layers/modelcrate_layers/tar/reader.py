@@ -1,9 +1,9 @@
-"""Tar archives of strangers as values: a stream of bytes in, members out. Nothing here touches a file.
+"""Untrusted tar archives as values: a stream of bytes in, members out. Nothing here touches a file.
 
 Read are ustar, GNU's long names and base-256 numbers, and PAX records (path, linkpath, size, uid, gid, mtime, SCHILY.xattr.*), as
 POSIX pax and GNU tar document them; where the two leave room, a name is read as Go's archive/tar reads it, for engines are written in
 Go. Refused, as an IntegrityError: sparse files (the image specification advises against
-them in layer.md, and no two readers agree about them), types that nobody knows, negative or overlong numbers, a wrong
+them in layer.md, and no two readers agree about them), unknown types, negative or overlong numbers, a wrong
 checksum, names with a NUL, an archive without an end, and whatever passes the limits below.
 
 A member's name is what the archive says, byte for byte: whether it may be trusted as a path is the caller's question.
@@ -76,7 +76,7 @@ _KINDS = {kind.value: kind for kind in MemberKind} | {b"\0": MemberKind.FILE, b"
 class Member:
     """One member of an archive.
 
-    `body` gives the bytes of a file once, in order, and only until the next member is asked for; what is left is skipped.
+    `body` gives the bytes of a file once, in order, and only until the next member is taken; what is left is skipped.
     `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
     `offset` is where the body begins in the tar.
     """
@@ -360,7 +360,7 @@ class _Source:
         self.position = 0
 
     def take(self, size: int) -> bytes:
-        """Exactly `size` bytes."""
+        """Returns exactly `size` bytes."""
         if len(self._held) - self._at >= size:
             self._at += size
             self.position += size
@@ -373,7 +373,7 @@ class _Source:
             pass
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes as they come, in pieces of at most CHUNK."""
+        """Yields the next `size` bytes as they come, in pieces of at most CHUNK."""
         while size:
             if self._at == len(self._held):
                 self._fill()
@@ -390,7 +390,7 @@ class _Source:
         return not self._held
 
     def drain(self, limit: int) -> None:
-        """Reads the stream to its end, so that whoever verifies it gets to the last byte."""
+        """Reads the stream to its end, so that a verifier around it gets to the last byte."""
         left = limit - (len(self._held) - self._at)
         for chunk in self._chunks:
             left -= len(chunk)

@@ -1,6 +1,6 @@
 """A layer as a recipe: a tree and a codec, from which digest, diff id and size follow as facts.
 
-Bytes are made only while somebody takes them. `Measuring` is one pass over a recipe that nobody knows yet: whoever drives
+Bytes are made only while they are taken. `Measuring` is one pass over a recipe that is not known yet: what drives
 it (nothing, the store, or an upload) is its sink, and when it ends, the layer is known.
 """
 
@@ -54,7 +54,7 @@ class Layer:
 
     @classmethod
     def parse(cls, value: Any) -> Layer:
-        """A layer out of JSON that may be damaged: anything malformed is an IntegrityError."""
+        """Parses a layer out of JSON that may be damaged: anything malformed is an IntegrityError."""
         try:
             codec = Codec(str(value["codec"]["name"]), str(value["codec"]["version"]), int(value["codec"]["level"]))
             diff_id, tar_size = Digest.parse(value["diff_id"]), int(value["tar_size"])
@@ -76,14 +76,14 @@ class Recipe:
         return Tar(self.tree.entries)
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """The stored bytes from `start` on. Without compression, what lies before `start` is not even read."""
+        """Yields the stored bytes from `start` on. Without compression, what is before `start` is not even read."""
         if self.codec.name == "none":
             yield from writer.stream(self.tree.entries, start)
         else:
             yield from _after(self.codec.encode(self.tar, self.tar.size), start)
 
     def stored(self, codec: Codec) -> Recipe:
-        """The same tree, stored in another way."""
+        """Returns the same tree, stored in another way."""
         return Recipe(self.tree, codec)
 
 
@@ -118,7 +118,7 @@ class Measuring:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
-        """The pass over a recipe, whose tar size is known beforehand."""
+        """Returns the pass over a recipe, whose tar size is known beforehand."""
         return cls(recipe.tar, recipe.codec, recipe.tar.size)
 
     @property
@@ -147,7 +147,7 @@ class Measuring:
 
 
 def measure(recipe: Recipe) -> Layer:
-    """The facts of a recipe, by one pass whose bytes go nowhere."""
+    """Measures a recipe, by one pass whose bytes go nowhere."""
     measuring = Measuring.of(recipe)
     for _ in measuring:
         pass
@@ -155,7 +155,7 @@ def measure(recipe: Recipe) -> Layer:
 
 
 def evidence(tree: Tree) -> float:
-    """What share compression would save, by the bytes of the largest entries: their head and, in files, middle and tail."""
+    """Estimates what share compression would save, by the bytes of the largest entries: their head and, in files, middle and tail."""
     files = sorted((entry for entry in tree.entries if entry.size), key=lambda entry: (-entry.size, entry.path))[:8]
     sample = b"".join(part for entry in files if entry.source for part in _samples(entry.source))
     return codecs.gain(sample)
@@ -211,7 +211,7 @@ _64_BITS = (1 << 64) - 1
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:
-    """The digest of what decides the bytes of entries, in any order, without reading files: these by their stamps. For the memo's keys."""
+    """Returns the digest of what decides the bytes of entries, in any order. Files count by their stamps, and are not read."""
     return hashlib.sha256(b"".join(map(_stamped, sorted(entries, key=itemgetter(0))))).hexdigest()
 
 
@@ -228,5 +228,5 @@ def _stamped(entry: Entry) -> bytes:
 
 
 def key(kind: str, inputs: Mapping[str, Any] | list[Any]) -> Digest:
-    """The key of a layer made from locked inputs: equal keys, equal bytes. The tar policy is part of it."""
+    """Returns the key of a layer made from locked inputs: equal keys, equal bytes. The tar policy is part of it."""
     return Digest.of(canonical_json({"inputs": inputs, "kind": kind, "tar": writer.POLICY}))

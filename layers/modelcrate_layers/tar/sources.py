@@ -1,6 +1,6 @@
 """Where the bytes of an entry come from: a literal, a range of a file, a member of a zip.
 
-A source knows its size without reading. Files carry a stamp, taken when they were listed: a file that changed since then is
+A source has its size without reading. Files carry a stamp, taken when they were listed: a file that changed since then is
 named in a SourceError, before a wrong byte can be published.
 """
 
@@ -32,7 +32,7 @@ class Source(Protocol):
         ...
 
     def chunks(self) -> Iterator[bytes]:
-        """The bytes, in pieces of at most CHUNK; a SourceError or IntegrityError if they are not what was listed."""
+        """Yields the bytes, in pieces of at most CHUNK; a SourceError or IntegrityError if they are not what was listed."""
         ...
 
 
@@ -78,7 +78,7 @@ class FileRange(NamedTuple):
 
     @classmethod
     def whole(cls, path: str) -> FileRange:
-        """All of a file as it is now; anything but a regular file is a SourceError."""
+        """Returns all of a file as it is now; anything but a regular file is a SourceError."""
         try:
             status = os.stat(path)
         except OSError as fault:
@@ -210,12 +210,12 @@ class ZipMember:
 
 
 def read(source: Source) -> bytes:
-    """All bytes of a source that is known to be small."""
+    """Returns all bytes of a source that is known to be small."""
     return b"".join(source.chunks())
 
 
 def sha256(source: Source) -> str:
-    """The SHA-256 of a source's bytes, in hex."""
+    """Returns the SHA-256 of a source's bytes, in hex."""
     hashed = hashlib.sha256()
     for chunk in source.chunks():
         hashed.update(chunk)

@@ -77,7 +77,7 @@ class Tree:
     """The sorted, closed set of entries of a layer.
 
     Sorted by path bytes. Closed: the parent of every entry is a directory of the tree, up to the `roots`, the folders that the
-    layer owns. Nothing is said about what lies above a root, so that a layer never replaces a directory, or a symlink to one,
+    layer owns. What is above a root is not in the tree, so that a layer never replaces a directory, or a symlink to one,
     of the base (`lib -> usr/lib`). A hard link has the mode and the owner of its file: they are one file, and readers differ in
     whose mode counts.
     """
@@ -115,7 +115,7 @@ class Tree:
 
     @classmethod
     def of(cls, entries: Iterable[Entry], roots: Iterable[bytes] = ()) -> Tree:
-        """A tree of these entries, in any order, with the missing folders between the roots and them added.
+        """Returns a tree of these entries, in any order, with the missing folders between the roots and them added.
 
         Two equal directories are one; any other path that comes twice is a SourceError. Hard links get their file's mode and owner.
         """
@@ -139,13 +139,13 @@ class Tree:
 
 
 def check_paths(entries: Iterable[Entry]) -> None:
-    """A SourceError for a path that no layer can have."""
+    """Raises a SourceError for a path that no layer can have."""
     for entry in entries:
         _check_path(entry.path, entry.path.split(b"/"))
 
 
 def show(path: bytes) -> str:
-    """A path for people: undecodable bytes and control characters are escaped."""
+    """Returns a path for people: undecodable bytes and control characters are escaped."""
     text = path.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text

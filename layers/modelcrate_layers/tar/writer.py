@@ -9,7 +9,7 @@
 | mtime            | 1980-01-01T00:00:01Z        | no clock; 0 upsets programs, zip can't go below 1980. Never SOURCE_DATE_EPOCH:  |
 |                  |                             | a layer would differ from commit to commit, and a wheel from project to project |
 | uid, gid         | the entry's, nearly all 0   | group 0 has the owner's rights, so that any uid of group 0 works (OpenShift)    |
-| uname, gname     | empty                       | names are looked up on the reader's machine, and mean somebody else there       |
+| uname, gname     | empty                       | names are looked up on the reader's machine, and mean another user there        |
 | devices          | 0                           | none are packed                                                                 |
 | order            | path bytes                  | the tree's; no locale, no directory order                                       |
 | end              | two blocks of zeros         | POSIX; no padding to 10 KiB, tapes are gone                                     |
@@ -58,12 +58,12 @@ class Tar:
 
 
 def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
-    """A tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
+    """Yields a tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
     return _gather(_pieces(entries, start))
 
 
 def header(entry: Entry) -> bytes:
-    """The header blocks of one entry: 512 bytes, or three blocks and more where PAX records are needed (POSIX pax)."""
+    """Returns the header blocks of one entry: 512 bytes, or three blocks and more where PAX records are needed (POSIX pax)."""
     path, kind, mode, source, link, uid, gid = entry
     name = path + b"/" if kind is Kind.DIRECTORY else path
     length = source.size if source is not None else 0
