@@ -21,8 +21,8 @@ from modelcrate.images.artifact import Artifact
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.verifying import verify
-from modelcrate.transports import archive_reader as archives
-from modelcrate.transports import layout_reader as layouts
+from modelcrate.transports import docker_archive, oci_archive
+from modelcrate.transports import oci as layouts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType
 from modelcrate_layers.errors import CrateError, IntegrityError
 
@@ -107,10 +107,10 @@ def archive(data: bytes) -> None:
         named |= {f"blobs/sha256/{Digest.of(each).hex}": each, str(number): each}
     path = Path(_scratch().name) / "image.tar"
     path.write_bytes(_tar(named))
-    for look in (lambda: archives.find_oci(path), lambda: archives.find_docker(path, "a:1")):
+    for look in (lambda: oci_archive.find(path), lambda: docker_archive.find(path, "a:1")):
         with suppress(CrateError):
             looked_at(look())
-    looked_at(archives.find_docker(path))
+    looked_at(docker_archive.find(path))
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.transports.layout_reader import LayoutCollection
+from modelcrate.transports.oci import LayoutCollection
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.store import Layout

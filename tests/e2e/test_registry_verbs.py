@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.transports.layout_reader import find
+from modelcrate.transports.oci import find
 from support import real_registry
 from support.command import Crate
 from support.small_projects import model_only

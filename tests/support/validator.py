@@ -25,8 +25,8 @@ from referencing.jsonschema import DRAFT4
 
 from modelcrate.images.manifests import Collection
 from modelcrate.images.reading import Found
-from modelcrate.transports.archive_reader import find_docker, find_oci
-from modelcrate.transports.layout_reader import LayoutCollection
+from modelcrate.transports import docker_archive, oci_archive
+from modelcrate.transports.oci import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
 
@@ -156,9 +156,9 @@ def assert_valid_archive(path: Path) -> Checked:
             _docker_save(archive, names)
     checked = Checked()
     if "manifest.json" in names:
-        checked = assert_valid_found(find_docker(path))
+        checked = assert_valid_found(docker_archive.find(path))
     if "index.json" in names:
-        checked = assert_valid_found(find_oci(path))
+        checked = assert_valid_found(oci_archive.find(path))
     assert checked.images, "an archive without an image"
     return checked
 

@@ -113,7 +113,7 @@ class ModelPackage:
         self.wait_for_creation()
         from modelcrate.transports.addresses import find
         from modelcrate.transports.store import StoreOutput
-        from modelcrate.transports.store_reader import find as in_store
+        from modelcrate.transports.store import find as in_store
 
         assert self.location is not None
         settings, name = self.workspace.settings, self.image_name

@@ -9,7 +9,7 @@ import argparse
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.render.text import receipt_text
-from modelcrate.transports import archive_writer
+from modelcrate.transports import archive
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         return build_each(args, console)
     receipt = build_options.build(args, console)
-    if any(archive_writer.streams(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
+    if any(archive.is_stdout(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.print_message(receipt_text(receipt, reasons=args.verbose))
     else:
         console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))

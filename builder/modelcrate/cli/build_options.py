@@ -15,7 +15,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
-from modelcrate.transports import archive_writer
+from modelcrate.transports import archive
 from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
@@ -121,7 +121,7 @@ def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
     """Standard output takes one thing: an archive, or the result."""
-    taking = [output for output in wanted if archive_writer.streams(output.kind, output.target)]
+    taking = [output for output in wanted if archive.is_stdout(output.kind, output.target)]
     if len(taking) > 1 or (taking and args.json):
         raise UserError(
             "two things can't share standard output",

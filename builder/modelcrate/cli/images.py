@@ -14,9 +14,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.transports import store_reader
+    from modelcrate.transports import store
 
-    rows = [_facts(name, image) for name, image in store_reader.images(console.config)]
+    rows = [_facts(name, image) for name, image in store.list_images(console.config)]
     head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
     lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], format_size(r["size"])) for r in rows]
     console.print_result(rows, format_table([head, *lines]))

@@ -23,7 +23,7 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
     """Delivers what is at an address, and prints the receipt."""
     output = transports.parse(target)
     if isinstance(output, NameableOutput) and source.startswith("registry:"):
-        output = output.named(source.removeprefix("registry:").partition("@")[0])
+        output = output.with_name(source.removeprefix("registry:").partition("@")[0])
     with console.session() as session:
         found = find(source, session.connections)
         receipt = session.copy(source, chosen(found, args.platform), [output])
@@ -38,7 +38,7 @@ def chosen(found: Found, platform: Platform | None) -> Deliverable:
 
 
 def _referrers(found: Found, target: str, connections: Connections, console: Console) -> None:
-    from modelcrate.transports.registry_reader import copy_referrers
+    from modelcrate.transports.registry import copy_referrers
 
     count = copy_referrers(found, target, connections)
     console.print_message(f"{count} referrers copied")

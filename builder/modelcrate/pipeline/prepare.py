@@ -24,7 +24,7 @@ from modelcrate.project.values import Project
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.world import World, resolve
 from modelcrate.security.scan.guard import pass_gates
-from modelcrate.transports import store_reader
+from modelcrate.transports import store
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
 from modelcrate_layers.frozen import dataclass
@@ -110,7 +110,7 @@ def reuse_addresses(request: Request, connections: Connections) -> tuple[str | R
     )
     named = (*pushed, *request.cache_from)
     name = request.project.name
-    return named if pushed or store_reader.find(name, connections.config) is None else (*named, name)
+    return named if pushed or store.find(name, connections.config) is None else (*named, name)
 
 
 def _plans(

@@ -166,7 +166,7 @@ class Session:
 
     def _completed(self, output: Output, prepared: Prepared) -> Output:
         """An output with the image's name, where it was given none, and with what the image is made from, where it takes that."""
-        named = output.named(prepared.request.project.name) if isinstance(output, NameableOutput) else output
+        named = output.with_name(prepared.request.project.name) if isinstance(output, NameableOutput) else output
         return named.prepared(prepared) if isinstance(named, PreparedOutput) else named
 
     def _make(self, prepared: Prepared, targets: PackTargets) -> Receipt:

@@ -20,7 +20,7 @@ from modelcrate.resolve.find_python import Wanted, find_python, look_at, look_at
 from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.rootfs import read_rootfs
-from modelcrate.transports import archive_reader, layout_reader
+from modelcrate.transports import docker_archive, oci, oci_archive
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
@@ -101,16 +101,16 @@ def find_base(
     """Finds the image that a project names as its base; in a registry, the one with this digest."""
     match base:
         case LayoutBase():
-            return layout_reader.find(folder / base.path, base.tag)
+            return oci.find(folder / base.path, base.tag)
         case OciArchiveBase():
-            return archive_reader.find_oci(*_file(folder, base.path, base.tag))
+            return oci_archive.find(*_file(folder, base.path, base.tag))
         case DockerArchiveBase():
-            return archive_reader.find_docker(*_file(folder, base.path, base.image))
+            return docker_archive.find(*_file(folder, base.path, base.image))
         case RegistryBase():
             from modelcrate.images.reference import Reference
-            from modelcrate.transports import registry_reader
+            from modelcrate.transports import registry
 
-            return registry_reader.find(Reference.parse(base.reference), connections, digest)
+            return registry.find(Reference.parse(base.reference), connections, digest)
 
 
 def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None]:

@@ -1,6 +1,6 @@
-"""Where images are and where they can go, one file for each kind of place.
+"""Places of images, one module for each kind of place: it writes images there (an Output) and finds them there (`find`).
 
-A kind is found by its file: a module of this folder, or of `export`, with `KIND`, `EXAMPLE`, `parse` and an Output.
+The kind of an output is the name of its module: a module of this folder, or of `export`, with `KIND`, `EXAMPLE` and `parse`.
 """
 
 from __future__ import annotations
@@ -16,31 +16,24 @@ from modelcrate_layers.errors import UserError
 if TYPE_CHECKING:
     from modelcrate.transports.output import Output
 
-_SHARED = frozenset(
-    {
-        "addresses",
-        "archive_reader",
-        "archive_writer",
-        "connections",
-        "layout_reader",
-        "output",
-        "registry_reader",
-        "store_reader",
-    }
-)
-"""Modules of this folder that are no outputs."""
+_SHARED = frozenset({"addresses", "archive", "connections", "output", "transfer_events"})
+"""Modules of this folder that are no kinds of place."""
 
 
 @cache
 def kinds() -> Mapping[str, str]:
-    """The outputs of this folder: their kinds, which are their files' names with dashes, and their modules."""
+    """Returns the kinds of outputs with their modules. A kind is the module's name with dashes."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found = {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
-    return {**found, "dockerfile": "modelcrate.export.dockerfile"}
+    modules = {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
+    return {**modules, "dockerfile": "modelcrate.export.dockerfile"}
 
 
 def parse(text: str) -> Output:
-    """An output as the command line writes it, `KIND:TARGET`. Only its own module is imported."""
+    """Returns the output for `KIND:TARGET`. Only the module of that kind is imported.
+
+    Raises:
+        UserError: There is no such kind, or the target is missing or malformed.
+    """
     kind, colon, target = text.partition(":")
     if kind not in kinds() or not colon or not target:
         known = ", ".join(f"{name}:{importlib.import_module(module).EXAMPLE}" for name, module in kinds().items())

@@ -1,4 +1,4 @@
-"""What is alive in a run: connections to registries and to package indexes, opened when they are first used, closed together."""
+"""The connections of one run to registries and package indexes. They are opened on first use and closed together."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class Connections:
-    """The open connections of one run, shared by all that it does. Safe for threads.
+    """The open connections of one run. Safe for threads.
 
-    It is a context manager. Used after its end, it opens connections anew: an image that was found may be read at any time.
+    It is not a value, because it holds sockets. It is a context manager. Used after its end, it opens new connections, because an
+    image that was found can be read at any time.
     """
 
     def __init__(self, config: Config, emit: Emit = ignore_event) -> None:
@@ -67,12 +68,12 @@ class Connections:
 
         with self._lock:
             if self._client is None:
-                made = RegistryClient(registry_config(self.config), http=self._shared())
-                self._client = self._open.enter_context(made)
+                client = RegistryClient(registry_config(self.config), http=self._shared())
+                self._client = self._open.enter_context(client)
             return self._client
 
     def _shared(self) -> HttpClient:
-        """The connections under both clients."""
+        """Returns the HTTP client that both other clients share."""
         from modelcrate.net.client import HttpClient
         from modelcrate.net.config import HttpConfig
 
@@ -91,7 +92,7 @@ def registry_config(config: Config) -> RegistryConfig:
     """Returns the configuration of the registry client, with the rules of the user's registries.yaml.
 
     Raises:
-        UserError: The file is not what it should be.
+        UserError: The file is malformed.
     """
     from modelcrate.registry.config import RegistryConfig
 

@@ -1,48 +1,69 @@
-"""`docker-archive:FILE[:NAME]`: one tar that is at once an OCI layout and what `docker load` reads. `-` is standard output.
+"""`docker-archive:FILE[:NAME]`: what `docker save` writes and `docker load` reads. `-` is standard output.
 
-Its layers are plain tars, so that every Docker loads it, also those before 23 that know no zstd; the config, and with it the image
-id, is the image's own, while the manifest in the archive is another. The order of the members and both ways to name the
-image are those of Docker 25 (moby's save), which containerd's importer reads as well.
+The tar that is written is an OCI layout too. Its layers are plain tars, because Docker before 23 can't read zstd. The config, and with
+it the image id, is the image's own; the manifest in the archive is another. The order of the members and both ways to name the image
+are those of Docker 25 (moby's save), which containerd's importer reads as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from pathlib import Path
 
 from modelcrate.events import Emit
-from modelcrate.images.artifact import ORIGINAL_ANNOTATION, format_location
+from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION, Artifact, format_location
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
-from modelcrate.images.reading import plain_size
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found, plain_size
 from modelcrate.images.reference import Reference
-from modelcrate.transports import archive_writer
+from modelcrate.transports import archive, oci_archive
+from modelcrate.transports.archive import Archive
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import Blob, Descriptor, MediaType, verified
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.content import (
+    MAX_JSON,
+    Blob,
+    Descriptor,
+    Digest,
+    MediaType,
+    canonical_json,
+    parse_json,
+    parse_object,
+    verified,
+)
+from modelcrate_layers.content import Literal as LiteralBlob
+from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.recipe import Layer, RecipeBlob
+from modelcrate_layers.tar.sources import sha256
 
 KIND = "docker-archive"
 EXAMPLE = "FILE[:NAME]"
 
 
 def parse(target: str) -> DockerArchiveOutput:
+    """Returns the output for a target of the command line."""
     file, colon, name = target.partition(":")
     return DockerArchiveOutput(file, name if colon else None)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainBlob:
-    """The tar inside a stored layer, as a blob of its own: its digest is the diff id."""
+    """The tar inside a compressed layer, as a blob. Its digest is the diff id."""
 
     stored: Blob
     descriptor: Descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        chunks = verified(codecs.decode(self.stored.chunks()), self.descriptor)
-        for chunk in chunks:
+        """Yields the tar from an offset on.
+
+        Raises:
+            IntegrityError: The tar has another digest or size.
+        """
+        for chunk in verified(codecs.decode(self.stored.chunks()), self.descriptor):
             if start < len(chunk):
                 yield chunk[start:] if start else chunk
             start = max(0, start - len(chunk))
@@ -50,7 +71,7 @@ class PlainBlob:
 
 @dataclass(frozen=True, slots=True)
 class DockerArchiveOutput:
-    """`name` is what `docker load` calls the image; None: the image's own."""
+    """A tar for `docker load`, which gives the image the name `name`; by default the image's own."""
 
     file: str
     name: str | None = None
@@ -59,65 +80,190 @@ class DockerArchiveOutput:
 
     @property
     def target(self) -> str:
+        """The path, with the name where one was given."""
         return f"{self.file}:{self.name}" if self.name else self.file
 
-    def named(self, name: str) -> DockerArchiveOutput:
-        """The same place, with a name if it had none."""
+    def with_name(self, name: str) -> DockerArchiveOutput:
+        """Returns the output with a name, unless it has one already."""
         return self if self.name else DockerArchiveOutput(self.file, name)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Writes the image. See `Output.deliver`.
+
+        Raises:
+            UserError: The image is for several platforms.
+        """
         if len(image.images) != 1:
-            have = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
+            platforms = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
             raise UserError(
                 "a docker archive holds an image for one platform",
                 where=self.target,
-                why=f"this one has {have}",
+                why=f"this one has {platforms}",
                 hint="choose one with --platform, or write an oci-archive",
             )
         full, short, tag = _names(self.name or "modelcrate:latest")
-        signed, attached = image.images[0].manifest, image.graph().attached
-        image = plain(image.images[0])
-        graph, root = image.graph(), image.descriptor
-        if attached:  # they are about the image's own manifest, which is not the one that Docker gets
-            graph = replace(graph, documents=(*graph.documents, signed), attached=attached)
-            root = replace(root, annotations={ORIGINAL_ANNOTATION: format_location(signed)})
+        original, attached = image.images[0].manifest, image.graph().attached
+        plain = replace_layers(image.images[0])
+        graph, root = plain.graph(), plain.descriptor
+        if attached:  # artifacts are about the original manifest, which is not the one that Docker gets
+            graph = replace(graph, documents=(*graph.documents, original), attached=attached)
+            root = replace(root, annotations={ORIGINAL_ANNOTATION: format_location(original)})
         blob_path = "blobs/{0.algorithm}/{0.hex}".format
-        legacy = {
-            "Config": blob_path(image.id),
+        item = {
+            "Config": blob_path(plain.id),
             "RepoTags": [short],
-            "Layers": [blob_path(layer.descriptor.digest) for layer in image.layers],
+            "Layers": [blob_path(layer.descriptor.digest) for layer in plain.layers],
         }
-        top = image.layers[-1].layer.diff_id.hex if image.layers else ""
-        repositories = {short.rpartition(":")[0]: {tag: top}}
+        top = plain.layers[-1].layer.diff_id.hex if plain.layers else ""
         extra = [
-            archive_writer.document("manifest.json", [legacy]),
-            archive_writer.document("repositories", repositories),
+            archive.json_entry("manifest.json", [item]),
+            archive.json_entry("repositories", {short.rpartition(":")[0]: {tag: top}}),
         ]
-        size = archive_writer.write(self.file, archive_writer.members(graph, root, full, tag, extra, emit))
-        return Delivered(KIND, self.target, image.digest, size)
+        size = archive.write(self.file, archive.layout_entries(graph, root, full, tag, extra, emit))
+        return Delivered(KIND, self.target, plain.digest, size)
 
 
-def plain(image: Image) -> Image:
-    """The same image with every layer stored as a plain tar: same config, same diff ids, another manifest."""
-    return replaced(image, tuple(_plain(layer) for layer in image.layers))
+def replace_layers(image: Image) -> Image:
+    """Returns the image with every layer as a plain tar: config and diff ids are the same, the manifest is another."""
+    return replaced(image, tuple(_uncompress(layer) for layer in image.layers))
 
 
-def _plain(layer: ImageLayer) -> ImageLayer:
-    """A recipe gives the tar directly; what is stored compressed is unpacked on the way."""
+def _uncompress(layer: ImageLayer) -> ImageLayer:
+    """Returns a layer as a plain tar. A recipe makes the tar directly; a stored layer is decompressed while it is read."""
     if layer.layer.descriptor.digest == layer.layer.diff_id:
         return layer
     size = plain_size(layer)
-    facts = Layer(Descriptor(MediaType.LAYER, layer.layer.diff_id, size), layer.layer.diff_id, size, codecs.NONE)
-    blob = layer.blob
-    straight: Blob = PlainBlob(blob, facts.descriptor)
-    if isinstance(blob, RecipeBlob):
-        straight = RecipeBlob(blob.recipe.stored(codecs.NONE), facts)
-    return ImageLayer(layer.role, layer.name, facts, straight, layer.origin, layer.why, layer.key)
+    plain = Layer(Descriptor(MediaType.LAYER, layer.layer.diff_id, size), layer.layer.diff_id, size, codecs.NONE)
+    blob: Blob = PlainBlob(layer.blob, plain.descriptor)
+    if isinstance(layer.blob, RecipeBlob):
+        blob = RecipeBlob(layer.blob.recipe.stored(codecs.NONE), plain)
+    return ImageLayer(layer.role, layer.name, plain, blob, layer.origin, layer.why, layer.key)
 
 
 def _names(name: str) -> tuple[str, str, str]:
-    """The full name, the familiar one and the tag: `docker.io/library/x:1`, `x:1`, `1`."""
+    """Returns the full name, the familiar name and the tag: `docker.io/library/x:1`, `x:1`, `1`."""
     reference = Reference.parse(name)
     tag = reference.tag or "latest"
     familiar = name if reference.tag else f"{name}:{tag}"
     return f"{reference.registry}/{reference.repository}:{tag}", familiar.partition("@")[0], tag
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveCollection:
+    """The images of an archive without an OCI layout. See `images.manifests.Collection`.
+
+    Such an archive has no manifest as registries have it. One is made from its config and layers.
+    """
+
+    archive: Archive
+    documents: Mapping[Digest, LiteralBlob] = field(repr=False, hash=False)
+    layers: Mapping[Digest, Blob] = field(repr=False, hash=False)
+
+    @property
+    def where(self) -> str:
+        """The path of the archive."""
+        return str(self.archive.path)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Returns the bytes of a document.
+
+        Raises:
+            IntegrityError: The document is missing, or larger than MAX_JSON.
+        """
+        if descriptor.size > MAX_JSON:
+            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
+        return b"".join(self.blob(descriptor).chunks())
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Returns a blob. It is read when its chunks are taken."""
+        found = self.documents.get(descriptor.digest) or self.layers.get(descriptor.digest)
+        return found if found is not None else self.archive.blob(descriptor)
+
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        """Returns no artifacts: this format has no place for them."""
+        return []
+
+
+def find(path: Path, name: str | None = None) -> Found:
+    """Returns the image of an archive with a name; without a name, the only image.
+
+    An archive that is an OCI layout too (modelcrate's, and Docker's since 25) is read as one, so that manifests keep their digests.
+
+    Raises:
+        SourceError: The archive is missing, or no image or several fit.
+        IntegrityError: The archive is damaged.
+    """
+    opened = Archive.open(path)
+    if name is None and {b"oci-layout", b"index.json"} <= opened.files.keys():
+        return oci_archive.find(path)
+    items = parse_json(opened.read("manifest.json"), str(path))
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise IntegrityError("manifest.json is not a list of images", where=str(path))
+    tags = [[tag for tag in item.get("RepoTags") or [] if isinstance(tag, str)] for item in items]
+    fitting = [item for item, own in zip(items, tags, strict=True) if name is None or _has_name(name, own)]
+    if len(fitting) != 1:
+        known = ", ".join(tag for each in tags for tag in each) or "no names"
+        raise SourceError(
+            f"has {len(fitting)} images that fit", where=str(path), why=f"it has: {known}", hint="name one"
+        )
+    return _make_image(opened, fitting[0])
+
+
+def _has_name(name: str, tags: Sequence[str]) -> bool:
+    """Returns whether one of an image's tags means a name. The tag is `latest` by default, and engines write hosts before the name."""
+    wanted = Reference.parse(name)
+    plain = f"{wanted.repository.removeprefix('library/')}:{wanted.target}"
+    return name in tags or bool({f"{wanted.name}:{wanted.target}", plain, f"localhost/{plain}"} & set(tags))
+
+
+def _make_image(opened: Archive, item: Mapping[str, object]) -> Found:
+    """Returns an image with a manifest that is made from an entry of manifest.json."""
+    config_name, names = item.get("Config"), item.get("Layers")
+    if (
+        not isinstance(config_name, str)
+        or not isinstance(names, list)
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise IntegrityError("manifest.json does not name a config and layers", where=str(opened.path))
+    config = LiteralBlob(opened.read(config_name), MediaType.CONFIG)
+    blobs = [_read_layer(opened, name) for name in names]
+    manifest = LiteralBlob(
+        canonical_json(
+            {
+                "schemaVersion": 2,
+                "mediaType": MediaType.MANIFEST,
+                "config": config.descriptor.json(),
+                "layers": [blob.descriptor.json() for blob in blobs],
+            }
+        ),
+        MediaType.MANIFEST,
+    )
+    documents = {document.descriptor.digest: document for document in (config, manifest)}
+    collection = DockerArchiveCollection(opened, documents, {blob.descriptor.digest: blob for blob in blobs})
+    return Found(collection, replace(manifest.descriptor, annotations=_annotations(opened, manifest.data)))
+
+
+def _annotations(opened: Archive, manifest: bytes) -> dict[str, str]:
+    """Returns modelcrate's own annotations of an image: the locations of its artifacts and of its original manifest."""
+    if b"index.json" not in opened.files:
+        return {}
+    config = parse_object(manifest)["config"]["digest"]
+    for each in opened.manifests():
+        if ARTIFACTS_ANNOTATION in each.annotations and each.size <= MAX_JSON:
+            document = parse_object(b"".join(opened.blob(each).chunks()))
+            if Descriptor.parse(document.get("config")).digest == Digest.parse(config):
+                own = (ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION)
+                return {key: each.annotations[key] for key in own if key in each.annotations}
+    return {}
+
+
+def _read_layer(opened: Archive, name: str) -> FileBlob:
+    """Returns a layer by its name in the archive. Its digest is computed, because names are no reliable digests."""
+    source = opened.range(name)
+    with open(opened.path, "rb") as file:
+        file.seek(source.offset)
+        packed = codecs.sniff(file.read(6))
+    if packed == "xz":
+        raise SourceError(f"{name} is compressed with xz, which no image may be", where=str(opened.path))
+    descriptor = Descriptor(codecs.Codec(packed).media_type, Digest("sha256", sha256(source)), source.size)
+    return FileBlob(opened.path, descriptor, source.offset)

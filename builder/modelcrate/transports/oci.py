@@ -1,44 +1,56 @@
-"""`oci:DIR[:TAG]`: an OCI image layout in a folder. Blobs that it has are not written again."""
+"""`oci:DIR[:TAG]`: an OCI image layout in a folder. A blob that the layout has already is not written again."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images.artifact import (
     ARTIFACTS_ANNOTATION,
+    TAG_SUFFIXES,
     Artifact,
     list_blobs,
     make_artifact_annotations,
+    make_digest_tag,
     merge_artifacts,
+    read_artifact,
+    read_artifact_index,
     read_artifact_index_location,
 )
 from modelcrate.images.image import Deliverable
+from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import split_tag
 from modelcrate.transports.connections import Connections
-from modelcrate.transports.layout_reader import LayoutCollection
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
+from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import REF_NAME, Adding, Layout
+from modelcrate_layers.store import REF_NAME, Adding, FileBlob, Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"
 
+_ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
+"""Tags of artifacts: the referrers tag of the OCI distribution specification, and cosign's tags."""
+
 
 def parse(target: str) -> LayoutOutput:
+    """Returns the output for a target of the command line."""
     folder, tag = split_tag(target)
     return LayoutOutput(Path(folder), tag)
 
 
 @dataclass(frozen=True, slots=True)
 class LayoutOutput:
+    """A folder with an OCI layout, and the tag that the image gets in it."""
+
     path: Path
     tag: str | None = None
 
@@ -46,64 +58,79 @@ class LayoutOutput:
 
     @property
     def target(self) -> str:
+        """The path, with the tag where there is one."""
         return f"{self.path}:{self.tag}" if self.tag else str(self.path)
 
     @contextmanager
     def session(self, connections: Connections, emit: Emit) -> Iterator[LayoutSession]:
-        """The output with its files open, for layers that are written while they are measured."""
-        fresh = not self.path.exists()
+        """Opens the output for layers that are written while they are measured.
+
+        A layout that was created for an image is removed again if the image can't be written.
+        """
+        created = not self.path.exists()
         try:
             with ExitStack() as stack:
-                yield LayoutSession(self, emit, _Opened(self.path, stack))
+                yield LayoutSession(self, emit, stack)
         except BaseException:
-            if fresh:
+            if created:
                 _remove_empty(self.path)
             raise
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Writes the image. See `Output.deliver`."""
         with self.session(connections, emit) as session:
             return session.deliver(image, connections, emit)
 
 
-class _Opened:
-    """The layout, made when the first layer comes: a build that fails before has touched nothing. Not a value: it holds files."""
-
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self._path, self._stack, self._lock = path, stack, threading.Lock()
-        self._adding: Adding | None = None
-
-    def adding(self) -> Adding:
-        with self._lock:
-            if self._adding is None:
-                self._adding = Adding(Layout.create(self._path), self._stack)
-            return self._adding
-
-
-@dataclass(frozen=True, slots=True)
 class LayoutSession:
-    """An output that also takes layers while they are measured: their files are read once."""
+    """An open layout. It takes layers while they are measured, so that their files are read once.
 
-    output: LayoutOutput
-    emit: Emit = field(repr=False)
-    opened: _Opened = field(repr=False)
+    It is not a value, because it holds open files. Safe for threads.
+    """
 
     kind = KIND
 
+    def __init__(self, output: LayoutOutput, emit: Emit, stack: ExitStack) -> None:
+        self.output, self.emit = output, emit
+        self._stack, self._lock = stack, threading.Lock()
+        self._adding: Adding | None = None
+
     @property
     def target(self) -> str:
+        """The target of the output."""
         return self.output.target
 
     def take(self, measuring: Measuring) -> Layer:
-        self.opened.adding().take(measuring, lambda: measuring.descriptor)
+        """Writes a layer while it is measured, and returns its measurements."""
+        self._open().take(measuring, lambda: measuring.descriptor)
         return measuring.layer
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Writes what the layout lacks of the image. See `Output.deliver`."""
         layout = Layout.create(self.output.path)
-        return _write(layout, self.opened.adding(), image, self.output.tag, emit, KIND, self.target)
+        return _write(layout, self._open(), image, self.output.tag, emit, KIND, self.target)
+
+    def _open(self) -> Adding:
+        """Creates the layout for the first layer: a build that fails before has changed nothing."""
+        with self._lock:
+            if self._adding is None:
+                self._adding = Adding(Layout.create(self.output.path), self._stack)
+            return self._adding
 
 
 def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
-    """Blobs and documents all at once, the name last: whoever reads meanwhile sees the old image or the new one."""
+    """Writes an image into a layout.
+
+    The tag is set last: other readers find the old image or the new one.
+
+    Args:
+        layout: The layout.
+        image: The image, or the index of several platforms.
+        tag: The tag that the image gets, if any.
+        emit: Gets the progress of the blobs.
+        kind: The kind of the output, for the result.
+        target: The target of the output, for the result.
+    """
     with layout.adding() as adding:
         return _write(layout, adding, image, tag, emit, kind, target)
 
@@ -112,46 +139,123 @@ def _write(
     layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
 ) -> Delivered:
     graph = image.graph()
-    attached = merge_artifacts((*known(layout, image.digest), *graph.attached))
-    sent = there = 0
+    attached = merge_artifacts((*read_attached(layout, image.digest), *graph.attached))
+    sent = reused = 0
     for blob in (*graph.blobs, *graph.documents, *list_blobs(attached)):
         descriptor = blob.descriptor
         chunks = track_chunks(blob.chunks(), f"write {descriptor.digest.short}", descriptor.size, emit)
         written = adding.add(chunks, descriptor)
-        sent, there = sent + written, there + descriptor.size - written
+        sent, reused = sent + written, reused + descriptor.size - written
     adding.keep()
-    notes = {
-        key: value for key, value in image.descriptor.annotations.items() if key not in (ARTIFACTS_ANNOTATION, REF_NAME)
-    }
-    layout.name(
-        replace(image.descriptor, annotations={**notes, **make_artifact_annotations(attached, image.descriptor)}), tag
-    )
-    return Delivered(kind, target, image.digest, sent, there)
+    own = image.descriptor.annotations.items()
+    annotations = {key: value for key, value in own if key not in (ARTIFACTS_ANNOTATION, REF_NAME)}
+    annotations |= make_artifact_annotations(attached, image.descriptor)
+    layout.name(replace(image.descriptor, annotations=annotations), tag)
+    return Delivered(kind, target, image.digest, sent, reused)
 
 
 def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
-    """Put artifacts beside an image that the layout has, under all its names."""
-    attached = merge_artifacts((*known(layout, digest), *artifacts))
+    """Adds artifacts to an image of a layout, under all its tags."""
+    attached = merge_artifacts((*read_attached(layout, digest), *artifacts))
     for blob in list_blobs(attached):
         layout.add(blob.chunks(), blob.descriptor)
     for each in [each for each in layout.manifests() if each.digest == digest]:
-        notes = {**each.annotations, **make_artifact_annotations(attached, each)}
-        layout.name(replace(each, annotations=notes), each.annotations.get(REF_NAME))
+        annotations = {**each.annotations, **make_artifact_annotations(attached, each)}
+        layout.name(replace(each, annotations=annotations), each.annotations.get(REF_NAME))
 
 
-def known(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
-    """What the layout has about an image already."""
-    entries = [
-        each for each in layout.manifests() if each.digest == digest and read_artifact_index_location(each) is not None
-    ]
-    return Found(LayoutCollection(layout), entries[0]).attached() if entries else ()
+def read_attached(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:
+    """Returns the artifacts that a layout has for an image."""
+    entries = [each for each in layout.manifests() if each.digest == digest]
+    noted = [each for each in entries if read_artifact_index_location(each) is not None]
+    return Found(LayoutCollection(layout), noted[0]).attached() if noted else ()
 
 
 def _remove_empty(folder: Path) -> None:
-    """Take back a layout that was made for an image which then could not be written; one that somebody else has begun to fill stays."""
+    """Removes a layout that has no blobs. One that another process has begun to fill stays."""
     with suppress(OSError):
         for inner in ("blobs/sha256", "blobs"):
             (folder / inner).rmdir()
         (folder / "oci-layout").unlink(missing_ok=True)
         (folder / ".lock").unlink(missing_ok=True)
         folder.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutCollection:
+    """The images of an OCI layout. See `images.manifests.Collection`."""
+
+    layout: Layout
+
+    @property
+    def where(self) -> str:
+        """The path of the layout."""
+        return str(self.layout.root)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Returns the bytes of a document.
+
+        Raises:
+            IntegrityError: The document is missing, too large, or has another digest.
+        """
+        return self.layout.read(descriptor)
+
+    def blob(self, descriptor: Descriptor) -> FileBlob:
+        """Returns a blob. It is read when its chunks are taken."""
+        return self.layout.blob(descriptor)
+
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        """Returns the artifacts about an image that other tools have put into index.json."""
+        return read_tagged_artifacts(self.layout.manifests(), digest, self.read, self.blob)
+
+
+def find(root: Path, tag: str | None) -> Found:
+    """Returns the image of a layout with a tag; without a tag, the only image.
+
+    Raises:
+        SourceError: There is no layout, or no image or several fit.
+    """
+    layout = Layout.open(root)
+    return Found(LayoutCollection(layout), choose_manifest(layout.manifests(), tag, str(root)))
+
+
+def read_tagged_artifacts(
+    entries: list[Descriptor], digest: Digest, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
+) -> list[Artifact]:
+    """Returns the artifacts about an image among the entries of an index.json: under the referrers tag, and under cosign's tags.
+
+    Args:
+        entries: The entries of index.json.
+        digest: The digest of the image.
+        read: Returns the bytes of a document.
+        blob: Returns a blob.
+    """
+    found: list[Artifact] = []
+    for each in entries:
+        name = each.annotations.get(REF_NAME, "")
+        if name == make_digest_tag(digest, "") and each.media_type in MediaType.INDEXES:
+            found += read_artifact_index(read(each), read, blob)
+        elif name and name in {make_digest_tag(digest, suffix) for suffix in TAG_SUFFIXES}:
+            found.append(read_artifact(each, read(each), blob, name))
+    return found
+
+
+def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
+    """Returns the manifest with a tag; without a tag, the only one. Artifacts of other tools do not count.
+
+    Raises:
+        SourceError: No manifest or several fit. The message lists the tags.
+    """
+    manifests = [
+        each for each in manifests if tag is not None or not _ARTIFACT_TAG.fullmatch(each.annotations.get(REF_NAME, ""))
+    ]
+    fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
+    distinct = {each.digest: each for each in fitting}
+    if len(distinct) == 1:
+        return fitting[0]
+    tags = sorted(filter(None, {each.annotations.get(REF_NAME) for each in manifests}))
+    known = f"it has: {', '.join(tags)}" if tags else "it has no tags" if manifests else "it is empty"
+    what = f"has no image with the tag {tag!r}" if tag is not None and not fitting else "has several images"
+    raise SourceError(
+        what if manifests else "has no image", where=where, why=known, hint="name one: PATH:TAG" if tags else ""
+    )

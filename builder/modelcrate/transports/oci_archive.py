@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from modelcrate.events import Emit
+from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Deliverable
-from modelcrate.transports import archive_writer
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
+from modelcrate.transports import archive
+from modelcrate.transports.archive import Archive
 from modelcrate.transports.connections import Connections
+from modelcrate.transports.oci import choose_manifest, read_tagged_artifacts
 from modelcrate.transports.output import Delivered
+from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, Digest, parse_object
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
 KIND = "oci-archive"
@@ -14,17 +23,62 @@ EXAMPLE = "FILE"
 
 
 def parse(target: str) -> OciArchiveOutput:
+    """Returns the output for a target of the command line."""
     return OciArchiveOutput(target)
 
 
 @dataclass(frozen=True, slots=True)
 class OciArchiveOutput:
+    """A tar that is written; `-` is standard output."""
+
     target: str
 
     kind = KIND
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
-        size = archive_writer.write(
-            self.target, archive_writer.members(image.graph(), image.descriptor, None, None, (), emit)
-        )
-        return Delivered(KIND, self.target, image.digest, size)
+        """Writes the image. See `Output.deliver`."""
+        entries = archive.layout_entries(image.graph(), image.descriptor, None, None, (), emit)
+        return Delivered(KIND, self.target, image.digest, archive.write(self.target, entries))
+
+
+@dataclass(frozen=True, slots=True)
+class OciArchiveCollection:
+    """The images of an archive that has an OCI layout. See `images.manifests.Collection`."""
+
+    archive: Archive
+
+    @property
+    def where(self) -> str:
+        """The path of the archive."""
+        return str(self.archive.path)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Returns the bytes of a document.
+
+        Raises:
+            IntegrityError: The document is missing, or larger than MAX_JSON.
+        """
+        if descriptor.size > MAX_JSON:
+            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
+        return b"".join(self.blob(descriptor).chunks())
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Returns a blob. It is read when its chunks are taken."""
+        return self.archive.blob(descriptor)
+
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        """Returns the artifacts about an image that other tools have put into index.json."""
+        return read_tagged_artifacts(self.archive.manifests(), digest, self.read, self.blob)
+
+
+def find(path: Path, tag: str | None = None) -> Found:
+    """Returns the image of an archive with a tag; without a tag, the only image.
+
+    Raises:
+        SourceError: The archive is missing, or no image or several fit.
+        IntegrityError: The archive is damaged, or not an OCI layout of version 1.0.0.
+    """
+    opened = Archive.open(path)
+    if parse_object(opened.read("oci-layout"), str(path)).get("imageLayoutVersion") != "1.0.0":
+        raise IntegrityError("has an unknown layout version", where=str(path))
+    return Found(OciArchiveCollection(opened), choose_manifest(opened.manifests(), tag, str(path)))

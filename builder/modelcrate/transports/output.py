@@ -1,4 +1,4 @@
-"""The protocol of outputs: places where an image can go."""
+"""The protocol of outputs: places where an image can be written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The result of putting an image into one output.
+    """The result of writing an image to one output.
 
     Attributes:
+        kind: The kind of the output, such as `registry`.
+        target: The place in the user's words.
+        digest: The digest of the manifest or index.
         sent: Bytes of blobs and documents that were written.
         reused: Bytes of blobs that the output had already.
         requests: HTTP requests that it took.
@@ -32,10 +35,12 @@ class Delivered:
 
 
 class Output(Protocol):
-    """A place where an image can go."""
+    """A place where an image can be written."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The kind as in `KIND:TARGET`."""
+        ...
 
     @property
     def target(self) -> str:
@@ -43,7 +48,16 @@ class Output(Protocol):
         ...
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
-        """Put the image there. Afterwards all of it is there under its name, or nothing is changed and an error says why."""
+        """Writes the image. Afterwards it is complete under its name, or nothing has changed and an error is raised.
+
+        Args:
+            image: The image, or the index of several platforms.
+            connections: The open connections.
+            emit: Gets the progress.
+
+        Raises:
+            CrateError: The image can't be written, or a file that it is made from has changed.
+        """
         ...
 
 
@@ -51,15 +65,17 @@ class Output(Protocol):
 class NameableOutput(Protocol):
     """An output whose target may lack the image's name."""
 
-    def named(self, name: str) -> Output: ...
+    def with_name(self, name: str) -> Output:
+        """Returns the output with a name, unless it has one already."""
+        ...
 
 
 @contextmanager
 def open_output(output: Output, connections: Connections, emit: Emit) -> Iterator[Output]:
-    """The output with its connections kept between calls, where it has any (a method `session`)."""
+    """Opens an output for several calls. One without a method `session` has nothing to keep open."""
     session = getattr(output, "session", None)
     if session is None:
         yield output
     else:
-        with session(connections, emit) as live:
-            yield live
+        with session(connections, emit) as open_session:
+            yield open_session

@@ -1,24 +1,36 @@
-"""`registry:REF`: an image in a registry. What it has, or can mount, is not sent; a large new layer is hashed while it is sent."""
+"""`registry:REF`: an image in a registry.
+
+Blobs that the registry has, or can mount from another repository, are not sent. A large new layer is hashed while it is sent. Layers are
+fetched only when they are read.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from modelcrate.events import Advanced, Emit, Finished, Notice, Started
-from modelcrate.images.artifact import Artifact, merge
+from modelcrate.events import Emit
+from modelcrate.images.artifact import (
+    MAX_ARTIFACTS,
+    TAG_SUFFIXES,
+    Artifact,
+    make_digest_tag,
+    merge,
+    read_artifact,
+)
 from modelcrate.images.image import Deliverable
+from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.images.sinks import Discard
-from modelcrate.registry import events
+from modelcrate.net.errors import NotFound
 from modelcrate.registry.client import RegistryClient
 from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
-from modelcrate.transports.registry_reader import RegistryCollection
-from modelcrate_layers.content import Blob, Digest
+from modelcrate.transports.transfer_events import TransferEvents
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
+from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring
 
@@ -28,14 +40,16 @@ EXAMPLE = "HOST/REPOSITORY[:TAG]"
 LATEST = "latest"
 """The tag of a push that names none."""
 
-ASKED_FIRST = 32 << 20
-"""A new layer below this size is measured before it is sent: asking whether the registry has it costs less than sending it."""
-
-LARGE = 64 << 20
-"""Bytes for which a registry's hashing takes so long that silence would look like a fault."""
+MIN_STREAMED = 32 << 20
+"""Bytes from which on a new layer is sent while it is measured. For a smaller one it is cheaper to ask first whether it exists."""
 
 
 def parse(target: str) -> RegistryOutput:
+    """Returns the output for a target of the command line.
+
+    Raises:
+        UserError: The target is not a reference.
+    """
     return RegistryOutput.of(Reference.parse(target))
 
 
@@ -54,21 +68,30 @@ class RegistryOutput:
 
     @property
     def target(self) -> str:
+        """The reference as text."""
         return str(self.reference)
 
     @contextmanager
     def session(self, connections: Connections, emit: Emit) -> Iterator[RegistrySession]:
-        """Opens the output, so that it takes layers before it takes the image."""
-        with connections.registry_client(Progress(emit)) as client:
+        """Opens the output for layers that are sent while they are measured."""
+        with connections.registry_client(TransferEvents(emit)) as client:
             yield RegistrySession(self.reference, client)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Pushes the image. See `Output.deliver`.
+
+        Raises:
+            RegistryError: The registry refused, or can't be reached.
+        """
         with self.session(connections, emit) as session:
             return session.deliver(image, connections, emit)
 
 
 class RegistrySession:
-    """An open output. It also takes layers while they are measured: their files are read once. Not a value: it holds a client."""
+    """An open repository. It takes layers while they are measured, so that their files are read once.
+
+    It is not a value, because it holds a client.
+    """
 
     kind = KIND
 
@@ -79,11 +102,12 @@ class RegistrySession:
 
     @property
     def target(self) -> str:
+        """The reference as text."""
         return str(self.reference)
 
     def take(self, measuring: Measuring) -> Layer:
-        """Sends a layer while it is measured. A small one is only measured: it may be there already."""
-        if (measuring.tar_size or 0) < ASKED_FIRST:
+        """Sends a layer while it is measured. A layer below MIN_STREAMED is only measured."""
+        if (measuring.tar_size or 0) < MIN_STREAMED:
             return Discard().take(measuring)
         sent = self._client.push_stream(self.reference, measuring)
         if sent.bytes:
@@ -95,24 +119,28 @@ class RegistrySession:
         self._client.begin_blob(self.reference, blob)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Pushes what the registry lacks of the image. See `Output.deliver`."""
         graph = image.graph()
         descriptor, results = self._client.publish(
-            self.reference, graph.documents, graph.blobs, mount_from=_near(graph.blobs, self.reference)
+            self.reference, graph.documents, graph.blobs, mount_from=_mount_sources(graph.blobs, self.reference)
         )
         attach(self._client, self.reference, graph.attached)
         traffic = self._client.traffic
-        there = sum(
+        reused = sum(
             each.descriptor.size for each in results if not each.bytes and each.descriptor.digest not in self._streamed
         )
-        return Delivered(KIND, self.target, descriptor.digest, traffic.sent, there, traffic.total)
+        return Delivered(KIND, self.target, descriptor.digest, traffic.sent, reused, traffic.total)
 
 
 def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
-    """Put artifacts beside an image that the repository has: found by their subject, or under their tag, beside what stands there."""
+    """Pushes artifacts about an image that the repository has.
+
+    An artifact with a subject becomes a referrer. An artifact with a tag is merged with the one that the tag names now.
+    """
     subjects = {each.subject for each in artifacts if each.subject}
-    listed = {one.digest for about in subjects for one in client.referrers(reference.at(about))}
-    there = RegistryCollection(client, reference)
-    new = [_beside(each, there) for each in artifacts if each.manifest.descriptor.digest not in listed]
+    listed = {one.digest for subject in subjects for one in client.referrers(reference.at(subject))}
+    collection = RegistryCollection(client, reference)
+    new = [_merge_existing(each, collection) for each in artifacts if each.manifest.descriptor.digest not in listed]
     client.push_blobs(reference, {blob.descriptor.digest: blob for each in new for blob in each.blobs}.values())
     client.push_referrers(reference, [each.manifest.data for each in new if not each.tag])
     for each in new:
@@ -121,57 +149,13 @@ def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Art
             client.put_manifest(reference.tagged(each.tag), data.data, data.media_type, blobs=each.blobs)
 
 
-def _beside(artifact: Artifact, there: RegistryCollection) -> Artifact:
-    """An artifact under a tag together with what stands under that tag."""
-    standing = there.tagged(artifact.tag) if artifact.tag else None
-    return merge(standing, artifact) if standing is not None else artifact
+def _merge_existing(artifact: Artifact, collection: RegistryCollection) -> Artifact:
+    existing = collection.tagged(artifact.tag) if artifact.tag else None
+    return merge(existing, artifact) if existing is not None else artifact
 
 
-class Progress:
-    """The client's events in the words of the line. It remembers how far each blob was, for the client tells totals, not steps."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit, self._lock = emit, threading.Lock()
-        self._done: dict[str, int] = {}
-        self._said: set[str] = set()
-
-    def __call__(self, event: object) -> None:
-        match event:
-            case events.Moved(_, name, done, total):
-                self._moved(f"push {name}", done, total)
-            case events.Waiting(name):
-                if self._done.get(f"push {name}", 0) >= LARGE:
-                    self._emit(Notice(f"waiting for the registry, which hashes {name}"))
-            case events.Retrying(where, why, _, _):
-                self._once(f"{urlsplit(where.rpartition(' ')[2]).netloc or where}: {why}; trying again for a while")
-            case events.Resumed(name, offset):
-                self._emit(Notice(f"{name}: goes on at byte {offset}"))
-            case events.Restarted(name, why):
-                self._emit(Notice(f"{name}: begins anew, {why}"))
-            case events.Warned(where, text):
-                self._emit(Notice(f"{where}: {text}"))
-
-    def _once(self, text: str) -> None:
-        """Parallel uploads fail in chorus; it is said once."""
-        with self._lock:
-            if text in self._said:
-                return
-            self._said.add(text)
-        self._emit(Notice(text))
-
-    def _moved(self, label: str, done: int, total: int | None) -> None:
-        with self._lock:
-            before = self._done.get(label)
-            self._done[label] = done
-        if before is None:
-            self._emit(Started(label, total))
-        self._emit(Advanced(label, done - (before or 0)))
-        if done == total:
-            self._emit(Finished(label))
-
-
-def _near(blobs: tuple[Blob, ...], reference: Reference) -> list[str]:
-    """Repositories of the same registry that blobs come from, and can be mounted from."""
+def _mount_sources(blobs: tuple[Blob, ...], reference: Reference) -> list[str]:
+    """Returns other repositories of the same registry from which blobs can be mounted."""
     remote = [blob.ref for blob in blobs if isinstance(blob, RemoteBlob)]
     return sorted(
         {
@@ -180,3 +164,97 @@ def _near(blobs: tuple[Blob, ...], reference: Reference) -> list[str]:
             if ref.registry == reference.registry and ref.repository != reference.repository
         }
     )
+
+
+class RegistryCollection:
+    """The images of one repository. See `images.manifests.Collection`.
+
+    It is not a value, because it holds a client. The client's connections end with the process: an image that was found can be read at
+    any time.
+    """
+
+    def __init__(self, client: RegistryClient, reference: Reference) -> None:
+        self.client, self.reference = client, reference
+
+    @property
+    def where(self) -> str:
+        """The reference as text."""
+        return str(self.reference)
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Returns the bytes of a document.
+
+        Raises:
+            RegistryError: The registry has no such document, or can't be reached.
+            IntegrityError: The document has another digest or size.
+        """
+        if "manifest" in descriptor.media_type or "index" in descriptor.media_type:
+            return self.client.manifest(self.reference.at(descriptor.digest))[1]
+        return b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Returns a blob. It is fetched when its chunks are taken."""
+        return self.client.blob(self.reference, descriptor)
+
+    def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
+        """Returns the artifacts about an image: its referrers, and without a filter those under cosign's tags.
+
+        Raises:
+            IntegrityError: There are more than MAX_ARTIFACTS.
+        """
+        listed = self.client.referrers(self.reference.at(digest))
+        if len(listed) > MAX_ARTIFACTS:
+            raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
+        manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
+        if wanted is not None:
+            return [read_artifact(each, self.read(each), self.blob) for each in manifests if wanted(each)]
+        found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
+        tags = [make_digest_tag(digest, suffix) for suffix in TAG_SUFFIXES]
+        return found + [each for tag in tags if (each := self.tagged(tag)) is not None]
+
+    def tagged(self, tag: str) -> Artifact | None:
+        """Returns the artifact under one of cosign's tags, if the repository has it."""
+        try:
+            descriptor, data = self.client.manifest(self.reference.tagged(tag))
+        except NotFound:
+            return None
+        return read_artifact(descriptor, data, self.blob, tag)
+
+
+def find(reference: Reference, connections: Connections, digest: Digest | None = None) -> Found:
+    """Returns the image that a reference names now; with a digest, the image with that digest.
+
+    Raises:
+        RegistryError: The registry has no such image, or can't be reached.
+    """
+    client = connections.registries
+    wanted = reference.at(digest) if digest is not None else reference
+    return Found(RegistryCollection(client, reference), client.resolve(wanted))
+
+
+def copy_referrers(found: Found, target: str, connections: Connections) -> int:
+    """Copies the referrers of an image from its repository to another.
+
+    Args:
+        found: The image, in a registry.
+        target: The output `registry:REF` that has the image already.
+        connections: The open connections.
+
+    Returns:
+        The number of referrers.
+
+    Raises:
+        UserError: One of the two places is not a registry.
+    """
+    source = found.collection
+    kind, _, rest = target.partition(":")
+    if not isinstance(source, RegistryCollection) or kind != "registry":
+        raise UserError("referrers are copied from registry to registry only", where=target)
+    to = Reference.parse(rest)
+    referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
+    client = connections.registries
+    for descriptor in referrers:
+        graph = Found(source, descriptor).graph()
+        client.push_blobs(to, graph.blobs)
+        client.push_referrer(to, graph.root.data)
+    return len(referrers)

@@ -1,33 +1,95 @@
-"""`store:NAME[:TAG]`: the local store, where `modelcrate run`, `push` and `images` look. The output where none is named."""
+"""`store:NAME[:TAG]`: the local store, where `modelcrate run`, `push` and `images` look. A build without an output writes to it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+from modelcrate.config import Config
 from modelcrate.events import Emit
 from modelcrate.home.folder import open_store
-from modelcrate.images.image import Deliverable
+from modelcrate.images.image import Deliverable, Image, Index
+from modelcrate.images.reading import Found
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
+from modelcrate.transports.oci import LayoutCollection
 from modelcrate.transports.output import Delivered
+from modelcrate_layers.content import Descriptor
+from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import REF_NAME, Layout
 
 KIND = "store"
 EXAMPLE = "NAME[:TAG]"
 
+_HEX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+
 
 def parse(target: str) -> StoreOutput:
+    """Returns the output for a target of the command line."""
     return StoreOutput(target)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOutput:
+    """A name in the local store."""
+
     name: str
 
     kind = KIND
 
     @property
     def target(self) -> str:
-        """The name with its tag; `latest` where none was given."""
-        return self.name if ":" in self.name.rpartition("/")[2] else f"{self.name}:latest"
+        """The name with its tag, by default `latest`."""
+        return _add_tag(self.name)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Writes the image. See `Output.deliver`."""
         return oci.write(open_store(connections.config), image, self.target, emit, KIND, self.target)
+
+
+def find(name: str, config: Config) -> Found | None:
+    """Returns the image with a name (`latest` by default), or with an image id or a digest that begins so.
+
+    Raises:
+        SourceError: Several images have an id or a digest that begins so.
+    """
+    store = open_store(config)
+    manifests = store.manifests()
+    for each in manifests:
+        if each.annotations.get(REF_NAME) in (name, _add_tag(name)):
+            return Found(LayoutCollection(store), each)
+    if match := _HEX.fullmatch(name):
+        return _find_by_hex(store, manifests, match[1])
+    return None
+
+
+def list_images(config: Config) -> Iterator[tuple[str, Image | Index]]:
+    """Yields the names of the store with their images, ordered by name."""
+    store = open_store(config)
+    named = [(each.annotations[REF_NAME], each) for each in store.manifests() if REF_NAME in each.annotations]
+    for name, descriptor in sorted(named, key=lambda pair: pair[0]):
+        yield name, Found(LayoutCollection(store), descriptor).read()
+
+
+def _add_tag(name: str) -> str:
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _find_by_hex(store: Layout, manifests: list[Descriptor], digits: str) -> Found | None:
+    fitting = {
+        each.digest: each for each in manifests if each.digest.hex.startswith(digits) or _has_id(store, each, digits)
+    }
+    if len(fitting) > 1:
+        raise SourceError(
+            f"{digits} is the beginning of several images", where="the local store", hint="give more digits"
+        )
+    return next((Found(LayoutCollection(store), each) for each in fitting.values()), None)
+
+
+def _has_id(store: Layout, descriptor: Descriptor, digits: str) -> bool:
+    try:
+        image = Found(LayoutCollection(store), descriptor).read()
+    except CrateError:
+        return False
+    return any(each.id.hex.startswith(digits) for each in image.images)

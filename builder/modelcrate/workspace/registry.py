@@ -19,7 +19,8 @@ from modelcrate.net.errors import NotFound
 from modelcrate.registry.client import RegistryClient
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
-from modelcrate.transports.registry import Progress, RegistryOutput, RegistrySession
+from modelcrate.transports.registry import RegistryOutput, RegistrySession
+from modelcrate.transports.transfer_events import TransferEvents
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.content import Blob, Descriptor, Literal
 from modelcrate_layers.frozen import dataclass
@@ -54,7 +55,7 @@ class RegistryBackend:
 
     @contextmanager
     def writing(self, name: str, emit: Emit) -> Iterator[RegistryWriter]:
-        with self.connections.registry_client(Progress(emit)) as client:
+        with self.connections.registry_client(TransferEvents(emit)) as client:
             yield RegistryWriter(self.reference, client)
 
     def images(self, repository: str, tag: str) -> Output:

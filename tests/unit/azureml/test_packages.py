@@ -16,7 +16,7 @@ from modelcrate.azureml.projects import make_project
 from modelcrate.config import Config
 from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.pipeline.session import Session
-from modelcrate.transports import store_reader
+from modelcrate.transports import store
 from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from support import conda, small_projects
@@ -176,7 +176,7 @@ def test_rows_9_10_and_11_pull_brings_it_into_the_local_store(
     package.pull()
     said = capsys.readouterr().out
     assert f"Status: Downloaded newer image for {package.image_name}\n" in said
-    ((name, image),) = list(store_reader.images(ws.settings))
+    ((name, image),) = list(store.list_images(ws.settings))
     assert name == package.image_name
     assert str(image.digest) == package.digest
     package.pull()
@@ -319,9 +319,7 @@ def test_row_25_the_latest_tag_moves(settings: Config, files: Path) -> None:
     second = modelcrate.build(files, settings=settings)
     second.save("store:myimage")
     assert first.digest != second.digest
-    assert [(name, image.digest) for name, image in store_reader.images(settings)] == [
-        ("myimage:latest", second.digest)
-    ]
+    assert [(name, image.digest) for name, image in store.list_images(settings)] == [("myimage:latest", second.digest)]
 
 
 def test_a_dockerfile_is_made_from_a_project_only(settings: Config, files: Path, tmp_path: Path) -> None:

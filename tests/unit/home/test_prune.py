@@ -13,7 +13,7 @@ from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 from modelcrate.home.prune import PruneRules, StoredItem, choose_items, list_items, prune
 from modelcrate.inspect.verify_bytes import verify_bytes
-from modelcrate.transports import store_reader
+from modelcrate.transports import store
 from modelcrate_layers.errors import MachineError
 from support.command import Crate
 from support.small_projects import served, sparse_model, wait_until_trusted
@@ -76,11 +76,11 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     assert {"layers", "wheels"} <= set(pruned["kinds"])
     assert "images" not in pruned["kinds"]
     assert {each.kind for each in list_items(settings)} <= {"images", "uploads"}
-    found = store_reader.find("served", settings)
+    found = store.find("served", settings)
     assert found is not None
     assert verify_bytes(found).mismatches == ()
     prune(settings, PruneRules(age=0, images=True))
-    assert store_reader.find("served", settings) is None
+    assert store.find("served", settings) is None
     assert [path for path in (crate.home / "store" / "blobs").rglob("*") if path.is_file()] == []
     (project / "src" / "score.py").write_text((project / "src" / "score.py").read_text().removesuffix("# more\n"))
     assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]

@@ -16,7 +16,7 @@ from modelcrate.inspect.diff import diff
 from modelcrate.inspect.explain import explain
 from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate.inspect.verify_rebuild import list_mismatches
-from modelcrate.transports import layout_reader
+from modelcrate.transports import oci
 from modelcrate_layers.content import Blob, Descriptor
 from modelcrate_layers.kinds.model import ALONE
 from support.command import Crate
@@ -118,7 +118,7 @@ def test_a_changed_model_is_told_by_its_name(tmp_path: Path, settings: Config) -
 def test_a_right_image_verifies_and_every_wrong_byte_is_listed(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
     api.build(project, settings=settings).save(f"oci:{tmp_path}/oci:1")
-    found = layout_reader.find(tmp_path / "oci", "1")
+    found = oci.find(tmp_path / "oci", "1")
     checked = verify_bytes(found)
     image = found.image()
     assert checked.mismatches == ()
@@ -144,7 +144,7 @@ def test_a_diff_id_that_lies_is_found(tmp_path: Path, settings: Config) -> None:
     manifest = image.manifest.data.replace(str(image.id).encode(), str(config.descriptor.digest).encode())
     lying = Image(image.platform, config, Literal(manifest, image.manifest.media_type), image.layers)
     oci.write(Layout.create(tmp_path / "oci"), lying, "1", lambda event: None, "oci", "")
-    (told,) = verify_bytes(layout_reader.find(tmp_path / "oci", "1")).mismatches
+    (told,) = verify_bytes(oci.find(tmp_path / "oci", "1")).mismatches
     assert right in told
     assert "0" * 64 in told
 

@@ -11,11 +11,11 @@ from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
-from modelcrate.transports import archive_writer, oci
+from modelcrate.transports import archive, oci
 from modelcrate.transports import registry as registries
-from modelcrate.transports.archive_reader import OciArchiveCollection
-from modelcrate.transports.layout_reader import LayoutCollection
-from modelcrate.transports.registry_reader import RegistryCollection
+from modelcrate.transports.oci import LayoutCollection
+from modelcrate.transports.oci_archive import OciArchiveCollection
+from modelcrate.transports.registry import RegistryCollection
 from modelcrate_layers.content import Descriptor, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -65,7 +65,7 @@ def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
 def put(found: Found, artifacts: tuple[Artifact, ...]) -> None:
     """Put artifacts beside an image, wherever it is."""
     match found.collection:
-        case RegistryCollection(client, reference):
+        case RegistryCollection(client=client, reference=reference):
             registries.attach(client, reference, artifacts)
         case LayoutCollection(layout):
             oci.attach(layout, found.descriptor.digest, artifacts)
@@ -87,9 +87,9 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
         key: value for key, value in found.descriptor.annotations.items() if key not in (ARTIFACTS_ANNOTATION, REF_NAME)
     }
     root = replace(found.descriptor, annotations=kept)
-    archive_writer.write(
+    archive.write(
         str(path),
-        archive_writer.members(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), ignore_event),
+        archive.layout_entries(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), ignore_event),
     )
 
 

@@ -14,7 +14,7 @@ from modelcrate.images.reading import Found, read_image
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.keys import PublicKey
 from modelcrate.security.signing.statements import BUNDLES, DSSE, SIGNED, SIMPLE, Envelope, Statement
-from modelcrate.transports.registry_reader import RegistryCollection
+from modelcrate.transports.registry import RegistryCollection
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
