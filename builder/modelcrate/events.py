@@ -1,6 +1,6 @@
-"""Progress, as a stream of small typed values. The command line renders them; a library user iterates them.
+"""Progress as a stream of small typed values. The command line renders them; a user of the library iterates them.
 
-`Emit` is called from any thread. It may raise, which is how a build is cancelled: whoever emits stops there and cleans up.
+`Emit` is called from any thread. It may raise to cancel a build: the code that emits stops there and cleans up.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The line has come to a step: read, resolve, plan, pack, assemble, deliver."""
+    """A build has begun a step: read, resolve, plan, pack, assemble, deliver."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Something that takes a while has begun; `total` bytes are to come, where that is known."""
+    """A task has begun. `total` is its number of bytes, if it is known."""
 
     label: str
     total: int | None = None
@@ -29,7 +29,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """`count` more bytes of it are done; negative, where bytes have to be done again."""
+    """A task has done `count` more bytes. The count is negative when bytes have to be done again."""
 
     label: str
     count: int
@@ -37,7 +37,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """It is done; `note` says how, where there is something to say ("already there")."""
+    """A task has ended. `note` may add how, such as "already there"."""
 
     label: str
     note: str = ""
@@ -45,14 +45,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a person should read: what was detected, what is being waited for, a warning."""
+    """A text for the user: what was detected, what is waited for, a warning."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Something that was asked for is done, and stays so whatever fails after it: an image is where it should go."""
+    """A result is complete, and stays so if a later step fails: an image is at its output."""
 
     what: str
 
@@ -62,11 +62,18 @@ Emit = Callable[[Event], None]
 
 
 def ignore_event(event: Event) -> None:
-    """An Emit for those who don't listen."""
+    """Ignores an event: the Emit for callers that show no progress."""
 
 
 def track_chunks(chunks: Iterable[bytes], label: str, total: int | None, emit: Emit) -> Iterator[bytes]:
-    """The same chunks, told of as they pass."""
+    """Yields the chunks, and emits their progress as a task.
+
+    Args:
+        chunks: The chunks.
+        label: The label of the task.
+        total: The number of bytes, if it is known.
+        emit: Gets the events.
+    """
     emit(Started(label, total))
     for chunk in chunks:
         emit(Advanced(label, len(chunk)))
@@ -76,7 +83,7 @@ def track_chunks(chunks: Iterable[bytes], label: str, total: int | None, emit: E
 
 @dataclass(frozen=True, slots=True)
 class TrackedChunks:
-    """The same for chunks that can be taken more than once."""
+    """Chunks that can be iterated more than once, each time with progress as a task. See `track_chunks`."""
 
     chunks: Iterable[bytes]
     label: str
@@ -89,7 +96,7 @@ class TrackedChunks:
 
 @contextmanager
 def time_step(step: str, timings: dict[str, float], emit: Emit) -> Iterator[None]:
-    """Reports a step, and adds the seconds that it takes to `timings`."""
+    """Emits a step, and adds the seconds that it takes to `timings`."""
     emit(Step(step))
     begun = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""What can go wrong, by whose fault it is. The class decides the exit code; the words decide whether one can act.
+"""The errors of modelcrate. The class is the kind of cause and decides the exit code.
 
-Every error says what happened, where, why, and what to do about it. Messages begin in lower case, have no period at the end
-and never contain a secret. Errors that were found together are raised together (`also`).
+A message states what happened, where, why, and what to do. It begins in lower case, has no period at the end, and never contains a
+secret. Errors that were found together are raised together (`also`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,18 @@ from contextlib import contextmanager
 
 
 class CrateError(Exception):
-    """The root of all errors that a user may meet. An error of this class itself is a fault of modelcrate."""
+    """An error inside modelcrate. Please report it, with the output of `--debug`.
+
+    It is the base class of all errors of modelcrate. Errors with another cause are raised as one of its subclasses.
+
+    Attributes:
+        what: What happened.
+        where: The file, address or option.
+        why: The reason, if there is more to say.
+        hint: What to do.
+        excerpt: Lines of a file, the last one underlining the place.
+        also: Other errors that were found with it.
+    """
 
     exit_code = 1
 
@@ -31,59 +42,59 @@ class CrateError(Exception):
 
     @property
     def faults(self) -> int:
-        """How many faults this error tells."""
+        """The number of errors, with those that were found with this one."""
         return 1 + sum(other.faults for other in self.also)
 
     def __str__(self) -> str:
-        """This error and those found with it: the head, an excerpt whose last line (the underline) the hint follows, the reason."""
+        """Returns the message: what happened and where, the excerpt with the hint at its end, the reason, and the other errors."""
         head = f"{self.where}: {self.what}" if self.where else self.what
         hint = self.hint.splitlines()
-        shown = [f"    {line}" for line in self.excerpt.splitlines()]
-        if shown and hint:
-            shown[-1] += f" {hint.pop(0)}"
+        excerpt = [f"    {line}" for line in self.excerpt.splitlines()]
+        if excerpt and hint:
+            excerpt[-1] += f" {hint.pop(0)}"
         rest = [f"      {line}" for line in (*self.why.splitlines(), *hint)]
-        return "\n".join([head, *shown, *rest, *map(str, self.also)])
+        return "\n".join([head, *excerpt, *rest, *map(str, self.also)])
 
 
 class UserError(CrateError):
-    """The project file, the command line or an argument is wrong."""
+    """The project file, an option or an argument is wrong. Nothing was built."""
 
     exit_code = 2
 
 
 class SourceError(CrateError):
-    """A file that goes into the image, or that was given as input, is missing, changed, or of a kind that can't be packed."""
+    """An input file or image is missing, has changed during the work, or can't go into an image."""
 
     exit_code = 3
 
 
 class RegistryError(CrateError):
-    """A server (a registry, an index, a mirror) refused, vanished, or answered nonsense."""
+    """A server (a registry, a package index, a mirror) refused, can't be reached, or sent an invalid response."""
 
     exit_code = 4
 
 
 class IntegrityError(CrateError):
-    """Bytes are not what their digest, size or signature says."""
+    """Data does not match its digest, its size or its signature."""
 
     exit_code = 5
 
 
 class MachineError(CrateError):
-    """This machine can't do it: a full disk, a missing right, a missing program."""
+    """This machine can't do the work: the disk is full, a permission or a program is missing."""
 
     exit_code = 6
 
 
 class LockedError(CrateError):
-    """What was pinned can't be had, or differs from what the project now asks for."""
+    """The lock does not fit the project, or something that it pins is not available any more."""
 
     exit_code = 7
 
 
 @contextmanager
 def placed(where: str) -> Iterator[None]:
-    """Gives errors from inside that have no place this one."""
+    """Adds a place to errors from inside that have none."""
     try:
         yield
     except CrateError as fault:
@@ -92,4 +103,4 @@ def placed(where: str) -> Iterator[None]:
 
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as in shells."""

@@ -1,4 +1,4 @@
-"""The folder MODELCRATE_HOME on the disk: checked before work begins, and the store in it."""
+"""The folder MODELCRATE_HOME: checks that it can be used, and opens the local store in it."""
 
 from __future__ import annotations
 

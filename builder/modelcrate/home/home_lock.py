@@ -1,4 +1,7 @@
-"""Who works in MODELCRATE_HOME says so while it lasts: what they use is not pruned. A lock of the kernel's, which ends with its process."""
+"""The lock of MODELCRATE_HOME. Builds hold it shared, `cache prune` holds it exclusively, so a build's blobs are not pruned.
+
+The kernel releases it when its process ends.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,16 @@ from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import as_machine_error
 
 FILE = ".lease"
+"""The name on the disk is kept: processes of older versions lock the same file."""
 
 
 @contextmanager
 def shared_home_lock(config: Config) -> Iterator[None]:
-    """Any number of builds hold this at once; each waits for a prune that is under way. A home that can't be used is said first."""
+    """Holds the lock together with any number of builds. Waits for a prune that is running.
+
+    Raises:
+        MachineError: The home can't be used.
+    """
     check_home(config)
     with _locked(config.home, fcntl.LOCK_SH):
         yield
@@ -26,7 +34,15 @@ def shared_home_lock(config: Config) -> Iterator[None]:
 
 @contextmanager
 def exclusive_home_lock(home: Path, *, wait: bool = False) -> Iterator[None]:
-    """Nobody else works there. While somebody does: a MachineError, or a wait for their end."""
+    """Holds the lock alone.
+
+    Args:
+        home: The folder MODELCRATE_HOME.
+        wait: Whether to wait for builds that are running.
+
+    Raises:
+        MachineError: A build is running, and `wait` is false.
+    """
     try:
         with _locked(home, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield

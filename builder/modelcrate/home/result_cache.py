@@ -1,4 +1,4 @@
-"""Answers that are worth keeping between runs: a file each, under the digest of its question. Who asks says what the bytes mean."""
+"""Results that are kept between runs: one file for each, named by the digest of its key. Callers decide what the bytes mean."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from modelcrate_layers.records import read_record, write_record
 
 @dataclass(frozen=True, slots=True)
 class ResultCache:
-    """A folder in the home. A question is anything that JSON can say, and holds all that decides its answer."""
+    """A folder of results. A key is any JSON value, and contains everything that decides the result."""
 
     folder: Path
 
-    def get(self, question: object) -> bytes | None:
-        """Returns what was kept, if anything was, and on this machine (see `records`)."""
-        return read_record(self.folder, _name(question))
+    def get(self, key: object) -> bytes | None:
+        """Returns the result for a key, if it was written on this machine (see `records`)."""
+        return read_record(self.folder, _name(key))
 
-    def put(self, question: object, answer: bytes) -> None:
-        """Keeps an answer. A home that can't be written makes the next run slower, and nothing else."""
+    def put(self, key: object, value: bytes) -> None:
+        """Writes a result. A home that can't be written only makes the next run slower, so that is no error."""
         with suppress(OSError):
-            write_record(self.folder, _name(question), answer)
+            write_record(self.folder, _name(key), value)
 
 
-def _name(question: object) -> str:
-    return f"{Digest.of(canonical_json(question)).hex}.json"
+def _name(key: object) -> str:
+    return f"{Digest.of(canonical_json(key)).hex}.json"

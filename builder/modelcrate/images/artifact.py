@@ -1,8 +1,8 @@
-"""What stands beside an image and says something about it: signatures, attestations, bills of materials. Pure.
+"""Artifacts about an image: signatures, attestations, bills of materials. Pure.
 
-An artifact is a manifest with its blobs. It is found by its `subject` (image-spec manifest.md, "subject") or, as cosign's first form has it,
-by a tag made of the image's digest. In a layout or an archive all artifacts of an image are named by one index, whose descriptor stands in
-the annotation ATTACHED of the image's own entry: so an image stays the only image there.
+An artifact is a manifest with its blobs. It is found by its `subject` (image-spec manifest.md, "subject"), or by a tag that is made of
+the image's digest (the form of cosign before version 3). In a layout or an archive one index lists all artifacts of an image. The
+annotation ARTIFACTS_ANNOTATION of the image's entry in index.json names that index, so the image stays the only image of the layout.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
 
 ARTIFACTS_ANNOTATION = "io.modelcrate.attached"
-"""The annotation of an image's entry in an index.json: digest and size of the index of its artifacts."""
+"""Annotation of an image's entry in index.json: digest and size of the index of its artifacts."""
 
 ORIGINAL_ANNOTATION = "io.modelcrate.manifest"
-"""The annotation of the entry in an archive for Docker: digest and size of the image's own manifest, which is what was signed."""
+"""Annotation of the entry in an archive for Docker: digest and size of the image's original manifest, which was signed."""
 
 MAX_ARTIFACTS = 100
-"""How many artifacts of one image are looked at; an endless list is an attack (CVE-2023-46737)."""
+"""Artifacts of one image that are read; an endless list is an attack (CVE-2023-46737)."""
 
 MAX_LAYERS = 100
 EMPTY = Literal(b"{}", MediaType.EMPTY)
 TAG_SUFFIXES = (".sig", ".att")
-"""The tags that are looked for beside the referrers: cosign's first form."""
+"""Suffixes of the tags under which cosign before version 3 keeps signatures and attestations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`tag` is the tag that it is found by; empty, where its subject is enough."""
+    """A manifest about an image, with its blobs.
+
+    Attributes:
+        manifest: The manifest.
+        blobs: Its config and layers.
+        tag: The tag that it is found by; empty if it is found by its subject.
+    """
 
     manifest: Literal
     blobs: tuple[Blob, ...] = field(repr=False)
@@ -40,46 +46,55 @@ class Artifact:
 
     @property
     def descriptor(self) -> Descriptor:
-        """As an index of artifacts lists it."""
+        """The descriptor for an index of artifacts."""
         document = parse_object(self.manifest.data)
         kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
         plain = self.manifest.descriptor
-        notes = {**(document.get("annotations") or {}), **({REF_NAME: self.tag} if self.tag else {})}
-        return replace(plain, annotations=notes, rest={"artifactType": kind} if kind else {})
+        annotations = {**(document.get("annotations") or {}), **({REF_NAME: self.tag} if self.tag else {})}
+        return replace(plain, annotations=annotations, rest={"artifactType": kind} if kind else {})
 
     @property
     def kind(self) -> str:
-        """The artifact's type."""
+        """The artifact type; empty if it has none."""
         return str(self.descriptor.rest.get("artifactType", ""))
 
     @property
     def subject(self) -> Digest | None:
-        """The manifest that it is about, where it says so itself."""
-        about = parse_object(self.manifest.data).get("subject")
-        return Descriptor.parse(about).digest if about else None
+        """The digest of the manifest that the artifact is about, if it names one."""
+        subject = parse_object(self.manifest.data).get("subject")
+        return Descriptor.parse(subject).digest if subject else None
 
     @property
     def layers(self) -> list[Descriptor]:
+        """The descriptors of the layers."""
         return read_layers(self.manifest.data)
 
 
-def make_referrer(subject: Descriptor, kind: str, blob: Literal, notes: Mapping[str, str] | None = None) -> Artifact:
-    """An artifact of one blob about `subject`, found by it."""
-    about = {"mediaType": subject.media_type, "digest": str(subject.digest), "size": subject.size}
+def make_referrer(
+    subject: Descriptor, kind: str, blob: Literal, annotations: Mapping[str, str] | None = None
+) -> Artifact:
+    """Returns an artifact of one blob that is found by its subject.
+
+    Args:
+        subject: The manifest or index that the artifact is about.
+        kind: The artifact type.
+        blob: The only layer.
+        annotations: The annotations of the manifest.
+    """
     document = {
         "schemaVersion": 2,
         "mediaType": MediaType.MANIFEST,
         "artifactType": kind,
         "config": {**EMPTY.descriptor.json(), "data": "e30="},
         "layers": [blob.descriptor.json()],
-        "subject": about,
-        **({"annotations": dict(notes)} if notes else {}),
+        "subject": {"mediaType": subject.media_type, "digest": str(subject.digest), "size": subject.size},
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     return Artifact(Literal(canonical_json(document), MediaType.MANIFEST), (EMPTY, blob))
 
 
 def make_tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact:
-    """cosign's first form: payloads as layers of an image that has nothing but them, under a tag."""
+    """Returns an artifact that is found by its tag: an image whose layers are the payloads, as cosign before version 3 writes it."""
     ids = [str(descriptor.digest) for descriptor, _ in layers]
     config = Literal(
         canonical_json({"architecture": "", "config": {}, "os": "", "rootfs": {"type": "layers", "diff_ids": ids}}),
@@ -95,19 +110,19 @@ def make_tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact
 
 
 def merge(old: Artifact, new: Artifact) -> Artifact:
-    """Two artifacts of one tag as one: every layer of both, once."""
+    """Returns two artifacts of one tag as one, with the layers of both. Equal layers are kept once."""
     blobs = {blob.descriptor.digest: blob for blob in (*old.blobs, *new.blobs)}
     layers = {(each.digest, str(sorted(each.annotations.items()))): each for each in (*old.layers, *new.layers)}
     return make_tagged(new.tag, [(each, blobs[each.digest]) for each in layers.values()])
 
 
 def make_digest_tag(digest: Digest, suffix: str) -> str:
-    """`sha256-....sig`: the tag of an image's signatures."""
+    """Returns the tag for artifacts of an image, such as `sha256-....sig`."""
     return f"{digest.algorithm}-{digest.hex}{suffix}"
 
 
 def merge_artifacts(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    """Each artifact once, those of one tag as one, in the order of their coming."""
+    """Returns the artifacts without duplicates. Those with one tag are merged. The order is kept."""
     found: dict[str, Artifact] = {}
     for each in artifacts:
         key = each.tag or str(each.manifest.descriptor.digest)
@@ -116,7 +131,7 @@ def merge_artifacts(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
 
 
 def make_artifact_index(artifacts: Sequence[Artifact]) -> Literal:
-    """The index that names all artifacts of an image."""
+    """Returns the index that lists all artifacts of an image."""
     index = {
         "schemaVersion": 2,
         "mediaType": MediaType.INDEX,
@@ -126,7 +141,10 @@ def make_artifact_index(artifacts: Sequence[Artifact]) -> Literal:
 
 
 def make_artifact_annotations(artifacts: Sequence[Artifact], root: Descriptor) -> dict[str, str]:
-    """The annotations of the image's entry: ours, and the one by which cosign finds the image in a layout; none without artifacts."""
+    """Returns the annotations for the image's entry in index.json: modelcrate's, and the one by which cosign finds the image.
+
+    Without artifacts there are none.
+    """
     if not artifacts:
         return {}
     kind = "imageIndex" if root.media_type in MediaType.INDEXES else "image"
@@ -137,12 +155,12 @@ def make_artifact_annotations(artifacts: Sequence[Artifact], root: Descriptor) -
 
 
 def format_location(document: Literal) -> str:
-    """A document's digest and size, as an annotation has them."""
+    """Returns a document's digest and size as the text of an annotation."""
     return f"{document.descriptor.digest} {document.descriptor.size}"
 
 
 def list_blobs(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
-    """All blobs that have to be in a layout for these artifacts."""
+    """Returns all blobs that a layout needs for the artifacts, the index included."""
     if not artifacts:
         return ()
     found: dict[Digest, Blob] = {}
@@ -154,12 +172,20 @@ def list_blobs(artifacts: Sequence[Artifact]) -> tuple[Blob, ...]:
 
 
 def read_artifact_index_location(entry: Descriptor) -> Descriptor | None:
-    """The index of artifacts that an image's entry names, if it does."""
+    """Returns the descriptor of the index of artifacts that an entry of index.json names, if it names one.
+
+    Raises:
+        IntegrityError: The annotation is malformed.
+    """
     return _read_location(entry, ARTIFACTS_ANNOTATION, MediaType.INDEX)
 
 
 def read_original_location(entry: Descriptor) -> Descriptor | None:
-    """The manifest that was signed, where the entry's own is another (in an archive for Docker)."""
+    """Returns the descriptor of the original manifest that an entry of index.json names, if it names one (in archives for Docker).
+
+    Raises:
+        IntegrityError: The annotation is malformed.
+    """
     return _read_location(entry, ORIGINAL_ANNOTATION, MediaType.MANIFEST)
 
 
@@ -169,14 +195,23 @@ def _read_location(entry: Descriptor, key: str, media_type: str) -> Descriptor |
         return None
     digest, _, size = text.partition(" ")
     if not (size.isascii() and size.isdigit()) or len(size) > 9:
-        raise IntegrityError(f"not the place of a document: {text[:100]!r}")
+        raise IntegrityError(f"not the digest and size of a document: {text[:100]!r}")
     return Descriptor(media_type, Digest.parse(digest), int(size))
 
 
 def read_artifact_index(
     index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
 ) -> list[Artifact]:
-    """The artifacts that an index names, out of the place that `read` and `blob` know."""
+    """Returns the artifacts that an index lists.
+
+    Args:
+        index: The bytes of the index.
+        read: Returns the bytes of a document.
+        blob: Returns a blob.
+
+    Raises:
+        IntegrityError: The index is malformed, or lists more than MAX_ARTIFACTS.
+    """
     entries = parse_object(index).get("manifests")
     if not isinstance(entries, list) or len(entries) > MAX_ARTIFACTS:
         raise IntegrityError(f"an index of more than {MAX_ARTIFACTS} artifacts, or of none")
@@ -185,17 +220,32 @@ def read_artifact_index(
 
 
 def read_artifact(descriptor: Descriptor, data: bytes, blob: Callable[[Descriptor], Blob], tag: str = "") -> Artifact:
-    """An artifact out of its manifest's bytes."""
+    """Returns an artifact from its manifest.
+
+    Args:
+        descriptor: The descriptor of the manifest.
+        data: The bytes of the manifest.
+        blob: Returns a blob.
+        tag: The tag that the artifact was found by, if any.
+
+    Raises:
+        IntegrityError: The manifest is malformed, or has more than MAX_LAYERS layers.
+    """
     document = parse_object(data)
     Descriptor.parse({**descriptor.json(), "annotations": document.get("annotations")})
     if not isinstance(document.get("artifactType", ""), str):
-        raise IntegrityError("an artifact whose type is no text")
+        raise IntegrityError("the type of an artifact is not a text")
     named = [Descriptor.parse(document.get("config")), *read_layers(data)]
     blobs = {each.digest: blob(each) for each in named}
     return Artifact(Literal(data, descriptor.media_type), tuple(blobs.values()), tag)
 
 
 def read_layers(data: bytes) -> list[Descriptor]:
+    """Returns the descriptors of the layers in a manifest.
+
+    Raises:
+        IntegrityError: The manifest is malformed, or has more than MAX_LAYERS layers.
+    """
     layers = parse_object(data).get("layers")
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
         raise IntegrityError(f"an artifact with more than {MAX_LAYERS} layers, or with none")

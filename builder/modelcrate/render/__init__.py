@@ -1,1 +1,1 @@
-"""What people see: facts as text and as HTML, and words on standard output."""
+"""Values as text and as HTML for users, and text on standard output."""

@@ -1,4 +1,4 @@
-"""What a notebook shows: the layers of an image as a table, and the progress of a build as one line that changes."""
+"""The display in a notebook: the layers of an image as a table, and the progress of a build as one line that changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def image_html(name: str, image: Deliverable) -> str:
 
 
 def notebook_emit() -> Emit:
-    """Returns what shows progress where Python runs in a notebook; elsewhere, what shows nothing."""
+    """Returns an Emit that shows progress if Python runs in a notebook, and one that ignores events elsewhere."""
     display = sys.modules.get("IPython.display")
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
@@ -38,7 +38,7 @@ def notebook_emit() -> Emit:
 
 
 class NotebookProgress:
-    """One line of a notebook's output that says what a build does. It changes, so it is no value."""
+    """One line of a notebook's output with the progress of a build. It changes, so it is not a value. Safe for threads."""
 
     def __init__(self, display: Any) -> None:
         self._handle = display.display(display.HTML(""), display_id=True)

@@ -1,4 +1,4 @@
-"""Facts as words for people: sizes, tables, the lines of a plan and of a receipt. Pure."""
+"""Values as text for users: sizes, tables, plans, receipts, images. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     Costs = Mapping[Digest, Cost]
 
 _BYTES = ("fetch", "read", "compress", "send")
-_UNDECIDED = "its bytes say, when they are here"
+_UNDECIDED = "decided when its bytes are read"
 
 
 def format_size(count: float) -> str:
-    """Bytes in decimal units: `55.2 MB`."""
+    """Returns a number of bytes in decimal units, such as `55.2 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -31,7 +31,12 @@ def format_size(count: float) -> str:
 
 
 def format_table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
-    """Columns by spaces; those in `right` stand at their right edge."""
+    """Returns rows as columns that are separated by spaces.
+
+    Args:
+        rows: The cells; all rows have the same length.
+        right: The indexes of the columns that are aligned to the right.
+    """
     if not rows:
         return ""
     columns = set(right)
@@ -83,10 +88,10 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
         ]
     parts.append(f"image {receipt.image.digest}, {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
-        there = f", {format_size(each.reused)} already there" if each.reused else ""
+        reused = f", {format_size(each.reused)} already there" if each.reused else ""
         requests = f", {each.requests} requests" if each.requests else ""
         parts.append(
-            f"{_WHERE.get(each.kind, each.kind)} {each.target}: {format_size(each.sent)} written{there}{requests}"
+            f"{_WHERE.get(each.kind, each.kind)} {each.target}: {format_size(each.sent)} written{reused}{requests}"
         )
         parts += [f"  run it: {command}" for command in _run_commands(each, receipt.image)]
     return "\n".join(parts)
@@ -96,7 +101,7 @@ _WHERE = {"store": "in the local store as", "registry": "pushed to", "docker-arc
 
 
 def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
-    """How an image is started from where it is now, if it starts anything."""
+    """Yields the commands that start an image from its output. An image without a command has none."""
     config = image.images[0].settings.get("config")
     if not isinstance(config, dict) or not (config.get("Entrypoint") or config.get("Cmd")):
         return
@@ -111,14 +116,14 @@ def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
 
 
 def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> str:
-    """What a build would do."""
+    """Returns a plan as text: the layers of each platform, their keys, the sums of the work, and the digest if it is known."""
     parts = []
     for plan in prepared.plans:
         rows = [(layer.role, layer.name, format_size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
             stored = format_size(each.known.descriptor.size) if each.known else "?"
-            told = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.cache_key].choice)}"
-            rows.append((each.role, each.name, stored, told))
+            state = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.cache_key].choice)}"
+            rows.append((each.role, each.name, stored, state))
         head = [str(plan.platform)] if len(prepared.plans) > 1 else []
         parts += [*head, format_table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
@@ -129,11 +134,11 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
 
 
 def _stored(choice: CodecChoice | None) -> str:
-    return f"{choice.codec}: {choice.why}" if choice else f"stored as {_UNDECIDED}"
+    return f"{choice.codec}: {choice.why}" if choice else f"compression is {_UNDECIDED}"
 
 
 def _to_do(costs: Costs) -> Iterator[str]:
-    """Sums of what is known, and where there is more that is not."""
+    """Yields the sums of the bytes that are known, and the number of layers whose bytes are not."""
     for name in _BYTES:
         counts = [getattr(each, name) for each in costs.values()]
         unknown = counts.count(None)
@@ -142,7 +147,7 @@ def _to_do(costs: Costs) -> Iterator[str]:
 
 
 def plan_json(prepared: Prepared, costs: Costs, image: Deliverable | None) -> dict[str, object]:
-    """The same as data."""
+    """Returns a plan as data for JSON."""
     platforms = [
         {
             "platform": str(plan.platform),
@@ -178,7 +183,7 @@ def _planned_json(each: PlannedLayer, bytes_of: Cost) -> dict[str, object]:
 
 
 def image_text(name: str, image: Image | Index) -> str:
-    """An image that exists, for `inspect`."""
+    """Returns an image or an index as text, for `modelcrate inspect`."""
     parts = [f"{name}  {image.digest}"]
     for each in image.images:
         settings = each.settings.get("config") or {}
