@@ -156,7 +156,7 @@ def told(node: Mapping[str, Any]) -> str:
 
 def exit_codes() -> Iterator[str]:
     yield from ("# Exit codes", "", NOTE, "")
-    yield "The code says whose fault it was. Whatever it is, nothing half-made is left behind."
+    yield "The code is the kind of cause. After any of them, no incomplete image or file is left behind."
     yield from ("", "| code | meaning |", "|---|---|", "| 0 | done |")
     kinds = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.CrateError)]
     own = {each.exit_code: each for each in sorted(kinds, key=lambda each: len(each.__mro__))}
