@@ -100,7 +100,10 @@ def _log_script(settings: Settings) -> None:
 
 
 def _log_models(folder: str) -> None:
-    if not folder or not os.path.exists(folder):
+    if not folder:
+        _log.error("AZUREML_MODEL_DIR is not set, so there is no model directory")
+        return
+    if not os.path.exists(folder):
         _log.error("The model directory is %r, and there is no such directory", folder)
         return
     _log.info("Contents of the model directory %s:", folder)
