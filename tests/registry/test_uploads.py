@@ -443,7 +443,7 @@ def test_a55_a_manifest_is_sent_with_its_type_and_length(script: Script, client:
 
 def test_a55_a_manifest_is_not_sent_under_another_type(script: Script, client: Client) -> None:
     _, manifest = image()
-    with pytest.raises(IntegrityError, match="something else"):
+    with pytest.raises(IntegrityError, match="mediaType is another"):
         client().put_manifest(at(script), manifest.data, MediaType.DOCKER_MANIFEST)
     assert not script.seen
 

@@ -134,7 +134,7 @@ class Downloader:
     def _from_any(self, wanted: Download) -> Path:
         if self.offline and not any(url.startswith("file:") for url in wanted.urls):
             raise RegistryError(
-                f"{wanted.label} is not in the cache, and --offline forbids to fetch it", hint=str(wanted.path)
+                f"{wanted.label} is not in the cache, and --offline forbids fetching it", hint=str(wanted.path)
             )
         faults: list[CrateError] = []
         for url in wanted.urls:
@@ -152,7 +152,7 @@ class Downloader:
         from modelcrate.net.errors import NotFound
         from modelcrate.net.messages import Headers, Request, Response
 
-        what = f"{wanted.label} can't be had from any of {len(faults)} places"
+        what = f"{wanted.label} can't be fetched from any of {len(faults)} places"
         if all(isinstance(fault, NotFound) for fault in faults):
             raise NotFound(Request("GET", wanted.urls[0]), Response(404, Headers()), what, also=faults)
         wrong = any(isinstance(fault, IntegrityError) for fault in faults)
@@ -180,7 +180,7 @@ class Downloader:
             raise IntegrityError(f"{wanted.label} should have {wanted.size} bytes, got {size} or more", where=where)
         if hashed.hexdigest() != wanted.sha256:
             raise IntegrityError(
-                f"{wanted.label} is not what was asked for: wanted sha256 {wanted.sha256}, got {hashed.hexdigest()}",
+                f"{wanted.label} has the wrong digest: should have sha256 {wanted.sha256}, has {hashed.hexdigest()}",
                 where=where,
                 hint="the server's copy is damaged or was replaced; nothing of it was kept",
             )

@@ -120,7 +120,7 @@ class UrlReader:
             )
         if self._config.offline:
             where = Request("GET", url).where()
-            raise RegistryError("is wanted, and --offline forbids to fetch it", where=where)
+            raise RegistryError("is needed, and --offline forbids fetching it", where=where)
         return None
 
     def _open(self, url: str, headers: Mapping[str, str], ok: Collection[int], method: str = "GET") -> Reply:

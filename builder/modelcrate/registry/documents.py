@@ -28,7 +28,7 @@ def check_kind(data: bytes, media_type: str, where: str) -> dict[str, Any]:
     named = document.get("mediaType")
     if named is not None and named != media_type:
         raise IntegrityError(
-            "a manifest that says it is something else",
+            "a manifest whose mediaType is another than its Content-Type",
             where=where,
             why=f"Content-Type {media_type!r}, mediaType {named!r:.80}",
         )

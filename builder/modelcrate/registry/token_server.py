@@ -79,7 +79,7 @@ class TokenServer:
         for _ in range(MAX_HOPS):
             named = not self.remote.owns(request.url)
             reply = self.http.exchange(request, self._trust(request.url), self.counters, verb="TOKEN", named=named)
-            answer = reply.read(tokens.MAX_ANSWER)
+            answer = reply.read(tokens.MAX_RESPONSE)
             if answer.status not in (301, 302, 307, 308):
                 return answer
             target = resolve(request.url, answer.headers.get("Location"), request.where())

@@ -18,7 +18,7 @@ from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
 from modelcrate_layers.frozen import dataclass
 
-MAX_ANSWER = 64 << 10
+MAX_RESPONSE = 64 << 10
 FLOOR = 60.0
 """Seconds. A shorter lifetime is taken for this long, as all large clients do; a 401 corrects it."""
 
