@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +14,17 @@ from modelcrate.project.values import Dependencies
 from modelcrate.resolve.requirements import ReadRequirements
 from modelcrate.resolve.uv import Index
 
+_PYPI = r"https://pypi\.org/simple/?"
+"""The index that is used where none is named; a mirror may stand for it, so a lock's word for it adds nothing."""
 
-def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, environment: Mapping[str, str]) -> Index:
+
+def choose_index(
+    needs: Dependencies,
+    folder: Path,
+    read: ReadRequirements,
+    environment: Mapping[str, str],
+    indexes: Sequence[str] = (),
+) -> Index:
     """Returns where wheels come from.
 
     The first of these places that names an index is taken, whole: the project file, the options of its requirements file, uv's
@@ -23,6 +33,7 @@ def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, envi
 
     Args:
         read: The project's requirements, with the options and URLs of their file.
+        indexes: Those that a lock names for its packages.
         environment: Variables of this run; it also says where configuration files are.
     """
     options = read.options
@@ -34,6 +45,7 @@ def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, envi
         torch=needs.torch or "",
         prereleases=options.prereleases,
         direct=read.urls,
+        known=tuple(_expanded(indexes, environment)),
     )
     project = Index(needs.index_url or "", needs.extra_index_urls, source="the project file")
     if house is not None and not (project.url or project.extra or options.index_url or options.extra_index_urls):
@@ -47,6 +59,14 @@ def choose_index(needs: Dependencies, folder: Path, read: ReadRequirements, envi
         if each.url or each.extra:
             return replace(index, url=each.url, extra=each.extra, merged=each.merged, source=each.source)
     return index
+
+
+def _expanded(indexes: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+    """Yields the indexes of a lock with their variables (`${NAME}`, as Pipenv has them), those of PyPI left out."""
+    for url in indexes:
+        missing = any(not environment.get(name) for name in re.findall(r"\$\{?(\w+)\}?", url))
+        if url and not missing and not re.fullmatch(_PYPI, url):
+            yield re.sub(r"\$\{?(\w+)\}?", lambda found: environment[found[1]], url)
 
 
 def hosts(index: Index) -> tuple[str, ...]:

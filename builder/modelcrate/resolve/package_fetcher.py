@@ -82,7 +82,9 @@ class Sources:
 
         environment = self.connections.config.environment
         read = read_requirements(self.declared.requirements, environment)
-        return choose_index(self.project.dependencies, self.folder, read, environment)
+        return choose_index(
+            self.project.dependencies, self.folder, read, environment, self.declared.requirements.indexes
+        )
 
     @property
     def channels(self) -> tuple[str, ...]:

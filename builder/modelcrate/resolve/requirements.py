@@ -56,6 +56,7 @@ class Requirements:
         pylock: A lock file of PEP 751, or the file from which `pylock_text` was made.
         uv_lock: A lock file of uv.
         locked: The packages of another tool's lock file.
+        indexes: Indexes that the file names for some packages; exact versions with hashes are looked for there, too.
     """
 
     lines: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Requirements:
     locked: LockedPackages | None = None
     options: tuple[str, ...] = ()
     pylock_text: str = ""
+    indexes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

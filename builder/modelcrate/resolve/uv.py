@@ -44,6 +44,7 @@ class Index:
         find_links: Folders, or URLs of pages with links to wheels.
         direct: URLs of single wheels, by the package's normalised name.
         torch: The builds of PyTorch that are wanted, by uv's name.
+        known: More indexes for exact versions with hashes, which may come from anywhere.
         merged: All indexes count as one, as pip has it; else the first that has a package is the one for all its versions, so that
             a private package's name can't be offered elsewhere.
         source: What named the index, for messages.
@@ -57,8 +58,16 @@ class Index:
     direct: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     torch: str = ""
     prereleases: bool = False
+    known: tuple[str, ...] = field(default=(), repr=False)
     merged: bool = False
     source: str = ""
+
+
+def for_exact_versions(index: Index) -> Index:
+    """Returns an index for exact versions with hashes: any index may have them. A wheelhouse that stands alone still does."""
+    if index.no_index or not index.known or (index.wheelhouse is not None and not (index.url or index.extra)):
+        return index
+    return replace(index, extra=(*index.extra, *index.known), merged=True)
 
 
 @dataclass(frozen=True, slots=True)

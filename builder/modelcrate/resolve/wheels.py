@@ -19,7 +19,7 @@ from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
 from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Index, Uv, for_exact_versions
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
 from modelcrate_layers.packages.wheel import Wheel
@@ -109,7 +109,7 @@ def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv)
         return ()
     with scratch_folder() as scratch:
         files = _written(scratch / "locked", exact_lines(chosen))
-        text = uv.compile(files, target, index, "--no-deps", "--prerelease", "allow")
+        text = uv.compile(files, target, for_exact_versions(index), "--no-deps", "--prerelease", "allow")
     return select(text, target, Path(), hashes_of(chosen), requirements.locked.where)
 
 
@@ -160,7 +160,9 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
         )
     with scratch_folder() as scratch:
         try:
-            text = uv.compile(_written(scratch / "locked", _exactly(lost)), target, index, "--no-deps")
+            text = uv.compile(
+                _written(scratch / "locked", _exactly(lost)), target, for_exact_versions(index), "--no-deps"
+            )
         except UserError as fault:
             raise LockedError(
                 "a locked wheel can't be had any more", why=str(fault), hint="lock again, or get it into a wheelhouse"

@@ -197,6 +197,10 @@ class TestPoetry:
         assert found.requires_python == ">=3.10,<4"
         assert chosen(declared(tmp_path, "poetry.lock", POETRY, extras=("more",))) == ["extra==1.0", "needed==1.0"]
 
+    def test_the_indexes_of_packages_are_known(self, tmp_path: Path) -> None:
+        text = POETRY.replace('type = "git"\nurl', 'type = "legacy"\nurl')
+        assert declared(tmp_path, "poetry.lock", text).requirements.indexes == ("https://h.invalid/tool",)
+
     def test_what_no_index_has_is_refused_where_it_is_needed(self, tmp_path: Path) -> None:
         said = refused(tmp_path, "poetry.lock", POETRY, groups=("dev",))
         assert "/poetry.lock: tool 2.0 is not from an index: git https://h.invalid/tool" in said

@@ -61,6 +61,13 @@ def test_a_wheelhouse_alone_stands_alone(tmp_path: Path) -> None:
     assert chosen(tmp_path, "project", wheelhouse=Path("wheels")).url
 
 
+def test_a_lock_adds_its_own_indexes_but_not_pypi(tmp_path: Path) -> None:
+    named = ("https://pypi.org/simple", "https://${USER}:${PW}@h.invalid/simple", "https://$GONE@g.invalid")
+    environment = {"USER": "me", "PW": "x", "PIP_CONFIG_FILE": "/dev/null"}
+    index = choose_index(Dependencies(), tmp_path, ReadRequirements(), environment, named)
+    assert index.known == ("https://me:x@h.invalid/simple",)
+
+
 def test_a_configuration_that_can_not_be_read_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project/uv.toml").write_text("[[[")

@@ -515,6 +515,20 @@ dev = ["extra"]
             lock_wheels(other, TARGET, Index(served.url), uv)
         assert caught.value.where == "poetry.lock"
 
+    def test_exact_versions_are_looked_for_on_the_indexes_that_a_lock_names(
+        self, tmp_path: Path, served: PackageIndex, uv: Uv
+    ) -> None:
+        private = wheel("private", "1.0")
+        ((name, data),) = private.items()
+        locked = LockedPackages("poetry.lock", (LockedPackage("private", "1.0", (hashlib.sha256(data).hexdigest(),)),))
+        with serve(PackageIndex(private)) as other:
+            with pytest.raises(UserError, match="no package private"):
+                lock_wheels(Requirements(locked=locked), TARGET, Index(served.url), uv)
+            index = Index(served.url, known=(other.url,))
+            (pinned,) = lock_wheels(Requirements(locked=locked), TARGET, index, uv)
+            (again,) = locate([replace(pinned, urls=())], TARGET, index, uv, tmp_path)
+        assert (pinned.filename, len(again.urls)) == (name, 1)
+
     def test_a_pyproject_is_read_by_uv_with_the_indexes_of_its_sources(
         self, tmp_path: Path, served: PackageIndex, uv: Uv
     ) -> None:

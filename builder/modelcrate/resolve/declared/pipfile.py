@@ -10,7 +10,7 @@ from typing import Any
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.pylock import digest_of
-from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table
+from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table, tables
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
 from modelcrate.resolve.requirements import Requirements, read_text
 from modelcrate_layers.errors import UserError
@@ -54,7 +54,10 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     requires = table(data, "_meta", "requires")
     python = requires.get("python_version") or requires.get("python_full_version") or ""
     return Declaration(
-        Requirements(locked=LockedPackages(str(path), packages)),
+        Requirements(
+            locked=LockedPackages(str(path), packages),
+            indexes=tuple(str(each.get("url", "")) for each in tables(table(data, "_meta"), "sources")),
+        ),
         needs.conda,
         requires_python=f"=={'.'.join(str(python).split('.')[:2])}.*" if python else "",
         inputs={

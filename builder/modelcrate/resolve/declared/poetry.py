@@ -6,7 +6,7 @@ pyproject.toml beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         locked = LockedPackages(str(path), tuple(_package(each, path, groups) for each in packages), roots)
     versions = table(data, "metadata").get("python-versions")
     return Declaration(
-        Requirements(locked=locked),
+        Requirements(locked=locked, indexes=_indexes(packages)),
         needs.conda,
         requires_python=specifier(versions) if isinstance(versions, str) else "",
         inputs={
@@ -54,6 +54,12 @@ def read(path: Path, needs: Dependencies) -> Declaration:
             **({"groups": list(needs.groups)} if needs.groups else {}),
         },
     )
+
+
+def _indexes(packages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Returns the indexes that packages are from."""
+    sources = (table(each, "source") for each in packages)
+    return tuple(dict.fromkeys(str(each.get("url")) for each in sources if each.get("type") == "legacy"))
 
 
 def _package(data: Mapping[str, Any], path: Path, groups: set[str]) -> LockedPackage:

@@ -12,7 +12,7 @@ from typing import Any
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
-from modelcrate.resolve.declared.toml_files import parse_toml, table, texts
+from modelcrate.resolve.declared.toml_files import parse_toml, table, tables, texts
 from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together, read_text
 from modelcrate_layers.errors import UserError
 
@@ -55,7 +55,11 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     unread = [key for key in _UNREAD if table(data, "tool", "uv").get(key)]
     notices = [f"{path.name}: [tool.uv] {key} is not read; it holds in a uv.lock: run uv lock" for key in unread]
     return Declaration(
-        Requirements(files=(path,), options=tuple(options)),
+        Requirements(
+            files=(path,),
+            options=tuple(options),
+            indexes=tuple(str(each.get("url", "")) for each in tables(table(data, "tool", "uv"), "index")),
+        ),
         needs.conda,
         requires_python=requires if isinstance(requires, str) else "",
         inputs={"requirements": list(lines)},
