@@ -338,18 +338,22 @@ def run(
     """
     from modelcrate.containers import Port, RunOptions, container_name, wait_ready
     from modelcrate.containers import start as start_container
+    from modelcrate.containers.host import host_platform
 
     built = find(image, settings=settings) if isinstance(image, str) else image
     config = settings or built.settings
+    images = built.image.images
+    chosen = next((each for each in images if host_platform().matches(each.settings)), images[0])
     options = RunOptions(
         name or container_name(built.receipt.name),
         config.containers,
         tuple(Port(host, container) for host, container in (ports or {}).items()),
         dict(env or {}),
+        image=built.receipt.name,
+        digest=str(chosen.digest),
     )
     with _session(config, None):
-        first = built.image.images[0]
-        container = start_container(first.settings, [layer.blob for layer in first.layers], options)
+        container = start_container(chosen.settings, [layer.blob for layer in chosen.layers], options)
     if options.ports:
         wait_ready(container)
     return container

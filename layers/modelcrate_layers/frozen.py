@@ -8,6 +8,7 @@ classes that come to have an instance; the others are the same for all classes. 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter, ge, gt, le, lt
@@ -29,8 +30,39 @@ def _declared(methods: dict[str, Callable[..., Any]], cls: type) -> type:
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     for name, method in own.items():
         setattr(made, name, method)
+    setattr(made, "__signature__", _SIGNATURE)  # noqa: B010 - as below
     setattr(made, "__init__", _first_init(made))  # noqa: B010 - a type checker minds the plain way
     return made  # type: ignore[no-any-return]
+
+
+class _Signature:
+    """What `help` and `inspect.signature` show of a class: the fields, as the standard library would. It is made when it is asked for."""
+
+    def __get__(self, instance: object, owner: Any) -> inspect.Signature:
+        return inspect.Signature(
+            [
+                inspect.Parameter(
+                    each.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(each), annotation=each.type
+                )
+                for each in dataclasses.fields(owner)
+            ]
+        )
+
+
+class _Made:
+    """Stands for a default that is made anew for every instance."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+def _default(of: dataclasses.Field[Any]) -> Any:
+    if of.default is not dataclasses.MISSING:
+        return of.default
+    return inspect.Parameter.empty if of.default_factory is dataclasses.MISSING else _MADE
+
+
+_MADE, _SIGNATURE = _Made(), _Signature()
 
 
 def _first_init(cls: Any) -> Callable[..., None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import copy
 import dataclasses
+import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import field
@@ -160,3 +161,16 @@ def test_nothing_is_compiled_before_there_is_an_instance(monkeypatch: pytest.Mon
     assert compiled == []
     assert [New(3).size, New(4).size] == [3, 4]
     assert len(compiled) == 1
+
+
+def test_help_shows_the_fields_before_and_after_the_first_instance() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Shown:
+        name: str
+        sizes: tuple[int, ...] = ()
+        notes: dict[str, str] = field(default_factory=dict)
+
+    expected = "(name: 'str', sizes: 'tuple[int, ...]' = (), notes: 'dict[str, str]' = <factory>)"
+    assert str(inspect.signature(Shown)) == expected
+    Shown("x")
+    assert str(inspect.signature(Shown)) == expected
