@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
+from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -40,10 +40,6 @@ _BOMS = (
 
 _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_BUILD_MACHINES = re.compile(
-    r"feedstock_root|/conda-bld/|/croot/|/tmp/build/|/home/conda/|/home/task_|/home/builder/|/perseverance-python"
-)
-"""Folders of the machines that build conda packages; `pip freeze` in a conda environment writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +292,7 @@ def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
 
 
 def _editable(value: str, line: _Line, state: _State, constraint: bool) -> None:
-    state.faults.append(_not_a_wheel(value, line.where))
+    state.faults.append(refuse_source(value, line.where))
 
 
 def _index(value: str, line: _Line, state: _State, constraint: bool) -> None:
@@ -370,11 +366,11 @@ def _add_requirement(text: str, where: str, state: _State, constraint: bool, fol
     try:
         requirement = Requirement(head)
     except InvalidRequirement as fault:
-        state.faults.append(_refuse(head, where, fault, folder))
+        state.faults.append(refuse_line(head, where, fault, folder))
         return
     name = canonicalize_name(requirement.name)
-    if requirement.url and not _is_wheel_url(requirement.url):
-        state.faults.append(_not_a_wheel(head, where))
+    if requirement.url and not is_wheel_url(requirement.url):
+        state.faults.append(refuse_source(head, where))
         return
     if requirement.url:
         state.urls[name] = requirement.url
@@ -390,71 +386,7 @@ def _add_requirement(text: str, where: str, state: _State, constraint: bool, fol
     (state.constraints if constraint else state.lines).append(head)
 
 
-def _is_wheel_url(url: str) -> bool:
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-    found = re.match(r"https?://[^?#]*/([^/?#]+\.whl)(#.*)?$", url)
-    try:
-        return found is not None and bool(parse_wheel_filename(unquote(found[1])))
-    except InvalidWheelFilename:
-        return False
-
-
 def _hashes(options: Iterable[str]) -> Iterator[tuple[str, str]]:
     for option in options:
         if match := re.fullmatch(r"--hash[= ]\s*([a-z0-9]+):([0-9a-fA-F]+)", option.strip()):
             yield match[1], match[2].lower()
-
-
-def _refuse(head: str, where: str, fault: Exception, folder: Path) -> UserError:
-    """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake."""
-    if re.match(r"[./~]|[a-z+]+://", head) or (folder != Path() and (folder / head).exists()):
-        if _is_wheel_url(head):
-            name = head.rsplit("/", 1)[-1].split("-")[0]
-            return UserError(
-                f"a URL without a package's name: {_mask(head)[:200]!r}", where=where, hint=f"write {name} @ URL"
-            )
-        return _not_a_wheel(head, where)
-    why = str(fault).splitlines()[0] if str(fault) else ""
-    conda = re.fullmatch(r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?", head)
-    hint = f"this is conda's spelling; write {conda[1]}=={conda[2]}" if conda else ""
-    return UserError(f"not a requirement: {_mask(head)[:200]!r}", where=where, why=_mask(why), hint=hint)
-
-
-def _not_a_wheel(text: str, where: str) -> UserError:
-    """Returns the refusal of a requirement that no index has: what it is, and the way out."""
-    name = re.split(r"[ @\[;<>=!~]", text.strip())[0]
-    if _BUILD_MACHINES.search(text):
-        return UserError(
-            f"the place of a conda package on the machine that built it: {_mask(text)[:200]!r}",
-            where=where,
-            why="pip freeze in a conda environment writes such lines; that folder exists nowhere else",
-            hint=f"write {name}==VERSION instead, as `pip list --format=freeze` prints it",
-        )
-    plain = name if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) and "@" in text else "its NAME"
-    house = f"write {plain} in its place, and name the folder of the wheel: dependencies: {{requirements: FILE, wheelhouse: wheels, index-url: URL}}"
-    if re.search(r"\b(git|hg|svn|bzr)\+", text):
-        kind, way = (
-            "a version control address",
-            f"build it once: pip wheel --no-deps -w wheels {_mask(text)[:120]!r}; {house}",
-        )
-    elif re.match(r"(\S+\s*@\s*)?https?://", text):
-        kind, way = "an address of something that is not a wheel", f"build it as a wheel; {house}"
-    elif text.strip() in (".", "./"):
-        kind, way = (
-            "the project itself",
-            "leave the line out; the entry's source folder takes the project's own modules along",
-        )
-    else:
-        kind, way = "a path on this machine", f"build it as a wheel; {house}"
-    return UserError(
-        f"not a package of an index but {kind}: {_mask(text)[:200]!r}",
-        where=where,
-        why="nothing is built from source, and a lock names wheels by name, version, file name and hash, so that any index can serve them",
-        hint=way,
-    )
-
-
-def _mask(text: str) -> str:
-    """Returns the text without the user and password of its URLs."""
-    return re.sub(r"(?<=//)[^/@\s]+@", "", text)

@@ -10,10 +10,12 @@ import pytest
 
 from modelcrate.pipeline import detect as detecting
 from modelcrate.pipeline import detect_files
+from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.detect import detect
-from modelcrate.project.reading import parse_project
+from modelcrate.project.reading import parse_project, read_project
 from modelcrate.project.values import Dependencies, Entry
 from modelcrate.project.writing import project_text
+from modelcrate.resolve.declared import read_declaration
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.tar.listing import list_path
 
@@ -348,3 +350,30 @@ def test_a_snapshot_of_the_hugging_face_cache_is_a_model(tmp_path: Path) -> None
         (b"m/abc/config.json", 2),
         (b"m/abc/model.safetensors", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"score.py": SCRIPT, "model.pkl": MODEL, "uv.lock": b"version = 1\n"},
+        {
+            "src/online-score.py": SCRIPT,
+            "artifacts/m.joblib": MODEL,
+            "artifacts/vocab.txt": b"a",
+            "environment.yml": b"{}",
+        },
+        {"a/b/score.py": SCRIPT, "x/one.pkl": MODEL, "y/two.pkl": MODEL, "Pipfile.lock": b'{"default": {}}'},
+        {"score.py": b"# coding: latin-1\n# \xe4\n" + SCRIPT.encode(), "requirements.txt": "joblib\n".encode("utf-16")},
+        {"trees.cbm": b"CBM1"},
+    ],
+)
+def test_what_init_writes_is_accepted(tmp_path: Path, files: dict[str, str | bytes]) -> None:
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    project, _ = detect(tmp_path)
+    (tmp_path / "modelcrate.yaml").write_text(project_text(project), encoding="utf-8")
+    again = read_project(tmp_path / "modelcrate.yaml")
+    assert again == project
+    check(again, tmp_path)
+    assert read_declaration(again.dependencies, tmp_path)
