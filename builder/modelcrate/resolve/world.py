@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
-from modelcrate.resolve.debian.releases import DEFAULT_RELEASE, RELEASES, by_python, release_of
-from modelcrate.resolve.declared import Declaration, read_declaration
+from modelcrate.resolve.debian.releases import release_of
+from modelcrate.resolve.declared import read_declaration
+from modelcrate.resolve.declared_needs import check_python, with_declared, without_conda
 from modelcrate.resolve.lock import BasePython, Lock, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
@@ -104,8 +105,8 @@ def resolve(
 ) -> World:
     """Returns everything pinned: by the lock, if one is given, else as the world is now."""
     given = project
-    declared = _without_conda(read_declaration(project.dependencies, folder), lock)
-    project, chosen = _with_declared(project, declared)
+    declared = without_conda(read_declaration(project.dependencies, folder), lock)
+    project, chosen = with_declared(project, declared)
     sources = Sources(project, folder, connections, declared)
     if lock is None:
         _notify(emit, (*declared.notices, *chosen))
@@ -181,7 +182,7 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
     if target is not None:
-        _check_python(sources.declared, target, project)
+        check_python(sources.declared, target, project)
     if pins is None:
         wheels = _lock_wheels(sources, target, solved.distributions)
         pins = Pins(below.digest, debs, wheels, solved.pinned, _base_python(below))
@@ -270,65 +271,6 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
     return lock_conda(
         conda, sources.project.python, platform, below.glibc, sources.channels, sources.connections.downloader
     )
-
-
-def _without_conda(declared: Declaration, lock: Lock | None) -> Declaration:
-    """Returns the declaration with wheels in place of conda's packages, where nothing can solve those, or where a lock has none."""
-    if declared.wheels_instead is None:
-        return declared
-    from modelcrate.resolve.conda import solver_installed
-
-    if any(pins.conda for pins in lock.pins.values()) if lock is not None else solver_installed():
-        return declared
-    lines, notices = declared.wheels_instead()
-    wanted = replace(declared.requirements, lines=(*lines, *declared.requirements.lines))
-    return replace(declared, requirements=wanted, conda=None, notices=(*declared.notices, *notices))
-
-
-def _with_declared(project: Project, declared: Declaration) -> tuple[Project, tuple[str, ...]]:
-    """Returns the project with the Python and the conda packages that its dependencies declare, and what to say about it."""
-    project = replace(project, dependencies=replace(project.dependencies, conda=declared.conda))
-    if project.python or not declared.requires_python or declared.conda is not None:
-        return project, ()
-    if not isinstance(project.base, DebianBase) or project.base.release:
-        return project, ()
-    default = RELEASES[DEFAULT_RELEASE].python
-    if allows_python(declared.requires_python, default):
-        return project, ()
-    found = next(
-        (each.python for each in RELEASES.values() if allows_python(declared.requires_python, each.python)), None
-    )
-    if found is None:
-        have = ", ".join(each.python for each in by_python())
-        raise UserError(
-            f"the dependencies need Python {declared.requires_python}, and Debian's releases bring {have}",
-            hint="name a base that has it, for instance base: python:3.12-slim",
-        )
-    return replace(project, python=found), (f"Python {found}: the dependencies need {declared.requires_python}",)
-
-
-def _check_python(declared: Declaration, target: Target, project: Project) -> None:
-    """Refuses a Python that the dependencies exclude."""
-    if declared.requires_python and not allows_python(declared.requires_python, target.minor):
-        needs = project.dependencies
-        raise UserError(
-            f"the dependencies need Python {declared.requires_python}, and the image has {target.minor}",
-            where=str(needs.pylock or needs.requirements)
-            if needs.pylock or isinstance(needs.requirements, Path)
-            else "",
-            hint="change python or base in modelcrate.yaml, or lock the dependencies for this Python",
-        )
-
-
-def allows_python(specifier: str, minor: str) -> bool:
-    """Returns whether a specifier (PEP 440) allows some release of a Python, given by two numbers. An unreadable one does."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        allowed = SpecifierSet(specifier)
-    except InvalidSpecifier:
-        return True
-    return any(allowed.contains(f"{minor}.{patch}") for patch in (0, 5, 12, 99))
 
 
 def _index_notices(index: Index) -> tuple[str, ...]:
