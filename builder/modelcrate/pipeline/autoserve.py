@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files as resources
 from pathlib import Path
 
+from modelcrate import modelfiles
 from modelcrate.config import Config
 from modelcrate.modelfiles.framework_reading import (
     ModelDescription,
@@ -152,7 +152,7 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
 
 def _written(served: FrameworkModel, config: Config) -> Path:
     """Writes the script and its description into a folder of the home that is named by their digest."""
-    script = Path(str(resources("modelcrate.modelfiles") / "scripts" / served.template)).read_bytes()
+    script = (Path(modelfiles.__file__).parent / "scripts" / served.template).read_bytes()
     schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"
     digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
     folder = config.home / "entries" / digest.hex[:32] / SOURCE

@@ -37,6 +37,10 @@ class AttestationOptions:
     provenance: bool = False
     signer: Signer | None = None
 
+    def wants_any(self, outputs: Sequence[Output]) -> bool:
+        """Returns whether anything is put beside the image."""
+        return self.wants_sbom(outputs) or self.provenance or self.signer is not None
+
     def wants_sbom(self, outputs: Sequence[Output]) -> bool:
         """Returns whether there will be bills of materials."""
         if self.sbom is None:

@@ -145,9 +145,11 @@ class Session:
         return self._put(Receipt(name, found), outputs)
 
     def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
-        from modelcrate.pipeline.attest import attest
+        receipt = build.receipt
+        if build.prepared.request.attestations.wants_any(places):
+            from modelcrate.pipeline.attest import attest
 
-        receipt = attest(build.prepared, build.receipt, places, self.config, build.begun, build.hashes.found)
+            receipt = attest(build.prepared, receipt, places, self.config, build.begun, build.hashes.found)
         return replace(build, receipt=self._put(receipt, places))
 
     def _put(self, receipt: Receipt, places: Sequence[Output]) -> Receipt:

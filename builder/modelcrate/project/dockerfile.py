@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +117,8 @@ def instructions(text: str) -> Iterator[tuple[int, str]]:
 
 def pairs(rest: str, number: int) -> dict[str, str]:
     """`A=1 B="two words"`, or the old form `A one value`."""
+    import shlex  # only a changed Dockerfile needs it
+
     try:
         words = shlex.split(rest)
     except ValueError as fault:

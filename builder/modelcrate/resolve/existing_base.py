@@ -16,7 +16,6 @@ from modelcrate.project.values import (
     RootfsBase,
     ScratchBase,
 )
-from modelcrate.resolve.find_python import Wanted, find_python, look_at, look_at_remote
 from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.rootfs import read_rootfs
@@ -56,6 +55,8 @@ def resolve_existing(
         if isinstance(base, ScratchBase):
             config = {"config": {"Env": [f"PATH={_PATH}"]}}
             return ResolvedBase("scratch", config, interpreter=str(base.interpreter or ""), python=python or "")
+        from modelcrate.resolve.find_python import Wanted, find_python, look_at, look_at_remote
+
         digest = pins.base if pins is not None else None
         below = _read(base, platform, folder, connections, digest, emit)
         wanted = Wanted(base.interpreter, python)
