@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -16,15 +19,15 @@ from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import Findings
-from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
+from modelcrate.security.scan.secrets import MAX_BYTES, may_have_secrets, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar.sources import FileRange
 from support.pickles import EVIL, calls, made
 
-AWS = "AKIA" + "IOSFODNN7EXAMPLE"
+AWS = "AKIA" + "QZ5KVN2WTR7XBMLD"
 SECRETS: dict[str, tuple[str, str]] = {
     "an access key of AWS": ("a.py", f"x = 1\nkey = '{AWS}'\n"),
-    "a secret key of AWS": ("a.cfg", "aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    "a secret key of AWS": ("a.cfg", "aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzXbc9qKpLm"),
     "a private key": ("k.pem", "-----BEGIN EC PRIVATE " + "KEY-----\nMHcCAQEEIOa1b2c3d4\nAAAA\n-----END"),
     "a token of GitHub's": ("a.sh", "ghp_" + "a1B2" * 9),
     "a token of GitLab's": ("a.sh", "glpat-" + "a1B2c" * 4),
@@ -102,6 +105,62 @@ def test_each_secret_is_found_and_never_repeated(kind: str, project: Project, tm
 )
 def test_what_is_no_secret_passes(name: str, text: str) -> None:
     assert secrets_in(name, text.encode()) == []
+
+
+KEY = "-----BEGIN PRIVATE " + "KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQ\n-----END"
+LOGIN = "amqp://app:" + "s3cr3tpw@10.0.0.7:5672/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (json.dumps({"k": KEY}), 1),
+        ("x\n" + json.dumps({"config": json.dumps({"k": KEY})}), 2),
+        (f"k = {KEY!r}", 1),
+        (quote(KEY), 1),
+        (json.dumps({"u": LOGIN}).replace("/", "\\/"), 1),
+        ("\n\nconfig: " + b64encode(json.dumps({"auths": {"r": {"auth": "Ym9iOnNlY3JldA=="}}}).encode()).decode(), 3),
+        (LOGIN, 1),
+        ("postgres://app:" + "s3cr3tpw@localhost/db", 1),
+        ("redis://:" + "s3cr3tpw@redis:6379/0", 1),
+        ("http://bob:" + "s3cr3tpw@[::1]:80/", 1),
+        ("client-key-data: " + b64encode(KEY.encode()).decode(), 1),
+    ],
+)
+def test_secrets_are_found_behind_escapes_and_base64(text: str, line: int) -> None:
+    data = text.encode()
+    assert may_have_secrets([("a.txt", data)]) == {0}
+    assert [each.line for each in secrets_in("a.txt", data)] == [line]
+
+
+def jwt(expires: int) -> str:
+    parts = ({"alg": "HS256"}, {"sub": "bob", "exp": expires})
+    return ".".join(
+        [urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in parts] + ["a1B2c3D4" * 6]
+    )
+
+
+def test_a_signed_token_is_warned_about_until_it_expires(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "src/token.txt").write_text(jwt(4_000_000_000))
+    assert "a signed token (JWT)" in gate(project, tmp_path)[0]
+    assert secrets_in("a", jwt(1_600_000_000).encode()) == []
+    assert secrets_in("a", b"eyJhbGciOi.eyJub25zZW5zZQ." + b"a1B2c3D4" * 6) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "ghp_" + "x" * 36,
+        "sk_live_" + "0" * 24,
+        "postgres://postgres:" + "postgres@localhost/db",
+        "https://user:" + "password@10.0.0.1/",
+        "redis://:${PASSWORD}@redis/0",
+        "if key.startswith('-----BEGIN PRIVATE " + "KEY-----'):",
+    ],
+)
+def test_examples_of_documents_are_no_secrets(text: str) -> None:
+    assert secrets_in("a.md", text.encode()) == []
 
 
 def test_a_name_that_no_layer_can_have_ends_it_here(project: Project, tmp_path: Path) -> None:

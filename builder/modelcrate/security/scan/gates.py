@@ -95,7 +95,7 @@ class _Look:
 
     def _secrets(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
         for secret in secrets_in(file.name, data):
-            yield _secret(file, secret), self.gates.secrets
+            yield _secret(file, secret), "warn" if secret.warns else self.gates.secrets
 
     def _said(self, file: GatedFiles, said: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         """What is wrong by a file's own words."""

@@ -15,7 +15,7 @@ from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.tree import check_paths
 
-VERSION = 5
+VERSION = 6
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 

@@ -1,0 +1,149 @@
+"""Counts what the gate for secrets finds and what it finds wrongly, over texts that are drawn by the published forms of secrets.
+
+    python tools/measure_secrets.py [FOLDER]
+
+Prints recall by kind and by the way in which a secret stands in a file, and the false alarms over lookalikes and over the files of FOLDER (the
+packages of this Python, if none is given). docs/security.md has the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+import sys
+import uuid
+from base64 import b64encode, urlsafe_b64encode
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "builder"), str(ROOT / "layers")]
+
+from modelcrate.security.scan.secrets import MAX_BYTES, may_have_secrets, secrets_in  # noqa: E402
+
+COUNT = 40
+"""Secrets of each kind, and lookalikes of each."""
+
+UPPER, LETTERS, ALNUM = string.ascii_uppercase, string.ascii_letters, string.ascii_letters + string.digits
+HEX, WORD, BASE32, BASE64 = "0123456789abcdef", ALNUM + "_-", UPPER + "234567", ALNUM + "+/"
+draw = random.Random(14)
+
+
+def some(alphabet: str, count: int) -> str:
+    return "".join(draw.choices(alphabet, k=count))
+
+
+def private_key(kind: str) -> str:
+    lines = "\n".join(some(BASE64, 64) for _ in range(6))
+    return f"-----BEGIN {kind}PRIVATE KEY-----\n{lines}\n-----END {kind}PRIVATE KEY-----\n"
+
+
+def token(expires: int) -> str:
+    parts = [
+        json.dumps(each).encode() for each in ({"alg": "HS256", "typ": "JWT"}, {"sub": some(ALNUM, 8), "exp": expires})
+    ]
+    return ".".join([*(urlsafe_b64encode(each).rstrip(b"=").decode() for each in parts), some(WORD, 43)])
+
+
+def guid() -> str:
+    return str(uuid.UUID(int=draw.getrandbits(128)))
+
+
+KINDS: dict[str, Callable[[], str]] = {
+    "private key": lambda: private_key(draw.choice(("", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "))),
+    "AWS access key": lambda: draw.choice(("AKIA", "ASIA", "ABIA", "ACCA", "A3T" + draw.choice(UPPER))) + some(BASE32, 16),
+    "AWS secret key": lambda: f"aws_secret_access_key = {some(BASE64, 40)}",
+    "GitHub": lambda: draw.choice(("ghp_", "gho_", "ghu_", "ghs_", "ghr_")) + some(ALNUM, 36),
+    "GitHub, fine-grained": lambda: f"github_pat_{some(ALNUM, 22)}_{some(ALNUM, 59)}",
+    "GitLab": lambda: f"gl{draw.choice(('pat', 'dt', 'rt', 'ptt', 'ft', 'soat', 'imt', 'agent', 'oas'))}-{some(WORD, 20)}",
+    "GitLab, routable": lambda: f"glpat-{some(WORD, 27)}.{some(HEX, 2)}.{some(HEX, 9)}",
+    "Hugging Face": lambda: f"hf_{some(LETTERS, 34)}",
+    "Slack token": lambda: f"xoxb-{some(string.digits, 12)}-{some(string.digits, 12)}-{some(ALNUM, 24)}",
+    "Slack webhook": lambda: f"https://hooks.slack.com/services/T{some(UPPER, 8)}/B{some(UPPER, 8)}/{some(ALNUM, 24)}",
+    "Discord webhook": lambda: f"https://discord.com/api/webhooks/{some('123456789', 18)}/{some(WORD, 68)}",
+    "Teams webhook": lambda: f"https://acme.webhook.office.com/webhookb2/{guid()}@{guid()}/IncomingWebhook/{some(HEX, 32)}/{guid()}",
+    "Telegram": lambda: f"{some('123456789', 10)}:AA{some(WORD, 32)}{draw.choice(ALNUM)}",
+    "Twilio": lambda: f"TWILIO_API_KEY=SK{some(HEX, 32)}",
+    "Mailchimp": lambda: f"{some(HEX, 32)}-us{draw.randrange(1, 22)}",
+    "Artifactory": lambda: f"AKCp{some(ALNUM, 69)}",
+    "OpenAI": lambda: f"sk-proj-{some(ALNUM, 40)}T3BlbkFJ{some(ALNUM, 40)}",
+    "Anthropic": lambda: f"sk-ant-api03-{some(WORD, 93)}AA",
+    "Google API key": lambda: f"AIza{some(WORD, 34)}{draw.choice(ALNUM)}",
+    "Stripe": lambda: f"{draw.choice('sr')}k_live_{some(ALNUM, 24)}",
+    "Square": lambda: f"sq0csp-{some(WORD, 42)}{draw.choice(ALNUM)}",
+    "PyPI": lambda: f"pypi-AgEIcHlwaS5vcmc{some(WORD, 120)}",
+    "npm": lambda: f"npm_{some(ALNUM, 36)}",
+    "Docker Hub": lambda: f"dckr_pat_{some(WORD, 26)}{draw.choice(ALNUM)}",
+    "Azure storage": lambda: f"AccountKey={some(BASE64, 86)}==",
+    "Databricks": lambda: f"dapi{some(HEX, 32)}",
+    "SendGrid": lambda: f"SG.{some(WORD, 22)}.{some(WORD, 42)}{draw.choice(ALNUM)}",
+    "Vault": lambda: f"hvs.{some(WORD, 95)}",
+    "Grafana": lambda: f"glsa_{some(ALNUM, 32)}_{some(HEX, 8)}",
+    "login in a URL": lambda: f"{draw.choice(('postgres', 'https', 'amqp', 'redis'))}://{draw.choice(('app', 'bob', ''))}:{some(ALNUM, 14)}@"
+    + draw.choice(("db.example.com/x", "10.1.2.3:5432", "localhost:5432/x", "[fe80::1]:80/", "db/x")),
+    "registry login": lambda: json.dumps({"auths": {"r": {"auth": b64encode(f"bob:{some(ALNUM, 12)}".encode()).decode()}}}),
+    "JWT": lambda: token(4_000_000_000),
+}  # fmt: skip
+PLACES: dict[str, Callable[[str], str]] = {
+    "alone": lambda text: text,
+    "in Python": lambda text: f"import os\n\nVALUE = {text!r}\n",
+    "in JSON": lambda text: json.dumps({"name": "x", "value": text}, indent=2),
+    "in JSON in JSON": lambda text: json.dumps({"config": json.dumps({"value": text})}),
+    "in PHP's JSON": lambda text: json.dumps({"value": text}).replace("/", "\\/"),
+    "in a notebook": lambda text: json.dumps({"cells": [{"source": [f'key = "{text}"\n'], "cell_type": "code"}]}),
+    "in a URL": lambda text: f"curl 'https://x.example.com/?q={quote(text, safe='')}'",
+    "in base64": lambda text: (
+        f"data:\n  config: {b64encode((json.dumps({'auths': 1, 'value': text}, indent=2)).encode()).decode()}\n"
+    ),
+}
+LOOKALIKES: dict[str, Callable[[], str]] = {
+    "UUIDs": guid,
+    "hashes": lambda: some(HEX, draw.choice((32, 40, 64))),
+    "base64": lambda: b64encode(draw.randbytes(400)).decode(),
+    "examples of documents": lambda: draw.choice(("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "ghp_" + "x" * 36, "sk_live_" + "0" * 24,
+                                                  "hf_" + "x" * 34, "glpat-" + "x" * 20, "AKIA" + "X" * 16)),
+    "URLs without a login": lambda: draw.choice(("https://example.com:8080/a@b", "postgres://user:password@localhost/x", "https://x:x@example.com", "mailto:a@b.example",
+                                                 "postgres://postgres:postgres@localhost/db", "https://user:***@x.example.com", "redis://:${PASSWORD}@redis:6379/0")),
+    "certificates": lambda: f"-----BEGIN CERTIFICATE-----\n{some(BASE64, 64)}\n-----END CERTIFICATE-----",
+    "public keys": lambda: f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{some(BASE64, 43)} a@b",
+    "mentions of keys": lambda: draw.choice(("-----BEGIN PRIVATE KEY-----", "if text.startswith('-----BEGIN RSA PRIVATE KEY-----'):", "use AWS_SECRET_ACCESS_KEY from the environment")),
+    "expired JWTs": lambda: token(1_600_000_000),
+    "package hashes": lambda: f"sha512-{b64encode(draw.randbytes(64)).decode()}",
+}  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    by_place: Counter[str] = Counter()
+    missed: Counter[tuple[str, str]] = Counter()
+    for kind, make in KINDS.items():
+        for place, put in PLACES.items():
+            for _ in range(COUNT):
+                if found(put(make())):
+                    by_place[place] += 1
+                else:
+                    missed[kind, place] += 1
+    total = len(KINDS) * COUNT
+    for place in PLACES:
+        print(f"{place:20} {by_place[place] / total:7.1%}")
+    print(f"{'all':20} {sum(by_place.values()) / total / len(PLACES):7.1%} of {total * len(PLACES)}")
+    for (kind, place), count in sorted(missed.items()):
+        print(f"missed {count:3} of {COUNT}: {kind}, {place}")
+    for kind, make in LOOKALIKES.items():
+        print(f"false alarms, {kind}: {sum(found(make()) for _ in range(COUNT * 10))} of {COUNT * 10}")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size < MAX_BYTES]
+    alarms = [(path, each) for path in files for each in secrets_in(path.name, path.read_bytes())]
+    print(f"alarms in {len(files)} files of packages: {len(alarms)} in {len({path for path, _ in alarms})} files")
+    for path, each in alarms[:40]:
+        print("  ", path.relative_to(folder), each.line, each.kind)
+
+
+def found(text: str) -> bool:
+    data = text.encode()
+    return bool(may_have_secrets([("a.txt", data)])) and bool(secrets_in("a.txt", data))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else Path(json.__file__).parents[1])
