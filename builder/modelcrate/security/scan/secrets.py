@@ -126,7 +126,7 @@ FORMS: tuple[Form, ...] = tuple(
         ("a webhook of Teams'", (b"/webhookb2/", b"/incomingwebhook/"), rb"\.office\.com/webhookb?2?/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-f]{32}/[0-9a-f-]{36}"),
         ("a bot's token of Telegram's", (b":aa",), rb"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}" + _END),
         ("a key of Twilio's", (b"twilio",), rb"(?i:twilio)[^\0]{0,200}?" + _WORD + rb"SK[0-9a-f]{32}" + _END),
-        ("a key of Mailchimp's", tuple(b"-us%d" % digit for digit in range(1, 10)), _WORD + rb"[0-9a-f]{32}-us[0-9]{1,2}" + _END),
+        ("a key of Mailchimp's", tuple(b"-us%d" % digit for digit in range(1, 10)), _WORD + rb"[0-9a-f]{32}-us[1-9][0-9]?" + _END),
         ("a token of Artifactory's", (b"akcp", b"cmvmdgtu"), _WORD + rb"(?:AKCp[A-Za-z0-9]{66,100}|cmVmdGtu[A-Za-z0-9]{56})" + _END),
         ("an API key of OpenAI's", (b"t3blbkfj",), _WORD + rb"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,200}T3BlbkFJ[A-Za-z0-9_-]{20,200}"),
         ("an API key of Anthropic's", (b"sk-ant-",), _WORD + rb"sk-ant-[a-z0-9]{3,10}-[A-Za-z0-9_-]{80,120}"),
