@@ -25,7 +25,7 @@ from modelcrate_layers.content import (
     parse_object,
     verified,
 )
-from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
+from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.tar.sources import FileRange
@@ -176,7 +176,8 @@ class Layout:
 
     def manifests(self) -> list[Descriptor]:
         """Returns what the index names, in its order."""
-        return [Descriptor.parse(each) for each in self.index()["manifests"]]
+        with placed(str(self.root / "index.json")):
+            return [Descriptor.parse(each) for each in self.index()["manifests"]]
 
     def name(self, descriptor: Descriptor, tag: str | None) -> None:
         """Puts a manifest into the index, under a tag if there is one; what had the tag loses it."""
