@@ -172,7 +172,7 @@ def test_a_server_without_the_contract_is_found_out(found: Contract, others: dic
 def test_what_lacks_is_said_and_not_counted(target: Target) -> None:
     verdicts = check_contracts(replace(target, model="", instances=None), ["kserve"])
     assert {verdict.ok for verdict in verdicts} == {True, None}  # the model is listed, the instances are not
-    assert [verdict.came for verdict in verdicts if verdict.ok is None] == ["not asked: give rows with --instances"]
+    assert [verdict.came for verdict in verdicts if verdict.ok is None] == ["not sent: give rows with --instances"]
 
 
 def test_what_answers_is_recognised(target: Target) -> None:

@@ -35,7 +35,7 @@ def test_row_1_models_are_registered_listed_shown_tagged_and_downloaded(
     assert (shown["tags"], shown["properties"]) == ({"b": "2"}, {"p": "1"})
     inside("model", "download", "one:1", tmp_path / "down", *place).succeeded()
     assert (tmp_path / "down" / "one.bin").read_bytes() == model.read_bytes()
-    inside("model", "download", "one:1", tmp_path / "down", *place).failed(2, "is there already")
+    inside("model", "download", "one:1", tmp_path / "down", *place).failed(2, "exists already")
 
 
 def test_the_workspace_is_the_one_of_the_environment_else_modelcrates_own(

@@ -174,7 +174,7 @@ def test_no_import_goes_in_a_circle() -> None:
 
 def test_imports_in_functions_go_in_circles_only_where_things_know_each_other_by_nature() -> None:
     """An import in a function hides a circle from Python, not from who reads, so they are counted: a model packages itself and a
-    package knows its model (the seed's own words), and a shelf is found by its address, which tells the kind of shelf.
+    package knows its model (the seed's own words), and the backend of a workspace is found by its address, which has the kind.
     """
     rooms = {each.rpartition(".")[0] for circle in circles(local=True) for each in circle}
     assert rooms <= {"modelcrate.azureml", "modelcrate.workspace"}

@@ -218,5 +218,6 @@ def test_a_key_that_lies_is_told_by_paranoid_and_the_image_is_right(
     told = machine(tmp_path, "five")("verify", project, "--against", f"registry:{lying}", "--json")
     assert told.code == 5
     assert any(
-        "its key lies" in line and "the first entry that differs is /opt" in line for line in told.json["mismatches"]
+        "its key is wrong" in line and "the first entry that differs is /opt" in line
+        for line in told.json["mismatches"]
     )

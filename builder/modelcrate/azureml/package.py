@@ -76,7 +76,7 @@ class ModelPackage:
             layers = open_layers(workspace.backend, records[0])
             model = RegisteredModel(records[0].name, records[0].version)
             complete(made.project, Path.cwd(), {model: layers}, workspace.settings)
-        package = cls(workspace, made, workspace.backend.images(repository, tag), dockerfile=dockerfile)
+        package = cls(workspace, made, workspace.backend.image_output(repository, tag), dockerfile=dockerfile)
         package._thread.start()
         return package
 

@@ -78,4 +78,4 @@ def _outputs(args: argparse.Namespace, backend: WorkspaceBackend) -> tuple[Outpu
     if named:
         return tuple(transports.parse(text) for text in named)
     tag = args.image_label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
-    return (backend.images(args.image_name or NAME, tag),)
+    return (backend.image_output(args.image_name or NAME, tag),)

@@ -1,6 +1,6 @@
-"""Whether a running container keeps to its platforms' protocols: each contract's own requests, sent, and what came back.
+"""Checks whether a running container implements the protocols of its platforms: sends each contract's requests and compares the responses.
 
-The requests are those of the platform's file (`modelcrate_server.platforms`). The container may be anybody's.
+The requests are defined by the platform's module (`modelcrate_server.platforms`). The container may be made with any tool.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import Check, Platform, platforms
 
 MAX_RESPONSE = 16 << 20
-"""Bytes of an answer that are read; a longer one is none of these protocols'."""
+"""Bytes of a response that are read; a longer response belongs to none of these protocols."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back, or in `fault` why nothing did."""
+    """The response to a request; `fault` has the reason if there was none."""
 
     status: int
     body: bytes
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ContractVerdict:
-    """One request and what became of it. `ok` is None for a request that was not sent; `came` says why."""
+    """The result of one request. `ok` is None for a request that was not sent; then `came` has the reason."""
 
     contract: str
     what: str
@@ -45,7 +45,14 @@ class ContractVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server, and what is known of it. `instances` are rows to be predicted; without them nothing is predicted."""
+    """A server to check.
+
+    Attributes:
+        url: Its address.
+        model: The name of its model; by default the first that it lists.
+        instances: Rows to predict. Without them, requests that predict are not sent.
+        timeout: Seconds to wait for each response.
+    """
 
     url: str
     model: str = ""
@@ -54,9 +61,18 @@ class Target:
 
 
 def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[ContractVerdict, ...]:
-    """The verdicts of these contracts; without names, of all whose health route answers with success.
+    """Checks the server.
 
-    UserError for an URL that is none, or a contract that there isn't; RegistryError where nobody answers at all.
+    Args:
+        target: The server.
+        names: The contracts; by default all whose health route responds with 200.
+
+    Returns:
+        One verdict for each request.
+
+    Raises:
+        UserError: The URL is malformed, or a contract is unknown.
+        RegistryError: The server does not respond, or no contract was recognised.
     """
     known = platforms()
     for name in names:
@@ -65,7 +81,7 @@ def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[Contract
     first = send_request(target, "GET", "/")
     if first.fault:
         raise RegistryError("no server answers", where=target.url, why=first.fault)
-    chosen = [known[name] for name in names] or [each for each in known.values() if _well(target, each)]
+    chosen = [known[name] for name in names] or [each for each in known.values() if _is_healthy(target, each)]
     if not chosen:
         raise RegistryError(
             "no contract is recognised",
@@ -76,7 +92,7 @@ def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[Contract
     return tuple(verdict for each in chosen for verdict in _verdicts(target, each))
 
 
-def _well(target: Target, platform: Platform) -> bool:
+def _is_healthy(target: Target, platform: Platform) -> bool:
     return send_request(target, "GET", platform.health).status == 200
 
 
@@ -86,7 +102,7 @@ def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
         route = f"{each.method} {each.path.replace('{model}', quote(model, safe='') or '{model}')}"
         missing = _missing(each, model, target.instances)
         if missing:
-            yield ContractVerdict(platform.name, each.what, route, _expected(each), f"not asked: {missing}", None)
+            yield ContractVerdict(platform.name, each.what, route, _expected(each), f"not sent: {missing}", None)
             continue
         answer = send_request(
             target, each.method, route.partition(" ")[2], _body(each, target.instances), each.content_type
@@ -97,7 +113,7 @@ def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
 
 
 def _missing(check: Check, model: str, instances: list[Any] | None) -> str:
-    """What is lacking to send the request; empty where nothing is."""
+    """Returns what is missing to send the request, or an empty text."""
     if "{model}" in check.path and not model:
         return "say which model with --model"
     return "give rows with --instances" if callable(check.body) and instances is None else ""
@@ -114,7 +130,7 @@ def _expected(check: Check) -> str:
 
 
 def _wrong(check: Check, answer: Reply) -> str:
-    """What is not as expected; empty where all is."""
+    """Returns what differs from the expected response, or an empty text."""
     if answer.fault:
         return answer.fault
     if answer.status not in check.status:
@@ -126,15 +142,15 @@ def _wrong(check: Check, answer: Reply) -> str:
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return "and it is no JSON"
+        return "and it is not JSON"
     if not isinstance(document, dict):
-        return "and it is no JSON object"
+        return "and it is not a JSON object"
     lacking = [name for name in check.members if name not in document]
     return f"without {', '.join(lacking)}" if lacking else ""
 
 
 def _listed_model(target: Target, platform: Platform) -> str:
-    """The first model that the server lists, in KServe's form or in that of a repository index; empty where it lists none."""
+    """Returns the first model that the server lists, in KServe's form or as a repository index; empty if it lists none."""
     if not platform.lists_models:
         return ""
     posted = platform.lists_models.endswith("/index")
@@ -152,7 +168,11 @@ def _listed_model(target: Target, platform: Platform) -> str:
 def send_request(
     target: Target, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
 ) -> Reply:
-    """One request on a connection of its own. What goes wrong on the way is in the answer; UserError for an URL that is none."""
+    """Sends one request on a new connection. A failure of the connection is part of the reply.
+
+    Raises:
+        UserError: The URL of the target is malformed.
+    """
     scheme, host, port, prefix = _parts(target.url)
     started = time.monotonic()
     connection = (
@@ -172,9 +192,8 @@ def send_request(
 
 
 def _parts(url: str) -> tuple[str, str, int | None, str]:
-    whole = url if "://" in url else f"http://{url}"
     try:
-        parts = urlsplit(whole)
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port
     except ValueError as fault:
         raise UserError(f"not a URL: {url[:200]!r}", why=str(fault)) from None

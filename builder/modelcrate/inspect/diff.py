@@ -1,4 +1,4 @@
-"""Two images compared: config, layers, packages, models, files, tensors. Only layers whose tars differ are read; equal ones are not even fetched."""
+"""Compares two images: config, layers, packages, models, files, tensors. Only layers whose tars differ are fetched and read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from modelcrate_layers.tar.tree import show
 State = Literal["added", "removed", "changed"]
 
 _APART = frozenset({"rootfs", "history"})
-"""Members of a config that repeat what the layers say."""
+"""Members of a config that describe the layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
-    """A value of the config, as JSON; empty where there is none."""
+    """A value of the config that differs. The values are JSON, or empty where one image has none."""
 
     name: str
     before: str
@@ -35,7 +35,7 @@ class SettingDifference:
 
 @dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """What an archive says of one entry. `sha256` is that of a file's bytes, `link` where a link leads."""
+    """One entry of a layer. `sha256` is the digest of a file's bytes, `link` the target of a link."""
 
     kind: str
     mode: int
@@ -47,7 +47,7 @@ class EntryFacts:
 
 @dataclass(frozen=True, slots=True)
 class EntryDifference:
-    """What became of one path."""
+    """A path that differs."""
 
     path: str
     state: State
@@ -56,7 +56,7 @@ class EntryDifference:
 
     @property
     def how(self) -> str:
-        """In a few words: `size 3 -> 5, sha256 ab12... -> cd34...`."""
+        """The difference in a few words: `size 3 -> 5, sha256 ab12... -> cd34...`."""
         if self.before is None or self.after is None:
             return self.state
         return ", ".join(
@@ -68,7 +68,7 @@ class EntryDifference:
 
 @dataclass(frozen=True, slots=True)
 class HeaderDifference:
-    """What a model file that both images have says otherwise: a tensor, or another fact of its header. Empty where it says nothing."""
+    """A tensor, or another value in the header of a model file, that differs. It is empty where one of the files has none."""
 
     path: str
     name: str
@@ -78,7 +78,7 @@ class HeaderDifference:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`layers` has all layers of both images, the others only what differs."""
+    """The differences between two images. `layers` has all layers of both, the other members only what differs."""
 
     config: tuple[SettingDifference, ...]
     layers: tuple[Explanation, ...]
@@ -89,26 +89,30 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether a container of the one would be a container of the other."""
+        """Whether containers of both images would be the same."""
         return not self.config and not self.files and all(line.state == "same" for line in self.layers)
 
 
 def diff(old: Image, new: Image) -> Difference:
-    """All levels. Bytes of layers are verified while they are read; damage is an IntegrityError."""
+    """Compares all levels of two images.
+
+    Raises:
+        IntegrityError: A layer that differs is damaged.
+    """
     lines = tuple(explain.explain(old, new))
     before, after = map(_entries, select_differing_layers(old, new))
     return Difference(
         tuple(compare_configs(old.settings, new.settings)),
         lines,
         tuple(explain.compare_inputs(_inputs(old), _inputs(new))),
-        tuple(f"{line.name}: {_told(line)}" for line in lines if line.role == "model" and line.state != "same"),
+        tuple(f"{line.name}: {_describe(line)}" for line in lines if line.role == "model" and line.state != "same"),
         tuple(_files(before, after)),
         tuple(_tensors(before, after)),
     )
 
 
 def compare_configs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SettingDifference]:
-    """How two configs differ, by dotted names. Variables of the environment are compared one by one."""
+    """Yields the differences between two configs by dotted names. Environment variables are compared one by one."""
     before, after = dict(_flat(old)), dict(_flat(new))
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
@@ -116,7 +120,7 @@ def compare_configs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 
 
 def select_differing_layers(old: Image, new: Image) -> tuple[list[ImageLayer], list[ImageLayer]]:
-    """The layers of each image whose tars the other does not have."""
+    """Returns, for each image, the layers whose tars the other does not have."""
     first, second = ({layer.layer.diff_id for layer in image.layers} for image in (old, new))
     return (
         [each for each in old.layers if each.layer.diff_id not in second],
@@ -125,7 +129,7 @@ def select_differing_layers(old: Image, new: Image) -> tuple[list[ImageLayer], l
 
 
 def compare_files(old: Iterable[ImageLayer], new: Iterable[ImageLayer]) -> Iterator[EntryDifference]:
-    """How the entries of some layers differ from those of others, by path; of two layers with one path the upper counts."""
+    """Yields the differences between the entries of two stacks of layers, by path. Upper layers hide lower ones."""
     return _files(_entries(old), _entries(new))
 
 
@@ -138,7 +142,7 @@ def _files(before: _Entries, after: _Entries) -> Iterator[EntryDifference]:
 
 
 def _tensors(before: _Entries, after: _Entries) -> Iterator[HeaderDifference]:
-    """What model files say otherwise. One that is new or gone is told among the files."""
+    """Yields the differences in the headers of model files that both images have."""
     for path in sorted(before.keys() & after.keys()):
         one, other = before[path][1], after[path][1]
         for name in sorted({*one, *other}):
@@ -159,29 +163,29 @@ def _entries(layers: Iterable[ImageLayer]) -> _Entries:
 
 
 def _facts(member: Member, *, model: bool) -> tuple[EntryFacts, summary.Summary]:
-    """Of one entry, in one pass; what a model file says as well, where its layer is a model's."""
+    """Returns an entry, and the header of a model file if the layer is a model's. The content is read once."""
     hashed = hashlib.sha256()
     faults: list[CrateError] = []
 
-    def passing() -> Iterator[bytes]:
+    def hashed_body() -> Iterator[bytes]:
         try:
             for chunk in member.body:
                 hashed.update(chunk)
                 yield chunk
-        except CrateError as fault:  # the layer's, which a reader of models must not take for its file's
+        except CrateError as fault:  # damage of the layer; a reader of model files must not hide it
             faults.append(fault)
             raise
 
-    body = passing()
+    body = hashed_body()
     file = model and member.kind is MemberKind.FILE
-    said = summary.summarise(show(member.name), member.size, body) if file else {}
+    header = summary.summarise(show(member.name), member.size, body) if file else {}
     for _ in body:
         pass
     if faults:
         raise faults[0]
     digest = hashed.hexdigest() if member.kind is MemberKind.FILE else ""
     owner = f"{member.uid}:{member.gid}"
-    return EntryFacts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link)), said
+    return EntryFacts(member.kind.name.lower(), member.mode, owner, member.size, digest, show(member.link)), header
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -197,11 +201,11 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _inputs(image: Image) -> list[str]:
-    """What the packages of an image are: the inputs of its base and its dependencies."""
+    """Returns the packages of an image: the inputs of its base and its dependencies."""
     return [text for each in image.layers if each.role in ("base", "dependencies") for text in each.layer.inputs]
 
 
-def _told(line: Explanation) -> str:
+def _describe(line: Explanation) -> str:
     return f"{line.state}, {line.cause}" if line.cause else line.state
 
 

@@ -1,7 +1,7 @@
-"""Why layers differ, from what they say that they were made of. Pure: annotations only, no bytes.
+"""Explains why layers differ, by the inputs that their annotations list. Pure: no bytes of layers are read.
 
-A layer's inputs are words and a last word that changes: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Two layers are counterparts if
-they have the same role and the same first input, or share most of them.
+An input is a name and a value that changes: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Two layers are counterparts if they have the same
+role and, where a role has several layers, the same name without versions.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from modelcrate.images.image import Image, ImageLayer
 from modelcrate_layers.frozen import dataclass
 
 MAX_NAMED = 3
-"""How many differences a sentence names."""
+"""Differences that a sentence names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of one layer from one image to the next: `same`, `changed`, `new` or `gone`."""
+    """The state of one layer between two images: `same`, `changed`, `new` or `gone`; `layer` if there is only one image."""
 
     role: str
     name: str
@@ -26,32 +26,38 @@ class Explanation:
 
 
 def explain(old: Image | None, new: Image) -> list[Explanation]:
-    """A line a layer of `new`, and one for each that `old` had and `new` has not. Without `old`, what each was made of."""
+    """Returns an explanation for each layer of `new`, and for each layer that only `old` has.
+
+    Args:
+        old: The image to compare with. Without it, the inputs of each layer are returned.
+        new: The image.
+    """
     if old is None:
         return [Explanation(each.role, _name(each), "layer", _few(each.layer.inputs)) for each in new.layers]
     before = {each.layer.diff_id: each for each in old.layers}
     lines: list[Explanation] = []
-    met = set()
+    matched = set()
     for layer in new.layers:
         if layer.layer.diff_id in before:
-            met.add(layer.layer.diff_id)
+            matched.add(layer.layer.diff_id)
             lines.append(Explanation(layer.role, _name(layer), "same"))
             continue
         other = find_counterpart(layer.role, layer.name, old)
         if other is None:
             lines.append(Explanation(layer.role, _name(layer), "new", _few(layer.layer.inputs)))
         else:
-            met.add(other.layer.diff_id)
+            matched.add(other.layer.diff_id)
             cause = (
-                describe_changes(other, layer.layer.inputs) or "other rules of packing, or inputs that it does not tell"
+                describe_changes(other, layer.layer.inputs)
+                or "other packing rules, or inputs that its annotations do not list"
             )
             lines.append(Explanation(layer.role, _name(layer), "changed", cause))
-    gone = [each for each in old.layers if each.layer.diff_id not in met]
+    gone = [each for each in old.layers if each.layer.diff_id not in matched]
     return lines + [Explanation(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone]
 
 
 def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
-    """The layer of an image that stands where a layer of this role and name would stand; versions in the names do not count."""
+    """Returns the layer of an image that corresponds to a role and a name, if there is one. Versions in names do not count."""
     fitting = [each for each in image.layers if each.role == role]
     if len(fitting) == 1:
         return fitting[0]
@@ -60,14 +66,22 @@ def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
 
 
 def describe_changes(before: ImageLayer | None, now: Sequence[str]) -> str:
-    """How the inputs differ, in a few words: `joblib 1.5.3 -> 1.6.0`, `src/score.py changed`, `+ onnx 1.2`. Empty, if they don't."""
+    """Returns how the inputs of a layer differ from others, in a few words; empty if they don't.
+
+    Args:
+        before: The layer; without one the text is empty.
+        now: The other inputs.
+
+    Returns:
+        For instance `joblib 1.5.3 -> 1.6.0`, `src/score.py changed`, `+ onnx 1.2`.
+    """
     if before is None:
         return ""
     return _few(list(compare_inputs(before.layer.inputs, now)))
 
 
 def compare_inputs(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    """How inputs differ, each in a few words."""
+    """Yields the differences between two lists of inputs, each in a few words."""
     before, now = dict(map(_split, old)), dict(map(_split, new))
     for what in sorted(before.keys() | now.keys()):
         was, is_now = before.get(what), now.get(what)
@@ -87,7 +101,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _is_version(word: str) -> bool:
-    """Not a few digits of a digest, and not a number of bytes."""
+    """Returns whether the value of an input is a version, not digits of a digest or a number of bytes."""
     return "." in word or "/" in word
 
 
@@ -101,7 +115,7 @@ def _name(layer: ImageLayer) -> str:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many words two names have at the same places: of the parts of a wheel or the files of a model, the one that means the same."""
+    """Returns how many words two names share at the same positions. It finds the same part of a wheel or file of a model."""
     return sum(word == its for word, its in zip(one.split(), other.split(), strict=False))
 
 

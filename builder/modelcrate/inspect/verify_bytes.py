@@ -1,10 +1,11 @@
-"""Recompute all that an image says of its bytes, whoever made it: digests, sizes, diff ids, the lengths and codecs of its tars."""
+"""Verifies all bytes of an image: digests, sizes, diff ids, and the lengths and codecs of its tars. The image may be any tool's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from modelcrate.images.image import ANNOTATION
@@ -19,7 +20,7 @@ from modelcrate_layers.tar.recipe import Tally
 
 @dataclass(frozen=True, slots=True)
 class ByteCheck:
-    """How many documents and blobs were read, and everything in which they are not what is said of them."""
+    """The numbers of documents, blobs and bytes that were read, and the mismatches that were found."""
 
     documents: int
     blobs: int
@@ -29,10 +30,10 @@ class ByteCheck:
 
 @dataclass(slots=True)
 class _Run:
-    """One walk over an image. Not frozen: it counts and notes as it goes."""
+    """One walk over an image. Not frozen: its counts and mismatches grow."""
 
     found: Found
-    seen: set[Digest] = field(default_factory=set)
+    visited: set[Digest] = field(default_factory=set)
     documents: int = 0
     blobs: int = 0
     total: int = 0
@@ -40,7 +41,7 @@ class _Run:
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
-        """A fault of bytes inside is noted, and the walk goes on; so is what is gone. A registry that doesn't answer ends it."""
+        """Adds an error about bytes, or about missing ones, to the mismatches. An error of the registry ends the walk."""
         try:
             yield
         except CrateError as fault:
@@ -49,9 +50,9 @@ class _Run:
             self.mismatches.append(f"{what}: {fault.what}" + (f" ({fault.why})" if fault.why else ""))
 
     def document(self, descriptor: Descriptor, depth: int = 0) -> None:
-        if descriptor.digest in self.seen:
+        if descriptor.digest in self.visited:
             return
-        self.seen.add(descriptor.digest)
+        self.visited.add(descriptor.digest)
         if depth > MAX_DEPTH:
             raise IntegrityError(f"indexes nested more than {MAX_DEPTH} deep", where=self.found.collection.where)
         kind = "index" if descriptor.media_type in MediaType.INDEXES else "manifest"
@@ -72,13 +73,13 @@ class _Run:
             data = self.read(config)
             self.blobs += 1
             if config.media_type in (MediaType.CONFIG, MediaType.DOCKER_CONFIG):
-                told = _diff_ids(data)
-                if len(told) != len(layers):
-                    raise IntegrityError(f"has {len(told)} diff ids for {len(layers)} layers")
-                diff_ids = [*told]
+                claimed = _diff_ids(data)
+                if len(claimed) != len(layers):
+                    raise IntegrityError(f"has {len(claimed)} diff ids for {len(layers)} layers")
+                diff_ids = [*claimed]
         for layer, diff_id in zip(layers, diff_ids, strict=True):
-            if layer.digest not in self.seen:
-                self.seen.add(layer.digest)
+            if layer.digest not in self.visited:
+                self.visited.add(layer.digest)
                 with self.noting(f"layer {layer.digest}"):
                     self.layer(layer, diff_id)
 
@@ -86,7 +87,7 @@ class _Run:
         stored = Tally()
         chunks = verified(stored.passing(self.found.collection.blob(descriptor).chunks()), descriptor)
         self.blobs += 1
-        if diff_id is None:  # no image's layer, so nothing is said of a tar
+        if diff_id is None:  # a layer of an artifact is not a tar
             for _ in chunks:
                 pass
         else:
@@ -104,7 +105,12 @@ class _Run:
 
 
 def verify_bytes(found: Found) -> ByteCheck:
-    """Read all of it once. Every mismatch is listed; only a place that can't be read at all is an error."""
+    """Reads everything once, and lists every mismatch.
+
+    Raises:
+        RegistryError: The registry can't be reached, or refuses.
+        SourceError: The place of the image can't be read.
+    """
     run = _Run(found)
     run.document(found.descriptor)
     return ByteCheck(run.documents, run.blobs, run.total, tuple(run.mismatches))
@@ -114,19 +120,19 @@ def _differing(descriptor: Descriptor, diff_id: Digest, plain: Tally, name: str)
     what = f"layer {descriptor.digest}"
     if plain.digest != diff_id:
         yield f"{what}: its tar is not what the config says: claimed {diff_id}, computed {plain.digest}"
-    told = descriptor.annotations.get(f"{ANNOTATION}layer.tar-size", "")
-    if told and told != str(plain.size):
-        yield f"{what}: its tar has {plain.size} bytes, and its annotation says {told}"
+    claimed_size = descriptor.annotations.get(f"{ANNOTATION}layer.tar-size", "")
+    if claimed_size and claimed_size != str(plain.size):
+        yield f"{what}: its tar has {plain.size} bytes, and its annotation says {claimed_size}"
     if (claimed := named_codec(descriptor.media_type)) not in (None, name):
         yield f"{what}: it is stored as {name}, and its type says {claimed}"
 
 
 def _diff_ids(data: bytes) -> list[Digest]:
     rootfs = parse_object(data).get("rootfs")
-    told = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(told, list):
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(diff_ids, list):
         raise IntegrityError("has no diff ids")
-    return [Digest.parse(each) for each in told]
+    return [Digest.parse(each) for each in diff_ids]
 
 
 def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -136,8 +142,4 @@ def _peeked(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(head) >= 6:
             break
 
-    def whole() -> Iterator[bytes]:
-        yield head
-        yield from chunks
-
-    return head, whole()
+    return head, chain([head], chunks)

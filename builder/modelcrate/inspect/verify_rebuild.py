@@ -1,4 +1,4 @@
-"""Build a project once more from its lock, believing nothing, and see whether an image is what comes out. Pure, but for reading layers."""
+"""Compares an image with the rebuild of its project from the lock. Pure, except that differing layers are read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from modelcrate.inspect import diff, explain
 
 
 def list_mismatches(claimed: Image, rebuilt: Image) -> Iterator[str]:
-    """Why an image is not the one that was rebuilt, a line each: for every layer the cause and the first entry that differs.
+    """Yields the mismatches, one line each. For a layer it has the cause and the first entry that differs.
 
-    Nothing, if they are the same, byte for byte.
+    Args:
+        claimed: The image.
+        rebuilt: The image that was built again.
+
+    Yields:
+        The lines; none if both images are the same, byte for byte.
     """
     if claimed.digest == rebuilt.digest:
         return
@@ -37,11 +42,11 @@ def _layers(claimed: Image, rebuilt: Image) -> Iterator[str]:
             f"; the first entry that differs is /{first.path}: {first.how}" if first else "; all entries are the same"
         )
         yield f"{_name(layer)}: {cause}{where}"
-    yield from (f"{_name(layer)}: does not belong there" for layer in theirs)
+    yield from (f"{_name(layer)}: does not belong to the image" for layer in theirs)
 
 
 def _counterpart(layer: ImageLayer, among: list[ImageLayer], image: Image) -> ImageLayer | None:
-    """The layer that claims to be this one: by its key, else by its place."""
+    """Returns the layer that corresponds to a rebuilt one: by its key, else by its role and name."""
     by_key = next((each for each in among if layer.key is not None and each.key == layer.key), None)
     found = by_key or explain.find_counterpart(layer.role, layer.name, image)
     return found if found in among else None
@@ -49,12 +54,12 @@ def _counterpart(layer: ImageLayer, among: list[ImageLayer], image: Image) -> Im
 
 def _unexplained(layer: ImageLayer, other: ImageLayer) -> str:
     if layer.key is not None and layer.key == other.key:
-        return "its key lies: the same inputs give other bytes"
+        return "its key is wrong: the same inputs give other bytes"
     return "its inputs are the same, and its bytes are not"
 
 
 def _stored(claimed: Image, rebuilt: Image) -> Iterator[str]:
-    """Layers with the same tars, stored in another way."""
+    """Yields the layers with the same tar that are compressed in another way."""
     ours = {layer.layer.diff_id: layer for layer in rebuilt.layers}
     for layer in claimed.layers:
         other = ours.get(layer.layer.diff_id)

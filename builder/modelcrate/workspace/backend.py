@@ -1,7 +1,7 @@
-"""Where registered models are kept, as what the verbs need of it: documents under tags, blobs, and a place for images beside them.
+"""The protocol of places for registered models: manifests under tags, blobs, and images beside them.
 
-Folder and registry have the same tags, `NAME.VERSION` in the repository `models`: a dot and the digits behind the last one can't
-be mistaken, whatever dots a name has.
+All backends use the same tags, `NAME.VERSION` in the repository `models`. The digits after the last dot are the version, so names may
+contain dots.
 """
 
 from __future__ import annotations
@@ -17,23 +17,33 @@ from modelcrate.workspace.record import MAX_VERSION
 from modelcrate_layers.content import Blob, Descriptor, Literal
 
 REPOSITORY = "models"
-"""What models are kept in, below the workspace."""
+"""The repository of the models, below the workspace."""
 
 
 class VersionExists(Exception):  # noqa: N818 - it is an outcome, and never leaves this package
-    """Somebody else has just registered this version."""
+    """Another process has just registered this version."""
 
 
 class WorkspaceWriter(Protocol):
-    """A backend while a model is put on it."""
+    """A backend that is open for writing one model."""
 
     @property
     def sink(self) -> Sink:
-        """Takes the layers while they are measured."""
+        """The sink that takes layers while they are measured."""
         ...
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
-        """Put a manifest (the last document) there with all it names. With `new`, a tag that is there already is `VersionExists`."""
+        """Writes a manifest and everything that it names.
+
+        Args:
+            tag: The tag of the manifest.
+            documents: The documents, the manifest last.
+            blobs: The layers.
+            new: Whether the tag must not exist.
+
+        Raises:
+            VersionExists: The tag exists, and `new` is true.
+        """
         ...
 
 
@@ -42,32 +52,37 @@ class WorkspaceBackend(Protocol):
 
     @property
     def address(self) -> str:
-        """The place in the user's words; `opening.open_shelf` takes it back."""
+        """The address, as `opening.open_workspace` takes it."""
         ...
 
-    def tags(self) -> list[str]: ...
+    def tags(self) -> list[str]:
+        """Returns the tags of all models."""
+        ...
 
     def manifest(self, tag: str) -> bytes | None:
-        """The bytes of the manifest under a tag; None where there is none."""
+        """Returns the bytes of the manifest with a tag, or None."""
         ...
 
-    def blob(self, descriptor: Descriptor) -> Blob: ...
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Returns a blob. It is read when its chunks are taken."""
+        ...
 
     def writing(self, name: str, emit: Emit) -> AbstractContextManager[WorkspaceWriter]:
-        """For as long as a model of this name is being registered or changed."""
+        """Opens the backend to register or change a model of this name."""
         ...
 
-    def images(self, repository: str, tag: str) -> Output:
-        """Where an image of this workspace goes; layers of its models are there already."""
+    def image_output(self, repository: str, tag: str) -> Output:
+        """Returns the output for an image of this workspace. It has the layers of the workspace's models already."""
         ...
 
 
 def format_tag(name: str, version: int) -> str:
+    """Returns the tag of a model."""
     return f"{name}.{version}"
 
 
 def parse_tag(tag: str) -> tuple[str, int] | None:
-    """Name and version of a tag; None for one that isn't ours."""
+    """Returns the name and version of a tag, or None if it is not a model's."""
     name, dot, version = tag.rpartition(".")
     if not dot or not name or not version.isascii() or not version.isdigit() or not 1 <= int(version) <= MAX_VERSION:
         return None

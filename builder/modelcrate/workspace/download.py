@@ -1,4 +1,4 @@
-"""The files of a registered model, out of its layers, into a folder."""
+"""Downloads a registered model: its files are unpacked from its layers into a folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,20 @@ from modelcrate_layers.store import as_machine_error
 
 
 def download(backend: WorkspaceBackend, record: ModelRecord, target: Path, *, exist_ok: bool = False) -> Path:
-    """Write the model below `target`, and return where it is: its file, or its folder.
+    """Writes the files of a model. Nothing is changed before all of them have arrived.
 
-    What is there already is a UserError, and is replaced with `exist_ok`. Nothing is changed before all of it has arrived.
+    Args:
+        backend: The workspace.
+        record: The model.
+        target: The folder; it is created if it does not exist.
+        exist_ok: Whether an existing file or folder of the model's name is replaced.
+
+    Returns:
+        The path of the model's file or folder.
+
+    Raises:
+        UserError: The path exists, and `exist_ok` is false.
+        IntegrityError: A layer is damaged.
     """
     with as_machine_error(target):
         target.mkdir(parents=True, exist_ok=True)
@@ -32,17 +43,17 @@ def download(backend: WorkspaceBackend, record: ModelRecord, target: Path, *, ex
             return _move(tops[0], target / tops[0].name, record, exist_ok=exist_ok)
 
 
-def _move(source: Path, place: Path, record: ModelRecord, *, exist_ok: bool) -> Path:
-    if os.path.lexists(place):
+def _move(source: Path, path: Path, record: ModelRecord, *, exist_ok: bool) -> Path:
+    if os.path.lexists(path):
         if not exist_ok:
             raise UserError(
-                f"{place} is there already",
+                f"{path} exists already",
                 why=f"the model {record.id} was not downloaded",
                 hint="choose another folder, or allow it to be replaced (exist_ok)",
             )
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            place.unlink()
-    os.replace(source, place)
-    return place
+            path.unlink()
+    os.replace(source, path)
+    return path

@@ -1,4 +1,4 @@
-"""Ask a backend for models: one by name and version, or all that have some tags and properties."""
+"""Finds models in a workspace: one by name and version, or all with some tags and properties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ MAX_CONFIG = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class ModelQuery:
-    """What a model has to be. A tag with the value None has to be there, whatever its value; so with properties."""
+    """Conditions that a model has to meet.
+
+    Attributes:
+        name: Its name; None for any.
+        tags: Its tags. With the value None the tag has to exist, with any value.
+        properties: Its properties, like tags.
+        framework: Its framework; None for any.
+        latest: Whether only the latest version of each name that fits is wanted.
+    """
 
     name: str | None = None
     tags: Mapping[str, str | None] = field(default_factory=dict, hash=False)
@@ -27,6 +35,7 @@ class ModelQuery:
     latest: bool = False
 
     def fits(self, record: ModelRecord) -> bool:
+        """Returns whether a model has the tags, properties and framework."""
         return (
             self.framework in (None, record.framework)
             and _has(record.tags, self.tags)
@@ -35,7 +44,12 @@ class ModelQuery:
 
 
 def get_model(backend: WorkspaceBackend, name: str, version: int | None = None) -> ModelRecord:
-    """A model; without a version its latest. A SourceError where there is none."""
+    """Returns a model, by default its latest version.
+
+    Raises:
+        SourceError: There is no such model or version. The message lists what exists.
+        UserError: The name is not valid.
+    """
     check_name(name)
     if version is None:
         version = max(list_versions(backend.tags(), name), default=None)
@@ -51,7 +65,11 @@ def get_model(backend: WorkspaceBackend, name: str, version: int | None = None) 
 
 
 def read_model(backend: WorkspaceBackend, name: str, version: int) -> ModelRecord | None:
-    """The model of exactly this name and version, or None."""
+    """Returns the model with this name and version, or None.
+
+    Raises:
+        IntegrityError: The model is damaged, or has another name or version.
+    """
     tag = format_tag(name, version)
     manifest = backend.manifest(tag)
     if manifest is None:
@@ -65,7 +83,7 @@ def read_model(backend: WorkspaceBackend, name: str, version: int) -> ModelRecor
 
 
 def list_models(backend: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord]:
-    """All that fit, by name, the newest version first."""
+    """Returns the models that meet the conditions, ordered by name, the newest version first."""
     tags = backend.tags()
     found = []
     for name in _names(tags) if wanted.name is None else [check_name(wanted.name)]:
@@ -79,17 +97,18 @@ def list_models(backend: WorkspaceBackend, wanted: ModelQuery) -> list[ModelReco
 
 
 def list_names(backend: WorkspaceBackend) -> list[str]:
+    """Returns the names of all models, sorted."""
     return _names(backend.tags())
 
 
 def list_versions(tags: Iterable[str], name: str) -> list[int]:
-    """The versions that a name has, ascending."""
+    """Returns the versions of a name, ascending."""
     found = map(parse_tag, tags)
     return sorted(each[1] for each in found if each is not None and each[0] == name)
 
 
 def open_layers(backend: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
-    """The layers of a model as an image takes them."""
+    """Returns the layers of a model as layers for an image."""
     return tuple(
         ReadyLayer("model", each.name, each.layer, backend.blob(each.layer.descriptor)) for each in record.layers
     )

@@ -1,6 +1,6 @@
-"""A workspace that is a folder: an OCI layout with models and images in it, whose blobs they share.
+"""A workspace that is a folder: an OCI layout with models and images, which share their blobs.
 
-Registrations of one name wait for each other at a lock, so two at once get two versions; those of other names go on meanwhile.
+Registrations of one name hold a lock, so two at once get two versions. Registrations of other names do not wait.
 """
 
 from __future__ import annotations
@@ -25,57 +25,63 @@ _LOCKS = ".locks"
 
 @dataclass(frozen=True, slots=True)
 class FolderBackend:
-    """The folder comes to be when the first model is registered."""
+    """A folder. It is created when the first model is registered. See `backend.WorkspaceBackend`."""
 
     root: Path
 
     @property
     def address(self) -> str:
+        """`folder:` and the path."""
         return f"folder:{self.root}"
 
     def tags(self) -> list[str]:
+        """Returns the tags of all models."""
         return [tag for tag, _ in self._entries()]
 
     def manifest(self, tag: str) -> bytes | None:
+        """Returns the bytes of the manifest with a tag, or None."""
         found = dict(self._entries()).get(tag)
         return self._layout().read(found) if found is not None else None
 
     def blob(self, descriptor: Descriptor) -> FileBlob:
+        """Returns a blob. It is read when its chunks are taken."""
         return self._layout().blob(descriptor)
 
     @contextmanager
     def writing(self, name: str, emit: Emit) -> Iterator[FolderWriter]:
+        """Creates the layout if necessary, and holds the lock of the name."""
         layout = Layout.create(self.root)
-        with self._turn(name):
+        with self._locked(name):
             yield FolderWriter(self, layout, emit)
 
-    def images(self, repository: str, tag: str) -> Output:
-        return LayoutOutput(self.root, f"{repository}.{tag}")  # no colon, which would be an address's own
+    def image_output(self, repository: str, tag: str) -> Output:
+        """Returns the output for an image of this workspace."""
+        return LayoutOutput(self.root, f"{repository}.{tag}")  # not a colon, which separates an address from its tag
 
     def _entries(self) -> list[tuple[str, Descriptor]]:
-        """Tags of models with their manifests."""
+        """Returns the tags of models with their manifests."""
         if not (self.root / "oci-layout").exists():
             return []
         named = [(each.annotations.get(REF_NAME, ""), each) for each in self._layout().manifests()]
-        mine = f"{REPOSITORY}:"
-        return [(name.removeprefix(mine), each) for name, each in named if name.startswith(mine)]
+        prefix = f"{REPOSITORY}:"
+        return [(name.removeprefix(prefix), each) for name, each in named if name.startswith(prefix)]
 
     def _layout(self) -> Layout:
         return Layout.open(self.root)
 
     @contextmanager
-    def _turn(self, name: str) -> Iterator[None]:
-        place = self.root / _LOCKS
+    def _locked(self, name: str) -> Iterator[None]:
+        folder = self.root / _LOCKS
         with ExitStack() as stack:
-            with as_machine_error(place):
-                place.mkdir(exist_ok=True)
-                stack.enter_context(file_lock(place / Digest.of(name.encode()).hex[:32]))
+            with as_machine_error(folder):
+                folder.mkdir(exist_ok=True)
+                stack.enter_context(file_lock(folder / Digest.of(name.encode()).hex[:32]))
             yield
 
 
 @dataclass(frozen=True, slots=True)
 class FolderWriter:
-    """The folder, held."""
+    """The folder while the lock of a name is held. See `backend.WorkspaceWriter`."""
 
     backend: FolderBackend
     layout: Layout
@@ -83,9 +89,11 @@ class FolderWriter:
 
     @property
     def sink(self) -> StoreSink:
+        """The sink that writes layers into the layout."""
         return StoreSink(self.layout)
 
     def publish(self, tag: str, documents: Sequence[Literal], blobs: Sequence[Blob], *, new: bool) -> None:
+        """Writes a manifest and everything that it names. See `backend.WorkspaceWriter.publish`."""
         if new and tag in self.backend.tags():
             raise VersionExists(tag)
         for blob in (*blobs, *documents):

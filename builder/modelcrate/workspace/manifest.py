@@ -1,7 +1,7 @@
-"""A registered model as an OCI artifact, after the CNCF ModelPack specification: record to bytes, bytes to record. Pure.
+"""A registered model as an OCI artifact after the CNCF ModelPack specification: from record to bytes and back. Pure.
 
-What never changes is in the config (`modelfs`, name, version) or in the layers; what may change is in the manifest's annotations, so
-that another tag is another manifest over the same config and the same layers.
+The config (`modelfs`, name, version) and the layers never change. What may change is in the annotations of the manifest, so a new tag
+gives a new manifest with the same config and layers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TYPES = {
     MediaType.LAYER_GZIP: _WEIGHTS + "tar+gzip",
     MediaType.LAYER_ZSTD: _WEIGHTS + "tar+zstd",
 }
-"""The same bytes are called one thing in an image and another in an artifact."""
+"""Media types of layers in an image, and of the same bytes in a ModelPack artifact."""
 _IMAGE_TYPES = {model: image for image, model in _TYPES.items()}
 _CODECS = {MediaType.LAYER: "none", MediaType.LAYER_GZIP: "gzip", MediaType.LAYER_ZSTD: "zstd"}
 
@@ -46,6 +46,7 @@ class ModelDocuments:
 
 
 def encode(record: ModelRecord) -> ModelDocuments:
+    """Returns the documents of a record."""
     config = Literal(canonical_json(_config(record)), CONFIG)
     manifest = {
         "schemaVersion": 2,
@@ -59,7 +60,11 @@ def encode(record: ModelRecord) -> ModelDocuments:
 
 
 def read_config_descriptor(manifest: bytes, where: str) -> Descriptor:
-    """The config's descriptor, of a manifest that is a model's; anything else is an IntegrityError."""
+    """Returns the descriptor of the config from the manifest of a model.
+
+    Raises:
+        IntegrityError: The manifest is not that of a registered model.
+    """
     document = parse_object(manifest, where)
     config = Descriptor.parse(document.get("config"))
     if document.get("artifactType") != ARTIFACT or config.media_type != CONFIG:
@@ -68,16 +73,25 @@ def read_config_descriptor(manifest: bytes, where: str) -> Descriptor:
 
 
 def decode(manifest: bytes, config: bytes, where: str) -> ModelRecord:
-    """The record of a model out of documents whose digests are checked already, and whose contents are not."""
+    """Returns the record of a model.
+
+    Args:
+        manifest: The bytes of the manifest; their digest is verified already.
+        config: The bytes of the config; their digest is verified already.
+        where: The place, for messages.
+
+    Raises:
+        IntegrityError: The documents are malformed.
+    """
     document, facts = parse_object(manifest, where), parse_object(config, where)
     try:
         return _record(document, facts)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise IntegrityError(f"is not a registered model that we can read: {fault!r:.200}", where=where) from None
+        raise IntegrityError(f"is not a valid registered model: {fault!r:.200}", where=where) from None
 
 
 def _config(record: ModelRecord) -> dict[str, Any]:
-    """ModelPack's config: who and what, and the diff ids of the layers."""
+    """Returns ModelPack's config: name, version, format, and the diff ids of the layers."""
     return {
         "descriptor": {"createdAt": timestamp(record.created), "name": record.name, "version": str(record.version)},
         "config": {"format": record.framework} if record.framework else {},
@@ -86,7 +100,7 @@ def _config(record: ModelRecord) -> dict[str, Any]:
 
 
 def _annotations(record: ModelRecord) -> dict[str, str]:
-    """The annotations; those that would be empty are left out."""
+    """Returns the annotations of the manifest. Empty ones are left out."""
     texts = {
         _OPENCONTAINERS + "title": record.name,
         _OPENCONTAINERS + "version": str(record.version),
@@ -107,22 +121,22 @@ def _annotations(record: ModelRecord) -> dict[str, str]:
 
 def _descriptor(tar: ModelTar) -> Descriptor:
     plain, layer = tar.layer.descriptor, tar.layer
-    notes = {"name": tar.name, "codec": str(layer.codec), "tar-size": str(layer.tar_size)}
-    notes |= {"inputs": layer_annotations(layer.inputs)} if layer.inputs else {}
+    texts = {"name": tar.name, "codec": str(layer.codec), "tar-size": str(layer.tar_size)}
+    texts |= {"inputs": layer_annotations(layer.inputs)} if layer.inputs else {}
     return Descriptor(
-        _TYPES[plain.media_type], plain.digest, plain.size, {_LAYER + key: value for key, value in notes.items()}
+        _TYPES[plain.media_type], plain.digest, plain.size, {_LAYER + key: value for key, value in texts.items()}
     )
 
 
 def _record(document: Mapping[str, Any], facts: Mapping[str, Any]) -> ModelRecord:
-    who, notes = facts["descriptor"], document.get("annotations") or {}
+    description, notes = facts["descriptor"], document.get("annotations") or {}
     diff_ids = [Digest.parse(each) for each in facts["modelfs"]["diffIds"]]
     layers = [Descriptor.parse(each) for each in document["layers"]]
     return ModelRecord(
-        name=check_name(who["name"]),
-        version=int(who["version"]),
+        name=check_name(description["name"]),
+        version=int(description["version"]),
         layers=tuple(_tar(*each) for each in zip(layers, diff_ids, strict=True)),
-        created=datetime.fromisoformat(who["createdAt"]),
+        created=datetime.fromisoformat(description["createdAt"]),
         tags=check_texts(_map(notes, "tags"), "tag"),
         properties=check_texts(_map(notes, "properties"), "property"),
         description=notes.get(_OPENCONTAINERS + "description", ""),

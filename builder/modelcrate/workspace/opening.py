@@ -1,4 +1,4 @@
-"""Which backend an address means."""
+"""Opens the workspace at an address."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from modelcrate_layers.errors import UserError
 
 
 def open_workspace(address: str, connections: Connections, folder: Path = Path()) -> WorkspaceBackend:
-    """The workspace at an address: a registry's `HOST[:PORT]/PREFIX` (or `registry:...`), else a folder, which may not exist yet.
+    """Returns the workspace at an address.
 
-    A relative folder is below `folder`. What has a dot or a colon in its first part is a registry, unless it begins with a dot or
-    there is such a folder.
+    An address whose first part has a dot or a colon means a registry, unless it begins with a dot or such a folder exists.
+
+    Args:
+        address: `HOST[:PORT]/PREFIX` of a registry (or `registry:...`), or a folder (or `folder:...`), which may not exist yet.
+        connections: The open connections.
+        folder: The folder that relative paths start from.
+
+    Raises:
+        UserError: The address is empty, or has a tag or digest.
     """
     kind, colon, rest = address.partition(":")
     if kind == "registry" and colon:

@@ -1,4 +1,4 @@
-"""What is known of a registered model, as a frozen value, and the rules of its names. Nothing here reads or writes."""
+"""The record of a registered model as a frozen value, and the rules for names and texts. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer
 
 FRAMEWORKS = ("Custom", "TensorFlow", "ScikitLearn", "Onnx", "TfKeras", "PyTorch", "Multi")
-"""The names that Azure's SDK has for frameworks; any other text is taken as well."""
+"""The frameworks that Azure's SDK has names for. Other texts are accepted too."""
 
 MAX_VERSION = 999_999_999
 MAX_TEXT = 1 << 16
-"""Characters of all tags, or of all properties: they live in a manifest, of which registries take 4 MiB."""
+"""Characters of all tags, or of all properties: they are part of a manifest, and registries accept manifests up to 4 MiB."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTar:
-    """One layer of a registered model, under the name that it has in an image."""
+    """One layer of a registered model, and its name in an image."""
 
     name: str
     layer: Layer
@@ -33,9 +33,21 @@ class ModelTar:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A registered model. Its tags, description and properties may change, properties only by new keys; nothing else does.
+    """A registered model.
 
-    `resources` are what it asks of a machine (`cpu`, `memory_in_gb`, `gpu`).
+    Its tags and its description may change, and properties may be added. Nothing else changes.
+
+    Attributes:
+        name: The name.
+        version: The version, from 1 on.
+        layers: The layers with its files.
+        created: The time of registration.
+        tags: Texts by key.
+        properties: Texts by key; a key keeps its value.
+        description: A text for people.
+        framework: The name of the framework, or an empty text.
+        framework_version: The version of the framework, or an empty text.
+        resources: The machine that it needs: `cpu`, `memory_in_gb`, `gpu`.
     """
 
     name: str
@@ -51,21 +63,25 @@ class ModelRecord:
 
     @property
     def id(self) -> str:
-        """`NAME:VERSION`, by which it can be asked for."""
+        """`NAME:VERSION`."""
         return f"{self.name}:{self.version}"
 
     @property
     def size(self) -> int:
-        """Bytes of its layers, as they are stored."""
+        """The stored size of its layers in bytes."""
         return sum(each.layer.descriptor.size for each in self.layers)
 
     @property
     def digest(self) -> Digest:
-        """Of its content: equal for equal files in equal places, whatever its tags are."""
+        """The digest of its content: the same for the same files at the same paths, with any tags."""
         return Digest.of("".join(f"{each.layer.diff_id}\n" for each in self.layers).encode())
 
     def tagged(self, add: Mapping[str, str], remove: tuple[str, ...] = ()) -> Self:
-        """The same with other tags. Taking away a tag that isn't there is a UserError."""
+        """Returns the record with other tags.
+
+        Raises:
+            UserError: A tag to remove does not exist, or a tag is not valid.
+        """
         for key in remove:
             if key not in self.tags:
                 raise UserError(f"the model {self.id} has no tag {key!r}")
@@ -73,7 +89,11 @@ class ModelRecord:
         return replace(self, tags=check_texts({**kept, **add}, "tag"))
 
     def with_properties(self, add: Mapping[str, str]) -> Self:
-        """The same with more properties. They are only ever added: another value for a known key is a UserError."""
+        """Returns the record with more properties.
+
+        Raises:
+            UserError: A property exists with another value, or is not valid.
+        """
         for key, value in add.items():
             if self.properties.get(key, value) != value:
                 raise UserError(
@@ -83,7 +103,11 @@ class ModelRecord:
 
 
 def check_name(name: str) -> str:
-    """A model's name by Azure's rule."""
+    """Returns a model's name, if it follows Azure's rule.
+
+    Raises:
+        UserError: It does not.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UserError(
             f"not a model name: {str(name)[:80]!r}",
@@ -93,7 +117,11 @@ def check_name(name: str) -> str:
 
 
 def parse_model_id(text: str) -> tuple[str, int | None]:
-    """`NAME[:VERSION]`; without a version None, which stands for the latest."""
+    """Returns the name and version of `NAME[:VERSION]`. Without a version it is None, which means the latest.
+
+    Raises:
+        UserError: The text is malformed.
+    """
     name, colon, version = text.partition(":")
     if colon and not (version.isascii() and version.isdigit() and 1 <= int(version) <= MAX_VERSION):
         raise UserError(f"not a version of a model: {version[:40]!r}", hint="expected NAME or NAME:1")
@@ -101,7 +129,15 @@ def parse_model_id(text: str) -> tuple[str, int | None]:
 
 
 def check_texts(texts: Mapping[str, str], what: str) -> dict[str, str]:
-    """Tags or properties: texts by text, not too many."""
+    """Returns tags or properties, if they are valid.
+
+    Args:
+        texts: The tags or properties.
+        what: `tag` or `property`, for messages.
+
+    Raises:
+        UserError: A key or value is not a text, or all together are longer than MAX_TEXT.
+    """
     for key, value in texts.items():
         if not isinstance(key, str) or not isinstance(value, str) or not key:
             raise UserError(f"not a {what}: {key!r:.60}: {value!r:.60}", hint="keys and values are texts")

@@ -105,7 +105,7 @@ def test_a_changed_shard_is_told_by_its_own_name(tmp_path: Path, settings: Confi
     assert {line.name.partition(" ")[2]: (line.state, line.cause) for line in lines} == {
         "shards/0.bin": ("same", ""),
         "shards/1.bin": ("same", ""),
-        "shards/2.bin": ("changed", "other rules of packing, or inputs that it does not tell"),
+        "shards/2.bin": ("changed", "other packing rules, or inputs that its annotations do not list"),
     }
 
 
@@ -156,7 +156,7 @@ def test_a_key_that_lies_is_named_with_the_first_entry_that_differs(tmp_path: Pa
     )
     assert list(list_mismatches(image, image)) == []
     (told,) = list_mismatches(forged, image)
-    assert "its key lies: the same inputs give other bytes" in told
+    assert "its key is wrong: the same inputs give other bytes" in told
     assert "the first entry that differs is /evil.py: removed" in told
 
 

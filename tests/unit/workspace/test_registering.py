@@ -229,4 +229,5 @@ def test_a_foreign_image_under_a_models_tag_is_refused(backend: WorkspaceBackend
 def test_addresses_of_workspaces(settings: Config, tmp_path: Path, address: str, kind: str) -> None:
     backend = open_workspace(address, Connections(settings), tmp_path)
     assert type(backend).__name__ == kind
-    assert open_workspace(backend.address, Connections(settings), tmp_path) == backend
+    again = open_workspace(backend.address, Connections(settings), tmp_path)
+    assert (type(again), again.address) == (type(backend), backend.address)
