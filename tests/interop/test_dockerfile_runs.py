@@ -14,7 +14,7 @@ from support.wheels import make_wheel
 
 pytestmark = [pytest.mark.interop, pytest.mark.network]
 
-MARK = "# RUN lines of yours go here"
+MARK = "# add your RUN lines here"
 LINES = """\
 COPY more /more
 RUN pip install --no-index /more/*.whl && python -c 'import added' && mkdir -p /srv/x && echo done-by-$(id -u) > /srv/x/note

@@ -1,15 +1,15 @@
-"""`dockerfile:DIR`: the folder of a Dockerfile, for people with an engine: everything beside it, nothing to be fetched or run.
+"""`dockerfile:DIR`: a folder with a Dockerfile and everything that it needs, for users with a container engine.
 
 | in the folder                          | what it is                                                                        |
 |----------------------------------------|-----------------------------------------------------------------------------------|
-| `Dockerfile`                           | ADDs base and packages, COPYs models and code, each apart                         |
+| `Dockerfile`                           | ADDs base and packages, COPYs models and code, each in a line of its own          |
 | `azureml-app/`                         | the code, `azureml-models/NAME/VERSION/`, `model_config_map.json`: Azure's tree   |
 | `server/`                              | modelcrate's server                                                               |
 | `base/`                                | the base as an OCI layout, and as plain tars for the Dockerfile                   |
 | `dependencies/`                        | the installed packages, a tar a layer                                             |
-| `wheels/`, `requirements.txt`          | the locked wheels, and what was asked for                                         |
+| `wheels/`, `requirements.txt`          | the locked wheels, and the project's requirements                                 |
 | `conda/`                               | the locked conda packages, as a channel                                           |
-| `modelcrate.yaml`, `modelcrate.lock`   | the same as a project, which `modelcrate build` takes, edited or not              |
+| `modelcrate.yaml`, `modelcrate.lock`   | the same as a project for `modelcrate build`                                      |
 """
 
 from __future__ import annotations
@@ -53,12 +53,13 @@ EXAMPLE = "DIR"
 
 
 def parse(target: str) -> DockerfileOutput:
+    """Returns the output for a target of the command line."""
     return DockerfileOutput(Path(target))
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileOutput:
-    """It takes more than an image: where its packages, models and code came from."""
+    """A folder for a Dockerfile. It needs the prepared build, because an image does not have its packages, models and code."""
 
     path: Path
     source: Prepared | None = field(default=None, repr=False)
@@ -67,13 +68,19 @@ class DockerfileOutput:
 
     @property
     def target(self) -> str:
+        """The path of the folder."""
         return str(self.path)
 
     def prepared(self, source: Prepared) -> Self:
-        """The output for what was prepared."""
+        """Returns the output for a prepared build."""
         return replace(self, source=source)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
+        """Writes the folder. See `Output.deliver`.
+
+        Raises:
+            UserError: There is no prepared build, the image is for several platforms, or the folder has other files.
+        """
         if self.source is None:
             raise UserError(
                 "a Dockerfile is made from a project, not from an image",
@@ -82,36 +89,36 @@ class DockerfileOutput:
         if not isinstance(image, Image):
             raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
         _check_replaceable(self.path)
-        with _placed(self.path) as folder:
+        with _replacing(self.path) as folder:
             _fill(folder, self.source, image, emit)
-            size = _list(folder)
+            size = _write_listing(folder)
         return Delivered(KIND, self.target, image.digest, size)
 
 
 def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
-    """Everything into the folder, the Dockerfile last."""
+    """Writes everything into the folder, the Dockerfile last."""
     project, (resolved,) = source.request.project, source.world.platforms
-    below = len(source.plans[0].base)  # a base of ours may have packages and models of its own
-    made = image.layers[below:]
-    base = [*image.layers[:below], *(layer for layer in made if layer.role == "base")]
-    packages = [layer for layer in made if layer.role == "dependencies"]
-    ours = [layer for layer in made if layer.role in ("server", "model", "entry")]
+    below = len(source.plans[0].base)  # a base that modelcrate built may have packages and models too
+    own = image.layers[below:]
+    base = [*image.layers[:below], *(layer for layer in own if layer.role == "base")]
+    packages = [layer for layer in own if layer.role == "dependencies"]
+    app = [layer for layer in own if layer.role in ("server", "model", "entry")]
     exported = not isinstance(project.base, RegistryBase | ScratchBase)
-    digest = _base(folder, resolved, base, image, emit) if exported else None
-    tars = [*(_tars(folder, BASE, base, emit) if exported else ())]
-    tars += _tars(folder, "dependencies", packages, emit)
+    digest = _write_base(folder, resolved, base, image, emit) if exported else None
+    tars = [*(_write_tars(folder, BASE, base, emit) if exported else ())]
+    tars += _write_tars(folder, "dependencies", packages, emit)
     fetch_packages(source.world)
-    _wheels(folder, source, resolved)
-    _conda(folder, source, resolved)
-    _app(folder, ours)
-    again = dockerfile_project(project, source.request.folder, resolved, made, digest, folder)
-    again.write(folder)
-    _map(folder, again.project)
-    _dockerfile(folder, project, again, resolved, tars, image)
+    _write_wheels(folder, source, resolved)
+    _write_conda(folder, source, resolved)
+    _write_app(folder, app)
+    local = dockerfile_project(project, source.request.folder, resolved, own, digest, folder)
+    local.write(folder)
+    _write_model_map(folder, local.project)
+    _write_dockerfile(folder, project, local, resolved, tars, image)
 
 
-def _base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Image, emit: Emit) -> Digest:
-    """The base as an image of its own, in an OCI layout."""
+def _write_base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Image, emit: Emit) -> Digest:
+    """Writes the base as an image in an OCI layout, and returns its digest."""
     base = images.assemble(image.platform, resolved.below.config, layers, RunSpec())
     layout = Layout.create(folder / BASE)
     oci.write(layout, base, None, emit, "oci", BASE)
@@ -119,8 +126,8 @@ def _base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Ima
     return base.digest
 
 
-def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Iterator[str]:
-    """Each layer as a plain tar, which every builder can ADD; the names tell their order."""
+def _write_tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Iterator[str]:
+    """Writes each layer as a plain tar, which every builder can ADD, and yields the paths. The names keep the order."""
     (folder / under).mkdir(exist_ok=True)
     for number, layer in enumerate(layers, 1):
         short = re.sub(r"[^a-z0-9.]+", "-", layer.name.lower()).strip("-.")[:40] or "layer"
@@ -129,12 +136,12 @@ def _tars(folder: Path, under: str, layers: list[ImageLayer], emit: Emit) -> Ite
             for chunk in track_chunks(codecs.decode(layer.blob.chunks()), f"write {path}", None, emit):
                 out.write(chunk)
         if under == BASE:
-            _refuse_whiteouts(folder / path, layer)
+            _check_whiteouts(folder / path, layer)
         yield path
 
 
-def _refuse_whiteouts(path: Path, layer: ImageLayer) -> None:
-    """ADD knows no whiteouts: what an upper layer of a base deletes would be there again."""
+def _check_whiteouts(path: Path, layer: ImageLayer) -> None:
+    """Raises a UserError for a layer that deletes files: ADD ignores whiteouts, so those files would be in the image again."""
     with open(path, "rb") as tar:
         names = (member.name for member in read_tar(iter(lambda: tar.read(1 << 20), b"")))
         if any(name.rpartition(b"/")[2].startswith(b".wh.") for name in names):
@@ -145,22 +152,22 @@ def _refuse_whiteouts(path: Path, layer: ImageLayer) -> None:
             )
 
 
-def _wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
+def _write_wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
     for pin in resolved.pins.wheels:
         (folder / WHEELS).mkdir(exist_ok=True)
         shutil.copyfile(pin.place(source.world.supplier.sources.cache), folder / WHEELS / pin.filename)
 
 
-def _conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
-    """The conda packages as a channel, so that the folder can be locked again."""
+def _write_conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
+    """Writes the conda packages as a channel, so that the folder can be locked again."""
     if resolved.pins.conda:
         from modelcrate.resolve.conda import write_channel
 
         write_channel(folder / CONDA, resolved.pins.conda, source.world.supplier.sources.cache)
 
 
-def _app(folder: Path, layers: list[ImageLayer]) -> None:
-    """Models, code and server out of their layers: what the image has, not what the disk has by now."""
+def _write_app(folder: Path, layers: list[ImageLayer]) -> None:
+    """Writes models, code and server from their layers: files on the disk may have changed since."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as root:
         unpack([layer.blob for layer in layers], Path(root))
         for path, name in ((APP_ROOT, APP), (SERVER_ROOT, SERVER)):
@@ -170,8 +177,8 @@ def _app(folder: Path, layers: list[ImageLayer]) -> None:
     (folder / APP).mkdir(exist_ok=True)
 
 
-def _map(folder: Path, project: Project) -> None:
-    """The original's list of the models, for people and scripts that look into it."""
+def _write_model_map(folder: Path, project: Project) -> None:
+    """Writes Azure's list of the models, which users' scripts may read."""
     info = {f"{model.name}:{model.version}": {"name": model.name, "version": model.version} for model in project.models}
     value = {
         "accountContext": {},
@@ -181,18 +188,18 @@ def _map(folder: Path, project: Project) -> None:
     (folder / APP / "model_config_map.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def _dockerfile(
-    folder: Path, project: Project, again: DockerfileProject, resolved: Resolved, tars: Sequence[str], image: Image
+def _write_dockerfile(
+    folder: Path, project: Project, local: DockerfileProject, resolved: Resolved, tars: Sequence[str], image: Image
 ) -> None:
     base, note = "scratch", ""
     if isinstance(project.base, RegistryBase):
         name = project.base.reference.partition("@")[0]
         base, note = f"{_without_tag(name)}@{resolved.below.digest}", f"pinned: {name}"
-    beside = {"azureml-models", "model_config_map.json"}
+    no_code = {"azureml-models", "model_config_map.json"}
     code = sorted(
-        f"{each.name}/" if each.is_dir() else each.name for each in (folder / APP).iterdir() if each.name not in beside
+        f"{each.name}/" if each.is_dir() else each.name for each in (folder / APP).iterdir() if each.name not in no_code
     )
-    models = [f"azureml-models/{model.name}/{model.version}" for model in again.project.models]
+    models = [f"azureml-models/{model.name}/{model.version}" for model in local.project.models]
     shell = not isinstance(project.base, DebianBase | ScratchBase) or (
         isinstance(project.base, DebianBase) and project.base.shell
     )
@@ -210,24 +217,24 @@ def _without_tag(name: str) -> str:
 
 
 @contextmanager
-def _placed(path: Path) -> Iterator[Path]:
-    """A folder beside, that takes the place of `path` when all is well."""
+def _replacing(path: Path) -> Iterator[Path]:
+    """Makes a temporary folder that replaces `path` when its content is complete."""
     with as_machine_error(path):
         above = path.absolute().parent
         above.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=above, prefix=f".{path.name}-"))
+        temporary = Path(tempfile.mkdtemp(dir=above, prefix=f".{path.name}-"))
         try:
-            yield made
-            made.chmod(0o755)
+            yield temporary
+            temporary.chmod(0o755)
             if path.exists():
                 shutil.rmtree(path)
-            os.replace(made, path)
+            os.replace(temporary, path)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _list(folder: Path) -> int:
-    """Note what was written, and give the sum of its bytes."""
+def _write_listing(folder: Path) -> int:
+    """Writes the list of files with their sizes and times, and returns the sum of the sizes."""
     stamps = dict(_stamps(folder))
     listing = {"files": stamps, "dockerfile": (folder / "Dockerfile").read_text(encoding="utf-8")}
     (folder / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -244,7 +251,7 @@ def _stamps(folder: Path) -> Iterator[tuple[str, list[int]]]:
 
 
 def _check_replaceable(path: Path) -> None:
-    """A folder with something in it that isn't ours, or that was edited since, is not overwritten."""
+    """Raises a UserError for a folder with files that modelcrate did not write, or that were edited since."""
     if not path.exists():
         return
     if not path.is_dir():
@@ -258,7 +265,7 @@ def _check_replaceable(path: Path) -> None:
     for name, stamp in sorted(_stamps(path)):
         if known.get(name) != stamp:
             raise UserError(
-                f"has a file that would be lost: {name}",
+                f"has a file that would be overwritten: {name}",
                 where=str(path),
                 hint="move the folder away, or choose another",
             )

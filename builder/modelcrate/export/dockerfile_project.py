@@ -1,4 +1,4 @@
-"""The project file and the lock that go into the folder of a Dockerfile: the same image again, out of what lies in the folder."""
+"""The project file and the lock in the folder of a Dockerfile. They build the same image from the files of that folder."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class DockerfileProject:
     lock: Lock
 
     def write(self, folder: Path) -> None:
+        """Writes modelcrate.yaml and modelcrate.lock."""
         (folder / FILE_NAME).write_text(project_text(self.project), encoding="utf-8")
         (folder / LOCK_NAME).write_bytes(self.lock.text())
 
@@ -48,8 +49,17 @@ class DockerfileProject:
 def dockerfile_project(
     project: Project, place: Path, resolved: Resolved, layers: Sequence[ImageLayer], base: Digest | None, folder: Path
 ) -> DockerfileProject:
-    """The project as it is in `folder`, where everything lies already; `place` is where it was, `base` the digest of the exported base."""
-    mine = replace(
+    """Returns the project of the folder.
+
+    Args:
+        project: The original project.
+        place: The folder of the original project.
+        resolved: The base and packages of the only platform.
+        layers: The layers of the image above its base.
+        base: The digest of the exported base; None if the base stays in its registry.
+        folder: The folder, with the models, code and packages in it.
+    """
+    local = replace(
         project,
         base=_base(project.base, resolved),
         python=project.python if resolved.pins.conda else resolved.below.python or project.python,
@@ -59,14 +69,14 @@ def dockerfile_project(
         workspace=None,
     )
     pins = Pins(base or resolved.below.digest, (), resolved.pins.wheels, resolved.pins.conda)
-    listed = compose.list_files(mine, folder, {})
+    listed = compose.list_files(local, folder, {})
     codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    wanted = lock_inputs(mine, folder, server_requirements(mine))
-    return DockerfileProject(mine, Lock(wanted, {str(resolved.platform): pins}, _pins(listed, layers), tuple(codecs)))
+    wanted = lock_inputs(local, folder, server_requirements(local))
+    return DockerfileProject(local, Lock(wanted, {str(resolved.platform): pins}, _pins(listed, layers), tuple(codecs)))
 
 
 def _base(base: Base, resolved: Resolved) -> Base:
-    """A registry's base stays there, pinned by the lock; any other is exported beside the Dockerfile."""
+    """Returns the base. A registry's base stays in the registry, pinned by the lock; any other is exported into the folder."""
     interpreter = PurePosixPath(resolved.below.interpreter) if resolved.below.interpreter else None
     if isinstance(base, RegistryBase | ScratchBase):
         return replace(base, interpreter=interpreter)
@@ -75,24 +85,24 @@ def _base(base: Base, resolved: Resolved) -> Base:
 
 def _dependencies(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
     conda = project.dependencies.conda
-    beside = replace(conda, channels=(f"./{CONDA}",)) if conda is not None else None
+    local_conda = replace(conda, channels=(f"./{CONDA}",)) if conda is not None else None
     found = _wheels(project, place, resolved, folder)
-    return replace(found, conda=beside, on_conflict=project.dependencies.on_conflict)
+    return replace(found, conda=local_conda, on_conflict=project.dependencies.on_conflict)
 
 
 def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> Dependencies:
     needs = project.dependencies
-    house = Path(WHEELS) if resolved.pins.wheels else None
+    wheelhouse = Path(WHEELS) if resolved.pins.wheels else None
     if needs.pylock is not None:
         (folder / PYLOCK).write_bytes((place / needs.pylock).read_bytes())
-        return Dependencies(pylock=Path(PYLOCK), wheelhouse=house)
+        return Dependencies(pylock=Path(PYLOCK), wheelhouse=wheelhouse)
     lines = lock_inputs(project, place, ())["requirements"]
     if isinstance(needs.requirements, Path) and is_lock(needs.requirements):
         lines = [f"{each.name}=={each.version}" for each in resolved.pins.wheels]
     if not lines:
-        return Dependencies(wheelhouse=house)
+        return Dependencies(wheelhouse=wheelhouse)
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return Dependencies(Path(REQUIREMENTS), wheelhouse=house)
+    return Dependencies(Path(REQUIREMENTS), wheelhouse=wheelhouse)
 
 
 def _model(name: str, version: int, folder: Path) -> Model:
@@ -111,7 +121,7 @@ def _entry(project: Project) -> Entry | None:
 
 
 def _pins(files: compose.Files, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
-    """The models by their files, and by the diff ids of the layers that the image has of them."""
+    """Returns the pins of the models: their files, and the diff ids of their layers in the image."""
     by_model: dict[str, list[Digest]] = {}
     for layer in layers:
         if layer.role == "model":

@@ -1,6 +1,6 @@
-"""The Dockerfile of an image, as text. Pure.
+"""The text of a Dockerfile. Pure.
 
-Nothing in it has to be run, so it builds for any platform, and without a network unless its base is a registry's.
+It has no RUN lines, so it can be built for any platform, and without a network unless its base is in a registry.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _HEAD = """\
 # {name}: base, packages, models and code, each in layers of its own. Build it with
 #   docker build --tag {name} .
 #   buildah bud --isolation chroot --tag {name} .
-#   modelcrate build .          by modelcrate.yaml, which says the same; unedited, with the digest {digest}
+#   modelcrate build .          from modelcrate.yaml; without edits, the digest is {digest}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileParts:
-    """What there is to add, by paths in the folder: tars for the root, models, and the items of the code."""
+    """The contents of a Dockerfile, by paths in its folder: tars for the root, models, and the files and folders of the code."""
 
     name: str
     digest: str
     base: str
-    """What follows FROM."""
+    """The argument of FROM."""
     note: str
     tars: Sequence[str]
     models: Sequence[str]
@@ -42,7 +42,12 @@ class DockerfileParts:
 
 
 def dockerfile_text(parts: DockerfileParts, config: Mapping[str, Any]) -> str:
-    """`config` is the member of the image's config that has the same name."""
+    """Returns the text of the Dockerfile.
+
+    Args:
+        parts: The contents.
+        config: The member `config` of the image's config.
+    """
     return _HEAD.format(name=parts.name, digest=parts.digest) + "".join(f"{line}\n" for line in _lines(parts, config))
 
 
@@ -57,7 +62,7 @@ def _lines(parts: DockerfileParts, config: Mapping[str, Any]) -> Iterator[str]:
     yield from (_array("COPY", [f"{APP}/{path}", f"{APP_ROOT}/{path}"]) for path in parts.code)
     yield from _variables(config)
     if parts.shell:
-        yield "# RUN lines of yours go here: as root, in the image's environment"
+        yield "# add your RUN lines here: they run as root, in the image's environment"
     yield from _settings(config)
 
 
@@ -80,11 +85,11 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _array(word: str, items: list[str]) -> str:
-    """The form with a JSON array, in which a path may have spaces."""
+    """Returns an instruction in the form with a JSON array, which allows spaces in paths."""
     return f"{word} {json.dumps(items)}"
 
 
 def _quoted(text: str) -> str:
-    """A value in double quotes; what a Dockerfile would replace in it is escaped."""
+    """Returns a value in double quotes, with the characters escaped that a Dockerfile would replace."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'

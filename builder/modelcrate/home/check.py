@@ -1,6 +1,6 @@
-"""Looks at every file of MODELCRATE_HOME that has a digest, and removes those whose bytes have another: they are made or fetched again.
+"""Checks every file of MODELCRATE_HOME that has a digest. Damaged files can be removed; the next build makes or fetches them again.
 
-A build looks only at what it uses (`Layout.intact`, `packages.checked`), and does the same.
+A build checks the files that it uses in the same way (`Layout.intact`, `packages.checked`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file, whether its bytes have its digest, and the names of the images that lack it if it goes."""
+    """A file, whether it has its digest, and the names of the images that need it."""
 
     path: Path
     size: int
@@ -34,7 +34,12 @@ class Checked:
 
 
 def check(config: Config, emit: Emit = ignore_event) -> Iterator[Checked]:
-    """Yields every blob and package, as it is found to be. Hold the home's lock meanwhile."""
+    """Yields every blob and package with the result of its check. The caller holds the home's lock.
+
+    Args:
+        config: The configuration.
+        emit: Gets the progress.
+    """
     images = _images(config)
     for path, algorithm, digest in _digested(config):
         size, found = _hash(path, algorithm, emit)
@@ -42,13 +47,17 @@ def check(config: Config, emit: Emit = ignore_event) -> Iterator[Checked]:
 
 
 def repair(damaged: Checked) -> None:
-    """Removes a damaged file. An image that has lost a blob is whole again when it was built or pulled once more."""
+    """Removes a damaged file. An image that needs it is complete again after it is built or pulled again.
+
+    Raises:
+        MachineError: The file can't be removed.
+    """
     with as_machine_error(damaged.path):
         remove(damaged.path)
 
 
 def _digested(config: Config) -> Iterator[tuple[Path, str, str]]:
-    """The files, each with the algorithm and the digest that its place has."""
+    """Yields the files with the algorithm and the digest that their paths have."""
     for folder in sorted((config.store / "blobs").glob("*")):
         for path in sorted(folder.glob("*")):
             if len(path.name) == _LENGTHS.get(folder.name):
@@ -65,7 +74,7 @@ def _is_digest(text: str) -> bool:
 
 
 def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
-    """The size and the digest of a file; nothing that any place has, where it can't be read."""
+    """Returns the size and the digest of a file; an empty digest if it can't be read."""
     hashed = hashlib.new(algorithm, usedforsecurity=True)
     try:
         whole = FileRange.whole(str(path))
@@ -77,7 +86,7 @@ def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
 
 
 def _images(config: Config) -> Mapping[Path, tuple[str, ...]]:
-    """The names of the images that need a blob, by its path."""
+    """Returns the names of the images that need a blob, by the path of the blob."""
     found: dict[Path, list[str]] = {}
     with suppress(CrateError):
         store = Layout.open(config.store)

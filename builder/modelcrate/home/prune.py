@@ -1,17 +1,17 @@
-"""What is kept in MODELCRATE_HOME, how much of it there is, and which of it may go.
+"""The contents of MODELCRATE_HOME, their sizes, and the rules for removing them.
 
-| kind     | what                                                     | may go                                        |
-|----------|----------------------------------------------------------|-----------------------------------------------|
-| images   | blobs of images that the store has a name for            | when it is asked for                          |
-| layers   | blobs that only remembered facts need, with their facts  | by age and size                               |
-| loose    | blobs that nobody needs, and what was left half-written  | always                                        |
-| memo     | facts of layers whose bytes are elsewhere                | by age and size                               |
-| wheels, debs, indexes, uv | downloads                               | by age and size                               |
-| projects, gates, builds   | remembered results                      | by age and size                               |
-| uploads  | notes by which a broken push goes on                     | by age                                        |
-| containers | containers that were started                           | never: they are their users'                  |
+| kind       | content                                                        | removed                        |
+|------------|----------------------------------------------------------------|--------------------------------|
+| images     | blobs of images with a name in the store                       | with `--images`                |
+| layers     | blobs that only entries of the layer cache use, with the entries | by age and size              |
+| loose      | blobs without a use, and incomplete files                      | always                         |
+| memo       | entries of the layer cache whose blobs are elsewhere           | by age and size                |
+| wheels, conda, debs, indexes, uv | downloads                                | by age and size                |
+| projects, gates, builds and others | cached results                         | by age and size                |
+| uploads    | the state of interrupted pushes                                | by age                         |
+| containers | containers that were started                                   | never: they belong to the user |
 
-Age is the time since something was last used, as the file system tells it (the later of atime and mtime).
+Age is the time since the last use in the file system: the later of atime and mtime.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DOWNLOADS = (
     ("indexes", "cache/debian"),
     ("uv", "cache/uv"),
 )
-_ANSWERS = (
+_RESULTS = (
     ("projects", "projects"),
     ("gates", "gates"),
     ("readings", "readings"),
@@ -59,7 +59,15 @@ _BY_AGE_ONLY = frozenset({"uploads"})
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """Something that goes as a whole or stays. `used` is in seconds since 1970; `names` are the tags of an image."""
+    """Files that are removed together.
+
+    Attributes:
+        kind: The kind, as in the table above.
+        paths: The files and folders.
+        size: Their size in bytes.
+        used: The time of the last use in seconds since 1970.
+        names: The names of an image.
+    """
 
     kind: str
     paths: tuple[Path, ...] = field(repr=False)
@@ -70,9 +78,12 @@ class StoredItem:
 
 @dataclass(frozen=True, slots=True)
 class PruneRules:
-    """What may go: what was not used for `age` seconds; then the longest unused, until at most `keep` bytes are left.
+    """The rules for removing items.
 
-    Images with names go only with `images`.
+    Attributes:
+        age: Items that were not used for so many seconds are removed.
+        keep: Then items are removed, the longest unused first, until so many bytes are left.
+        images: Whether images with names are removed too.
     """
 
     age: float | None = None
@@ -81,16 +92,22 @@ class PruneRules:
 
 
 def list_items(config: Config) -> list[StoredItem]:
-    """All that is there."""
+    """Returns all items of the home."""
     home = config.home
     found = [*_store(config)]
-    for kind, folder in (*_DOWNLOADS, *_ANSWERS, ("uploads", "uploads"), ("containers", "containers")):
+    for kind, folder in (*_DOWNLOADS, *_RESULTS, ("uploads", "uploads"), ("containers", "containers")):
         found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
     return found
 
 
 def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | None = None) -> list[StoredItem]:
-    """Those that the rules let go, the longest unused first. Pure."""
+    """Returns the items to remove by the rules, loose ones first, then the longest unused. Pure.
+
+    Args:
+        found: All items.
+        rules: The rules.
+        now: The time in seconds since 1970; by default the current time.
+    """
     now = time.time() if now is None else now
     protected = _NEVER - {"images"} if rules.images else _NEVER
     going = [each for each in found if each.kind == "loose"]
@@ -110,7 +127,11 @@ def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | No
 
 
 def prune(config: Config, rules: PruneRules) -> list[StoredItem]:
-    """Take away what the rules let go, and what nobody needs then. Hold the home alone meanwhile (`lease.alone`)."""
+    """Removes items by the rules, and blobs that have no use any more. The caller holds `exclusive_home_lock`.
+
+    Returns:
+        The items that were removed.
+    """
     going = choose_items(list_items(config), rules)
     _remove(going, config)
     loose = choose_items(list_items(config), PruneRules())
@@ -119,7 +140,7 @@ def prune(config: Config, rules: PruneRules) -> list[StoredItem]:
 
 
 def _remove(going: Sequence[StoredItem], config: Config) -> None:
-    """Names go before bytes."""
+    """Removes names before blobs, so that no name is left without its blobs."""
     names = {name for each in going for name in each.names}
     if names:
         open_store(config).forget(names)
@@ -132,7 +153,7 @@ def _remove(going: Sequence[StoredItem], config: Config) -> None:
 
 
 def _store(config: Config) -> Iterator[StoredItem]:
-    """The blobs by who needs them: an image with a name, a fact, or nobody."""
+    """Yields the blobs of the store by their use: an image with a name, an entry of the layer cache, or none."""
     root = config.home / "store"
     if not (root / "oci-layout").exists():
         yield from (_item("memo", [path]) for path, _ in config.layer_cache.facts())

@@ -285,7 +285,7 @@ def test_row_1_a_model_is_updated_and_downloaded(ws: Workspace, files: Path, tmp
     assert Model(ws, "one").tags == {"only": "this"}
     place = model.download(str(tmp_path / "down"))
     assert Path(place).read_bytes() == (files / "models/one.bin").read_bytes()
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="exists already"):
         model.download(str(tmp_path / "down"))
     model.download(str(tmp_path / "down"), exist_ok=True)
     assert [each.id for each in Model.list(ws, latest=True)] == ["one:1"]

@@ -238,7 +238,7 @@ def test_row_16_saving_again_loses_nothing(
     package.save(place)
     package.save(place)
     (tmp_path / "imagefiles" / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"would be lost: notes\.txt"):
+    with pytest.raises(UserError, match=r"would be overwritten: notes\.txt"):
         package.save(place)
     assert (tmp_path / "imagefiles" / "notes.txt").read_text() == "mine"
 

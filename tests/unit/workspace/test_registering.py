@@ -145,7 +145,7 @@ def test_download_gives_the_files_back_and_overwrites_only_when_told(
     assert place == tmp_path / "down" / "model.bin"
     assert place.read_bytes() == b"weights" * 1000
     place.write_bytes(b"mine")
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="exists already"):
         download(backend, record, tmp_path / "down")
     assert place.read_bytes() == b"mine"
     download(backend, record, tmp_path / "down", exist_ok=True)
