@@ -27,7 +27,6 @@ from modelcrate.security.sbom import licences
 from modelcrate.security.sbom.installed import debs, wheel
 from modelcrate.security.scan.secrets import FORMS, Form, may_have_secrets, secrets_in
 from modelcrate.security.signing import keys, statements
-from modelcrate.security.signing.secretbox import seal, unseal
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped
@@ -227,12 +226,6 @@ def test_what_was_signed_is_read_back(kind: str, payload: bytes) -> None:
     assert statements.pae(kind, payload).endswith(payload)
     said = statements.parse_statement(statements.statement(Digest.of(payload), kind, {"a": kind}))
     assert (said.predicate_type, said.subjects) == (kind, (Digest.of(payload),))
-
-
-@given(st.binary(max_size=400), st.binary(min_size=32, max_size=32), st.binary(min_size=24, max_size=24))
-@settings(max_examples=50)
-def test_boxes_open(data: bytes, key: bytes, nonce: bytes) -> None:
-    assert unseal(seal(data, key, nonce), key, nonce) == data
 
 
 @given(st.text(max_size=200))

@@ -1,4 +1,4 @@
-"""Keys: made, read, refused; and NaCl's box against its published vector."""
+"""Keys: made, read, refused."""
 
 from __future__ import annotations
 
@@ -6,38 +6,17 @@ import base64
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from nacl.secret import SecretBox
 
 from modelcrate.security.signing import keys
-from modelcrate.security.signing.secretbox import seal, unseal
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
-
-
-def test_the_box_is_nacls() -> None:
-    """The vector of NaCl's own tests/secretbox.c."""
-    key = bytes.fromhex("1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389")
-    nonce = bytes.fromhex("69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37")
-    plain = bytes.fromhex(
-        "be075fc53c81f2d5cf141316ebeb0c7b5228c52a4c62cbd44b66849b64244ffc"
-        "e5ecbaaf33bd751a1ac728d45e6c61296cdc3c01233561f41db66cce314adb31"
-        "0e3be8250c46f06dceea3a7fa1348057e2f6556ad6b1318a024a838f21af1fde"
-        "048977eb48f59ffd4924ca1c60902e52f0a089bc76897040e082f937763848645e0705"
-    )
-    box = bytes.fromhex(
-        "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce"
-        "48332ea7164d96a4476fb8c531a1186ac0dfc17c98dce87b4da7f011ec48c972"
-        "71d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae"
-        "90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5"
-    )
-    assert seal(plain, key, nonce) == box
-    assert unseal(box, key, nonce) == plain
-    for at in range(0, len(box), 5):
-        with pytest.raises(IntegrityError):
-            unseal(box[:at] + bytes([box[at] ^ 1]) + box[at + 1 :], key, nonce)
+from modelcrate_layers.errors import CrateError, SourceError, UserError
 
 
 @pytest.mark.parametrize("password", [None, "a long password"])
@@ -79,7 +58,7 @@ def cosign_key(n: int = 65536, label: str = "SIGSTORE", password: bytes = b"pw")
     secret = hashlib.scrypt(password, salt=salt, n=min(n, 131072), r=8, p=1, maxmem=256 << 20, dklen=32)
     text = {
         name: base64.b64encode(data).decode()
-        for name, data in (("salt", salt), ("nonce", nonce), ("box", seal(key, secret, nonce)))
+        for name, data in (("salt", salt), ("nonce", nonce), ("box", SecretBox(secret).encrypt(key, nonce).ciphertext))
     }
     value = {
         "kdf": {"name": "scrypt", "params": {"N": n, "r": 8, "p": 1}, "salt": text["salt"]},
@@ -99,6 +78,41 @@ def test_cosigns_form_is_read(label: str, tmp_path: Path) -> None:
     (tmp_path / "c.key").write_bytes(cosign_key(32768, label))
     signer = keys.load_signer(str(tmp_path / "c.key"), "pw")
     assert signer.public.verifies(signer.sign(b"x"), b"x")
+
+
+def test_a_wrong_password_or_a_changed_byte_does_not_open_cosigns_form(tmp_path: Path) -> None:
+    path = tmp_path / "c.key"
+    path.write_bytes(cosign_key(32768))
+    with pytest.raises(UserError, match="password is wrong"):
+        keys.load_signer(str(path), "other")
+    label, body, end = path.read_bytes().split(b"\n", 2)
+    value = json.loads(base64.b64decode(body))
+    box = bytearray(base64.b64decode(value["ciphertext"]))
+    for changed in (box[:-1], box[:15], b"", bytes([box[0] ^ 1]) + box[1:]):
+        value["ciphertext"] = base64.b64encode(changed).decode()
+        path.write_bytes(b"\n".join((label, base64.b64encode(json.dumps(value).encode()), end)))
+        with pytest.raises(UserError, match=r"password is wrong|as cosign writes it"):
+            keys.load_signer(str(path), "pw")
+
+
+def test_without_pynacl_the_command_to_install_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.key").write_bytes(cosign_key(32768))
+    script = "import sys; sys.modules['nacl'] = None; from modelcrate.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "sign", "oci:nothing:1", "--key", str(tmp_path / "c.key")],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "MODELCRATE_HOME": str(tmp_path / "home"),
+            "COSIGN_PASSWORD": "pw",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert "pip install 'modelcrate[cosign]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_key_that_wants_all_our_memory_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modelcrate.security.signing.secretbox import unseal
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -27,6 +26,7 @@ from modelcrate_layers.store import as_machine_error
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
+EXTRA = "modelcrate[cosign]"
 COMMAND = "command:"
 MAX_KEY = 64 << 10
 SECONDS = 120
@@ -210,7 +210,16 @@ def _private(pem: bytes, where: str, password: str | None) -> Any:
 
 
 def _cosign(data: bytes, password: bytes, where: str) -> bytes:
-    """PKCS#8 DER out of cosign's encrypted form (go-securesystemslib, "encrypted")."""
+    """Decrypts cosign's form of a private key (go-securesystemslib, "encrypted"), and returns PKCS#8 in DER."""
+    try:
+        from nacl.exceptions import CryptoError
+        from nacl.secret import SecretBox
+    except ImportError:
+        raise MachineError(
+            "PyNaCl is not installed; it decrypts the private keys of cosign",
+            where=where,
+            hint=f"pip install '{EXTRA}'; or a key without it: modelcrate keygen",
+        ) from None
     try:
         told = parse_object(data, where)
         kdf, cipher = told["kdf"], told["cipher"]
@@ -222,11 +231,11 @@ def _cosign(data: bytes, password: bytes, where: str) -> bytes:
             raise UserError("is encrypted in a way that cosign's keys are not", where=where)
         n, r, p = costs
         key = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=256 << 20, dklen=32)
-        return unseal(box, key, nonce)
+        return SecretBox(key).decrypt(box, nonce)
     except (KeyError, TypeError, ValueError):
-        raise UserError("is not a key of cosign's", where=where) from None
-    except IntegrityError as fault:
-        raise UserError(fault.what, where=where) from None
+        raise UserError("is not a private key as cosign writes it", where=where) from None
+    except CryptoError:
+        raise UserError("does not open: the password is wrong, or a byte of it has changed", where=where) from None
 
 
 def _p256(key: object, where: str) -> Any:
