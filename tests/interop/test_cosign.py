@@ -9,6 +9,7 @@ import pytest
 
 from modelcrate.config import Config
 from modelcrate.events import ignore_event
+from modelcrate.images.artifact import make_referrer
 from modelcrate.security.signing import keys, signing, statements
 from modelcrate.security.signing.verifying import require_signature, verify
 from modelcrate.transports import parse
@@ -103,7 +104,7 @@ def test_both_refuse_a_signature_of_another_image(
     )
     payload = statements.statement(signed.descriptor.digest, statements.SIGNED, {})
     blob = statements.Literal(statements.bundle(payload, pair[0]), statements.BUNDLE)
-    signing.put(stolen, (statements.referrer(stolen.descriptor, statements.BUNDLE, blob),))
+    signing.put(stolen, (make_referrer(stolen.descriptor, statements.BUNDLE, blob),))
     assert cosign("verify", "--key", str(pair[1]), *OFFLINE, reference, folder=tmp_path).returncode != 0
     with pytest.raises(IntegrityError, match="about another image"):
         require_signature(verify(stolen, [keys.load_public(pair[1])], reference))
@@ -122,7 +123,7 @@ def test_both_refuse_a_changed_bundle(
     changed = whole[:place] + (b"A" if whole[place : place + 1] != b"A" else b"B") + whole[place + 1 :]
     signing.put(
         found,
-        (statements.referrer(found.descriptor, statements.BUNDLE, statements.Literal(changed, statements.BUNDLE)),),
+        (make_referrer(found.descriptor, statements.BUNDLE, statements.Literal(changed, statements.BUNDLE)),),
     )
     assert cosign("verify", "--key", str(pair[1]), *OFFLINE, reference, folder=tmp_path).returncode != 0
     with pytest.raises(IntegrityError, match="did not make it"):

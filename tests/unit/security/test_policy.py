@@ -88,6 +88,12 @@ def test_an_image_with_everything_passes(tmp_path: Path, settings: Config) -> No
             1,
             "thing 1.0 under GPL",
         ),
+        (
+            "    licences: {deny: [gpl-3.0-ONLY]}\n",
+            {"x/site-packages/thing-1.0.dist-info/METADATA": METADATA},
+            1,
+            "thing 1.0 under GPL",
+        ),
     ],
 )
 def test_what_is_lacking_is_refused(

@@ -27,7 +27,7 @@ from modelcrate_layers.store import as_machine_error
 if TYPE_CHECKING:
     from modelcrate.security.signing.keys import PublicKey
 
-VERSION = 4
+VERSION = 5
 """Raised when layers are to be looked through anew."""
 
 READ, TOLD = "contents", "told"

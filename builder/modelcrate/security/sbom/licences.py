@@ -1,24 +1,20 @@
-"""Licences as packages write them, as SPDX expressions. Pure. What has no name in SPDX keeps its own, as a LicenseRef."""
+"""Licences of packages as SPDX expressions (SPDX 2.3, annex D). Pure. A licence without a name in SPDX becomes a LicenseRef."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 _DEBIAN = {
-    "expat": "MIT", "mit": "MIT", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause", "bsd-4-clause": "BSD-4-Clause",
-    "apache-2.0": "Apache-2.0", "apache-2": "Apache-2.0", "gpl-1": "GPL-1.0", "gpl-2": "GPL-2.0", "gpl-3": "GPL-3.0",
-    "gpl-2.0": "GPL-2.0", "gpl-3.0": "GPL-3.0", "lgpl-2": "LGPL-2.0", "lgpl-2.0": "LGPL-2.0", "lgpl-2.1": "LGPL-2.1",
-    "lgpl-3": "LGPL-3.0", "lgpl-3.0": "LGPL-3.0", "agpl-3": "AGPL-3.0", "gfdl-1.3": "GFDL-1.3", "gfdl-1.2": "GFDL-1.2",
-    "mpl-1.1": "MPL-1.1", "mpl-2.0": "MPL-2.0", "isc": "ISC", "zlib": "Zlib", "cc0-1.0": "CC0-1.0", "cc0": "CC0-1.0",
-    "artistic": "Artistic-1.0-Perl", "artistic-2.0": "Artistic-2.0", "psf-2": "PSF-2.0", "python-2.0": "Python-2.0", "0bsd": "0BSD",
-    "unlicense": "Unlicense", "bsl-1.0": "BSL-1.0", "openssl": "OpenSSL", "curl": "curl", "x11": "X11", "wtfpl": "WTFPL",
+    "expat": "MIT", "apache-2": "Apache-2.0", "gpl-1": "GPL-1.0", "gpl-2": "GPL-2.0", "gpl-3": "GPL-3.0", "lgpl-2": "LGPL-2.0",
+    "lgpl-3": "LGPL-3.0", "agpl-3": "AGPL-3.0", "cc0": "CC0-1.0", "artistic": "Artistic-1.0-Perl", "psf-2": "PSF-2.0",
 }  # fmt: skip
-"""Short names of Debian's copyright format."""
+"""Short names of Debian's copyright format that SPDX spells otherwise."""
 
-_GNU = frozenset(
-    {"GPL-1.0", "GPL-2.0", "GPL-3.0", "LGPL-2.0", "LGPL-2.1", "LGPL-3.0", "AGPL-3.0", "GFDL-1.2", "GFDL-1.3"}
-)
+_GNU = re.compile(r"(?:[AL]?GPL|GFDL)-[0-9]\.[0-9]")
+"""Licences whose SPDX name has to say whether a later version is allowed."""
+
 _FREE_TEXT = {
     "mit license": "MIT", "the mit license": "MIT", "apache 2.0": "Apache-2.0", "apache license 2.0": "Apache-2.0", "bsd": "BSD-3-Clause",
     "apache license, version 2.0": "Apache-2.0", "apache software license": "Apache-2.0", "new bsd": "BSD-3-Clause", "psf": "PSF-2.0",
@@ -34,45 +30,45 @@ _CLASSIFIERS = {
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later", "GNU Affero General Public License v3": "AGPL-3.0-only",
     "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
 }  # fmt: skip
+MAX_EXPRESSION = 500
+"""Characters of a licence field that may be an expression; longer ones are a licence's full text."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def of_wheel(metadata: Mapping[str, list[str]]) -> str:
-    """The licence of a wheel's METADATA: the expression (PEP 639), else a classifier, else the field's own words; empty for none."""
+    """Returns the licence of a wheel, as an SPDX expression; empty, if its METADATA has none.
+
+    The order is: License-Expression (PEP 639), License where it is an expression, classifiers, the words of License.
+    """
     for text in (*metadata.get("License-Expression", ()), *metadata.get("License", ())):
         if found := expression(text):
             return found
-    told = [
+    classifiers = [
         each.rpartition("::")[2].strip() for each in metadata.get("Classifier", ()) if each.startswith("License ::")
     ]
-    known = sorted({_CLASSIFIERS[each] for each in told if each in _CLASSIFIERS})
-    if known:
-        return " AND ".join(known)
+    listed = sorted({_CLASSIFIERS[each] for each in classifiers if each in _CLASSIFIERS})
+    if listed:
+        return " AND ".join(listed)
     words = [
         each.strip()
-        for each in (*metadata.get("License", ()), *told)
+        for each in (*metadata.get("License", ()), *classifiers)
         if each.strip() and "\n" not in each and len(each) < 80
     ]
     return reference(words[0]) if words else ""
 
 
 def expression(text: str) -> str:
-    """An SPDX expression in its right spelling, if these words are one or are well known; else nothing."""
-    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
+    """Returns an SPDX expression in its canonical spelling, if the text is one or a common name of a licence; else an empty text."""
     words = " ".join(text.split())
-    if not words or len(words) > 500:
-        return ""
-    if words.lower() in _FREE_TEXT:
-        return _FREE_TEXT[words.lower()]
-    try:
-        return str(canonicalize_license_expression(words))
-    except InvalidLicenseExpression:
-        return ""
+    return _FREE_TEXT.get(words.lower()) or _canonical(words)
 
 
 def of_debian(copyright_file: str) -> str:
-    """All licences that a copyright file in Debian's format names, in the order of their names; empty where it has another form."""
+    """Returns all licences that a copyright file names, joined by AND and in alphabetical order.
+
+    Empty, if the file is not in Debian's machine-readable format (DEP-5).
+    """
     if not re.search(r"(?m)^Format:", copyright_file):
         return ""
     names = re.findall(r"(?m)^License:[ \t]*(\S[^\n]{0,200})$", copyright_file)
@@ -84,25 +80,36 @@ def of_debian(copyright_file: str) -> str:
 
 def _debian(name: str) -> str:
     short = re.sub(r"\s+with\s.*", "", name.strip().strip("()"), flags=re.IGNORECASE).lower()
-    later = short.endswith("+")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+~_-]{0,60}", short):
         return ""
-    known = _DEBIAN.get(short.rstrip("+"), "")
-    if known in _GNU:
-        return f"{known}-{'or-later' if later else 'only'}"
-    return known or reference(name)
+    plain = short.rstrip("+")
+    licence = _DEBIAN.get(plain) or _canonical(plain)
+    if _GNU.fullmatch(licence):
+        return f"{licence}-{'or-later' if short.endswith('+') else 'only'}"
+    return licence or reference(name)
+
+
+@lru_cache(1024)  # a base names the same few licences thousands of times
+def _canonical(text: str) -> str:
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return str(canonicalize_license_expression(text)) if 0 < len(text) <= MAX_EXPRESSION else ""
+    except InvalidLicenseExpression:
+        return ""
 
 
 def reference(words: str) -> str:
-    """A licence that has no name in SPDX, by its own words."""
+    """Returns the LicenseRef of a licence that has no name in SPDX, made from the package's own words."""
     return f"LicenseRef-{_UNSAFE.sub('-', words).strip('-.')[:64] or 'unknown'}"
 
 
 def references(expressions: Iterable[str]) -> list[str]:
-    """The LicenseRefs in these expressions, each once."""
+    """Returns the LicenseRefs in these expressions, each once."""
     return sorted({match for each in expressions for match in re.findall(r"LicenseRef-[A-Za-z0-9.-]+", each)})
 
 
 def ids(text: str) -> list[str]:
-    """The licences that an expression names, one by one."""
-    return [word for word in re.split(r"[\s()]+", text) if word and word not in ("AND", "OR", "WITH")]
+    """Returns the licences and exceptions that an expression names, in their canonical spelling where SPDX has one."""
+    words = re.split(r"[\s()]+", _canonical(text) or text)
+    return [word for word in words if word and word not in ("AND", "OR", "WITH")]

@@ -22,7 +22,7 @@ from typing import Any
 from modelcrate.images.reading import Found
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, parse
 from modelcrate.security.sbom.cyclonedx import GAP, INCOMPLETE, VERDICT
-from modelcrate.security.sbom.licences import ids
+from modelcrate.security.sbom.licences import expression, ids
 from modelcrate.security.signing.keys import PublicKey, load_public
 from modelcrate.security.signing.statements import CYCLONEDX, PROVENANCE, SPDX
 from modelcrate.security.signing.verifying import Verified, require_signature, verify
@@ -231,7 +231,10 @@ class _Reader:
         if not isinstance(licences, dict) or set(licences) - {"allow", "deny"}:
             self._fault((*at, "licences"), "licences have allow and deny")
             licences = {}
-        allow, deny = (frozenset(self._texts((*at, "licences"), licences, key)) for key in ("allow", "deny"))
+        allow, deny = (
+            frozenset(expression(each) or each for each in self._texts((*at, "licences"), licences, key))
+            for key in ("allow", "deny")
+        )
         return PolicyRule(
             images,
             tuple(each for each in keys if each),
