@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,7 +100,14 @@ class Uv:
         """
         sources = [] if any(file.suffix == ".toml" for file in files) else ["--no-sources"]
         words = ["pip", "compile", *(str(file.absolute()) for file in files), *_fixed(target), *sources]
-        return self._run([*words, *self._where(index), *options], files[0].absolute().parent, target, index)
+        folder = files[0].absolute().parent
+        try:
+            return self._run([*words, *self._where(index), *options], folder, target, index)
+        except UserError:
+            if index.merged and index.extra:  # uv does not say then that one of them wants a login
+                with suppress(UserError):
+                    self._run([*words, *self._where(replace(index, merged=False)), *options], folder, target, index)
+            raise
 
     def export(self, lock: UvLock, target: Target) -> str:
         """Returns a uv.lock as a pylock.toml: all that it says of its project, and nothing resolved anew."""
@@ -176,7 +184,7 @@ class Uv:
             options.append("--offline")
         if index.prereleases:
             options += ["--prerelease", "allow"]
-        if index.merged:
+        if index.merged and index.extra:
             options += ["--index-strategy", "unsafe-best-match"]
         if index.torch:
             options += ["--torch-backend", index.torch]

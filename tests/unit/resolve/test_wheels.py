@@ -577,6 +577,14 @@ def test_an_index_that_wants_a_login_is_not_taken_for_one_without_the_package(uv
         assert len(lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), other)) == 1
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_one_of_several_indexes_that_wants_a_login_is_named(served: PackageIndex, uv: Uv, merged: bool) -> None:
+    with serve(PackageIndex(wheel("private"), login="user:s3cret")) as locked:
+        index = Index(served.url, (locked.url,), merged=merged)
+        with pytest.raises(RegistryError, match="answered 401 Unauthorized"):
+            lock_wheels(Requirements(("private", "tool")), TARGET, index, uv)
+
+
 def test_pips_indexes_count_as_one_and_others_shield_private_names(served: PackageIndex, uv: Uv) -> None:
     with serve(PackageIndex(wheel("tool", "1.0"))) as extra:
         index = Index(served.url, (extra.url,))
