@@ -13,6 +13,7 @@ import pytest
 
 from modelcrate.modelfiles.pickle.policy import Verdict
 from modelcrate.modelfiles.recognition import facts_of
+from support.mutations import HONEST, variants
 from support.pickles import MALICIOUS
 from support.tools import cache
 from support.trusted import judged
@@ -46,7 +47,37 @@ print(json.dumps(found))
 """
 
 
+MODELSCAN = """
+import json, logging, pathlib, sys
+logging.disable(logging.CRITICAL)
+from modelscan.modelscan import ModelScan
+found = {}
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    try:
+        scan = ModelScan()
+        scan.scan(str(path))
+        found[path.name] = bool(scan.issues.all_issues)
+    except Exception as fault:
+        found[path.name] = None
+print(json.dumps(found))
+"""
+MODELAUDIT = """
+import json, logging, os, pathlib, sys
+logging.disable(logging.CRITICAL)
+os.environ.update(MODELAUDIT_NO_TELEMETRY="1", NO_ANALYTICS="1", PROMPTFOO_DISABLE_TELEMETRY="1")
+from modelaudit.core import scan_model_directory_or_file
+found = {}
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    try:
+        issues = scan_model_directory_or_file(str(path)).issues
+        found[path.name] = any(str(getattr(each.severity, "value", each.severity)).lower() == "critical" for each in issues)
+    except Exception as fault:
+        found[path.name] = None
+print(json.dumps(found))
+"""
+
 JUDGES = {"picklescan": PICKLESCAN, "fickling": FICKLING}
+ALL_JUDGES = {**JUDGES, "modelscan": MODELSCAN, "modelaudit": MODELAUDIT}
 PAGE = Path(__file__).parents[2] / "docs" / "pickle-gate.md"
 TOLD = {True: "sees it", False: "safe", None: "error"}
 MODELS = {
@@ -92,6 +123,21 @@ def test_every_difference_over_attacks_is_told_and_none_that_is_not(
     differing = {names[name]: told for name, told in asked(tmp_path).items() if told != ("sees it", "sees it")}
     assert differing == rows("Attacks")
     assert {path.name for path in tmp_path.iterdir()} == set(names), "nothing was run"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("judge", ALL_JUDGES)
+def test_nothing_that_another_scanner_sees_is_safe(judge: str, tmp_path: Path) -> None:
+    """Over all attacks and some variants of each; what a scanner sees in a file that no loader acts on is its false alarm."""
+    others = [*MALICIOUS.values(), *HONEST]
+    for number, (kind, attack) in enumerate(MALICIOUS.items()):
+        (tmp_path / f"{number:03}.pkl").write_bytes(attack)
+        for which, data in enumerate(variants(attack, others, kind, 4)):
+            (tmp_path / f"{number:03} {which}.pkl").write_bytes(data)
+    seen = json.loads(judged(judge, ALL_JUDGES[judge], str(tmp_path)).strip().splitlines()[-1])
+    assert sum(bool(each) for each in seen.values()) > 100
+    missed = {name for name, sees in seen.items() if sees and ours(tmp_path / name) is Verdict.SAFE}
+    assert not missed
 
 
 @pytest.mark.network

@@ -191,7 +191,7 @@ class GatesForm(Form):
     unsafe_pickle: Gate = Field(
         "warn",
         alias="unsafe-pickle",
-        description="Pickles that name what no list knows; default: warn. What runs code is refused, unless this is allow.",
+        description="Pickles with names that no list has; default: warn. What runs code or can't be read to its end is refused, unless this is allow.",
     )
     secrets: Gate = Field("refuse", description="Keys, tokens and passwords in files of the image; default: refuse.")
     versions: Gate = Field(

@@ -235,7 +235,7 @@ class Codecs:
 class Gates:
     """What is looked for before a build. `allow` are modules, or `module:name`s, that pickles may name beyond the built-in lists.
 
-    `unsafe_pickle` is about unknown names; what is known to run code is refused under `warn`, too.
+    `unsafe_pickle` is about unknown names; what runs code or is not read to its end is refused under `warn`, too.
     """
 
     unsafe_pickle: Gate = "warn"
