@@ -1,4 +1,4 @@
-"""The command line: words in, words and exit codes out. The only part that reads the environment, prints, or ends the process."""
+"""The command line: arguments in, text and exit codes out. Only this package parses arguments, prints, and ends the process."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 VERBS = {
     "init": "write the project file for a folder",
     "lock": "pin base, packages and models in modelcrate.lock",
-    "check": "say whether the image of a project would start",
+    "check": "check whether the image of a project would start",
     "plan": "show what a build would do",
     "build": "build the image of a project",
-    "model": "register models, and ask for them",
+    "model": "register, list and download models",
     "package": "build the image of registered models",
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
-    "copy": "copy an image from anywhere to anywhere",
+    "copy": "copy an image between registries, folders and archives",
     "tags": "list the tags of a repository",
     "digest": "print the digest of an image",
-    "login": "keep credentials for a registry",
-    "logout": "forget credentials for a registry",
-    "run": "start an image, without an engine",
+    "login": "save credentials for a registry",
+    "logout": "remove saved credentials for a registry",
+    "run": "start an image, without a container engine",
     "ps": "list containers",
     "logs": "print a container's log",
     "exec": "run a program in a container",
@@ -40,40 +40,49 @@ VERBS = {
     "start": "start a container again",
     "kill": "end a container at once",
     "rm": "remove a container",
-    "contract": "see whether a running container keeps to its platforms' protocols",
+    "contract": "check whether a running container implements its platforms' protocols",
     "images": "list the images of the local store",
     "inspect": "show an image",
-    "explain": "say which input decided each layer",
+    "explain": "show which inputs each layer was made from, or why layers changed",
     "diff": "compare two images",
-    "cache": "show or prune what is kept",
-    "sbom": "print what is in an image",
-    "keygen": "make a pair of keys to sign with",
+    "cache": "show, prune or check cached files",
+    "sbom": "print the bill of materials of an image",
+    "keygen": "create a key pair for signing",
     "sign": "sign an image",
-    "verify": "check signatures, or rebuild or reread an image and compare",
+    "verify": "verify signatures or contents of an image, or rebuild a project",
 }
-"""One file each in this folder; imported when it is called for, so that starting costs what the verb costs."""
+"""The commands. Each is a module of this folder, imported only when it is called, to keep the start fast."""
 
 COLLECT_AFTER = 100_000
-"""New objects after which Python looks for garbage: a build makes ten thousands of small values that live to its end."""
+"""New objects after which Python collects garbage: a build makes tens of thousands of small values that live to its end."""
 
 VERSION = f"modelcrate {__version__}"
 
 
 def command() -> NoReturn:
-    """The program: `main`, and then the end at once. Files are closed and threads have ended by then; to take ten thousands of values
-    apart one by one, as Python does at its end, would cost a small build a tenth of its time.
+    """Runs `main` and ends the process without Python's cleanup.
+
+    Files are closed and threads have ended by then. Python would free tens of thousands of values one by one, which takes a tenth of
+    the time of a small build.
     """
     code = main()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except (OSError, ValueError):
-        sys.exit(code)  # Python's own way knows how to say that something was not written
+        sys.exit(code)  # Python's own exit reports output that could not be written
     os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the result is the exit code (docs/reference/exit-codes.md)."""
+    """Runs a command.
+
+    Args:
+        arguments: The arguments; by default those of the process.
+
+    Returns:
+        The exit code (docs/reference/exit-codes.md).
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
         parser().print_help(sys.stderr)
@@ -87,17 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CrateError as fault:  # a value of an option that can't be read
         print(f"{fault}\nnothing was changed (exit {fault.exit_code})", file=sys.stderr)
         return fault.exit_code
-    except BrokenPipeError:  # who read our output has had enough
+    except BrokenPipeError:  # the reader of our output has closed it, such as `head`
         with suppress(OSError):
             sys.stdout.close()
         return 0
     except KeyboardInterrupt as fault:
-        print("interrupted; nothing half-made was left behind", file=sys.stderr)
+        print("interrupted; no incomplete files were left behind", file=sys.stderr)
         return getattr(fault, "exit_code", INTERRUPTED)
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The grammar of the command line. Only the verb that `words` call for is imported and complete."""
+    """Returns the parser of the command line. Only the command that `words` name is imported and has its options."""
     import argparse
 
     top = argparse.ArgumentParser(
@@ -108,7 +117,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     called = next((word for word in words if word in VERBS), None)
     for name, summary in VERBS.items():
         if called and called == words[0] != name:
-            continue  # a parser that nobody asks costs half a millisecond, and here are many
+            continue  # each unused parser costs half a millisecond
         each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == called:
             verb = _module(name)
@@ -122,7 +131,7 @@ def _common(verb: argparse.ArgumentParser) -> None:
     import argparse
 
     group = verb.add_argument_group("common options")
-    group.add_argument("--offline", action="store_true", help="open no connection; say what was lacking")
+    group.add_argument("--offline", action="store_true", help="open no connection; fail if something has to be fetched")
     group.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     group.add_argument(
         "--progress",
@@ -130,7 +139,7 @@ def _common(verb: argparse.ArgumentParser) -> None:
         default="auto",
         help="how progress is shown on standard error",
     )
-    says_why = "say why, for instance why a layer is new"
+    says_why = "show reasons, for instance why a layer is new"
     try:
         group.add_argument("-v", "--verbose", action="store_true", help=says_why)
     except argparse.ArgumentError:  # of `run`, -v is a volume, as it is docker's
@@ -159,19 +168,19 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _to_crate_error(fault: Exception) -> CrateError:
-    """What a user is told: our own errors as they are, the operating system's as this machine's, all others as our fault."""
+    """Returns an exception as an error for the user: one of the operating system as MachineError, an unknown one as an internal error."""
     if isinstance(fault, CrateError):
         return fault
     if isinstance(fault, OSError):
         return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""))
     return CrateError(
         f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",
-        hint="please report it with what --debug prints",
+        hint="please report it with the output of --debug",
     )
 
 
 def _check_verb(word: str) -> None:
-    """A word that is no verb, with the one that was probably meant."""
+    """Ends the process for an unknown command, and names the command that was probably meant."""
     if word.startswith("-") or word in VERBS:
         return
     from difflib import get_close_matches

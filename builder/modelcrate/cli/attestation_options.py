@@ -1,4 +1,4 @@
-"""The options of a build that say what is put beside the image: bills of materials, provenance, signatures."""
+"""The options for artifacts of a build: bills of materials, provenance, signatures."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from modelcrate.pipeline.request import AttestationOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
     parser.add_argument(
         "--sbom",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="put bills of materials beside the image; unasked, they go along with a push, for which nothing is fetched, and with --sign; "
-        "asked for, they make it fetch what has to be looked through",
+        help="attach bills of materials to the image (default: with --push and --sign); "
+        "with --sbom, layers are fetched if their contents are not known; without it, a push fetches nothing for them",
     )
-    parser.add_argument("--provenance", action="store_true", help="put beside it how it was built")
-    parser.add_argument("--sign", metavar="KEY", help="sign the image and all that is said about it; see sign --key")
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="hold the base to a policy before anything is built"
-    )
+    parser.add_argument("--provenance", action="store_true", help="attach a statement of how the image was built")
+    parser.add_argument("--sign", metavar="KEY", help="sign the image and its attached documents; see sign --key")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="check the base against a policy before the build")
 
 
 def read(args: argparse.Namespace, config: Config) -> AttestationOptions:
-    """Returns what is put beside the image.
+    """Returns the artifacts that the options ask for.
 
     Raises:
         UserError: The key can't be read, or its password is wrong.

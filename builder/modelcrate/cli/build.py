@@ -1,6 +1,6 @@
-"""Build the image of a project and put it somewhere: into the local store, or wherever -o and --push say.
+"""Build the image of a project and write it to the local store, or to the outputs of -o and --push.
 
-Without a project file the folder is looked through: an entry script with init and run, requirements, models."""
+Without a project file, modelcrate looks for an entry script with init and run, requirements and models in the folder."""
 
 from __future__ import annotations
 

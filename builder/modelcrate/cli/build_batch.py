@@ -1,4 +1,4 @@
-"""`build --each`: many projects, a line each on the way and a table at the end."""
+"""`build --each`: builds many projects. It prints a line when a project is done, and a table at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelcrate_layers.errors import MachineError
 
 
 def build_each(args: argparse.Namespace, console: Console) -> int:
-    """Builds all projects of a list, whatever becomes of one of them; the exit code is the worst of theirs."""
+    """Builds all projects of a list, also after one has failed. Returns the highest exit code of them."""
     orders = [
         Order(
             folder.absolute(),

@@ -1,4 +1,4 @@
-"""The options of the commands that build, and the request that they make."""
+"""The options of the commands that build, and the build request that they define."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from modelcrate_layers.errors import UserError
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument for the project."""
     parser.add_argument(
         "project", nargs="?", default=".", type=Path, help="a folder, or a project file (default: this folder)"
     )
 
 
 def output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for outputs, artifacts, the lock and reuse."""
     parser.add_argument(
         "-o",
         "--output",
         action="append",
         default=[],
         metavar="KIND:TARGET",
-        help="where the image goes; may be given several times",
+        help="write the image to KIND:TARGET, such as oci:DIR or docker-archive:FILE; may be given several times",
     )
     parser.add_argument(
         "--push",
@@ -49,35 +51,37 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     attestation_options.arguments(parser)
     parser.add_argument(
-        "--locked", action="store_true", help="build what modelcrate.lock says, or fail and say how it differs"
+        "--locked", action="store_true", help="build exactly what modelcrate.lock pins; fail if it does not fit"
     )
     reuse_arguments(parser)
 
 
 def reuse_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for reusing layers."""
     parser.add_argument(
-        "--cache-from", action="append", default=[], metavar="IMAGE", help="an image whose layers may be taken over"
+        "--cache-from", action="append", default=[], metavar="IMAGE", help="an image whose layers may be reused"
     )
     parser.add_argument(
-        "--no-reuse", action="store_true", help="take no layer from any image, not even the pushed tag's"
+        "--no-reuse", action="store_true", help="reuse no layer of any image, not even of the pushed tag"
     )
-    parser.add_argument("--paranoid", action="store_true", help="read every file, remember nothing, believe no key")
+    parser.add_argument("--paranoid", action="store_true", help="read every file and use no cached result")
 
 
 def batch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for building many projects."""
     group = parser.add_argument_group("many projects")
     group.add_argument(
         "--each",
         type=Path,
         metavar="FILE",
-        help="build the folders that a file lists; {name} in -o and --push is each one's name",
+        help="build all folders that a file lists; {name} in -o and --push is the project's name",
     )
-    group.add_argument("--jobs", type=int, default=4, metavar="N", help="how many at once (default: 4)")
-    group.add_argument("--dask", metavar="ADDRESS", help="on the workers of a Dask cluster, such as tcp://HOST:8786")
+    group.add_argument("--jobs", type=int, default=4, metavar="N", help="projects to build at once (default: 4)")
+    group.add_argument("--dask", metavar="ADDRESS", help="build on a Dask cluster, such as tcp://HOST:8786")
 
 
 def read_request(args: argparse.Namespace, console: Console, session: Session) -> Request:
-    """Returns the request of a command line: the project, and what the options say of its image."""
+    """Returns the request of a command line: the project and the options."""
     request = session.read(args.project)
     return replace(
         request,
@@ -92,7 +96,7 @@ def read_request(args: argparse.Namespace, console: Console, session: Session) -
 
 
 def build(args: argparse.Namespace, console: Console) -> Receipt:
-    """Builds the project, and delivers its image to the outputs that were named; to the local store, if there are none."""
+    """Builds the project, and writes its image to the named outputs, by default to the local store. Returns the receipt."""
     _check_streams(_outputs(args), args)
     with console.session() as session:
         request = read_request(args, console, session)
@@ -101,13 +105,13 @@ def build(args: argparse.Namespace, console: Console) -> Receipt:
 
 
 def _pushed(text: str) -> Reference | str:
-    """The reference of `--push`. One with `{name}` stays a text until a project's name is known."""
+    """Returns the reference of `--push`. One with `{name}` stays a text until a project's name is known."""
     reference = Reference.parse(text.replace("{name}", "name"))
     return text if "{name}" in text else reference
 
 
 def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
-    """The outputs that were named."""
+    """Returns the named outputs."""
     named = [transports.parse(text) for text in args.output]
     if args.push:
         from modelcrate.transports.registry import RegistryOutput
@@ -120,7 +124,7 @@ def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
-    """Standard output takes one thing: an archive, or the result."""
+    """Raises a UserError if both an archive and the result would go to standard output."""
     taking = [output for output in wanted if archive.is_stdout(output.kind, output.target)]
     if len(taking) > 1 or (taking and args.json):
         raise UserError(
@@ -129,4 +133,4 @@ def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
             hint="write one of them to a file",
         )
     if taking and sys.stdout.isatty():
-        raise UserError("an archive is not for a terminal", hint="send it on: ... | docker load, or name a file")
+        raise UserError("an archive can't go to a terminal", hint="pipe it: ... | docker load, or name a file")

@@ -1,9 +1,10 @@
-"""Show how much MODELCRATE_HOME holds, by kind (du), take away what is not needed (prune), or look for damage (check).
+"""Show the disk usage of MODELCRATE_HOME (du), remove files that are not needed (prune), or find damaged files (check).
 
-prune takes what nobody needs; with --older-than also what was not used for so long, and with --keep the longest unused until no more
-than that is left. Images with names stay, unless --images is given. While a build runs it refuses, or waits with --wait.
+prune removes unused blobs. With --older-than it also removes files that were not used for that time. With --keep it removes the longest
+unused files until at most that much is left. Images with names stay, unless --images is given. prune fails while a build is running; with
+--wait it waits for the end of the build.
 
-check hashes every blob and package. With --repair it removes the damaged ones, so that the next build makes or fetches them again."""
+check hashes every blob and package. With --repair it removes damaged files, so that the next build makes or fetches them again."""
 
 from __future__ import annotations
 
@@ -27,14 +28,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=("du", "prune", "check"),
-        help="du shows what there is, prune takes away, check looks for damage",
+        help="du: show the disk usage; prune: remove files; check: find damaged files",
     )
-    parser.add_argument("--older-than", metavar="AGE", help="not used for so long: 30d, 12h, 10m")
-    parser.add_argument("--keep", metavar="SIZE", help="how much may stay: 5GB, 500MB")
-    parser.add_argument("--images", action="store_true", help="take images that have names as well")
-    parser.add_argument("--dry-run", action="store_true", help="say what would go")
-    parser.add_argument("--repair", action="store_true", help="check: remove what is damaged")
-    parser.add_argument("--wait", action="store_true", help="wait for builds that are running")
+    parser.add_argument("--older-than", metavar="AGE", help="prune: remove files not used for 30d, 12h or 10m")
+    parser.add_argument("--keep", metavar="SIZE", help="prune: remove files until at most 5GB or 500MB are left")
+    parser.add_argument("--images", action="store_true", help="prune: remove images with names too")
+    parser.add_argument("--dry-run", action="store_true", help="prune: only show what would be removed")
+    parser.add_argument("--repair", action="store_true", help="check: remove damaged files")
+    parser.add_argument("--wait", action="store_true", help="wait for running builds")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with exclusive_home_lock(config.home, wait=args.wait):
         rules = prune.PruneRules(age, keep, args.images)
         going = prune.choose_items(prune.list_items(config), rules) if args.dry_run else prune.prune(config, rules)
-    _show(console, going, "would go" if args.dry_run else "taken away")
+    _show(console, going, "would be removed" if args.dry_run else "removed")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Say whether the image of a project would start, and build nothing.
+"""Check whether the image of a project would start, without building it.
 
-The project, its dependencies, its models and everything that the entry script and pickles import are held to what the image would
-have. Packages are resolved, and none is fetched."""
+The command resolves the packages without fetching them. It checks the project, its models, and the modules that the entry script and
+pickled models import, against the contents that the image would have."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "entry": str(project.entry.file) if project.entry is not None else None,
     }
     about = f"{len(world.packages)} packages, {len(project.models)} models"
-    text = f"{project.name}: nothing stands against a build; {about}; next: modelcrate build {args.project}"
+    text = f"{project.name}: the image can be built; {about}; next: modelcrate build {args.project}"
     console.print_result(facts, text)
     return 0

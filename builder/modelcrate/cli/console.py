@@ -1,4 +1,4 @@
-"""What a verb talks to: words and progress on standard error, results on standard output."""
+"""The console of a command: messages and progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """The terminal, the configuration and the connections of one command. A context manager: leaving it ends progress and connections."""
+    """The console, the configuration and the connections of one command.
+
+    It is a context manager, which ends the progress and closes the connections.
+    """
 
     def __init__(self, config: Config, progress: Progress, as_json: bool = False) -> None:
         self.config, self.progress, self.as_json = config, progress, as_json
@@ -28,6 +31,7 @@ class Console:
 
     @classmethod
     def from_args(cls, args: argparse.Namespace) -> Console:
+        """Returns the console for the common options of a command."""
         return cls(read_config(args.offline), choose(args.progress, sys.stderr), args.json)
 
     def __enter__(self) -> Self:
@@ -40,27 +44,33 @@ class Console:
         self.connections.close()
 
     def session(self) -> Session:
-        """Returns a session for builds; open it with `with`."""
+        """Returns a session for builds. The caller opens it with `with`."""
         from modelcrate.pipeline.session import Session
 
         return Session(self.config, self.emit)
 
     @property
     def emit(self) -> Emit:
+        """The Emit that shows events."""
         return self.progress.emit
 
     def print_message(self, text: str) -> None:
-        """Words for people."""
+        """Prints a message for the user on standard error."""
         self.progress.clear()
         print(text, file=sys.stderr, flush=True)
 
     def print_result(self, value: Any, text: str) -> None:
-        """The result: as JSON on standard output where that was asked for, else as words there."""
+        """Prints the result on standard output.
+
+        Args:
+            value: The result for `--json`.
+            text: The result as text.
+        """
         self.progress.clear()
         print(json.dumps(value, indent=2, ensure_ascii=False) if self.as_json else text, flush=True)
 
     def print_error(self, fault: CrateError) -> int:
-        """Say what went wrong, and give the exit code of its class."""
+        """Prints an error, and returns its exit code."""
         self.progress.clear()
         count = fault.faults
         number = f"{count} faults, " if count > 1 else ""

@@ -1,4 +1,4 @@
-"""See whether a running container keeps to the protocols of its platforms. Any container: it may have been made with other tools."""
+"""Check whether a running container implements the protocols of its platforms. The container may be made with any tool."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from modelcrate.render.text import format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 LONGEST = 3600
-"""Seconds that one answer may be waited for."""
+"""The longest time to wait for one response, in seconds."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentParser]:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    text = "send each protocol's requests, and compare what comes back with what it says"
+    text = "send the requests of each protocol, and compare the responses with the protocol"
     made = actions.add_parser(
         "check",
         help=text,
-        description=f"{text.capitalize()}. The exit code is 0 when all is as it should be, 5 when something is not, "
-        "and 4 when nobody answers. Requests that are not sent for want of a model or of instances do not count.",
+        description=f"{text.capitalize()}. The exit code is 0 if all responses are as expected, 5 if one is not, "
+        "and 4 if the server does not respond. Requests that need a model or instances are skipped if there are none.",
     )
-    made.add_argument("url", metavar="URL", help="where the container listens, as http://HOST:PORT")
+    made.add_argument("url", metavar="URL", help="the address of the container: http://HOST:PORT")
     made.add_argument(
         "--contract",
         action="append",
         default=[],
         metavar="NAME",
-        help="a contract to check; may be given several times (default: all whose health route answers)",
+        help="a contract to check; may be given several times (default: all whose health route responds)",
     )
     made.add_argument(
-        "--model", default="", metavar="NAME", help="the model's name (default: the first one that is listed)"
+        "--model", default="", metavar="NAME", help="the model's name (default: the first that the server lists)"
     )
-    made.add_argument("--instances", metavar="JSON", help="rows to be predicted, as [[1, 2], [3, 4]] (default: none)")
-    made.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each answer (default: 60)")
+    made.add_argument("--instances", metavar="JSON", help="rows to predict, such as [[1, 2], [3, 4]] (default: none)")
+    made.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="time to wait for each response (default: 60)"
+    )
     return [made]
 
 
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.inspect.conformance import Target, check_contracts
 
     if args.offline:
-        raise UserError("contract check asks a server, and --offline forbids it")
+        raise UserError("contract check sends requests to a server, which --offline forbids")
     if not 0 < args.timeout <= LONGEST:
         raise UserError(f"not a time to wait: {args.timeout:g} seconds", hint=f"expected up to {LONGEST}")
     verdicts = check_contracts(Target(args.url, args.model, _instances(args.instances), args.timeout), args.contract)
@@ -54,8 +56,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     head = ("CONTRACT", "ROUTE", "WHAT", "EXPECTED", "CAME", "OK")
     console.print_result([asdict(each) for each in verdicts], format_table([head, *rows]))
     wrong = sum(each.ok is False for each in verdicts)
-    asked = sum(each.ok is not None for each in verdicts)
-    console.print_message(f"{asked} requests, {wrong} not answered as expected")
+    sent = sum(each.ok is not None for each in verdicts)
+    console.print_message(f"{sent} requests, {wrong} without the expected response")
     return IntegrityError.exit_code if wrong else 0
 
 

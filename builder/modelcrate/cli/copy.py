@@ -1,5 +1,6 @@
-"""Copy an image from any address to any output, byte for byte. From registry to registry nothing touches the disk, and within one
-registry what can be mounted is not sent."""
+"""Copy an image from any address to any output, byte for byte.
+
+From registry to registry nothing is written to the disk. Within one registry, layers are mounted instead of sent where possible."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "source", help="the image's address: a name in the local store, registry:REF, oci:DIR, an archive"
     )
     parser.add_argument(
-        "target", metavar="KIND:TARGET", help="where it goes: registry:REF, oci:DIR[:TAG], oci-archive:FILE, ..."
+        "target", metavar="KIND:TARGET", help="the output: registry:REF, oci:DIR[:TAG], oci-archive:FILE, ..."
     )
     parser.add_argument(
-        "--referrers", action="store_true", help="with what refers to it: signatures, bills of materials"
+        "--referrers", action="store_true", help="copy its referrers too: signatures, bills of materials"
     )
     transfer.platform_argument(parser)
 

@@ -1,4 +1,4 @@
-"""Compare two images: config, layers, packages, models, files, tensors. Layers that both have are not fetched."""
+"""Compare two images: config, layers, packages, models, files, tensors. Layers that both images have are not fetched."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", help="an image's address")
-    parser.add_argument("after", help="another's")
-    parser.add_argument("--platform", help="which of several, such as linux/arm64")
+    parser.add_argument("after", help="the address of the image to compare with")
+    parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -54,10 +54,10 @@ def _text(found: Difference) -> Iterator[str]:
     yield from _section("packages", [(each,) for each in found.packages])
     yield from _section("models", [(each,) for each in found.models])
     yield from _section("files", [(_SIGNS[each.state], each.path, each.how) for each in found.files])
-    said: list[tuple[str, ...]] = [
+    tensors: list[tuple[str, ...]] = [
         (each.path.rpartition("/")[2], each.name, each.before or "-", "->", each.after or "-") for each in found.tensors
     ]
-    yield from _section("tensors", said)
+    yield from _section("tensors", tensors)
 
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}

@@ -1,4 +1,4 @@
-"""Print the digest of an image, wherever it is. From a registry nothing but the manifest's head is fetched."""
+"""Print the digest of an image. From a registry, only the headers of the manifest are fetched."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Say what every layer of an image was made of; or, with another image, what became of each layer and which input decided it.
+"""Show the inputs of every layer of an image. With a second image, show which layers changed, and because of which inputs.
 
-From annotations alone: no layer is read or fetched."""
+The inputs are listed in annotations, so no layer is fetched."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modelcrate.render.text import format_table
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")
-    parser.add_argument("other", nargs="?", help="the address of the image that came after it")
-    parser.add_argument("--platform", help="which of several, such as linux/arm64")
+    parser.add_argument("other", nargs="?", help="the address of a newer image to compare with")
+    parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

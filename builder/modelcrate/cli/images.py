@@ -10,7 +10,7 @@ from modelcrate.render.text import format_size, format_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes none but the common ones."""
+    """Adds nothing: the command has the common options only."""
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _facts(name: str, image: Any) -> dict[str, Any]:
-    """One line; the size is what the layers take when they are unpacked, as Docker counts."""
+    """Returns one image as data. The size is that of the unpacked layers, as in Docker."""
     repository, _, tag = name.rpartition(":")
     first = image.images[0]
     unpacked = sum(

@@ -1,4 +1,4 @@
-"""Look through a folder and write what was found into modelcrate.yaml: entry script, dependencies, models."""
+"""Find the entry script, the dependencies and the models in a folder, and write modelcrate.yaml."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         choices=("Dockerfile",),
-        help="take the changed lines of the Dockerfile over that -o dockerfile:DIR has written into this folder",
+        help="take over your changes to the Dockerfile that -o dockerfile:DIR wrote into this folder",
     )
-    parser.add_argument("--force", action="store_true", help="replace a project file that is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing project file")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -1,4 +1,6 @@
-"""Show an image wherever it is: a name in the local store, a registry reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE."""
+"""Show an image: its digest, platforms, settings and layers.
+
+Its address is a name in the local store, a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE."""
 
 from __future__ import annotations
 

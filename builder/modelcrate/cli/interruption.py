@@ -1,4 +1,7 @@
-"""Ctrl-C and its kin. The first one ends the work: in this thread at once, in the others at their next event. A second one ends the process."""
+"""Handles Ctrl-C and similar signals.
+
+The first signal ends the work: in the main thread at once, in other threads at their next event. A second signal ends the process.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 GRACE = 10.0
-"""Seconds that other threads have to come to an end: one may be waiting for a server that has fallen silent."""
+"""Seconds that other threads have to end: one may be waiting for a server that does not respond."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that asked us to end."""
+    """A signal that ends the process. `exit_code` is 128 and the signal's number, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -26,9 +29,12 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def handle_interrupts(cancel: Callable[[], None]) -> Iterator[None]:
-    """While inside, a signal that means the end calls `cancel` and raises Interrupted. Outside the main thread, signals are left alone.
+    """Makes signals call `cancel` and raise Interrupted. Outside the main thread it does nothing.
 
-    SIGINT is heeded even where it was ignored, as shells have it for what they start in the background: who sends it means it.
+    SIGINT is handled even if it was ignored, as in processes that a shell starts in the background: it is sent on purpose.
+
+    Raises:
+        Interrupted: A signal arrived.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +50,7 @@ def handle_interrupts(cancel: Callable[[], None]) -> Iterator[None]:
         timers[0].start()
         raise Interrupted(number)
 
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup, which is to be obeyed
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores SIGHUP on purpose
     before = {each: signal.signal(each, end) for each in ENDING if not (ignored and each == signal.SIGHUP)}
     try:
         yield
@@ -56,7 +62,7 @@ def handle_interrupts(cancel: Callable[[], None]) -> Iterator[None]:
 
 
 def _give_up(code: int) -> None:
-    """Nothing is left behind: files have no name until they are whole."""
-    sys.stderr.write("interrupted; something did not end in time and was cut off\n")
+    """Ends the process. No incomplete files are left, because files get their names when they are complete."""
+    sys.stderr.write("interrupted; a thread did not end in time\n")
     sys.stderr.flush()
     os._exit(code)

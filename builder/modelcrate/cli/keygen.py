@@ -1,6 +1,6 @@
-"""Make a pair of keys to sign images with: PREFIX.key (encrypted, if there is a password) and PREFIX.pub.
+"""Create a key pair for signing images: PREFIX.key (encrypted if there is a password) and PREFIX.pub.
 
-The password comes from MODELCRATE_KEY_PASSWORD or COSIGN_PASSWORD; on a terminal it is asked for."""
+The password is read from MODELCRATE_KEY_PASSWORD or COSIGN_PASSWORD, or from the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     password = new_password(console.config.environment)
     private, public = write_pair(args.prefix, password)
-    how = "encrypted" if password else "not encrypted: keep it where nobody else can read"
+    how = "encrypted" if password else "not encrypted: keep it where other users can't read it"
     console.print_result(
         {"private": str(private), "public": str(public), "encrypted": bool(password)}, f"{private}  {how}\n{public}"
     )

@@ -1,6 +1,6 @@
-"""Write modelcrate.lock: everything that the world could change, pinned by hash, without naming a host.
+"""Write modelcrate.lock: the base, the packages and the models of a project, pinned by their digests, without host names.
 
-It stands beside the project file; build takes it from there, and build --locked insists on it."""
+The lock is written beside the project file. build uses it; build --locked fails if it does not fit."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Try a user name and a password at a registry, and keep them where Docker and Podman keep theirs.
+"""Check a user name and a password at a registry, and save them where Docker and Podman save theirs.
 
-The password is read from standard input with --password-stdin, or asked for on a terminal."""
+The password is read from standard input with --password-stdin, or from the terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from modelcrate_layers.errors import UserError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("registry", help="HOST[:PORT]")
-    parser.add_argument("-u", "--username", required=True, help="who")
+    parser.add_argument("-u", "--username", required=True, help="the user name")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    parser.add_argument("-p", "--password", help="the password; others on this machine may see it, so better not")
+    parser.add_argument(
+        "-p", "--password", help="the password; other users of this machine can see it, so prefer --password-stdin"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -24,7 +26,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if args.password is not None:
         console.print_message(
-            "a password on the command line can be seen by others on this machine: use --password-stdin"
+            "other users of this machine can see a password on the command line: use --password-stdin"
         )
     kept = login(args.registry, args.username, _password(args), registry_config(console.config))
     plainly = " (not encrypted: a credential helper would keep it better)" if kept.plainly else ""

@@ -1,4 +1,4 @@
-"""Forget the credentials for a registry."""
+"""Remove the saved credentials for a registry."""
 
 from __future__ import annotations
 

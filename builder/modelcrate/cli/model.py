@@ -1,4 +1,4 @@
-"""Register models in a workspace, and ask for them. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
+"""Register, list, show, download and tag models of a workspace. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
     _register_arguments(made["register"])
     _list_arguments(made["list"])
     for name in ("show", "download", "tag"):
-        made[name].add_argument("model", help="NAME, which is its latest version, or NAME:VERSION")
-    made["download"].add_argument("target", nargs="?", default=".", type=Path, help="where to (default: this folder)")
-    made["download"].add_argument("--exist-ok", action="store_true", help="replace what is there")
+        made[name].add_argument("model", help="NAME (the latest version) or NAME:VERSION")
+    made["download"].add_argument("target", nargs="?", default=".", type=Path, help="a folder (default: this folder)")
+    made["download"].add_argument("--exist-ok", action="store_true", help="replace existing files")
     made["tag"].add_argument("tags", nargs="*", metavar="KEY=VALUE", help="tags to set")
-    made["tag"].add_argument("--remove", action="append", default=[], metavar="KEY", help="a tag to take away")
+    made["tag"].add_argument("--remove", action="append", default=[], metavar="KEY", help="a tag to remove")
     made["tag"].add_argument(
-        "--property", action="append", default=[], metavar="KEY=VALUE", help="a property to add; it can't be changed"
+        "--property",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a property to add; it can't be changed later",
     )
     for each in made.values():
         workspace_argument(each)
@@ -45,16 +49,24 @@ def _register_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="a property")
     parser.add_argument("--description", default="", help="a text for people")
     parser.add_argument("--framework", default="", help="ScikitLearn, Onnx, ...; those two need no entry script")
-    parser.add_argument("--framework-version", default="", help="the version that wrote the model")
-    parser.add_argument("--child", action="append", default=[], metavar="PATH", help="only this of a folder")
+    parser.add_argument("--framework-version", default="", help="the version that saved the model")
+    parser.add_argument(
+        "--child",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="register only this path of the folder; may be given several times",
+    )
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="models of this name (default: all)")
-    parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="those with this tag")
-    parser.add_argument("--property", action="append", default=[], metavar="KEY[=VALUE]", help="and this property")
-    parser.add_argument("--framework", help="and of this framework")
-    parser.add_argument("--latest", action="store_true", help="the latest version of each")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="only models with this tag")
+    parser.add_argument(
+        "--property", action="append", default=[], metavar="KEY[=VALUE]", help="only models with this property"
+    )
+    parser.add_argument("--framework", help="only models of this framework")
+    parser.add_argument("--latest", action="store_true", help="only the latest version of each model")
 
 
 def _register(args: argparse.Namespace, console: Console) -> None:
@@ -99,15 +111,15 @@ def _list(args: argparse.Namespace, console: Console) -> None:
 
 
 def _show(args: argparse.Namespace, console: Console) -> None:
-    told = facts(_asked(args, console))
-    lines = [(key, _shown(value) if isinstance(value, dict) else str(value)) for key, value in told.items() if value]
-    console.print_result(told, format_table([line for line in lines if line[0] != "layers"]))
+    values = facts(_get(args, console))
+    lines = [(key, _shown(value) if isinstance(value, dict) else str(value)) for key, value in values.items() if value]
+    console.print_result(values, format_table([line for line in lines if line[0] != "layers"]))
 
 
 def _download(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.workspace.download import download
 
-    record = _asked(args, console)
+    record = _get(args, console)
     place = download(workspace(args, console.connections), record, args.target, exist_ok=args.exist_ok)
     console.print_result({**facts(record), "path": str(place)}, str(place))
 
@@ -115,12 +127,12 @@ def _download(args: argparse.Namespace, console: Console) -> None:
 def _tag(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.pipeline.register_model import change
 
-    record = _asked(args, console).tagged(_texts(args.tags), tuple(args.remove))
+    record = _get(args, console).tagged(_texts(args.tags), tuple(args.remove))
     record = change(workspace(args, console.connections), record.with_properties(_texts(args.property)), console.emit)
     console.print_result(facts(record), _shown(record.tags))
 
 
-def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
+def _get(args: argparse.Namespace, console: Console) -> ModelRecord:
     from modelcrate.workspace.find import get_model
     from modelcrate.workspace.record import parse_model_id
 
@@ -128,7 +140,7 @@ def _asked(args: argparse.Namespace, console: Console) -> ModelRecord:
 
 
 def facts(record: ModelRecord) -> dict[str, Any]:
-    """A model as data."""
+    """Returns a model as data for JSON."""
     return {
         "id": record.id,
         "name": record.name,
@@ -165,5 +177,5 @@ _ACTIONS = {
     "list": ("list models", _list),
     "show": ("show one model", _show),
     "download": ("write a model's files into a folder", _download),
-    "tag": ("set and take away tags, and add properties", _tag),
+    "tag": ("set and remove tags, and add properties", _tag),
 }

@@ -1,7 +1,7 @@
-"""Build the image of registered models, or with --dockerfile the folder of a Dockerfile, as Azure's Model.package does.
+"""Build the image of registered models, or with --dockerfile a folder with a Dockerfile, like Azure's Model.package.
 
-Without an entry script there is exactly one model, of a framework that needs none (scikit-learn, ONNX, XGBoost, LightGBM, MLflow, Transformers). The image goes into the
-workspace, under the name package and the time, unless an output is named."""
+Without an entry script, name exactly one model of a framework that needs none: scikit-learn, ONNX, XGBoost, LightGBM, MLflow,
+Transformers. Without an output, the image is written into the workspace, under the name package and the current time."""
 
 from __future__ import annotations
 
@@ -23,17 +23,24 @@ NAME = "package"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="NAME, which is its latest version, or NAME:VERSION")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="NAME (the latest version) or NAME:VERSION")
     parser.add_argument("--entry-script", metavar="FILE", help="the script with init and run")
-    parser.add_argument("--source-directory", metavar="DIR", help="its folder, which goes into the image with it")
-    parser.add_argument("--conda-file", metavar="FILE", help="a conda environment: python, and the pip section")
-    parser.add_argument("--requirements", metavar="FILE", help="a requirements file")
-    parser.add_argument("--base-image", metavar="BASE", help="what lies below, as a project's base")
-    parser.add_argument("--image-name", metavar="NAME", help=f"the image's name (default: {NAME})")
-    parser.add_argument("--image-label", metavar="TAG", help="the image's tag (default: the time of now)")
-    parser.add_argument("--dockerfile", metavar="DIR", type=Path, help="write the folder of a Dockerfile instead")
     parser.add_argument(
-        "-o", "--output", action="append", default=[], metavar="KIND:TARGET", help="where the image goes instead"
+        "--source-directory", metavar="DIR", help="the folder of the script; all of it goes into the image"
+    )
+    parser.add_argument("--conda-file", metavar="FILE", help="a conda environment file")
+    parser.add_argument("--requirements", metavar="FILE", help="a requirements file")
+    parser.add_argument("--base-image", metavar="BASE", help="the base, as in a project file")
+    parser.add_argument("--image-name", metavar="NAME", help=f"the image's name (default: {NAME})")
+    parser.add_argument("--image-label", metavar="TAG", help="the image's tag (default: the current time)")
+    parser.add_argument("--dockerfile", metavar="DIR", type=Path, help="write a folder with a Dockerfile instead")
+    parser.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="KIND:TARGET",
+        help="write the image to KIND:TARGET instead of the workspace",
     )
     workspace_argument(parser)
 

@@ -1,3 +1,5 @@
+"""Show what a build would do: the layers that it would reuse, make and send. Nothing is built, and nothing is written to outputs."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,4 @@
-"""How progress is shown: a bar on a terminal, a line every few seconds without one, JSON lines on request, or not at all."""
+"""Shows progress: bars on a terminal, a line every few seconds elsewhere, JSON lines, or nothing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, 
 from modelcrate.render.text import format_size
 
 EVERY = 3.0
-"""Seconds between two lines of one task where there is no terminal: a log should show life, not fill up."""
+"""Seconds between two lines of one task without a terminal, so that logs stay short."""
 
 FRAME = 0.1
-"""Seconds between two pictures of a bar."""
+"""Seconds between two updates of a bar."""
 
 
 @dataclass(slots=True)
 class Task:
-    """Something that is under way; it changes all the time, which is why it is not frozen."""
+    """A running task. Not frozen: it changes with every event."""
 
     label: str
     total: int | None
@@ -31,6 +31,7 @@ class Task:
     shown: float = 0.0
 
     def line(self, now: float) -> str:
+        """Returns the task as one line: bytes, rate, and the seconds that are left."""
         rate = self.done / max(now - self.begun, 0.001)
         of = f" of {format_size(self.total)}" if self.total else ""
         left = (
@@ -42,7 +43,7 @@ class Task:
 
 
 class Progress:
-    """Takes events from any thread. `cancel` makes the next event raise where it is emitted, which ends the work there."""
+    """The base class: takes events from any thread, and keeps the running tasks and the results that are done."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self.out, self.clock = out, clock
@@ -52,6 +53,11 @@ class Progress:
         self._cancelled = threading.Event()
 
     def emit(self, event: Event) -> None:
+        """Takes an event.
+
+        Raises:
+            KeyboardInterrupt: `cancel` was called. It ends the work of the thread that emits.
+        """
         if self._cancelled.is_set():
             raise KeyboardInterrupt
         with self.lock:
@@ -59,6 +65,7 @@ class Progress:
             self.show(event, task)
 
     def cancel(self) -> None:
+        """Makes the next event of each thread raise."""
         self._cancelled.set()
 
     def _track(self, event: Event) -> Task | None:
@@ -78,30 +85,33 @@ class Progress:
         return self.tasks.get(event.label)
 
     def show(self, event: Event, task: Task | None) -> None:
-        """Tell of an event; `task` is what it belongs to."""
+        """Shows an event. `task` is the task that it belongs to."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Take away what is on the screen, for words are to follow; where nothing is redrawn, there is nothing to take away."""
+        """Removes bars from the screen before other text is printed."""
         return
 
     def write(self, text: str) -> None:
+        """Writes a text and flushes the stream."""
         self.out.write(text)
         self.out.flush()
 
 
 class Silent(Progress):
-    """Notices only: they are words that a person should read."""
+    """Shows notices only."""
 
     def show(self, event: Event, task: Task | None) -> None:
+        """Shows an event. See `Progress.show`."""
         if isinstance(event, Notice):
             self.write(f"{event.text}\n")
 
 
 class Lines(Progress):
-    """For logs: a line when something has taken some seconds, and one when such a thing is done."""
+    """Shows a line for a task every few seconds, for logs. Short tasks have none."""
 
     def show(self, event: Event, task: Task | None) -> None:
+        """Shows an event. See `Progress.show`."""
         now = self.clock()
         match event:
             case Notice(text):
@@ -116,9 +126,10 @@ class Lines(Progress):
 
 
 class Json(Progress):
-    """One JSON object a line, as the events come; bytes are summed up over FRAME."""
+    """Shows one JSON object for each event. The bytes of a task are shown at most once in FRAME seconds."""
 
     def show(self, event: Event, task: Task | None) -> None:
+        """Shows an event. See `Progress.show`."""
         if isinstance(event, Advanced) and task is not None:
             now = self.clock()
             if now - task.shown < FRAME:
@@ -133,7 +144,7 @@ class Json(Progress):
 
 
 class Bar(Progress):
-    """For terminals: a line a task, redrawn in place."""
+    """Shows one line for each task, updated in place, for terminals."""
 
     WIDTH = 24
 
@@ -143,6 +154,7 @@ class Bar(Progress):
         self._last = 0.0
 
     def show(self, event: Event, task: Task | None) -> None:
+        """Shows an event. See `Progress.show`."""
         if isinstance(event, Notice):
             self._wipe()
             self.write(f"{event.text}\n")
@@ -152,6 +164,7 @@ class Bar(Progress):
             self._draw(now)
 
     def clear(self) -> None:
+        """Removes the lines from the screen."""
         with self.lock:
             self._wipe()
 
@@ -175,7 +188,7 @@ class Bar(Progress):
 
 
 def choose(kind: str, out: TextIO) -> Progress:
-    """`auto` is a bar where there is a terminal, else lines."""
+    """Returns the progress of a kind. `auto` is `bar` on a terminal, else `lines`."""
     if kind == "auto":
         kind = "bar" if out.isatty() else "lines"
     kinds: dict[str, type[Progress]] = {"bar": Bar, "lines": Lines, "json": Json, "none": Silent}

@@ -1,4 +1,4 @@
-"""Fetch an image from a registry and put it somewhere: into the local store, or wherever -o says."""
+"""Fetch an image from a registry and write it to the local store, or to the output of -o."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from modelcrate.cli.console import Console
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", help="HOST/REPOSITORY[:TAG][@DIGEST]")
     parser.add_argument(
-        "-o", "--output", metavar="KIND:TARGET", help="where it goes (default: the local store, under its name)"
+        "-o",
+        "--output",
+        metavar="KIND:TARGET",
+        help="write the image to KIND:TARGET (default: to the local store, under its name)",
     )
     transfer.platform_argument(parser)
 

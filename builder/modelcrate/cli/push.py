@@ -1,4 +1,4 @@
-"""Send an image to one or more places in registries. What a registry has already is not sent again."""
+"""Push an image to one or more repositories of registries. Layers that a registry has already are not sent again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Reference.parse,
         metavar="REF",
-        help="where to: HOST/REPOSITORY[:TAG] (without a tag: latest)",
+        help="the target: HOST/REPOSITORY[:TAG] (without a tag: latest)",
     )
 
 

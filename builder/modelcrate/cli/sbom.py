@@ -1,6 +1,6 @@
-"""Print the bill of materials of an image, or of the image of a project: what is in it, made from its layers and the lock.
+"""Print the bill of materials of an image, or of the image of a project.
 
-It is made anew from what the layers hold; hashes of package files are known where the project and its lock are."""
+It is computed from the contents of the layers. The hashes of package files are included for a project, because its lock has them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("spdx", "cyclonedx"), default="spdx", help="SPDX 2.3 or CycloneDX 1.6, both JSON"
     )
-    parser.add_argument("--platform", help="which image of several")
+    parser.add_argument("--platform", help="the platform in an image for several, such as linux/arm64")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -1,7 +1,7 @@
-"""Sign an image where it is: in a registry, the local store, an OCI layout or an OCI archive. The image itself doesn't change.
+"""Sign an image in a registry, the local store, an OCI layout or an OCI archive. The image itself doesn't change.
 
-The signature is written in both forms that other tools read (a sigstore bundle that refers to the image, and cosign's tag). Bills of
-materials and provenance that stand beside the image unsigned are attested with it."""
+The signature is written in both forms that other tools read: a sigstore bundle that refers to the image, and cosign's tag. Attached bills
+of materials and provenance without a signature are signed too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelcrate.cli.passwords import password_of
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", help="the image's address")
     parser.add_argument(
-        "--key", required=True, help="the private key's file, or command:PROGRAM for a key that is elsewhere"
+        "--key", required=True, help="the private key's file, or command:PROGRAM for a program that signs"
     )
 
 

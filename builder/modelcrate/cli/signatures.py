@@ -1,4 +1,4 @@
-"""What `verify --key` and `verify --policy` do, and how they say it."""
+"""Verifies signatures, for `verify --key` and `verify --policy`, and prints the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def run(address: str, keys: list[Path], policy: Path | None, console: Console) -> int:
-    """Check who signed an image; with a policy, all that it requires as well. What is not proven is an error."""
+    """Verifies the signatures of an image, and a policy if there is one. Returns the exit code.
+
+    Raises:
+        IntegrityError: A signature is missing or wrong, or the policy is not met.
+    """
     from modelcrate.security.signing.keys import load_public
     from modelcrate.security.signing.naming import image_identity
     from modelcrate.security.signing.policy import check, read_policy

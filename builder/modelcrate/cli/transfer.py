@@ -1,4 +1,4 @@
-"""What the verbs that move images have in common: from an address to an output, whole or for one platform."""
+"""The common part of the commands that transfer images from an address to an output."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from modelcrate_layers.content import Platform
 
 
 def platform_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--platform", type=Platform.parse, metavar="OS/ARCH", help="only this image of an index")
+    """Adds the option for one platform."""
+    parser.add_argument("--platform", type=Platform.parse, metavar="OS/ARCH", help="only the image for this platform")
 
 
 def move(source: str, target: str, args: argparse.Namespace, console: Console) -> int:
-    """Delivers what is at an address, and prints the receipt."""
+    """Writes the image at an address to an output, and prints the receipt. Returns the exit code."""
     output = transports.parse(target)
     if isinstance(output, NameableOutput) and source.startswith("registry:"):
         output = output.with_name(source.removeprefix("registry:").partition("@")[0])
@@ -34,6 +35,7 @@ def move(source: str, target: str, args: argparse.Namespace, console: Console) -
 
 
 def chosen(found: Found, platform: Platform | None) -> Deliverable:
+    """Returns the image for a platform, or all that was found."""
     return found.copy() if platform is None else found.image(platform)
 
 

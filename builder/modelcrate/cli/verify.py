@@ -1,9 +1,13 @@
-"""See whether bytes are what is said of them.
+"""Verify the contents or the signatures of an image, or rebuild a project and compare.
 
-verify PROJECT builds a folder with a lock once more, believing no key and no memo, keeps nothing, and compares with an image (the
-local store's NAME:latest, or --against). verify IMAGE recomputes every digest, diff id and size of an image, whoever made it.
-verify IMAGE --key FILE (or --policy FILE) checks who signed it and what was attested, in a registry, a layout or an archive, offline.
-What does not fit is listed, and the exit code is 5."""
+verify IMAGE recomputes every digest, diff id and size of an image. The image may be made with any tool.
+
+verify IMAGE --key FILE (or --policy FILE) verifies the signatures and attestations of an image. It needs no service on the network.
+
+verify PROJECT builds a project with a lock again, without cached results, and compares the result with an image (NAME:latest in the local
+store, or --against). The rebuilt image is not kept.
+
+Mismatches are listed, and the exit code is 5."""
 
 from __future__ import annotations
 
@@ -21,9 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--key", action="append", default=[], type=Path, metavar="FILE", help="a public key; may be given several times"
     )
     parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="a policy: keys by repository, and what must be proven"
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="a policy: the keys of each repository, and the attestations that it requires",
     )
-    parser.add_argument("--against", metavar="IMAGE", help="the image that the project should give")
+    parser.add_argument("--against", metavar="IMAGE", help="the image to compare the rebuilt project with")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

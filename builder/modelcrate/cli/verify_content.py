@@ -1,4 +1,4 @@
-"""What `verify` does without keys: bytes held to what is said of them, and projects built once more. Mismatches end with code 5."""
+"""Verifies the contents of an image, or rebuilds a project, for `verify` without keys. Mismatches end with exit code 5."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from modelcrate_layers.errors import IntegrityError
 
 
 def is_project(path: Path) -> bool:
-    """A project file, or a folder with one or with a lock."""
+    """Returns whether a path is a project file, or a folder with a project file or a lock."""
     return path.is_file() or any((path / name).exists() for name in (FILE_NAME, LOCK_NAME))
 
 
 def check_image(address: str, console: Console) -> int:
-    """Recompute all that an image says of its bytes."""
+    """Verifies all bytes of an image. Returns the exit code."""
     from modelcrate.inspect.verify_bytes import verify_bytes
     from modelcrate.render.text import format_size
     from modelcrate.transports.addresses import find
@@ -31,11 +31,15 @@ def check_image(address: str, console: Console) -> int:
         "mismatches": list(checked.mismatches),
     }
     read = f"{checked.documents} documents and {checked.blobs} blobs, {format_size(checked.bytes)}"
-    return _verdict(console, facts, checked.mismatches, f"{address}: {read}, all as they should be")
+    return _verdict(console, facts, checked.mismatches, f"{address}: {read}, all correct")
 
 
 def check_project(path: Path, against: str | None, console: Console) -> int:
-    """Builds it from its lock once more, keeps nothing, and compares with an image: the store's NAME:latest, if none is given."""
+    """Builds a project from its lock again, and compares it with an image, by default NAME:latest in the store.
+
+    Returns:
+        The exit code.
+    """
     from modelcrate.inspect.verify_rebuild import list_mismatches
     from modelcrate.transports.addresses import find
 
@@ -50,7 +54,7 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
 
 
 def _verdict(console: Console, facts: Mapping[str, object], mismatches: Sequence[str], well: str) -> int:
-    """Print it; the exit code."""
+    """Prints the result, and returns the exit code."""
     lines = [*mismatches, f"{len(mismatches)} mismatches (exit {IntegrityError.exit_code})"] if mismatches else [well]
     console.print_result(facts, "\n".join(lines))
     return IntegrityError.exit_code if mismatches else 0

@@ -1,4 +1,4 @@
-"""Which workspace a verb works with: the one that is named, the one of MODELCRATE_WORKSPACE, or a folder in modelcrate's home."""
+"""The option for the workspace. Without it, MODELCRATE_WORKSPACE counts, and else a folder in MODELCRATE_HOME."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ VARIABLE = "MODELCRATE_WORKSPACE"
 
 
 def workspace_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the option."""
     parser.add_argument(
         "-w",
         "--workspace",
         default="",
         metavar="PLACE",
-        help=f"a folder, or HOST/PREFIX of a registry (default: {VARIABLE}, else a folder of modelcrate's own)",
+        help=f"a folder, or HOST/PREFIX of a registry (default: {VARIABLE}, else a folder in MODELCRATE_HOME)",
     )
 
 
 def workspace(args: argparse.Namespace, connections: Connections) -> WorkspaceBackend:
+    """Returns the workspace that a command works with."""
     named = args.workspace or connections.config.environment.get(VARIABLE, "")
     return open_workspace(named or f"folder:{connections.config.home / 'workspaces' / 'default'}", connections)
