@@ -150,7 +150,7 @@ def test_ctrl_c_on_a_terminal(crate: Crate, tmp_path: Path) -> None:
     rest = _all(ours)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130
-    assert "interrupted; nothing half-made was left behind" in rest
+    assert "interrupted; no incomplete files were left behind" in rest
     assert "Traceback" not in rest
     assert half_made(crate.home) == []
 

@@ -56,7 +56,7 @@ def test_at_the_beginning_of_every_step(crate: Crate, tmp_path: Path, step: str)
 def test_while_a_worker_hashes(crate: Crate, tmp_path: Path, number: signal.Signals) -> None:
     project = sparse_model(tmp_path / "project", 64 * GIB)
     done = crate.signalled(at("progress", label="model"), number, "build", project)
-    done.failed(128 + number, "interrupted; nothing half-made was left behind")
+    done.failed(128 + number, "interrupted; no incomplete files were left behind")
     nothing_made(crate)
 
 
