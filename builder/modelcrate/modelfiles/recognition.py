@@ -1,4 +1,4 @@
-"""What kind of model a file is, and what it says of itself, by its first bytes; the one door to the readers beside this file."""
+"""What kind of model a file is, and what it says about itself, by its first bytes. All other rooms reach the readers by this module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`format` is a word such as `safetensors`, empty where nobody knows; `fault` says what is wrong with the header."""
+    """`format` is a word such as `safetensors`, empty for an unknown one; `fault` says what is wrong with the header."""
 
     format: str
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -40,11 +40,11 @@ class ModelFacts:
 
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Read a file's header, or its pickles. Nothing in it is loaded; it may be an enemy's."""
+    """Reads a file's header, or its pickles. Nothing of it is loaded; it may be hostile."""
     head = file.read(HEAD)
     ending = splitext(name)[1].lower()
-    if _begins_silent(head, ending) and not ends_as_zip(file):
-        return _SILENT
+    if _is_no_model(head, ending) and not ends_as_zip(file):
+        return _UNKNOWN
     try:
         if ending == ".safetensors":
             return ModelFacts("safetensors", safetensors.read(file, size).facts())
@@ -63,7 +63,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
             _promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
         )
     found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
-    known = _BY_HEAD.get(head[:4], _SILENT)
+    known = _BY_HEAD.get(head[:4], _UNKNOWN)
     found += _embedded(file, head, known.format)
     if not found:
         return known
@@ -93,14 +93,14 @@ def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
 
 
 def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
-    """The same of a file all of which is in memory: nearly all have nothing to say, and that is soon seen."""
-    if _begins_silent(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
-        return _SILENT
+    """Returns the same for a file that is in memory. Nearly all files are no models, which a few bytes show."""
+    if _is_no_model(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
+        return _UNKNOWN
     return facts_of(BytesIO(data), name, len(data), allowed)
 
 
-def _begins_silent(head: bytes, ending: str) -> bool:
-    """Whether neither the first bytes nor the name's ending promise anything; what is left is a zip at the file's end."""
+def _is_no_model(head: bytes, ending: str) -> bool:
+    """Whether a file is no model by its first bytes and its name; it may still end as a zip."""
     if ending in PROMISING or head[:1] in _BEGINNINGS or may_begin_pickles(head):
         return False
     return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
@@ -125,7 +125,7 @@ def _pickled(head: bytes, found: list[Judgement]) -> str:
     return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"
 
 
-_SILENT = ModelFacts("")
+_UNKNOWN = ModelFacts("")
 _BY_HEAD = {
     head: ModelFacts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))
 }

@@ -1,7 +1,7 @@
 """The gates before a build: unsafe pickles, damaged model files, secrets. They stand before anything is fetched.
 
-A finding is refused or told, as the project's `gates:` say. By default pickles that name things nobody knows are warned about, those that
-name what runs code are refused, and so are secrets and damaged headers.
+A finding is refused or warned about, as `gates:` in the project says. By default unknown names in pickles are warned about; what runs code,
+what can't be read to its end, secrets and damaged headers are refused.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 MAX_SHOWN = 8
 
 TOGETHER = 1 << 20
-"""Bytes of small files that are looked at together: what they are held to costs less for many at once than for each."""
+"""Bytes of small files that are searched together: one search of many files costs less than many searches."""
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
-    """Look at every file of a part; nothing of it is loaded or run. `folder` is the project's."""
+    """Reads every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
-    look = _Look(gates, part.model, {})
-    for fault, setting in look.at(part.files):
+    check = _PartCheck(gates, part.model, {})
+    for fault, setting in check.findings(part.files):
         if setting == "refuse":
             refused.append(fault)
         else:
@@ -46,50 +46,51 @@ def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
         signed = check_model(part.top, [load_public(folder / path) for path in gates.model_keys])
         refused += signed.faults
         warned += signed.unchecked
-    return Findings(tuple(refused), tuple(warned), look.facts)
+    return Findings(tuple(refused), tuple(warned), check.facts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """At the files of one part, which is a `model` or not. What they say of themselves gathers in `facts`."""
+class _PartCheck:
+    """The checks of the files of one part, which is a `model` or not. `facts` collects what the files say about themselves."""
 
     gates: Gates
     model: bool
     facts: dict[FileRange, ModelFacts]
 
-    def at(self, files: Iterable[GatedFiles]) -> Iterator[tuple[CrateError, str]]:
-        """What is wrong with them, in their order, and what the project has set for that. A small file is read once, for all gates."""
+    def findings(self, files: Iterable[GatedFiles]) -> Iterator[tuple[CrateError, str]]:
+        """Yields what is wrong with the files, in their order, and the setting that counts. A small file is read once, for all gates."""
         for batch in _batches(files):
             large = batch[0].source.size > MAX_BYTES
             yield from self._large(batch[0]) if large else self._small([(each, read(each.source)) for each in batch])
 
     def _small(self, files: Sequence[tuple[GatedFiles, bytes]]) -> Iterator[tuple[CrateError, str]]:
-        looked = self.gates.secrets != "allow"
-        suspect = may_have_secrets([(file.name, data) for file, data in files]) if looked else frozenset()
+        searched = self.gates.secrets != "allow"
+        suspect = may_have_secrets([(file.name, data) for file, data in files]) if searched else frozenset()
         for at, (file, data) in enumerate(files):
             if at in suspect:
                 yield from self._secrets(file, data)
-            if self._promises(file):
+            if self._is_read(file):
                 from modelcrate.modelfiles.recognition import facts_at_hand
 
-                yield from self._said(file, facts_at_hand(data, file.name, self.gates.allow))
+                yield from self._facts(file, facts_at_hand(data, file.name, self.gates.allow))
 
     def _large(self, file: GatedFiles) -> Iterator[tuple[CrateError, str]]:
         try:
             with open(file.path, "rb") as handle:
                 if self.gates.secrets != "allow":
                     yield from self._secrets(file, handle.read(HEAD))
-                if self._promises(file):
+                if self._is_read(file):
                     from modelcrate.modelfiles.recognition import facts_of
 
                     handle.seek(0)
-                    yield from self._said(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
+                    yield from self._facts(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
 
-    def _promises(self, file: GatedFiles) -> bool:
-        """Whether a file may have something to say of itself: any of a model's, and of the others what is named so. Who hears it imports
-        the readers then: that takes a while, and a script needs none.
+    def _is_read(self, file: GatedFiles) -> bool:
+        """Whether the readers look into a file: into any of a model's, and of others by the name's ending.
+
+        The readers are imported then. That takes a while, and a script needs none.
         """
         return self.model or splitext(file.name)[1].lower() in PROMISING
 
@@ -97,14 +98,14 @@ class _Look:
         for secret in secrets_in(file.name, data):
             yield _secret(file, secret), "warn" if secret.warns else self.gates.secrets
 
-    def _said(self, file: GatedFiles, said: ModelFacts) -> Iterator[tuple[CrateError, str]]:
-        """What is wrong by a file's own words."""
-        if said.fault:
-            yield SourceError(f"{file.name} is damaged: it {said.fault}", where=file.path), "refuse"
-        if said.pickles:
-            yield from self._pickles(file, said)
-        if not (said.pickles and self.gates.allow):  # what one project lets pass is not the word of others
-            self.facts[file.source] = said
+    def _facts(self, file: GatedFiles, found: ModelFacts) -> Iterator[tuple[CrateError, str]]:
+        """Yields a damaged header, and the findings in pickles and other code."""
+        if found.fault:
+            yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.path), "refuse"
+        if found.pickles:
+            yield from self._pickles(file, found)
+        if not (found.pickles and self.gates.allow):  # what one project allows is no fact about the file
+            self.facts[file.source] = found
 
     def _pickles(self, file: GatedFiles, facts: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         """What runs code, and what could not be read, is refused; for names that no list has the project decides."""
@@ -120,7 +121,7 @@ class _Look:
 
 
 def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
-    """Files that are looked at together, in their order: small ones, or a large one by itself."""
+    """Yields files that are searched together, in their order: small ones, or a large one by itself."""
     held: list[GatedFiles] = []
     size = 0
     for file in files:
