@@ -164,11 +164,11 @@ class _Machine:
     def push(self, value: Value) -> None:
         if len(self.stack) >= MAX_STACK:
             raise LimitError(f"holds more than {MAX_STACK} values at once")
-        if isinstance(value, MadeObject):
-            value.pushes += 1
-        elif is_array_wrapper(value):
-            self.wrapper_pushes += 1
         self.stack.append(value)
+        if type(value) is MadeObject:
+            value.pushes += 1
+        elif type(value) is NamedObject and is_array_wrapper(value):
+            self.wrapper_pushes += 1
 
     def pop(self) -> Value:
         if not self.stack:
