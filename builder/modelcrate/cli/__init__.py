@@ -94,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_verb(words[0])
         return _run(parser(words).parse_args(words))
     except CrateError as fault:  # a value of an option that can't be read
-        print(f"{fault}\nnothing was changed (exit {fault.exit_code})", file=sys.stderr)
+        from modelcrate.render.printable import printable
+
+        print(printable(f"{fault}\nnothing was changed (exit {fault.exit_code})"), file=sys.stderr)
         return fault.exit_code
     except BrokenPipeError:  # the reader of our output has closed it, such as `head`
         with suppress(OSError):

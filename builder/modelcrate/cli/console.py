@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,7 @@ from modelcrate.cli.progress import Progress, choose
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.events import Emit
+from modelcrate.render.printable import json_text, printable
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import CrateError
 
@@ -57,7 +57,7 @@ class Console:
     def print_message(self, text: str) -> None:
         """Prints a message for the user on standard error."""
         self.progress.clear()
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def print_result(self, value: Any, text: str) -> None:
         """Prints the result on standard output.
@@ -67,7 +67,7 @@ class Console:
             text: The result as text.
         """
         self.progress.clear()
-        print(json.dumps(value, indent=2, ensure_ascii=False) if self.as_json else text, flush=True)
+        print(json_text(value) if self.as_json else printable(text), flush=True)
 
     def print_error(self, fault: CrateError) -> int:
         """Prints an error, and returns its exit code."""
@@ -75,5 +75,5 @@ class Console:
         count = fault.faults
         number = f"{count} faults, " if count > 1 else ""
         done = f"done before that: {', '.join(self.progress.done)}" if self.progress.done else "nothing was changed"
-        print(f"{fault}\n{number}{done} (exit {fault.exit_code})", file=sys.stderr, flush=True)
+        print(printable(f"{fault}\n{number}{done} (exit {fault.exit_code})"), file=sys.stderr, flush=True)
         return fault.exit_code

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
+from modelcrate.render.printable import printable
 from modelcrate.render.text import format_size
 
 EVERY = 3.0
@@ -39,7 +40,7 @@ class Task:
         )
         if self.total and self.done >= self.total:
             left = ", finishing"
-        return f"{self.label}: {format_size(self.done)}{of}, {format_size(rate)}/s{left}"
+        return f"{printable(self.label)}: {format_size(self.done)}{of}, {format_size(rate)}/s{left}"
 
 
 class Progress:
@@ -104,7 +105,7 @@ class Silent(Progress):
     def show(self, event: Event, task: Task | None) -> None:
         """Shows an event. See `Progress.show`."""
         if isinstance(event, Notice):
-            self.write(f"{event.text}\n")
+            self.write(f"{printable(event.text)}\n")
 
 
 class Lines(Progress):
@@ -115,13 +116,13 @@ class Lines(Progress):
         now = self.clock()
         match event:
             case Notice(text):
-                self.write(f"{text}\n")
+                self.write(f"{printable(text)}\n")
             case Advanced() if task is not None and now - task.shown >= EVERY:
                 task.shown = now
                 self.write(f"  {task.line(now)}\n")
             case Finished(label, note) if task is not None and now - task.begun >= EVERY:
                 self.write(
-                    f"  {label}: done, {format_size(task.done)} in {now - task.begun:.1f} s{note and ', ' + note}\n"
+                    f"  {printable(label)}: done, {format_size(task.done)} in {now - task.begun:.1f} s{note and ', ' + note}\n"
                 )
 
 
@@ -157,7 +158,7 @@ class Bar(Progress):
         """Shows an event. See `Progress.show`."""
         if isinstance(event, Notice):
             self._wipe()
-            self.write(f"{event.text}\n")
+            self.write(f"{printable(event.text)}\n")
         now = self.clock()
         if now - self._last >= FRAME:
             self._last = now

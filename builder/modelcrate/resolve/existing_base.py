@@ -18,8 +18,7 @@ from modelcrate.project.values import (
 )
 from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
-from modelcrate.resolve.rootfs import read_rootfs
-from modelcrate.transports import docker_archive, oci, oci_archive
+from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, UserError, placed
@@ -82,6 +81,8 @@ def _read(
 ) -> ResolvedBase:
     """Reads a base's config and layers. One that was locked as another digest is a LockedError."""
     if isinstance(base, RootfsBase):
+        from modelcrate.resolve.rootfs import read_rootfs
+
         layer = read_rootfs(folder / base.path, connections.config, emit)
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
@@ -104,8 +105,12 @@ def find_base(
         case LayoutBase():
             return oci.find(folder / base.path, base.tag)
         case OciArchiveBase():
+            from modelcrate.transports import oci_archive
+
             return oci_archive.find(*_file(folder, base.path, base.tag))
         case DockerArchiveBase():
+            from modelcrate.transports import docker_archive
+
             return docker_archive.find(*_file(folder, base.path, base.image))
         case RegistryBase():
             from modelcrate.images.reference import Reference
