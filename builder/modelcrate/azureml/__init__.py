@@ -1,4 +1,6 @@
-"""Azure Machine Learning's words over modelcrate's line: the same calls, without an account, a service or Docker.
+"""The classes of Azure Machine Learning's SDK, over modelcrate: the same calls, without an account, a service or Docker.
+
+"The original" in this package is that SDK.
 
 from modelcrate.azureml import CondaDependencies, Environment, InferenceConfig, Model, Workspace
 """
@@ -48,10 +50,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are used."""
+    """Imports a public name when it is first used."""
     from importlib import import_module
 
-    if name == "WebserviceException":  # what the original raises; here, every error that a user may meet
+    if name == "WebserviceException":  # the original raises this class; here it is the base class of all errors
         return import_module("modelcrate_layers.errors").CrateError
     if name not in _HOMES:
         raise AttributeError(f"module 'modelcrate.azureml' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The log of a build in the background: written by its thread, read by whoever waits, from any offset."""
+"""The log of a build in the background. The thread of the build writes it; other threads read it from any offset."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, 
 
 
 class BuildLog:
-    """Bytes that only ever grow. It moves, so it is no value."""
+    """Bytes that only grow. It changes, so it is not a value. Safe for threads."""
 
     def __init__(self) -> None:
         self._data, self._changed, self._ended = bytearray(), threading.Condition(), False
 
     def emit(self, event: Event) -> None:
-        """One line an event; the bytes that pass are not told one by one."""
+        """Writes one line for an event. Events about bytes have none."""
         match event:
             case Step(name):
                 self.write(f"step: {name}\n")
@@ -26,23 +26,24 @@ class BuildLog:
                 pass
 
     def write(self, text: str) -> None:
+        """Appends a text."""
         with self._changed:
             self._data += text.encode()
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Ends the log."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def read(self, offset: int = 0) -> bytes:
-        """What is there from an offset on; nothing, behind the end."""
+        """Returns the bytes from an offset on; none after the end."""
         with self._changed:
             return bytes(self._data[max(0, offset) :])
 
     def wait(self, offset: int) -> bytes:
-        """What is new behind an offset; waits until there is something, and gives nothing when there will be no more."""
+        """Waits for bytes after an offset, and returns them. Returns none when the log has ended."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._data) > offset or self._ended)
             return bytes(self._data[offset:])

@@ -1,4 +1,4 @@
-"""What an environment is made of, in conda's words."""
+"""The packages of an environment, as conda and pip name them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from modelcrate_layers.errors import SourceError, UserError
 
 
 class CondaDependencies:
-    """Packages of conda and pip, channels and Python's version. A builder, as in the original: it changes as it is called.
+    """Packages of conda and pip, channels, and the version of Python. It is changed by its methods, as in the original.
 
-    Without a version of Python the base decides; the original would take 3.10.
+    Without a version of Python, the base's Python is used. The original would take 3.10.
     """
 
     def __init__(self, conda_dependencies_file_path: str | None = None) -> None:
@@ -26,7 +26,15 @@ class CondaDependencies:
         python_version: str | None = None,
         pin_sdk_version: bool = True,
     ) -> CondaDependencies:
-        """A new one. `pin_sdk_version` is about the original's own packages, of which none go into an image."""
+        """Returns new dependencies.
+
+        Args:
+            pip_indexurl: The URL of the package index for pip.
+            pip_packages: Requirements of pip.
+            conda_packages: Packages of conda.
+            python_version: The version of Python.
+            pin_sdk_version: Ignored: it is about packages of the original, which are not installed.
+        """
         made = CondaDependencies()
         if pip_indexurl:
             made.set_pip_index_url(pip_indexurl)
@@ -40,92 +48,113 @@ class CondaDependencies:
 
     @property
     def spec(self) -> CondaSpec:
-        """The same as a value."""
+        """The dependencies as a value."""
         return self._spec
 
     @property
     def python_version(self) -> str | None:
+        """The version of Python, if one was set."""
         return self._spec.python
 
     @property
     def conda_packages(self) -> list[str]:
+        """The packages of conda."""
         return list(self._spec.packages)
 
     @property
     def conda_channels(self) -> list[str]:
+        """The channels of conda."""
         return list(self._spec.channels)
 
     @property
     def pip_packages(self) -> list[str]:
+        """The requirements of pip."""
         return [line for line in self._spec.pip if not line.startswith("-")]
 
     @property
     def pip_options(self) -> list[str]:
+        """The options of pip."""
         return [line for line in self._spec.pip if line.startswith("-")]
 
     def add_conda_package(self, conda_package: str) -> None:
-        """`python=3.11` among them sets the version of Python."""
+        """Adds a package of conda, or replaces it. `python=3.11` sets the version of Python."""
         name = package_name(conda_package)
         kept = [line for line in self._spec.packages if package_name(line) != name]
         self._set(packages=[*kept, conda_package])
 
     def remove_conda_package(self, conda_package: str) -> None:
+        """Removes a package of conda. One that was not added is ignored."""
         self._set(packages=[line for line in self._spec.packages if line != conda_package])
 
     def add_pip_package(self, pip_package: str) -> None:
-        """Another requirement of the same package is replaced."""
+        """Adds a requirement of pip. Another requirement of the same package is replaced."""
         name = _pip_name(pip_package)
         kept = [line for line in self._spec.pip if line.startswith("-") or _pip_name(line) != name]
         self._set(pip=[*kept, pip_package])
 
     def remove_pip_package(self, pip_package: str) -> None:
+        """Removes a requirement of pip. One that was not added is ignored."""
         self._set(pip=[line for line in self._spec.pip if line != pip_package])
 
     def add_channel(self, channel: str) -> None:
+        """Adds a channel of conda, if it was not added before."""
         if channel not in self._spec.channels:
             self._set(channels=[*self._spec.channels, channel])
 
     def remove_channel(self, channel: str) -> None:
+        """Removes a channel of conda. One that was not added is ignored."""
         self._set(channels=[each for each in self._spec.channels if each != channel])
 
     def set_pip_option(self, pip_option: str) -> None:
-        """An option of pip, such as `--extra-index-url URL`; an earlier one of the same name is replaced."""
+        """Adds an option of pip, such as `--extra-index-url URL`. An option with the same name is replaced.
+
+        Raises:
+            UserError: The text does not begin with a dash.
+        """
         if not pip_option.startswith("-"):
             raise UserError(f"not an option of pip: {pip_option[:60]!r}")
         word = pip_option.split()[0]
         self._set(pip=[pip_option, *(line for line in self._spec.pip if line.split()[0] != word)])
 
     def remove_pip_option(self, pip_option: str) -> None:
+        """Removes an option of pip by its name."""
         self._set(pip=[line for line in self._spec.pip if line.split()[0] != pip_option.split()[0]])
 
     def set_pip_index_url(self, index_url: str) -> None:
+        """Sets the index of pip. Another one that was set before is replaced."""
         self.set_pip_option(index_url if index_url.startswith("-") else f"--index-url {index_url}")
 
     def set_pip_requirements(self, pip_requirements: Sequence[str]) -> None:
-        """These instead of all that are there; the options stay."""
+        """Replaces all requirements of pip. The options stay."""
         self._set(pip=[*self.pip_options, *pip_requirements])
 
     def set_python_version(self, version: str) -> None:
+        """Sets the version of Python."""
         self._set(packages=[*self._spec.packages, f"python={version}"])
 
     def serialize_to_string(self) -> str:
-        """The text of a conda environment file."""
+        """Returns the text of a conda environment file."""
         return conda_text(self._spec)
 
     def save_to_file(self, base_directory: str, conda_file_path: str | None = None) -> str:
-        """Write the file below a folder; the result is its name there."""
+        """Writes the file into a folder, and returns its name there."""
         name = conda_file_path or "conda_dependencies.yml"
         Path(base_directory, name).write_text(self.serialize_to_string(), encoding="utf-8")
         return name
 
     def save(self, path: str | None = None) -> str:
+        """Writes the file, by default conda_dependencies.yml in the current folder, and returns its path."""
         place = Path(path or "conda_dependencies.yml")
         place.write_text(self.serialize_to_string(), encoding="utf-8")
         return str(place)
 
     @staticmethod
     def merge_requirements(requirements: Sequence[str]) -> list[str]:
-        """Requirements with those of the same package joined: `a>=1` and `a<2` are `a>=1,<2`."""
+        """Returns requirements with those of the same package joined: `a>=1` and `a<2` become `a>=1,<2`.
+
+        Raises:
+            UserError: A text is not a requirement.
+        """
         from packaging.requirements import InvalidRequirement, Requirement
 
         joined: dict[str, Requirement] = {}
@@ -164,7 +193,7 @@ def _read(path: Path) -> CondaSpec:
 
 
 def _pip_name(line: str) -> str:
-    """The normalised name of a requirement (PEP 503), as far as it has one."""
+    """Returns the normalised name of a requirement (PEP 503), or the text if it has none."""
     import re
 
     match = re.match(r"\s*([A-Za-z0-9._-]+)", line)

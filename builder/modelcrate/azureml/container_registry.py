@@ -1,4 +1,4 @@
-"""The address of a registry, with what it takes to log in there."""
+"""The address of a registry, with its credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class ContainerRegistry:
-    """Not frozen: scripts of the original fill it in, field by field. The password is in its field and never in `repr`."""
+    """A registry and its credentials. The password is not part of `repr`.
+
+    Not frozen: scripts set its fields one by one, as in the original.
+    """
 
     address: str | None = None
     username: str | None = None

@@ -1,4 +1,4 @@
-"""The part of a base's Dockerfile that can be had without running anything: FROM, ENV and LABEL."""
+"""Reads the Dockerfile of a base, as far as it needs no container engine: FROM, ENV and LABEL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
 @dataclass(frozen=True, slots=True)
 class BaseDockerfile:
-    """The image below, and what is set on top of it."""
+    """The image of FROM, and the variables and labels that are set."""
 
     image: str
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -23,7 +23,11 @@ class BaseDockerfile:
 
 
 def parse_base(text: str) -> BaseDockerfile:
-    """A UserError names the first instruction that would have to be run."""
+    """Returns what a Dockerfile sets.
+
+    Raises:
+        UserError: An instruction needs a container engine, or there is no FROM.
+    """
     image, env, labels = "", {}, {}
     for number, line in instructions(text):
         word, _, rest = line.partition(" ")
@@ -36,7 +40,7 @@ def parse_base(text: str) -> BaseDockerfile:
                 labels.update(pairs(rest, number))
             case _:
                 raise UserError(
-                    f"can't be had without an engine: {line[:80]}",
+                    f"needs a container engine: {line[:80]}",
                     where=f"the base's Dockerfile:{number}",
                     hint="build this base once with an engine, and name the image: Environment.from_docker_image",
                 )

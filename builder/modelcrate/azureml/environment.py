@@ -1,4 +1,4 @@
-"""The environment that a model is served in: base, packages, variables."""
+"""The environment of a served model: base, packages, variables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
 DOCKERFILE = "BaseDockerfile"
 
-_NO_SERVICE = "environments are kept in files here: save_to_directory, and load_from_directory"
+_NO_SERVICE = "environments are saved in files: save_to_directory and load_from_directory"
 
 
 class Environment:
-    """A name with a Docker and a Python section and variables. Scripts fill it in field by field, so it is not frozen.
+    """A name, a Docker section, a Python section, and variables. It is not frozen, because scripts set its fields one by one.
 
-    `environment_variables` begin empty (the original has an example in it). `inferencing_stack_version` may say `latest`: modelcrate
-    puts its server on top of any base anyway.
+    `environment_variables` is empty at first; the original has an example in it. `inferencing_stack_version` has no effect: modelcrate
+    adds its server to any base.
     """
 
     def __init__(self, name: str) -> None:
@@ -47,13 +47,23 @@ class Environment:
 
     @staticmethod
     def from_conda_specification(name: str, file_path: str) -> Environment:
+        """Returns an environment with the packages of a conda environment file.
+
+        Raises:
+            SourceError: The file can't be read.
+            UserError: The file is malformed.
+        """
         made = Environment(name)
         made.python.conda_dependencies = CondaDependencies(file_path)
         return made
 
     @staticmethod
     def from_pip_requirements(name: str, file_path: str, pip_version: str | None = None) -> Environment:
-        """The lines of a requirements file. `pip_version` means nothing to an image without pip."""
+        """Returns an environment with the packages of a requirements file. `pip_version` is ignored: images have no pip.
+
+        Raises:
+            SourceError: The file can't be read.
+        """
         made = Environment(name)
         made.python.conda_dependencies = CondaDependencies.create(pip_packages=_requirements(Path(file_path)))
         return made
@@ -66,7 +76,18 @@ class Environment:
         conda_specification: str | None = None,
         pip_requirements: str | None = None,
     ) -> Environment:
-        """An image below; without packages of its own, it has to bring all of them."""
+        """Returns an environment on an image. Without a specification or requirements, the image needs to have all packages.
+
+        Args:
+            name: The name of the environment.
+            image: A reference, or another base as in a project file.
+            container_registry: The registry of the image.
+            conda_specification: The path of a conda environment file.
+            pip_requirements: The path of a requirements file.
+
+        Raises:
+            UserError: Both a specification and requirements are given.
+        """
         if conda_specification and pip_requirements:
             raise UserError("a conda specification and pip requirements at once", hint="keep one of them")
         made = Environment(name)
@@ -84,7 +105,14 @@ class Environment:
     def from_dockerfile(
         name: str, dockerfile: str, conda_specification: str | None = None, pip_requirements: str | None = None
     ) -> Environment:
-        """A Dockerfile's text, or the path of one; what it may say is seen when the image is built: FROM, ENV and LABEL."""
+        """Returns an environment on a base with a Dockerfile. The Dockerfile is read when the image is built.
+
+        Args:
+            name: The name of the environment.
+            dockerfile: The text or the path of a Dockerfile with FROM, ENV and LABEL only.
+            conda_specification: The path of a conda environment file.
+            pip_requirements: The path of a requirements file.
+        """
         made = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
         path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
         made.docker.base_image = None
@@ -93,6 +121,7 @@ class Environment:
 
     @staticmethod
     def from_docker_build_context(name: str, docker_build_context: object) -> Environment:
+        """Raises a UserError: a build context can't be built without a container engine."""
         raise UserError(
             "a build context is built by running its commands, which takes an engine",
             hint="build it once with one, and name the image: Environment.from_docker_image",
@@ -100,6 +129,7 @@ class Environment:
 
     @staticmethod
     def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment:
+        """Raises a UserError: an environment of this machine is not for the image's platform."""
         raise UserError(
             "an environment of this machine is not for the image's platform",
             hint=f"export it: conda env export -n {conda_environment_name} --from-history; then from_conda_specification",
@@ -107,18 +137,24 @@ class Environment:
 
     @staticmethod
     def add_private_pip_wheel(workspace: object, file_path: str, exist_ok: bool = False) -> str:
+        """Raises a UserError: there is no service for private wheels. A folder of wheels replaces it."""
         raise UserError(
             f"{file_path} has nowhere to be uploaded to",
             hint="name the folder of your wheels: conda_dependencies.set_pip_option('--find-links FOLDER')",
         )
 
     def clone(self, new_name: str) -> Environment:
+        """Returns a copy with another name."""
         made = copy.deepcopy(self)
         made.name, made.version = new_name, None
         return made
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
-        """The definition as JSON, the conda file, and the base's Dockerfile, if there is one. No password is written."""
+        """Writes the definition as JSON, the conda file, and the Dockerfile of the base if there is one. No password is written.
+
+        Raises:
+            UserError: The folder is not empty, and `overwrite` is false.
+        """
         folder = Path(path)
         if folder.exists() and any(folder.iterdir()) and not overwrite:
             raise UserError(f"{path} is not empty", hint="overwrite=True replaces what is in it")
@@ -131,6 +167,11 @@ class Environment:
 
     @staticmethod
     def load_from_directory(path: str) -> Environment:
+        """Returns the environment that `save_to_directory` wrote.
+
+        Raises:
+            SourceError: A file can't be read.
+        """
         folder = Path(path)
         try:
             facts = parse_object((folder / DEFINITION).read_bytes(), str(folder / DEFINITION))
@@ -150,17 +191,21 @@ class Environment:
         return made
 
     def register(self, workspace: object) -> Environment:
+        """Raises a UserError: there is no service for environments."""
         raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
 
     @staticmethod
     def get(workspace: object, name: str, version: str | None = None) -> Environment:
+        """Raises a UserError: there is no service for environments."""
         raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
 
     @staticmethod
     def list(workspace: object) -> dict[str, Environment]:
+        """Raises a UserError: there is no service for environments."""
         raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
 
     def build(self, workspace: object, image_build_compute: object = None) -> object:
+        """Raises a UserError: an environment is built with the image that uses it."""
         raise UserError("an environment is built with the image that uses it", hint="Model.package builds both")
 
     build_local = get_image_details = build

@@ -1,4 +1,4 @@
-"""How a model is scored: the entry script, its folder, and the environment."""
+"""The configuration for scoring a model: the entry script, its folder, and the environment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OLD = ("runtime", "conda_file", "extra_docker_file_steps", "enable_gpu", "cuda_
 
 
 class InferenceConfig:
-    """The entry script is looked at when this is made: it parses, and has `init` and `run`.
+    """An entry script and its environment. The constructor checks that the script parses and has `init` and `run`.
 
-    The parameters of the time before environments still work, each with a DeprecationWarning, as far as they can without an engine.
+    The old parameters from before environments work as far as they need no container engine. Each gives a DeprecationWarning.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class InferenceConfig:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that the original sets for the container."""
+        """The environment variables that the original sets in the container."""
         if self.source_directory is None:
             return {"AZUREML_ENTRY_SCRIPT": self.entry_script}
         base = Path(self.source_directory).resolve().name
@@ -58,12 +58,12 @@ class InferenceConfig:
 
     @property
     def script(self) -> Path:
-        """Where the script is on this machine."""
+        """The path of the script on this machine."""
         return Path(self.source_directory or "", self.entry_script)
 
     def _check_script(self) -> None:
         if self.source_directory is not None and not Path(self.source_directory).is_dir():
-            raise SourceError("the source directory is not there", where=self.source_directory)
+            raise SourceError("the source directory does not exist", where=self.source_directory)
         try:
             source = self.script.read_bytes()
         except OSError as fault:
@@ -109,7 +109,7 @@ def _check_registry(registry: ContainerRegistry | None) -> None:
 
 
 def _environment(old: dict[str, object], registry: ContainerRegistry | None) -> Environment | None:
-    """The environment that the old parameters mean; None where they say nothing, which is found wrong when it is packaged."""
+    """Returns the environment of the old parameters. It is None without any, which is an error when a model is packaged."""
     if not old:
         return None
     made = Environment("inference")

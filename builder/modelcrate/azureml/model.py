@@ -1,4 +1,4 @@
-"""A registered model, as the original's class has it."""
+"""A registered model, with the interface of the original's class."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Framework:
 
 
 class Model:
-    """A model of a workspace: by name (its latest version), by name and version, or by `id` (`NAME:VERSION`)."""
+    """A model of a workspace. It is found by name (the latest version), by name and version, or by `id` (`NAME:VERSION`)."""
 
     Framework = Framework
 
@@ -57,47 +57,57 @@ class Model:
 
     @property
     def record(self) -> ModelRecord:
-        """The same as a value."""
+        """The model as a value."""
         return self._record
 
     @property
     def name(self) -> str:
+        """The name."""
         return self._record.name
 
     @property
     def version(self) -> int:
+        """The version."""
         return self._record.version
 
     @property
     def id(self) -> str:
+        """`NAME:VERSION`."""
         return self._record.id
 
     @property
     def tags(self) -> dict[str, str]:
+        """A copy of the tags."""
         return dict(self._record.tags)
 
     @property
     def properties(self) -> dict[str, str]:
+        """A copy of the properties."""
         return dict(self._record.properties)
 
     @property
     def description(self) -> str:
+        """The description; empty if there is none."""
         return self._record.description
 
     @property
     def created_time(self) -> datetime:
+        """The time of registration."""
         return self._record.created
 
     @property
     def model_framework(self) -> str | None:
+        """The framework, if one was given."""
         return self._record.framework or None
 
     @property
     def model_framework_version(self) -> str | None:
+        """The version of the framework, if one was given."""
         return self._record.framework_version or None
 
     @property
     def resource_configuration(self) -> ResourceConfiguration | None:
+        """The machine that the model needs, if it was given."""
         return ResourceConfiguration.of(dict(self._record.resources))
 
     @staticmethod
@@ -117,9 +127,30 @@ class Model:
         resource_configuration: ResourceConfiguration | None = None,
         **kwargs: object,
     ) -> Model:
-        """Register a file or folder under the next version of a name, and say so.
+        """Registers a file or folder under the next version of a name, and prints that it does.
 
-        `datasets` and the sample datasets belong to a service that isn't here; anything but None is refused.
+        Args:
+            workspace: The workspace.
+            model_path: The file or folder.
+            model_name: The name.
+            tags: Tags, which may change later.
+            properties: Properties, which may not change later.
+            description: A text for people.
+            datasets: Must be None: there is no service for datasets.
+            model_framework: A name of `Model.Framework`, or another text.
+            model_framework_version: The version of the framework.
+            child_paths: Paths in the folder to register instead of all of it.
+            sample_input_dataset: Must be None.
+            sample_output_dataset: Must be None.
+            resource_configuration: The machine that the model needs.
+            **kwargs: Ignored.
+
+        Returns:
+            The registered model.
+
+        Raises:
+            UserError: A name or text is not valid, or datasets are given.
+            SourceError: The file or folder can't be read.
         """
         for name, value in (
             ("datasets", datasets),
@@ -157,14 +188,18 @@ class Model:
         page_count: int = 255,
         model_framework: str | None = None,
     ) -> list[Model]:
-        """All models that fit, by name, the newest version first."""
+        """Returns the models that meet the conditions, ordered by name, the newest version first."""
         _no_runs(run_id or dataset_id)
         wanted = _wanted(name, tags, properties, model_framework, latest)
         return [Model._of(workspace, record) for record in find.list_models(workspace.backend, wanted)]
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
-        """Where a model is in a container (or in ./NAME); with a workspace, it is downloaded and its path here returned."""
+        """Returns the path of a model in a container, or in ./NAME. With a workspace, the model is downloaded first.
+
+        Raises:
+            UserError: There is no such model.
+        """
         if _workspace is not None:
             model = Model(_workspace, model_name, version=version)
             return model.download(f"azureml-models/{model.name}/{model.version}", exist_ok=True)
@@ -184,10 +219,22 @@ class Model:
         image_name: str | None = None,
         image_label: str | None = None,
     ) -> ModelPackage:
-        """Begin to build the image of these models, or the folder of a Dockerfile; the result is there at once and builds on.
+        """Begins to build the image of models, or a folder with a Dockerfile, and returns at once.
 
-        Models are Model objects, ids (`NAME:VERSION`), or paths, which are registered under their file's name. Without an inference
-        config there is exactly one, of a framework that needs no entry script.
+        Args:
+            workspace: The workspace, which gets the image.
+            models: Models, ids (`NAME:VERSION`), or paths, which are registered under the name of the file. Without an inference
+                config it is exactly one, of a framework that needs no entry script.
+            inference_config: The entry script and its environment.
+            generate_dockerfile: Whether a folder with a Dockerfile is made instead of an image.
+            image_name: The name of the image; by default `package`.
+            image_label: The tag of the image; by default the current time.
+
+        Returns:
+            The package. Its `wait_for_creation` waits for the end.
+
+        Raises:
+            CrateError: The package can't be built; the class is the kind of cause.
         """
         from modelcrate.azureml.package import ModelPackage
 
@@ -201,17 +248,23 @@ class Model:
 
     @staticmethod
     def profile(*args: object, **kwargs: object) -> object:
+        """Raises a UserError: there is no cloud service for profiling."""
         raise UserError("profiling asks a cloud service for machines", hint="run the image, and measure it there")
 
     @staticmethod
     def deploy(*args: object, **kwargs: object) -> object:
+        """Raises a UserError: there is no cloud service for deployments. `modelcrate run` starts the image of a package."""
         raise UserError(
             "deploying asks a cloud service for machines",
             hint="package the model, and run the image: modelcrate run -p 6789:5001 IMAGE",
         )
 
     def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
-        """Write the model's file or folder below a folder, and return where it is."""
+        """Writes the model's file or folder into a folder, and returns its path.
+
+        Raises:
+            UserError: The path exists, and `exist_ok` is false.
+        """
         allowed = exist_ok if exists_ok is None else exists_ok
         return str(download(self.workspace.backend, self._record, Path(target_dir), exist_ok=allowed))
 
@@ -223,7 +276,7 @@ class Model:
         sample_output_dataset: object = None,
         resource_configuration: ResourceConfiguration | None = None,
     ) -> None:
-        """Other tags in the place of all there are, another description, other resources; what is None stays."""
+        """Replaces all tags, the description, or the resources. Arguments that are None change nothing."""
         from dataclasses import replace
 
         if sample_input_dataset is not None or sample_output_dataset is not None:
@@ -243,20 +296,36 @@ class Model:
         remove_tags: Sequence[str] | None = None,
         add_properties: Mapping[str, str] | None = None,
     ) -> None:
-        """Tags come and go; properties are only added, and another value for a known one is refused."""
+        """Adds and removes tags, and adds properties.
+
+        Raises:
+            UserError: A tag to remove does not exist, or a property exists with another value.
+        """
         record = self._record.tagged(add_tags or {}, tuple(remove_tags or ()))
         self._put(record.with_properties(add_properties or {}))
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
+        """Adds tags, or changes their values."""
         self.update_tags_properties(add_tags=tags)
 
     def remove_tags(self, tags: Sequence[str]) -> None:
+        """Removes tags.
+
+        Raises:
+            UserError: The model has no such tag.
+        """
         self.update_tags_properties(remove_tags=tags)
 
     def add_properties(self, properties: Mapping[str, str]) -> None:
+        """Adds properties.
+
+        Raises:
+            UserError: A property exists with another value.
+        """
         self.update_tags_properties(add_properties=properties)
 
     def serialize(self) -> dict[str, Any]:
+        """Returns the model as a dictionary for JSON."""
         record = self._record
         return {
             "id": record.id,
@@ -287,7 +356,7 @@ class Model:
         return Model.register(workspace, str(model), name_of_path(path)[:30])
 
     def _put(self, record: ModelRecord) -> None:
-        """What somebody else has changed meanwhile is overwritten; the last one wins, as in the original."""
+        """Writes the record. Changes that another process made meanwhile are overwritten, as in the original."""
         self._record = register_model.change(self.workspace.backend, record, ignore_event)
 
 
@@ -297,7 +366,7 @@ def _chosen(
     if model_id is not None:
         name, version = parse_model_id(model_id)
     if name is None:
-        raise UserError("a model is asked for by name or id")
+        raise UserError("a model needs a name or an id")
     if version is not None or not (wanted.tags or wanted.properties or wanted.framework):
         record = find.get_model(workspace.backend, name, version)
         if not wanted.fits(record):
@@ -316,7 +385,7 @@ def _wanted(
 
 
 def _filter(texts: Texts | None) -> dict[str, str | None]:
-    """`["a", ["b", "1"]]` as `{"a": None, "b": "1"}`."""
+    """Returns a filter as a mapping: `["a", ["b", "1"]]` becomes `{"a": None, "b": "1"}`."""
     if isinstance(texts, Mapping):
         return dict(texts)
     out: dict[str, str | None] = {}
@@ -326,8 +395,8 @@ def _filter(texts: Texts | None) -> dict[str, str | None]:
     return out
 
 
-def _no_runs(asked: str | None) -> None:
-    if asked is not None:
+def _no_runs(run_id: str | None) -> None:
+    if run_id is not None:
         raise UserError("there are no runs and datasets here", hint="keep their ids in the properties of a model")
 
 

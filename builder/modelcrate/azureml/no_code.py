@@ -1,4 +1,4 @@
-"""Models that need no inference config: exactly one, of a framework that is known, or that its own files tell."""
+"""Models without an inference config: exactly one, of a known framework."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ PACKAGES = {
     "MLflow": "mlflow-skinny",
     "Transformers": "transformers",
 }
-"""What a framework's version, said when the model was registered, is the version of. The first two are the original's names; it knows
-TensorFlow and Multi as well, for which it starts another server (TensorFlow Serving, Triton)."""
+"""The package of each framework, which the framework's version of a registered model is the version of. The first two names are the
+original's. The original also has TensorFlow and Multi, for which it starts other servers (TensorFlow Serving, Triton)."""
 
 
 def detect_dependencies(records: list[ModelRecord]) -> Dependencies:
-    """What was said of exactly one model when it was registered; its files say the rest. Else a UserError."""
+    """Returns the dependencies of exactly one model: the framework's version with which it was registered.
+
+    Other dependencies are detected from the files of the model.
+
+    Raises:
+        UserError: There are several models, or the framework needs an entry script.
+    """
     if len(records) != 1:
         raise UserError(
             f"{len(records)} models and no inference config",
@@ -29,7 +35,7 @@ def detect_dependencies(records: list[ModelRecord]) -> Dependencies:
     if record.framework and record.framework not in PACKAGES:
         raise UserError(
             f"the model {record.id} needs an inference config",
-            why=f"its framework is {record.framework}; an entry script is at hand for {', '.join(PACKAGES)}",
+            why=f"its framework is {record.framework}; modelcrate has an entry script for {', '.join(PACKAGES)}",
             hint="Model.package(ws, [model], InferenceConfig(entry_script='score.py', environment=...))",
         )
     if not record.framework_version:

@@ -1,4 +1,4 @@
-"""An image, or the folder of a Dockerfile, that is being made in the background."""
+"""A package: an image, or a folder with a Dockerfile, that is built in the background."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import CrateError, UserError
 
 REPOSITORY = "package"
-"""What the original calls an image that was given no name."""
+"""The original's name for an image without a name."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,30}[a-z0-9]")
 
 
 class ModelPackage:
-    """`Model.package` makes it. It runs in a thread of its own, so it is no value; `state` says how far it is."""
+    """The result of `Model.package`. It is built in a thread, so it is not a value. `state` is the state of the build."""
 
     def __init__(self, workspace: Workspace, made: AzureProject, output: Output, *, dockerfile: bool) -> None:
         self.workspace, self.generate_dockerfile = workspace, dockerfile
@@ -63,7 +63,22 @@ class ModelPackage:
         *,
         dockerfile: bool,
     ) -> ModelPackage:
-        """What can be refused without building is refused here. The tag is the time of now, where none is given."""
+        """Checks what can be checked without building, and starts the build.
+
+        Args:
+            workspace: The workspace, which gets the image.
+            records: The models.
+            config: The entry script and its environment.
+            name: The name of the image; by default `package`.
+            label: The tag of the image; by default the current time.
+            dockerfile: Whether a folder with a Dockerfile is made instead of an image.
+
+        Returns:
+            The package.
+
+        Raises:
+            CrateError: The package can't be built.
+        """
         if name is not None and not _NAME.fullmatch(name):
             rule = "3 to 32 lower-case letters, digits, dashes and dots, a letter or digit at both ends"
             warnings.warn(f"the original would refuse the image name {name!r}: {rule}", UserWarning, stacklevel=3)
@@ -85,7 +100,14 @@ class ModelPackage:
         return f"ModelPackage(workspace={self.workspace!r}, state={self.state!r}{shown})"
 
     def wait_for_creation(self, show_output: bool = False) -> None:
-        """Wait for the end; with `show_output`, what is new in the log is printed as it comes. A failure is raised, with state and message."""
+        """Waits for the end of the build.
+
+        Args:
+            show_output: Whether the log is printed while it is written.
+
+        Raises:
+            CrateError: The build failed. The message has the state and the reason.
+        """
         offset = 0
         while show_output and (new := self._log.wait(offset)):
             _say(new.decode(), end="")
@@ -94,18 +116,23 @@ class ModelPackage:
         if show_output:
             _say(f"Package creation {self.state}")
         if self._fault is not None:
-            raise _add_state(self._fault, self.state)
+            raise _with_state(self._fault, self.state)
 
     def update_creation_state(self) -> None:
-        """`state`, `error` and `location` are always those of now; the original asks its service here."""
+        """Does nothing: `state`, `error` and `location` are always current. The original queries its service."""
 
     def get_logs(self, decode: bool = True, offset: int = 0) -> str | bytes:
-        """The log from a byte offset on; empty behind its end."""
+        """Returns the log from a byte offset on; empty after its end."""
         data = self._log.read(offset)
         return data.decode("utf-8", "replace") if decode else data
 
     def pull(self) -> None:
-        """Bring the image into the local store, where `modelcrate images` and `run` find it. It waits for the image, if it has to."""
+        """Waits for the build, and copies the image into the local store for `modelcrate images` and `run`.
+
+        Raises:
+            UserError: The package is a Dockerfile.
+            CrateError: The build or the copy failed.
+        """
         if self.generate_dockerfile:
             raise UserError(
                 "this package is a Dockerfile, there is no image to pull", hint="save it: package.save('./imagefiles')"
@@ -113,25 +140,30 @@ class ModelPackage:
         self.wait_for_creation()
         from modelcrate.transports.addresses import find
         from modelcrate.transports.store import StoreOutput
-        from modelcrate.transports.store import find as in_store
+        from modelcrate.transports.store import find as find_in_store
 
         assert self.location is not None
         settings, name = self.workspace.settings, self.image_name
         with Session(settings) as session:
             image = find(self.location, session.connections).read()
             layers, store = image.images[0].layers, open_store(settings)
-            there = {layer.descriptor.digest for layer in layers if store.has(layer.descriptor)}
-            before = in_store(name, settings)
+            existing = {layer.descriptor.digest for layer in layers if store.has(layer.descriptor)}
+            before = find_in_store(name, settings)
             session.copy(name, image, [StoreOutput(name)])
         for layer in layers:
-            how = "Already exists" if layer.descriptor.digest in there else "Pull complete"
+            how = "Already exists" if layer.descriptor.digest in existing else "Pull complete"
             _say(f"{layer.descriptor.digest.short}: {how}")
         same = before is not None and before.descriptor.digest == image.digest
         news = "Image is up to date" if same else "Downloaded newer image"
         _say(f"Digest: {image.digest}\nStatus: {news} for {name}")
 
     def save(self, output_directory: str) -> None:
-        """Write the folder: Dockerfile, `azureml-app/`, base and packages, enough to build without a network. It waits, if it has to."""
+        """Waits for the build, and writes the folder: Dockerfile, `azureml-app/`, base and packages, for a build without a network.
+
+        Raises:
+            UserError: The package is an image, or the folder has other files.
+            CrateError: The build failed.
+        """
         if not self.generate_dockerfile:
             raise UserError("this package is an image, there is no Dockerfile to save", hint="pull it: package.pull()")
         folder = Path(output_directory)
@@ -145,9 +177,9 @@ class ModelPackage:
             session.deliver(self._done, [DockerfileOutput(folder)])
 
     def get_container_registry(self) -> ContainerRegistry:
-        """Where the image is, or, of a Dockerfile package, where its base is; with the credentials that are found for it.
+        """Returns the registry of the image, or of the base of a Dockerfile, with the credentials that are saved for it.
 
-        Without a registry (a folder, a base that is no registry's) the address is that place, and there is nothing to log in to.
+        Without a registry, the address is that of the folder or of the base, without credentials.
         """
         self.wait_for_creation()
         base = self._made.project.base
@@ -167,11 +199,12 @@ class ModelPackage:
         return ContainerRegistry(reference.registry, found.username, found.password)
 
     def serialize(self) -> dict[str, Any]:
+        """Returns the package as a dictionary for JSON."""
         return {"generateDockerfile": self.generate_dockerfile, "state": self.state, "location": self.location}
 
     @property
     def image_name(self) -> str:
-        """What the image is called: in its registry, or in the local store after `pull`."""
+        """The name of the image in its registry, or in the local store after `pull`."""
         if isinstance(self._output, LayoutOutput):
             repository, _, tag = (self._output.tag or "").rpartition(".")
             return f"{repository}:{tag}"
@@ -179,14 +212,14 @@ class ModelPackage:
 
     @property
     def digest(self) -> str | None:
-        """The digest of the image, once it is there."""
+        """The digest of the image; None before the end of the build."""
         return str(self._done.receipt.image.digest) if self._done is not None else None
 
     def _work(self) -> None:
         self.state = "Running"
         try:
             self._build()
-        except BaseException as fault:  # it is raised where somebody waits
+        except BaseException as fault:  # `wait_for_creation` raises it
             self._fault, self.error, self.state = fault, str(fault), "Failed"
             self._log.write(f"{fault}\n")
         else:
@@ -209,14 +242,14 @@ class ModelPackage:
 
 
 def _location(output: Output, receipt: Receipt) -> str:
-    """Where the image is: an address that all of modelcrate takes, of a registry's with the digest."""
+    """Returns the address of the image; in a registry, with its digest."""
     if isinstance(output, LayoutOutput):
         return f"oci:{output.target}"
     return f"{output.target}@{receipt.image.digest}"
 
 
-def _add_state(fault: BaseException, state: str) -> BaseException:
-    """What went wrong, as an error of the same class that begins with the state; anything but ours is raised as it is."""
+def _with_state(fault: BaseException, state: str) -> BaseException:
+    """Returns an error of the same class whose message begins with the state. Exceptions of other libraries are not changed."""
     if not isinstance(fault, CrateError):
         return fault
     plain: type[CrateError] = next(each for each in type(fault).__mro__ if each.__module__ == CrateError.__module__)

@@ -1,4 +1,4 @@
-"""From the article's objects to a project: what `Model.package` builds is what a project file could have said."""
+"""Turns the original's objects into a project. A project file could define every image that `Model.package` builds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FLAGS = {"-i": "--index-url", "-f": "--find-links"}
 
 @dataclass(frozen=True, slots=True)
 class AzureProject:
-    """A project, and what a person should know of how it came to be."""
+    """A project, and notices for the user about it."""
 
     project: Project
     notices: tuple[str, ...] = ()
@@ -34,7 +34,17 @@ class AzureProject:
 def make_project(
     name: str, workspace: str, records: Sequence[ModelRecord], config: InferenceConfig | None
 ) -> AzureProject:
-    """The project for these models. Without a config, one model of a known framework is enough."""
+    """Returns the project for models.
+
+    Args:
+        name: The name of the image.
+        workspace: The address of the workspace.
+        records: The models. Without a config it is one, of a known framework.
+        config: The entry script and its environment.
+
+    Raises:
+        UserError: The objects can't be built without a container engine, or contradict each other.
+    """
     models = tuple(RegisteredModel(record.name, record.version) for record in records)
     if config is None:
         return AzureProject(
@@ -50,7 +60,7 @@ def make_project(
 
 
 def _in(environment: Environment, project: Project) -> AzureProject:
-    """The project in an environment."""
+    """Returns the project with the base, packages and variables of an environment."""
     base, env, labels = _base(environment)
     conda = environment.python.conda_dependencies
     spec = CondaSpec() if environment.python.user_managed_dependencies or conda is None else conda.spec
@@ -60,7 +70,7 @@ def _in(environment: Environment, project: Project) -> AzureProject:
     )
     registry = environment.docker.base_image_registry
     if registry.username:
-        notices += (f"credentials for the base are those that are kept: modelcrate login {registry.address}",)
+        notices += (f"for the base, the saved credentials are used: modelcrate login {registry.address}",)
     needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=make_conda(spec))
     made = replace(
         project,
@@ -74,7 +84,7 @@ def _in(environment: Environment, project: Project) -> AzureProject:
 
 
 def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str]]:
-    """The base, with the variables and labels that its Dockerfile sets."""
+    """Returns the base, and the variables and labels that its Dockerfile sets."""
     docker, env, labels = environment.docker, {}, {}
     given = [docker.base_image, docker.base_dockerfile, docker.build_context]
     if sum(each is not None for each in given) > 1:
@@ -98,17 +108,21 @@ def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str
 
 
 def dependencies(lines: Sequence[str]) -> Dependencies:
-    """Pip's lines as dependencies; of its options, those that say where packages are."""
+    """Returns requirements and options of pip as dependencies. Only options for indexes and wheels are allowed.
+
+    Raises:
+        UserError: There is another option.
+    """
     options = [option for line in lines if line.startswith("-") for option in _option(line)]
     found = {name: [value for key, value in options if key == name] for name, _ in options}
-    houses = found.pop("--find-links", [])
-    if len(houses) > 1:
+    wheelhouses = found.pop("--find-links", [])
+    if len(wheelhouses) > 1:
         raise UserError("more than one --find-links", hint="one folder of wheels")
     index = found.pop("--index-url", [])
     requirements = tuple(line for line in lines if not line.startswith("-"))
     return Dependencies(
         requirements,
-        wheelhouse=Path(houses[0]).absolute() if houses else None,
+        wheelhouse=Path(wheelhouses[0]).absolute() if wheelhouses else None,
         index_url=index[-1] if index else None,
         extra_index_urls=tuple(found.pop("--extra-index-url", [])),
     )
@@ -119,12 +133,16 @@ def _option(line: str) -> Iterator[tuple[str, str]]:
     name = _FLAGS.get(word, word)
     if name not in ("--index-url", "--extra-index-url", "--find-links") or len(rest) != 1:
         known = "--index-url, --extra-index-url, --find-links"
-        raise UserError(f"an option of pip that means nothing here: {line[:80]!r}", hint=f"known are {known}")
+        raise UserError(f"an option of pip that is not supported: {line[:80]!r}", hint=f"known are {known}")
     yield name, rest[0]
 
 
 def make_conda(spec: CondaSpec) -> Conda | None:
-    """Conda's packages, where there are any; a channel that is a folder is one of this process."""
+    """Returns the packages of conda; None if there are none. Relative folders of channels are made absolute.
+
+    Raises:
+        MachineError: The extra `conda` is not installed.
+    """
     if not spec.packages:
         return None
     from modelcrate.resolve.conda import require

@@ -1,4 +1,4 @@
-"""The parts of an Environment, which scripts fill in field by field; that is why they are not frozen."""
+"""The parts of an Environment. Scripts set their fields one by one, so they are not frozen."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from modelcrate.azureml.container_registry import ContainerRegistry
 
 @dataclass(slots=True)
 class DockerSection:
-    """What lies below: an image by its reference, or anything else that a project's `base` may say (`oci:DIR`, `rootfs:FILE`, ...).
+    """The base: the reference of an image, or any other base of a project file (`oci:DIR`, `rootfs:FILE`, ...).
 
-    None stands for modelcrate's own base, made from signed Debian packages. Not frozen: users set its members one by one, as in Azure.
+    None is modelcrate's own base, made from signed Debian packages. Not frozen: users set its members one by one, as in Azure.
     """
 
     base_image: str | None = None
@@ -27,7 +27,7 @@ class DockerSection:
 
 @dataclass(slots=True)
 class PythonSection:
-    """The Python packages; with `user_managed_dependencies` none are installed, for the base has them.
+    """The Python packages. With `user_managed_dependencies` none are installed, because the base has them.
 
     Not frozen: users set its members one by one, as in Azure.
     """

@@ -1,4 +1,4 @@
-"""Where models are registered and images go: a folder, or a prefix of a registry, in the place of the original's cloud service."""
+"""A workspace for models and images: a folder, or a prefix of a registry, instead of the original's cloud service."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 
 CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json")
-"""Where the original looks for the file, in a folder and in all above it."""
+"""The paths of the configuration file that the original tries, in a folder and in all folders above it."""
 
 
 class Workspace:
-    """`address` is a folder or `HOST/PREFIX` of a registry. Without one, the workspace is a folder of its name in modelcrate's own home.
+    """A workspace. `address` is a folder, or `HOST/PREFIX` of a registry; by default a folder with its name in MODELCRATE_HOME.
 
-    The subscription and the resource group are kept and mean nothing here.
+    The subscription and the resource group are stored, but have no effect.
     """
 
     def __init__(
@@ -51,24 +51,32 @@ class Workspace:
 
     @property
     def backend(self) -> WorkspaceBackend:
+        """The place of the workspace: a folder, or a prefix of a registry."""
         return self._backend
 
     @property
     def address(self) -> str:
-        """The place; a project file's `workspace` takes it."""
+        """The address, as the key `workspace` of a project file takes it."""
         return self._backend.address
 
     @staticmethod
     def from_config(path: str | None = None, auth: object = None, _logger: object = None) -> Workspace:
-        """The workspace of a config.json: a file, or the first one from a folder (this one) upwards.
+        """Returns the workspace of a config.json. Files of the original work; their member `address` is the workspace's address.
 
-        The original's file works as it is; a member `address` says where the workspace is.
+        Args:
+            path: The file, or the folder from which on it is looked for upwards; by default the current folder.
+            auth: Ignored.
+            _logger: Ignored.
+
+        Raises:
+            SourceError: There is no such file.
+            UserError: The file is malformed.
         """
         file = _find_config(Path(path or "."))
         facts = parse_object(file.read_bytes(), str(file))
         texts = {key: facts.get(key) for key in ("subscription_id", "resource_group", "workspace_name", "address")}
         if not all(value is None or isinstance(value, str) for value in texts.values()):
-            raise UserError("its members are no texts", where=str(file))
+            raise UserError("its members are not texts", where=str(file))
         return Workspace(
             texts["subscription_id"], texts["resource_group"], texts["workspace_name"], address=texts["address"]
         )
@@ -83,22 +91,28 @@ class Workspace:
         cloud: str = "",
         id: str | None = None,  # noqa: A002 - the original's name
     ) -> Workspace:
-        """The workspace of this name in modelcrate's home, or at this address."""
+        """Returns the workspace with a name in MODELCRATE_HOME, or at an address."""
         return Workspace(subscription_id, resource_group, name, address=name if "/" in name else None)
 
     @staticmethod
     def create(name: str, *, exist_ok: bool = False, **of_the_cloud: object) -> Workspace:
-        """The same: a workspace comes to be with its first model. What only a cloud needs is said to be without meaning."""
+        """Returns the workspace with a name. It is created on the disk with its first model.
+
+        Arguments for the cloud give a warning, because they have no effect.
+
+        Raises:
+            UserError: The workspace has models, and `exist_ok` is false.
+        """
         known = {"subscription_id", "resource_group"}
         if unknown := sorted(set(of_the_cloud) - known):
-            warnings.warn(f"without meaning here: {', '.join(unknown)}", UserWarning, stacklevel=2)
+            warnings.warn(f"without effect: {', '.join(unknown)}", UserWarning, stacklevel=2)
         made = Workspace.get(name)
         if not exist_ok and made.backend.tags():
             raise UserError(f"the workspace {name} exists already", hint="exist_ok=True takes it as it is")
         return made
 
     def write_config(self, path: str | None = None, file_name: str | None = None) -> str:
-        """Write the config.json that `from_config` reads."""
+        """Writes the config.json that `from_config` reads, and returns its path."""
         place = Path(path or ".") / ".azureml" / (file_name or "config.json")
         place.parent.mkdir(parents=True, exist_ok=True)
         facts = {
@@ -112,7 +126,7 @@ class Workspace:
 
 
 def _plain(name: str | None) -> str:
-    """A workspace's name as that of a folder."""
+    """Returns the name of a workspace, if it can be that of a folder."""
     if not name or "/" in name or name in (".", ".."):
         raise UserError(f"not the name of a workspace: {name!r:.80}")
     return name

@@ -123,7 +123,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         each = verbs.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == called:
             verb = _module(name)
-            each.description = verb.__doc__
+            each.description = (verb.__doc__ or "").strip()
             for place in verb.arguments(each) or (each,):  # a verb with verbs of its own gives their parsers
                 _common(place)
     return top

@@ -1,6 +1,7 @@
 """Build the image of a project and write it to the local store, or to the outputs of -o and --push.
 
-Without a project file, modelcrate looks for an entry script with init and run, requirements and models in the folder."""
+Without a project file, modelcrate looks for an entry script with init and run, requirements and models in the folder.
+"""
 
 from __future__ import annotations
 

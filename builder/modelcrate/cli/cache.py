@@ -4,7 +4,8 @@ prune removes unused blobs. With --older-than it also removes files that were no
 unused files until at most that much is left. Images with names stay, unless --images is given. prune fails while a build is running; with
 --wait it waits for the end of the build.
 
-check hashes every blob and package. With --repair it removes damaged files, so that the next build makes or fetches them again."""
+check hashes every blob and package. With --repair it removes damaged files, so that the next build makes or fetches them again.
+"""
 
 from __future__ import annotations
 

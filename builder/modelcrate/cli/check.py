@@ -1,7 +1,8 @@
 """Check whether the image of a project would start, without building it.
 
 The command resolves the packages without fetching them. It checks the project, its models, and the modules that the entry script and
-pickled models import, against the contents that the image would have."""
+pickled models import, against the contents that the image would have.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Copy an image from any address to any output, byte for byte.
 
-From registry to registry nothing is written to the disk. Within one registry, layers are mounted instead of sent where possible."""
+From registry to registry nothing is written to the disk. Within one registry, layers are mounted instead of sent where possible.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Show the inputs of every layer of an image. With a second image, show which layers changed, and because of which inputs.
 
-The inputs are listed in annotations, so no layer is fetched."""
+The inputs are listed in annotations, so no layer is fetched.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Show an image: its digest, platforms, settings and layers.
 
-Its address is a name in the local store, a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE."""
+Its address is a name in the local store, a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE.
+"""
 
 from __future__ import annotations
 

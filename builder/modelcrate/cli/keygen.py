@@ -1,6 +1,7 @@
 """Create a key pair for signing images: PREFIX.key (encrypted if there is a password) and PREFIX.pub.
 
-The password is read from MODELCRATE_KEY_PASSWORD or COSIGN_PASSWORD, or from the terminal."""
+The password is read from MODELCRATE_KEY_PASSWORD or COSIGN_PASSWORD, or from the terminal.
+"""
 
 from __future__ import annotations
 

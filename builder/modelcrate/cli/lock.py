@@ -1,6 +1,7 @@
 """Write modelcrate.lock: the base, the packages and the models of a project, pinned by their digests, without host names.
 
-The lock is written beside the project file. build uses it; build --locked fails if it does not fit."""
+The lock is written beside the project file. build uses it; build --locked fails if it does not fit.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Check a user name and a password at a registry, and save them where Docker and Podman save theirs.
 
-The password is read from standard input with --password-stdin, or from the terminal."""
+The password is read from standard input with --password-stdin, or from the terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Build the image of registered models, or with --dockerfile a folder with a Dockerfile, like Azure's Model.package.
 
 Without an entry script, name exactly one model of a framework that needs none: scikit-learn, ONNX, XGBoost, LightGBM, MLflow,
-Transformers. Without an output, the image is written into the workspace, under the name package and the current time."""
+Transformers. Without an output, the image is written into the workspace, under the name package and the current time.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Print the bill of materials of an image, or of the image of a project.
 
-It is computed from the contents of the layers. The hashes of package files are included for a project, because its lock has them."""
+It is computed from the contents of the layers. The hashes of package files are included for a project, because its lock has them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Sign an image in a registry, the local store, an OCI layout or an OCI archive. The image itself doesn't change.
 
 The signature is written in both forms that other tools read: a sigstore bundle that refers to the image, and cosign's tag. Attached bills
-of materials and provenance without a signature are signed too."""
+of materials and provenance without a signature are signed too.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ verify IMAGE --key FILE (or --policy FILE) verifies the signatures and attestati
 verify PROJECT builds a project with a lock again, without cached results, and compares the result with an image (NAME:latest in the local
 store, or --against). The rebuilt image is not kept.
 
-Mismatches are listed, and the exit code is 5."""
+Mismatches are listed, and the exit code is 5.
+"""
 
 from __future__ import annotations
 
