@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import pytest
+
+import modelcrate
 from support.sources import modules
 
 SHARE = 0.78
@@ -34,3 +40,37 @@ def test_what_is_public_has_docstrings() -> None:
     lacking = [name for name, text in found if not text]
     share = 1 - len(lacking) / len(found)
     assert share >= SHARE, f"{share:.1%} have docstrings; among those without: {', '.join(lacking[:10])}"
+
+
+def exported() -> dict[str, Callable[..., Any]]:
+    """The functions that the library exports, and the public methods of the classes that it exports."""
+    found: dict[str, Callable[..., Any]] = {}
+    for name in modelcrate.__all__:
+        value = getattr(modelcrate, name)
+        if inspect.isclass(value):
+            found |= {
+                f"{name}.{each}": getattr(value, each)
+                for each, method in vars(value).items()
+                if not each.startswith("_") and callable(method)
+            }
+        elif callable(value):
+            found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("name", exported())
+def test_exported_names_say_what_they_take_return_and_raise(name: str) -> None:
+    """Functions of the library raise at least CrateError; a method says so where it does."""
+    function = exported()[name]
+    signature, text = inspect.signature(function), inspect.getdoc(function) or ""
+    parameters = [each for each in signature.parameters if each not in ("self", "cls")]
+    if not parameters:
+        assert text
+        return
+    sections = dict(re.findall(r"^(Args|Returns|Yields|Raises):\n((?:    .*\n?|\n)+)", text, re.M))
+    lacking = [
+        each for each in parameters if not re.search(rf"^    \*{{0,2}}{each}\b.*:", sections.get("Args", ""), re.M)
+    ]
+    assert not lacking, f"Args lacks {', '.join(lacking)}"
+    assert signature.return_annotation in ("None", None) or {"Returns", "Yields"} & sections.keys(), "no Returns"
+    assert "." in name or "Raises" in sections, "no Raises"
