@@ -83,7 +83,7 @@ class Built:
             The receipt, with what was sent to each registry.
 
         Raises:
-            UserError: A reference is not one.
+            UserError: A reference is malformed.
             RegistryError: A registry refused; the message says which one and why.
         """
         from modelcrate.images.reference import Reference
@@ -102,7 +102,7 @@ class Built:
             The receipt, with what was written to each output.
 
         Raises:
-            UserError: A target is none.
+            UserError: A target is malformed.
             SourceError: A file of the project has changed since it was built.
         """
         from modelcrate import transports
@@ -119,7 +119,7 @@ class Built:
 class Building:
     """A build in a thread of its own: iterate it for its events, then take the `result`.
 
-    To leave the iteration early does not end the build; `cancel` does.
+    Leaving the iteration early does not end the build; `cancel` does.
     """
 
     def __init__(self, project: str | Path, settings: Config, locked: bool = False) -> None:
@@ -206,7 +206,7 @@ def plan(
         The plan of every platform.
 
     Raises:
-        CrateError: The project can't be built; the class says whose fault it is.
+        CrateError: The project can't be built; the class is the kind of cause.
     """
     with _session(settings, emit) as session:
         return session.prepare(_request(session, project, push, (), locked=locked, cache_from=cache_from))
@@ -257,7 +257,7 @@ def build(
         outputs: Outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`.
         locked: Whether the image has to be what the lock says.
         sbom: Whether bills of materials are put beside the image; None: where it is pushed.
-        provenance: Whether a statement of how it was built is.
+        provenance: Whether a statement of how the image was built is put beside it.
         cache_from: Addresses of images whose layers may be taken.
         settings: The configuration; by default that of the process.
         emit: Gets the events. It may raise to cancel the build.
@@ -266,7 +266,7 @@ def build(
         The image, and where it was delivered.
 
     Raises:
-        CrateError: The build failed; the class says whose fault it is. No output has a half-made image.
+        CrateError: The build failed; the class is the kind of cause. No output has an incomplete image.
     """
     from modelcrate.pipeline.request import AttestationOptions
 
@@ -287,6 +287,9 @@ def start(project: str | Path, *, settings: Config | None = None, locked: bool =
 
     Returns:
         The build, as an iterable of its events.
+
+    Raises:
+        CrateError: The configuration can't be used. Errors of the build are raised by `Building.result`.
     """
     return Building(project, settings or read_config(), locked)
 

@@ -115,7 +115,7 @@ def test_processes_share_by_the_folder(tmp_path: Path, folders: list[Path], pack
 
 
 def test_a_list_that_is_none_is_the_users_fault(tmp_path: Path) -> None:
-    Crate.at(tmp_path / "home")("build", "--each", tmp_path / "no.txt").failed(2, "is no list of projects")
+    Crate.at(tmp_path / "home")("build", "--each", tmp_path / "no.txt").failed(2, "is not a list of projects")
     (tmp_path / "list").write_text("a\n  b  \n#c\n")
     assert read_list(tmp_path / "list") == [tmp_path / "a", tmp_path / "b"]
 

@@ -64,7 +64,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an order: the receipt as data, or the fault in words and its exit code. It travels between processes."""
+    """The result of an order: the receipt as data, or the message of an error and its exit code. It is sent between processes."""
 
     project: str
     receipt: dict[str, Any] | None = field(default=None, hash=False)
@@ -72,15 +72,20 @@ class Outcome:
     code: int = 0
 
     def json(self) -> dict[str, Any]:
+        """Returns the result as `modelcrate build --each --json` prints it."""
         return {"project": self.project, "exit_code": self.code, "fault": self.fault or None, "receipt": self.receipt}
 
 
 def read_list(path: Path) -> list[Path]:
-    """Folders, one a line, relative to the list's own; empty lines and those with `#` in front say nothing."""
+    """Returns the folders that a file lists, one on each line, relative to the file. Empty lines and lines with `#` are ignored.
+
+    Raises:
+        UserError: The file can't be read, or has more than MAX_PROJECTS lines.
+    """
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as fault:
-        raise UserError("is no list of projects", where=str(path), why=str(fault)) from None
+        raise UserError("is not a list of projects", where=str(path), why=str(fault)) from None
     if len(lines) > MAX_PROJECTS:
         raise UserError(f"has more than {MAX_PROJECTS} lines", where=str(path))
     return [path.parent / line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -92,9 +97,19 @@ def build_all(
     config: Config | None = None,
     done: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """The outcomes in the order of the orders. Without an executor, threads; without settings, those of each process.
+    """Builds many projects at once. An order that fails does not end the others.
 
-    `done` is called for each, in their order, as soon as it is known.
+    Args:
+        orders: The projects, and how each is built.
+        executor: Runs the builds: threads, processes, or a cluster's executor; by default threads.
+        config: The configuration; by default that of each process.
+        done: Is called with each outcome as soon as it and those before it are known.
+
+    Returns:
+        The outcomes, in the order of the orders.
+
+    Raises:
+        CrateError: The configuration can't be used. Errors of builds are part of the outcomes.
     """
     with ExitStack() as stack:
         pool = executor or stack.enter_context(ThreadPoolExecutor((config or read_config()).workers, "fleet"))

@@ -24,6 +24,7 @@ class TransferEvents:
         self._reported: set[str] = set()
 
     def __call__(self, event: object) -> None:
+        """Emits what an event of the registry client means."""
         match event:
             case events.Moved(_, name, done, total):
                 self._advance(f"push {name}", done, total)
