@@ -379,7 +379,8 @@ def test_zips_are_accounted_for() -> None:
     with_gap[end + 16 : end + 20] = (start + 9).to_bytes(4, "little")
     assert worst(bytes(with_gap[:start]) + b"in between"[:9] + bytes(with_gap[start:])) is Verdict.UNKNOWN
     assert worst(b"x" * 40 + data, "model.bin") is Verdict.SAFE
-    assert worst(EVIL + data, "model.bin") is Verdict.UNSAFE
+    for before in (EVIL, tarred({"x": EVIL}), gzip.compress(EVIL)):
+        assert worst(before + data, "model.bin") is Verdict.UNSAFE
 
 
 def test_both_of_two_members_with_one_name_are_read() -> None:

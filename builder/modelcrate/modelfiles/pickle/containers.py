@@ -216,7 +216,7 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
     if prefix and head.startswith(b"PK"):
         yield place.broken("has members that its list at the end does not name, at its beginning")
     elif prefix:
-        yield from _in_a_row(solid.window(0, prefix), head[:prefix])
+        yield from _within(replace(solid.window(0, prefix), depth=place.depth + 1))
     if not _ends_at_its_end(file):
         yield place.broken("has more than one end of a zip, or bytes behind it")
 
