@@ -122,14 +122,14 @@ def test_what_nobody_tells_of_is_said_and_is_fetched_where_that_is_asked(
     document = json.loads(lean[cyclonedx.MEDIA_TYPE])
     assert document["compositions"] == [{"aggregate": "incomplete", "assemblies": ["image"]}]
     gaps = [each["value"] for each in document["metadata"]["component"]["properties"] if each["name"] == cyclonedx.GAP]
-    assert any("dependencies" in gap and "was not looked through" in gap for gap in gaps)
+    assert any("dependencies" in gap and "was not read" in gap for gap in gaps)
     told = json.loads(lean[spdx.MEDIA_TYPE])
     assert {
         "spdxElementId": "SPDXRef-image",
         "relationshipType": "CONTAINS",
         "relatedSpdxElement": "NOASSERTION",
     } in told["relationships"]
-    assert "not looked through" in told["packages"][0]["comment"]
+    assert "was not read" in told["packages"][0]["comment"]
 
     other = f"{registry.host}/told/asked:1"
     push(machine(tmp_path, "three"), project, other, "--cache-from", f"registry:{name}", "--sbom")

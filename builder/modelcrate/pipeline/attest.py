@@ -1,4 +1,4 @@
-"""The step `attest`, between assemble and deliver: bills of materials, provenance and signatures beside an image, whose digest stays."""
+"""The step `attest`, between assemble and deliver: adds bills of materials, provenance and signatures beside an image. Its digest stays."""
 
 from __future__ import annotations
 
@@ -60,46 +60,46 @@ def attest(
     inventories = tuple(
         inventory(receipt.name, each, config, prepared.world.pins.get(str(each.platform)), known) for each in images
     )
-    how = None
+    provenance = None
     if options.provenance or options.signer is not None:
-        how = _provenance(prepared, inventories, config, begun)
+        provenance = _provenance(prepared, inventories, config, begun)
     pushed = next((each.target for each in outputs if each.kind == PUSHED), receipt.name)
-    beside = _Beside(image_identity(pushed), sbom, options.signer, how)
+    maker = _ArtifactMaker(image_identity(pushed), sbom, options.signer, provenance)
     described = tuple(
         replace(
             each,
             attached=(
                 *each.attached,
-                *beside.about(each.manifest.descriptor, contents),
-                *beside.known(each, known),
+                *maker.artifacts(each.manifest.descriptor, contents),
+                *maker.layer_contents(each, known),
             ),
         )
         for each, contents in zip(images, inventories, strict=True)
     )
-    whole = receipt.image
-    if isinstance(whole, Index):
-        own = tuple(beside.about(whole.index.descriptor, None))
-        made: Image | Index = replace(whole, images=described, attached=(*whole.attached, *own))
+    built = receipt.image
+    if isinstance(built, Index):
+        own = tuple(maker.artifacts(built.index.descriptor, None))
+        made: Image | Index = replace(built, images=described, attached=(*built.attached, *own))
     else:
         (made,) = described
     return replace(receipt, image=made)
 
 
 def attest_copy(copied: Copy, config: Config) -> Copy:
-    """Returns an image that exists with bills of materials, where it has none. They are those of its build, where it was built here.
+    """Returns an existing image with bills of materials, if it has none. An image that was built here gets those of its build.
 
-    Nothing is fetched: a layer that lies elsewhere is named as not looked through.
+    Nothing is fetched: a remote layer is listed as not read.
     """
     if not copied.images or any(each.kind in (spdx.MEDIA_TYPE, SPDX) for each in copied.contents.attached):
         return copied
     known = gather_contents([layer for each in copied.images for layer in each.layers], config, fetch=False)
     pins = built_pins(copied.digest, config)
-    beside = _Beside("", True, None, None)
+    maker = _ArtifactMaker("", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
         name = parse_object(each.manifest.data).get("annotations", {}).get("org.opencontainers.image.title", "")
         contents = inventory(str(name), each, config, pins.get(str(each.platform)), known)
-        made += (*beside.about(each.manifest.descriptor, contents), *beside.known(each, known))
+        made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
 
 
@@ -117,15 +117,23 @@ def _provenance(
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
-    """What is put beside every image of a build."""
+class _ArtifactMaker:
+    """Makes the artifacts beside the images of a build.
+
+    Attributes:
+        identity: The image's name in signatures.
+        sbom: Whether bills of materials are made.
+        signer: The key, if artifacts are signed.
+        provenance: The provenance predicate.
+    """
 
     identity: str
     sbom: bool
     signer: Signer | None
-    how: dict[str, Any] | None
+    provenance: dict[str, Any] | None
 
-    def about(self, subject: Descriptor, contents: Inventory | None) -> Iterator[Artifact]:
+    def artifacts(self, subject: Descriptor, contents: Inventory | None) -> Iterator[Artifact]:
+        """Yields signatures, bills of materials and provenance of one image or index; an index has no contents of its own."""
         if self.signer is not None:
             from modelcrate.security.signing.signing import signatures
 
@@ -136,11 +144,11 @@ class _Beside:
                 (cyclonedx.MEDIA_TYPE, CYCLONEDX, cyclonedx.document(contents)),
             ):
                 yield self._statement(subject, kind, value, media_type)
-        if self.how is not None:
-            yield self._statement(subject, PROVENANCE, self.how, IN_TOTO)
+        if self.provenance is not None:
+            yield self._statement(subject, PROVENANCE, self.provenance, IN_TOTO)
 
-    def known(self, image: Image, known: Mapping[Digest, LayerContents]) -> Iterator[Artifact]:
-        """What the layers hold, for the next build."""
+    def layer_contents(self, image: Image, known: Mapping[Digest, LayerContents]) -> Iterator[Artifact]:
+        """Yields the artifact with the contents of layers, for the next build."""
         contents = {
             each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known
         }
@@ -148,7 +156,7 @@ class _Beside:
             yield contents_artifact.contents_artifact(image.manifest.descriptor, contents, self.signer)
 
     def _statement(self, subject: Descriptor, kind: str, value: dict[str, Any], media_type: str) -> Artifact:
-        """A signed attestation; without a signer, the document by itself."""
+        """Returns a signed attestation; without a signer, the plain document."""
         if self.signer is not None:
             return statements.attest(subject, kind, value, self.signer)
         data = statements.statement(subject.digest, kind, value) if media_type == IN_TOTO else canonical_json(value)

@@ -1,4 +1,4 @@
-"""Trust: what is in an image, who made it, and proof of both that needs nobody else. One file a thing.
+"""Security of images: scans before a build, bills of materials, signatures and policies.
 
-Nothing here changes an image. What is said about one is an artifact beside it (`modelcrate.images.artifact`), and its digest stays what it was.
+Nothing here changes an image. Documents about an image are artifacts beside it (`modelcrate.images.artifact`), so its digest stays the same.
 """

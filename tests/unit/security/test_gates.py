@@ -210,7 +210,7 @@ def test_a_changed_script_makes_nobody_read_the_model(
 def test_a_signature_that_is_a_link_is_looked_at(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/inner.json").write_text("{}")
     (tmp_path / "model/model.sig").symlink_to("inner.json")
-    assert "model.sig is no OpenSSF model signature" in gate(project, tmp_path)[0]
+    assert "model.sig is not an OpenSSF model signature" in gate(project, tmp_path)[0]
 
 
 def test_an_unsafe_pickle_ends_the_build_before_anything_else(project: Project, tmp_path: Path) -> None:

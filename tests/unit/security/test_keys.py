@@ -117,7 +117,7 @@ def test_without_pynacl_the_command_to_install_it_is_named(tmp_path: Path) -> No
 
 def test_a_key_that_wants_all_our_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.key").write_bytes(cosign_key(1 << 30))
-    with pytest.raises(UserError, match="in a way that cosign's keys are not"):
+    with pytest.raises(UserError, match="not encrypted in the way of cosign"):
         keys.load_signer(str(tmp_path / "c.key"), "pw")
 
 

@@ -146,7 +146,7 @@ def test_unsigned_is_not_enough(word: str, tmp_path: Path, settings: Config) -> 
 
 
 def test_an_image_that_no_rule_is_for_is_refused(tmp_path: Path, settings: Config) -> None:
-    with pytest.raises(IntegrityError, match="no rule of the policy is for other"):
+    with pytest.raises(IntegrityError, match="no rule of the policy matches other"):
         apply(tmp_path, settings, "", {"a": b"1"}, name="other")
 
 

@@ -1,4 +1,4 @@
-"""What is in a layer, as values and as JSON: packages of Debian and of Python with their licences, models with what they say, the project's files."""
+"""The contents of a layer, as values and as JSON: packages with licences, files of models with their facts, files of the project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file of the project or of a model: `model` is `name:version`. `facts` are what a model's file says of itself."""
+    """A file of the project or of a model.
+
+    Attributes:
+        path: Its path in the image.
+        size: Bytes.
+        sha256: In hex.
+        model: `name:version`; empty for a file of the project.
+        format: The format of a model's file; empty if it is unknown.
+        facts: Facts from the file's header, such as inputs and outputs.
+        verdict: The verdict on its pickles, or "damaged".
+        licence: The SPDX expression of a model card.
+    """
 
     path: str
     size: int
@@ -27,21 +38,28 @@ class ModelFile:
     licence: str = ""
 
     def json(self) -> dict[str, Any]:
+        """Returns the value as JSON."""
         return {name: getattr(self, name) for name in _FILE}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerContents:
-    """What one layer holds. `copyrights` are the licences of Debian packages by name."""
+    """The contents of one layer.
+
+    Attributes:
+        parts: Its packages.
+        files: Files of models and of the project.
+        copyrights: Licences of Debian packages by package name.
+        unlisted: The number of further files of each model (`name:version`). They were read too and have no facts.
+    """
 
     parts: tuple[InstalledPackage, ...] = ()
     files: tuple[ModelFile, ...] = ()
     copyrights: dict[str, str] = field(default_factory=dict, hash=False)
     unlisted: dict[str, int] = field(default_factory=dict, hash=False)
-    """How many more files of a model (`name:version`) there are, which were looked at and say nothing of themselves."""
 
     def json(self) -> dict[str, Any]:
-        """As JSON has it. By hand, for a layer may have ten thousands of files, and `asdict` copies all that it meets."""
+        """Returns the value as JSON. Written out, because `asdict` copies everything and a layer may have 10,000s of files."""
         parts, files = (
             [{name: getattr(each, name) for name in _PART} for each in self.parts],
             map(ModelFile.json, self.files),
@@ -51,7 +69,11 @@ class LayerContents:
 
     @classmethod
     def parse(cls, value: object) -> LayerContents:
-        """What `json` gave, out of anybody's hands; anything malformed is an IntegrityError."""
+        """Parses what `json` returned. The value is untrusted.
+
+        Raises:
+            IntegrityError: It is malformed.
+        """
         try:
             if isinstance(value, dict) and value.keys() - {"unlisted"} == {"parts", "files", "copyrights"}:
                 parts = tuple(InstalledPackage(**_texts(each)) for each in value["parts"])
@@ -59,7 +81,7 @@ class LayerContents:
                 return cls(parts, files, copyrights, _counts(value.get("unlisted", {})))
         except (TypeError, KeyError, AttributeError):
             pass
-        raise IntegrityError(f"not the contents of a layer: {value!r:.80}")
+        raise IntegrityError(f"malformed contents of a layer: {value!r:.80}")
 
 
 _PART, _FILE = (tuple(each.name for each in fields(kind)) for kind in (InstalledPackage, ModelFile))
@@ -67,7 +89,7 @@ _PART, _FILE = (tuple(each.name for each in fields(kind)) for kind in (Installed
 
 def _texts(value: dict[str, Any]) -> dict[str, str]:
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in value.items()):
-        raise TypeError("not texts")
+        raise TypeError("not strings")
     return value
 
 

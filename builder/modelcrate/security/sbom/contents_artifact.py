@@ -1,7 +1,7 @@
-"""What the layers of an image hold, as a document that stands beside the image: so the next build need not fetch layers to write its bill of materials.
+"""The contents of an image's layers, as an artifact beside the image: the next build then writes its bill of materials without those layers.
 
-Unsigned it is believed as the keys of layers are: whoever can write there can lie in both, and neither decides a byte that is run. A
-build that signs believes only what its own key has signed. Whatever is wrong with such a document, it is as if there were none.
+An unsigned artifact is trusted as much as the cache keys of layers: both need write access to the repository, and neither changes a byte of
+an image. A build that signs uses only artifacts that its own key has signed. A faulty artifact is ignored.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ KIND = "application/vnd.modelcrate.contents.v1+json+zstd"
 PREDICATE = "urn:modelcrate:contents:v1"
 
 MAX_STORED = 8 << 20
-"""Bytes of the document as it is stored; that of an image with all of PyTorch has some 30,000."""
+"""Bytes of the compressed document; for an image with PyTorch it has some 30,000."""
 
 _PREDICATE_NOTE = "dev.sigstore.bundle.predicateType"
 
 
 def contents_artifact(subject: Descriptor, contents: Mapping[Digest, LayerContents], signer: Signer | None) -> Artifact:
-    """The document, attested where there is a key."""
+    """Returns the artifact of an image; a signed attestation if there is a signer.
+
+    Args:
+        subject: The image.
+        contents: The contents of its layers by diff id.
+        signer: The key.
+    """
     value = {"layers": {str(diff_id): contents[diff_id].json() for diff_id in sorted(contents, key=str)}}
     if signer is not None:
         return statements.attest(subject, PREDICATE, value, signer)
@@ -41,18 +47,27 @@ def contents_artifact(subject: Descriptor, contents: Mapping[Digest, LayerConten
 
 
 def read_contents(found: Found, image: Image, key: PublicKey | None) -> dict[Digest, LayerContents]:
-    """What is told of an image's layers beside it, by their diff ids; of no other image's."""
+    """Reads the contents of an image's layers from the artifacts beside it.
+
+    Args:
+        found: The image, with the artifacts beside it.
+        image: Its layers; contents of other layers are dropped.
+        key: If given, only artifacts with a signature of this key count.
+
+    Returns:
+        The contents by diff id; empty if an artifact is faulty.
+    """
     subject = image.manifest.descriptor.digest
-    unpack = _plain if key is None else _vouched(key, subject)
-    told: dict[Digest, LayerContents] = {}
+    unpack = _plain if key is None else _verified(key, subject)
+    contents: dict[Digest, LayerContents] = {}
     try:
         for artifact in found.about(subject, _signed if key is not None else _unsigned):
             if artifact.subject == subject:
-                told |= parse(unpack(_stored(artifact)))
+                contents |= parse(unpack(_stored(artifact)))
     except CrateError:
         return {}
     ours = {layer.layer.diff_id for layer in image.layers}
-    return {diff_id: contents for diff_id, contents in told.items() if diff_id in ours}
+    return {diff_id: each for diff_id, each in contents.items() if diff_id in ours}
 
 
 def _unsigned(entry: Descriptor) -> bool:
@@ -64,11 +79,11 @@ def _signed(entry: Descriptor) -> bool:
 
 
 def _stored(artifact: Artifact) -> bytes:
-    """The bytes of the only layer."""
+    """Returns the bytes of the only layer."""
     named = {each.digest for each in artifact.layers[:1]}
     blob = next((each for each in artifact.blobs if each.descriptor.digest in named), None)
     if blob is None or blob.descriptor.size > MAX_STORED:
-        raise IntegrityError("a document about layers that is none, or too large")
+        raise IntegrityError("the artifact with the contents of layers has no layer, or a too large one")
     return b"".join(blob.chunks())
 
 
@@ -77,26 +92,32 @@ def _plain(data: bytes) -> object:
     for chunk in codec.decode([data]):
         unpacked += chunk
         if len(unpacked) > 8 * MAX_STORED:
-            raise IntegrityError("a document about layers that unpacks to too much")
+            raise IntegrityError("the artifact with the contents of layers is too large when it is decompressed")
     return parse_object(unpacked)
 
 
-def _vouched(key: PublicKey, subject: Digest) -> Callable[[bytes], object]:
-    """What a bundle says, if this key made it and it is about this image."""
+def _verified(key: PublicKey, subject: Digest) -> Callable[[bytes], object]:
+    """Returns a parser of bundles. A bundle that is not by this key, or not about this image, is parsed as empty."""
 
     def unpack(data: bytes) -> object:
         envelope = statements.parse_bundle(data)
-        if not envelope.signed_by(key):
+        if envelope.payload_type != statements.IN_TOTO or not envelope.signed_by(key):
             return {"layers": {}}
-        said = statements.parse_statement(envelope.payload)
-        return said.predicate if said.predicate_type == PREDICATE and subject in said.subjects else {"layers": {}}
+        statement = statements.parse_statement(envelope.payload)
+        if statement.predicate_type != PREDICATE or subject not in statement.subjects:
+            return {"layers": {}}
+        return statement.predicate
 
     return unpack
 
 
 def parse(value: object) -> dict[Digest, LayerContents]:
-    """The contents of layers by their diff ids, out of what a document says; anything malformed is an IntegrityError."""
+    """Parses the document of an artifact, and returns the contents of layers by diff id.
+
+    Raises:
+        IntegrityError: It is malformed.
+    """
     layers = value.get("layers") if isinstance(value, dict) else None
     if not isinstance(layers, dict):
-        raise IntegrityError("a document about layers that has none")
+        raise IntegrityError("the artifact with the contents of layers lists no layers")
     return {Digest.parse(diff_id): LayerContents.parse(each) for diff_id, each in islice(layers.items(), 1000)}

@@ -1,4 +1,4 @@
-"""An inventory as CycloneDX 1.6 in JSON, with models as machine-learning components. Pure."""
+"""Writes an inventory as CycloneDX 1.6 in JSON, with models as machine-learning components. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from modelcrate_layers.content import canonical_json
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 OURS = "modelcrate:"
 INCOMPLETE = "incomplete"
-"""The word for an image that holds more than its components (CycloneDX 1.6, compositions)."""
+"""The aggregate of an image with more contents than its listed components (CycloneDX 1.6, compositions)."""
 GAP = f"{OURS}gap"
 VERDICT = f"{OURS}pickle-verdict"
 UNLISTED = f"{OURS}unlisted"
 
 
 def document(inventory: Inventory) -> dict[str, Any]:
+    """Returns the CycloneDX document of an image."""
     components = [*map(_package, inventory.items), *_models(inventory), *_files(inventory)]
     image = {
         "type": "container",
@@ -31,7 +32,7 @@ def document(inventory: Inventory) -> dict[str, Any]:
         "properties": [
             {"name": f"{OURS}platform", "value": inventory.platform},
             *({"name": GAP, "value": gap} for gap in inventory.gaps),
-            *({"name": UNLISTED, "value": told} for told in inventory.unlisted),
+            *({"name": UNLISTED, "value": each} for each in inventory.unlisted),
         ],
     }
     tool = {"components": [{"type": "application", "name": "modelcrate"}]}
@@ -51,6 +52,7 @@ def document(inventory: Inventory) -> dict[str, Any]:
 
 
 def text(inventory: Inventory) -> bytes:
+    """Returns the CycloneDX document of an image as JSON text."""
     return canonical_json(document(inventory))
 
 
@@ -71,7 +73,7 @@ def _package(item: InventoryItem) -> dict[str, Any]:
 
 
 def _models(inventory: Inventory) -> Iterator[dict[str, Any]]:
-    """A component a model, and its files within it."""
+    """Yields one component for each model, with its files as nested components."""
     for name, files in inventory.models.items():
         title, _, version = name.rpartition(":")
         licence = next((each.licence for each in files if each.licence), "")
@@ -103,14 +105,14 @@ def _model_file(file: ModelFile) -> dict[str, Any]:
         "size": str(file.size),
         "facts": canonical_json(file.facts).decode() if file.facts else "",
     }
-    told = [{"name": f"{OURS}{key}", "value": value} for key, value in notes.items() if value]
-    told += [{"name": VERDICT, "value": file.verdict}] if file.verdict else []
+    properties = [{"name": f"{OURS}{key}", "value": value} for key, value in notes.items() if value]
+    properties += [{"name": VERDICT, "value": file.verdict}] if file.verdict else []
     return {
         "type": "file",
         "bom-ref": f"file/{file.path}",
         "name": file.path,
         "hashes": _hashes(file.sha256),
-        "properties": told,
+        "properties": properties,
     }
 
 
@@ -125,7 +127,7 @@ def _hashes(sha256: str) -> list[dict[str, str]]:
 
 
 def _licences(expression: str) -> dict[str, Any]:
-    """One known name as an id, one of their own as a name, several as an expression."""
+    """Returns one SPDX licence as an id, one LicenseRef as a name, several as an expression."""
     if not expression:
         return {}
     names = ids(expression)

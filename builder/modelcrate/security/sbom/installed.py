@@ -1,4 +1,4 @@
-"""Packages as their installers noted them in an image: dpkg's status, a wheel's metadata, conda's notes. Pure."""
+"""Parses records of installed packages: dpkg's status, METADATA of wheels, JSON records of conda. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackage:
-    """A package: `kind` is deb, wheel or conda. `licence` is an SPDX expression, or empty."""
+    """An installed package.
+
+    Attributes:
+        kind: deb, wheel or conda.
+        name: Its name.
+        version: Its version.
+        architecture: Debian's architecture, or conda's subdir.
+        source: Debian's source package, or conda's build string.
+        licence: An SPDX expression, or empty.
+        summary: One line.
+    """
 
     kind: str
     name: str
@@ -25,50 +35,50 @@ class InstalledPackage:
 
 
 def debs(status: bytes) -> Iterator[InstalledPackage]:
-    """Installed packages: stanzas of dpkg's status, or one of distroless' files. A stanza that can't be read is left out."""
+    """Yields the installed packages of a dpkg status file, or of one file in status.d (distroless). Skips malformed stanzas."""
     from modelcrate_layers.packages.deb import fields
 
     for stanza in status.decode("utf-8", "replace").split("\n\n"):
         try:
-            told = fields(stanza.strip("\n"))
+            stanza_fields = fields(stanza.strip("\n"))
         except CrateError:
             continue
-        state = told.get("Status", "install ok installed").split()
-        if told.get("Package") and told.get("Version") and state[-1] == "installed":
-            source = told.get("Source", told["Package"]).partition(" ")[0]
+        state = stanza_fields.get("Status", "install ok installed").split()
+        if stanza_fields.get("Package") and stanza_fields.get("Version") and state[-1] == "installed":
+            source = stanza_fields.get("Source", stanza_fields["Package"]).partition(" ")[0]
             yield InstalledPackage(
                 "deb",
-                told["Package"],
-                told["Version"],
-                told.get("Architecture", ""),
+                stanza_fields["Package"],
+                stanza_fields["Version"],
+                stanza_fields.get("Architecture", ""),
                 source,
                 "",
-                told.get("Description", "").partition("\n")[0][:200],
+                stanza_fields.get("Description", "").partition("\n")[0][:200],
             )
 
 
 def wheel(metadata: bytes) -> Iterator[InstalledPackage]:
-    """The core metadata of a Python package; only its head is read."""
-    told: dict[str, list[str]] = {}
+    """Yields the package of a METADATA file, if name and version are valid. Reads only its header."""
+    header: dict[str, list[str]] = {}
     for line in metadata.decode("utf-8", "replace").partition("\n\n")[0].splitlines():
         key, colon, value = line.partition(": ")
         if colon and re.fullmatch(r"[A-Za-z-]+", key):
-            told.setdefault(key, []).append(value.strip())
-    name, version = told.get("Name", [""])[0], told.get("Version", [""])[0]
+            header.setdefault(key, []).append(value.strip())
+    name, version = header.get("Name", [""])[0], header.get("Version", [""])[0]
     if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
         normal = re.sub(r"[-_.]+", "-", name).lower()
         yield InstalledPackage(
-            "wheel", normal, version, licence=licences.of_wheel(told), summary=told.get("Summary", [""])[0][:200]
+            "wheel", normal, version, licence=licences.of_wheel(header), summary=header.get("Summary", [""])[0][:200]
         )
 
 
-def conda(note: bytes) -> Iterator[InstalledPackage]:
-    """What an installer of conda packages notes of one (`conda-meta/*.json`); a note that can't be read is left out."""
+def conda(record: bytes) -> Iterator[InstalledPackage]:
+    """Yields the package of a conda record (`conda-meta/*.json`); nothing if it is malformed."""
     try:
-        told = parse_object(note)
+        values = parse_object(record)
     except CrateError:
         return
-    texts = {key: value for key, value in told.items() if isinstance(value, str)}
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
     if all(re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", texts.get(key, "")) for key in ("name", "version", "build")):
         licence = texts.get("license", "")
         yield InstalledPackage(

@@ -1,4 +1,4 @@
-"""The inventory of an image: what all its layers hold, with the hashes that the lock has. What a bill of materials is written from."""
+"""The inventory of an image: the contents of all layers, with hashes from the lock. Bills of materials are written from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
-    """A package in the image: what it is, its package URL, the SHA-256 of the file it came in (empty: nobody knows), its layer."""
+    """A package in the image.
+
+    Attributes:
+        part: The package.
+        purl: Its package URL.
+        sha256: The SHA-256 of its archive, in hex; empty if it is unknown.
+        layer: The diff id of its layer.
+        filename: The file name of its archive; empty if it is unknown.
+    """
 
     part: InstalledPackage
     purl: str
@@ -31,7 +39,19 @@ class InventoryItem:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`created` is when the image was made, by its own word."""
+    """The contents of one image.
+
+    Attributes:
+        name: The image's name.
+        subject: Its manifest.
+        platform: For instance linux/amd64.
+        created: The time of creation in its config.
+        items: Its packages.
+        files: Files of models and of the project.
+        unread: Layers that were not read, so their contents are missing here.
+        unlisted: Sentences about files that were read and are too many to be listed.
+        base_unlisted: Whether the base has no list of packages that we can read (dpkg's).
+    """
 
     name: str
     subject: Descriptor
@@ -40,28 +60,25 @@ class Inventory:
     items: tuple[InventoryItem, ...]
     files: tuple[ModelFile, ...]
     unread: tuple[ImageLayer, ...] = ()
-    """Layers that were not looked through: what is in them stands nowhere here."""
     unlisted: tuple[str, ...] = ()
-    """What was looked at and is not among `files`, for there is too much of it: in words."""
-    strange: bool = False
-    """Whether the base keeps no list of its packages that is known here (Debian's)."""
+    base_unlisted: bool = False
 
     @property
     def serial(self) -> str:
-        """The same for the same image and the same knowledge of it, whoever writes it and when: a UUID of version 8 (RFC 9562)."""
-        known = [[each.purl, each.sha256] for each in self.items] + [[each.path] for each in self.files]
-        digits = Digest.of(canonical_json([self.name, str(self.subject.digest), known])).hex
+        """A UUID of version 8 (RFC 9562), computed from the image and its contents, so it is deterministic."""
+        contents = [[each.purl, each.sha256] for each in self.items] + [[each.path] for each in self.files]
+        digits = Digest.of(canonical_json([self.name, str(self.subject.digest), contents])).hex
         return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What these documents can't tell, in words."""
+        """Sentences about contents that are missing here."""
         unread = [
-            f"the layer {each.layer.diff_id} ({each.role}{f': {each.name}' if each.name else ''}) was not looked through"
+            f"the layer {each.layer.diff_id} ({each.role}{f': {each.name}' if each.name else ''}) was not read"
             for each in self.unread
         ]
-        strange = ["the base has no list of packages that is known here; what it brings is not told"]
-        return (*unread, *(strange if self.strange else ()))
+        unlisted = ["the base has no list of packages that can be read; its contents are not covered"]
+        return (*unread, *(unlisted if self.base_unlisted else ()))
 
     @property
     def models(self) -> dict[str, list[ModelFile]]:
@@ -80,9 +97,14 @@ def inventory(
     pins: Pins | None = None,
     known: Mapping[Digest, LayerContents] | None = None,
 ) -> Inventory:
-    """What is in all layers, lowest first; a package that a layer has in another version replaces the one below.
+    """Returns the inventory of an image. A package in a higher layer replaces another version in a lower one.
 
-    `known` is what is known of the layers; without it, all of them are looked through.
+    Args:
+        name: The image's name.
+        image: The image.
+        config: Names the cache; may fix the time of creation.
+        pins: Pinned packages, for the hashes of their archives.
+        known: Contents of layers by diff id; layers without contents count as unread. None reads all layers.
     """
     known = gather_contents(image.layers, config) if known is None else known
     parts: dict[tuple[str, str, str], tuple[InstalledPackage, Digest]] = {}
@@ -106,11 +128,11 @@ def inventory(
         tuple(files[path] for path in sorted(files)),
         tuple(layer for layer in image.layers if layer.layer.diff_id not in known),
         tuple(
-            f"{count} more files of the model {model}, which say nothing of themselves, are in the layer {layer.layer.diff_id}"
+            f"{count} more files of the model {model}, which have no facts, are in the layer {layer.layer.diff_id}"
             for layer in read
             for model, count in known[layer.layer.diff_id].unlisted.items()
         ),
-        strange=any(layer.foreign for layer in read) and not any(kind == "deb" for kind, _, _ in parts),
+        base_unlisted=any(layer.foreign for layer in read) and not any(kind == "deb" for kind, _, _ in parts),
     )
 
 
@@ -124,7 +146,7 @@ def _created(image: Image, config: Config) -> datetime:
 
 
 def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]:
-    """SHA-256 and file name of what was pinned, by kind, name and version."""
+    """Returns SHA-256 and file name of pinned packages, by kind, name and version."""
     if pins is None:
         return {}
     return {(each.kind, each.name, each.version): (each.sha256, each.filename) for each in pins.packages}
@@ -159,6 +181,6 @@ def _purl(part: InstalledPackage, distro: str) -> str:
 
 
 def _distro(image: Image) -> str:
-    """The release that our own base layer tells in its name (`debian bookworm, python 3.11`)."""
+    """Returns the Debian release in the name of our own base layer (`debian bookworm, python 3.11`)."""
     names = [layer.name for layer in image.layers if layer.role == "base" and layer.name.startswith("debian ")]
     return names[0].split()[1].rstrip(",") if names else ""

@@ -1,7 +1,7 @@
-"""What is known of the layers of an image: remembered, told by what travels beside an earlier image, or looked up in their bytes.
+"""Gathers the contents of an image's layers: from the cache, from artifacts beside earlier images, or from the layers themselves.
 
-What was read here is remembered by the layer's diff id in one folder; what somebody else wrote down, in another, for it never counts
-where a key is to vouch for it.
+The cache has two folders, keyed by diff id. One has contents that were read on this machine. The other has contents from artifacts of other
+builders, which are not used for a signed build.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from modelcrate.security.signing.keys import PublicKey
 
 VERSION = 5
-"""Raised when layers are to be looked through anew."""
+"""Part of each cached record. A new number makes all layers be read again."""
 
-READ, TOLD = "contents", "told"
+READ, RECEIVED = "contents", "received-contents"
 """The folders in the cache."""
 
 
@@ -40,58 +40,67 @@ def gather_contents(
     earlier: Sequence[Previous] = (),
     key: PublicKey | None = None,
     fetch: bool = True,
-    learnt: KnownFacts = NO_FACTS,
+    known_facts: KnownFacts = NO_FACTS,
 ) -> dict[Digest, LayerContents]:
-    """What layers hold, by diff id; without `fetch`, a layer that lies elsewhere and that nobody tells of is left out.
+    """Returns the contents of layers by diff id.
 
-    `learnt` is what is known of models' files that were read already.
+    Args:
+        layers: The layers.
+        config: Names the cache, and the number of threads.
+        earlier: Earlier images; artifacts beside them are used for layers that they share.
+        key: If given, only artifacts with a signature of this key are used.
+        fetch: Whether remote layers are fetched; otherwise they are left out.
+        known_facts: Facts about models' files that were read already.
 
-    What travels beside `earlier` images is believed as their layers' keys are; with a key, only if that key signed it.
+    Raises:
+        IntegrityError: A layer differs from its diff id.
     """
     wanted = {each.layer.diff_id: each for each in layers}
-    found = dict(_remembered(wanted, config, READ))
+    found = dict(_cached(wanted, config, READ))
     if key is None:
-        found |= _remembered(wanted.keys() - found.keys(), config, TOLD)
-    if lacking := wanted.keys() - found.keys():
-        told = _told(lacking, earlier, key)
-        for diff_id, contents in told.items() if key is None else ():
-            _keep(config, TOLD, diff_id, contents)
-        found |= told
+        found |= _cached(wanted.keys() - found.keys(), config, RECEIVED)
+    if missing := wanted.keys() - found.keys():
+        received = _from_earlier(missing, earlier, key)
+        for diff_id, contents in received.items() if key is None else ():
+            _keep(config, RECEIVED, diff_id, contents)
+        found |= received
     left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or is_local(each))]
     if left:
-        with ThreadPoolExecutor(min(config.workers, len(left)), "look") as pool:
-            seen = pool.map(partial(scan_layer, learnt=learnt), left)
-            found |= dict(zip((each.layer.diff_id for each in left), seen, strict=True))
+        with ThreadPoolExecutor(min(config.workers, len(left)), "scan") as pool:
+            scanned = pool.map(partial(scan_layer, known_facts=known_facts), left)
+            found |= dict(zip((each.layer.diff_id for each in left), scanned, strict=True))
     for each in left:
         _keep(config, READ, each.layer.diff_id, found[each.layer.diff_id])
     return found
 
 
-def _told(lacking: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None) -> dict[Digest, LayerContents]:
-    """What earlier images that have some of these layers tell of them."""
+def _from_earlier(
+    missing: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None
+) -> dict[Digest, LayerContents]:
+    """Reads the contents of these layers from the artifacts of earlier images that have them."""
     found: dict[Digest, LayerContents] = {}
     for each in earlier:
-        of_it = {layer.layer.diff_id for layer in each.image.layers}.intersection(lacking) - found.keys()
-        if of_it and each.found is not None:
-            told = contents_artifact.read_contents(each.found, each.image, key)
-            found |= {diff_id: told[diff_id] for diff_id in of_it & told.keys()}
+        shared = {layer.layer.diff_id for layer in each.image.layers}.intersection(missing) - found.keys()
+        if shared and each.found is not None:
+            contents = contents_artifact.read_contents(each.found, each.image, key)
+            found |= {diff_id: contents[diff_id] for diff_id in shared & contents.keys()}
     return found
 
 
-def _place(config: Config, folder: str, diff_id: Digest) -> Path:
+def _path(config: Config, folder: str, diff_id: Digest) -> Path:
     return config.cache / folder / f"{diff_id.hex}.json"
 
 
-def _remembered(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
+def _cached(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
     for diff_id in wanted:
         with suppress(OSError, CrateError):
-            seen = parse_object(_place(config, folder, diff_id).read_bytes())
-            if seen.pop("version", None) == VERSION:
-                yield diff_id, LayerContents.parse(seen)
+            record = parse_object(_path(config, folder, diff_id).read_bytes())
+            if record.pop("version", None) == VERSION:
+                yield diff_id, LayerContents.parse(record)
 
 
 def _keep(config: Config, folder: str, diff_id: Digest, contents: LayerContents) -> None:
-    path = _place(config, folder, diff_id)
+    path = _path(config, folder, diff_id)
     with as_machine_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, canonical_json({"version": VERSION, **contents.json()}))

@@ -1,7 +1,6 @@
-"""What is in a layer, found in its files.
+"""Finds the contents of a layer in its files.
 
-A layer that we are making is read by its entries, so that a model is not packed only to be unpacked; one that exists is read as the tar
-that it is.
+A layer that is being built is read by its entries, so a model is not packed and unpacked again. An existing layer is read as a tar.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.recognition import ModelFacts
 
 MANY = 1_000
-"""Files of a model in one layer that are told one by one. All are looked at, but of those behind them only what says something of itself is
-told: a list of thirty thousand names would be larger than many a layer.
+"""Files of one model in a layer that are listed one by one. Of further files only those with facts are listed, and the others are counted:
+a list of 30,000 names would be larger than many layers. All files are read.
 """
 
 MAX_STATUS = 64 << 20
@@ -49,17 +48,22 @@ _CONDA = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 _COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
 _MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
 _CARDS = frozenset({b"readme.md", b"modelcard.md", b"model_card.md"})
-"""Model cards, at the top of a model, in small letters."""
+"""Names of model cards in a model's top folder, in lower case."""
 
 _LICENCES = frozenset(
     word + ending for word in (b"license", b"licence", b"copying") for ending in (b"", b".md", b".txt", b".rst")
 )
-"""Files with a licence, wherever they are, in small letters."""
+"""Names of licence files in any folder, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFacts:
-    """What is known of models' files that were read for something else: what they say of themselves, and their SHA-256."""
+    """Facts about models' files that another step has read.
+
+    Attributes:
+        facts: Facts from their headers.
+        hashes: SHA-256 in hex.
+    """
 
     facts: Mapping[FileRange, ModelFacts] = field(default_factory=dict, hash=False)
     hashes: Mapping[FileRange, str] = field(default_factory=dict, hash=False)
@@ -68,29 +72,34 @@ class KnownFacts:
 NO_FACTS = KnownFacts()
 
 
-def scan_layer(layer: ImageLayer, learnt: KnownFacts = NO_FACTS) -> LayerContents:
-    """A layer looked through: all its bytes are read, fetched where they lie elsewhere, and held to its diff id.
+def scan_layer(layer: ImageLayer, known_facts: KnownFacts = NO_FACTS) -> LayerContents:
+    """Returns the contents of a layer. A remote layer is fetched.
 
-    Files of which enough was `learnt` already are not read again.
+    Args:
+        layer: The layer.
+        known_facts: Facts about files; a file with all its facts is not read again.
+
+    Raises:
+        IntegrityError: An existing layer differs from its diff id.
     """
-    return _collected(_entries(layer), learnt)
+    return _collected(_entries(layer), known_facts)
 
 
 def is_local(layer: ImageLayer) -> bool:
-    """Whether a layer can be looked through without fetching anything."""
+    """Returns whether a layer can be read without a download."""
     blob = layer.blob
     if isinstance(blob, DeferredBlob):
-        return _whole(blob) or blob.store.has(blob.descriptor)
+        return _materials_local(blob) or blob.store.has(blob.descriptor)
     return not isinstance(blob, RemoteContent)
 
 
-def _whole(blob: DeferredBlob) -> bool:
-    """Whether all that the layer is made of lies here."""
+def _materials_local(blob: DeferredBlob) -> bool:
+    """Returns whether all inputs of the layer are on this machine."""
     return not blob.kind.materials().missing()
 
 
 class _Item(NamedTuple):
-    """A file of a layer: where it will be, and its bytes, opened only when they are wanted. There are ten thousands of them."""
+    """A file of a layer: its path in the image, and its bytes, which are opened only when they are needed. A layer may have 10,000s."""
 
     path: bytes
     size: int
@@ -107,7 +116,7 @@ class _Item(NamedTuple):
 
 def _entries(layer: ImageLayer) -> Iterator[_Item]:
     blob = layer.blob
-    if isinstance(blob, DeferredBlob) and (_whole(blob) or not blob.store.has(blob.descriptor)):
+    if isinstance(blob, DeferredBlob) and (_materials_local(blob) or not blob.store.has(blob.descriptor)):
         blob.fetch(blob.kind)
         tree = blob.kind.tree()
     elif isinstance(blob, RecipeBlob):
@@ -127,15 +136,15 @@ def _members(layer: ImageLayer) -> Iterator[_Item]:
             yield _Item(member.name.removeprefix(b"./"), member.size, member.body)
     if tally.digest != layer.layer.diff_id:
         raise IntegrityError(
-            f"a layer is not what its config says: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
+            f"a layer differs from its config: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
         )
 
 
-def _collected(items: Iterator[_Item], learnt: KnownFacts) -> LayerContents:
+def _collected(items: Iterator[_Item], known_facts: KnownFacts) -> LayerContents:
     parts: list[InstalledPackage] = []
     files: list[ModelFile] = []
     copyrights: dict[str, str] = {}
-    met: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     unlisted: Counter[str] = Counter()
     for item in items:
         if item.path.endswith(b"/METADATA") and _METADATA.fullmatch(item.path):
@@ -145,8 +154,8 @@ def _collected(items: Iterator[_Item], learnt: KnownFacts) -> LayerContents:
         elif match := _MODEL.fullmatch(item.path):
             name, version, inner = match.groups()
             model = f"{show(name)}:{version.decode()}"
-            met[model] += 1
-            file = _model_file(item, model, inner, learnt, met[model] > MANY)
+            counts[model] += 1
+            file = _model_file(item, model, inner, known_facts, counts[model] > MANY)
             if file is None:
                 unlisted[model] += 1
             else:
@@ -167,45 +176,46 @@ def _collected(items: Iterator[_Item], learnt: KnownFacts) -> LayerContents:
     )
 
 
-def _model_file(item: _Item, model: str, name: bytes, learnt: KnownFacts, many: bool) -> ModelFile | None:
-    """A file of a model; of `many`, None for one that says nothing of itself."""
+def _model_file(item: _Item, model: str, name: bytes, known_facts: KnownFacts, many: bool) -> ModelFile | None:
+    """Returns a file of a model. If the model has `many` files, None for one without facts."""
     source = item.body if isinstance(item.body, FileRange) else None
-    told = learnt.facts.get(source) if source else None
-    if told is not None and many and not _telling(told, name):
+    facts = known_facts.facts.get(source) if source else None
+    if facts is not None and many and not _has_facts(facts, name):
         return None
-    digest = learnt.hashes.get(source, "") if source else ""
+    digest = known_facts.hashes.get(source, "") if source else ""
     licence, card = "", name.lower() in _CARDS
-    if told is None or not digest or card:
+    if facts is None or not digest or card:
         with _opened(item, digest) as (handle, digest):
-            if told is None:
-                from modelcrate.modelfiles.recognition import facts_of  # it reads models, and most layers have none
+            if facts is None:
+                from modelcrate.modelfiles.recognition import facts_of  # a slow import, and most layers have no models
 
-                told = facts_of(handle, show(name), item.size)
+                facts = facts_of(handle, show(name), item.size)
             licence = _card_licence(handle, item.size) if card else ""
-    if many and not _telling(told, name):
+    if many and not _has_facts(facts, name):
         return None
-    said, verdict = dict(told.facts), _verdict(told)
-    return ModelFile(show(item.path), item.size, digest, model, _format(told, name), said, verdict, licence)
+    return ModelFile(
+        show(item.path), item.size, digest, model, _format(facts, name), dict(facts.facts), _verdict(facts), licence
+    )
 
 
-def _telling(told: ModelFacts, name: bytes) -> bool:
-    """Whether there is more to say of a file than that it is there."""
-    return bool(_format(told, name) or told.facts or _verdict(told))
+def _has_facts(facts: ModelFacts, name: bytes) -> bool:
+    """Returns whether more than its path is known about a file."""
+    return bool(_format(facts, name) or facts.facts or _verdict(facts))
 
 
-def _format(told: ModelFacts, name: bytes) -> str:
-    small = name.lower()
-    if small in _CARDS:
+def _format(facts: ModelFacts, name: bytes) -> str:
+    lower = name.lower()
+    if lower in _CARDS:
         return "model card"
-    return "licence" if small.rpartition(b"/")[2] in _LICENCES else told.format
+    return "licence" if lower.rpartition(b"/")[2] in _LICENCES else facts.format
 
 
-def _verdict(told: ModelFacts) -> str:
-    return "damaged" if told.fault else told.verdict.name.lower() if told.pickles else ""
+def _verdict(facts: ModelFacts) -> str:
+    return "damaged" if facts.fault else facts.verdict.name.lower() if facts.pickles else ""
 
 
 def _card_licence(handle: BinaryIO, size: int) -> str:
-    """The `license:` of a model card's head."""
+    """Returns the licence in the YAML header of a model card; empty if it has none."""
     handle.seek(0)
     text = handle.read(min(size, 64 << 10)).decode("utf-8", "replace")
     head = text.split("---", 2)[1] if text.startswith("---") and text.count("---") > 1 else ""
@@ -215,19 +225,20 @@ def _card_licence(handle: BinaryIO, size: int) -> str:
 
 @contextmanager
 def _opened(item: _Item, known: str = "") -> Iterator[tuple[BinaryIO, str]]:
-    """A file of a layer to be read anywhere, with its SHA-256, unless that is known: in memory, where it is small; itself, where it lies
-    here; else a nameless copy.
+    """Opens a file of a layer for random access, and returns it with its SHA-256.
+
+    A small file is read into memory, a whole file on this machine is opened itself, and any other is copied to a temporary file.
     """
     if item.size <= CHUNK:
         data = b"".join(item.chunks())
         yield BytesIO(data), hashlib.sha256(data).hexdigest()
         return
     body, digest = item.body, hashlib.sha256()
-    there = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
-    with open(body.path, "rb") if there and isinstance(body, FileRange) else TemporaryFile() as handle:
-        for chunk in item.chunks() if not (there and known) else ():
+    in_place = isinstance(body, FileRange) and body.offset == 0 and body.size == body.stamp.size
+    with open(body.path, "rb") if in_place and isinstance(body, FileRange) else TemporaryFile() as handle:
+        for chunk in item.chunks() if not (in_place and known) else ():
             digest.update(chunk)
-            if not there:
+            if not in_place:
                 handle.write(chunk)
         handle.seek(0)
         yield cast("BinaryIO", handle), known or digest.hexdigest()

@@ -1,4 +1,4 @@
-"""An inventory as SPDX 2.3 in JSON: deterministic, and complete as far as the layers tell. Pure."""
+"""Writes an inventory as SPDX 2.3 in JSON. The document is deterministic. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = "NOASSERTION"
 
 
 def document(inventory: Inventory) -> dict[str, Any]:
-    """The document; the image is what it describes, and contains all else."""
+    """Returns the SPDX document of an image. It describes the image, which contains all other elements."""
     packages = [_image(inventory), *map(_package, inventory.items), *_files(inventory)]
     expressions = [each.part.licence for each in inventory.items] + [each.licence for each in inventory.files]
     return {
@@ -34,12 +34,13 @@ def document(inventory: Inventory) -> dict[str, Any]:
 
 
 def text(inventory: Inventory) -> bytes:
+    """Returns the SPDX document of an image as JSON text."""
     return canonical_json(document(inventory))
 
 
 def _notes(inventory: Inventory) -> Iterator[str]:
     if inventory.gaps:
-        yield "Not told here: " + "; ".join(inventory.gaps) + "."
+        yield "Not covered: " + "; ".join(inventory.gaps) + "."
     if inventory.unlisted:
         yield "Not listed one by one: " + "; ".join(inventory.unlisted) + "."
 
@@ -73,7 +74,7 @@ def _package(item: InventoryItem) -> dict[str, Any]:
 
 
 def _files(inventory: Inventory) -> Iterator[dict[str, Any]]:
-    """Files as packages of the purpose FILE: they have no verification code of their package, and a model's have facts."""
+    """Yields files as packages of the purpose FILE, because a model's file has facts and no package verification code exists."""
     licences = {
         name: next((each.licence for each in files if each.licence), "") for name, files in inventory.models.items()
     }
@@ -93,8 +94,11 @@ def _files(inventory: Inventory) -> Iterator[dict[str, Any]]:
 
 
 def _common(licence: str) -> dict[str, Any]:
-    """What is left out (supplier, concluded licence, copyright text) means NOASSERTION (SPDX 2.3, 7.5, 7.13 and 7.17): that is sent on
-    every push, so it is kept short."""
+    """Returns the fields of every element.
+
+    A missing supplier, concluded licence or copyright text means NOASSERTION (SPDX 2.3, 7.5, 7.13 and 7.17). These fields are left out
+    because each push sends the document.
+    """
     return {"downloadLocation": NOTHING, "filesAnalyzed": False, "licenseDeclared": licence or NOTHING}
 
 
@@ -111,11 +115,12 @@ def _relationships(inventory: Inventory) -> Iterator[dict[str, str]]:
     yield {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image"}
     for name in (*map(id_of, inventory.items), *map(_file_id, inventory.files)):
         yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": name}
-    if inventory.gaps:  # SPDX 2.3, 11.2: what else it contains is not known
+    if inventory.gaps:  # SPDX 2.3, 11.2: its other contents are unknown
         yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": NOTHING}
 
 
 def id_of(item: InventoryItem) -> str:
+    """Returns the SPDX identifier of a package."""
     return f"SPDXRef-{item.part.kind}-{_word(item.part.name)}-{_word(item.part.version)}" + (
         f"-{_word(item.part.architecture)}" if item.part.architecture else ""
     )
@@ -126,12 +131,12 @@ def _file_id(file: ModelFile) -> str:
 
 
 def _word(text: str) -> str:
-    """Letters, digits, dots and dashes, as SPDX's names have them; what is replaced keeps its number, so that none fall together."""
+    """Returns a text with only characters of SPDX identifiers. Others become their code points, so different texts stay different."""
     return text.translate(_WORDS)
 
 
 class _Words(dict[int, str]):
-    """What stands for each character, found when it is first met: a document may name thirty thousand files."""
+    """The replacement of each character, computed at its first use: a document may name 30,000 files."""
 
     def __missing__(self, number: int) -> str:
         char = chr(number)

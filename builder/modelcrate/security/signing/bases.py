@@ -1,4 +1,4 @@
-"""The base of a project held to a policy, before anything is built on it."""
+"""Checks the base of a project against a policy, before anything is built on it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,36 @@ from modelcrate_layers.errors import IntegrityError
 def check_base(
     project: Project, folder: Path, pinned: tuple[Digest, ...], policy: Policy, connections: Connections, now: datetime
 ) -> tuple[str, ...]:
-    """What was checked, in words. `pinned` are the digests that were resolved: the image that is verified has to be, or to name, them.
+    """Checks the base of a project against a policy, and returns one sentence for each check.
 
-    A Debian base is made from packages that Debian signed, which is always checked; a tar of a root file system has nobody who signs.
+    A Debian base is made from packages with Debian's signature, which is always checked. A tar of a root file system has no signature.
+
+    Args:
+        project: The project whose base is checked.
+        folder: The project's folder; paths of the base are relative to it.
+        pinned: The digests that were resolved. The verified image has to be one of them, or an index that names them.
+        policy: The policy.
+        connections: Opens registries, layouts and archives.
+        now: The time by which `max-age` is counted.
+
+    Raises:
+        IntegrityError: The base is not what the policy requires, or it is another image than the resolved one.
     """
     base = project.base
     if isinstance(base, DebianBase | ScratchBase):
-        return ("the base is made here, from packages that Debian has signed",) if isinstance(base, DebianBase) else ()
+        return ("the base is made from packages with Debian's signature",) if isinstance(base, DebianBase) else ()
     if isinstance(base, RootfsBase):
-        raise IntegrityError("a tar of a root file system can't be signed, and there is a policy", where=str(base))
+        raise IntegrityError(
+            "a tar of a root file system has no signature, and the policy requires one", where=str(base)
+        )
     found = find_base(base, folder, connections)
     name = image_identity(base.reference if isinstance(base, RegistryBase) else str(base))
     verified = check(found, name, policy, now)
-    known = {verified.digest, found.descriptor.digest, *verified.members}
-    if not known.issuperset(pinned):
+    accepted = {verified.digest, found.descriptor.digest, *verified.members}
+    if not accepted.issuperset(pinned):
         raise IntegrityError(
-            "the base that was verified is not the one that is built on",
+            "the verified base is not the one that is built on",
             where=str(base),
-            hint="somebody moved its tag; build again",
+            hint="its tag has moved meanwhile; build again",
         )
-    return (f"the base {name} is signed: {verified.digest}",)
+    return (f"the base {name} has a valid signature: {verified.digest}",)

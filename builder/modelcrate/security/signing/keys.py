@@ -1,8 +1,8 @@
-"""Keys to sign with and to verify with: ECDSA on P-256 with SHA-256, which every tool of the field knows.
+"""Keys for signatures and their verification: ECDSA on P-256 with SHA-256, which all common tools support.
 
-Private keys are PKCS#8 in PEM, encrypted or not, or cosign's own encrypted form. What must not leave its hardware or its service signs by
-a command (`command:PROGRAM ARGUMENTS`): called with the word `sign` it reads the bytes and writes the signature, called with `public`
-it writes the public key.
+Private keys are PKCS#8 in PEM, encrypted or not, or cosign's own encrypted form. A key in hardware or in a service signs by a command
+(`command:PROGRAM ARGUMENTS`). With the argument `sign` the command reads the bytes and writes the signature; with `public` it writes the
+public key.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ EXTRA = "modelcrate[cosign]"
 COMMAND = "command:"
 MAX_KEY = 64 << 10
 SECONDS = 120
-"""How long a command may take: somebody may have to touch a token."""
+"""Time limit of a command; a user may have to touch a token."""
 
 _COSIGN = re.compile(rb"-----BEGIN ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END")
 _SCRYPT = frozenset({(32768, 8, 1), (65536, 8, 1), (131072, 8, 1)})
-"""N, r and p that cosign writes; others could make us take any amount of memory."""
+"""Allowed N, r and p: those that cosign writes. Others could take any amount of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key to verify with. `name` is what people call it: its file."""
+    """A key that verifies signatures. `name` is shown to users: the path of its file."""
 
     key: EllipticCurvePublicKey = field(repr=False, compare=False)
     der: bytes = field(repr=False)
@@ -47,17 +47,18 @@ class PublicKey:
 
     @property
     def hint(self) -> str:
-        """How a bundle names the key: the base64 of the SHA-256 of its DER form."""
+        """The name of the key in a sigstore bundle: base64 of the SHA-256 of its DER form."""
         return base64.b64encode(hashlib.sha256(self.der).digest()).decode()
 
     @property
     def pem(self) -> bytes:
+        """The key in PEM (SubjectPublicKeyInfo)."""
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
-        """Whether this key made this signature (DER) over these bytes."""
+        """Returns whether this key made this signature (DER) of the data."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
         from cryptography.hazmat.primitives.hashes import SHA256
@@ -70,55 +71,65 @@ class PublicKey:
 
 
 class Signer(Protocol):
-    """Whatever signs."""
+    """Anything that signs with a private key."""
 
     @property
-    def public(self) -> PublicKey: ...
+    def public(self) -> PublicKey:
+        """The public key of the pair."""
+        ...
 
     def sign(self, data: bytes) -> bytes:
-        """The signature of these bytes, in DER."""
+        """Returns the signature of the data, in DER."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LocalKey:
-    """A private key at hand. Its signatures are deterministic (RFC 6979), so that signing again adds nothing."""
+    """A private key in memory. Its signatures are deterministic (RFC 6979), so a second signature of an image adds nothing."""
 
     key: EllipticCurvePrivateKey = field(repr=False)
     name: str = ""
 
     @property
     def public(self) -> PublicKey:
+        """The public key of the pair."""
         return _public(self.key.public_key(), self.name)
 
     def sign(self, data: bytes) -> bytes:
+        """Returns the signature of the data, in DER."""
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
         from cryptography.hazmat.primitives.hashes import SHA256
 
         try:
             return self.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
-        except (TypeError, UnsupportedAlgorithm):  # an older cryptography or OpenSSL: random ones are as good
+        except (TypeError, UnsupportedAlgorithm):  # an older cryptography or OpenSSL: a random signature is as secure
             return self.key.sign(data, ECDSA(SHA256()))
 
 
 @dataclass(frozen=True, slots=True)
 class CommandKey:
-    """A key behind a command. What it signs is verified at once: a token that is out of order must not leave a wrong signature."""
+    """A key behind a command. Each signature is verified at once, so a faulty token can't leave a wrong one."""
 
     words: tuple[str, ...]
     public: PublicKey
 
     def sign(self, data: bytes) -> bytes:
-        told = _run(self.words, "sign", data)
-        signature = told if told[:1] == b"\x30" and self.public.verifies(told, data) else _base64(told)
+        """Returns the signature of the data, in DER.
+
+        Raises:
+            MachineError: The command fails.
+            IntegrityError: Its signature is not by its public key.
+        """
+        output = _run(self.words, "sign", data)
+        signature = output if output[:1] == b"\x30" and self.public.verifies(output, data) else _base64(output)
         if not self.public.verifies(signature, data):
             raise IntegrityError("the command's signature is not by its public key", where=self.words[0])
         return signature
 
 
 PASSWORD_VARIABLES = ("MODELCRATE_KEY_PASSWORD", "COSIGN_PASSWORD")
-"""Variables with the password of a private key, the first that is set."""
+"""Environment variables with the password of a private key; the first that is set counts."""
 
 
 def given_password(environment: Mapping[str, str]) -> str | None:
@@ -127,27 +138,41 @@ def given_password(environment: Mapping[str, str]) -> str | None:
 
 
 def load_signer(text: str, password: str | None) -> Signer:
-    """A key to sign with: a file, or `command:...`. Without a password an encrypted key is a UserError."""
+    """Returns the signer of a key.
+
+    Args:
+        text: The path of a private key, or `command:PROGRAM ARGUMENTS`.
+        password: The password of an encrypted key.
+
+    Raises:
+        UserError: The key is encrypted and the password is missing or wrong, or it is not a private key on P-256.
+        SourceError: The file can't be read.
+        MachineError: The command fails, or a library is not installed.
+    """
     if text.startswith(COMMAND):
         words = tuple(shlex.split(text.removeprefix(COMMAND)))
         if not words:
-            raise UserError("no command to sign with", hint="expected command:PROGRAM ARGUMENTS")
+            raise UserError("the command to sign with is empty", hint="expected command:PROGRAM ARGUMENTS")
         return CommandKey(words, read_public(_run(words, "public", b""), words[0]))
     return LocalKey(_private(_read(Path(text)), text, password), text)
 
 
 def needs_password(text: str) -> bool:
-    """Whether a key's file is encrypted."""
+    """Returns whether the file of a key is encrypted."""
     return not text.startswith(COMMAND) and b"ENCRYPTED" in _read(Path(text))
 
 
 def load_public(path: Path) -> PublicKey:
-    """A public key out of a PEM file."""
+    """Reads a public key from a PEM file."""
     return read_public(_read(path), str(path))
 
 
 def read_public(pem: bytes, where: str) -> PublicKey:
-    """A public key in PEM; only P-256 is one for us."""
+    """Parses a public key in PEM.
+
+    Raises:
+        UserError: It is not a public key on P-256; `where` is named in the message.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -161,7 +186,7 @@ def read_public(pem: bytes, where: str) -> PublicKey:
 
 
 def generate(password: str | None) -> tuple[bytes, bytes]:
-    """A new pair: the private key as PKCS#8 in PEM, encrypted where there is a password, and the public one."""
+    """Returns a new private key (PKCS#8 in PEM, encrypted if there is a password) and its public key in PEM."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
@@ -171,17 +196,21 @@ def generate(password: str | None) -> tuple[bytes, bytes]:
     )
 
     key = generate_private_key(SECP256R1())
-    hidden = BestAvailableEncryption(password.encode()) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden), _public(key.public_key(), "").pem
+    encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), _public(key.public_key(), "").pem
 
 
 def write_pair(prefix: Path, password: str | None) -> tuple[Path, Path]:
-    """A new pair as PREFIX.key, which only its owner can read, and PREFIX.pub. A file that exists is never overwritten."""
+    """Writes a new pair of keys and returns the paths: PREFIX.key with mode 600, and PREFIX.pub.
+
+    Raises:
+        UserError: One of the files exists; a key is never overwritten.
+    """
     private, public = generate(password)
     paths = prefix.with_name(prefix.name + ".key"), prefix.with_name(prefix.name + ".pub")
     for path in paths:
         if path.exists():
-            raise UserError("is there already, and a key is never overwritten", where=str(path))
+            raise UserError("exists, and a key is never overwritten", where=str(path))
     for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
         with as_machine_error(path):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -197,7 +226,7 @@ def _private(pem: bytes, where: str, password: str | None) -> Any:
     secret = password.encode() if password is not None else None
     if b"ENCRYPTED" in pem and secret is None:
         raise UserError(
-            "the key is encrypted, and there is no password",
+            "is an encrypted key, and there is no password",
             where=where,
             hint="set MODELCRATE_KEY_PASSWORD, or COSIGN_PASSWORD",
         )
@@ -221,14 +250,14 @@ def _cosign(data: bytes, password: bytes, where: str) -> bytes:
             hint=f"pip install '{EXTRA}'; or a key without it: modelcrate keygen",
         ) from None
     try:
-        told = parse_object(data, where)
-        kdf, cipher = told["kdf"], told["cipher"]
+        document = parse_object(data, where)
+        kdf, cipher = document["kdf"], document["cipher"]
         costs = tuple(kdf["params"][name] for name in ("N", "r", "p"))
         salt, nonce, box = (
-            base64.b64decode(text, validate=True) for text in (kdf["salt"], cipher["nonce"], told["ciphertext"])
+            base64.b64decode(text, validate=True) for text in (kdf["salt"], cipher["nonce"], document["ciphertext"])
         )
         if (kdf["name"], cipher["name"]) != ("scrypt", "nacl/secretbox") or costs not in _SCRYPT or len(box) > MAX_KEY:
-            raise UserError("is encrypted in a way that cosign's keys are not", where=where)
+            raise UserError("is not encrypted in the way of cosign (scrypt and nacl/secretbox)", where=where)
         n, r, p = costs
         key = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=256 << 20, dklen=32)
         return SecretBox(key).decrypt(box, nonce)
@@ -264,12 +293,12 @@ def _run(words: tuple[str, ...], verb: str, data: bytes) -> bytes:
     try:
         done = subprocess.run([*words, verb], input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise MachineError(f"the command to sign with can't be run: {fault}", where=words[0]) from None
+        raise MachineError(f"the command to sign with can't be started: {fault}", where=words[0]) from None
     if done.returncode or len(done.stdout) > MAX_KEY:
         raise MachineError(
             f"the command to sign with failed with code {done.returncode}",
             where=words[0],
-            why=f"it was called with {verb!r}",
+            why=f"its argument was {verb!r}",
         )
     return done.stdout
 

@@ -1,6 +1,7 @@
-"""The OpenSSF model signature (OMS 1.0) of an incoming model: a sigstore bundle in the model's folder that names every file by its hash.
+"""Checks the OpenSSF model signature (OMS 1.0) of an incoming model: a sigstore bundle in its folder, with the hash of every file.
 
-The files are always held to it; the signature itself, where the project names keys. Keyless signatures need services, and are told of.
+The hashes of the files are always checked; the signature is checked if the project names keys. A keyless signature would need a service,
+so it is not checked, and the result names it.
 """
 
 from __future__ import annotations
@@ -25,24 +26,29 @@ MAX_FILES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """What is wrong with a model that is signed, and what was not checked."""
+    """The result for one model.
+
+    Attributes:
+        faults: What is wrong.
+        unchecked: What was not checked, as sentences.
+    """
 
     faults: tuple[CrateError, ...]
     unchecked: tuple[str, ...]
 
 
 def check_model(folder: Path, keys: Sequence[PublicKey]) -> CheckedModel:
-    """Hold a model's folder to the signatures in it; nothing to say, where there are none."""
+    """Checks a model's folder against all signatures in it. A folder without signatures gives an empty result."""
     faults: list[CrateError] = []
     unchecked: list[str] = []
     for path in sorted(folder.glob("*.sig")) if folder.is_dir() else []:
         envelope = _bundle(path)
         if envelope is None:
-            unchecked.append(f"{path.name} is no OpenSSF model signature, and was not checked")
+            unchecked.append(f"{path.name} is not an OpenSSF model signature, so it was not checked")
             continue
         if envelope.certificate or not keys:
-            why = "by a certificate" if envelope.certificate else "gates: model-keys names no key"
-            unchecked.append(f"who signed {path.name} was not checked: {why}")
+            why = "it is a certificate" if envelope.certificate else "gates: model-keys names no key"
+            unchecked.append(f"the signer of {path.name} was not checked: {why}")
         elif not any(envelope.signed_by(key) for key in keys):
             faults.append(IntegrityError("is not signed by any of the project's model-keys", where=str(path)))
             continue
@@ -60,30 +66,39 @@ def _bundle(path: Path) -> Envelope | None:
 
 
 def _differences(folder: Path, signature: Path, envelope: Envelope) -> Iterator[CrateError]:
-    """How the folder differs from what was signed: other bytes, files that lack, files that nobody signed."""
-    said = parse_statement(envelope.payload)
-    how = said.predicate.get("serialization")
-    named = _resources(said.predicate.get("resources"))
-    if not isinstance(how, dict) or how.get("method") != "files" or how.get("hash_type") != "sha256" or named is None:
-        yield IntegrityError("signs its files in a way that is not known here", where=str(signature))
+    """Yields the differences between a folder and its signature: changed, missing and added files."""
+    statement = parse_statement(envelope.payload)
+    method = statement.predicate.get("serialization")
+    signed = _resources(statement.predicate.get("resources"))
+    if (
+        not isinstance(method, dict)
+        or method.get("method") != "files"
+        or method.get("hash_type") != "sha256"
+        or signed is None
+    ):
+        yield IntegrityError(
+            "uses an unknown method to sign files; known is: method files, hash type sha256", where=str(signature)
+        )
         return
-    root = hashlib.sha256(b"".join(bytes.fromhex(named[name]) for name in sorted(named))).hexdigest()
-    if said.subjects != (Digest("sha256", root),):
-        yield IntegrityError("contradicts itself: its subject is not the hash of its files", where=str(signature))
-    ignored = {str(each).strip("/") for each in how.get("ignore_paths") or [] if isinstance(each, str)} | {
+    root = hashlib.sha256(b"".join(bytes.fromhex(signed[name]) for name in sorted(signed))).hexdigest()
+    if statement.subjects != (Digest("sha256", root),):
+        yield IntegrityError(
+            "contradicts itself: its subject is not the hash of its list of files", where=str(signature)
+        )
+    ignored = {str(each).strip("/") for each in method.get("ignore_paths") or [] if isinstance(each, str)} | {
         signature.name
     }
     found = _files(folder)
-    for name, digest in named.items():
+    for name, digest in signed.items():
         if name == signature.name:
             continue
         if name not in found:
-            yield IntegrityError(f"lacks {name!r:.200}, which was signed", where=str(folder))
+            yield IntegrityError(f"lacks {name!r:.200}, which is in the signature", where=str(folder))
         elif sha256(found[name]) != digest:
-            yield IntegrityError("has other bytes than those that were signed", where=str(folder / name))
-    for name in sorted(found.keys() - named.keys()):
+            yield IntegrityError("differs from the signed file", where=str(folder / name))
+    for name in sorted(found.keys() - signed.keys()):
         if not any(name == each or name.startswith(f"{each}/") for each in ignored):
-            yield IntegrityError("stands in a signed model, and was not signed", where=str(folder / name))
+            yield IntegrityError("is in a signed model, but not in its signature", where=str(folder / name))
 
 
 def _files(folder: Path) -> dict[str, FileRange]:
@@ -92,7 +107,7 @@ def _files(folder: Path) -> dict[str, FileRange]:
 
 
 def _resources(value: Any) -> dict[str, str] | None:
-    """SHA-256 by name; None, where any of it is not what it should be."""
+    """Returns SHA-256 by file name; None if the list is malformed."""
     if not isinstance(value, list) or len(value) > MAX_FILES:
         return None
     found: dict[str, str] = {}

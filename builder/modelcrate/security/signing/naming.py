@@ -1,4 +1,4 @@
-"""What an image is called in signatures and policies: a repository, without tag and digest. Pure."""
+"""Names of images in signatures and policies: a repository, without tag and digest. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _KINDS = ("oci:", "oci-archive:", "docker-archive:", "registry:", "store:")
 
 
 def image_identity(address: str) -> str:
-    """The repository of an address with a host in it; the address's own words for what lies on this machine."""
+    """Returns the repository of an address with a host; of an image on this machine, the address without its kind."""
     text = address.removeprefix("registry:")
     if text == address and address.startswith(_KINDS):
         return address.partition(":")[2]

@@ -1,11 +1,11 @@
-"""A policy: which images are to be trusted, by whose keys, and what must be proven of them. A YAML file with rules; the first that fits counts.
+"""A policy: which images are trusted, by which keys, and what has to be proven. A YAML file with rules; the first that matches counts.
 
 rules:
-  - images: [registry.example/team/*]       # repositories, with * for anything
-    keys: [team.pub]                        # beside this file
+  - images: [registry.example/team/*]       # repositories, * matches anything
+    keys: [team.pub]                        # relative to this file
     require: [signature, sbom, provenance, safe-pickles]
     licences: {allow: [MIT, BSD-3-Clause]}  # or deny: [...]
-    max-age: 90d                            # by the time that the signed provenance tells
+    max-age: 90d                            # by the time in the signed provenance
   - images: ["*"]
     refuse: true
 """
@@ -31,14 +31,14 @@ from modelcrate_layers.frozen import dataclass
 
 DEMANDS = ("signature", "sbom", "provenance", "safe-pickles")
 SKEW = timedelta(minutes=10)
-"""How far the clock that signed may be ahead of ours."""
+"""How far the clock of the signer may be ahead of ours."""
 
 _KEYS = {"images", "keys", "require", "licences", "max-age", "refuse"}
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """What one rule says. `allow` empty: every licence that `deny` doesn't name."""
+    """One rule of a policy. An empty `allow` allows every licence that `deny` doesn't name."""
 
     images: tuple[str, ...]
     keys: tuple[PublicKey, ...] = ()
@@ -51,21 +51,39 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """A policy, and the path of its file."""
+
     where: str
     rules: tuple[PolicyRule, ...]
 
     def rule_for(self, name: str) -> PolicyRule:
-        """The first rule that fits an image's name; no rule is a no."""
+        """Returns the first rule that matches an image's name.
+
+        Raises:
+            IntegrityError: No rule matches.
+        """
         for rule in self.rules:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in rule.images):
                 return rule
         raise IntegrityError(
-            f"no rule of the policy is for {name}", where=self.where, hint="a rule for '*' decides about all others"
+            f"no rule of the policy matches {name}",
+            where=self.where,
+            hint="a last rule with images: ['*'] matches all others",
         )
 
 
 def check(found: Found, name: str, policy: Policy, now: datetime) -> Verified:
-    """Verify an image as the policy has it; one error with everything that is lacking."""
+    """Verifies an image by the policy.
+
+    Args:
+        found: The image.
+        name: Its name, which rules are matched with.
+        policy: The policy.
+        now: The time by which `max-age` is counted.
+
+    Raises:
+        IntegrityError: The image is refused, or does not meet its rule; one error with all reasons.
+    """
     rule = policy.rule_for(name)
     if rule.refuse:
         raise IntegrityError(f"the policy refuses {name}", where=policy.where)
@@ -88,7 +106,7 @@ def _lacking(verified: Verified, rule: PolicyRule, now: datetime) -> Iterator[Cr
     boms = [each.statement.predicate for each in verified.of_type(CYCLONEDX)]
     covered = {each.digest for each in verified.of_type(CYCLONEDX)}
     if ("safe-pickles" in rule.require or rule.allow or rule.deny) and not covered.issuperset(subjects):
-        yield _fault(verified, "has no signed CycloneDX document, which tells of pickles and licences")
+        yield _fault(verified, "has no signed CycloneDX document, which lists pickles and licences")
     if ("safe-pickles" in rule.require or rule.allow or rule.deny) and (
         gaps := sorted({gap for bom in boms for gap in _gaps(bom)})
     ):
@@ -105,20 +123,20 @@ def _lacking(verified: Verified, rule: PolicyRule, now: datetime) -> Iterator[Cr
         )
         if bad or (rule.allow and not licence):
             yield _fault(
-                verified, f"carries {name} under {', '.join(bad) or 'no licence that it tells'}, which is not allowed"
+                verified, f"carries {name} under {', '.join(bad) or 'no declared licence'}, which is not allowed"
             )
     if rule.max_age is not None:
         yield from _age(verified, rule.max_age, now)
 
 
 def _age(verified: Verified, most: timedelta, now: datetime) -> Iterator[CrateError]:
-    """By the end of the build in the signed provenance: the one time that a key vouches for."""
+    """Yields a fault if the build is too old. The time is the end of the build in the signed provenance: the only signed time."""
     times = [_finished(each.statement.predicate) for each in verified.of_type(PROVENANCE)]
-    known = [each for each in times if each is not None and each <= now + SKEW]
-    if not known:
+    usable = [each for each in times if each is not None and each <= now + SKEW]
+    if not usable:
         yield _fault(verified, "has no signed provenance with a time, so its age is unknown")
-    elif now - max(known) > most:
-        yield _fault(verified, f"was built {(now - max(known)).days} days ago; the policy allows {most.days}")
+    elif now - max(usable) > most:
+        yield _fault(verified, f"was built {(now - max(usable)).days} days ago; the policy allows {most.days}")
 
 
 def _finished(predicate: Any) -> datetime | None:
@@ -143,22 +161,22 @@ def _components(bom: Any) -> Iterator[dict[str, Any]]:
 
 
 def _gaps(bom: Any) -> Iterator[str]:
-    """What a bill of materials says that it doesn't tell."""
+    """Yields the gaps that a bill of materials declares."""
     listed = bom.get("compositions") if isinstance(bom, dict) else None
     if isinstance(listed, list) and any(
         isinstance(each, dict) and each.get("aggregate") == INCOMPLETE for each in listed
     ):
         about = (bom.get("metadata") or {}).get("component") or {}
         notes = about.get("properties") if isinstance(about, dict) else None
-        told = [str(each.get("value")) for each in notes or () if isinstance(each, dict) and each.get("name") == GAP]
-        yield from told or ["it doesn't say which"]
+        gaps = [str(each.get("value")) for each in notes or () if isinstance(each, dict) and each.get("name") == GAP]
+        yield from gaps or ["it does not name them"]
 
 
 def _verdicts(bom: Any) -> Iterator[tuple[str, str]]:
     for component in _components(bom):
-        for told in component.get("properties") or []:
-            if isinstance(told, dict) and told.get("name") == VERDICT:
-                yield str(component.get("name")), str(told.get("value"))
+        for entry in component.get("properties") or []:
+            if isinstance(entry, dict) and entry.get("name") == VERDICT:
+                yield str(component.get("name")), str(entry.get("value"))
 
 
 def _licences(bom: Any) -> Iterator[tuple[str, str]]:
@@ -181,7 +199,12 @@ def _fault(verified: Verified, what: str) -> CrateError:
 
 
 def read_policy(path: Path) -> Policy:
-    """The policy in a file; a UserError with all its faults and their places."""
+    """Reads a policy from a file.
+
+    Raises:
+        UserError: The policy has faults; one error with all of them and their lines.
+        SourceError: The file can't be read.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -197,7 +220,7 @@ def read_policy(path: Path) -> Policy:
 
 
 class _Reader:
-    """Rules out of a document; it gathers faults. Not a value: it is a pass."""
+    """Reads the rules of one document, and collects its faults."""
 
     def __init__(self, document: Document, folder: Path) -> None:
         self._document, self._folder = document, folder
@@ -207,7 +230,7 @@ class _Reader:
         plain: Any = self._document.plain()
         listed = plain.get("rules") if isinstance(plain, dict) else None
         if not isinstance(listed, list) or not listed or set(plain) != {"rules"}:
-            self._fault((), "a policy has a list of rules, and nothing else")
+            self._fault((), "a policy is a mapping with one key, rules, and its value is a list")
             return
         for place, rule in enumerate(listed):
             if not isinstance(rule, dict):
@@ -218,18 +241,20 @@ class _Reader:
     def _rule(self, at: Steps, rule: dict[str, Any]) -> PolicyRule:
         for key in rule.keys() - _KEYS:
             self._fault((*at, key), f"unknown key {key!r} in a rule", f"known keys: {', '.join(sorted(_KEYS))}")
-        refuse = rule.get("refuse") == "true"
+        refuse = rule.get("refuse", "false")
+        if refuse not in ("true", "false"):
+            self._fault((*at, "refuse"), f"{refuse!r:.40} is not true or false")
         keys = [self._key((*at, "keys", n), name) for n, name in enumerate(self._texts(at, rule, "keys"))]
         require = tuple(self._texts(at, rule, "require")) or ("signature",)
         for n, word in enumerate(require):
             if word not in DEMANDS:
                 self._fault((*at, "require", n), f"{word!r} can't be required", f"expected {', '.join(DEMANDS)}")
         images = tuple(self._texts(at, rule, "images"))
-        if not images or (not keys and not refuse):
-            self._fault(at, "a rule says for which images it is, and which keys count", "images: [...], keys: [...]")
+        if not images or (not keys and refuse == "false"):
+            self._fault(at, "a rule needs images, and keys unless it refuses", "images: [...], keys: [...]")
         licences = rule.get("licences") or {}
         if not isinstance(licences, dict) or set(licences) - {"allow", "deny"}:
-            self._fault((*at, "licences"), "licences have allow and deny")
+            self._fault((*at, "licences"), "licences is a mapping with allow and deny")
             licences = {}
         allow, deny = (
             frozenset(expression(each) or each for each in self._texts((*at, "licences"), licences, key))
@@ -242,13 +267,13 @@ class _Reader:
             allow,
             deny,
             self._age(at, rule.get("max-age")),
-            refuse,
+            refuse != "false",
         )
 
     def _texts(self, at: Steps, rule: dict[str, Any], key: str) -> list[str]:
         value = rule.get(key, [])
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            self._fault((*at, key), f"{key!r} has to be a list of texts")
+            self._fault((*at, key), f"{key!r} has to be a list of strings")
             return []
         return value
 
@@ -264,7 +289,7 @@ class _Reader:
             return None
         match = re.fullmatch(r"([0-9]{1,5})([dh])", text) if isinstance(text, str) else None
         if match is None:
-            self._fault((*at, "max-age"), f"{text!r:.40} is no age", "expected for instance 90d or 12h")
+            self._fault((*at, "max-age"), f"{text!r:.40} is not an age", "for instance 90d or 12h")
             return None
         return timedelta(**{"days" if match[2] == "d" else "hours": int(match[1])})
 

@@ -1,7 +1,6 @@
-"""Provenance: how an image came about, as SLSA v1 has it. Pure but for a few small files: the project's, the lock, Git's HEAD.
+"""Provenance of an image (SLSA v1): how it was built. Reads only a few small files: the project file, the lock, Git's HEAD.
 
-Nothing of the machine stands in it: no host, no user, no path. Of the environment only a short list of CI variables that are
-public by their nature.
+It has nothing of this machine: no host, no user, no path. Of the environment it has only a short list of CI variables, which are public.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _SHA1 = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 @dataclass(frozen=True, slots=True)
 class BuildInputs:
-    """What an image was made from. `codecs` are the codec settings of its layers, in order of their names."""
+    """The inputs of a build. `codecs` are the codec settings of its layers, in alphabetical order."""
 
     project: Project
     folder: Path
@@ -52,7 +51,14 @@ def predicate(
     environment: Mapping[str, str],
     times: tuple[datetime, datetime],
 ) -> dict[str, Any]:
-    """The predicate for all images of a build; `times` are its begin and end."""
+    """Returns the provenance predicate of all images of a build (SLSA v1).
+
+    Args:
+        inputs: The inputs of the build.
+        inventories: The contents of its images.
+        environment: The environment variables; only those in `CI` are used.
+        times: Begin and end of the build.
+    """
     facts = {name: environment[name][:500] for name in CI if environment.get(name)}
     revision = git_revision(inputs.folder)
     internal: dict[str, Any] = {"codecs": list(inputs.codecs)}
@@ -94,7 +100,7 @@ def _dependencies(inputs: BuildInputs, inventories: tuple[Inventory, ...], revis
         for name, files in inventory.models.items():
             for file in files:
                 yield {"name": f"model {name}: {file.path.rpartition('/')[2]}", "digest": {"sha256": file.sha256}}
-        for layer in inventory.unread:  # its files are not known, and its bytes are
+        for layer in inventory.unread:  # its files are unknown, but its digest is not
             if layer.role == "model":
                 yield {"name": f"model layer: {layer.name}", "digest": _digest(layer.layer.diff_id)}
 
@@ -107,7 +113,7 @@ def _pinned(pins: Pins, base: str) -> Iterator[dict[str, Any]]:
 
 
 def git_revision(folder: Path) -> str:
-    """The commit that is checked out around a folder, read from Git's files; empty where there is none."""
+    """Returns the Git commit that is checked out around a folder, read from Git's files; empty if there is none."""
     for top in (folder.absolute(), *folder.absolute().parents):
         git = top / ".git"
         if git.is_file():

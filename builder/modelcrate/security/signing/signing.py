@@ -1,4 +1,4 @@
-"""Signing an image: the artifacts of a signature in both forms, and of what is attested with it; and putting them where the image is."""
+"""Signs an image: makes signatures in both common forms and attestations, and stores them beside the image."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ RAW = {
     "application/vnd.cyclonedx+json": CYCLONEDX,
     IN_TOTO: PROVENANCE,
 }
-"""Documents that stand beside an image unsigned, and what they are attested as."""
+"""Media types of unsigned documents beside an image, and the predicate types that they are attested as."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """Something to attest about a manifest."""
+    """A predicate about a manifest that will be attested."""
 
     subject: Descriptor
     kind: str
@@ -39,21 +39,31 @@ class Predicate:
 
 
 def signatures(subject: Descriptor, identity: str, signer: Signer) -> tuple[Artifact, Artifact]:
-    """A signature in both forms that the world reads: a bundle that refers to the image, and cosign's tag."""
+    """Returns a signature in both common forms: a bundle that refers to the image, and one under cosign's tag."""
     return attest(subject, SIGNED, {}, signer), simple(subject, identity, signer)
 
 
 def attestations(predicates: Iterator[Predicate], signer: Signer) -> Iterator[Artifact]:
+    """Yields a signed attestation for each predicate."""
     for each in predicates:
         yield attest(each.subject, each.kind, each.value, signer)
 
 
 def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
-    """Sign an image that exists, with all its members, and the unsigned documents beside it; put the signatures there."""
+    """Signs an image with all its members and the unsigned documents beside it, stores the result beside it, and returns it.
+
+    Args:
+        found: The image.
+        identity: Its name in signatures.
+        signer: The key.
+
+    Raises:
+        UserError: Nothing can be stored beside an image of this kind.
+    """
     if read_original_location(found.descriptor) is not None:
         raise UserError(
             "an archive for Docker can't be signed: its manifest is not the image's",
-            hint="sign first, and write the archive then",
+            hint="sign first, then write the archive",
         )
     subjects = {each.digest: each for each in (found.descriptor, *found.members())}
     made = [artifact for each in subjects.values() for artifact in signatures(each, identity, signer)]
@@ -63,7 +73,11 @@ def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
 
 
 def put(found: Found, artifacts: tuple[Artifact, ...]) -> None:
-    """Put artifacts beside an image, wherever it is."""
+    """Stores artifacts beside an image.
+
+    Raises:
+        UserError: Nothing can be stored beside an image of this kind.
+    """
     match found.collection:
         case RegistryCollection(client=client, reference=reference):
             registries.attach(client, reference, artifacts)
@@ -72,11 +86,11 @@ def put(found: Found, artifacts: tuple[Artifact, ...]) -> None:
         case OciArchiveCollection(file):
             _rewrite(found, file.path, artifacts)
         case _:
-            raise UserError("nothing can be put beside an image there", where=found.collection.where)
+            raise UserError("nothing can be stored beside an image of this kind", where=found.collection.where)
 
 
 def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
-    """An archive with more in it: written beside and renamed, for an archive can't grow."""
+    """Writes the archive anew with more artifacts, and renames it: an archive can't grow."""
     from dataclasses import replace
 
     from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, merge_artifacts
@@ -94,10 +108,10 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
 
 
 def _unsigned(artifacts: tuple[Artifact, ...], subjects: Mapping[Any, Descriptor]) -> Iterator[Predicate]:
-    """The documents beside the image that nobody has signed, as what they are to be attested as."""
+    """Yields the unsigned documents beside the image as predicates."""
     for artifact in artifacts:
-        about = parse_object(artifact.manifest.data).get("subject")
-        subject = subjects.get(Descriptor.parse(about).digest) if about else None
+        named = parse_object(artifact.manifest.data).get("subject")
+        subject = subjects.get(Descriptor.parse(named).digest) if named else None
         if subject is None or artifact.kind not in RAW:
             continue
         (layer,) = artifact.layers

@@ -1,7 +1,7 @@
-"""What is said about an image, signed: in-toto statements in DSSE envelopes in sigstore bundles, and cosign's simple signing. Pure.
+"""Signed statements about an image: in-toto statements in DSSE envelopes in sigstore bundles, and cosign's simple signing. Pure.
 
-Formats: in-toto attestation v1, DSSE v1, sigstore bundle v0.3 (protojson), cosign's SIGNATURE_SPEC. What comes from outside is verified
-first and parsed afterwards, but for the frame that says where the signature is.
+Formats: in-toto attestation v1, DSSE v1, sigstore bundle v0.3 (protojson), cosign's SIGNATURE_SPEC. A foreign payload is verified first and
+parsed afterwards; before that only the envelope is parsed, to find the signature.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CYCLONEDX = "https://cyclonedx.org/bom"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Something said about images, by their digests."""
+    """A statement about images, which it names by their digests (in-toto attestation v1)."""
 
     predicate_type: str
     predicate: Mapping[str, Any]
@@ -44,7 +44,15 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Signed bytes. `hint` names the key, where anything does; `certificate` tells that a certificate stands in its place."""
+    """A DSSE envelope.
+
+    Attributes:
+        payload_type: The media type of the payload.
+        payload: The signed bytes.
+        signatures: Signatures in DER.
+        hint: The name of the key, as the bundle claims it; may be empty.
+        certificate: Whether the bundle has a certificate instead of a key.
+    """
 
     payload_type: str
     payload: bytes
@@ -53,30 +61,35 @@ class Envelope:
     certificate: bool = False
 
     def signed_by(self, key: PublicKey) -> bool:
+        """Returns whether one of the signatures is by this key."""
         data = pae(self.payload_type, self.payload)
         return any(key.verifies(signature, data) for signature in self.signatures)
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """What DSSE signs: type and body with their lengths, so that nothing can be shifted between them."""
+    """Returns the bytes that DSSE signs (pre-authentication encoding): type and payload, each with its length."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 def statement(subject: Digest, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
-    """An in-toto statement about one image."""
-    about = [{"digest": {subject.algorithm: subject.hex}}]
+    """Returns an in-toto statement about one image, as JSON."""
+    subjects = [{"digest": {subject.algorithm: subject.hex}}]
     return canonical_json(
-        {"_type": STATEMENT, "subject": about, "predicateType": predicate_type, "predicate": predicate}
+        {"_type": STATEMENT, "subject": subjects, "predicateType": predicate_type, "predicate": predicate}
     )
 
 
 def parse_statement(data: bytes) -> Statement:
-    """A statement whose signature has been verified already."""
+    """Parses an in-toto statement whose signature has been verified already.
+
+    Raises:
+        IntegrityError: It is not an in-toto statement.
+    """
     value = parse_object(data)
     subjects, kind, predicate = value.get("subject"), value.get("predicateType"), value.get("predicate")
     if value.get("_type") not in STATEMENTS or not isinstance(subjects, list) or not isinstance(kind, str):
-        raise IntegrityError("a statement that is none of in-toto's")
+        raise IntegrityError("a signed statement is not an in-toto statement")
     digests = [each.get("digest") for each in subjects if isinstance(each, dict)]
     found = tuple(
         Digest("sha256", each["sha256"])
@@ -87,13 +100,13 @@ def parse_statement(data: bytes) -> Statement:
 
 
 def attest(subject: Descriptor, predicate_type: str, predicate: Mapping[str, Any], signer: Signer) -> Artifact:
-    """A signed statement as a sigstore bundle that refers to the image."""
+    """Returns a signed statement as a sigstore bundle that refers to the image."""
     payload = statement(subject.digest, predicate_type, predicate)
     return make_referrer(subject, BUNDLE, Literal(bundle(payload, signer), BUNDLE), _notes(predicate_type))
 
 
 def bundle(payload: bytes, signer: Signer) -> bytes:
-    """A statement in an envelope in a bundle, with a key instead of a certificate and no log."""
+    """Returns a sigstore bundle of a statement: with a key instead of a certificate, and without a log entry."""
     signature = base64.b64encode(signer.sign(pae(IN_TOTO, payload))).decode()
     envelope = {
         "payload": base64.b64encode(payload).decode(),
@@ -114,33 +127,37 @@ def _notes(predicate_type: str) -> dict[str, str]:
 
 
 def parse_bundle(data: bytes) -> Envelope:
-    """The envelope in a bundle. A bundle of another kind (a message's signature) is an IntegrityError: it names no image."""
+    """Parses a sigstore bundle and returns its envelope.
+
+    Raises:
+        IntegrityError: It is not a bundle with an envelope. A bundle with the signature of a message names no image.
+    """
     value = parse_object(data)
     if value.get("mediaType") not in BUNDLES:
-        raise IntegrityError(f"a bundle of the unknown type {value.get('mediaType')!r:.100}")
+        raise IntegrityError(f"a sigstore bundle has the unknown type {value.get('mediaType')!r:.100}")
     material, envelope = value.get("verificationMaterial"), value.get("dsseEnvelope")
     if not isinstance(envelope, dict) or not isinstance(material, dict):
-        raise IntegrityError("a bundle without an envelope")
+        raise IntegrityError("a sigstore bundle has no envelope")
     key = material.get("publicKey")
     hint = key.get("hint", "") if isinstance(key, dict) else ""
     return _envelope(envelope, hint if isinstance(hint, str) else "", "publicKey" not in material)
 
 
 def parse_envelope(data: bytes) -> Envelope:
-    """A DSSE envelope by itself, as cosign's first form of attestations has it."""
+    """Parses a DSSE envelope without a bundle, as in cosign's older form of attestations."""
     return _envelope(parse_object(data), "", False)
 
 
 def _envelope(value: Mapping[str, Any], hint: str, certificate: bool) -> Envelope:
     kind, signatures = value.get("payloadType"), value.get("signatures")
     if not isinstance(kind, str) or not isinstance(signatures, list) or not 1 <= len(signatures) <= 16:
-        raise IntegrityError("an envelope without a type, or without signatures")
+        raise IntegrityError("a DSSE envelope has no type, or not 1 to 16 signatures")
     found = tuple(_bytes(each.get("sig") if isinstance(each, dict) else None) for each in signatures)
     return Envelope(kind, _bytes(value.get("payload")), found, hint, certificate)
 
 
 def simple_payload(digest: Digest, identity: str) -> bytes:
-    """What cosign's first form signs."""
+    """Returns the payload of cosign's simple signing, as JSON."""
     critical = {
         "identity": {"docker-reference": identity},
         "image": {"docker-manifest-digest": str(digest)},
@@ -150,7 +167,7 @@ def simple_payload(digest: Digest, identity: str) -> bytes:
 
 
 def simple(subject: Descriptor, identity: str, signer: Signer) -> Artifact:
-    """A signature in cosign's first form, under the tag that cosign looks for."""
+    """Returns a signature in cosign's older form, under the tag that cosign reads."""
     payload = Literal(simple_payload(subject.digest, identity), SIMPLE)
     signature = base64.b64encode(signer.sign(payload.data)).decode()
     plain = payload.descriptor
@@ -159,7 +176,11 @@ def simple(subject: Descriptor, identity: str, signer: Signer) -> Artifact:
 
 
 def parse_simple(data: bytes) -> Digest:
-    """The image that a payload names; its signature has been verified already."""
+    """Parses the payload of a simple signing, whose signature has been verified already, and returns the digest of its image.
+
+    Raises:
+        IntegrityError: It is not such a payload.
+    """
     critical = parse_object(data).get("critical")
     image = critical.get("image") if isinstance(critical, dict) else None
     if (
@@ -167,18 +188,19 @@ def parse_simple(data: bytes) -> Digest:
         or not isinstance(image, dict)
         or critical.get("type") != "cosign container image signature"
     ):
-        raise IntegrityError("a signature's payload that is none of cosign's")
+        raise IntegrityError("a signed payload is not one of cosign's simple signing")
     return Digest.parse(image.get("docker-manifest-digest"))
 
 
 def signature_of(layer: Descriptor) -> bytes:
+    """Returns the signature of a simple signing, in DER, from the annotation of its layer."""
     return _bytes(layer.annotations.get(SIGNATURE_NOTE))
 
 
 def _bytes(text: object) -> bytes:
     if not isinstance(text, str):
-        raise IntegrityError("a signed thing without its bytes")
+        raise IntegrityError("a payload or signature is missing")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        raise IntegrityError("a signed thing whose base64 is none") from None
+        raise IntegrityError("a payload or signature is not valid base64") from None

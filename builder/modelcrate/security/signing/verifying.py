@@ -1,7 +1,7 @@
-"""Verification of an image with plain keys: who signed it, what was attested, and what was not looked at. No service is called.
+"""Verifies an image with plain keys: its signatures, its attestations, and what was not checked. No service is called.
 
-A signature counts only when one of the given keys made it and it names this very manifest by its digest. The manifest names the config and
-the layers by theirs, so whoever has verified those has verified every byte; where the image lies on this machine, that is done here, too.
+A signature counts only if one of the given keys made it and it names this manifest by its digest. The manifest names the config and the
+layers by their digests, so a valid signature covers every byte. If the image is on this machine, all bytes are read and checked here, too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,19 @@ from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 
 MAX_SIGNED = 32 << 20
-"""Bytes of one signed document; bills of materials have some hundred thousand."""
+"""Bytes of one signed document; a bill of materials has some 100,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """One thing that a key vouches for: a signature (the predicate type SIGNED), or a statement."""
+    """One verified statement about a digest; a signature has the predicate type SIGNED.
+
+    Attributes:
+        digest: The image or member that it is about.
+        statement: The statement.
+        key: The name of the key that signed it.
+        form: Its form: bundle, attestation under a tag, or signature under a tag.
+    """
 
     digest: Digest
     statement: Statement
@@ -35,7 +42,17 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found out about an image. `faults` are things that name our key and are not by it: damage, or an attack."""
+    """The result of a verification.
+
+    Attributes:
+        name: The name of the image.
+        digest: The digest of its manifest or index.
+        proven: Statements with a valid signature.
+        checked: What was checked, as sentences.
+        unchecked: What was not checked or does not count, as sentences.
+        faults: Signatures that claim a given key and are not by it, or are about another image: damage, or an attack.
+        members: The digests of an index's images.
+    """
 
     name: str
     digest: Digest
@@ -47,30 +64,36 @@ class Verified:
 
     @property
     def signatures(self) -> tuple[Proven, ...]:
-        """Those of the whole image."""
+        """The signatures of the image itself, not of one member."""
         return tuple(
             each for each in self.proven if each.statement.predicate_type == SIGNED and each.digest == self.digest
         )
 
     def of_type(self, *predicate_types: str) -> tuple[Proven, ...]:
-        """The statements of these types, about the image or one of its members."""
+        """Returns the statements of these types, about the image or one of its members."""
         return tuple(each for each in self.proven if each.statement.predicate_type in predicate_types)
 
 
 def verify(found: Found, keys: Sequence[PublicKey], name: str) -> Verified:
-    """Check all that stands beside an image against these keys, and the image's own bytes where they are on this machine.
+    """Verifies all artifacts beside an image with these keys, and the image's own bytes if they are on this machine.
 
-    It raises an IntegrityError only where bytes are not what their digest says; what is lacking is for `require` to say.
+    Args:
+        found: The image.
+        keys: The keys that count.
+        name: The image's name, for messages.
+
+    Raises:
+        IntegrityError: Bytes differ from their digest. A missing signature is no error here; see `require_signature`.
     """
     subject = _subject(found)
     members = found.members()
-    about = {subject.digest, *(each.digest for each in members)}
+    digests = {subject.digest, *(each.digest for each in members)}
     proven: list[Proven] = []
     faults: list[CrateError] = []
     unchecked: list[str] = []
     for artifact in found.attached():
         for piece in _pieces(artifact, unchecked):
-            _judge(piece, keys, about, proven, faults, unchecked)
+            _judge(piece, keys, digests, proven, faults, unchecked)
     checked = [f"the manifest {subject.digest} names what was read"]
     checked += _bytes(found, unchecked)
     distinct = {
@@ -89,7 +112,11 @@ def verify(found: Found, keys: Sequence[PublicKey], name: str) -> Verified:
 
 
 def require_signature(verified: Verified) -> None:
-    """An error with everything that is wrong, unless a key vouches for the image and nothing contradicts it."""
+    """Checks that an image has a valid signature and no faults.
+
+    Raises:
+        IntegrityError: It has none, or it has faults; one error with all reasons.
+    """
     if verified.faults:
         first, *rest = verified.faults
         first.also = tuple(rest)
@@ -105,7 +132,7 @@ def require_signature(verified: Verified) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One signed thing, its frame read and nothing of it believed."""
+    """One signed document, not verified yet: only its envelope was parsed."""
 
     form: str
     envelope: Envelope | None
@@ -117,17 +144,17 @@ class _Piece:
             return self.envelope.signed_by(key)
         return key.verifies(self.signature, self.payload)
 
-    def said(self) -> Statement:
-        """What it says: to be asked only after `signed_by`."""
+    def statement(self) -> Statement:
+        """Parses the statement; only after `signed_by`."""
         if self.envelope is not None:
             if self.envelope.payload_type != statements.IN_TOTO:
-                raise IntegrityError(f"a signed text of the unknown type {self.envelope.payload_type[:80]!r}")
+                raise IntegrityError(f"a signed document has the unknown type {self.envelope.payload_type[:80]!r}")
             return statements.parse_statement(self.payload)
         return Statement(SIGNED, {}, (statements.parse_simple(self.payload),))
 
 
 def _subject(found: Found) -> Descriptor:
-    """What was signed: the manifest itself or, in an archive for Docker, the image's own, if it is of the same config and layers."""
+    """Returns what was signed: the manifest, or for an archive for Docker the original manifest, if config and layers are the same."""
     wanted = read_original_location(found.descriptor)
     if wanted is None:
         found.document()
@@ -136,15 +163,15 @@ def _subject(found: Found) -> Descriptor:
     image = read_image(found.collection, found.descriptor)
     if Descriptor.parse(signed.get("config")).digest != image.id:
         raise IntegrityError(
-            "the archive's image is not the one whose manifest lies beside it", where=found.collection.where
+            "the archive's image has another config than its original manifest", where=found.collection.where
         )
     if [layer.descriptor.digest for layer in image.layers] != [layer.layer.diff_id for layer in image.layers]:
-        raise IntegrityError("the archive's layers are not those of its config", where=found.collection.where)
+        raise IntegrityError("the archive's layers differ from those in its config", where=found.collection.where)
     return wanted
 
 
 def _pieces(artifact: Artifact, unchecked: list[str]) -> Iterator[_Piece]:
-    """The signed things of an artifact. All its blobs are read, also those that say nothing: a changed byte is never passed over."""
+    """Yields the signed documents of an artifact. All its blobs are read and checked, also unused ones."""
     blobs = {blob.descriptor.digest: _read(blob) for blob in artifact.blobs}
     for layer in artifact.layers:
         data = blobs[layer.digest]
@@ -157,20 +184,20 @@ def _pieces(artifact: Artifact, unchecked: list[str]) -> Iterator[_Piece]:
         elif layer.media_type == SIMPLE:
             yield _Piece("signature under a tag", None, data, statements.signature_of(layer))
         else:
-            unchecked.append(f"{layer.media_type} {layer.digest}: not signed, so nothing of it was believed")
+            unchecked.append(f"{layer.media_type} {layer.digest}: not signed, so it does not count")
 
 
 def _read(blob: Blob) -> bytes:
     size = blob.descriptor.size
     if size > MAX_SIGNED:
-        raise IntegrityError(f"something of {size} bytes stands beside the image; the limit is {MAX_SIGNED}")
+        raise IntegrityError(f"a document beside the image has {size} bytes; the limit is {MAX_SIGNED}")
     return b"".join(blob.chunks())
 
 
 def _judge(
     piece: _Piece,
     keys: Sequence[PublicKey],
-    about: set[Digest],
+    digests: set[Digest],
     proven: list[Proven],
     faults: list[CrateError],
     unchecked: list[str],
@@ -179,28 +206,28 @@ def _judge(
     if key is None:
         hint = piece.envelope.hint if piece.envelope is not None else ""
         if hint and any(each.hint == hint for each in keys):
-            faults.append(IntegrityError(f"a {piece.form} says that it is by a key that did not make it"))
+            faults.append(IntegrityError(f"a {piece.form} names a given key, but that key did not make it"))
         else:
             who = (
-                "by a certificate, which this check doesn't know"
+                "by a certificate (certificates are not checked)"
                 if piece.envelope and piece.envelope.certificate
                 else "by another key"
             )
-            unchecked.append(f"a {piece.form} {who}: not counted")
+            unchecked.append(f"a {piece.form} {who}: does not count")
         return
-    said = piece.said()
-    subjects = [digest for digest in said.subjects if digest in about]
+    statement = piece.statement()
+    subjects = [digest for digest in statement.subjects if digest in digests]
     if not subjects:
         faults.append(
             IntegrityError(
-                f"a {piece.form} by {key.name} is about another image", why=", ".join(map(str, said.subjects[:3]))
+                f"a {piece.form} by {key.name} is about another image", why=", ".join(map(str, statement.subjects[:3]))
             )
         )
-    proven += [Proven(digest, said, key.name, piece.form) for digest in subjects]
+    proven += [Proven(digest, statement, key.name, piece.form) for digest in subjects]
 
 
 def _bytes(found: Found, unchecked: list[str]) -> list[str]:
-    """Read every blob of an image that lies here; a wrong byte ends it in an IntegrityError."""
+    """Reads and checks the image: every blob if it is on this machine, of a registry's image only manifests and configs."""
     graph = found.graph()
     size = sum(blob.descriptor.size for blob in graph.blobs)
     if isinstance(found.collection, RegistryCollection):
@@ -209,10 +236,10 @@ def _bytes(found: Found, unchecked: list[str]) -> list[str]:
                 for _ in blob.chunks():
                     pass
         unchecked.append(
-            f"the layers, {size} bytes: they lie in the registry, and whoever fetches them holds them to their digests"
+            f"the layers, {size} bytes: they are in the registry, and each client checks their digests when it fetches them"
         )
-        return ["manifests and configs are what their digests say"]
+        return ["manifests and configs match their digests"]
     for blob in graph.blobs:
         for _ in blob.chunks():
             pass
-    return [f"manifests, configs and layers, {size} bytes, are what their digests say"]
+    return [f"manifests, configs and layers, {size} bytes, match their digests"]
