@@ -53,9 +53,9 @@ class Environment:
             SourceError: The file can't be read.
             UserError: The file is malformed.
         """
-        made = Environment(name)
-        made.python.conda_dependencies = CondaDependencies(file_path)
-        return made
+        environment = Environment(name)
+        environment.python.conda_dependencies = CondaDependencies(file_path)
+        return environment
 
     @staticmethod
     def from_pip_requirements(name: str, file_path: str, pip_version: str | None = None) -> Environment:
@@ -64,9 +64,9 @@ class Environment:
         Raises:
             SourceError: The file can't be read.
         """
-        made = Environment(name)
-        made.python.conda_dependencies = CondaDependencies.create(pip_packages=_requirements(Path(file_path)))
-        return made
+        environment = Environment(name)
+        environment.python.conda_dependencies = CondaDependencies.create(pip_packages=_requirements(Path(file_path)))
+        return environment
 
     @staticmethod
     def from_docker_image(
@@ -90,16 +90,16 @@ class Environment:
         """
         if conda_specification and pip_requirements:
             raise UserError("a conda specification and pip requirements at once", hint="keep one of them")
-        made = Environment(name)
+        environment = Environment(name)
         if conda_specification:
-            made = Environment.from_conda_specification(name, conda_specification)
+            environment = Environment.from_conda_specification(name, conda_specification)
         elif pip_requirements:
-            made = Environment.from_pip_requirements(name, pip_requirements)
+            environment = Environment.from_pip_requirements(name, pip_requirements)
         else:
-            made.python.user_managed_dependencies = True
-        made.docker.base_image = image
-        made.docker.base_image_registry = container_registry or ContainerRegistry()
-        return made
+            environment.python.user_managed_dependencies = True
+        environment.docker.base_image = image
+        environment.docker.base_image_registry = container_registry or ContainerRegistry()
+        return environment
 
     @staticmethod
     def from_dockerfile(
@@ -113,11 +113,11 @@ class Environment:
             conda_specification: The path of a conda environment file.
             pip_requirements: The path of a requirements file.
         """
-        made = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
+        environment = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
         path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
-        made.docker.base_image = None
-        made.docker.base_dockerfile = path.read_text(encoding="utf-8") if path and path.is_file() else dockerfile
-        return made
+        environment.docker.base_image = None
+        environment.docker.base_dockerfile = path.read_text(encoding="utf-8") if path and path.is_file() else dockerfile
+        return environment
 
     @staticmethod
     def from_docker_build_context(name: str, docker_build_context: object) -> Environment:
@@ -145,9 +145,9 @@ class Environment:
 
     def clone(self, new_name: str) -> Environment:
         """Returns a copy with another name."""
-        made = copy.deepcopy(self)
-        made.name, made.version = new_name, None
-        return made
+        environment = copy.deepcopy(self)
+        environment.name, environment.version = new_name, None
+        return environment
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
         """Writes the definition as JSON, the conda file, and the Dockerfile of the base if there is one. No password is written.
@@ -177,18 +177,20 @@ class Environment:
             facts = parse_object((folder / DEFINITION).read_bytes(), str(folder / DEFINITION))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=str(folder / DEFINITION)) from None
-        made = Environment(str(facts.get("name") or ""))
-        made.environment_variables = {str(k): str(v) for k, v in (facts.get("environmentVariables") or {}).items()}
-        made.inferencing_stack_version = facts.get("inferencingStackVersion")
+        environment = Environment(str(facts.get("name") or ""))
+        environment.environment_variables = {
+            str(k): str(v) for k, v in (facts.get("environmentVariables") or {}).items()
+        }
+        environment.inferencing_stack_version = facts.get("inferencingStackVersion")
         docker, python = facts.get("docker") or {}, facts.get("python") or {}
-        made.docker.base_image = docker.get("baseImage")
-        made.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
-        made.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
-        made.python.interpreter_path = str(python.get("interpreterPath") or "python")
+        environment.docker.base_image = docker.get("baseImage")
+        environment.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
+        environment.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
+        environment.python.interpreter_path = str(python.get("interpreterPath") or "python")
         conda, dockerfile = folder / CONDA, folder / DOCKERFILE
-        made.python.conda_dependencies = CondaDependencies(str(conda)) if conda.exists() else None
-        made.docker.base_dockerfile = dockerfile.read_text(encoding="utf-8") if dockerfile.exists() else None
-        return made
+        environment.python.conda_dependencies = CondaDependencies(str(conda)) if conda.exists() else None
+        environment.docker.base_dockerfile = dockerfile.read_text(encoding="utf-8") if dockerfile.exists() else None
+        return environment
 
     def register(self, workspace: object) -> Environment:
         """Raises a UserError: there is no service for environments."""

@@ -41,13 +41,13 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,30}[a-z0-9]")
 class ModelPackage:
     """The result of `Model.package`. It is built in a thread, so it is not a value. `state` is the state of the build."""
 
-    def __init__(self, workspace: Workspace, made: AzureProject, output: Output, *, dockerfile: bool) -> None:
+    def __init__(self, workspace: Workspace, project: AzureProject, output: Output, *, dockerfile: bool) -> None:
         self.workspace, self.generate_dockerfile = workspace, dockerfile
         self.state = "NotStarted"
         self.error: str | None = None
         self.location: str | None = None
         self.package_build_log_uri: str | None = None
-        self._made, self._output, self._log = made, output, BuildLog()
+        self._project, self._output, self._log = project, output, BuildLog()
         self._fault: BaseException | None = None
         self._done: Build | None = None
         self._thread = threading.Thread(target=self._work, name="modelcrate package", daemon=True)
@@ -84,14 +84,14 @@ class ModelPackage:
             warnings.warn(f"the original would refuse the image name {name!r}: {rule}", UserWarning, stacklevel=3)
         repository, tag = name or REPOSITORY, label or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         Reference.parse(f"registry.example/{repository}:{tag}")  # a UserError, where it can't name an image
-        made = make_project(repository, workspace.address, records, config)
+        project = make_project(repository, workspace.address, records, config)
         if dockerfile:
-            made = _with_shell(made)
+            project = _with_shell(project)
         if config is None:  # what can't be served is refused here, and not in the background
             layers = open_layers(workspace.backend, records[0])
             model = RegisteredModel(records[0].name, records[0].version)
-            complete(made.project, Path.cwd(), {model: layers}, workspace.settings)
-        package = cls(workspace, made, workspace.backend.image_output(repository, tag), dockerfile=dockerfile)
+            complete(project.project, Path.cwd(), {model: layers}, workspace.settings)
+        package = cls(workspace, project, workspace.backend.image_output(repository, tag), dockerfile=dockerfile)
         package._thread.start()
         return package
 
@@ -182,7 +182,7 @@ class ModelPackage:
         Without a registry, the address is that of the folder or of the base, without credentials.
         """
         self.wait_for_creation()
-        base = self._made.project.base
+        base = self._project.project.base
         if self.generate_dockerfile:
             reference = Reference.parse(base.reference) if isinstance(base, RegistryBase) else None
             place = str(base)
@@ -230,11 +230,11 @@ class ModelPackage:
     def _build(self) -> None:
         from modelcrate.render.text import receipt_text
 
-        for notice in self._made.notices:
+        for notice in self._project.notices:
             self._log.emit(Notice(notice))
         outputs = () if self.generate_dockerfile else (self._output,)
         with Session(self.workspace.settings, self._log.emit) as session:
-            done = session.build(Request(self._made.project, Path.cwd(), outputs, use_lock=False))
+            done = session.build(Request(self._project.project, Path.cwd(), outputs, use_lock=False))
         if not self.generate_dockerfile:
             self.location = _location(self._output, done.receipt)
         self._done = done
@@ -263,10 +263,10 @@ def _say(text: str, end: str = "\n") -> None:
     print_text(text, end)
 
 
-def _with_shell(made: AzureProject) -> AzureProject:
+def _with_shell(project: AzureProject) -> AzureProject:
     """Returns the project with a shell in its base: people add RUN lines to a Dockerfile."""
-    base = made.project.base
+    base = project.project.base
     if not isinstance(base, DebianBase):
-        return made
+        return project
     base = replace(base, shell=True)  # noqa: S604 - a key of the project file, and no call of a shell
-    return replace(made, project=replace(made.project, base=base))
+    return replace(project, project=replace(project.project, base=base))

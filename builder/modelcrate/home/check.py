@@ -77,12 +77,12 @@ def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
     """Returns the size and the digest of a file; an empty digest if it can't be read."""
     hashed = hashlib.new(algorithm, usedforsecurity=True)
     try:
-        whole = FileRange.whole(str(path))
-        for chunk in track_chunks(whole.chunks(), f"check {path.name[:12]}", whole.size, emit):
+        content = FileRange.whole(str(path))
+        for chunk in track_chunks(content.chunks(), f"check {path.name[:12]}", content.size, emit):
             hashed.update(chunk)
     except CrateError:
         return 0, ""
-    return whole.size, hashed.hexdigest()
+    return content.size, hashed.hexdigest()
 
 
 def _images(config: Config) -> Mapping[Path, tuple[str, ...]]:

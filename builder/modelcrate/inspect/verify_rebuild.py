@@ -29,20 +29,20 @@ def list_mismatches(claimed: Image, rebuilt: Image) -> Iterator[str]:
 
 
 def _layers(claimed: Image, rebuilt: Image) -> Iterator[str]:
-    theirs, ours = diff.select_differing_layers(claimed, rebuilt)
-    for layer in ours:
-        other = _counterpart(layer, theirs, claimed)
+    claimed_layers, rebuilt_layers = diff.select_differing_layers(claimed, rebuilt)
+    for layer in rebuilt_layers:
+        other = _counterpart(layer, claimed_layers, claimed)
         if other is None:
             yield f"{_name(layer)}: is missing"
             continue
-        theirs.remove(other)
+        claimed_layers.remove(other)
         cause = explain.describe_changes(other, layer.layer.inputs) or _unexplained(layer, other)
         first = next(diff.compare_files([other], [layer]), None)
         where = (
             f"; the first entry that differs is /{first.path}: {first.how}" if first else "; all entries are the same"
         )
         yield f"{_name(layer)}: {cause}{where}"
-    yield from (f"{_name(layer)}: does not belong to the image" for layer in theirs)
+    yield from (f"{_name(layer)}: does not belong to the image" for layer in claimed_layers)
 
 
 def _counterpart(layer: ImageLayer, among: list[ImageLayer], image: Image) -> ImageLayer | None:
@@ -60,9 +60,9 @@ def _unexplained(layer: ImageLayer, other: ImageLayer) -> str:
 
 def _stored(claimed: Image, rebuilt: Image) -> Iterator[str]:
     """Yields the layers with the same tar that are compressed in another way."""
-    ours = {layer.layer.diff_id: layer for layer in rebuilt.layers}
+    by_diff_id = {layer.layer.diff_id: layer for layer in rebuilt.layers}
     for layer in claimed.layers:
-        other = ours.get(layer.layer.diff_id)
+        other = by_diff_id.get(layer.layer.diff_id)
         if other is not None and other.descriptor.digest != layer.descriptor.digest:
             yield f"{_name(other)}: the same tar, stored by {layer.layer.codec}, and here by {other.layer.codec}"
 

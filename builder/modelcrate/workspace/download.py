@@ -34,9 +34,9 @@ def download(backend: WorkspaceBackend, record: ModelRecord, target: Path, *, ex
     """
     with as_machine_error(target):
         target.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(target, ".modelcrate-incoming-") as beside:
-            unpack([layer.blob for layer in open_layers(backend, record)], beside)
-            inner = beside / os.fsdecode(folder(record.name, record.version))
+        with scratch_folder(target, ".modelcrate-incoming-") as incoming:
+            unpack([layer.blob for layer in open_layers(backend, record)], incoming)
+            inner = incoming / os.fsdecode(folder(record.name, record.version))
             tops = sorted(inner.iterdir()) if inner.is_dir() else []
             if len(tops) != 1:
                 raise IntegrityError(f"the model {record.id} has {len(tops)} files at its top instead of one")

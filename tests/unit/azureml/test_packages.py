@@ -289,7 +289,7 @@ def test_row_32_a_dockerfile_of_a_base_is_read_as_far_as_nothing_has_to_run(
     assert {"A=1", "B=two words"} <= set(found["Env"])  # type: ignore[call-overload]
     assert found["Labels"] == {"team": "x"}
     environment.docker.base_dockerfile += "RUN apt-get install x\n"
-    with pytest.raises(UserError, match="without an engine: RUN apt-get") as fault:
+    with pytest.raises(UserError, match="container engine: RUN apt-get") as fault:
         Model.package(ws, ["iris:1"], config)
     assert fault.value.where.endswith(":6")
 
