@@ -1,0 +1,72 @@
+"""`build`: the receipt, outputs, batches, and requests that can't be met."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.command import Inside, names
+from support.small_projects import model_only, served
+
+
+def test_the_receipt_says_what_was_made_and_how_to_run_it(inside: Inside, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    first = inside("build", project, "-t", "served:1", "-v").succeeded().out
+    assert "5 layers" in first
+    assert "in the local store as served:1" in first
+    assert "run it: modelcrate run -p 8080:5001 served:1" in first
+    receipt = inside("build", project, "--json").succeeded().json
+    assert [each["role"] for each in receipt["layers"]] == ["dependencies", "dependencies", "server", "model", "entry"]
+    assert {each["origin"] for each in receipt["layers"]} <= {"known", "reused"}
+    assert receipt["digest"] in first
+
+
+def test_an_image_goes_to_every_output(inside: Inside, tmp_path: Path) -> None:
+    project = model_only(tmp_path / "project")
+    archive = tmp_path / "image.tar"
+    done = inside(
+        "build", project, "-o", f"oci:{tmp_path / 'out'}:1", "-o", f"docker-archive:{archive}:a:1"
+    ).succeeded()
+    assert names(tmp_path / "out") == ["1"]
+    assert archive.stat().st_size > 7000
+    assert f"written to {archive}:a:1" in done.out
+
+
+def test_progress_as_json_ends_with_what_is_done(inside: Inside, tmp_path: Path) -> None:
+    done = inside("build", model_only(tmp_path / "project"), "--progress", "json").succeeded()
+    events = [json.loads(line) for line in done.err.splitlines()]
+    assert [each["name"] for each in events if each["event"] == "step"][-1] == "deliver"
+    assert [each["what"] for each in events if each["event"] == "done"] == ["store alone:latest"]
+
+
+def test_a_list_of_projects_is_built_whatever_becomes_of_one(inside: Inside, tmp_path: Path) -> None:
+    good, bad = model_only(tmp_path / "good"), model_only(tmp_path / "bad")
+    (bad / "model.bin").unlink()
+    (tmp_path / "list").write_text(f"{good}\n{bad}\n")
+    done = inside("build", "--each", tmp_path / "list", "--jobs", 2, "-o", f"oci:{tmp_path}/out/{{name}}", "--json")
+    assert done.code == 3
+    assert "model.bin" in done.err
+    assert [each["exit_code"] for each in done.json] == [0, 3]
+    assert (tmp_path / "out" / "alone" / "index.json").exists()
+    table = inside("build", "--each", tmp_path / "list").out.splitlines()
+    assert "written" in table[0]
+    assert "failed (exit 3)" in table[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("-o", "docker-archive:-", "--json"), 2, "standard output"),
+        (("-o", "docker-archive:-", "-o", "oci-archive:-"), 2, "standard output"),
+        (("-o", "balloon:x"), 2, "balloon"),
+        (("--push", "localhost/{name}:1"), 2, "{name} belongs to --each"),
+        (("--locked",), 7, "modelcrate lock"),
+        (("--sign", "nowhere.key"), 3, "nowhere.key"),
+    ],
+)
+def test_a_request_that_cannot_be_met_changes_nothing(
+    inside: Inside, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    inside("build", model_only(tmp_path / "project"), *words).failed(code, said, "nothing was changed")
