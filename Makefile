@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := .venvs/demo
 SITE := .venvs/site
 TOGETHER := -n 3 --dist loadfile
-MEASURED := tests/unit tests/contract
+MEASURED := tests/unit tests/contract tests/registry
 REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
@@ -26,15 +26,16 @@ demo: $(DEMO)/.done
 	@$(DEMO)/bin/python tools/demo.py
 
 test: judges measured
-	$(BIN)/python -m pytest $(REST) tests/registry tests/interop tests/e2e $(TOGETHER) $(PYTEST)
+	$(BIN)/python -m pytest $(REST) tests/interop tests/e2e $(TOGETHER) $(PYTEST)
 
 check: measured
 	$(BIN)/python -m pytest $(REST) -m 'not network and not slow' $(TOGETHER) $(PYTEST)
 
-# Coverage costs two thirds of a test's time, and what these tests don't reach in the layers no other test may make good.
+# Only these tests are measured: coverage costs two thirds of a test's time. What they do not reach, no other test makes up for.
 measured: lint
 	$(BIN)/python -m pytest $(MEASURED) --cov --cov-report= $(TOGETHER) $(PYTEST)
-	$(BIN)/python -m coverage report --fail-under=95 --skip-covered
+	$(BIN)/python -m coverage report --fail-under=90 --skip-covered
+	$(BIN)/python -m coverage report --fail-under=95 --include='*/modelcrate_layers/*' --format=total
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""`model` and `package` on the command line, over a folder and without a network."""
+"""`model` and `package` over a folder and without a network."""
 
 from __future__ import annotations
 
