@@ -46,7 +46,7 @@ def test_other_bytes_of_the_same_inputs_have_another_cause() -> None:
         made_image(made_layer("entry", "score.py", b"2", inputs=["score.py 00ff00ff00ff"])),
     )
     assert only.state == "changed"
-    assert only.cause == "other rules of packing, or inputs that it does not tell"
+    assert "packing" in only.cause
 
 
 @pytest.mark.parametrize(
