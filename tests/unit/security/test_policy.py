@@ -155,6 +155,13 @@ def test_a_rule_can_refuse(tmp_path: Path, settings: Config) -> None:
         apply(tmp_path, settings, "    refuse: true\n", {"a": b"1"})
 
 
+@pytest.mark.parametrize("word", ["yes", "True", "1", "[true]", "''"])
+def test_refuse_is_true_or_false(word: str, tmp_path: Path) -> None:
+    keys.write_pair(tmp_path / "k", None)
+    with pytest.raises(UserError, match="is not true or false"):
+        read_policy(policy_file(tmp_path, f"    refuse: {word}\n"))
+
+
 def test_all_faults_of_a_policy_are_told_with_their_places(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(
