@@ -14,9 +14,9 @@ from pathlib import Path
 from modelcrate.modelfiles.kinds import HEAD_BYTES, Recognised, recognise_folder
 from modelcrate.pipeline.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detect_files import Finding, list_files
-from modelcrate.pipeline.detect_models import find_bundles, find_models, model_modules
+from modelcrate.pipeline.detect_models import find_bundles, find_models, model_modules, own_name
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
-from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, model_name
+from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
 from modelcrate_layers.errors import UserError
 
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
@@ -178,8 +178,7 @@ def _requires_python(data: bytes) -> str:
 def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
     """Returns the folder itself as the model, by an absolute path, which no project file could have."""
     top = Path(os.path.abspath(folder))
-    name = top.parent.parent.name.removeprefix("models--") if top.parent.name == "snapshots" else top.name
-    return (Model(top, model_name(Path(name)) or "model"),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)
+    return (Model(top, own_name(top)),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)
 
 
 def write_project(folder: Path, *, force: bool = False) -> tuple[Path, tuple[Finding, ...]]:

@@ -62,7 +62,15 @@ def _unreadable(fault: OSError) -> None:
 
 def _wanted(folder: Path) -> bool:
     hidden = folder.name.startswith(".") or folder.name.endswith(".egg-info")
-    return not hidden and folder.name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+    generated = folder.name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    return not hidden and not generated and not _holds_hub_blobs(folder)
+
+
+def _holds_hub_blobs(folder: Path) -> bool:
+    """Returns whether a folder has the bytes of a Hugging Face cache; its snapshots link to them by their proper names."""
+    return (
+        folder.name == "blobs" and folder.parent.name.startswith("models--") and (folder.parent / "snapshots").is_dir()
+    )
 
 
 def _regular(path: Path, inside: str, blobs: str) -> bool:

@@ -64,6 +64,13 @@ def find_models(
     return _named(sorted(known)), findings
 
 
+def own_name(path: Path) -> str:
+    """Returns the name of a detected model. A snapshot of a Hugging Face cache is `models--ORG--NAME/snapshots/REVISION`."""
+    cached = path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--")
+    named = Path(path.parent.parent.name.removeprefix("models--")) if cached else path
+    return model_name(named) or "model"
+
+
 def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, Path]:
     """Returns the top modules that the pickles among these models name, each with its model. Nothing is unpickled."""
     from modelcrate.modelfiles.recognition import facts_of
@@ -112,7 +119,7 @@ def _check_external_data(path: Path, files: Sequence[Path]) -> None:
 
 def _named(paths: list[Path]) -> tuple[Model, ...]:
     """Returns models by the names of their files; where two would have one name, by their whole paths."""
-    models = [Model(path, model_name(path) or "model") for path in paths]
+    models = [Model(path, own_name(path)) for path in paths]
     often = Counter(model.name for model in models)
     models = [m if often[m.name] == 1 else replace(m, name=model_name(Path("-".join(m.path.parts)))) for m in models]
     twice = [name for name, times in Counter(model.name for model in models).items() if times > 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -332,6 +333,18 @@ def test_a_module_that_only_a_pickle_names_goes_with_the_script(tmp_path: Path) 
 def test_a_script_in_a_folder_that_imports_from_the_top_takes_the_project(tmp_path: Path) -> None:
     make(tmp_path, serve__score_py=f"from lib.thing import x\n{SCRIPT}", lib__thing_py="x = 1\n")
     assert detect(tmp_path)[0].entry == Entry(Path("serve/score.py"), Path())
+
+
+def test_a_hugging_face_cache_in_a_project_is_one_model(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "hub/models--org--net/blobs", tmp_path / "hub/models--org--net/snapshots/abc"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    for name, data in {"config.json": b"{}", "model.safetensors": pack("<Q", len(header)) + header + bytes(4)}.items():
+        (blobs / name.upper()).write_bytes(data)
+        (snapshot / name).symlink_to(f"../../blobs/{name.upper()}")
+    project, _ = detect(make(tmp_path, score_py=SCRIPT))
+    assert [(model.path, model.name) for model in project.models] == [(snapshot.relative_to(tmp_path), "org--net")]
 
 
 def test_a_snapshot_of_the_hugging_face_cache_is_a_model(tmp_path: Path) -> None:
