@@ -115,7 +115,7 @@ def test_processes_share_by_the_folder(tmp_path: Path, folders: list[Path], pack
 
 
 def test_a_list_that_is_none_is_the_users_fault(tmp_path: Path) -> None:
-    Crate.at(tmp_path / "home")("build", "--each", tmp_path / "no.txt").failed(2, "is not a list of projects")
+    Crate.at(tmp_path / "home")("build", "--each", tmp_path / "no.txt").failed(2, "can't read the list of projects")
     (tmp_path / "list").write_text("a\n  b  \n#c\n")
     assert read_list(tmp_path / "list") == [tmp_path / "a", tmp_path / "b"]
 
@@ -169,3 +169,19 @@ def test_a_dask_cluster_shares_through_the_registry(
     assert packages.log == [], "no worker asked for a package"
     used = [name for name in ("one", "two") if (tmp_path / "cluster" / name / "store").exists()]
     assert used == ["one", "two"], "both workers built"
+
+
+@pytest.mark.parametrize(
+    ("listed", "options", "message"),
+    [
+        (b"# none yet\n\n", (), "lists no project"),
+        (b"\xff\xfe", (), "is not UTF-8 text"),
+        (b"a\nb\n", ("--push", "registry.example/team/all"), "2 projects can't all be 'registry.example/team/all'"),
+        (b"a\nb\n", ("-t", "all"), "2 projects can't all be 'all'"),
+    ],
+)
+def test_a_list_that_gives_no_image_of_each_is_refused(
+    listed: bytes, options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_bytes(listed)
+    Crate.at(tmp_path / "home")("build", "--each", tmp_path / "list", *options).failed(2, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
@@ -11,11 +11,13 @@ from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
 from modelcrate.render.text import format_size, format_table
-from modelcrate_layers.errors import MachineError
+from modelcrate_layers.errors import MachineError, UserError
 
 
 def build_each(args: argparse.Namespace, console: Console) -> int:
     """Builds all projects of a list, also after one has failed. Returns the highest exit code of them."""
+    folders = batch.read_list(args.each)
+    _check_targets([*map(str, args.push), *args.tag], len(folders))
     orders = [
         Order(
             folder.absolute(),
@@ -30,7 +32,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             not args.no_reuse,
             args.paranoid,
         )
-        for folder in batch.read_list(args.each)
+        for folder in folders
     ]
     config = None if args.dask else console.config
     with _executor(args) as executor:
@@ -39,6 +41,17 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
         [each.json() for each in outcomes], format_table([_row(each) for each in outcomes], right=(2,))
     )
     return batch.worst(outcomes)
+
+
+def _check_targets(targets: Sequence[str], projects: int) -> None:
+    """Raises a UserError if several projects would get one name, for each image would replace the one before."""
+    shared = [target for target in targets if "{name}" not in target]
+    if shared and projects > 1:
+        raise UserError(
+            f"{projects} projects can't all be {shared[0]!r}",
+            why="each image would replace the one before",
+            hint="put {name} into it; it becomes the name of each project",
+        )
 
 
 @contextmanager

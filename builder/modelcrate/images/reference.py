@@ -59,6 +59,8 @@ class Reference:
 
         `str` is the inverse: `Reference.parse(str(ref)) == ref`.
         """
+        if not text.strip():
+            raise _refused(text, "it is empty")
         rest, at, digest = text.partition("@")
         registry, rest = _split_registry(rest, text)
         repository, colon, tag = rest.partition(":")

@@ -80,15 +80,21 @@ def read_list(path: Path) -> list[Path]:
     """Returns the folders that a file lists, one on each line, relative to the file. Empty lines and lines with `#` are ignored.
 
     Raises:
-        UserError: The file can't be read, or has more than MAX_PROJECTS lines.
+        UserError: The file can't be read, is not a text, names no folder, or has more than MAX_PROJECTS lines.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UserError("is not a list of projects", where=str(path), why=str(fault)) from None
+    except OSError as fault:
+        raise UserError(f"can't read the list of projects: {fault.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        hint = "write the folders of the projects, one on each line"
+        raise UserError("is not a list of projects: it is not UTF-8 text", where=str(path), hint=hint) from None
     if len(lines) > MAX_PROJECTS:
         raise UserError(f"has more than {MAX_PROJECTS} lines", where=str(path))
-    return [path.parent / line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    folders = [path.parent / line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not folders:
+        raise UserError("lists no project", where=str(path), hint="write the folders of the projects, one on each line")
+    return folders
 
 
 def build_all(

@@ -69,6 +69,12 @@ def test_a04_a_foul_name_is_refused(text: str) -> None:
         Reference.parse(text)
 
 
+def test_a04_an_empty_name_is_called_empty() -> None:
+    with pytest.raises(UserError, match="not an image reference: ''") as caught:
+        Reference.parse("")
+    assert caught.value.why == "it is empty"
+
+
 def test_a04_names_may_have_255_characters() -> None:
     assert len(Reference.parse("x.y/" + "a" * 251).name) == 255
 
