@@ -30,6 +30,7 @@ ORDER = (
             "records",
             "tar",
             "atomic",
+            "named_file",
             "content",
             "errors",
             "frozen",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, spec
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 
 class CondaDependencies:
@@ -187,7 +188,7 @@ class CondaDependencies:
 
 def _read(path: Path) -> CondaSpec:
     try:
-        return parse_conda(path.read_bytes(), str(path))
+        return parse_conda(read_named_file(path, MAX_NAMED), str(path))
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
 

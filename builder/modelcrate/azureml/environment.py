@@ -13,6 +13,7 @@ from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.sections import DockerSection, PythonSection
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
@@ -116,7 +117,9 @@ class Environment:
         environment = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
         path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
         environment.docker.base_image = None
-        environment.docker.base_dockerfile = path.read_text(encoding="utf-8") if path and path.is_file() else dockerfile
+        environment.docker.base_dockerfile = (
+            read_named_file(path, MAX_NAMED).decode() if path and path.is_file() else dockerfile
+        )
         return environment
 
     @staticmethod
@@ -174,7 +177,7 @@ class Environment:
         """
         folder = Path(path)
         try:
-            facts = parse_object((folder / DEFINITION).read_bytes(), str(folder / DEFINITION))
+            facts = parse_object(read_named_file(folder / DEFINITION, MAX_NAMED), str(folder / DEFINITION))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=str(folder / DEFINITION)) from None
         environment = Environment(str(facts.get("name") or ""))
@@ -189,7 +192,9 @@ class Environment:
         environment.python.interpreter_path = str(python.get("interpreterPath") or "python")
         conda, dockerfile = folder / CONDA, folder / DOCKERFILE
         environment.python.conda_dependencies = CondaDependencies(str(conda)) if conda.exists() else None
-        environment.docker.base_dockerfile = dockerfile.read_text(encoding="utf-8") if dockerfile.exists() else None
+        environment.docker.base_dockerfile = (
+            read_named_file(dockerfile, MAX_NAMED).decode() if dockerfile.exists() else None
+        )
         return environment
 
     def register(self, workspace: object) -> Environment:
@@ -233,7 +238,7 @@ class Environment:
 
 def _requirements(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_named_file(path, MAX_NAMED).decode().splitlines()
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
     stripped = (line.partition(" #")[0].strip() for line in lines)

@@ -10,6 +10,7 @@ from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.environment import Environment
 from modelcrate.project.entry_check import check_entry
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 RUNTIMES = ("python", "spark-py")
 CUDA_VERSIONS = ("9.0", "9.1", "10.0")
@@ -65,7 +66,7 @@ class InferenceConfig:
         if self.source_directory is not None and not Path(self.source_directory).is_dir():
             raise SourceError("the source directory does not exist", where=self.source_directory)
         try:
-            source = self.script.read_bytes()
+            source = read_named_file(self.script, MAX_NAMED)
         except OSError as fault:
             raise SourceError(f"the entry script can't be read: {fault.strerror}", where=str(self.script)) from None
         faults = check_entry(source, self.entry_script)

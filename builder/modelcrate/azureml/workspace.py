@@ -13,6 +13,7 @@ from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.opening import open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json")
 """The paths of the configuration file that the original tries, in a folder and in all folders above it."""
@@ -73,7 +74,7 @@ class Workspace:
             UserError: The file is malformed.
         """
         file = _find_config(Path(path or "."))
-        facts = parse_object(file.read_bytes(), str(file))
+        facts = parse_object(read_named_file(file, MAX_NAMED), str(file))
         texts = {key: facts.get(key) for key in ("subscription_id", "resource_group", "workspace_name", "address")}
         if not all(value is None or isinstance(value, str) for value in texts.values()):
             raise UserError("its members are not texts", where=str(file))

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import read_named_file
 
 MAX_ENV_FILE = 1 << 20
 """Bytes of a file with variables."""
@@ -97,7 +98,7 @@ def _lines(name: str) -> Iterator[str]:
             raise UserError("not a file with variables", where=name)
         if path.stat().st_size > MAX_ENV_FILE:
             raise UserError(f"a file with variables has at most {MAX_ENV_FILE} bytes", where=name)
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_named_file(path, MAX_ENV_FILE).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise UserError("a file with variables is not UTF-8", where=name) from None
     for line in lines:

@@ -31,6 +31,9 @@ Origin = Literal["built", "known", "reused"]
 ANNOTATION = "io.modelcrate."
 """What our own annotations begin with."""
 
+MAX_IMAGE_LAYERS = 127
+"""How many layers an image may have: container engines stack at most 127 folders."""
+
 INPUTS = 4096
 """Characters of a layer's inputs that its annotation may have: manifests have to stay small."""
 

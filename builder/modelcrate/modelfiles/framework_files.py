@@ -8,6 +8,7 @@ from pathlib import Path
 from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 MAX_FILES = 10_000
 """Files of one model that are looked through for a framework; a model with more has to come with its script."""
@@ -58,7 +59,7 @@ class ModelFiles:
         if name not in self._facts:
             path = self.path(name)
             try:
-                with open(path, "rb") as handle:
+                with open_named_file(path) as handle:
                     self._facts[name] = facts_of(handle, name, path.stat().st_size)
             except OSError as fault:
                 raise SourceError(f"can't be read: {fault.strerror or fault}", where=self.where(name)) from None
@@ -75,7 +76,7 @@ class ModelFiles:
         """A small file; a large one is a UserError."""
         path = self.path(name)
         try:
-            with open(path, "rb") as handle:
+            with open_named_file(path) as handle:
                 data = handle.read(MAX_TEXT + 1)
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=self.where(name)) from None

@@ -1,10 +1,10 @@
-"""Small files that a user named: read with a limit, and only where they are regular files."""
+"""Small configuration files that a user named, and that may be missing."""
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
+
+from modelcrate_layers.named_file import open_named_file
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -15,13 +15,10 @@ def read_file(path: Path, limit: int) -> bytes:
         ValueError: It has more than `limit` bytes.
     """
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a fifo must not wait
+        with open_named_file(path) as file:
+            data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""
-    with open(number, "rb") as file:
-        if path != Path(os.devnull) and not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError("not a regular file")
-        data = file.read(limit + 1)
     if len(data) > limit:
         raise ValueError(f"more than {limit} bytes")
     return data

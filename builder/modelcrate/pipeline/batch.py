@@ -24,6 +24,7 @@ from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import read_named_file
 
 MAX_PROJECTS = 100_000
 """Lines of a list of projects."""
@@ -76,6 +77,10 @@ class Outcome:
         return {"project": self.project, "exit_code": self.code, "fault": self.fault or None, "receipt": self.receipt}
 
 
+MAX_LIST = 16 << 20
+"""Bytes of a list of projects."""
+
+
 def read_list(path: Path) -> list[Path]:
     """Returns the folders that a file lists, one on each line, relative to the file. Empty lines and lines with `#` are ignored.
 
@@ -83,7 +88,7 @@ def read_list(path: Path) -> list[Path]:
         UserError: The file can't be read, is not a text, names no folder, or has more than MAX_PROJECTS lines.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_named_file(path, MAX_LIST).decode().splitlines()
     except OSError as fault:
         raise UserError(f"can't read the list of projects: {fault.strerror}", where=str(path)) from None
     except UnicodeDecodeError:

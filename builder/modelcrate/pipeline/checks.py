@@ -12,6 +12,7 @@ from pathlib import Path
 from modelcrate.pipeline.variables import refused_variables
 from modelcrate.project.values import Model, Project
 from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.named_file import open_named_file
 
 MAX_SCRIPT = 16 << 20
 
@@ -63,7 +64,7 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
         return
     path = folder / project.entry.file
     try:
-        with open(path, "rb") as script:
+        with open_named_file(path) as script:
             source = script.read(MAX_SCRIPT)
     except OSError as fault:
         yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path))

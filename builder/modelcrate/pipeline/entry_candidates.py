@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 MAX_TEXT = 1 << 20
 """The largest script or configuration file that is read."""
@@ -77,7 +78,7 @@ def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
 def read_some(path: Path, limit: int) -> bytes:
     """Returns the first bytes of a file, at most `limit`."""
     try:
-        with open(path, "rb") as file:
+        with open_named_file(path) as file:
             return file.read(limit)
     except OSError as fault:
         raise SourceError(f"can't read the file: {fault.strerror}", where=str(path)) from None

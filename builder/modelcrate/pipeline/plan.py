@@ -7,16 +7,18 @@ memo remembers it by: the key, or the stamps of its files, together with how it 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.images.image import ImageLayer
+from modelcrate.images.image import MAX_IMAGE_LAYERS, ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.inspect import explain
 from modelcrate_layers.content import Digest, Platform, canonical_json
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.layer_cache import LayerCache
@@ -107,10 +109,24 @@ def plan(
 ) -> Plan:
     """`policies` has the codec setting (`project.values.Codec`) of every role. Without known layers nothing is believed, no earlier image either:
     those then only serve to say what is new.
+
+    Raises:
+        UserError: The image would have more than MAX_IMAGE_LAYERS layers.
     """
-    return Plan(
-        platform, tuple(base), tuple(_planned(kind, policies[kind.role], known_layers, previous) for kind in kinds)
-    )
+    below, above = tuple(base), tuple(kinds)
+    if len(below) + len(above) > MAX_IMAGE_LAYERS:
+        raise UserError(
+            f"the image would have {len(below) + len(above)} layers, and container engines take at most {MAX_IMAGE_LAYERS}",
+            why=_most_layers(below, above),
+            hint="take a base with fewer layers (`FROM scratch` and `COPY --from=BASE / /` make one layer of it), or fewer models: files in one folder share layers",
+        )
+    return Plan(platform, below, tuple(_planned(kind, policies[kind.role], known_layers, previous) for kind in above))
+
+
+def _most_layers(below: Sequence[ImageLayer], above: Sequence[LayerKind]) -> str:
+    """Returns how many layers come from the base, and how many each role adds, most first."""
+    roles = Counter(kind.role for kind in above)
+    return ", ".join([f"{len(below)} of the base", *(f"{count} of {role}" for role, count in roles.most_common())])
 
 
 @dataclass(frozen=True, slots=True)

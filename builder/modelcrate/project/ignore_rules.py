@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -58,7 +59,9 @@ def read_ignore_rules(folders: Iterable[Path]) -> tuple[IgnoreRules, ...]:
     """
     places = list(dict.fromkeys(Path(os.path.abspath(folder)) for folder in folders))
     for name in NAMES:
-        found = [place / name for place in places if (place / name).is_file()]
+        found = [
+            place / name for place in places if (place / name).exists()
+        ]  # what is no file is refused, not passed over
         if found:
             return tuple(map(_read, found))
     return ()
@@ -68,7 +71,7 @@ def _read(path: Path) -> IgnoreRules:
     from pathspec import GitIgnoreSpec
 
     try:
-        with path.open("rb") as file:
+        with open_named_file(path) as file:
             data = file.read(MAX_BYTES + 1)
         lines = data.decode("utf-8-sig").splitlines()
     except OSError as fault:

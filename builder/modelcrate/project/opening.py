@@ -6,9 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.home.result_cache import ResultCache
+from modelcrate.project.document import MAX_BYTES
 from modelcrate.project.remembered import decode, encode
 from modelcrate.project.values import Project
 from modelcrate_layers.content import Digest
+from modelcrate_layers.named_file import read_named_file
 
 
 def open_project(file: Path, home: Path) -> Project:
@@ -16,7 +18,7 @@ def open_project(file: Path, home: Path) -> Project:
     opened = ResultCache(home / "projects")
     digest = ""
     with suppress(OSError):  # the reader below says what is wrong
-        digest = str(Digest.of(file.read_bytes()))
+        digest = str(Digest.of(read_named_file(file, MAX_BYTES)))
     known = opened.get(digest) if digest else None
     project = decode(known) if known is not None else None
     if project is None:

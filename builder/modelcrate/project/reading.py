@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, Table, parse, quoted
 from modelcrate.project.values import FILE_NAME, Base, Project
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -31,7 +32,7 @@ def read_project(path: Path) -> Project:
     Raises SourceError where there is no such file, UserError with all faults of the file (the others in `also`).
     """
     try:
-        with open(path, "rb") as file:
+        with open_named_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
         hint = "`modelcrate init` writes one" if isinstance(fault, FileNotFoundError) else ""

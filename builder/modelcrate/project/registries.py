@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelcrate.project.document import parse
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.named_file import read_named_file
 
 MAX_BYTES = 1 << 20
 
@@ -13,8 +14,7 @@ MAX_BYTES = 1 << 20
 def read_registries(path: Path) -> object:
     """The file as mappings, lists and texts. SourceError where it can't be read, UserError where it is no YAML."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES)
+        data = read_named_file(path, MAX_BYTES)
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
     document = parse(data, str(path))

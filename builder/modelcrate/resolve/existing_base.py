@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.events import Emit, ignore_event
-from modelcrate.images.image import Image
+from modelcrate.images.image import MAX_IMAGE_LAYERS, Image
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -58,6 +58,7 @@ def resolve_existing(
 
         digest = pins.base if pins is not None else None
         below = _read(base, platform, folder, connections, digest, emit)
+        _check_layer_count(below)
         wanted = Wanted(base.interpreter, python)
         if not isinstance(base, RegistryBase):
             look = look_at(below.layers, connections.config.cache, emit)
@@ -69,6 +70,15 @@ def resolve_existing(
         if not python_needed:
             return below
         return find_python(below, wanted, look_at_remote(below, wanted, connections.config.cache, emit), emit)
+
+
+def _check_layer_count(below: ResolvedBase) -> None:
+    """Refuses a base on which no layer of ours has room, before its layers are fetched or scanned."""
+    if len(below.layers) >= MAX_IMAGE_LAYERS:
+        raise UserError(
+            f"has {len(below.layers)} layers, and container engines take at most {MAX_IMAGE_LAYERS}, with those that are added",
+            hint="take a base with fewer layers, or flatten it: `FROM scratch` and `COPY --from=BASE / /` make one layer of it",
+        )
 
 
 def _read(

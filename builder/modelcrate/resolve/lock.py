@@ -18,6 +18,7 @@ from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
 
@@ -118,10 +119,14 @@ class Lock:
         return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
+MAX_BYTES = 64 << 20
+"""Bytes of a lock that are read: ten thousand packages are about 10 MiB."""
+
+
 def read_lock(path: Path) -> Lock | None:
     """Returns the lock beside a project, or None where there is none."""
     try:
-        data = path.read_bytes()
+        data = read_named_file(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as fault:

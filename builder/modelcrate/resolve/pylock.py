@@ -12,6 +12,7 @@ from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, PackageWheel, Pylock
@@ -23,7 +24,7 @@ MAX_LOCK = 64 << 20
 def read_pylock(path: Path) -> str:
     """Returns the text of a pylock.toml on this disk."""
     try:
-        with path.open("rb") as handle:
+        with open_named_file(path) as handle:
             data = handle.read(MAX_LOCK + 1)
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None

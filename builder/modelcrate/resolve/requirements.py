@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
     from modelcrate.resolve.locked import LockedPackages
@@ -185,7 +186,7 @@ def read_text(path: Path, limit: int | None = None) -> str:
     """
     limit = MAX_FILE if limit is None else limit
     try:
-        with path.open("rb") as handle:
+        with open_named_file(path) as handle:
             data = handle.read(limit + 1)
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None

@@ -13,6 +13,7 @@ from modelcrate.home.folder import open_store
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json
 from modelcrate_layers.layer_cache import settled
+from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.codec import Codec
@@ -51,7 +52,7 @@ def _read(source: FileRange, config: Config, emit: Emit) -> Layer:
 
 
 def _packing(path: Path) -> str:
-    with open(path, "rb") as archive:
+    with open_named_file(path) as archive:
         return codecs.sniff(archive.read(6))
 
 

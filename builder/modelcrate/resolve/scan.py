@@ -160,7 +160,7 @@ def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
     files: dict[str, ScannedFile] = {}
     hidden: list[str] = []
     stored = track_chunks(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
-    for member in read_tar(tally.passing(codecs.decode(stored))):
+    for member in read_tar(tally.passing(_unpacked(stored, where))):
         path = path_in_root(member.name, where)
         target = path_in_root(member.link, where) if member.kind is MemberKind.HARD_LINK else member.link
         if path.rpartition(b"/")[2].startswith(_WHITEOUT):
@@ -174,6 +174,14 @@ def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
             f"{where} is not what its config says: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
         )
     return LayerScan(tuple(files.values()), tuple(hidden), tally.size)
+
+
+def _unpacked(stored: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yields the tar of a layer; what is wrong with it is named with the layer."""
+    try:
+        yield from codecs.decode(stored)
+    except IntegrityError as fault:
+        raise IntegrityError(fault.what, where=fault.where or where, why=fault.why, hint=fault.hint) from None
 
 
 def _hidden(path: bytes) -> str:

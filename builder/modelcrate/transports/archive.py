@@ -14,6 +14,7 @@ from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, FileBlob, as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar import writer
@@ -42,7 +43,7 @@ class Archive:
         """
         content = FileRange.whole(str(path))
         try:
-            with open(path, "rb") as archive:
+            with open_named_file(path) as archive:
                 if (packed := codecs.sniff(archive.read(6))) != "none":
                     raise SourceError(
                         f"is compressed with {packed}",

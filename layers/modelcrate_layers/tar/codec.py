@@ -22,6 +22,15 @@ from modelcrate_layers.frozen import dataclass
 ZSTD_WINDOW = 1 << 27
 """The largest zstd window that is read (128 MiB): more is a memory bomb."""
 
+MAX_UNPACKED = 1 << 40
+"""Bytes that one stream may unpack to."""
+
+UNPACKED_FREE = 4 << 30
+"""Bytes that a stream of any length may unpack to: an honest layer may be a sparse file, all zeros."""
+
+MAX_RATIO = 200
+"""How many bytes, beyond UNPACKED_FREE, one stored byte may stand for. Weights and programs reach 2 to 10, texts 100; zstd can say 32,000."""
+
 _GATHER = 1 << 17
 
 _GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
@@ -112,10 +121,32 @@ def sniff(head: bytes) -> str:
     return next((name for magic, name in _MAGIC if head.startswith(magic)), "none")
 
 
-def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields the tar inside a stored layer, whatever its codec, in pieces of about CHUNK; damage is an IntegrityError.
+@dataclass(frozen=True, slots=True)
+class UnpackLimit:
+    """How much a compressed stream may unpack to: `free` bytes in any case, then `ratio` for each stored byte, never more than `total`."""
+
+    free: int = UNPACKED_FREE
+    ratio: int = MAX_RATIO
+    total: int = MAX_UNPACKED
+
+    def after(self, stored: int) -> int:
+        """Returns how many bytes the first `stored` bytes of a stream may stand for."""
+        return min(self.total, max(self.free, stored * self.ratio))
+
+
+UNPACK_LIMIT = UnpackLimit()
+
+
+def decode(chunks: Iterable[bytes], limit: UnpackLimit | None = None) -> Iterator[bytes]:
+    """Yields the tar inside a stored layer, whatever its codec, in pieces of about CHUNK.
 
     Every frame or member is read, so that nothing can hide behind the first one, and a stream that is cut short never ends well.
+
+    Args:
+        limit: By default UNPACK_LIMIT.
+
+    Raises:
+        IntegrityError: The stream is damaged, or unpacks to more than the limit.
     """
     chunks = iter(chunks)
     head = b""
@@ -127,7 +158,31 @@ def decode(chunks: Iterable[bytes]) -> Iterator[bytes]:
     whole = _chain(head, chunks)
     if name == "none":
         return whole
-    return {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz, "bzip2": _bunzip2}[name](whole)
+    return _limited(
+        {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz, "bzip2": _bunzip2}[name], whole, limit or UNPACK_LIMIT, name
+    )
+
+
+def _limited(
+    unpack: Callable[[Iterator[bytes]], Iterator[bytes]], chunks: Iterator[bytes], limit: UnpackLimit, name: str
+) -> Iterator[bytes]:
+    stored = unpacked = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal stored
+        for chunk in chunks:
+            stored += len(chunk)
+            yield chunk
+
+    for part in unpack(counted()):
+        unpacked += len(part)
+        if unpacked > (allowed := limit.after(stored)):
+            raise IntegrityError(
+                f"{name} data unpacks to more than {allowed} bytes",
+                why=f"{stored} stored bytes may stand for {limit.free} bytes or {limit.ratio} times their number, at most {limit.total}",
+                hint="it is a decompression bomb, or a sparse file: take the image from a place that you trust, or store such a file in parts",
+            )
+        yield part
 
 
 def inflate(chunks: Iterable[bytes], what: str, where: str) -> Iterator[bytes]:

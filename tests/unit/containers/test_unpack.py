@@ -13,6 +13,7 @@ import pytest
 from modelcrate.containers.unpack import unpack
 from modelcrate_layers.content import Blob, Literal, MediaType
 from modelcrate_layers.errors import IntegrityError, MachineError
+from modelcrate_layers.tar import codec
 from support.rootfs import layer, member
 
 D, S, H = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
@@ -232,6 +233,16 @@ def test_a_bomb_is_stopped(root: Path) -> None:
     with pytest.raises(IntegrityError, match="more than the 1000 bytes"):
         unpack([layer(member("a", b"x" * 600)), layer(member("a", b"x" * 600))], root, max_bytes=1000)
     assert (root / "a").stat().st_size == 600
+
+
+def test_a_layer_of_which_a_byte_stands_for_too_much_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "UNPACK_LIMIT", codec.UnpackLimit(free=4 << 20))
+    plain = layer(member("zeros", bytes(32 << 20)))
+    for packed in (codec.zstd(), codec.gzip()):
+        bomb = Literal(b"".join(packed.encode([plain.data], None)), packed.media_type)
+        with pytest.raises(IntegrityError, match="data unpacks to more than") as fault:
+            unpack([bomb], root)
+        assert bomb.descriptor.digest.short in fault.value.where
 
 
 class Lying:

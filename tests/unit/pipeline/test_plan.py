@@ -17,6 +17,7 @@ from modelcrate.pipeline.cost import cached_bytes, cost
 from modelcrate.pipeline.plan import KnownLayers, PlannedLayer, choose_codec, plan
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.session import Session
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
@@ -24,7 +25,7 @@ from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
-from support.small_projects import served
+from support.small_projects import model_only, served
 from support.wheels import make_wheel
 
 AUTO = dict.fromkeys(("base", "dependencies", "server", "model", "entry"), "auto")
@@ -108,6 +109,17 @@ def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, 
     assert foreseen.digest == image.digest
     (project / "model.bin").write_bytes(b"other")
     assert Session(settings).predict(prepared(project, settings)) is None
+
+
+def test_more_layers_than_engines_take_are_refused_before_any_is_made(tmp_path: Path, settings: Config) -> None:
+    image = built(model_only(tmp_path / "p"), settings)
+    (kind,) = (each.kind for each in prepared(tmp_path / "p", settings).plans[0].layers)
+    below = image.layers[:1] * 126
+    assert len(plan(image.platform, below, [kind], AUTO, None).layers) == 1
+    with pytest.raises(UserError, match=r"would have 128 layers.* at most 127") as fault:
+        plan(image.platform, below, [kind, kind], AUTO, None)
+    assert "126 of the base, 2 of model" in str(fault.value)
+    assert "COPY --from" in fault.value.hint
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,19 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from modelcrate.events import Event, Notice
-from modelcrate.images.image import ImageLayer
+from modelcrate.config import Config
+from modelcrate.events import Event, Notice, ignore_event
+from modelcrate.images.image import ImageLayer, assemble
+from modelcrate.images.image_config import RunSpec
+from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.base_python import Libc, find_interpreter, find_libc, follow, interpreters
+from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, scan
-from modelcrate_layers.content import Digest, Literal
+from modelcrate.transports import oci
+from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Digest, Literal, MediaType, Platform
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Layer
@@ -254,3 +260,38 @@ def test_this_machines_python_and_library_are_told_right(tmp_path: Path) -> None
     major, minor = map(int, told.split("."))
     assert find_libc(files, python.loader) == Libc("glibc", (major, minor))
     assert Look(files).unread == 0
+
+
+def test_a_base_that_leaves_no_room_for_a_layer_is_refused_before_it_is_scanned(tmp_path: Path) -> None:
+    platform = Platform("linux", "amd64")
+    layers = [image_layer(layer(member(str(number), b"x"))) for number in range(128)]
+    for count in (126, 127, 128):
+        config, root = Config(tmp_path / f"home{count}"), tmp_path / str(count)
+        with Connections(config) as connections:
+            oci.parse(str(root)).deliver(assemble(platform, {}, layers[:count], RunSpec()), connections, ignore_event)
+            if count < 127:
+                below = resolve_existing(LayoutBase(root), platform, None, tmp_path, connections, python_needed=False)
+                assert len(below.layers) == count
+                assert len(list(config.cache.glob("scans/*"))) == count
+            else:
+                with pytest.raises(UserError, match=f"has {count} layers, .* at most 127") as fault:
+                    resolve_existing(LayoutBase(root), platform, None, tmp_path, connections)
+                assert fault.value.where == str(root)
+                assert not list(config.cache.glob("scans/*"))
+
+
+def test_a_layer_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "UNPACK_LIMIT", codec.UnpackLimit(free=4 << 20))
+    for size, refused in ((3 << 20, False), (8 << 20, True)):
+        plain = layer(member("zeros", bytes(size)))
+        tar = Literal(b"".join(codec.zstd().encode([plain.data], len(plain.data))), MediaType.LAYER_ZSTD)
+        one = ImageLayer(
+            "base", "", Layer(tar.descriptor, Digest.of(plain.data), -1, codec.Codec("zstd")), tar, "reused"
+        )
+        if not refused:
+            assert scan(one, tmp_path).files == ()
+            continue
+        with pytest.raises(IntegrityError, match="unpacks to more than 4194304 bytes") as fault:
+            scan(one, tmp_path)
+        assert tar.descriptor.digest.short in fault.value.where
+    assert len(list((tmp_path / "scans").iterdir())) == 1

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_parts
+from modelcrate.resolve.pylock import MAX_LOCK
 from modelcrate.resolve.requirements import Requirements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.named_file import read_named_file
 
 
 def read(path: Path, needs: Dependencies) -> Declaration:
@@ -20,6 +22,6 @@ def read(path: Path, needs: Dependencies) -> Declaration:
 def digest_of(path: Path) -> str:
     """Returns the digest of a lock file, by which a lock of ours knows it again."""
     try:
-        return str(Digest.of(path.read_bytes()))
+        return str(Digest.of(read_named_file(path, MAX_LOCK)))
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None

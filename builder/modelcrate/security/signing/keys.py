@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
@@ -283,8 +284,7 @@ def _public(key: EllipticCurvePublicKey, name: str) -> PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read(MAX_KEY)
+        return read_named_file(path, MAX_KEY)
     except OSError as fault:
         raise SourceError(f"the key can't be read: {fault.strerror}", where=str(path)) from None
 

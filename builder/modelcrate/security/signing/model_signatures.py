@@ -17,6 +17,7 @@ from modelcrate.security.signing.statements import Envelope, parse_bundle, parse
 from modelcrate_layers.content import MAX_JSON, Digest
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.tar.listing import list_inside
 from modelcrate_layers.tar.sources import FileRange, sha256
 
@@ -58,7 +59,7 @@ def check_model(folder: Path, keys: Sequence[PublicKey]) -> CheckedModel:
 
 def _bundle(path: Path) -> Envelope | None:
     try:
-        with open(path, "rb") as file:
+        with open_named_file(path) as file:
             envelope = parse_bundle(file.read(MAX_JSON))
         return envelope if parse_statement(envelope.payload).predicate_type == OMS else None
     except (OSError, CrateError):

@@ -28,6 +28,7 @@ from modelcrate.security.signing.statements import CYCLONEDX, PROVENANCE, SPDX
 from modelcrate.security.signing.verifying import Verified, require_signature, verify
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 DEMANDS = ("signature", "sbom", "provenance", "safe-pickles")
 SKEW = timedelta(minutes=10)
@@ -206,7 +207,7 @@ def read_policy(path: Path) -> Policy:
         SourceError: The file can't be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_named_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
         raise SourceError(f"the policy can't be read: {fault.strerror}", where=str(path)) from None

@@ -218,6 +218,43 @@ def test_a_bomb_comes_in_pieces_that_memory_can_hold(bomb: Callable[[int], bytes
     assert most <= largest
 
 
+def bomb_bzip2(size: int) -> bytes:
+    return bz2.compress(bytes(size))
+
+
+@pytest.mark.parametrize("bomb", [bomb_gzip, bomb_zstd, bomb_xz, bomb_bzip2])
+def test_what_stands_for_too_much_is_refused_before_the_end(bomb: Callable[[int], bytes]) -> None:
+    size, limit = 64 << 20, codec.UnpackLimit(free=8 << 20, ratio=200)
+    data = bomb(size)
+    total = 0
+    with pytest.raises(IntegrityError, match="data unpacks to more than") as fault:
+        for chunk in codec.decode([data], limit):
+            total += len(chunk)
+    assert total <= limit.after(len(data)) < size
+    assert f"{len(data)} stored bytes" in str(fault.value)
+    assert sum(map(len, codec.decode([data], codec.UnpackLimit(free=size, ratio=200)))) == size, "zeros up to the limit"
+
+
+def test_no_stream_unpacks_to_more_than_the_total() -> None:
+    data = zlib.compress(noise(5000), wbits=31)
+    assert sum(map(len, codec.decode([data], codec.UnpackLimit(total=5000)))) == 5000
+    with pytest.raises(IntegrityError, match="more than 4999 bytes"):
+        list(codec.decode([data], codec.UnpackLimit(total=4999)))
+
+
+def test_what_is_stored_as_it_is_has_no_ratio() -> None:
+    data = b"x" * 5000
+    assert b"".join(codec.decode([data], codec.UnpackLimit(0, 1, 1))) == data
+
+
+def test_a_small_zstd_file_may_not_stand_for_twenty_gigabytes() -> None:
+    size = 20 << 30
+    stored = len(bomb_zstd(size))
+    assert stored < 1 << 20
+    assert codec.UNPACK_LIMIT.after(stored) == codec.UNPACKED_FREE < size // 4
+    assert codec.UNPACK_LIMIT.after(200 << 20) >= 39 << 30, "a large layer of texts"
+
+
 def test_a_zstd_window_that_is_too_large_is_refused() -> None:
     frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(28 - 10) << 3]) + (1).to_bytes(3, "little")  # 256 MiB
     with pytest.raises(IntegrityError, match="damaged zstd"):

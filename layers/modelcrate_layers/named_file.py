@@ -1,0 +1,56 @@
+"""Opens files that a user named. Only regular files: reading a fifo waits for ever, and /dev/zero has no end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_NAMED = 16 << 20
+"""Bytes of a text that a person writes (a script, a list of packages), where its reader has no limit of its own."""
+
+_KINDS = {
+    stat.S_IFIFO: "a fifo",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_named_file(path: Path) -> BinaryIO:
+    """Opens a regular file, or /dev/null, for reading.
+
+    Raises:
+        OSError: It can't be opened, or is not a regular file; `strerror` says what it is.
+    """
+    _check(path, os.stat(path).st_mode)  # before it is opened: opening a device may act on it
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check(path, os.fstat(number).st_mode)  # another file may have taken its place
+    except OSError:
+        os.close(number)
+        raise
+    return open(number, "rb")
+
+
+def read_named_file(path: Path, limit: int) -> bytes:
+    """Returns the bytes of such a file.
+
+    Raises:
+        OSError: It can't be read, is not a regular file, or has more than `limit` bytes; `strerror` says which.
+    """
+    with open_named_file(path) as file:
+        if os.fstat(file.fileno()).st_size <= limit and len(data := file.read(limit + 1)) <= limit:
+            return data
+    raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+
+
+def _check(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode) or str(path) == os.devnull:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
