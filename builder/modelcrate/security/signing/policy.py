@@ -90,15 +90,15 @@ def check(found: Found, name: str, policy: Policy, now: datetime) -> Verified:
         raise IntegrityError(f"the policy refuses {name}", where=policy.where)
     verified = verify(found, rule.keys, name)
     require_signature(verified)
-    lacking = list(_lacking(verified, rule, now))
-    if lacking:
-        first, *rest = lacking
+    unmet = list(_unmet(verified, rule, now))
+    if unmet:
+        first, *rest = unmet
         first.also = tuple(rest)
         raise first
     return verified
 
 
-def _lacking(verified: Verified, rule: PolicyRule, now: datetime) -> Iterator[CrateError]:
+def _unmet(verified: Verified, rule: PolicyRule, now: datetime) -> Iterator[CrateError]:
     subjects = verified.members or (verified.digest,)
     for word, kinds in (("sbom", (SPDX, CYCLONEDX)), ("provenance", (PROVENANCE,))):
         have = {each.digest for each in verified.of_type(*kinds)}
@@ -184,8 +184,8 @@ def _licences(bom: Any) -> Iterator[tuple[str, str]]:
     for component in _components(bom):
         if component.get("type") != "library":
             continue
-        told = component.get("licenses") or [{}]
-        for each in told if isinstance(told, list) else []:
+        licences = component.get("licenses") or [{}]
+        for each in licences if isinstance(licences, list) else []:
             licence = each.get("license") or {} if isinstance(each, dict) else {}
             text = (
                 each.get("expression")

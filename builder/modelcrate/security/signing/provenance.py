@@ -90,11 +90,11 @@ def _dependencies(inputs: BuildInputs, inventories: tuple[Inventory, ...], revis
             yield {"name": name, "digest": _digest(Digest.of(path.read_bytes()))}
     if revision:
         yield {"name": "source", "digest": {"gitCommit": revision}}
-    seen: set[str] = set()
+    listed: set[str] = set()
     for resolved in inputs.platforms:
         for each in _pinned(resolved.pins, resolved.below.reference or resolved.below.name):
-            if str(each) not in seen:
-                seen.add(str(each))
+            if str(each) not in listed:
+                listed.add(str(each))
                 yield each
     for inventory in inventories[:1]:
         for name, files in inventory.models.items():
