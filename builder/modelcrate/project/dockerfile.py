@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 LISTING = ".modelcrate-files.json"
 """Lists what was written into the folder: its files, so that files that a user has added or changed are noticed, and the Dockerfile's text."""
@@ -41,7 +42,7 @@ def import_dockerfile(folder: Path) -> Path:
             hint="only the Dockerfile of such a folder can be taken over",
         )
     project = _edited(read_project(file), folder, written, text)
-    listing = json.loads((folder / LISTING).read_text())
+    listing = json.loads(read_named_file(folder / LISTING, MAX_NAMED))
     write_file(file, project_text(project).encode())
     write_file(
         folder / LISTING, (json.dumps({**listing, "dockerfile": text}, indent=1, sort_keys=True) + "\n").encode()
@@ -52,14 +53,14 @@ def import_dockerfile(folder: Path) -> Path:
 def _written(folder: Path) -> str | None:
     """The text of the Dockerfile as it was written; None in a folder that has none of ours."""
     try:
-        return str(json.loads((folder / LISTING).read_text())["dockerfile"])
+        return str(json.loads(read_named_file(folder / LISTING, MAX_NAMED))["dockerfile"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _read(folder: Path) -> str | None:
     try:
-        return (folder / "Dockerfile").read_text(encoding="utf-8")
+        return read_named_file(folder / "Dockerfile", MAX_NAMED).decode()
     except (OSError, ValueError):
         return None
 

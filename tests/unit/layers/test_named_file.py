@@ -16,6 +16,7 @@ from modelcrate.cli.container_options import _lines
 from modelcrate.config import Config
 from modelcrate.pipeline.batch import read_list
 from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.project.dockerfile import LISTING, import_dockerfile
 from modelcrate.project.ignore_rules import NAMES, read_ignore_rules
 from modelcrate.project.opening import open_project
 from modelcrate.project.reading import read_project
@@ -28,7 +29,7 @@ from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.security.signing.keys import load_public, load_signer
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.transports.archive import Archive
-from modelcrate_layers.errors import CrateError
+from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.named_file import open_named_file, read_named_file
 
 
@@ -121,3 +122,14 @@ def test_an_ignore_file_that_is_no_file_is_not_passed_over(tmp_path: Path, name:
     ODD[kind](tmp_path / name)
     with pytest.raises(CrateError, match=f"it is {kind}, not a regular file"):
         read_ignore_rules([tmp_path])
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", ["Dockerfile", LISTING])
+def test_a_saved_dockerfile_that_is_no_file_is_not_taken_over(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / LISTING).write_text('{"dockerfile": "FROM scratch"}')
+    (tmp_path / "Dockerfile").write_text("FROM scratch")
+    (tmp_path / name).unlink()
+    ODD[kind](tmp_path / name)
+    with pytest.raises(UserError, match="is not a folder that -o dockerfile:DIR has written"):
+        import_dockerfile(tmp_path)
