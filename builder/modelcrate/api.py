@@ -188,7 +188,7 @@ def plan(
     *,
     push: str | Sequence[str] = (),
     locked: bool = False,
-    cache_from: Sequence[str] = (),
+    cache_from: str | Sequence[str] = (),
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Prepared:
@@ -243,7 +243,7 @@ def build(
     locked: bool = False,
     sbom: bool | None = None,
     provenance: bool = False,
-    cache_from: Sequence[str] = (),
+    cache_from: str | Sequence[str] = (),
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -381,7 +381,7 @@ def _request(
     outputs: str | Sequence[str],
     *,
     locked: bool,
-    cache_from: Sequence[str],
+    cache_from: str | Sequence[str],
 ) -> Request:
     from modelcrate import transports
     from modelcrate.images.reference import Reference
@@ -392,5 +392,6 @@ def _request(
 
         references = [push] if isinstance(push, str) else push
         wanted += [RegistryOutput.of(Reference.parse(each)) for each in references]
+    caches = (cache_from,) if isinstance(cache_from, str) else tuple(cache_from)
     request = session.read(Path(project))
-    return replace(request, outputs=tuple(wanted), locked=locked, cache_from=tuple(cache_from))
+    return replace(request, outputs=tuple(wanted), locked=locked, cache_from=caches)

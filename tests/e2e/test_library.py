@@ -41,6 +41,11 @@ def test_the_command_line_has_the_same_digest(settings: modelcrate.Settings, tmp
     assert str(image.digest) == Crate.at(tmp_path / "other")("build", project, "--json").json["digest"]
 
 
+def test_one_address_of_a_cache_need_not_be_a_list(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    prepared = modelcrate.plan(model_only(tmp_path / "project"), cache_from="oci:base", settings=settings)
+    assert prepared.request.cache_from == ("oci:base",)
+
+
 def test_an_image_is_found_again(settings: modelcrate.Settings, tmp_path: Path) -> None:
     image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
     image.save("store:mine", f"oci-archive:{tmp_path / 'image.tar'}")
@@ -76,6 +81,9 @@ def test_errors_are_values(settings: modelcrate.Settings, tmp_path: Path) -> Non
         image.push(f"{registry.host}/a/b:1")
     with pytest.raises(UserError, match="not an output"):
         image.save("nothing:x")
+    with pytest.raises(UserError) as refused:
+        image.save("registry.example/a/b:1")
+    assert (refused.value.hint or "").startswith("for a registry write registry:registry.example/a/b:1; known are ")
     (project / "model.bin").write_bytes(b"other")
     with pytest.raises(SourceError, match="changed"):
         image.save(f"oci:{tmp_path / 'out'}")

@@ -178,7 +178,8 @@ class Bar(Progress):
 
     def _wipe(self) -> None:
         if self._drawn:
-            self.write(f"\x1b[{self._drawn}A\x1b[J")
+            # "\r", for a terminal echoes "^C" where the cursor stands, and the erasing begins in its column
+            self.write(f"\r\x1b[{self._drawn}A\x1b[J")
             self._drawn = 0
 
     def _picture(self, task: Task, now: float) -> str:

@@ -36,7 +36,10 @@ def parse(text: str) -> Output:
     """
     kind, colon, target = text.partition(":")
     if kind not in kinds() or not colon or not target:
+        from modelcrate.images.reference import has_host
+
         known = ", ".join(f"{name}:{importlib.import_module(module).EXAMPLE}" for name, module in kinds().items())
-        raise UserError(f"not an output: {text!r}", hint=f"known are {known}")
+        wanted = f"for a registry write registry:{text}; " if has_host(text) else ""
+        raise UserError(f"not an output: {text!r}", hint=f"{wanted}known are {known}")
     output: Output = importlib.import_module(kinds()[kind]).parse(target)
     return output

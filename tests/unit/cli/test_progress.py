@@ -94,9 +94,9 @@ def test_a_bar_is_redrawn_in_place_and_taken_away(clock: Clock) -> None:
         f"[{'#' * 12}{'.' * 12}] layer: 2.0 kB of 4.0 kB, 2.0 kB/s, 1 s left\n"
     )
     before = len(shown(bar, clock))
-    assert shown(bar, clock, 1.0, Notice("a notice"))[before:].startswith("\x1b[1A\x1b[Ja notice\n")
+    assert shown(bar, clock, 1.0, Notice("a notice"))[before:].startswith("\r\x1b[1A\x1b[Ja notice\n")
     bar.clear()
-    assert shown(bar, clock).endswith("\x1b[1A\x1b[J")
+    assert shown(bar, clock).endswith("\r\x1b[1A\x1b[J")
     before = len(shown(bar, clock))
     bar.clear()
     assert len(shown(bar, clock)) == before, "nothing is drawn, so nothing is taken away"
