@@ -34,7 +34,7 @@ from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
 from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import DebianBase, Project, RegistryBase, ScratchBase
-from modelcrate.resolve.world import Resolved, fetch_packages
+from modelcrate.resolve.world import Resolved, fetch_packages, open_fetcher
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
@@ -90,12 +90,12 @@ class DockerfileOutput:
             raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
         _check_replaceable(self.path)
         with _replacing(self.path) as folder:
-            _fill(folder, self.source, image, emit)
+            _fill(folder, self.source, image, connections, emit)
             size = _write_listing(folder)
         return Delivered(KIND, self.target, image.digest, size)
 
 
-def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
+def _fill(folder: Path, source: Prepared, image: Image, connections: Connections, emit: Emit) -> None:
     """Writes everything into the folder, the Dockerfile last."""
     project, (resolved,) = source.request.project, source.world.platforms
     below = len(source.plans[0].base)  # a base that modelcrate built may have packages and models too
@@ -107,9 +107,9 @@ def _fill(folder: Path, source: Prepared, image: Image, emit: Emit) -> None:
     digest = _write_base(folder, resolved, base, image, emit) if exported else None
     tars = [*(_write_tars(folder, BASE, base, emit) if exported else ())]
     tars += _write_tars(folder, "dependencies", packages, emit)
-    fetch_packages(source.world)
-    _write_wheels(folder, source, resolved)
-    _write_conda(folder, source, resolved)
+    fetch_packages(source.world, open_fetcher(source.world, connections, emit))
+    _write_wheels(folder, resolved, connections.config.cache)
+    _write_conda(folder, resolved, connections.config.cache)
     _write_app(folder, app)
     local = dockerfile_project(project, source.request.folder, resolved, own, digest, folder)
     local.write(folder)
@@ -152,18 +152,18 @@ def _check_whiteouts(path: Path, layer: ImageLayer) -> None:
             )
 
 
-def _write_wheels(folder: Path, source: Prepared, resolved: Resolved) -> None:
+def _write_wheels(folder: Path, resolved: Resolved, cache: Path) -> None:
     for pin in resolved.pins.wheels:
         (folder / WHEELS).mkdir(exist_ok=True)
-        shutil.copyfile(pin.place(source.world.supplier.sources.cache), folder / WHEELS / pin.filename)
+        shutil.copyfile(pin.place(cache), folder / WHEELS / pin.filename)
 
 
-def _write_conda(folder: Path, source: Prepared, resolved: Resolved) -> None:
+def _write_conda(folder: Path, resolved: Resolved, cache: Path) -> None:
     """Writes the conda packages as a channel, so that the folder can be locked again."""
     if resolved.pins.conda:
         from modelcrate.resolve.conda import write_channel
 
-        write_channel(folder / CONDA, resolved.pins.conda, source.world.supplier.sources.cache)
+        write_channel(folder / CONDA, resolved.pins.conda, cache)
 
 
 def _write_app(folder: Path, layers: list[ImageLayer]) -> None:

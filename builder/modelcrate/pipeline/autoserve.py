@@ -19,7 +19,8 @@ from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.pipeline.compose import Registered
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate.resolve.world import World
+from modelcrate.resolve.world import World, has_wheel
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
@@ -82,7 +83,9 @@ def read_models(
     return tuple(reading_of(model, place, registered, config, files) for model, files in read)
 
 
-def check_model_versions(completed: AutoServed, models: Sequence[ModelDescription], world: World) -> tuple[str, ...]:
+def check_model_versions(
+    completed: AutoServed, models: Sequence[ModelDescription], world: World, connections: Connections
+) -> tuple[str, ...]:
     """Holds the versions that the models name to those of the image; returns what is only a notice.
 
     Raises:
@@ -91,7 +94,11 @@ def check_model_versions(completed: AutoServed, models: Sequence[ModelDescriptio
     gate, pinned = completed.project.gates.versions, world.packages
     if gate == "allow":
         return ()
-    found = list(mismatches((each for model in models for each in model.said), pinned, world.has_wheel))
+    found = list(
+        mismatches(
+            (each for model in models for each in model.said), pinned, lambda line: has_wheel(line, world, connections)
+        )
+    )
     certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]
     pickles = [each for model in models for each in model.pickles]
     if pickles:

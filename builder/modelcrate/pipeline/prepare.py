@@ -83,7 +83,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
         models = read_models(completed, folder, registered, config, files.by_model)
-        _notify(emit, check_model_versions(completed, models, world))
+        _notify(emit, check_model_versions(completed, models, world, connections))
         _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):

@@ -35,7 +35,15 @@ from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
 from modelcrate.resolve.lock import Lock
-from modelcrate.resolve.world import Resolved, World, check_package_conflicts, fetch_packages, package_notices
+from modelcrate.resolve.package_fetcher import PackageFetcher
+from modelcrate.resolve.world import (
+    Resolved,
+    World,
+    check_package_conflicts,
+    fetch_packages,
+    open_fetcher,
+    package_notices,
+)
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
 from modelcrate_layers.frozen import dataclass
@@ -183,20 +191,21 @@ class Session:
     def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:
         """Makes the layers that are not known yet, for each platform."""
         world, paranoid = prepared.world, prepared.request.paranoid
+        fetcher = open_fetcher(world, self.connections, self.emit)
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
         if changed:
-            fetch_packages(world)
+            fetch_packages(world, fetcher)
         cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.previous)
-        packer = Packer(self.config, open_store(self.config), world.supplier.supply, self.emit, targets, earlier, cache)
-        packed = packer.pack(prepared.plans, partial(self._check_packages, world) if changed else None)
+        packer = Packer(self.config, open_store(self.config), fetcher.supply, self.emit, targets, earlier, cache)
+        packed = packer.pack(prepared.plans, partial(self._check_packages, world, fetcher) if changed else None)
         for text in contradictions(chain.from_iterable(packed), prepared.previous):
             self.emit(Notice(text))
         check_models(prepared, packed[0])
         return packed
 
-    def _check_packages(self, world: World) -> None:
+    def _check_packages(self, world: World, fetcher: PackageFetcher) -> None:
         """Checks that no two packages own the same file, and reports what a user should know of them."""
-        check_package_conflicts(world)
+        check_package_conflicts(world, fetcher)
         for notice in package_notices(world):
             self.emit(Notice(notice))
 

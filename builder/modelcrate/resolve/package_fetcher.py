@@ -32,9 +32,9 @@ P = TypeVar("P", bound=Package)
 _REMOVING = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sources:
-    """Where a project's packages come from, and how."""
+    """Where a project's packages come from, and how. It is not frozen: it holds connections."""
 
     project: Project
     folder: Path
@@ -106,9 +106,9 @@ class Sources:
         return Uv(self.cache / "uv", HttpConfig(config.environment, config.offline))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PackageFetcher:
-    """Fetches packages by the hashes that they are pinned with.
+    """Fetches packages by the hashes that they are pinned with. It is not frozen: it holds connections.
 
     `pins` are all packages of a project by these hashes, each with the platform that it is for, if it is for Python.
     """

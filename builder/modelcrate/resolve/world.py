@@ -12,7 +12,7 @@ from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import release_of
-from modelcrate.resolve.declared import read_declaration
+from modelcrate.resolve.declared import Declaration, read_declaration
 from modelcrate.resolve.declared_needs import check_python, with_declared, without_conda
 from modelcrate.resolve.lock import BasePython, Lock, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
@@ -69,26 +69,24 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All platforms of a project, and how to fetch what one of its layers needs."""
+    """All platforms of a project with everything pinned.
+
+    Attributes:
+        project: The project with the Python and the conda packages that its dependencies declare.
+        folder: Where its relative paths begin.
+        declared: What its dependencies declare.
+    """
 
     lock_inputs: Mapping[str, object] = field(hash=False)
     platforms: tuple[Resolved, ...]
-    supplier: PackageFetcher
+    project: Project
+    folder: Path
+    declared: Declaration = field(hash=False, repr=False)
 
     @property
     def packages(self) -> dict[str, str]:
         """The versions of Python packages by name; where platforms differ, the last one's."""
         return {wheel.name: wheel.version for each in self.platforms for wheel in each.pins.wheels}
-
-    def has_wheel(self, line: str) -> bool | None:
-        """Returns whether the index has a wheel for a requirement and the first platform; None where it can't be asked."""
-        sources = self.supplier.sources
-        target = next((each.target for each in self.platforms if each.target is not None), None)
-        if target is None or sources.connections.config.offline:
-            return None
-        from modelcrate.resolve.wheels import has_wheel
-
-        return has_wheel(line, target, sources.index, sources.uv)
 
     @property
     def pins(self) -> dict[str, Pins]:
@@ -112,37 +110,54 @@ def resolve(
         _notify(emit, (*declared.notices, *chosen))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
-    supplier = PackageFetcher(sources, pins, emit)
-    complete = tuple(replace(each, dependencies=_dependencies(each, supplier)) for each in resolved)
+    fetcher = PackageFetcher(sources, pins, emit)
+    complete = tuple(replace(each, dependencies=_dependencies(each, fetcher)) for each in resolved)
     if lock is None:
         wheels = [wheel for each in resolved for wheel in each.pins.wheels]
         _notify(emit, [*(_index_notices(sources.index) if wheels else ()), *cuda_notices(wheels)])
-    return World(lock_inputs(given, folder, server_requirements(given)), complete, supplier)
+    return World(lock_inputs(given, folder, server_requirements(given)), complete, project, folder, declared)
 
 
-def fetch_packages(world: World) -> None:
+def open_fetcher(world: World, connections: Connections, emit: Emit) -> PackageFetcher:
+    """Returns what fetches the packages that are pinned."""
+    pins = {pinned.sha256: (pinned, each.target) for each in world.platforms for pinned in each.pins.packages}
+    return PackageFetcher(Sources(world.project, world.folder, connections, world.declared), pins, emit)
+
+
+def has_wheel(line: str, world: World, connections: Connections) -> bool | None:
+    """Returns whether the index has a wheel for a requirement and the first platform; None where it can't be asked."""
+    target = next((each.target for each in world.platforms if each.target is not None), None)
+    if target is None or connections.config.offline:
+        return None
+    from modelcrate.resolve import wheels
+
+    sources = Sources(world.project, world.folder, connections, world.declared)
+    return wheels.has_wheel(line, target, sources.index, sources.uv)
+
+
+def fetch_packages(world: World, fetcher: PackageFetcher) -> None:
     """Fetches the packages of all dependencies that are not in the cache."""
     kinds = (kind for each in world.platforms for kind in each.dependencies)
-    world.supplier.fetch({each.sha256: each for kind in kinds for each in kind.materials().missing()}.values())
+    fetcher.fetch({each.sha256: each for kind in kinds for each in kind.materials().missing()}.values())
 
 
-def check_package_conflicts(world: World) -> None:
+def check_package_conflicts(world: World, fetcher: PackageFetcher) -> None:
     """Checks that no two packages of an image own one file, or reports it where the project allows it. The packages must be fetched.
 
     Raises:
         UserError: Two own one file; it names them and the file.
     """
-    notices = (notice for each in world.platforms for notice in _conflicts(each, world.supplier))
-    _notify(world.supplier.emit, dict.fromkeys(notices))
+    notices = (notice for each in world.platforms for notice in _conflicts(each, fetcher))
+    _notify(fetcher.emit, dict.fromkeys(notices))
 
 
-def _conflicts(resolved: Resolved, supplier: PackageFetcher) -> tuple[str, ...]:
-    rule = supplier.sources.project.dependencies.on_conflict
+def _conflicts(resolved: Resolved, fetcher: PackageFetcher) -> tuple[str, ...]:
+    rule = fetcher.sources.project.dependencies.on_conflict
     try:
         return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
     except CrateError:  # of packages as they are, or of damaged ones
         for kind in resolved.dependencies:
-            supplier.supply(kind)
+            fetcher.supply(kind)
         return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
 
 
@@ -152,16 +167,16 @@ def package_notices(world: World) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notice for kind in kinds for notice in kind.notices()))
 
 
-def _dependencies(resolved: Resolved, supplier: PackageFetcher) -> tuple[DependencyKind, ...]:
+def _dependencies(resolved: Resolved, fetcher: PackageFetcher) -> tuple[DependencyKind, ...]:
     """Returns the environment, unless the packages bring it; then the packages."""
     if resolved.target is None:
         return ()
-    python, pins, rule = resolved.target.minor, resolved.pins, supplier.sources.project.dependencies.on_conflict
+    python, pins, rule = resolved.target.minor, resolved.pins, fetcher.sources.project.dependencies.on_conflict
     environment = () if resolved.own_python else (RuntimeLayer(python, resolved.below.interpreter),)
     return (
         *environment,
-        *conda_layers(map(supplier.placed, pins.conda), python, on_conflict=rule),
-        *wheel_layers(map(supplier.placed, pins.wheels), python, on_conflict=rule),
+        *conda_layers(map(fetcher.placed, pins.conda), python, on_conflict=rule),
+        *wheel_layers(map(fetcher.placed, pins.wheels), python, on_conflict=rule),
     )
 
 
