@@ -79,6 +79,9 @@ def test_errors_are_values(settings: modelcrate.Settings, tmp_path: Path) -> Non
     with scripted() as registry, pytest.raises(RegistryError, match="403"):
         registry.plan("POST", ".*", error(403, "DENIED"), times=99)
         image.push(f"{registry.host}/a/b:1")
+    with scripted() as registry, pytest.raises(RegistryError, match="404") as missing:
+        modelcrate.find(f"registry:{registry.host}/a/b:no", settings=settings)
+    assert missing.value.hint == "the repository or the tag does not exist, or these credentials can't see it"
     with pytest.raises(UserError, match="not an output"):
         image.save("nothing:x")
     with pytest.raises(UserError) as refused:

@@ -94,6 +94,8 @@ def _hint(request: Request, answer: Response, now: float | None) -> str:
         if ".dkr.ecr." in host:
             return "the repository does not exist; ECR does not create one on push: `aws ecr create-repository` first"
         return "the repository does not exist, or these credentials can't see it"
+    if answer.status == 404 and request.method in ("GET", "HEAD") and "/manifests/" in request.url:
+        return "the repository or the tag does not exist, or these credentials can't see it"
     if "TOOMANYREQUESTS" in codes or answer.status == 429:
         return "the registry limits the rate of requests; log in, or try again later"
     return ""

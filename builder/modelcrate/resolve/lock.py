@@ -169,7 +169,7 @@ def refuse_differences(differing: Sequence[str]) -> None:
     """Raises a LockedError with these differences, if there are any."""
     if differing:
         raise LockedError(
-            "the lock is not of this project any more", where=FILE_NAME, why="\n".join(differing), hint=_AGAIN
+            "the lock does not fit this project any more", where=FILE_NAME, why="\n".join(differing), hint=_AGAIN
         )
 
 

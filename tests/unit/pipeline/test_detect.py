@@ -230,7 +230,9 @@ def test_a_model_without_any_script_is_asked_for_its_own(tmp_path: Path) -> None
     assert project.entry is None
     assert project.served_by_model
     assert project.dependencies == Dependencies(Path("requirements.txt"))
-    assert "no entry script: . (no Python file defines init and run, so the model is asked)" in map(str, findings)
+    assert "no entry script: . (no Python file defines init and run, so the model decides how it is served)" in map(
+        str, findings
+    )
     assert parse_project(project_text(project).encode()) == project
     (tmp_path / "requirements.txt").unlink()
     _, findings = detect(tmp_path)
