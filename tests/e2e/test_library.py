@@ -113,3 +113,12 @@ def test_it_says_that_it_is_typed() -> None:
     for package in (modelcrate, modelcrate_layers):
         assert package.__file__ is not None
         assert (Path(package.__file__).parent / "py.typed").exists()
+
+
+def test_values_are_short_in_a_terminal(settings: modelcrate.Config, tmp_path: Path) -> None:
+    project = model_only(tmp_path / "project")
+    assert repr(modelcrate.plan(project, settings=settings)) == "<plan of alone: 1 layers, 1 new>"
+    image = modelcrate.build(project, settings=settings, outputs=f"oci:{tmp_path / 'out'}:1")
+    assert repr(image).startswith("<image alone ")
+    assert repr(image.receipt) == f"<receipt of alone {image.digest.short}: oci:{tmp_path / 'out'}:1>"
+    assert "<table>" in image._repr_html_()

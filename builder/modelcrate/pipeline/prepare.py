@@ -54,6 +54,11 @@ class Prepared:
     timings: dict[str, float] = field(hash=False)
     facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
 
+    def __repr__(self) -> str:
+        layers = [each for plan in self.plans for each in plan.layers]
+        new = sum(each.new for each in layers)
+        return f"<plan of {self.request.project.name}: {len(layers)} layers, {new} new>"
+
 
 @runtime_checkable
 class RepositoryOutput(Protocol):

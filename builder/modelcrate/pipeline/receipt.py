@@ -13,19 +13,29 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`timings` are seconds by step."""
+    """What a build, push or copy has done.
+
+    Attributes:
+        outputs: Where the image was delivered.
+        timings: Seconds by step.
+    """
 
     name: str
     image: Deliverable
     outputs: tuple[Delivered, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict, hash=False)
 
+    def __repr__(self) -> str:
+        places = ", ".join(f"{each.kind}:{each.target}" for each in self.outputs) or "nowhere yet"
+        return f"<receipt of {self.name} {self.image.digest.short}: {places}>"
+
     @property
     def sent_bytes(self) -> int:
+        """Bytes that were written to all outputs."""
         return sum(each.sent for each in self.outputs)
 
     def json(self) -> dict[str, Any]:
-        """The documented receipt (docs/reference/receipt.md)."""
+        """Returns the documented receipt (docs/reference/receipt.md)."""
         images = [_image(image) for image in self.image.images]
         return {
             "name": self.name,
