@@ -1,4 +1,4 @@
-"""Which addresses a server may send us to: redirects and upload locations, checked by spelling.
+"""Checks of the addresses that a server sends us to (redirects and upload locations), by their spelling.
 
 Names are not resolved here: a server inside a company has names that resolve to private addresses. A literal private
 address after a public name is an attack (SSRF), and so is a step from https down to http. Link-local addresses and those

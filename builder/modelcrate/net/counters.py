@@ -20,6 +20,7 @@ class Traffic:
 
     @property
     def total(self) -> int:
+        """The number of all requests."""
         return sum(self.requests.values())
 
 

@@ -67,7 +67,7 @@ class _Netrc:
 
 
 class IndexCredentials:
-    """Finds credentials by URL. Files are read at the first question, once; it is safe for threads.
+    """Finds credentials by URL. It reads files once, at the first lookup, and is safe for threads.
 
     `indexes` are index URLs (or NAME=URL) that a project names itself. They count before those of the environment.
     """
@@ -91,7 +91,7 @@ class IndexCredentials:
         return _of_netrc(entries, host(bare), user)
 
     def find_of_project(self, url: str) -> Login | None:
-        """Returns the login of an index that the project names, for a URL that its lock does not repeat the login in."""
+        """Returns the login of an index that the project names, for a URL of the lock, which has no login in it."""
         bare, user, _ = split_login(url)
         found = (self._login_of(index, user) for index in _nearest((self._given,), bare))
         return next(filter(None, found), None)
@@ -108,7 +108,7 @@ class IndexCredentials:
         return self._of_keyring(bare, user or next(filter(None, names), ""))
 
     def searched(self) -> str:
-        """Returns the places that are looked at, in words, for the message about a refused request."""
+        """Returns the places that are searched, in words, for the message about a refused request."""
         sources, entries = self._configured()
         places = ["the URL", "the index variables of uv and pip and their configuration files"]
         places.append(entries.fault or entries.path or ".netrc (there is none)")

@@ -28,7 +28,7 @@ WORKERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that is wanted: the places that may have it, in order, and the digest and size that it must have."""
+    """A file to download: the URLs that may have it, in order, and its expected digest and size."""
 
     label: str
     urls: tuple[str, ...]

@@ -15,7 +15,7 @@ GONE = frozenset({404, 410})
 
 
 class ErrorResponse(RegistryError):  # noqa: N818  (errors are named after what happened)
-    """The server answered with a status that means no.
+    """The server answered with a status of refusal or failure.
 
     `status` is the HTTP status, `codes` are the error codes of the distribution specification, `after` is Retry-After.
     """

@@ -167,7 +167,7 @@ class UrlReader:
         return error(request, answer, f"{place} answered {status}{phrase}", where=where, why=why, hint=hint)
 
     def _announce(self, event: object) -> None:
-        """Say once for each host that it is tried again."""
+        """Emits one event for each host that is tried again."""
         if isinstance(event, Retrying):
             place = host_and_port(event.where.rpartition(" ")[2])
             with self._lock:

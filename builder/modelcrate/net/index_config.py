@@ -32,9 +32,9 @@ class IndexSource:
         default: The index that takes PyPI's part; "" for none.
         extra: Indexes that are searched beside it.
         others: Indexes for some packages only, and places with files.
-        pip: The words are pip's, who searches all indexes together.
-        keyring: The program `keyring` may be started.
-        unreadable: Why a file could not be read.
+        pip: Whether this is pip's configuration; pip searches all indexes together.
+        keyring: Whether the program `keyring` may be started.
+        unreadable: The reason why a file could not be read.
     """
 
     name: str
@@ -47,15 +47,16 @@ class IndexSource:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """All of them."""
+        """All URLs of the source."""
         return tuple(filter(None, (self.default, *self.extra, *self.others)))
 
 
 def index_sources(config: HttpConfig, folder: Path | None = None) -> Iterator[IndexSource]:
-    """Yields what the sources say, the first to count first.
+    """Yields the sources of index URLs, in their order of precedence.
 
     They are uv's variables, pip's variables, uv.toml and pyproject.toml in `folder`, uv's configuration of the user and the
-    system, and pip's. A file that can't be read says nothing but that: it must not stop what needs no index of it.
+    system, and pip's. A file that can't be read is a source with `unreadable` set: it must not stop a build that needs no
+    index of it.
     """
     yield from _of_environment(config.environment)
     if folder is not None:
@@ -93,7 +94,7 @@ def _of_environment(environment: Mapping[str, str]) -> Iterator[IndexSource]:
 
 
 def _uv_files(config: HttpConfig) -> Iterator[Path]:
-    """uv's configuration of the user and the system (uv's documentation, "Configuration files")."""
+    """Yields the paths of uv's configuration of the user and the system (uv's documentation, "Configuration files")."""
     if config.environment.get("UV_NO_CONFIG", "") not in ("", "0", "false"):
         return
     if named := config.environment.get("UV_CONFIG_FILE"):
@@ -103,7 +104,7 @@ def _uv_files(config: HttpConfig) -> Iterator[Path]:
 
 
 def _pip_files(config: HttpConfig) -> Iterator[Path]:
-    """pip's configuration files, the most particular first (pip's documentation, "Configuration")."""
+    """Yields the paths of pip's configuration files, the most particular first (pip's documentation, "Configuration")."""
     named, home = config.environment.get("PIP_CONFIG_FILE"), config.user_home
     if named == "/dev/null":
         return

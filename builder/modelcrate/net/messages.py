@@ -10,12 +10,16 @@ from modelcrate_layers.frozen import dataclass
 
 
 class Body(Protocol):
-    """Bytes to send. `chunks` may be called again when a request is repeated; it then starts from the first byte."""
+    """Bytes to send. A request that is repeated calls `chunks` again."""
 
     @property
-    def length(self) -> int | None: ...
+    def length(self) -> int | None:
+        """The size in bytes; None where it is not known."""
+        ...
 
-    def chunks(self) -> Iterator[bytes]: ...
+    def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes, from the first one at each call."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,11 @@ class Bytes:
 
     @property
     def length(self) -> int:
+        """The size in bytes."""
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes in one chunk; nothing where the body is empty."""
         if self.data:
             yield self.data
 
@@ -65,9 +71,11 @@ class Headers:
     fields: tuple[tuple[str, str], ...] = ()
 
     def all(self, name: str) -> list[str]:
+        """Returns the values of all fields with this name, in their order."""
         return [value for key, value in self.fields if key.lower() == name.lower()]
 
     def get(self, name: str, default: str = "") -> str:
+        """Returns the value of the first field with this name, else `default`."""
         found = self.all(name)
         return found[0] if found else default
 

@@ -1,4 +1,4 @@
-"""Which proxy a server is reached through, by the variables that other programs know as well."""
+"""The proxy for a server, by the variables that other programs use as well."""
 
 from __future__ import annotations
 

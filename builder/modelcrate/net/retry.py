@@ -1,4 +1,4 @@
-"""The retry policy of every network access: how often, how long, and by whose clock.
+"""The retry policy of every network access: the number of attempts, the waits between them, and the clock.
 
 Waits are drawn evenly from 0 to a doubling bound ("full jitter"), so that many clients don't come back at once. A
 `Retry-After` replaces the draw. The clock is a parameter, so tests do not wait.
@@ -21,30 +21,41 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Time and chance. `now` is seconds since 1970, `draw` is evenly from 0 to 1."""
+    """Time and chance."""
 
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
-    def draw(self) -> float: ...
+    def now(self) -> float:
+        """Returns the seconds since 1970."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+    def draw(self) -> float:
+        """Returns a random number, evenly distributed from 0 to 1."""
+        ...
 
 
 class SystemClock:
     """The machine's clock and random numbers."""
 
     def now(self) -> float:
+        """Returns the seconds since 1970."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
+        """Waits."""
         time.sleep(seconds)
 
     def draw(self) -> float:
+        """Returns a random number, evenly distributed from 0 to 1."""
         import random
 
         return random.random()  # noqa: S311  (spreads load; guards nothing)
 
 
 def seconds_asked(text: str, now: float) -> float | None:
-    """Returns Retry-After in seconds from now: a number or an HTTP date; None where it is neither."""
+    """Returns the value of Retry-After in seconds from now: a number or an HTTP date; None where it is neither."""
     if re.fullmatch(r"\s*\d{1,9}\s*", text):
         return float(text)
     from email.utils import parsedate_to_datetime
@@ -79,7 +90,11 @@ class RetryEngine:
                 self.pause(fault, failures)
 
     def pause(self, fault: ErrorResponse | ConnectionFailed, failures: int) -> None:
-        """Waits before the next attempt; raises `fault` when there is to be none."""
+        """Waits before the next attempt.
+
+        Raises:
+            RegistryError: `fault`, where another attempt is not allowed.
+        """
         if not may_pass(fault) or failures >= self.patience.attempts:
             raise fault
         seconds = self.wait(failures, fault.after)

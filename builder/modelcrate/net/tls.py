@@ -1,4 +1,4 @@
-"""Which certificates a server is held to, and which one we show."""
+"""The certificates that verify a server, and our own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def context(trust: Trust) -> ssl.SSLContext:
 
 
 def _load_system(made: ssl.SSLContext) -> None:
-    """Load the system's authorities, or certifi's where the system has none.
+    """Loads the system's authorities, or certifi's where the system has none.
 
     The package truststore was tried: on Linux it does the same, but anew for every connection, under a lock for each
     handshake, and by the process's variables instead of those that were passed in.
@@ -87,6 +87,6 @@ def _load_system(made: ssl.SSLContext) -> None:
 
 
 def _require(path: str) -> None:
-    """Raise an error that names the missing file, for the ssl module does not."""
+    """Raises an error that names the missing file, because the ssl module does not."""
     if not os.path.exists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

@@ -1,4 +1,4 @@
-"""What registries are known to hold, so that no registry is asked twice."""
+"""What registries are known to hold, so that no request is sent twice."""
 
 from __future__ import annotations
 

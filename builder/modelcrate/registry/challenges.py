@@ -24,18 +24,22 @@ class Challenge:
 
     @property
     def realm(self) -> str:
+        """The address of the token server (Bearer), or the name of the protected area (Basic); "" for none."""
         return self.parameters.get("realm", "")
 
     @property
     def service(self) -> str:
+        """The service that a token server issues the token for; "" for none."""
         return self.parameters.get("service", "")
 
     @property
     def error(self) -> str:
+        """The error code of a refused token, such as `invalid_token` (RFC 6750, 3.1); "" for none."""
         return self.parameters.get("error", "")
 
     @property
     def scopes(self) -> tuple[str, ...]:
+        """The scopes that the request needs, such as `repository:NAME:pull`."""
         return tuple(self.parameters.get("scope", "").split())
 
 

@@ -1,4 +1,4 @@
-"""Manifests and indexes from outside: held to their digest, to their type, and to being one thing only."""
+"""Manifests and indexes from outside, checked: their digest, their type, and that they are of one type only."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class JournalEntry:
         return UploadSession(location, offset, minimum) if sound and 0 <= self._clock.now() - when < LIFETIME else None
 
     def note(self, session: UploadSession) -> None:
-        """Writes the note. That it can't be written is no error."""
+        """Writes the note. A failure is ignored."""
         if self._path is None:
             return
         known = {"location": session.location, "offset": session.offset, "minimum": session.minimum}
@@ -112,7 +112,7 @@ class Journal:
         return JournalEntry(self.folder / f"{key}.json", lock, self.clock)
 
     def sweep(self) -> int:
-        """Removes notes that are too old or can't be read. Returns how many."""
+        """Removes notes that are too old or can't be read. Returns their number."""
         removed = 0
         for path in self.folder.glob("*.json") if self.folder and self.folder.is_dir() else ():
             if JournalEntry(path, None, self.clock).read() is None:

@@ -20,7 +20,7 @@ class AdaptiveLimiter:
 
     @property
     def limit(self) -> int:
-        """How many may run now."""
+        """The number of uploads that may run now."""
         with self._change:
             return self._limit
 

@@ -62,7 +62,7 @@ class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no
 
 
 class OrasAdapter(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
-    """The methods of oras that use the network, each by methods of RegistryClient."""
+    """The methods of oras that use the network, built on methods of RegistryClient."""
 
     _transport: RegistryTransport
 
@@ -73,19 +73,39 @@ class OrasAdapter(oras.provider.Registry):  # type: ignore[misc]  # oras has no 
         self.session.trust_env = False
 
     @abstractmethod
-    def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]: ...
+    def manifest(self, ref: Reference) -> tuple[Descriptor, bytes]:
+        """Returns the descriptor and the bytes of a manifest."""
+        ...
+
     @abstractmethod
-    def blob(self, ref: Reference, descriptor: Descriptor) -> RemoteBlob: ...
+    def blob(self, ref: Reference, descriptor: Descriptor) -> RemoteBlob:
+        """Returns a blob of the repository. No request is sent before it is read."""
+        ...
+
     @abstractmethod
-    def has(self, ref: Reference, descriptor: Descriptor) -> bool: ...
+    def has(self, ref: Reference, descriptor: Descriptor) -> bool:
+        """Returns whether the repository has this blob."""
+        ...
+
     @abstractmethod
-    def push_blob(self, ref: Reference, blob: Blob, mount_from: Any = ()) -> PushResult: ...
+    def push_blob(self, ref: Reference, blob: Blob, mount_from: Any = ()) -> PushResult:
+        """Brings a blob into the repository."""
+        ...
+
     @abstractmethod
-    def put_manifest(self, ref: Reference, data: bytes, media_type: str, tags: Any = ()) -> Descriptor: ...
+    def put_manifest(self, ref: Reference, data: bytes, media_type: str, tags: Any = ()) -> Descriptor:
+        """Publishes a manifest, and returns its descriptor."""
+        ...
+
     @abstractmethod
-    def tags(self, ref: Reference) -> list[str]: ...
+    def tags(self, ref: Reference) -> list[str]:
+        """Returns all tags of the repository."""
+        ...
+
     @abstractmethod
-    def delete(self, ref: Reference) -> None: ...
+    def delete(self, ref: Reference) -> None:
+        """Deletes the manifest that the reference names."""
+        ...
 
     def _use_file(self, path: Path) -> None:
         self._transport.use(replace(self._transport.settings, auth_file=path))

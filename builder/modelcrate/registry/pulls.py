@@ -42,7 +42,7 @@ class Puller:
         return self.transport.settings.profile(ref.registry).mirrors
 
     def leave(self, mirror: Mirror, fault: BaseException) -> None:
-        """Warns that a mirror is of no use."""
+        """Warns that a mirror can't be used."""
         what = fault.what if isinstance(fault, CrateError) else str(fault)
         self.transport.emit(Warned(mirror.host, f"this mirror was of no use: {what}"))
 
@@ -124,7 +124,7 @@ class RemoteBlob:
         return verified(self._from_anywhere(), self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
 
     def there(self) -> bool:
-        """Returns whether the registry still has it, by one HEAD. A registry that does not support HEAD counts as lacking it."""
+        """Returns whether the registry still has the blob, by one HEAD. A registry without HEAD counts as lacking it."""
 
         def ask(remote: Remote, address: RepositoryAddress) -> bool:
             request = wire.head_blob(address, self.descriptor.digest, [wire.pull_access(address.repository)])

@@ -54,7 +54,10 @@ class _Started:
 
 
 class Pusher:
-    """Uploads for one client. A blob that another thread sends to the same registry is waited for, and then found or mounted."""
+    """Uploads for one client.
+
+    If another thread sends a blob to the same registry, this waits for it, and then finds or mounts the blob.
+    """
 
     def __init__(self, transport: RegistryTransport, stop: StopSignal) -> None:
         self._transport, self._stop = transport, stop
@@ -327,7 +330,7 @@ def check_size(remote: Remote, descriptor: Descriptor) -> None:
 
 
 def too_large(remote: Remote, what: str, size: int, limit: int) -> UserError:
-    """Returns the error for a layer that is larger than the registry takes."""
+    """Returns the error for a layer that is larger than the registry accepts."""
     return UserError(
         f"{what} has {size} bytes, and {remote.registry} takes at most {limit} for one layer",
         hint="split the model's files into several layers, or set `max-layer` for this registry in registries.yaml",

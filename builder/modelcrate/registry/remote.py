@@ -22,7 +22,7 @@ class Remote:
 
     @property
     def plain(self) -> bool:
-        """Whether it is used without TLS."""
+        """Whether the registry is used without TLS."""
         return self.origin.startswith("http://")
 
     def owns(self, url: str) -> bool:

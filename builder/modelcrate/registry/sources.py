@@ -1,6 +1,6 @@
-"""What an upload reads from: a blob whose digest is known, or a stream whose digest is known once it was read.
+"""The bytes of an upload: a blob with a known digest, or a stream whose digest is known after it was read.
 
-Both can be opened again at any offset. A `Reader` does not open anew as long as it is read in order.
+Both can be opened again at any offset. A `Reader` does not open its source again while it is read in order.
 """
 
 from __future__ import annotations
@@ -14,47 +14,56 @@ from modelcrate_layers.frozen import dataclass
 
 
 class Stream(Protocol):
-    """A layer that is hashed while it is sent.
-
-    Each iteration is a pass of its own from the first byte. `length` is known in advance (from stat) or None.
-    `descriptor` holds once an iteration reached its end. `key` names the stream across runs (the recipe's digest), so
-    that a push that was killed can be continued; None where there is no such name.
-    """
+    """A layer that is hashed while it is sent. Each iteration starts from the first byte."""
 
     @property
-    def length(self) -> int | None: ...
+    def length(self) -> int | None:
+        """The size in bytes, if it is known in advance (from stat)."""
+        ...
 
     @property
-    def key(self) -> str | None: ...
+    def key(self) -> str | None:
+        """A name that is the same in later runs (the recipe's digest), so that they can continue the upload; None for none."""
+        ...
 
     @property
-    def descriptor(self) -> Descriptor: ...
+    def descriptor(self) -> Descriptor:
+        """The layer's descriptor. It is valid only after an iteration reached its end."""
+        ...
 
     def __iter__(self) -> Iterator[bytes]: ...
 
 
 class Source(Protocol):
-    """The bytes of an upload.
-
-    `name` is for messages, `key` for the journal (None: it can't be continued by a later run). `known` is the digest where
-    it is known in advance; `digest` may only be called after the last byte was read.
-    """
+    """The bytes of an upload."""
 
     @property
-    def length(self) -> int | None: ...
+    def length(self) -> int | None:
+        """The size in bytes; None where it is not known in advance."""
+        ...
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name for messages."""
+        ...
 
     @property
-    def key(self) -> str | None: ...
+    def key(self) -> str | None:
+        """The name in the journal; None where a later run can't continue the upload."""
+        ...
 
     @property
-    def known(self) -> Digest | None: ...
+    def known(self) -> Digest | None:
+        """The digest, where it is known in advance."""
+        ...
 
-    def digest(self) -> Digest: ...
+    def digest(self) -> Digest:
+        """Returns the digest. Call it only after the last byte was read."""
+        ...
 
-    def open(self, start: int) -> Iterator[bytes]: ...
+    def open(self, start: int) -> Iterator[bytes]:
+        """Returns the bytes from `start`, in chunks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +75,22 @@ class KnownBlob:
 
     @property
     def length(self) -> int:
+        """The size in bytes."""
         return self.descriptor.size
 
     @property
     def name(self) -> str:
+        """The digest as text."""
         return str(self.descriptor.digest)
 
     @property
     def key(self) -> str:
+        """The name in the journal: the digest."""
         return self.name
 
     @property
     def known(self) -> Digest:
+        """The digest."""
         return self.descriptor.digest
 
     def digest(self) -> Digest:
@@ -97,22 +110,26 @@ class UnhashedStream:
 
     @property
     def length(self) -> int | None:
+        """The size in bytes; None where it is not known in advance."""
         return self.stream.length
 
     @property
     def name(self) -> str:
+        """The name for messages."""
         return self.stream.key or "a layer that is hashed while it is sent"
 
     @property
     def key(self) -> str | None:
+        """The stream's name in the journal; None where a later run can't continue the upload."""
         return self.stream.key
 
     @property
     def known(self) -> None:
+        """None: the digest is not known before all bytes were read."""
         return None
 
     def digest(self) -> Digest:
-        """Returns the digest, once all bytes were read."""
+        """Returns the digest. Call it only after the last byte was read."""
         return self.stream.descriptor.digest
 
     def open(self, start: int) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ WORKERS = 32
 
 
 class RegistryTransport:
-    """Sends requests to any number of registries. Shared by all threads; it remembers what it learns of each registry."""
+    """Sends requests to any number of registries. All threads share it. It remembers what it learns of each registry."""
 
     def __init__(
         self, settings: RegistryConfig, clock: Clock, emit: Emit, counters: Counters, http: HttpClient | None = None
@@ -55,7 +55,7 @@ class RegistryTransport:
         self._warned: set[tuple[str, str]] = set()
 
     def sharing(self, emit: Emit, counters: Counters) -> RegistryTransport:
-        """Returns another one over the same connections, tokens and caches, with its own events and counts."""
+        """Returns another transport over the same connections, tokens and caches, with its own events and counts."""
         other = copy(self)
         other.emit, other.counters = emit, counters
         other.engine = RetryEngine(self.settings.patience, self.clock, emit)
@@ -73,7 +73,10 @@ class RegistryTransport:
             self.http.close()
 
     def remote(self, registry: str) -> Remote:
-        """Returns a registry. The first time, where plain HTTP is possible, one request without credentials finds out how it is used."""
+        """Returns a registry.
+
+        Where plain HTTP is possible, the first call sends one request without credentials, to learn how it is used.
+        """
         with self._lock:
             if registry not in self._remotes:
                 self._remotes[registry] = self._discover(registry)
@@ -227,5 +230,5 @@ class RegistryTransport:
 
 
 def has_challenge(answer: Response) -> bool:
-    """Returns whether a response says how to log in."""
+    """Returns whether a response has a challenge, which names a way to log in."""
     return bool(answer.headers.all("WWW-Authenticate"))

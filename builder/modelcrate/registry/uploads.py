@@ -36,15 +36,15 @@ UNSUPPORTED = frozenset({405, 411, 415, 501})
 
 
 class Unresumable(Exception):  # noqa: N818  (errors are named after what happened)
-    """Inside this module: the session can't be continued. The text says why."""
+    """Signals, inside this module, that the session can't be continued. The text is the reason."""
 
 
 class AlreadyStored(Exception):  # noqa: N818  (errors are named after what happened)
-    """Inside this module: the registry has the blob, although the response that said so was lost."""
+    """Signals, inside this module, that the registry has the blob, although the response with that news was lost."""
 
 
 class Unchunkable(Exception):  # noqa: N818  (errors are named after what happened)
-    """Inside this module: the registry takes no chunks. The text says why."""
+    """Signals, inside this module, that the registry takes no chunks. The text is the reason."""
 
 
 @dataclass(slots=True)

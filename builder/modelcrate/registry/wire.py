@@ -71,23 +71,23 @@ class RepositoryAddress:
 
 
 def ping(origin: str, method: str = "GET") -> RegistryRequest:
-    """end-1: whether this is a registry, and which login it wants."""
+    """Returns the request that finds out whether this is a registry, and which login it wants (end-1)."""
     return RegistryRequest(method, f"{origin}/v2/")
 
 
 def head_manifest(address: RepositoryAddress, target: str, access: Sequence[Access]) -> RegistryRequest:
-    """end-3, without the body."""
+    """Returns the request for the header of a manifest (end-3, without the body)."""
     return RegistryRequest("HEAD", address.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=tuple(access))
 
 
 def get_manifest(address: RepositoryAddress, target: str) -> RegistryRequest:
-    """end-3."""
+    """Returns the request for a manifest (end-3)."""
     access = (pull_access(address.repository),)
     return RegistryRequest("GET", address.url(f"manifests/{target}"), {"Accept": ACCEPT}, access=access)
 
 
 def put_manifest(address: RepositoryAddress, target: str, data: bytes, media_type: str) -> RegistryRequest:
-    """end-7: store these bytes under this tag or digest."""
+    """Returns the request that stores a manifest under a tag or digest (end-7)."""
     headers = {"Content-Type": media_type}
     return RegistryRequest(
         "PUT", address.url(f"manifests/{target}"), headers, Bytes(data), access=(push_access(address.repository),)
@@ -95,36 +95,42 @@ def put_manifest(address: RepositoryAddress, target: str, data: bytes, media_typ
 
 
 def delete_manifest(address: RepositoryAddress, target: str) -> RegistryRequest:
-    """end-9."""
+    """Returns the request that deletes a manifest (end-9)."""
     return RegistryRequest("DELETE", address.url(f"manifests/{target}"), access=(delete_access(address.repository),))
 
 
 def head_blob(address: RepositoryAddress, digest: Digest, access: Sequence[Access]) -> RegistryRequest:
-    """end-2, without the body."""
+    """Returns the request that checks for a blob (end-2, without the body)."""
     return RegistryRequest("HEAD", address.url(f"blobs/{digest}"), access=tuple(access))
 
 
 def get_blob(address: RepositoryAddress, digest: Digest) -> RegistryRequest:
-    """end-2."""
+    """Returns the request for a blob (end-2)."""
     return RegistryRequest("GET", address.url(f"blobs/{digest}"), access=(pull_access(address.repository),))
 
 
 def start_upload(address: RepositoryAddress) -> RegistryRequest:
-    """end-4a. Repeating it leaves an unused session behind, which every registry removes after a while."""
+    """Returns the request that opens an upload session (end-4a).
+
+    Repeating it leaves an unused session behind, which every registry removes after a while.
+    """
     return RegistryRequest(
         "POST", address.url("blobs/uploads/"), body=Bytes(b""), access=(push_access(address.repository),)
     )
 
 
 def mount(address: RepositoryAddress, digest: Digest, source: str) -> RegistryRequest:
-    """end-11: take the blob over from `source`, another repository of the registry."""
+    """Returns the request that mounts a blob from `source`, another repository of the registry (end-11)."""
     query = f"?mount={quote(str(digest), safe='')}&from={quote(source, safe='')}"
     access = (push_access(address.repository), pull_access(source))
     return RegistryRequest("POST", address.url("blobs/uploads/") + query, body=Bytes(b""), access=access, repeat=False)
 
 
 def send_part(address: RepositoryAddress, location: str, body: Body, offset: int | None = None) -> RegistryRequest:
-    """end-5: append these bytes, as a chunk where an offset is given (Content-Range is inclusive, without unit), else as a stream."""
+    """Returns the request that appends bytes to an upload (end-5).
+
+    With an offset they are a chunk (Content-Range is inclusive, without unit), else a stream.
+    """
     headers = {"Content-Type": OCTETS}
     if offset is not None and body.length:
         headers["Content-Range"] = f"{offset}-{offset + body.length - 1}"
@@ -134,7 +140,7 @@ def send_part(address: RepositoryAddress, location: str, body: Body, offset: int
 def finish_upload(
     address: RepositoryAddress, location: str, digest: Digest, body: Body | None = None
 ) -> RegistryRequest:
-    """end-6: the digest, and in a monolithic upload the bytes."""
+    """Returns the request that closes an upload: with the digest, and in a monolithic upload with the bytes (end-6)."""
     joint = "&" if "?" in location else "?"
     url = f"{location}{joint}digest={quote(str(digest), safe='')}"
     sent = body or Bytes(b"")
@@ -144,22 +150,22 @@ def finish_upload(
 
 
 def upload_status(address: RepositoryAddress, location: str) -> RegistryRequest:
-    """end-13: how many bytes of this upload the registry holds."""
+    """Returns the request for the number of bytes of this upload that the registry holds (end-13)."""
     return RegistryRequest("GET", location, access=(push_access(address.repository),))
 
 
 def cancel_upload(address: RepositoryAddress, location: str) -> RegistryRequest:
-    """end-14, optional in every registry."""
+    """Returns the request that cancels an upload (end-14, optional in every registry)."""
     return RegistryRequest("DELETE", location, access=(push_access(address.repository),), repeat=False)
 
 
 def list_tags(address: RepositoryAddress) -> RegistryRequest:
-    """end-8a."""
+    """Returns the request for the tags of a repository (end-8a)."""
     return RegistryRequest("GET", address.url("tags/list"), access=(pull_access(address.repository),))
 
 
 def list_referrers(address: RepositoryAddress, digest: Digest, artifact_type: str | None = None) -> RegistryRequest:
-    """end-12."""
+    """Returns the request for the referrers of a digest (end-12)."""
     url = address.url(f"referrers/{digest}")
     if artifact_type:
         url += ("&" if "?" in url else "?") + f"artifactType={quote(artifact_type, safe='')}"
