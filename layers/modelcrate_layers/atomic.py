@@ -33,6 +33,7 @@ class Incoming:
     hidden: Path
 
     def write(self, data: bytes) -> None:
+        """Writes all of the bytes at the end of the file."""
         write_all(self.handle, data)
 
     def keep(self, path: Path) -> None:

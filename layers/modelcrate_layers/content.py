@@ -131,7 +131,8 @@ class Blob(Protocol):
     """Bytes with a descriptor that can be streamed as often as one likes, from any offset."""
 
     @property
-    def descriptor(self) -> Descriptor: ...
+    def descriptor(self) -> Descriptor:
+        """The descriptor of the bytes."""
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """The bytes from `start` to the end, in pieces of about CHUNK.
@@ -151,9 +152,11 @@ class Literal:
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the bytes."""
         return Descriptor.of(self.data, self.media_type)
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Yields the bytes from `start` to the end, as one piece."""
         if start < len(self.data):
             yield self.data[start:]
 
@@ -243,11 +246,13 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
     def json(self) -> dict[str, str]:
+        """Returns the platform as a config or an index writes it; `variant` only where it has one."""
         out = {"architecture": self.architecture, "os": self.os}
         return {**out, "variant": self.variant} if self.variant else out
 
     @classmethod
     def parse(cls, text: str) -> Platform:
+        """Returns the platform of a text such as `linux/arm64/v8`; a UserError if it is not one."""
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(re.fullmatch(r"[a-z0-9._-]+", part) for part in parts):
             raise UserError(f"not a platform: {text!r}", hint="expected for instance linux/amd64 or linux/arm64")

@@ -43,6 +43,7 @@ class FileBlob:
     offset: int = 0
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Yields the bytes from `start` to the end. A stream from 0 is verified."""
         chunks = self._read(start)
         return chunks if start else verified(chunks, self.descriptor, str(self.path))
 

@@ -25,6 +25,7 @@ class Chroot:
     """Starts the program after chroot(2)."""
 
     def unusable(self, spec: SupervisorSpec) -> str:
+        """Returns why this container can't be started with chroot(2); empty where it can."""
         if spec.rootless:
             return "it needs root"
         if spec.read_only:
@@ -32,6 +33,7 @@ class Chroot:
         return "it can't mount folders" if spec.volumes else ""
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
+        """Starts the program in the changed root and returns its process id."""
         linux.adopt_orphans()  # there is no process namespace that would end them
         _fill_dev(spec)
         return start_inside(spec, log, lambda: _enter(spec))

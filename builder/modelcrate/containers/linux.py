@@ -41,17 +41,17 @@ def _checked(result: int, what: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Moves this process into new namespaces (unshare(2))."""
     _checked(_libc.unshare(flags), "unshare")
 
 
 def setns(fd: int) -> None:
-    """setns(2): enters the namespace of an open /proc/PID/ns file. That of processes is entered by the next child."""
+    """Enters the namespace of an open /proc/PID/ns file (setns(2)). A process namespace applies from the next child on."""
     _checked(_libc.setns(fd, 0), "setns")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2); an empty `kind` or `data` is NULL."""
+    """Mounts a file system (mount(2)); an empty `kind` or `data` is NULL."""
     _checked(
         _libc.mount(
             source.encode(), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None

@@ -34,6 +34,7 @@ class OciRuntime:
     name: str
 
     def unusable(self, spec: SupervisorSpec) -> str:
+        """Returns why the runtime can't run this container; empty where it can."""
         if self.name not in spec.programs:
             return "it is not installed"
         return "it can't start anything with hybrid cgroups" if self.name == "crun" and hybrid_cgroups() else ""
@@ -51,6 +52,7 @@ class OciRuntime:
         return int(pid_file.read_text())
 
     def clear(self, spec: SupervisorSpec) -> None:
+        """Removes what the runtime still keeps of the container."""
         if self.name in spec.programs:
             subprocess.run(
                 [*self._command(spec), "delete", "--force", _id(spec)],

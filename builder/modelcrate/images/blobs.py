@@ -26,9 +26,11 @@ class DeferredBlob:
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the stored layer."""
         return self.layer.descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Yields the bytes from `start` on: from the store, or else made again once the sources have been fetched."""
         if self.store.intact(self.descriptor):
             yield from self.store.blob(self.descriptor).chunks(start)
             return

@@ -131,6 +131,7 @@ class Image:
 
     @property
     def digest(self) -> Digest:
+        """The digest of the manifest."""
         return self.manifest.descriptor.digest
 
     @property
@@ -145,9 +146,11 @@ class Image:
 
     @property
     def images(self) -> tuple[Image, ...]:
+        """The image itself, as an index lists its images."""
         return (self,)
 
     def graph(self) -> Graph:
+        """Returns the manifest with the config and the layers, each blob once."""
         blobs: dict[Digest, Blob] = {self.config.descriptor.digest: self.config}
         for layer in self.layers:
             blobs.setdefault(layer.descriptor.digest, layer.blob)
@@ -164,13 +167,16 @@ class Index:
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the index."""
         return self.index.descriptor
 
     @property
     def digest(self) -> Digest:
+        """The digest of the index."""
         return self.index.descriptor.digest
 
     def graph(self) -> Graph:
+        """Returns the index with its manifests and their blobs, each blob once."""
         blobs: dict[Digest, Blob] = {}
         for image in self.images:
             for blob in image.graph().blobs:
@@ -190,9 +196,11 @@ class Copy:
 
     @property
     def digest(self) -> Digest:
+        """The digest of the manifest or index."""
         return self.descriptor.digest
 
     def graph(self) -> Graph:
+        """Returns all that is delivered, as it was read."""
         return self.contents
 
 
@@ -211,9 +219,12 @@ def assemble(
     """Returns the image of these layers.
 
     Args:
+        platform: The platform of the image.
         base: The config of the base; its unknown members are kept.
         layers: Lowest first.
         run: The container's settings, which are laid over the base's.
+        created: The time in the config.
+        annotations: The annotations of the manifest.
     """
     diff_ids = [layer.layer.diff_id for layer in layers]
     steps = [f"modelcrate: {layer.role} {layer.name}" for layer in layers[sum(each.foreign for each in layers) :]]

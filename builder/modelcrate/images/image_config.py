@@ -153,9 +153,12 @@ def make_config(
     """Returns the config of an image.
 
     Args:
+        platform: The platform of the image.
         base: The config of the base; its unknown members are kept.
         diff_ids: Those of all layers, the base's first.
         steps: A line of history for each layer of ours, which are the last ones.
+        run: The container's settings, which are laid over the base's.
+        created: The time of the image and of its new lines of history.
     """
     when = timestamp(created)
     return {

@@ -104,6 +104,8 @@ def select(collection: Collection, root: Descriptor, platform: Platform | None) 
     Manifests that name no platform count by their configs, where no other fits.
 
     Args:
+        collection: Where manifests are read from.
+        root: The index, or the manifest itself.
         platform: The platform; None, where there is only one image.
     """
     if root.media_type not in MediaType.INDEXES:

@@ -17,7 +17,8 @@ from modelcrate_layers.tar import codec as codecs
 class RemoteContent(Protocol):
     """A blob that may have gone since the image was read that names it."""
 
-    def there(self) -> bool: ...
+    def there(self) -> bool:
+        """Returns whether the registry still has the blob."""
 
 
 @dataclass(frozen=True, slots=True)

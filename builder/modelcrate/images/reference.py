@@ -1,5 +1,4 @@
-"""The address of an image: registry, repository, tag and digest, by the strict grammar of the distribution
-specification.
+"""The address of an image: registry, repository, tag and digest, by the distribution specification's grammar.
 
 Every name that becomes part of a URL or a path is parsed here first, so no other module has to check it again.
 """

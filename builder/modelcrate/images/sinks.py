@@ -24,6 +24,7 @@ class Discard:
     """Measures a layer and keeps nothing of it."""
 
     def take(self, measuring: Measuring) -> Layer:
+        """Reads `measuring` to its end and returns the measured layer."""
         for _ in measuring:
             pass
         return measuring.layer
@@ -36,6 +37,7 @@ class StoreSink:
     store: Layout
 
     def take(self, measuring: Measuring) -> Layer:
+        """Writes the bytes into the store and returns the measured layer."""
         self.store.take(measuring, lambda: measuring.descriptor)
         return measuring.layer
 

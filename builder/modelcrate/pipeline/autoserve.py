@@ -73,9 +73,13 @@ def complete(project: Project, place: Path, registered: Registered, config: Conf
 def read_models(
     completed: AutoServed, place: Path, registered: Registered, config: Config, listed: Sequence[Sequence[Listed]]
 ) -> tuple[ModelDescription, ...]:
-    """Returns what the models say of themselves. A registered model that has a script is not read: it may be far away.
+    """Returns the descriptions of the models. A registered model is not read where the project has a script: it may be far away.
 
     Args:
+        completed: The project with the script and the requirements that were generated for it.
+        place: The folder of the project.
+        registered: The models that come from a registry.
+        config: The settings of this run.
         listed: Each model's files, in the order of the models, so that no folder is listed twice.
     """
     both = zip(completed.project.models, listed, strict=True)

@@ -1,5 +1,7 @@
-"""What a build will take, layer by layer, as far as that is known before it is done. Looks for packages in the cache, and reads samples of
-files whose codec they decide."""
+"""The cost of a build, layer by layer, as far as it is known before the build.
+
+It is found from the packages in the cache and from samples of the files whose codec they decide.
+"""
 
 from __future__ import annotations
 

@@ -85,11 +85,7 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
 def _entry(
     script: Script | None, scripts: Sequence[Script], named: Mapping[str, Path], found: tuple[Finding, ...]
 ) -> tuple[Entry | None, tuple[Finding, ...]]:
-    """Returns what goes into the image with a script.
-
-    Args:
-        named: The modules that pickles name, each with its model.
-    """
+    """Returns what goes into the image with a script. `named` are the modules that pickles name, each with its model."""
     if script is None:
         return None, found
     entry, extent = _extent(script, scripts, named)

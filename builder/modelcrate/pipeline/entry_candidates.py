@@ -28,6 +28,7 @@ class Script:
 
     @property
     def serves(self) -> bool:
+        """Whether the script defines both `init` and `run`."""
         return {"init", "run"} <= self.functions
 
     @property

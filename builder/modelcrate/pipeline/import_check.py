@@ -59,17 +59,20 @@ def held_imports(
     generated: bool,
     gate: Gate,
 ) -> tuple[str, ...]:
-    """Holds all imports to what the image has; returns what is only a notice.
+    """Checks that the image has all modules that are imported; returns what is only a notice.
 
     Args:
-        folder: Where the project is.
-        models: What the models say of themselves.
-        cache: Where wheels are that have been fetched.
+        project: The project.
+        folder: The folder of the project.
+        entry: The layer of the entry script.
+        models: The descriptions of the models.
+        resolved: The base and the packages of the image.
+        cache: The cache, with the wheels that have been fetched.
         generated: Whether the script is one of ours, which does without what it imports on condition.
-        gate: What becomes of a module that the image does not have.
+        gate: What a module that the image lacks leads to.
 
     Raises:
-        UserError: A module is imported in any case, and the image does not have it; with all of them.
+        UserError: The image lacks modules that are always imported; it names all of them.
     """
     known = _known(project, entry, resolved, cache)
     found = imports_of(entry.script, known.files, known.roots)

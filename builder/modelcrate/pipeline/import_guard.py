@@ -28,16 +28,19 @@ def check_imports(
     home: Path,
     generated: bool,
 ) -> tuple[str, ...]:
-    """Holds all imports to what the image has; returns what is only a notice.
+    """Checks that the image has all modules that are imported; returns what is only a notice.
 
     Args:
-        folder: Where the project is.
-        models: What the models say of themselves.
-        home: Where it is remembered, and where wheels are that have been fetched.
+        project: The project.
+        folder: The folder of the project.
+        files: The files of the project.
+        models: The descriptions of the models.
+        world: The base and the packages of every platform.
+        home: The folder that remembers the result, and holds the wheels that have been fetched.
         generated: Whether the script is one of ours, which does without what it imports on condition.
 
     Raises:
-        UserError: A module is imported in any case, and the image does not have it; with all of them.
+        UserError: The image lacks modules that are always imported; it names all of them.
     """
     resolved = next((each for each in world.platforms if each.target is not None), None)
     if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":

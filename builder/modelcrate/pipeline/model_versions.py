@@ -76,6 +76,7 @@ def lacking(needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[UserErr
     """Yields a fault for each package that the script of a model can't do without, and that the image does not get.
 
     Args:
+        needs: The packages that the script can't do without.
         pinned: The versions that the image gets, by package.
     """
     have = set(map(family, pinned))

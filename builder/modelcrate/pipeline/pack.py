@@ -37,8 +37,10 @@ read; with many, they take turns with the largest, and all wait for that one in 
 
 @dataclass(frozen=True, slots=True)
 class PackTargets:
-    """Where the bytes of a build's passes go: those of `models`, and those of the other layers that are made (`kept`: into the store,
-    where nobody else is named). What is kept is sent `ahead`, while other layers are still made. `hashes` hear models pass.
+    """The sinks for the bytes of a build's layers.
+
+    `models` gets the model layers. `kept` gets the other layers that are made; by default it is the store. `ahead` uploads kept layers
+    while others are still made. `hashes` computes hashes of the model files as they pass.
     """
 
     models: Sink = field(default_factory=Discard)
@@ -47,6 +49,7 @@ class PackTargets:
     hashes: HashTee | None = None
 
     def take(self, planned: PlannedLayer, measuring: Measuring, store: Layout) -> Layer:
+        """Writes a layer to the sink of its role and returns the measured layer."""
         sink = (self.kept or StoreSink(store)) if planned.role in STORED_ROLES else self.models
         return sink.take(measuring)
 

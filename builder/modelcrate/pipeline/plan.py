@@ -45,6 +45,7 @@ class KnownLayers:
 
     @classmethod
     def of(cls, config: Config, emit: Emit = ignore_event) -> KnownLayers:
+        """Returns the layers that this machine knows: its layer cache and its store."""
         return cls(config.layer_cache, Layout(config.store, config.checked), emit)
 
     def get(self, cache_key: Digest, kind: LayerKind) -> Layer | None:
@@ -63,8 +64,10 @@ class KnownLayers:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLayer:
-    """A layer that is wanted. `known` are its facts, if it need not be made, and `known_from` says who knows them; `taken`, where an earlier
-    image has it; `why` is for people.
+    """A layer that the image needs.
+
+    `known` is the layer if it need not be made, and `known_from` says where it is known from. `taken` is the layer of an earlier image
+    that has it. `why` explains it to people.
     """
 
     kind: LayerKind = field(repr=False)
@@ -78,15 +81,17 @@ class PlannedLayer:
 
     @property
     def new(self) -> bool:
-        """Whether it has to be made: nobody knows it."""
+        """Whether it has to be made: it is not known."""
         return self.known is None
 
     @property
     def role(self) -> str:
+        """The role of the layer, `base`, `dependencies`, `server`, `model` or `entry`."""
         return self.kind.role
 
     @property
     def name(self) -> str:
+        """The name of the layer, for people."""
         return self.kind.name
 
 
@@ -107,8 +112,15 @@ def plan(
     known_layers: KnownLayers | None,
     previous: Sequence[Previous] = (),
 ) -> Plan:
-    """`policies` has the codec setting (`project.values.Codec`) of every role. Without known layers nothing is believed, no earlier image either:
-    those then only serve to say what is new.
+    """Returns the plan of an image: which of its layers are known and which have to be made.
+
+    Args:
+        platform: The platform of the image.
+        base: The layers of a foreign base, lowest first.
+        kinds: The layers that we make, lowest first.
+        policies: The codec setting (`project.values.Codec`) of every role.
+        known_layers: The layers that this machine knows. With None every layer is made, and earlier images only say what is new.
+        previous: Earlier images that may have the layers.
 
     Raises:
         UserError: The image would have more than MAX_IMAGE_LAYERS layers.

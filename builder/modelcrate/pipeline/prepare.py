@@ -65,7 +65,8 @@ class RepositoryOutput(Protocol):
     """An output that puts images into a repository of a registry."""
 
     @property
-    def reference(self) -> Reference: ...
+    def reference(self) -> Reference:
+        """The reference that the image gets in the registry."""
 
 
 def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:

@@ -70,6 +70,15 @@ def check(wanted: Registration) -> None:
 
 
 def next_version(tags: Sequence[str], name: str) -> int:
+    """Returns the version after the highest one that a model's tags have.
+
+    Args:
+        tags: All tags of the repository; those of other models and other tags are passed over.
+        name: The name of the model.
+
+    Raises:
+        UserError: The highest version is MAX_VERSION already.
+    """
     found = [each[1] for each in map(parse_tag, tags) if each is not None and each[0] == name]
     version = max(found, default=0) + 1
     if version > MAX_VERSION:

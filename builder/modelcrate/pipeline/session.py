@@ -53,7 +53,8 @@ from modelcrate_layers.frozen import dataclass
 class PreparedOutput(Protocol):
     """An output that takes more than an image: what the image was made from."""
 
-    def prepared(self, source: Prepared) -> Output: ...
+    def prepared(self, source: Prepared) -> Output:
+        """Returns the output for this build, which takes what the image was made from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     """Yields the rules between keys that are broken, over a form whose keys are right by themselves.
 
     Args:
+        form: The validated form of the project file.
         given: The keys that the file has.
     """
     needs = form.dependencies

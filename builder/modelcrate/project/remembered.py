@@ -1,5 +1,6 @@
-"""A project that was read once, remembered by the digest of its file: reading it again takes the YAML and validation libraries half a second
-of start-up, and nothing in it can have changed.
+"""A project that was read once, remembered by the digest of its file.
+
+Reading it again would load the YAML and validation libraries (half a second), and nothing in it can have changed.
 
 Written and read are our own value types only, by name and field. What is damaged, or of another version of these types, is
 read anew from the file.

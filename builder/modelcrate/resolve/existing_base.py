@@ -44,9 +44,13 @@ def resolve_existing(
     Layers on this machine are scanned in any case. Of a registry's only those are fetched in which the Python has to be looked for.
 
     Args:
-        python: The version that the project asks for, major and minor.
-        folder: Where relative paths begin.
+        base: The base of the project.
+        platform: The platform of the image.
+        python: The version that the project requires, major and minor.
+        folder: The folder that relative paths start from.
+        connections: The connections to registries.
         pins: Those of the lock: the base is taken as it was then.
+        emit: Receives the events.
         python_needed: Whether anything in the image is to run on the base's Python.
     """
     path = getattr(base, "path", None)

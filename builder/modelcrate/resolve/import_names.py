@@ -152,11 +152,12 @@ def prefixes(module: str) -> list[str]:
 def provides(module: str, distributions: Mapping[str, Path | None]) -> bool:
     """Returns whether one of these distributions has a module.
 
-    One that has been fetched is looked into. Of another it is taken on the word of its name: the module's own, one of the table, or
-    one that has the module's name in it (`azureml.core` of azureml-core, `dateutil` of python-dateutil).
+    The files of a fetched distribution are read. Another one is judged by its name: the module's own, one of the table, or one that
+    has the module's name in it (`azureml.core` of azureml-core, `dateutil` of python-dateutil).
 
     Args:
-        distributions: The normalised names, each with its wheel, if that is here.
+        module: The dotted name of the module.
+        distributions: The normalised names, each with its wheel, if it has been fetched.
     """
     names = prefixes(module)
     known = {each for name in names for each in (normalised(name), *DISTRIBUTIONS.get(name, ()))}

@@ -25,16 +25,18 @@ def choose_index(
     environment: Mapping[str, str],
     indexes: Sequence[str] = (),
 ) -> Index:
-    """Returns where wheels come from.
+    """Returns the index that wheels come from.
 
-    The first of these places that names an index is taken, whole: the project file, the options of its requirements file, uv's
+    The first of these places that names an index is used alone: the project file, the options of its requirements file, uv's
     variables, pip's variables, uv.toml or pyproject.toml beside the project, uv's configuration, pip's configuration. A wheelhouse
-    without an index in the project file stands alone. Indexes that pip's words name are searched as pip does, all of them together.
+    without an index in the project file stands alone. Indexes of pip's settings are searched as pip does, all of them together.
 
     Args:
+        needs: The dependencies that the project declares.
+        folder: The folder of the project.
         read: The project's requirements, with the options and URLs of their file.
         indexes: Those that a lock names for its packages.
-        environment: Variables of this run; it also says where configuration files are.
+        environment: Variables of this run; it also names the configuration files.
     """
     options = read.options
     house = (folder / needs.wheelhouse).resolve() if needs.wheelhouse else None

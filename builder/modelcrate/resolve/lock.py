@@ -97,12 +97,19 @@ class ModelPin:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
+    """The contents of a lock file.
+
+    `asked` are the inputs that decided the lock, `pins` the pinned packages by platform, `models` the pinned models, and `codecs` the
+    versions of the compressors.
+    """
+
     asked: Mapping[str, Any] = field(hash=False)
     pins: Mapping[str, Pins] = field(hash=False)
     models: tuple[ModelPin, ...] = ()
     codecs: tuple[str, ...] = ()
 
     def of(self, platform: Platform) -> Pins:
+        """Returns the pins of a platform; a LockedError if the lock has none."""
         if str(platform) not in self.pins:
             raise LockedError(f"the lock has nothing for {platform}", hint=_AGAIN)
         return self.pins[str(platform)]
@@ -139,11 +146,20 @@ def read_lock(path: Path) -> Lock | None:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
+    """Writes a lock file, in the place of an earlier one; a MachineError if the disk refuses it."""
     with as_machine_error(path):
         write_file(path, lock.text())
 
 
 def parse_lock(data: bytes) -> Lock:
+    """Returns the lock in the bytes of a lock file.
+
+    Raises:
+        CrateError: It is of another version, or a value in it is not valid.
+        KeyError: A member is missing.
+        TypeError: A member has the wrong type.
+        ValueError: It is not JSON, or a value in it is not valid.
+    """
     value = parse_object(data)
     if value["lock-version"] != VERSION:
         raise IntegrityError(f"lock version {value['lock-version']!r:.20}, not {VERSION}")

@@ -10,9 +10,11 @@ from modelcrate.resolve.declared import read_declaration
 
 
 def lock_inputs(project: Project, folder: Path, server: tuple[str, ...]) -> dict[str, Any]:
-    """Returns what decides a lock. No host is in it: neither an index nor a channel.
+    """Returns the inputs that decide a lock. No host is among them: neither an index nor a channel.
 
     Args:
+        project: The project.
+        folder: The folder of the project.
         server: The requirements of the server, which the project does not write down.
     """
     needs = project.dependencies

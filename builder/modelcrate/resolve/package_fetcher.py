@@ -43,10 +43,12 @@ class Sources:
 
     @property
     def cache(self) -> Path:
+        """The folder of the cache."""
         return self.connections.config.cache
 
     @property
     def mirrors(self) -> Mirrors:
+        """The mirrors for Debian packages: that of the project, then those of the environment."""
         from modelcrate.resolve.debian import choose_mirrors, release_of
 
         base, python = self.project.base, self.project.python
@@ -96,7 +98,7 @@ class Sources:
 
     @property
     def uv(self) -> Uv:
-        """uv with its cache, which is emptied where another machine has written it: what is in it decides what is locked."""
+        """The uv program with its cache. A cache that another machine has written is emptied first: its contents decide the lock."""
         from modelcrate.net.config import HttpConfig
         from modelcrate.resolve.wheels import Uv
 

@@ -24,15 +24,25 @@ class Pinned(Protocol[P_co]):
     """`deb`, `wheel` or `conda`, as in a bill of materials."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the package."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version of the package."""
+
     @property
-    def filename(self) -> str: ...
+    def filename(self) -> str:
+        """The name of the file."""
+
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal."""
+
     @property
-    def size(self) -> int | None: ...
+    def size(self) -> int | None:
+        """The size of the file in bytes, where it is known."""
+
     @property
     def purl(self) -> str:
         """The package URL (purl-spec)."""
@@ -77,15 +87,19 @@ class PinnedWheel:
 
     @property
     def purl(self) -> str:
+        """The package URL (purl-spec)."""
         return f"pkg:pypi/{self.name}@{self.version}"
 
     def place(self, cache: Path) -> Path:
+        """Returns the path of the wheel in the cache."""
         return cache / "wheels" / self.sha256 / self.filename
 
     def as_package(self, cache: Path, size: int) -> Wheel:
+        """Returns the wheel at its place in the cache. `size` is in bytes."""
         return Wheel(self.name, self.version, self.filename, self.sha256, size, str(self.place(cache)))
 
     def json(self) -> dict[str, Any]:
+        """Returns the pin as the lock writes it, without URLs."""
         return _json(self, "urls")
 
 
@@ -116,15 +130,19 @@ class PinnedConda:
 
     @property
     def purl(self) -> str:
+        """The package URL (purl-spec)."""
         return f"pkg:conda/{self.name}@{self.version}?build={self.build}&subdir={self.subdir}"
 
     def place(self, cache: Path) -> Path:
+        """Returns the path of the package in the cache."""
         return in_cache(cache, self.sha256, self.filename)
 
     def as_package(self, cache: Path, size: int) -> CondaPackage:
+        """Returns the package at its place in the cache. `size` is in bytes."""
         return CondaPackage(self.name, self.version, self.build, self.filename, self.sha256, size, self.place(cache))
 
     def json(self) -> dict[str, Any]:
+        """Returns the pin as the lock writes it."""
         return _json(self)
 
 

@@ -58,6 +58,7 @@ class Target:
 
     @property
     def machine(self) -> str:
+        """The machine as Python's `platform.machine()` names it."""
         return _MACHINES[self.architecture]
 
     @property

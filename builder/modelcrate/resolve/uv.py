@@ -93,7 +93,9 @@ class Uv:
 
         Args:
             files: Requirements files, and pyproject.toml files.
-            options: More words for uv.
+            target: The platform and Python to lock for.
+            index: The index that the packages come from.
+            *options: More options for uv.
 
         Raises:
             CrateError: By its class: the requirements' fault, the index's, or this machine's.
@@ -128,6 +130,9 @@ class Uv:
         """Builds the wheel of a project into a folder. Its build backend comes from the index, and runs on this machine.
 
         Args:
+            folder: The folder of the project.
+            into: The folder that gets the wheel.
+            index: The index of the build backend.
             epoch: The time that its files get, in seconds since 1970.
 
         Raises:

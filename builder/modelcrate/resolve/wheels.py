@@ -39,6 +39,10 @@ def lock_wheels(
     that the requirements give are enforced.
 
     Args:
+        requirements: The requirements of the project.
+        target: The platform and Python of the image.
+        index: The index that wheels come from.
+        uv: The program that resolves them.
         there: Packages that the image has already, by name, with their versions. The others have to go with them, and they are
             not locked again.
 

@@ -90,6 +90,7 @@ class World:
 
     @property
     def pins(self) -> dict[str, Pins]:
+        """The pins of each platform, by its name."""
         return {str(each.platform): each.pins for each in self.platforms}
 
 

@@ -68,7 +68,7 @@ class LayerKind(Protocol):
         ...
 
     def materials(self) -> Materials:
-        """Returns what it is made of. Reads nothing."""
+        """Returns the packages or files that it is made of. Reads nothing."""
         ...
 
     def tree(self) -> Tree:

@@ -1,5 +1,7 @@
-"""Layers of linked conda packages. Such a layer is a pure function of the packages' hashes, the Python version, the prefix and the
-policy: no conda and no solver is needed to make it.
+"""Layers of linked conda packages.
+
+Such a layer is a pure function of the packages' hashes, the Python version, the prefix and the policy: neither conda nor a solver is
+needed to make it.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class CondaLayer:
 
     @property
     def role(self) -> str:
+        """The role of the layer."""
         return "dependencies"
 
     @property
@@ -68,6 +71,7 @@ class CondaLayer:
         return (*sorted(map(str, self.wanted)), f"python {self.python}", f"rules {writer.POLICY}.{POLICY}")
 
     def materials(self) -> Materials:
+        """Returns the packages that the layer is made of."""
         return Materials(packages=self.wanted)
 
     def tree(self) -> Tree:
@@ -77,6 +81,7 @@ class CondaLayer:
         return Tree.of(split_entries(entries, self.part, self.parts), (self.prefix[1:].encode(),))
 
     def installed(self) -> Iterator[Owned]:
+        """Yields the paths of all parts, from the first part only."""
         if self.part == 0:  # the files of all parts
             yield from self._installed()
 

@@ -27,10 +27,12 @@ class DebianLayer:
 
     @property
     def role(self) -> str:
+        """The role of the layer."""
         return "base"
 
     @property
     def name(self) -> str:
+        """The name of the layer, for people."""
         return f"{self.distribution} {self.release}, python {self.python}"
 
     def key(self) -> Digest:
@@ -43,6 +45,7 @@ class DebianLayer:
         return (*(f"{each.package} {each.version}" for each in self.debs), f"rules {writer.POLICY}.{POLICY}")
 
     def materials(self) -> Materials:
+        """Returns the packages that the layer is made of."""
         return Materials(packages=self.debs)
 
     def tree(self) -> Tree:

@@ -30,6 +30,7 @@ class EntryLayer:
 
     @property
     def name(self) -> str:
+        """The path of the script."""
         return self.script
 
     def key(self) -> Digest | None:
@@ -37,9 +38,11 @@ class EntryLayer:
         return None
 
     def materials(self) -> Materials:
+        """Returns the files that the layer is made of."""
         return Materials(files=self.sources.entries, fingerprint=self.fingerprint)
 
     def tree(self) -> Tree:
+        """Returns the entries of the layer."""
         return Tree.of(self.sources.entries, [ROOT])
 
     def inputs(self) -> tuple[str, ...]:

@@ -46,12 +46,15 @@ class ModelLayer:
         return None
 
     def materials(self) -> Materials:
+        """Returns the files that the layer is made of."""
         return Materials(files=self.files, fingerprint=self.fingerprint)
 
     def tree(self) -> Tree:
+        """Returns the entries of the layer."""
         return Tree.of(self.files, [ROOT])
 
     def inputs(self) -> tuple[str, ...]:
+        """Returns the files as a recipe lists them, below the folder of the models."""
         return file_inputs(self.files, MODELS + b"/")
 
 

@@ -25,10 +25,13 @@ class ReadyLayer:
         return None
 
     def materials(self) -> Materials:
+        """Returns the layer that exists, with its blob."""
         return Materials(existing=(self.layer, self.blob))
 
     def tree(self) -> Tree:
+        """Raises an AssertionError: the layer exists, so it is never made."""
         raise AssertionError("a layer that is ready is not made again")
 
     def inputs(self) -> tuple[str, ...]:
+        """Returns the inputs that the layer was made from."""
         return self.layer.inputs

@@ -37,13 +37,16 @@ class RuntimeLayer:
 
     @property
     def role(self) -> str:
+        """The role of the layer."""
         return "dependencies"
 
     @property
     def name(self) -> str:
+        """The name of the layer, for people."""
         return f"python {self.python} environment"
 
     def key(self) -> Digest:
+        """Returns the digest of all that decides the bytes."""
         inputs = {
             "interpreter": self._target(),
             "policy": POLICY,
@@ -53,9 +56,11 @@ class RuntimeLayer:
         return recipe.key(KIND, inputs)
 
     def materials(self) -> Materials:
+        """Returns no files and no packages: the layer is made from its settings alone."""
         return Materials()
 
     def tree(self) -> Tree:
+        """Returns the entries of a virtual environment without packages (PEP 405)."""
         venv, target = Venv(self.python, self.prefix), self._target()
         config = _CONFIG.format(home=target.rpartition("/")[0] or "/")
         return Tree.of(
@@ -69,6 +74,7 @@ class RuntimeLayer:
         )
 
     def inputs(self) -> tuple[str, ...]:
+        """Returns the interpreter that the environment uses."""
         return (f"interpreter {self._target()}",)
 
     def installed(self) -> Iterator[Owned]:
@@ -77,6 +83,7 @@ class RuntimeLayer:
         return (Owned(ENVIRONMENT, each) for each in links)
 
     def notices(self) -> tuple[str, ...]:
+        """Returns no notices."""
         return ()
 
     def _target(self) -> str:

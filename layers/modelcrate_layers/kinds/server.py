@@ -31,6 +31,7 @@ class ServerLayer:
         return recipe.key(KIND, {"files": listed, "policy": POLICY})
 
     def materials(self) -> Materials:
+        """Returns no files and no packages: the server is part of this program."""
         return Materials()
 
     def tree(self) -> Tree:

@@ -1,5 +1,7 @@
-"""Layers of installed wheels. Such a layer is a pure function of the wheels' hashes, the Python version, the prefix and the
-policy, so that the same wheel is the same blob in every project and every registry.
+"""Layers of installed wheels.
+
+Such a layer is a pure function of the wheels' hashes, the Python version, the prefix and the policy, so that the same wheel is the
+same blob in every project and every registry.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class WheelsLayer:
 
     @property
     def role(self) -> str:
+        """The role of the layer."""
         return "dependencies"
 
     @property
@@ -76,6 +79,7 @@ class WheelsLayer:
         return (*sorted(map(str, self.wheels)), f"python {self.python}", f"rules {writer.POLICY}.{POLICY}")
 
     def materials(self) -> Materials:
+        """Returns the wheels that the layer is made of."""
         return Materials(packages=self.wheels)
 
     def tree(self) -> Tree:
@@ -86,10 +90,12 @@ class WheelsLayer:
         return Tree.of(split_entries(entries, self.part, self.parts), roots=(self.prefix[1:].encode(),))
 
     def installed(self) -> Iterator[Owned]:
+        """Yields the paths of all parts, from the first part only."""
         if self.part == 0:  # the files of all parts
             yield from self._installed(self._stamps())
 
     def notices(self) -> Iterator[str]:
+        """Yields what is notable about the installed wheels, from the first part only."""
         stamps = self._stamps()
         for each in self.wheels if self.part == 0 else ():
             yield from _installation(each, stamps[each.path], Venv(self.python, self.prefix)).notices

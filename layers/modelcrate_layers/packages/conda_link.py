@@ -47,6 +47,7 @@ class Relocated:
     size: int
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes with the prefix replaced, in pieces of at most CHUNK."""
         data = self._replaced()
         for start in range(0, len(data), CHUNK):
             yield data[start : start + CHUNK]

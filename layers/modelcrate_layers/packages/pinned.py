@@ -20,15 +20,24 @@ class Package(Protocol):
     """A pinned package and its place in the cache, where it may not be yet. `size` is in bytes."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the package."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version of the package."""
+
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal."""
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """The size of the file in bytes."""
+
     @property
-    def path(self) -> str | PathLike[str]: ...
+    def path(self) -> str | PathLike[str]:
+        """The path of the file in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Deb:
 
     @property
     def name(self) -> str:
+        """The name of the package."""
         return self.package
 
 

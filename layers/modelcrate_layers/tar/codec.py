@@ -53,6 +53,7 @@ class Codec:
 
     @property
     def media_type(self) -> str:
+        """The media type of a layer in this codec (OCI image layer specification)."""
         return {"none": MediaType.LAYER, "gzip": MediaType.LAYER_GZIP, "zstd": MediaType.LAYER_ZSTD}[self.name]
 
     def encode(self, chunks: Iterable[bytes], size: int | None) -> Iterator[bytes]:
@@ -69,6 +70,7 @@ NONE = Codec("none")
 
 @cache
 def gzip() -> Codec:
+    """Returns the gzip codec with the version of the library that is installed."""
     from isal import __version__
 
     return Codec("gzip", f"isal-{__version__}", _GZIP_LEVEL)
@@ -76,6 +78,7 @@ def gzip() -> Codec:
 
 @cache
 def zstd() -> Codec:
+    """Returns the zstd codec with the version of the library that is installed."""
     from zstandard import ZSTD_VERSION
 
     return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), _ZSTD_LEVEL)
@@ -143,6 +146,7 @@ def decode(chunks: Iterable[bytes], limit: UnpackLimit | None = None) -> Iterato
     Every frame or member is read, so that nothing can hide behind the first one, and a stream that is cut short never ends well.
 
     Args:
+        chunks: The bytes of the stored layer.
         limit: By default UNPACK_LIMIT.
 
     Raises:

@@ -23,7 +23,7 @@ CLUTTER = frozenset(
 
 
 Ignored = Callable[[str, bool], bool]
-"""Says of a path of the host, and of whether it is a folder, if it is passed over."""
+"""Returns whether a path of the host is passed over; the second argument is whether it is a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Listing:
 
     @property
     def size(self) -> int:
+        """The size of all entries, in bytes."""
         return sum(entry.size for entry in self.entries)
 
 
@@ -50,9 +51,11 @@ def list_path(
     cache's blobs are the files that they lead to.
 
     Args:
+        path: The file or folder to list.
+        under: The folder of the layer that it goes into; empty for the top.
         leave_out: Names that are passed over wherever they are.
         skip: Paths of the host that are passed over.
-        ignored: Says of a path of the host, and of whether it is a folder, if it is passed over.
+        ignored: Returns whether a path of the host is passed over; its second argument is whether it is a folder.
 
     Raises:
         SourceError: It holds a link to outside, a device, a socket or a pipe, or can't be read.

@@ -262,8 +262,10 @@ def _check(block: bytes) -> None:
 
 
 def _ustar_name(block: bytes) -> bytes:
-    """The name with its prefix. GNU's headers have times in the prefix's place; where no times are there, and it is text, an old writer of
-    Go's meant a prefix. Those of Joerg Schilling's tar (`tar` at their end) have times behind a shorter prefix.
+    """Returns the name with its prefix.
+
+    GNU headers have times in the place of the prefix. Where they hold text instead, an old writer in Go meant a prefix. Headers of Joerg
+    Schilling's tar (`tar` at their end) have times behind a shorter prefix.
     """
     name, magic = _text(block[:100]), block[257:265]
     prefix = b""
@@ -326,7 +328,7 @@ def _device(block: bytes) -> tuple[int, int]:
 
 
 def _records(data: bytes) -> dict[bytes, bytes]:
-    """PAX records, each `LENGTH KEY=VALUE\\n` with LENGTH counting itself; an empty value takes the record back (POSIX pax)."""
+    r"""Returns PAX records, each `LENGTH KEY=VALUE\n` with LENGTH counting itself; an empty value takes the record back (POSIX pax)."""
     found: dict[bytes, bytes] = {}
     at = 0
     while at < len(data):

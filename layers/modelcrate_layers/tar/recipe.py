@@ -44,6 +44,7 @@ class Layer:
     inputs: tuple[str, ...] = ()
 
     def json(self) -> dict[str, Any]:
+        """Returns the layer as the layer cache writes it."""
         return {
             "codec": {"name": self.codec.name, "version": self.codec.version, "level": self.codec.level},
             "descriptor": self.descriptor.json(),
@@ -73,6 +74,7 @@ class Recipe:
 
     @property
     def tar(self) -> Tar:
+        """The uncompressed tar of the layer."""
         return Tar(self.tree.entries)
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
@@ -96,9 +98,11 @@ class RecipeBlob:
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the stored layer."""
         return self.layer.descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """Yields the stored bytes from `start` to the end, made again. A stream from 0 is verified."""
         chunks = self.recipe.chunks(start)
         return chunks if start else verified(chunks, self.descriptor)
 
@@ -128,11 +132,13 @@ class Measuring:
 
     @property
     def layer(self) -> Layer:
+        """The measured layer, once the pass has ended."""
         assert self._layer is not None, "the pass has not ended"
         return self._layer
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the stored layer, once the pass has ended."""
         return self.layer.descriptor
 
     def __iter__(self) -> Iterator[bytes]:
@@ -185,16 +191,19 @@ class Tally:
         self._hashed, self.size = hashlib.sha256(), 0
 
     def add(self, chunk: bytes) -> None:
+        """Adds the next bytes."""
         self._hashed.update(chunk)
         self.size += len(chunk)
 
     def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yields the chunks unchanged and adds each of them."""
         for chunk in chunks:
             self.add(chunk)
             yield chunk
 
     @property
     def digest(self) -> Digest:
+        """The digest of the bytes so far."""
         return Digest("sha256", self._hashed.hexdigest())
 
 

@@ -44,9 +44,11 @@ class Bytes:
 
     @property
     def size(self) -> int:
+        """The number of bytes."""
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes, in pieces of at most CHUNK."""
         for start in range(0, len(self.data), CHUNK):
             yield self.data[start : start + CHUNK]
 
@@ -65,6 +67,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
+        """Returns the stamp in the result of `os.stat`."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -88,6 +91,7 @@ class FileRange(NamedTuple):
         return cls(path, Stamp.of(status), 0, status.st_size)
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the bytes, in pieces of at most CHUNK; a SourceError if the file has changed."""
         return self._pieces() if self.size > CHUNK else iter((self._whole(),))
 
     def _whole(self) -> bytes:
@@ -166,6 +170,7 @@ class ZipMember:
     hash: str = ""
 
     def chunks(self) -> Iterator[bytes]:
+        """Yields the unpacked bytes; an IntegrityError if they don't match the recorded size and checksums."""
         crc, size = 0, 0
         algorithm, _, recorded = self.hash.partition("=")
         hashed = hashlib.new(algorithm, usedforsecurity=False) if recorded else None

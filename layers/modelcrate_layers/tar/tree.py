@@ -49,6 +49,7 @@ class Entry(NamedTuple):
 
     @property
     def size(self) -> int:
+        """The size of the file in bytes; 0 for other kinds."""
         return self.source.size if self.source is not None else 0
 
 
@@ -57,18 +58,22 @@ FILE_MODE, PROGRAM_MODE = 0o664, 0o775
 
 
 def file(path: bytes, source: Source, mode: int = FILE_MODE) -> Entry:
+    """Returns the entry of a regular file."""
     return Entry(path, Kind.FILE, mode, source)
 
 
 def directory(path: bytes, mode: int = PROGRAM_MODE) -> Entry:
+    """Returns the entry of a folder."""
     return Entry(path, Kind.DIRECTORY, mode)
 
 
 def symlink(path: bytes, target: bytes) -> Entry:
+    """Returns the entry of a symbolic link; `target` may be relative."""
     return Entry(path, Kind.SYMLINK, 0o777, link=target)
 
 
 def hard_link(path: bytes, target: bytes) -> Entry:
+    """Returns the entry of a hard link; `target` is the path of an earlier file of the same tree."""
     return Entry(path, Kind.HARD_LINK, FILE_MODE, link=target)
 
 

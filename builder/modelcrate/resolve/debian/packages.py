@@ -58,6 +58,7 @@ class Package:
 
     @property
     def key(self) -> Key:
+        """The version as a value that sorts by Debian's rules (deb-version(7))."""
         return version_key(self.version)
 
 
@@ -91,6 +92,7 @@ class Packages:
 
     @property
     def names(self) -> list[str]:
+        """The names of all packages, sorted."""
         return sorted(name.decode("utf-8", "replace") for name in self._places)
 
     @cached_property

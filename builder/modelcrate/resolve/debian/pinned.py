@@ -44,23 +44,29 @@ class PinnedDeb:
 
     @property
     def name(self) -> str:
+        """The name of the package."""
         return self.package
 
     @property
     def filename(self) -> str:
+        """The name of the file in the archive."""
         return self.pool.rpartition("/")[2]
 
     @property
     def purl(self) -> str:
+        """The package URL (purl-spec)."""
         return f"pkg:deb/debian/{self.package}@{self.version}?arch={self.architecture}"
 
     def place(self, cache: Path) -> Path:
+        """Returns the path of the package in the cache."""
         return cache / "debs" / f"{self.sha256}.deb"
 
     def as_package(self, cache: Path, size: int) -> Deb:
+        """Returns the package at its place in the cache. `size` is in bytes."""
         return Deb(self.package, self.version, self.architecture, self.place(cache), self.sha256, size, self.pool)
 
     def json(self) -> dict[str, Any]:
+        """Returns the pin as the lock writes it."""
         return asdict(self)
 
     @classmethod

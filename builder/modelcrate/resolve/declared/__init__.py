@@ -47,7 +47,8 @@ class Declaration:
 class Format(Protocol):
     """What a module here has."""
 
-    def read(self, path: Path, needs: Dependencies) -> Declaration: ...
+    def read(self, path: Path, needs: Dependencies) -> Declaration:
+        """Reads a file of this format and returns what it declares."""
 
 
 _FORMATS: Mapping[str, tuple[str, str]] = {

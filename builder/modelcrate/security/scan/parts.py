@@ -25,13 +25,15 @@ class GatedFiles(NamedTuple):
 
     @property
     def path(self) -> str:
+        """The path of the file."""
         return self.source.path
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPart:
-    """A model, or what goes along with the entry script: `top` is where it lies, `entries` is what is packed of it, and the
-    `fingerprints` of its layers stand for them.
+    """A model, or the files of the entry script.
+
+    `top` is its path, `entries` are those of its files that are packed, and `fingerprints` are those of its layers.
     """
 
     top: Path
@@ -41,7 +43,7 @@ class ScanPart:
 
     @property
     def files(self) -> Iterator[GatedFiles]:
-        """Its files, by their places."""
+        """Its files, sorted by path."""
         below = len(str(self.top)) + 1
         sources = [each.source for each in self.entries if isinstance(each.source, FileRange)]
         for source in sorted(sources):
@@ -50,7 +52,7 @@ class ScanPart:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the gates found: what ends the build, what is only told, and what the models' files that were read said of themselves."""
+    """The findings of the gates: `refused` ends the build, `warned` is only reported, and `facts` were read from the models' files."""
 
     refused: tuple[CrateError, ...]
     warned: tuple[str, ...]
