@@ -72,7 +72,7 @@ class _Documents:
 
 def looked_at(found: Found) -> None:
     """All that is asked of an image that exists."""
-    for ask in (found.whole, found.image, found.graph, found.copy, lambda: verify(found, (), "there")):
+    for ask in (found.read, found.image, found.graph, found.copy, lambda: verify(found, (), "there")):
         with suppress(CrateError):
             ask()
 

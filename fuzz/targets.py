@@ -49,6 +49,7 @@ from modelcrate.workspace import manifest as model_manifest
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.packages import deb
+from modelcrate_layers.packages.pinned import Deb
 from modelcrate_layers.packages.venv import Venv
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.packages.wheel import read as read_wheel
@@ -98,7 +99,8 @@ def debian_package(data: bytes) -> None:
     path.with_suffix(".tar").unlink(missing_ok=True)
     with suppress(CrateError):
         deb.control(path)
-    for each in deb.items(deb.unpack(path, hashlib.sha256(data).hexdigest())):
+    package = Deb("a", "1", "amd64", path, hashlib.sha256(data).hexdigest(), len(data), "pool/a.deb")
+    for each in deb.items(deb.unpack(package)):
         if each.source is not None:
             for _ in each.source.chunks():
                 pass

@@ -42,7 +42,8 @@ def test_an_image_goes_round_and_stays_what_it_is(
 ) -> None:
     here = f"{docker_registry.host}/verbs/one"
     crate("push", "alone", f"{here}:1", f"{here}:2").succeeded()
-    assert sorted(crate("tags", here, "--json").succeeded().json["tags"]) == ["1", "2"]
+    tags = crate("tags", here, "--json").succeeded().json["tags"]
+    assert sorted(tag for tag in tags if not tag.startswith("sha256-")) == ["1", "2"]
     there = f"{docker_registry.host}/verbs/other:9"
     copied = crate("copy", f"registry:{here}:1", f"registry:{there}", "--json").succeeded().json
     assert copied["outputs"][0]["bytes_there"] > 0, "what one registry has is mounted, not sent"

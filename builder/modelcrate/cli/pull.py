@@ -6,10 +6,11 @@ import argparse
 
 from modelcrate.cli import transfer
 from modelcrate.cli.console import Console
+from modelcrate.images.reference import Reference
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", help="HOST/REPOSITORY[:TAG][@DIGEST]")
+    parser.add_argument("reference", type=Reference.parse, help="HOST/REPOSITORY[:TAG][@DIGEST]")
     parser.add_argument(
         "-o",
         "--output",
@@ -20,4 +21,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    return transfer.move(f"registry:{args.reference}", args.output or f"store:{args.reference}", args, console)
+    return transfer.move(args.reference, args.output or f"store:{args.reference}", args, console)

@@ -8,6 +8,7 @@ from modelcrate import transports
 from modelcrate.cli.console import Console
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
+from modelcrate.images.reference import Reference
 from modelcrate.render.text import receipt_text
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
@@ -20,14 +21,16 @@ def platform_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--platform", type=Platform.parse, metavar="OS/ARCH", help="only the image for this platform")
 
 
-def move(source: str, target: str, args: argparse.Namespace, console: Console) -> int:
+def move(source: str | Reference, target: str, args: argparse.Namespace, console: Console) -> int:
     """Writes the image at an address to an output, and prints the receipt. Returns the exit code."""
     output = transports.parse(target)
-    if isinstance(output, NameableOutput) and source.startswith("registry:"):
-        output = output.with_name(source.removeprefix("registry:").partition("@")[0])
+    if isinstance(source, str) and source.startswith("registry:"):
+        source = Reference.parse(source.removeprefix("registry:"))
+    if isinstance(output, NameableOutput) and isinstance(source, Reference):
+        output = output.with_name(str(source).partition("@")[0])
     with console.session() as session:
         found = find(source, session.connections)
-        receipt = session.copy(source, chosen(found, args.platform), [output])
+        receipt = session.copy(str(source), chosen(found, args.platform), [output])
         if getattr(args, "referrers", False):
             _referrers(found, target, session.connections, console)
     console.print_result(receipt.json(), receipt_text(receipt))

@@ -31,16 +31,16 @@ class HashTee:
 
     def over(self, tar: Tar) -> Tar:
         """The same tar. Whenever it is taken, its large files are hashed along."""
-        return Tar(tuple(map(self._heard, tar.entries)))
+        return Tar(tuple(map(self._hashed, tar.entries)))
 
-    def _heard(self, entry: Entry) -> Entry:
+    def _hashed(self, entry: Entry) -> Entry:
         if isinstance(entry.source, FileRange) and entry.source.size >= LARGE:
-            return entry._replace(source=_Heard(entry.source, self._found))
+            return entry._replace(source=_HashedFile(entry.source, self._found))
         return entry
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _HashedFile:
     """A file whose bytes go to a thread that hashes them as well; whoever takes them may be waiting for a network."""
 
     source: FileRange

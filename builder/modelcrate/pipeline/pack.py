@@ -53,7 +53,7 @@ class PackTargets:
         sink = (self.kept or StoreSink(store)) if planned.role in STORED_ROLES else self.models
         return sink.take(measuring)
 
-    def heard(self, planned: PlannedLayer, tar: Tar) -> Tar:
+    def hashed(self, planned: PlannedLayer, tar: Tar) -> Tar:
         """The tar of a layer, with whoever listens to it."""
         return tar if self.hashes is None or planned.role in STORED_ROLES else self.hashes.over(tar)
 
@@ -158,8 +158,10 @@ class Packer:
         tree = planned.kind.tree()
         recipe = Recipe(tree, choose_codec(planned.policy, tree).codec)
         size = recipe.tar.size
-        told = TrackedChunks(self.sinks.heard(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit)
-        measuring = Measuring(told, recipe.codec, size)
+        tracked = TrackedChunks(
+            self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit
+        )
+        measuring = Measuring(tracked, recipe.codec, size)
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
@@ -177,12 +179,12 @@ def _last(planned: PlannedLayer) -> int:
 def _unless(stop: threading.Event, emit: Emit) -> Emit:
     """The same until it is stopped: whoever emits then ends there."""
 
-    def told(event: Event) -> None:
+    def emit_unless_stopped(event: Event) -> None:
         if stop.is_set():
             raise CrateError("something else of the same build has failed")
         emit(event)
 
-    return told
+    return emit_unless_stopped
 
 
 def _taken(layer: ImageLayer, planned: PlannedLayer, inputs: tuple[str, ...], why: str) -> ImageLayer:
