@@ -1,5 +1,5 @@
-"""What a model file says of itself, read as bytes: nothing is imported, loaded or run. One file a format.
+"""Readers of model files, as bytes: nothing is imported, loaded or run. One module for each format.
 
-Everything here takes a binary file that may have been made by an enemy, and ends in time and in bounded memory, with facts or with an
+All of them take a binary file that may be hostile. They end in bounded time and memory, with facts or with an
 IntegrityError.
 """

@@ -16,11 +16,11 @@ PADDING = b"\0\t\n\r "
 
 
 class LimitError(IntegrityError):
-    """A limit of ours was met. A program without that limit would read on, so what follows is unread, not harmless."""
+    """The reader met one of its limits. A program without that limit would read on: what follows is unread, not harmless."""
 
 
 class ByteReader:
-    """Exact reads over a file. Not a value: it is a position.
+    """Exact reads over a file. It is not a value, because it has a position.
 
     With a `limit`, reading more bytes than that is a LimitError: it is for compressed streams, whose length is not known before.
     """
@@ -79,7 +79,7 @@ class ByteReader:
             yield piece
 
     def ends_in_padding(self) -> bool:
-        """Whether only PADDING is left. It reads up to the first byte that is something else."""
+        """Returns whether only PADDING is left. It reads up to the first other byte."""
         while piece := self._file.read(CHUNK):
             self._count(len(piece))
             if piece.strip(PADDING):

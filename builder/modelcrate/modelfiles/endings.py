@@ -1,4 +1,4 @@
-"""What files promise by their names. Apart, for who asks for a name alone is not to wait for the readers."""
+"""File name endings of model formats. They are apart from the readers, because importing those takes longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's files on this disk, and what each says of itself, looked at once."""
+"""A model's files on this disk, and the facts that each one states. Each file is read once."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ MAX_TEXT = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """`top` is the model's file or folder; `names` are its files, relative to it (a file's own name, for a file), sorted.
+    """The files of a model.
 
-    `shown` is what the model is called in messages.
+    `top` is the model's file or folder; `names` are its files, sorted and relative to it (a file's own name, for a file).
+    `shown` is the model's name in messages.
     """
 
     top: Path
@@ -31,7 +32,15 @@ class ModelFiles:
 
     @classmethod
     def of(cls, top: Path, shown: str = "") -> ModelFiles:
-        """The regular files of a model, hidden ones left out."""
+        """Returns the regular files of a model, without hidden ones.
+
+        Args:
+            top: The model's file or folder.
+            shown: The model's name in messages; by default the path.
+
+        Raises:
+            UserError: The folder has too many files.
+        """
         if top.is_file():
             return cls(top, (top.name,), shown or str(top))
         names: list[str] = []
@@ -47,15 +56,19 @@ class ModelFiles:
         return cls(top, tuple(sorted(names)), shown or str(top))
 
     def path(self, name: str) -> Path:
-        """Where one of the files is."""
+        """Returns the path of one of the files."""
         return self.top if self.top.name == name and self.top.is_file() else self.top / name
 
     def where(self, name: str) -> str:
-        """The same place, in words."""
+        """Returns the place of one of the files, for messages."""
         return self.shown if self.path(name) == self.top else f"{self.shown}/{name}"
 
     def facts(self, name: str) -> ModelFacts:
-        """What a file says of itself."""
+        """Returns the facts that a file states.
+
+        Raises:
+            SourceError: The file can't be read.
+        """
         if name not in self._facts:
             path = self.path(name)
             try:
@@ -66,14 +79,23 @@ class ModelFiles:
         return self._facts[name]
 
     def sound(self, name: str) -> ModelFacts:
-        """The same of a file that has to be whole; a damaged one is a SourceError."""
+        """Returns the facts of a file that must not be damaged.
+
+        Raises:
+            SourceError: The file is damaged, or can't be read.
+        """
         found = self.facts(name)
         if found.fault:
             raise SourceError(f"{name} is damaged: it {found.fault}", where=self.where(name))
         return found
 
     def text(self, name: str) -> bytes:
-        """A small file; a large one is a UserError."""
+        """Returns the bytes of a small file.
+
+        Raises:
+            UserError: The file is too large.
+            SourceError: The file can't be read.
+        """
         path = self.path(name)
         try:
             with open_named_file(path) as handle:
@@ -85,5 +107,5 @@ class ModelFiles:
         return data
 
     def with_format(self, *formats: str) -> tuple[str, ...]:
-        """The files of these formats."""
+        """Returns the names of the files with one of these formats."""
         return tuple(name for name in self.names if self.facts(name).format in formats)

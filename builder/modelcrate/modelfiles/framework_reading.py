@@ -1,4 +1,4 @@
-"""What a project's models say of themselves, read once and remembered while their files stay as they are."""
+"""The facts that a project's models state. They are kept as long as the files stay as they are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERSION = 3
 
 @dataclass(frozen=True, slots=True)
 class PickleNames:
-    """What the pickles in one file name, as `module.name` and as modules, and the versions that they say they are of."""
+    """The names in the pickles of one file, as `module.name` and as modules, and the versions that the pickles state."""
 
     where: str
     names: tuple[str, ...]
@@ -44,7 +44,7 @@ class PickleNames:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """The versions that a model's files name, and what it takes to serve it; None where that can't be done without a script."""
+    """The versions that a model's files name, and what is needed to serve it; None where it needs an entry script."""
 
     said: tuple[Description, ...]
     understood: FrameworkModel | None
@@ -52,7 +52,7 @@ class ModelDescription:
 
 
 def read_file_model(model: Model, place: Path, config: Config, listed: Sequence[Entry] = ()) -> ModelDescription:
-    """A model of the project's folder; `listed` are its files, where somebody has listed them already."""
+    """Returns the description of a model in the project's folder. `listed` are its files, where they are known already."""
     top = place / model.path
     entries = listed or list_path(top, model_folder(model.name, model.version)).entries
     files = [entry for entry in entries if entry.source is not None]
@@ -66,7 +66,10 @@ def read_file_model(model: Model, place: Path, config: Config, listed: Sequence[
 
 
 def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], config: Config) -> ModelDescription:
-    """A registered model, `NAME:VERSION`. Its layers are read in whole the first time, and its files lie on the disk meanwhile."""
+    """Returns the description of a registered model, `NAME:VERSION`.
+
+    The first call unpacks all of its layers, and its files are on the disk meanwhile.
+    """
     kept, question = _kept(config), [VERSION, name, [str(layer.layer.diff_id) for layer in layers]]
     if known := _parsed(kept.get(question)):
         return known
@@ -77,7 +80,11 @@ def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], config: Con
 
 
 def describe_model(files: ModelFiles) -> FrameworkModel:
-    """What it takes to serve a model. None of a known framework, or several, is a UserError that says what was looked for."""
+    """Returns what is needed to serve a model.
+
+    Raises:
+        UserError: The model is of no known framework, or of several. The message lists the known ones.
+    """
     recognised = [(each, names) for each in frameworks() if (names := each.found(files))]
     found = [(each, names) for each, names in recognised if names[0] == "."] or recognised
     if len(found) > 1:
@@ -151,7 +158,7 @@ def _pickles(files: ModelFiles) -> Iterator[PickleNames]:
 
 
 def _said(framework: Framework, files: ModelFiles) -> Iterator[Description]:
-    """A file that is damaged says nothing here; the gates tell of it."""
+    """Yields the versions that a model's file names; nothing for a damaged file, which the gates report."""
     for name in framework.found(files):
         with suppress(CrateError):
             yield from framework.said(files, name)
@@ -159,7 +166,7 @@ def _said(framework: Framework, files: ModelFiles) -> Iterator[Description]:
 
 @contextmanager
 def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
-    """The files of a registered model in a folder that is gone afterwards."""
+    """Yields the files of a registered model, in a temporary folder."""
     from modelcrate.containers.unpack import unpack
     from modelcrate.modelfiles.framework_files import ModelFiles
 
@@ -175,7 +182,7 @@ def _kept(config: Config) -> ResultCache:
 
 
 def _parsed(data: bytes | None) -> ModelDescription | None:
-    """A reading that was kept; None for one that is damaged."""
+    """Returns a description that was kept; None for a damaged one."""
     with suppress(CrateError, KeyError, TypeError):
         told = parse_object(data or b"")
         understood = told["understood"]

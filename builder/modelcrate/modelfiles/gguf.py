@@ -48,12 +48,14 @@ _TYPES = {
 
 
 def type_name(kind: int) -> str:
-    """What a number of a type means."""
+    """Returns the name of a tensor type by its number."""
     return _TYPES.get(kind, f"type {kind}")
 
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
+    """The header of a GGUF file: its version, metadata and tensors."""
+
     version: int
     metadata: Mapping[str, object]
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
@@ -63,9 +65,11 @@ class Gguf:
 
     @property
     def parameters(self) -> int:
+        """The number of elements of all tensors together."""
         return sum(math.prod(shape) for _, shape, _ in self.tensors)
 
     def facts(self) -> dict[str, Any]:
+        """Returns the facts for a report, as JSON values."""
         plain = {key: value for key, value in self.metadata.items() if key.startswith("general.")}
         types = Counter(type_name(kind) for _, _, kind in self.tensors)
         return {
@@ -78,7 +82,11 @@ class Gguf:
 
 
 def read(file: BinaryIO, size: int) -> Gguf:
-    """The header. Short numbers and texts are kept, arrays are passed over."""
+    """Returns the header. Short numbers and texts are kept, arrays are passed over.
+
+    Raises:
+        IntegrityError: The header is damaged.
+    """
     file.seek(0)
     tape = ByteReader(file)
     if tape.read(4) != b"GGUF":

@@ -44,19 +44,20 @@ class Sample:
 
     @property
     def ending(self) -> str:
+        """The ending of the name, in lower case and with its dot."""
         return PurePath(self.name).suffix.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What a model is, and what gave it away."""
+    """The kind of a model, and the reason in words."""
 
     kind: str
     why: str
 
 
 def recognise(sample: Sample) -> Recognised | None:
-    """What kind of model a file is: by its first bytes where they tell, else by the ending of its name; None for no model."""
+    """Returns the kind of a model file: by its first bytes where they suffice, else by the ending of its name; None for no model."""
     if not sample.size:
         return None
     for kind, test in _TESTS:
@@ -67,7 +68,7 @@ def recognise(sample: Sample) -> Recognised | None:
 
 
 def recognise_folder(names: frozenset[str]) -> Recognised | None:
-    """What kind of model a folder is as a whole, by the files directly in it."""
+    """Returns the kind of model that a folder is as a whole, by the files directly in it."""
     for name, kind in _FOLDERS.items():
         if name in names:
             return Recognised(kind, f"by the file {name} in it")

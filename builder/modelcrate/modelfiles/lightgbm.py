@@ -20,7 +20,7 @@ _FORMAT = re.compile(r"v[0-9]{1,2}")
 
 @dataclass(frozen=True, slots=True)
 class LightGBM:
-    """`format` is such as `v4`; `names` are the features' names, in order."""
+    """The header of a LightGBM model. `format` is such as `v4`; `names` are the features' names, in order."""
 
     format: str
     names: tuple[str, ...]
@@ -29,6 +29,7 @@ class LightGBM:
     trees: int
 
     def facts(self) -> dict[str, Any]:
+        """Returns the facts for a report, as JSON values."""
         told = {
             "version": self.format,
             "features": len(self.names),
@@ -40,12 +41,16 @@ class LightGBM:
 
 
 def is_lightgbm(head: bytes) -> bool:
-    """Whether a file begins as LightGBM's text format."""
+    """Returns whether a file begins as LightGBM's text format."""
     return _BEGIN.match(head) is not None
 
 
 def read(file: BinaryIO, size: int) -> LightGBM:
-    """The header. One without its end, or with more trees than the file has bytes for, is an IntegrityError."""
+    """Returns the header.
+
+    Raises:
+        IntegrityError: The header has no end, or names more trees than the file has bytes for.
+    """
     file.seek(0)
     keys: dict[str, str] = {}
     while line := file.readline(MAX_HEADER):

@@ -1,4 +1,4 @@
-"""MLflow's MLmodel files: bytes in, what they say of flavours, versions and the signature out. Nothing is looked for or loaded."""
+"""Parser of MLflow's MLmodel files: flavours, versions and the signature. It opens and loads no other file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor; it may have no name, and -1 is a free side."""
+    """A tensor. It may have no name; -1 is a dimension of any size."""
 
     name: str
     kind: str
@@ -35,7 +35,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class MLmodel:
-    """`flavors` by name, with those of their settings that are texts; `python` is the version that made it."""
+    """The content of an MLmodel file: `flavors` by name, with their settings that are texts; `python` is the version that made it."""
 
     flavors: Mapping[str, Mapping[str, str]] = field(hash=False)
     mlflow_version: str = ""
@@ -44,7 +44,11 @@ class MLmodel:
 
 
 def parse_mlmodel(data: bytes, where: str) -> MLmodel:
-    """The model that an MLmodel file describes; a UserError says what is no such thing in it."""
+    """Returns the model that an MLmodel file describes.
+
+    Raises:
+        UserError: The file is not valid. The message names the part.
+    """
     document = load_yaml(data, where)
     flavors = document.get("flavors") if isinstance(document, dict) else None
     if not isinstance(flavors, dict) or not all(isinstance(name, str) for name in flavors):

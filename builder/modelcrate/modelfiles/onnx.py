@@ -65,7 +65,7 @@ _TYPES = [
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or an output: its name, the type of its numbers, its sides (a text where a side is free)."""
+    """An input or an output: its name, its element type, and its dimensions (a text for one of any size)."""
 
     name: str
     dtype: str
@@ -74,7 +74,7 @@ class Port:
 
 @dataclass(slots=True)
 class Onnx:
-    """What was read. Not frozen: it is filled field by field while the file passes."""
+    """The facts of an ONNX model. It is not frozen, because the reader fills it field by field."""
 
     ir_version: int = 0
     producer: str = ""
@@ -94,6 +94,7 @@ class Onnx:
     """Operators that are not of ONNX or ONNX Runtime, or that call Python: domain and name."""
 
     def facts(self) -> dict[str, Any]:
+        """Returns the facts for a report, as JSON values."""
         return {
             "ir_version": self.ir_version,
             "producer": " ".join(filter(None, (self.producer, self.producer_version))),
@@ -109,8 +110,12 @@ class Onnx:
 
 
 def read(file: BinaryIO, size: int) -> Onnx:
-    """The model's facts. A file that is cut short, has fields that reach out of their message, or weights in a file outside of its
-    own folder, is an IntegrityError."""
+    """Returns the model's facts.
+
+    Raises:
+        IntegrityError: The file is cut short, has a field that reaches out of its message, or weights in a file outside of
+            its own folder.
+    """
     file.seek(0)
     tape, model = ByteReader(file), Onnx()
     budget = _Budget(MAX_FIELDS)
@@ -134,7 +139,7 @@ def read(file: BinaryIO, size: int) -> Onnx:
 
 
 class _Budget:
-    """How many fields may still be read: a counter."""
+    """A counter of the fields that may still be read."""
 
     def __init__(self, left: int) -> None:
         self._left = left
@@ -147,7 +152,7 @@ class _Budget:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """A field with a length, not read yet: what isn't read until the next field is asked for is passed over."""
+    """A field with a length. Its bytes are passed over unless they are read before the next field."""
 
     end: int
 

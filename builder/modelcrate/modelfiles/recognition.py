@@ -1,4 +1,4 @@
-"""What kind of model a file is, and what it says about itself, by its first bytes. All other rooms reach the readers by this module."""
+"""The format of a model file by its first bytes, and the facts that it states. Other rooms use the readers through this module."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class ModelFacts:
 
     @property
     def said(self) -> tuple[Description, ...]:
-        """The versions that its pickles name."""
+        """The versions that the file's pickles name."""
         return tuple(dict.fromkeys(said for each in self.pickles for said in each.descriptions))
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its pickles."""
+        """The worst verdict on the file's pickles."""
         return max((each.verdict for each in self.pickles), key=lambda one: one.value, default=Verdict.SAFE)
 
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Reads a file's header, or its pickles. Nothing of it is loaded; it may be hostile."""
+    """Returns the facts in a file's header, or in its pickles. Nothing of it is loaded; it may be hostile."""
     head = file.read(HEAD)
     ending = splitext(name)[1].lower()
     if _is_no_model(head, ending) and not ends_as_zip(file):
@@ -93,7 +93,7 @@ def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
 
 
 def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Returns the same for a file that is in memory. Nearly all files are no models, which a few bytes show."""
+    """Returns the same for a file in memory. Nearly all files are no models, which a few bytes show."""
     if _is_no_model(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
         return _UNKNOWN
     return facts_of(BytesIO(data), name, len(data), allowed)

@@ -16,7 +16,7 @@ _BOOLEANS = {"bool", "boolean"}
 
 
 def item(kind: str) -> Schema:
-    """The schema of one value, with the format that says its size; what has no counterpart in JSON may be anything."""
+    """Returns the schema of one value, with the format that gives its size; any value, where JSON has no counterpart."""
     if kind in _INTEGERS:
         return {"type": "integer", "format": _INTEGERS[kind]}
     if kind in _NUMBERS:
@@ -27,7 +27,7 @@ def item(kind: str) -> Schema:
 
 
 def array(kind: str, shape: Sequence[int | str]) -> Schema:
-    """Nested arrays; sides that are numbers above zero have that many items."""
+    """Returns the schema of nested arrays. A dimension that is a number above zero has that many items."""
     found = item(kind)
     for side in reversed(shape):
         found = {"type": "array", "items": found}
@@ -37,16 +37,16 @@ def array(kind: str, shape: Sequence[int | str]) -> Schema:
 
 
 def mapping(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
-    """An object with these members."""
+    """Returns the schema of an object with these members."""
     found: Schema = {"type": "object", "properties": dict(properties)}
     return {**found, "required": list(required)} if required else found
 
 
 def rows(columns: int, kind: str = "double") -> Schema:
-    """A list of rows; any number of columns, where that isn't known."""
+    """Returns the schema of a list of rows, with any number of columns where it isn't known."""
     return array(kind, ("rows", columns or "columns"))
 
 
 def table(columns: Mapping[str, str]) -> Schema:
-    """A table as a list of records, objects by the names of columns; any columns, where none are known."""
+    """Returns the schema of a table as a list of records, which are objects by column name; any columns, where none are known."""
     return {"type": "array", "items": mapping({name: item(kind) for name, kind in columns.items()})}

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: which tensors it has, and that they lie in it as they should. No byte of a tensor is read."""
+"""The header of a safetensors file: its tensors, and whether their places are valid. No byte of a tensor is read."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ _BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
+    """A tensor: its type, its shape, and its place (`start` to `end`) in bytes after the header."""
+
     name: str
     dtype: str
     shape: tuple[int, ...]
@@ -51,15 +53,18 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Safetensors:
+    """The header of a safetensors file: its tensors and its metadata."""
+
     tensors: tuple[Tensor, ...]
     metadata: Mapping[str, str]
 
     @property
     def parameters(self) -> int:
-        """How many numbers all tensors have together."""
+        """The number of elements of all tensors together."""
         return sum(math.prod(each.shape) for each in self.tensors)
 
     def facts(self) -> dict[str, Any]:
+        """Returns the facts for a report, as JSON values."""
         return {
             "tensors": len(self.tensors),
             "parameters": self.parameters,
@@ -69,7 +74,13 @@ class Safetensors:
 
 
 def read(file: BinaryIO, size: int) -> Safetensors:
-    """The header, checked: every tensor has the bytes that its type and shape need, and the tensors cover the file, none twice."""
+    """Returns the header, checked.
+
+    Every tensor has the bytes that its type and shape need. The tensors cover the file, and no two overlap.
+
+    Raises:
+        IntegrityError: The header is damaged.
+    """
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):

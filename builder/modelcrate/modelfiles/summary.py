@@ -1,7 +1,8 @@
-"""What a model file in a layer says of itself, told while its bytes pass once: tensors with their types, shapes and digests.
+"""The facts that a model file in a layer states, read while its bytes pass once: tensors with types, shapes and digests.
 
-safetensors files are told tensor by tensor, with a digest of each one's bytes; GGUF files tensor by tensor, by their header; ONNX files and
-pickles by what their readers find (`modelcrate.modelfiles`). Nothing is loaded. What can't be read says nothing.
+safetensors files are described tensor by tensor, with a digest of each one's bytes; GGUF files tensor by tensor, by their header;
+ONNX files and pickles by the findings of their readers (`modelcrate.modelfiles`). Nothing is loaded. A file that can't be read has
+no summary.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ Summary = Mapping[str, str]
 
 
 def summarise(name: str, size: int, chunks: Iterable[bytes]) -> Summary:
-    """Takes what it needs of the chunks, from the first one on; whoever wants them all has to go on."""
+    """Returns the summary of a model file.
+
+    It reads only as many of the chunks as it needs, from the first one on. A caller that needs all chunks reads the rest.
+    """
     ending = PurePath(name).suffix.lower()
     try:
         if ending == ".safetensors":
@@ -43,7 +47,7 @@ def summarise(name: str, size: int, chunks: Iterable[bytes]) -> Summary:
 
 
 class _Passing:
-    """Bytes that pass, as a file that is read from front to back. Not a value: it is a position."""
+    """Bytes that pass, as a file that is read from front to back. It is not a value, because it has a position."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks, self._held, self._at = iter(chunks), memoryview(b""), 0
@@ -57,7 +61,7 @@ class _Passing:
         return b"".join(self.pieces(size))
 
     def pieces(self, size: int) -> Iterator[memoryview]:
-        """The next `size` bytes, or fewer at the end."""
+        """Yields the next `size` bytes, or fewer at the end."""
         while size:
             if not self._held:
                 self._held = memoryview(next(self._chunks, b""))

@@ -34,7 +34,10 @@ _LEGACY = struct.Struct("<4sfIiiiII")
 
 @dataclass(frozen=True, slots=True)
 class XGBoost:
-    """`version` is empty where the file is older than its own version field; `features` is 0 where it isn't told."""
+    """The facts of an XGBoost model.
+
+    `version` is empty where the file is older than its own version field; `features` is 0 where the file doesn't state it.
+    """
 
     format: str
     version: str
@@ -42,6 +45,7 @@ class XGBoost:
     objective: str = ""
 
     def facts(self) -> dict[str, Any]:
+        """Returns the facts for a report, as JSON values."""
         told = {
             "encoding": self.format,
             "version": self.version,
@@ -52,7 +56,7 @@ class XGBoost:
 
 
 def is_xgboost(head: bytes) -> bool:
-    """Whether a file begins as one of the three formats."""
+    """Returns whether a file begins as one of the three formats."""
     return (
         head.startswith(BINARY)
         or _JSON_BEGIN.match(head) is not None
@@ -61,7 +65,11 @@ def is_xgboost(head: bytes) -> bool:
 
 
 def read(file: BinaryIO, size: int) -> XGBoost:
-    """What the file says of itself. One that is cut short is an IntegrityError, for the version at its end is missing."""
+    """Returns the facts of a model.
+
+    Raises:
+        IntegrityError: The file is cut short, so that the version at its end is missing; or it is damaged.
+    """
     file.seek(0)
     head = file.read(_LEGACY.size)
     if head.startswith(BINARY):

@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FrameworkModel:
-    """All that it takes to serve a model: `file` is what the script loads, as a path below AZUREML_MODEL_DIR.
+    """What is needed to serve a model: `file` is what the script loads, as a path below AZUREML_MODEL_DIR.
 
     `requirements` are PEP 508 lines. `takes` and `gives` describe a request and an answer. `assumed` are
     sentences about what the file doesn't say.
@@ -41,24 +41,33 @@ class FrameworkModel:
 
 
 class Framework(Protocol):
-    """What a module here has."""
+    """The interface of a module of this package."""
 
     NAME: str
     LOOKED_FOR: str
     """What gives its models away, in words for somebody who has none."""
 
     def found(self, files: ModelFiles) -> tuple[str, ...]:
-        """Its models among these files; "." where the folder as a whole is one."""
+        """Returns the framework's models among these files; "." where the folder as a whole is one."""
 
     def said(self, files: ModelFiles, name: str) -> Iterator[Description]:
-        """The versions that one of them names. A file that can't be read is an error with `where`."""
+        """Yields the package versions that a model names.
+
+        Raises:
+            CrateError: A file can't be read. `where` names it.
+        """
 
     def understand(self, files: ModelFiles, name: str) -> FrameworkModel:
-        """What it takes to serve it; a UserError or SourceError says why it can't be."""
+        """Returns what is needed to serve a model.
+
+        Raises:
+            UserError: The model can't be served without an entry script.
+            SourceError: A file can't be read, or is damaged.
+        """
 
 
 def frameworks() -> tuple[Framework, ...]:
-    """All of them, in the order of their names."""
+    """Returns all frameworks, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return tuple(cast("Framework", module) for module in modules if hasattr(module, "LOOKED_FOR"))

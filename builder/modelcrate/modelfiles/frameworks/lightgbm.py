@@ -18,16 +18,19 @@ FIRST = {"v2": "2.1.0", "v3": "2.2.2", "v4": "4.0.0"}
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     return files.with_format("lightgbm")
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the oldest LightGBM that reads the model's format."""
     written = str(files.facts(name).facts.get("version", ""))
     if written in FIRST:
         yield Description("lightgbm", FIRST[written], f"{files.where(name)}: format {written}, in its second line")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model."""
     told = files.sound(name).facts
     least = FIRST.get(str(told.get("version", "")), "")
     line = f"lightgbm>={least}" if least else "lightgbm"

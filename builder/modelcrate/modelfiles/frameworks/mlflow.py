@@ -24,10 +24,12 @@ _MLFLOW = re.compile(r"mlflow(?:\[[^\]]*\])?(?![\w-])\s*(.*)")
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     return (".",) if FILE_NAME in files.names else ()
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the package versions that MLmodel names."""
     told = _read(files)
     if version := told.flavors.get("sklearn", {}).get("sklearn_version"):
         yield Description("scikit-learn", version, f"{files.where(FILE_NAME)}: flavors: sklearn: sklearn_version")
@@ -36,6 +38,11 @@ def said(files: ModelFiles, name: str) -> Iterator[Description]:
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model.
+
+    Raises:
+        UserError: MLmodel is not valid, or has no flavour that can be served without an entry script.
+    """
     told = _read(files)
     flavor = next((each for each in FLAVORS if each in told.flavors), None)
     if flavor is None:

@@ -31,10 +31,12 @@ Measured with a model of one node against every minor release from 1.15 (the fir
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     return files.with_format("onnx")
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the oldest ONNX Runtime that reads the model."""
     told = files.facts(name)
     least, why = oldest(told.facts)
     if least:
@@ -42,7 +44,7 @@ def said(files: ModelFiles, name: str) -> Iterator[Description]:
 
 
 def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
-    """The oldest ONNX Runtime for a model, and what asks for it; nothing, where the model is newer than the table."""
+    """Returns the oldest ONNX Runtime for a model, and the reason; "" for one that is newer than the table."""
     ir, opsets = int(told.get("ir_version", 0)), told.get("opsets", {})
     core, ml = int(opsets.get("ai.onnx", 0)), int(opsets.get("ai.onnx.ml", 0))
     why = f"IR version {ir}, {', '.join(f'{domain} {version}' for domain, version in opsets.items())}"
@@ -53,6 +55,7 @@ def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model."""
     told = files.sound(name).facts
     least, why = oldest(told)
     if least:

@@ -37,16 +37,24 @@ _PYTHONS = frozenset({"builtins", "collections", "copyreg", "_codecs", "datetime
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     pickles = files.with_format("pickle", "joblib")
     return tuple(name for name in pickles if any(each in _roots(files.facts(name)) for each in _ESTIMATORS))
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the package versions that the model's file names."""
     for each in files.facts(name).said:
         yield Description(each.package, each.version, f"{files.where(name)}: {each.where}")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model.
+
+    Raises:
+        UserError: The pickle is damaged.
+        SourceError: The file can't be read, or is damaged.
+    """
     told = files.sound(name)
     faults = [because for each in told.pickles for because in each.because if because.startswith("it ")]
     if faults:

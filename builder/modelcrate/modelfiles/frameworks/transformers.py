@@ -34,17 +34,25 @@ _TASKS = {
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     weights = any("/" not in name and name.endswith(".safetensors") for name in files.names)
     return (".",) if CONFIG in files.names and weights else ()
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the version of Transformers that config.json names."""
     version = _config(files).get("transformers_version")
     if isinstance(version, str) and re.match(r"[0-9]{1,3}\.[0-9]", version):
         yield Description("transformers", version, f"{files.where(CONFIG)}: transformers_version")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model.
+
+    Raises:
+        UserError: config.json names no architecture, or code of its own (`auto_map`).
+        SourceError: A file of weights is damaged.
+    """
     config = _config(files)
     for each in files.names:
         if each.endswith(".safetensors"):

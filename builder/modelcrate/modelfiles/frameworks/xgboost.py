@@ -22,16 +22,19 @@ LAST_BINARY = "3.1"
 
 
 def found(files: ModelFiles) -> tuple[str, ...]:
+    """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     return files.with_format("xgboost")
 
 
 def said(files: ModelFiles, name: str) -> Iterator[Description]:
+    """Yields the package versions that the model's file names."""
     told = files.facts(name).facts
     if version := told.get("version"):
         yield Description("xgboost", version, f"{files.where(name)}: its field version")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
+    """Returns what is needed to serve the model."""
     told = files.sound(name).facts
     version = str(told.get("version", ""))
     numbers = tuple(int(part) for part in version.split(".")) if version else ()

@@ -123,14 +123,14 @@ class _Place:
         return Found(self.inner, PickleFindings((), False, (what,)))
 
     def window(self, start: int, size: int, name: str = "") -> _Place:
-        """A range of this file; with a name, a member of it."""
+        """Returns a range of this file; with a name, a member of it."""
         file = io.BufferedReader(Window(self.file, start, size), 1 << 16)
         if not name:
             return replace(self, file=file)
         return _Place(file, name, f"{self.inner}/{name}" if self.inner else name, self.depth + 1, True)
 
     def unpacked(self, unpack: Callable[[Iterator[bytes]], Iterator[bytes]]) -> _Place:
-        """What a decompressor makes of this file."""
+        """Returns the output of a decompressor for this file."""
         file = io.BufferedReader(Unpacked(lambda: unpack(chunks_of(self.file))), 1 << 16)
         return replace(self, file=file, depth=self.depth + 1, seekable=False)
 
@@ -158,18 +158,18 @@ def _within(place: _Place) -> Iterator[Found]:
 
 
 def ends_as_zip(file: BinaryIO) -> bool:
-    """Whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
+    """Returns whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
     file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
     return has_zip_end(file.read()) and zipfile.is_zipfile(file)
 
 
 def has_zip_end(data: bytes) -> bool:
-    """Whether the mark of a zip's end is in some bytes."""
+    """Returns whether the mark of a zip's end is in some bytes."""
     return _ZIP_END[2:3] in data and _ZIP_END in data  # a single byte, which no text has, is found far sooner
 
 
 def begins_as_tar(head: bytes) -> bool:
-    """Whether a file begins with a tar's header: by its magic, or by its checksum, which is all that readers look at."""
+    """Returns whether a file begins with a tar's header: by its magic, or by its checksum, which is all that readers check."""
     if head[257:262] == b"ustar":
         return True
     raw = head[148:156]
@@ -186,7 +186,7 @@ def begins_as_tar(head: bytes) -> bool:
 
 
 def may_begin_pickles(head: bytes) -> bool:
-    """Whether a file with these first bytes may have pickles in it, apart from a zip at its end. It is asked about every file."""
+    """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
     if head[:1] in _BEGINNINGS and _NO_GLOBAL.match(head) is None:
         return True
     return head.startswith(_RARE) or begins_as_tar(head)

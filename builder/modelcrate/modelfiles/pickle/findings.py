@@ -1,4 +1,4 @@
-"""What a reader finds in a pickle: its names and how they are used, the objects it makes, and how far it could be read. Pure."""
+"""The findings of a reader in a pickle: its names and their use, the objects it makes, and how far it was read. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Use(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class NamedObject:
-    """Something that a pickle imports: `module` and `name`, and the most that is done with it."""
+    """An import of a pickle: `module` and `name`, and the strongest use of it."""
 
     module: str
     name: str
@@ -39,7 +39,7 @@ class NamedObject:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A version that a file names: of which package, and where in the file, in words for people."""
+    """A version that a file states: its package, and its place in the file, in words for people."""
 
     package: str
     version: str
@@ -80,7 +80,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class PickleFindings:
-    """All that a pickle names, in the order of names, and how it was read."""
+    """All names of a pickle, sorted, and how it was read."""
 
     names: tuple[NamedObject, ...]
     whole: bool

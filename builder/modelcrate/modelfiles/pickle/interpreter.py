@@ -66,7 +66,7 @@ Value = object
 
 
 def interpret(tape: ByteReader) -> PickleFindings:
-    """Reads one pickle as joblib does, up to its end. A fault of the pickle is in the findings; nothing is raised.
+    """Returns the findings in one pickle, read up to its end as joblib does. A fault of the pickle is a finding; nothing is raised.
 
     Behind a fault that ends Python's machine the reader goes on with what it has: it finds too much rather than too little.
     """
@@ -74,7 +74,10 @@ def interpret(tape: ByteReader) -> PickleFindings:
 
 
 def interpret_plain(tape: ByteReader) -> PickleFindings:
-    """Reads one pickle as `pickle.load` does: the bytes of joblib's arrays are opcodes, and the first fault is the end."""
+    """Returns the findings in one pickle, read as `pickle.load` does.
+
+    The bytes of joblib's arrays are opcodes, and the first fault is the end.
+    """
     return _run(_PlainMachine(tape))
 
 
@@ -110,7 +113,7 @@ def _run(machine: _Machine) -> PickleFindings:
 
 
 class _Machine:
-    """Stack, marks and memo. Not a value: it is a run."""
+    """Stack, marks and memo of one run. It is not a value."""
 
     def __init__(self, tape: ByteReader) -> None:
         self.tape = tape
@@ -158,7 +161,7 @@ class _Machine:
         self.faults.append(what)
 
     def trick(self, what: str) -> None:
-        """Notes what no honest program writes."""
+        """Notes a construct that no honest program writes."""
         self.tricks.append(what)
 
     def push(self, value: Value) -> None:

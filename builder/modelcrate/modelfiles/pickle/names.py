@@ -59,7 +59,7 @@ def allowed(module: str, name: str) -> Use | None:
 
 
 def is_standard_library(root: str) -> bool:
-    """Whether a top-level module is in the standard library of any Python from 3.9 to 3.14."""
+    """Returns whether a top-level module is in the standard library of any Python from 3.9 to 3.14."""
     return ("", root) in _listed()
 
 

@@ -24,7 +24,7 @@ from modelcrate_layers.frozen import dataclass
 
 
 class Verdict(Enum):
-    """How a file is judged; the higher value is the worse."""
+    """The judgement of a file; the higher value is the worse."""
 
     SAFE = 0
     UNKNOWN = 1
@@ -33,7 +33,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A pickle, or other code in a model file (`embedded`), with its verdict: `because` are the names and faults that decided it, `framework` the package that it is of."""
+    """A pickle, or other code in a model file (`embedded`), with its verdict.
+
+    `because` are the names and faults that decided it, `framework` is the package that it belongs to.
+    """
 
     inner: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Parts of files, and what comes out of compressed streams, as files of their own that can be read again from the start."""
+"""Ranges of files, and the output of decompressors, as files of their own that can be read again from the start."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ class Window(io.RawIOBase):
         self._file, self._start, self._size, self._at = file, start, max(0, size), 0
 
     def readable(self) -> bool:
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
+        """Returns True."""
         return True
 
     def tell(self) -> int:
+        """Returns the position in bytes."""
         return self._at
 
     def seek(self, offset: int, known_from: int = io.SEEK_SET) -> int:
+        """Moves the position, and returns it. A position behind the end is allowed, as in any file."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[known_from]
         self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: object) -> int:
+        """Reads bytes of the range into a buffer, and returns their number; 0 at the end."""
         view = memoryview(buffer)  # type: ignore[arg-type]  # a writable buffer, which typing can't say before 3.12
         size = max(0, min(len(view), self._size - self._at))
         self._file.seek(self._start + self._at)
@@ -47,9 +52,9 @@ RECENT = 1 << 17
 
 
 class Unpacked(io.RawIOBase):
-    """What a decompressor yields, as a file. Going back by more than RECENT bytes starts the decompressor again.
+    """The output of a decompressor, as a file. Going back by more than RECENT bytes starts the decompressor again.
 
-    A stream that is damaged, cut short, or followed by something else raises an IntegrityError where that is read.
+    A stream that is damaged, cut short, or followed by other bytes raises an IntegrityError where that is read.
     """
 
     def __init__(self, pieces: Callable[[], Iterator[bytes]]) -> None:
@@ -60,15 +65,23 @@ class Unpacked(io.RawIOBase):
         self._rest, self._held, self._recent, self._at = self._pieces(), b"", b"", 0
 
     def readable(self) -> bool:
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
+        """Returns True."""
         return True
 
     def tell(self) -> int:
+        """Returns the position in bytes."""
         return self._at
 
     def seek(self, offset: int, known_from: int = io.SEEK_SET) -> int:
+        """Moves the position, and returns it.
+
+        Raises:
+            OSError: The position is negative, or relative to the end, which a compressed stream doesn't state.
+        """
         target = offset + (self._at if known_from == io.SEEK_CUR else 0)
         if known_from == io.SEEK_END or target < 0:
             raise OSError("a compressed stream has no end to count from")
@@ -82,6 +95,11 @@ class Unpacked(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: object) -> int:
+        """Reads unpacked bytes into a buffer, and returns their number; 0 at the end.
+
+        Raises:
+            IntegrityError: The stream is damaged.
+        """
         view = memoryview(buffer)  # type: ignore[arg-type]  # as above
         while not self._held:
             piece = next(self._rest, None)
@@ -96,7 +114,7 @@ class Unpacked(io.RawIOBase):
 
 
 def chunks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yields a file's bytes from its start, wherever others have moved its position meanwhile."""
+    """Yields a file's bytes from its start, even if its position is moved meanwhile."""
     at = 0
     while True:
         file.seek(at)
