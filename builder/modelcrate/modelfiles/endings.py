@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".sav", ".p", ".dill", ".cloudpickle"})
-"""A pickle: such a file is held to be one even where it is broken."""
+"""Endings of pickles. Such a file counts as a pickle even if it is damaged."""
 
 WEIGHTS = frozenset({".safetensors", ".gguf", ".onnx"})
-"""One of the formats whose headers are checked."""
+"""Endings of the formats whose headers are checked."""
 
 PROMISING = PICKLES | WEIGHTS
-"""A file that is looked at for its name alone."""
+"""Endings of files that are read because of their name."""

@@ -11,7 +11,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
 MAX_FILES = 10_000
-"""Files of one model that are looked through for a framework; a model with more has to come with its script."""
+"""Files of one model that are searched for a framework. A model with more needs an entry script."""
 
 MAX_TEXT = 4 << 20
 """Bytes of a configuration file beside a model."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
 VERSION = 3
-"""Raised when models are to be read anew: a reader learned something, or a script's requirements changed."""
+"""Raise this number when models have to be read again: a reader or a script's requirements changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _read_folder(top: Path) -> ModelDescription:
 
     try:
         files = ModelFiles.of(top)
-    except UserError:  # too many to be looked through: such a model has to come with its script, and says no versions
+    except UserError:  # too many files: such a model needs an entry script, and names no versions
         return ModelDescription((), None)
     return _read(files)
 

@@ -10,10 +10,10 @@ from pathlib import PurePath
 from modelcrate_layers.frozen import dataclass
 
 HEAD_BYTES = 4096
-"""How much of a file is looked at."""
+"""Bytes of a file that are read."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins whose bytes Git LFS has not fetched."""
+"""The first bytes of a Git LFS pointer, in place of a file that was not fetched."""
 
 _MAX_SAFETENSORS_HEADER = 100_000_000
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")

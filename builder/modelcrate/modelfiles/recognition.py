@@ -21,7 +21,7 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """`format` is a word such as `safetensors`, empty for an unknown one; `fault` says what is wrong with the header."""
+    """The facts about a file. `format` is such as `safetensors`, empty for an unknown one; `fault` is the header's fault, in words."""
 
     format: str
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -82,7 +82,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
 
 
 def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
-    """The verdicts on code in Keras' and PyTorch's archives that is no pickle."""
+    """Returns the verdicts on code in Keras' and PyTorch's archives that is no pickle."""
     if known == "hdf5":
         yield from embedded_code.in_hdf5(file)
     elif head.startswith(b"PK") or ends_as_zip(file):
@@ -100,14 +100,14 @@ def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelF
 
 
 def _is_no_model(head: bytes, ending: str) -> bool:
-    """Whether a file is no model by its first bytes and its name; it may still end as a zip."""
+    """Returns whether a file is no model, by its first bytes and its name; it may still end as a zip."""
     if ending in PROMISING or head[:1] in _BEGINNINGS or may_begin_pickles(head):
         return False
     return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
 
 
 def _promised(head: bytes, ending: str) -> str:
-    """The format that a damaged file says it has."""
+    """Returns the format of a damaged file, by its first bytes or its name."""
     if xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head):
         return "xgboost" if xgboost.is_xgboost(head) else "lightgbm"
     return ending.lstrip(".") or "gguf"
@@ -130,7 +130,7 @@ _BY_HEAD = {
     head: ModelFacts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))
 }
 _BEGINNINGS = frozenset({b"G", *(head[:1] for head in _BY_HEAD)})
-"""How files with headers begin; GGUF's is the first."""
+"""The first bytes of formats with headers; GGUF's come first."""
 
 _BOOSTED = frozenset(bytes([each]) for each in (*xgboost.BEGINNINGS, *lightgbm.BEGINNINGS))
-"""How models of boosted trees may begin. Many a text begins so as well, and a few bytes more tell them apart."""
+"""The first bytes of boosted trees. Other texts begin with them as well; a few bytes more decide."""

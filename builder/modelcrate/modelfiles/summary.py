@@ -20,10 +20,10 @@ from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
 
 MAX_HELD = 32 << 20
-"""Bytes of a pickle, or of a safetensors header, that are held to be read; a larger one is told by its digest alone."""
+"""Bytes of a pickle, or of a safetensors header, that are read into memory; a larger one is described by its digest alone."""
 
 Summary = Mapping[str, str]
-"""What is said, by name: `tensor layer.0.weight` is `F32 [3, 4] sha256 ab12...`."""
+"""The facts by name: `tensor layer.0.weight` is `F32 [3, 4] sha256 ab12...`."""
 
 
 def summarise(name: str, size: int, chunks: Iterable[bytes]) -> Summary:
@@ -79,7 +79,7 @@ def _safetensors(passing: _Passing, size: int) -> Summary:
         return {}
     found = safetensors.read(io.BytesIO(head + passing.read(length)), size)
     said = {f"metadata {key}": value for key, value in found.metadata.items()}
-    for tensor in found.tensors:  # in the order of their bytes, without holes: `read` has seen to it
+    for tensor in found.tensors:  # in the order of their bytes, without holes: `read` has checked that
         hashed = hashlib.sha256()
         for piece in passing.pieces(tensor.end - tensor.start):
             hashed.update(piece)

@@ -117,7 +117,7 @@ def _integers(data: bytes, count: int) -> Iterator[int]:
         yield int.from_bytes(data[at + 1 : at + 1 + width], "big")
         at += 1 + width
     if at != len(data):
-        yield -1  # bytes between the version and the end: not the version that was looked for
+        yield -1  # bytes between the version and the end: so this is not the file's version
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> re.Match[bytes] | None:

@@ -71,7 +71,7 @@ class Reply:
             data = bytearray()
             for chunk in self._pieces(
                 self.raw.read1
-            ):  # which returns what has come, and does not wait for a whole piece
+            ):  # it returns the bytes that have come, and does not wait for a full piece
                 data += chunk
                 if len(data) > limit:
                     why = f"more than {limit} bytes"
@@ -276,7 +276,7 @@ class HttpClient:
                 if trust is not None and trust.verify is False:
                     import urllib3
 
-                    # the user's own rule says so; a warning for each request would not make it safer
+                    # by the user's own rule; a warning for each request would not make it safer
                     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
                 tls = context(trust) if trust is not None else None
                 self._pools[key] = pools(tls, proxy, self.config.timeouts, guarded=named)

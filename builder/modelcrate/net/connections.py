@@ -46,7 +46,7 @@ def pools(tls: ssl.SSLContext | None, proxy: str | None, timeouts: Timeouts, *, 
     Args:
         tls: For https; None for plain HTTP.
         proxy: The URL of a proxy.
-        timeouts: The limits that every response is held to.
+        timeouts: The limits for every response.
         guarded: For addresses that a server named: no link-local address and no metadata service may be behind them.
     """
     options: dict[str, Any] = {"maxsize": POOL, "blocksize": BLOCK, "ssl_context": tls}

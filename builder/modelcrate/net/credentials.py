@@ -26,7 +26,7 @@ from modelcrate.net.urls import host, host_and_port, is_address, origin, split_l
 from modelcrate_layers.frozen import dataclass
 
 KEYRING_SECONDS = 60.0
-"""A keyring may ask a person for permission, but not without end."""
+"""Seconds. A keyring may wait for a person's permission, but not without end."""
 
 
 @dataclass(frozen=True, slots=True)

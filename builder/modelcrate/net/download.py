@@ -99,7 +99,7 @@ class Downloader:
         return self._urls.read(url, limit, accept)
 
     def size(self, url: str) -> int | None:
-        """Returns the size of a file in bytes, without its bytes; None where the server does not say it.
+        """Returns the size of a file in bytes, without its bytes; None where the server does not send it.
 
         Raises:
             RegistryError: The network must not be used, or the server refused the login.

@@ -75,7 +75,7 @@ class UrlReader:
         return self._engine.run(lambda: self._open(url, {"Accept": accept}, (200,)).read(limit)).body
 
     def size(self, url: str) -> int | None:
-        """Returns the size of a file in bytes, without its bytes; None where the server does not say it.
+        """Returns the size of a file in bytes, without its bytes; None where the server does not send it.
 
         Raises:
             RegistryError: The network must not be used, or the server refused the login.

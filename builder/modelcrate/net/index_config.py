@@ -25,7 +25,7 @@ MAX_FILE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class IndexSource:
-    """What one place says of package indexes. A URL may hold a login, and may be NAME=URL.
+    """The package indexes that one place names. A URL may hold a login, and may be NAME=URL.
 
     Attributes:
         name: The place, for messages.

@@ -1,4 +1,4 @@
-"""A body that continues where it broke off: with Range, or, where a server knows no ranges, by skipping what is known."""
+"""A body that continues where it broke off: with Range, or, where a server does not support ranges, by skipping the first bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def resumed(
 
     Args:
         open_body: Sends the request.
-        size: The bytes of the whole, None where it is not known.
+        size: The size of the complete body in bytes, None where it is not known.
         engine: Waits between attempts.
         check: Called for every chunk; it raises to end the transfer.
         where: What an error message names.
@@ -56,7 +56,7 @@ def resumed(
 
 
 def _open_at(open_body: Open, at: int, etag: str) -> Reply:
-    """The body from byte `at`, or from its first where the server knows no ranges, or answers for another one."""
+    """Returns the body from byte `at`; from its first, where the server does not support ranges or sends another range."""
     if not at:
         return open_body({}, (200,))
     condition = {"If-Range": etag} if etag.startswith('"') else {}

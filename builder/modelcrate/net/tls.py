@@ -35,7 +35,7 @@ class Trust:
 
     @classmethod
     def of(cls, config: HttpConfig) -> Trust:
-        """Returns the trust that holds where no rule for a host says otherwise."""
+        """Returns the trust for hosts without a rule."""
         return cls(str(config.ca) if config.ca else True)
 
 

@@ -37,7 +37,7 @@ DENIED = frozenset({400, 403})
 class _AuthState:
     """What is known about logging in to one registry. It changes with every answer; `lock` is held while it does.
 
-    `denied` has the accesses that a token server refused as a whole, with the token for the scope that the registry
+    `denied` has the accesses that a token server refused together, with the token for the scope that the registry
     itself named in answer to the request.
     """
 
@@ -169,7 +169,7 @@ class Authenticator:
         return f"Bearer {kept.value}"
 
     def _fetch(self, request: _AuthRequest) -> Token:
-        """A token for all accesses; for the challenged scope alone where the server denies the whole."""
+        """Returns a token for all accesses; for the challenged scope alone where the server denies them together."""
         state, credential, challenged = request.state, request.credential, request.challenge.scopes
         if credential and credential.source in state.refused:
             raise state.refused[credential.source]

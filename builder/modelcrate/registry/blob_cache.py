@@ -49,12 +49,12 @@ class BlobCache:
             self._drop_holder(repository, digest)
 
     def set_mounts(self, registry: str, *, taken: bool) -> None:
-        """Records whether the registry took over a blob from another repository when it was last asked."""
+        """Records whether the registry mounted a blob from another repository at the last attempt."""
         with self._lock:
             self._mounts[registry] = taken
 
     def mounts(self, registry: str) -> bool | None:
-        """Returns whether the registry takes blobs over; None where that is not known."""
+        """Returns whether the registry mounts blobs; None where that is not known."""
         with self._lock:
             return self._mounts.get(registry)
 

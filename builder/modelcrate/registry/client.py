@@ -285,7 +285,7 @@ class RegistryClient:
         return descriptor
 
     def _names(self, target: Reference, descriptor: Descriptor, *, overwrite: bool) -> bool:
-        """Whether a tag (or digest) names this already. What is known to name something else is not asked for again."""
+        """Returns whether a tag (or digest) names this already. A tag that is known to differ needs no request."""
         if overwrite and self._transport.blobs.tag_differs(target.name, target.target, descriptor.digest):
             return False
         remote = self._transport.remote(target.registry)

@@ -26,7 +26,7 @@ class RegistryConfig:
         rules: The user's registries.yaml.
         journal: The folder where uploads are noted, so that a later run continues them; None for no notes.
         offline: Every use of the network is an error.
-        concurrency: How many blobs are sent at once; None for what the registry's profile says.
+        concurrency: How many blobs are sent at once; None for the value of the registry's profile.
         patience: The limits of retrying.
         timeouts: The limits of waiting.
         user_agent: The User-Agent that is sent.
@@ -51,7 +51,7 @@ class RegistryConfig:
         return HttpConfig(self.environment, self.offline, self.home, self.patience, self.timeouts, self.user_agent)
 
     def profile(self, registry: str) -> RegistryProfile:
-        """Returns what holds for this registry, by the table and the user's rules."""
+        """Returns the profile of this registry, by the table and the user's rules."""
         return profile_of(registry, self.rules)
 
     def trust(self, registry: str) -> Trust:

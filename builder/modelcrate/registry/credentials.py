@@ -1,4 +1,4 @@
-"""Which credentials are used for a registry, and where they were found.
+"""The credentials for a registry, and the place where they were found.
 
 The first of: given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
 containers tools and Docker; the variables of GitHub's and GitLab's jobs; none. A .netrc is never read for registries.
@@ -160,7 +160,7 @@ def in_config(
     source: str,
     warn: Warn,
 ) -> Credential | None:
-    """Returns what a Docker or containers configuration says: credHelpers first, then credsStore, then auths."""
+    """Returns the credential in a configuration of Docker or containers: credHelpers first, then credsStore, then auths."""
     server = HUB_KEY if registry in HUB_ALIASES else registry
     helpers = _table(config, "credHelpers")
     for key in keys(registry, repository):

@@ -50,7 +50,7 @@ def type_of(answer: Response, where: str) -> str:
     """Returns the media type of a manifest that came.
 
     The document's own `mediaType` counts, unless Content-Type names the other sort (an index or a manifest). Static file
-    servers and some proxies send any Content-Type, or none; where the document names no type, its members tell it.
+    servers and some proxies send any Content-Type, or none; where the document names no type, its members decide.
 
     Raises:
         RegistryError: It is a web page.
@@ -90,7 +90,7 @@ def check_document(answer: Response, wanted: Digest | None, where: str) -> Descr
     for digest in (wanted, named):
         if digest is not None and (computed := _digest(answer.body, digest)) != digest:
             if answer.is_web_page:
-                break  # which `type_of` says more plainly
+                break  # `type_of` reports it with a better message
             raise IntegrityError(
                 f"bytes are not what their digest says: claimed {digest}, computed {computed}", where=where
             )

@@ -17,7 +17,7 @@ from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 
 TIMEOUT = 30.0
-"""Seconds. Some helpers ask a cloud; none should ask a user for longer."""
+"""Seconds. Some helpers send a request to a cloud; none should wait longer for a user."""
 
 MAX_OUTPUT = 1 << 20
 

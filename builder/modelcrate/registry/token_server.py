@@ -41,7 +41,7 @@ class TokenServer:
         Args:
             scopes: In the words of the protocol, such as `repository:team/model:pull`.
             credential: The user's; None for anonymous access.
-            refresh: An identity token to exchange, by POST, or by GET where the server knows no POST.
+            refresh: An identity token to exchange, by POST, or by GET where the server does not support POST.
 
         Raises:
             ErrorResponse: The server refused. Its response is never shown, because it may hold a secret.

@@ -62,7 +62,7 @@ class RegistryTransport:
         return other
 
     def use(self, settings: RegistryConfig) -> None:
-        """Replaces the settings. Credentials are looked up again."""
+        """Replaces the settings. The next request searches for credentials again."""
         self.settings = settings
         self._auth = Authenticator(settings, self.http, self.clock, self.emit)
 

@@ -2,7 +2,7 @@
 
 There are three methods (profiles.Upload): all bytes in the PUT; one streamed PATCH; one PATCH for each chunk. The
 registry's own count of the bytes that it has (Range) is used, never ours: docker-registry 2.8.2 appends whatever comes,
-whatever its Content-Range. After an interruption the registry is asked for its count, and the upload continues there. Where
+whatever its Content-Range. After an interruption a request reads the registry's count, and the upload continues there. Where
 it lost or damaged the session (docker-registry does when a PATCH breaks off), the upload starts again, with an event.
 """
 
@@ -205,7 +205,7 @@ class Uploader:
         self.remote.limiter.failed()
         self.state.failures += 1
         if gone and self.state.failures < self.transport.settings.patience.attempts:
-            pass  # time does not help: ask for the state at once
+            pass  # waiting does not help: request the state at once
         else:
             self.transport.engine.pause(fault, self.state.failures)
         self.check()

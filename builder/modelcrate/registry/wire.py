@@ -178,7 +178,7 @@ def upload_location(answer: Response, before: str, where: str) -> str:
 
 
 def stored_bytes(answer: Response) -> int | None:
-    """Returns how many bytes of an upload the registry holds (the header Range, inclusive); None where it does not say.
+    """Returns how many bytes of an upload the registry holds (the header Range, inclusive); None without that header.
 
     Registries answer `0-0` for no byte and for one byte, so it counts as none.
     """

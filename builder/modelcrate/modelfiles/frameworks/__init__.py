@@ -1,6 +1,6 @@
-"""Models that need no entry script: what their files say of who made them, what they take, and what it takes to serve them.
+"""Models that need no entry script: the framework of their files, their inputs, and what is needed to serve them.
 
-One file here is one framework, found by its name; its script lies in the layers' `entry_templates`. Nothing is loaded or unpickled.
+One module here is one framework, found by its name; its script is in `modelfiles/scripts`. Nothing is loaded or unpickled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FrameworkModel:
     """What is needed to serve a model: `file` is what the script loads, as a path below AZUREML_MODEL_DIR.
 
     `requirements` are PEP 508 lines. `takes` and `gives` describe a request and an answer. `assumed` are
-    sentences about what the file doesn't say.
+    sentences about facts that the file doesn't state.
     """
 
     framework: str
@@ -37,7 +37,7 @@ class FrameworkModel:
     gives: Schema = field(default_factory=dict, hash=False)
     assumed: tuple[str, ...] = ()
     python: str = ""
-    """Major and minor of the Python that made it, where the files say so and it matters."""
+    """Major and minor of the Python that made it, where the files name it and it matters."""
 
 
 class Framework(Protocol):
@@ -45,7 +45,7 @@ class Framework(Protocol):
 
     NAME: str
     LOOKED_FOR: str
-    """What gives its models away, in words for somebody who has none."""
+    """The files that identify its models, in words for a message."""
 
     def found(self, files: ModelFiles) -> tuple[str, ...]:
         """Returns the framework's models among these files; "." where the folder as a whole is one."""

@@ -85,7 +85,7 @@ def _requirements(files: ModelFiles, told: MLmodel) -> tuple[list[str], list[str
 
 
 def _takes(told: MLmodel) -> request_schemas.Schema:
-    """One of the forms of MLflow's own server: a table where the model has columns, or says nothing; else its arrays."""
+    """Returns the schema of one of the forms of MLflow's own server: a table where the model has columns, or names nothing; else its arrays."""
     tensors = [each for each in told.inputs if isinstance(each, Tensor)]
     named = {each.name: request_schemas.array(each.kind, each.shape) for each in tensors}
     form = "inputs" if named else "dataframe_records"

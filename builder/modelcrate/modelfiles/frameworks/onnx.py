@@ -1,4 +1,4 @@
-"""ONNX: what the model takes and gives is in the file; its IR version and its sets of operators say which ONNX Runtime it needs."""
+"""ONNX: the file states inputs and outputs; its IR version and its operator sets decide which ONNX Runtime it needs."""
 
 from __future__ import annotations
 

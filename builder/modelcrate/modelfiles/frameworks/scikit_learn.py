@@ -27,7 +27,7 @@ PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
 }
-"""What a module that a pickle names is called on the index."""
+"""The name on the package index of each module that a pickle may name."""
 
 _ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "catboost")
 _BELOW = frozenset({"numpy", "scipy", "joblib"})

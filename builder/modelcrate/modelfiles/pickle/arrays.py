@@ -1,4 +1,4 @@
-"""How many bytes an array has that joblib or numpy wrote raw. Pure.
+"""The length in bytes of an array that joblib or numpy wrote raw. Pure.
 
 The model is equal to that of `joblib.numpy_pickle.NumpyArrayWrapper.read_array` and of numpy's `dtype`, for what their own writers
 write. Anything else is an IntegrityError: a length that differs from theirs by one byte would hide the opcodes behind the array.

@@ -1,7 +1,7 @@
 """The pickles in a file, however they are wrapped: in zip, tar, compressed streams and numpy's files, in one another, one after another.
 
-Every byte of a file is accounted for: it belongs to a pickle, to an array, to a member of an archive or to padding. Where that can't be
-said, the file has a finding with a fault that says where and why.
+Every byte of a file is accounted for: it belongs to a pickle, to an array, to a member of an archive or to padding. Where a byte
+belongs to none of them, the file has a finding with a fault, which names the place and the reason.
 
 Members of a zip are taken by their offsets, without the checks of `zipfile`: PyTorch loads members whose checksum or flags are wrong.
 """
@@ -40,7 +40,7 @@ from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import list_tar
 
 HEAD = 512
-"""Bytes at the beginning of a file that say what it is."""
+"""Bytes at the beginning of a file that decide its format."""
 
 MAX_DEPTH = 6
 """How deep files may be wrapped in each other."""
@@ -50,7 +50,7 @@ MAX_UNPACKED = 64 << 30
 """Bytes that one compressed stream may unpack to."""
 
 MAX_SPOOLED = 8 << 30
-"""Bytes of an archive that was compressed as a whole, and is written to disk to be read."""
+"""Bytes of a compressed archive, which is unpacked to disk before it is read."""
 
 MAX_IN_A_ROW = 10_000
 """How many pickles may follow one another in one file; PyTorch's old format has five."""
@@ -93,7 +93,7 @@ class Found:
     inner: str
     findings: PickleFindings
     promised: bool = True
-    """Whether the file says that it is a pickle, by its first bytes or its name; others may just look like one."""
+    """Whether the file is a pickle by its first bytes or its name; another file may only resemble one."""
 
 
 def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
@@ -103,7 +103,7 @@ def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A file, or a part of one. `seekable` says that going to its end costs nothing."""
+    """A file, or a part of one. `seekable`: going to its end costs nothing."""
 
     file: BinaryIO
     name: str

@@ -18,11 +18,11 @@ class Use(IntEnum):
     """What a pickle does with a name; the higher value is the more that the name can do."""
 
     NAMED = 0
-    """It is put somewhere."""
+    """The name is stored."""
     MADE = 1
     """An instance is made without a call of its constructor, and given its state (`cls.__new__(cls)`, `__setstate__`)."""
     CALLED = 2
-    """It is called, or handed to something that may call it."""
+    """It is called, or passed to something that may call it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,9 +65,9 @@ class MadeObject:
     use: Use = Use.CALLED
     state: object = None
     builds: int = 0
-    """How often BUILD gave it a state."""
+    """The number of times that BUILD gave it a state."""
     pushes: int = 0
-    """How often it was put on the stack."""
+    """The number of times that it was put on the stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class PickleFindings:
     descriptions: tuple[Description, ...] = ()
     """The versions that the pickled objects name; each once."""
     features: int = 0
-    """How many features the pickled estimators were fitted with; 0 where they don't say, or differ."""
+    """The number of features that the pickled estimators were fitted with; 0 where they have no number, or differ."""
     framed: bool = False
     """Whether one of them was fitted on a frame, and keeps the names of its columns."""
     value: object = None

@@ -226,7 +226,7 @@ class _Machine:
         return found
 
     def item(self, key: str, value: Value) -> None:
-        """Keeps what an object's state says about its making."""
+        """Keeps the facts in an object's state: versions and features."""
         if key in VERSIONS and isinstance(value, str) and len(self.versions) < MAX_VERSIONS:
             where = f"byte {self.tape.position} of the pickle"
             self.versions.setdefault((key, value), Description(VERSIONS[key], value, where))

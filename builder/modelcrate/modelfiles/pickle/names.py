@@ -43,7 +43,7 @@ _CALLED: Mapping[str, str] = {
     "torch.serialization": "_get_layout",
 }
 """Plain values of Python, and the functions by which arrays and tensors rebuild themselves. Each was read: it makes a value of its
-arguments, or calls what is among them, which is then held to the list itself."""
+arguments, or calls what is among them, which is then checked against the list itself."""
 
 _MADE: Mapping[str, str] = {
     "torch": "Tensor FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage ByteStorage "
@@ -65,7 +65,7 @@ def is_standard_library(root: str) -> bool:
 
 @cache
 def _listed() -> Mapping[tuple[str, str], Use]:
-    """The whole list; a module of the standard library stands under an empty module."""
+    """Returns the complete list. A module of the standard library is under an empty module name."""
     found: dict[tuple[str, str], Use] = {}
     section = ""
     for line in Path(__file__).with_name("names.txt").read_text("utf-8").splitlines():

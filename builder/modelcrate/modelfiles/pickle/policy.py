@@ -130,11 +130,11 @@ UNSAFE_PACKAGES = frozenset(
         "subprocess32",
     ]
 )
-"""Modules that have no business in a model: they are what attacks are made of. Python's own are such as well."""
+"""Modules that attacks use and models do not need. Python's own count as such, too."""
 
 
 def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
-    """Returns the verdict on a pickle; None for a file that never said it was a pickle and turns out to be none that matters.
+    """Returns the verdict on a pickle; None for a file that only resembled one: it has no end, and nothing unsafe before it.
 
     Args:
         found: What was found in the file.
