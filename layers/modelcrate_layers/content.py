@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 """How many bytes a stream hands over at a time: large enough for OpenSSL and sockets, small enough to stay flat."""
 
 MAX_JSON = 8 << 20
-"""The largest manifest, index or config that is read (distribution-spec asks registries for 4 MiB at least)."""
+"""The largest manifest, index or config that is read (distribution-spec requires registries to accept 4 MiB at least)."""
 
 _HEX = {"sha256": 64, "sha512": 128}
 
@@ -135,10 +135,10 @@ class Blob(Protocol):
         """The descriptor of the bytes."""
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """The bytes from `start` to the end, in pieces of about CHUNK.
+        """Yields the bytes from `start` to the end, in pieces of about CHUNK.
 
-        A stream from 0 is verified: it raises IntegrityError (or SourceError, naming the file that changed) instead of
-        ending, where the bytes are not what the descriptor says.
+        A stream from 0 is verified. Where the bytes don't match the descriptor, it raises IntegrityError (or SourceError, naming the file that
+        changed) instead of ending.
         """
         ...
 

@@ -36,7 +36,7 @@ def _declared(methods: dict[str, Callable[..., Any]], cls: type) -> type:
 
 
 class _Signature:
-    """What `help` and `inspect.signature` show of a class: the fields, as the standard library would. It is made when it is asked for."""
+    """The signature that `help` and `inspect.signature` show: the fields, as in the standard library. It is made when it is needed."""
 
     def __get__(self, instance: object, owner: Any) -> inspect.Signature:
         return inspect.Signature(
@@ -50,7 +50,7 @@ class _Signature:
 
 
 class _Made:
-    """Stands for a default that is made anew for every instance."""
+    """A marker for a default that is made anew for every instance."""
 
     def __repr__(self) -> str:
         return "<factory>"

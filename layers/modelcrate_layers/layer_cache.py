@@ -35,7 +35,7 @@ class LayerCache:
         return self._layer(_name(key))
 
     def facts(self) -> Iterator[tuple[Path, Layer | None]]:
-        """Yields every file in the folder, with the layer that it remembers; None for one that can't be believed."""
+        """Yields every file in the folder, with the layer that it remembers; None for one that is not valid."""
         for path in sorted(self.root.rglob("*")):
             if path.is_file() and path.name != MARKER:
                 yield path, self._layer(str(path.relative_to(self.root)))

@@ -19,7 +19,7 @@ MARKER = ".machine"
 
 
 def read_record(folder: Path, name: str) -> bytes | None:
-    """Returns what was remembered under a name; None where nothing was, or where it is not to be believed."""
+    """Returns the record of a name; None where it is missing or not valid."""
     with suppress(OSError):
         checksum, _, data = (folder / name).read_bytes().partition(b"\n")
         if checksum == _checksum(folder, name, data):

@@ -146,7 +146,7 @@ class Layout:
         return b"".join(self.blob(descriptor).chunks())
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
-        """Keeps these bytes, which have to be what the descriptor says. Returns how many were written; 0 if it was there."""
+        """Stores these bytes, which must match the descriptor. Returns how many were written; 0 if they were stored before."""
         with self.adding() as adding:
             return adding.add(chunks, descriptor)
 
@@ -236,7 +236,7 @@ class Adding:
         self._complete: list[tuple[Incoming, Digest]] = []
 
     def add(self, chunks: Iterable[bytes], descriptor: Descriptor) -> int:
-        """Writes these bytes, which have to be what the descriptor says, unless they are there. Returns how many were written."""
+        """Writes these bytes, which must match the descriptor, unless they are stored already. Returns how many were written."""
         if self.want(descriptor):
             return descriptor.size
         layout = self._layout

@@ -29,7 +29,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOUNTED = ((b"proc",), (b"sys",), (b"dev",))
-"""Folders that an engine fills: what the image has in them is never to be seen."""
+"""Folders that an engine fills; the image's own contents of them are hidden."""
 
 _GONE = b".wh..gone."
 """Names of folders on their way out; no layer can make one, for names with `.wh.` are whiteouts."""

@@ -243,7 +243,7 @@ def _abandon(folder: Path) -> None:
 
 
 def _with_home(process: Process, identity: Identity) -> Process:
-    """Adds HOME from the image's passwd, where neither image nor user says it (as other engines do)."""
+    """Adds HOME from the image's passwd, where neither the image nor the user sets it (as other engines do)."""
     if any(entry.startswith("HOME=") for entry in process.env):
         return process
     return replace(process, env=(*process.env, f"HOME={identity.home or '/'}"))

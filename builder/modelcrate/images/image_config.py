@@ -192,7 +192,7 @@ def _run_settings(base: Mapping[str, Any], run: RunSpec) -> dict[str, Any]:
 
 
 def _history(base: Mapping[str, Any], count: int) -> list[Any]:
-    """Returns the base's history if it tells of as many layers as there are, else a line for each layer: tools count them."""
+    """Returns the base's history if it has as many layers as there are, else a line for each layer: tools count them."""
     history = base.get("history")
     if isinstance(history, list) and sum(not step.get("empty_layer") for step in history) == count:
         return history

@@ -36,7 +36,7 @@ class Collection(Protocol):
 
     @property
     def where(self) -> str:
-        """The place, in words that a user knows."""
+        """The place, in the user's terms."""
         ...
 
     def read(self, descriptor: Descriptor) -> bytes:

@@ -87,7 +87,7 @@ class Found:
         return merge_artifacts(found)
 
     def about(self, digest: Digest, wanted: ArtifactFilter) -> list[Artifact]:
-        """Reads the wanted artifacts about one of its manifests; an index tells which they are, and the others are not fetched."""
+        """Reads the wanted artifacts about one of its manifests. An index lists them, and the others are not fetched."""
         found = [each for each in self._noted() if each.subject == digest] + self.collection.beside(digest, wanted)
         return [each for each in found if wanted(each.descriptor)]
 

@@ -1,4 +1,4 @@
-"""A project without an entry script gets the one that its model needs: the script, its description, the packages. And says so."""
+"""Projects without an entry script: the model decides the script, its description and the packages, and the build reports them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SOURCE = "served"
 """What the folder with the script is called in the image."""
 
 MODEL_FILE = "MODELCRATE_MODEL_FILE"
-"""The variable that tells the script which file it is about, below AZUREML_MODEL_DIR."""
+"""The variable with the path of the model's file, below AZUREML_MODEL_DIR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class AutoServed:
 
 
 def complete(project: Project, place: Path, registered: Registered, config: Config) -> AutoServed:
-    """Returns the project with all that its model says. A project that has a script, or starts nothing, stays as it is."""
+    """Returns the project completed by its model. A project that has a script, or starts nothing, is unchanged."""
     if not project.served_by_model:
         return AutoServed(project)
     if len(project.models) != 1:
@@ -119,7 +119,7 @@ def reading_of(
     config: Config,
     listed: Sequence[Listed] = (),
 ) -> ModelDescription:
-    """Returns what a model says of itself."""
+    """Returns the description of a model."""
     if isinstance(model, Model):
         return read_file_model(model, place, config, listed)
     return read_registered_model(str(model), registered[model], config)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def choose_models(
     project: Project, folder: Path, connections: Connections, use_lock: bool
 ) -> tuple[Project, Registered]:
-    """The project with every version of a registered model said, and their layers. Without a version it is the locked one, else the latest."""
+    """Returns the project with the version of every registered model, and their layers. The default is the locked version, else the latest."""
     if not any(isinstance(model, RegisteredModel) for model in project.models):
         return project, {}
     from modelcrate.workspace.find import get_model, open_layers

@@ -40,7 +40,7 @@ _ROLES: Mapping[str, Role] = {
 """Roles of layers, and those of the project file's setting `codec`."""
 
 ANYBODY = {"HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the one folder of the container that everybody may write
-"""For a user that the image does not know, on a root file system that nobody may write."""
+"""For a user that the image does not define, on a read-only root file system."""
 
 
 Registered = Mapping[RegisteredModel, tuple[ReadyLayer, ...]]
@@ -168,7 +168,7 @@ def _named(project: Project) -> dict[str, str]:
 
 
 def _script_name(project: Project, entry: ProjectEntry) -> str:
-    """The entry script below the app's root; one that goes alone lies there by its base name."""
+    """Returns the path of the entry script below the app's root. A script without a folder goes there under its base name."""
     if entry.source is None:
         return entry.script.name
     return (Path(source_name(project, entry)) / entry.script).as_posix()

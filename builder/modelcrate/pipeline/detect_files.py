@@ -1,4 +1,4 @@
-"""The files of a folder that may say what its project is."""
+"""The files of a folder that may describe its project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SHA-256 of large files, taken while their bytes are on the way into a layer, so that nobody has to read them once more for it."""
+"""SHA-256 of large files, computed while their bytes go into a layer, so that they are not read a second time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ AHEAD = 2
 
 
 class HashTee:
-    """What was found so far. Not a value: it is the hashing under way. Several tars may pass at the same time."""
+    """The hashes found so far. It is not a value, since it changes while files pass. Several tars may pass at the same time."""
 
     def __init__(self) -> None:
         self._found: dict[FileRange, str] = {}
 
     @property
     def found(self) -> Mapping[FileRange, str]:
-        """The hashes of files that have passed to their ends, in hex."""
+        """The hashes of files that have been read to their ends, in hex."""
         return self._found
 
     def over(self, tar: Tar) -> Tar:
-        """The same tar. Whenever it is taken, its large files are hashed along."""
+        """Returns the same tar. Its large files are hashed whenever it is read."""
         return Tar(tuple(map(self._hashed, tar.entries)))
 
     def _hashed(self, entry: Entry) -> Entry:
@@ -41,7 +41,7 @@ class HashTee:
 
 @dataclass(frozen=True, slots=True)
 class _HashedFile:
-    """A file whose bytes go to a thread that hashes them as well; whoever takes them may be waiting for a network."""
+    """A file whose bytes are also hashed, in a thread: the consumer of the bytes may be waiting for a network."""
 
     source: FileRange
     found: dict[FileRange, str]

@@ -85,7 +85,7 @@ def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelP
 
 
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
-    """Remembers what an image was made from, so that a later push can say it."""
+    """Stores what an image was made from, so that a later push can attest it."""
     lock = make_lock(prepared, made.images[0].layers)
     _builds(config).put(str(made.digest), lock.text())
 

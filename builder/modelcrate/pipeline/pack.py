@@ -177,7 +177,7 @@ def _last(planned: PlannedLayer) -> int:
 
 
 def _unless(stop: threading.Event, emit: Emit) -> Emit:
-    """The same until it is stopped: whoever emits then ends there."""
+    """Returns an `emit` that raises once the build is stopped."""
 
     def emit_unless_stopped(event: Event) -> None:
         if stop.is_set():
@@ -188,7 +188,7 @@ def _unless(stop: threading.Event, emit: Emit) -> Emit:
 
 
 def _taken(layer: ImageLayer, planned: PlannedLayer, inputs: tuple[str, ...], why: str) -> ImageLayer:
-    """Somebody's layer as ours: its bytes, our words. What it says of its inputs was cut to travel, and would be cut again."""
+    """Returns a layer of an earlier image as one of this build: its bytes with our names and inputs. Its own inputs may be shortened."""
     facts = replace(layer.layer, inputs=inputs)
     return ImageLayer(planned.role, planned.name, facts, layer.blob, "reused", why, planned.key)
 

@@ -32,7 +32,7 @@ STORED_ROLES = frozenset({"base", "dependencies", "server", "entry"})
 """Roles whose layers are kept in the store when they were made."""
 
 MEMO = "memo"
-"""Who knows of a layer that was made on this machine before."""
+"""The value of `known_from` for a layer that was made on this machine before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a build, push or copy says of itself when it is done: the same facts as values, as JSON, and as the table that people read."""
+"""The result of a build, push or copy: the same facts as values, as JSON, and as a table for people."""
 
 from __future__ import annotations
 

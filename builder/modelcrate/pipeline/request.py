@@ -1,4 +1,4 @@
-"""What a caller asks of a build: a project, and what is to happen with its image."""
+"""The request for a build: a project, and what to do with its image."""
 
 from __future__ import annotations
 

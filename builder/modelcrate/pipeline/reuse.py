@@ -25,7 +25,7 @@ ASKERS = 16
 
 
 def missing_layers(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
-    """Those of these layers whose blobs have vanished from their registries. All are asked for at once."""
+    """Returns the layers whose blobs have vanished from their registries. All registries are queried at once."""
     wanted = {each.descriptor.digest: each for each in layers if isinstance(each.blob, RemoteContent)}
     if not wanted:
         return frozenset()
@@ -62,7 +62,7 @@ def contradictions(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -
 def find_previous(
     addresses: Sequence[str | Reference], platform: Platform, connections: Connections, emit: Emit
 ) -> tuple[Previous, ...]:
-    """The images at these addresses, for this platform. One that can't be had is no fault: it is said, and there is nothing to reuse."""
+    """Returns the images at these addresses, for this platform. One that is not available is reported, and nothing is reused from it."""
     from modelcrate.net.errors import NotFound
     from modelcrate.transports.addresses import find
 

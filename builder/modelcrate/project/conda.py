@@ -12,7 +12,7 @@ from modelcrate_layers.frozen import dataclass
 _PYTHON = re.compile(r"python\s*(?:[=~><]=?=?)\s*(3\.\d+)(?:\.[0-9*]+)*")
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9._-]+)\s*(.*)", re.DOTALL)
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
-"""Conda's way to say how pip is to be had; an image of ours has no pip."""
+"""The installers of Python packages, which conda environments list beside pip requirements; an image of ours has none."""
 
 _ON_PYPI = {
     "pytorch": "torch",
@@ -79,7 +79,7 @@ def package_name(line: str) -> str:
 
 
 def as_requirement(line: str) -> str:
-    """Returns the requirement of pip that asks for about the same as a conda package."""
+    """Returns the pip requirement that is closest to a conda package."""
     match = _SPEC.match(line.strip())
     if match is None:
         return line

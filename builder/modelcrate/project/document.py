@@ -24,7 +24,7 @@ MAX_DEPTH = 16
 """How deep values may be nested; the form needs four."""
 
 MAX_FAULTS = 50
-"""How many faults are shown; who has more reads the first ones first."""
+"""The number of faults that are shown; the first ones come first."""
 
 _EXCERPT = 100
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
@@ -276,7 +276,7 @@ def _spot(event: object) -> Spot:
 
 
 def _syntax(fault: object, text: str) -> Fault:
-    """PyYAML's words for a syntax error, or ours where the cause is a common one."""
+    """Returns PyYAML's message for a syntax error, or ours where the cause is a common one."""
     problem = str(getattr(fault, "problem", None) or "it stops making sense here")
     mark = getattr(fault, "problem_mark", None)
     spot = Spot(mark.line + 1, mark.column + 1) if mark else Spot()

@@ -35,13 +35,13 @@ Codec = Literal["auto", "auto-gzip", "gzip", "stored", "zstd", "none"]
 Role = Literal["base", "dependencies", "models", "entry"]
 
 Server = Literal["modelcrate", "azureml"]
-"""Who answers: the server that modelcrate brings, or Microsoft's own (azureml-inference-server-http)."""
+"""The server: the one that modelcrate brings, or Microsoft's own (azureml-inference-server-http)."""
 
 OnConflict = Literal["refuse", "last"]
-"""What becomes of two files with one path and different bytes: a refusal, or the last package's counts."""
+"""The rule for two files with one path and different bytes: an error, or the last package's file is used."""
 
 Gate = Literal["refuse", "warn", "allow"]
-"""What becomes of a finding: it ends the build, it is a notice, or it is not looked for."""
+"""The effect of a finding: it ends the build, it is a notice, or it is not checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class DebianBase:
     """Made by us from signed Debian packages."""
 
     release: str | None = None
-    """The release's name (bookworm); None: the one whose Python the project asks for."""
+    """The release's name (bookworm). None: the release whose Python the project requires."""
     mirror: str | None = None
     """The mirror's URL; None: from the environment, this machine or a built-in list."""
     packages: tuple[str, ...] = ()

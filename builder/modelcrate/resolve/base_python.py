@@ -1,4 +1,4 @@
-"""What a base's files say of its Python and its C library. Pure: from the scans of its layers."""
+"""The Python and the C library of a base, from the scans of its layers. Pure."""
 
 from __future__ import annotations
 

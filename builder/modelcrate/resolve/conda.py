@@ -45,7 +45,7 @@ SUBDIRS: Mapping[str, str] = {"linux/amd64": "linux-64", "linux/arm64": "linux-a
 _MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
 
 KERNEL = "4.18"
-"""`__linux`: the oldest kernel of a distribution that is still looked after (RHEL 8). An image does not bring one, so it asks for little."""
+"""`__linux`: the oldest kernel of a distribution that is still supported (RHEL 8). An image brings no kernel, so the requirement is low."""
 
 MAX_REPODATA = 256 << 20
 """Bytes of a channel's list of packages as it is sent; the largest (conda-forge, linux-64) has some 50 MB."""
@@ -109,7 +109,7 @@ def channel_urls(wanted: Conda, folder: Path) -> tuple[str, ...]:
 
 
 def fetch_conda(pinned: Iterable[PinnedConda], channels: Sequence[str], cache: Path, fetcher: Downloader) -> None:
-    """Bring these packages into the cache, each held to its hash; the first channel that has one serves it."""
+    """Fetches these packages into the cache and checks their hashes. The first channel that has a package serves it."""
     fetcher.download_all(
         [
             Download(

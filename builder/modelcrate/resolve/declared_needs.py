@@ -27,7 +27,7 @@ def without_conda(declared: Declaration, lock: Lock | None) -> Declaration:
 
 
 def with_declared(project: Project, declared: Declaration) -> tuple[Project, tuple[str, ...]]:
-    """Returns the project with the Python and the conda packages that its dependencies declare, and what to say about it."""
+    """Returns the project with the Python and the conda packages that its dependencies declare, and the notices about it."""
     project = replace(project, dependencies=replace(project.dependencies, conda=declared.conda))
     if project.python or not declared.requires_python or declared.conda is not None:
         return project, ()

@@ -145,7 +145,7 @@ def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look) -> None:
 
 
 def _as_claimed(below: ResolvedBase, wanted: Wanted) -> ResolvedBase:
-    """Returns the base with what the project, or else its own config, says of its Python."""
+    """Returns the base with the Python that the project names, or else the config of the base."""
     if wanted.interpreter is not None:
         version = re.search(r"python(3\.[0-9]+)$", str(wanted.interpreter))
         return _with(below, str(wanted.interpreter), wanted.python or (version[1] if version else ""))

@@ -172,7 +172,7 @@ def parse_lock(data: bytes) -> Lock:
 
 
 def differences(asked: Mapping[str, Any], lock: Lock) -> list[str]:
-    """Returns what the project asks for now and did not when it was locked, a line each."""
+    """Returns the differences between the project's inputs now and those in the lock, a line each."""
     names = sorted({*asked, *lock.asked})
     return [
         _difference(name, lock.asked.get(name), asked.get(name))

@@ -1,4 +1,4 @@
-"""What a project asks of the world, in words that a lock can repeat and a person can compare."""
+"""The inputs of a lock, as text that the lock repeats and a person can compare."""
 
 from __future__ import annotations
 

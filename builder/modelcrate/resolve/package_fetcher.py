@@ -70,7 +70,7 @@ class Sources:
 
     @property
     def own_wheel(self) -> PinnedWheel | None:
-        """The wheel of the project's own package, where that is asked for; it is built where the cache does not have it."""
+        """The wheel of the project's own package, where the project requires it. It is built unless the cache has it."""
         if not self.project.dependencies.project:
             return None
         from modelcrate.resolve.project_wheel import build_project_wheel

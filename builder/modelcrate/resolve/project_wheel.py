@@ -1,4 +1,4 @@
-"""The project's own package as a wheel, where `dependencies: {project: true}` asks for it: built by uv, once for each state of its files."""
+"""The project's own package as a wheel, for `dependencies: {project: true}`. uv builds it once for each state of its files."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _url(found: PackageWheel, folder: Path) -> str:
 
 
 def _size(size: int | None, url: str) -> int | None:
-    """Returns a wheel's size. A wheelhouse does not say it; its files do."""
+    """Returns a wheel's size; for a wheelhouse, the size of the file."""
     if size is not None or not url.startswith("file:"):
         return size
     try:

@@ -110,7 +110,7 @@ class _Line:
 
 
 class _State:
-    """What the files say. It is filled while they are read, so it is not frozen."""
+    """The contents of the files. It is filled while they are read, so it is not frozen."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment

@@ -1,4 +1,4 @@
-"""A resolved base: what lies below our layers."""
+"""A resolved base: the layers below ours."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def _file(path: bytes, target: bytes, member: Member) -> ScannedFile | None:
 
 
 def _facts(name: str, body: Iterable[bytes]) -> tuple[str, str]:
-    """Reads a file to its end; returns the loader that it asks for, and its version."""
+    """Reads a file to its end; returns the loader that it requires, and its version."""
     pattern = next((tells for fits, tells in _VERSIONS if fits.fullmatch(name.rpartition("/")[2])), None)
     head, tail, version = b"", b"", ""
     for chunk in body:

@@ -68,7 +68,7 @@ class Target:
 
     @property
     def full(self) -> str:
-        """All three numbers; the first release, where the patch is not said, as uv has it."""
+        """All three numbers of the version. Without a patch number it is the first release, as in uv."""
         return self.python if self.python.count(".") == 2 else f"{self.python}.0"
 
     @property

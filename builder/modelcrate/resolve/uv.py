@@ -112,7 +112,7 @@ class Uv:
             raise
 
     def export(self, lock: UvLock, target: Target) -> str:
-        """Returns a uv.lock as a pylock.toml: all that it says of its project, and nothing resolved anew."""
+        """Returns a uv.lock as a pylock.toml, with the extras and groups of `lock`. Nothing is resolved again."""
         if lock.path.name != "uv.lock":
             raise UserError("uv's lock has to be called uv.lock", where=str(lock.path))
         words = ["export", "--frozen", "--format", "pylock.toml", "--no-header", "--no-emit-workspace", *_QUIET]

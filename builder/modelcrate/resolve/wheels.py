@@ -118,7 +118,7 @@ def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv)
 
 
 def with_sizes(pinned: Sequence[PinnedWheel], fetcher: Downloader) -> tuple[PinnedWheel, ...]:
-    """Returns the wheels with their sizes. Where the index says none, the server is asked for it, and no wheel is fetched."""
+    """Returns the wheels with their sizes. Where the index has none, the server is queried for it, and no wheel is fetched."""
 
     def sized(each: PinnedWheel) -> PinnedWheel:
         return each if each.size is not None or not each.urls else replace(each, size=fetcher.size(each.urls[0]))
@@ -176,7 +176,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
 
 
 def fetch_wheels(pinned: Iterable[PinnedWheel], cache: Path, fetcher: Downloader) -> tuple[Wheel, ...]:
-    """Fetches wheels into the cache, several at a time, each held to its hash and size."""
+    """Fetches wheels into the cache, several at a time, and checks the hash and size of each."""
     wanted = list(pinned)
     paths = fetcher.download_all(
         [

@@ -126,7 +126,7 @@ def open_fetcher(world: World, connections: Connections, emit: Emit) -> PackageF
 
 
 def has_wheel(line: str, world: World, connections: Connections) -> bool | None:
-    """Returns whether the index has a wheel for a requirement and the first platform; None where it can't be asked."""
+    """Returns whether the index has a wheel for a requirement and the first platform; None where it is not reachable."""
     target = next((each.target for each in world.platforms if each.target is not None), None)
     if target is None or connections.config.offline:
         return None
@@ -290,7 +290,7 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
 
 
 def _index_notices(index: Index) -> tuple[str, ...]:
-    """Says where wheels come from, where something outside of the project decides it."""
+    """Reports where wheels come from, where something outside of the project decides it."""
     from modelcrate.resolve.index_settings import hosts
 
     if index.source in ("", "the project file", "the requirements file"):
@@ -299,7 +299,7 @@ def _index_notices(index: Index) -> tuple[str, ...]:
 
 
 def cuda_notices(wheels: Iterable[PinnedWheel]) -> tuple[str, ...]:
-    """Says how much of CUDA comes along, and the line that avoids it."""
+    """Reports how much of CUDA is included, and the line that avoids it."""
     found = {
         wheel.sha256: wheel for wheel in wheels if wheel.name.startswith(("nvidia-", "cuda-")) or wheel.name == "triton"
     }

@@ -60,7 +60,7 @@ class LayerKind(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, in a few words for people: `scikit-learn 1.9.1`."""
+        """The name of the layer, in a few words for people: `scikit-learn 1.9.1`."""
         ...
 
     def key(self) -> Digest | None:

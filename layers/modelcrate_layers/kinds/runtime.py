@@ -24,7 +24,7 @@ _CONFIG = """\
 home = {home}
 include-system-site-packages = false
 """
-"""PEP 405: `home` is where the interpreter lies, from which Python finds its standard library."""
+"""PEP 405: `home` is the folder of the interpreter, from which Python finds its standard library."""
 
 
 @dataclass(frozen=True, slots=True)

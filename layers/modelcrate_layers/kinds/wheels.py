@@ -83,7 +83,7 @@ class WheelsLayer:
         return Materials(packages=self.wheels)
 
     def tree(self) -> Tree:
-        """Returns the installed files. The wheels are held to their hashes; of their contents, only the directories are read."""
+        """Returns the installed files. The hashes of the wheels are checked; of their contents, only the directories are read."""
         stamps = {each.path: check_hash(each) for each in self.wheels}
         owned = merge(self._installed(stamps), self.on_conflict).files
         entries = sorted((entry for _, entry in owned.values()), key=itemgetter(0))

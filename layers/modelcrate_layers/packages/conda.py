@@ -117,7 +117,7 @@ def _packed(package: CondaPackage, part: str) -> Iterator[bytes]:
 
 
 def _text(info: Mapping[str, Item], name: str) -> str:
-    """A text of what the package says of itself; empty where it isn't there."""
+    """Returns a text of the package's metadata; empty where it is missing."""
     item = info.get(name)
     if item is None or item.source is None:
         return ""

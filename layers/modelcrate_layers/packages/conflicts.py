@@ -16,8 +16,10 @@ from modelcrate_layers.tar.sources import ZipMember, sha256
 from modelcrate_layers.tar.tree import Entry, Kind, show
 
 OnConflict = Literal["refuse", "last"]
-"""What becomes of two files with one path: a refusal, or the last one counts. Packages count in the order of their layers, those of one
-layer by name."""
+"""The rule for two files with one path: an error, or the last one is used.
+
+Packages count in the order of their layers, those of one layer by name.
+"""
 
 ENVIRONMENT = "the environment itself"
 """The owner of files that no package may replace."""

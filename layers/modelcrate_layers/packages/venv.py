@@ -59,7 +59,7 @@ class Venv:
         }[scheme]
 
     def from_site_packages(self, scheme: str, project: str) -> str:
-        """Returns the same place as seen from site-packages, as RECORD writes it; empty for site-packages itself."""
+        """Returns the path relative to site-packages, as RECORD writes it; empty for site-packages itself."""
         if scheme in ("purelib", "platlib"):
             return ""
         return "../../../" + self.folder(scheme, project)

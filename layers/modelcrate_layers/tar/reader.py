@@ -40,7 +40,7 @@ _NO_RECORDS: Mapping[bytes, bytes] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of an archive is believed. The defaults are far above every image we know and far below what hurts."""
+    """Limits for reading an archive. The defaults are far above every image we know and far below what hurts."""
 
     members: int = 4_000_000
     """Members of one archive; the largest public images have about half a million files."""

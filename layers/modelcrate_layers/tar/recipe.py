@@ -91,7 +91,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class RecipeBlob:
-    """The stored bytes of a recipe whose layer is known: made again at each call, and held to the descriptor."""
+    """The stored bytes of a recipe whose layer is known: made again at each call, and verified against the descriptor."""
 
     recipe: Recipe = field(repr=False)
     layer: Layer

@@ -54,9 +54,9 @@ class Bytes:
 
 
 class Stamp(NamedTuple):
-    """What the file system says of a file; as long as it stays equal, the bytes are taken to be the same (as Git's index does).
+    """The state of a file; as long as it is equal, the bytes are taken to be the same (as Git's index does).
 
-    A named tuple, as are file ranges and entries: there are ten thousands of them, and they are made in a third of the time.
+    A named tuple, as are file ranges and entries: a layer has ten thousands of them, and they are made in a third of the time.
     """
 
     device: int

@@ -113,7 +113,7 @@ def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[tuple[str, ...]
 
 
 def _as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the requirements that stand for conda packages, and what to say about it."""
+    """Returns the requirements that replace conda packages, and the notices about it."""
     left_out = [each for each in packages if package_name(each) in _CARRIED_BY_WHEELS]
     kept = [each for each in packages if each not in left_out]
     faults: list[CrateError] = [

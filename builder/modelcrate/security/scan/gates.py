@@ -51,7 +51,7 @@ def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class _PartCheck:
-    """The checks of the files of one part, which is a `model` or not. `facts` collects what the files say about themselves."""
+    """The checks of the files of one part, which is a `model` or not. `facts` collects the facts in the models' files."""
 
     gates: Gates
     model: bool

@@ -36,10 +36,10 @@ BEFORE, BEHIND, FAR = 256, 640, 12 << 10
 JWT = "a signed token (JWT) that has not expired"
 
 HEAD = 8 << 10
-"""Bytes at the beginning of a file that say whether it is text."""
+"""The bytes at the beginning of a file that decide whether it is text."""
 
 MAX_FOUND = 20
-"""How many are told of one file."""
+"""The number of findings that are reported for one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 _WORD = rb"(?<![A-Za-z0-9_-])"
 _END = rb"(?![A-Za-z0-9_-])"
 _NO_PASSWORD = rb"(?!(?:pass(?:word|wd)?|pwd|passphrase|secret|token|changeme|example|user(?:name)?|guest|your[\w-]*|my[-_]?pass\w*|\*+|x+|\.+)@|\1@)"
-"""What stands for a password in documents: the word itself, stars, or the user's name again."""
+"""Placeholders for a password in documents: the word itself, stars, or the user's name again."""
 
 
 @dataclass(frozen=True, slots=True)
