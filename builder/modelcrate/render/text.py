@@ -86,7 +86,7 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
             layer_table(image, reasons=reasons),
             f"{len(image.layers)} layers, {format_size(stored)} ({format_size(new)} new), {format_size(unpacked)} unpacked",
         ]
-    parts.append(f"image {receipt.image.digest}, {sum(receipt.timings.values()):.1f} s")
+    parts.append(f"image {receipt.image.digest}  in {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
         reused = f", {format_size(each.reused)} already there" if each.reused else ""
         requests = f", {each.requests} requests" if each.requests else ""
