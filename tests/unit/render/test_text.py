@@ -67,7 +67,7 @@ def test_a_receipt_sums_up_sizes_and_times() -> None:
     image = example()
     lines = receipt(image).splitlines()
     assert lines[3] == "3 layers, 3.5 kB (10 B new), 3.5 kB unpacked"
-    assert lines[4] == f"image {image.digest}, 1.8 s"
+    assert lines[4] == f"image {image.digest}  in 1.8 s"
 
 
 @pytest.mark.parametrize(
