@@ -39,13 +39,13 @@ def attest(
     begun: datetime,
     hashes: Mapping[FileRange, str],
 ) -> Receipt:
-    """Returns the receipt of the same image with the artifacts that its request asks for.
+    """Returns the receipt of the same image with the artifacts of its request.
 
     Args:
         prepared: What the image was made from.
         receipt: The image.
         outputs: Where the image goes: a registry's reference is its name in signatures.
-        config: Names the home, where the contents of layers are remembered.
+        config: The settings; their home remembers the contents of layers.
         begun: When the build began, for the provenance.
         hashes: SHA-256 in hex of models' files that were read on the way.
     """

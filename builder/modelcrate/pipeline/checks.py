@@ -1,6 +1,6 @@
-"""What can be found wrong with a project's files before anything is fetched or built: all of it at once.
+"""Checks of a project's files before anything is fetched or built. All faults are reported at once.
 
-That they are there, that the entry script can be one, and what the gates (`trust.gates`) say of pickles, model files and secrets.
+The files must exist, the entry script must be usable, and the gates (`trust.gates`) check pickles, model files and secrets.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def check(project: Project, folder: Path) -> None:
 
 
 def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
-    """Paths that links lead out of the project. Looked at on every build, for the project file knows nothing of links.
+    """Yields an error for each path that a link leads out of the project. The project file can't show links, so every build checks them.
 
-    An absolute path is no file's (its grammar refuses them) but a program's, which knows where its things are.
+    An absolute path is not checked: the grammar of the file refuses it, so it comes from a program, which chose it.
     """
     top = os.path.realpath(folder)
     needs, entry = project.dependencies, project.entry

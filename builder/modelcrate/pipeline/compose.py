@@ -59,7 +59,7 @@ class Files:
 
     @property
     def pins(self) -> tuple[ModelPin, ...]:
-        """What a lock says of the models' files. A registered model is pinned by its layers alone, which say it all."""
+        """The pins of the models' files for a lock. A registered model is pinned by its layers alone."""
         return tuple(map(_pin, self.named, self.by_model))
 
     @property

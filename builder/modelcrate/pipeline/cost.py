@@ -18,9 +18,9 @@ from modelcrate_layers.tar.writer import Tar
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Bytes to be fetched from package mirrors, read from this disk, put through a codec, and sent to a registry.
+    """Bytes to fetch from package mirrors, to read from this disk, to compress, and to send to a registry.
 
-    None is what nobody can know yet: what a codec makes of a layer, or whether it will be put through one.
+    None is not known yet: the compressed size of a layer, or whether it will be compressed.
     """
 
     fetch: int = 0

@@ -22,7 +22,7 @@ _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "e
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was detected: what it is taken for, the path (relative to the folder), and the reason."""
+    """One thing that was detected: its kind, the path (relative to the folder), and the reason."""
 
     what: str
     path: Path

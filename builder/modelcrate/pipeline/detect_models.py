@@ -88,7 +88,7 @@ def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> di
 
 
 def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -> dict[Path, Recognised]:
-    """Returns the models, where a folder with other files of theirs stands for what is in it."""
+    """Returns the models; a model with other files beside it is replaced by its folder."""
     known: dict[Path, Recognised] = {}
     code = {path.parent for path in files if path.suffix == ".py"}
     for path, what in single.items():

@@ -1,7 +1,7 @@
-"""Will it start? Every module that the entry script, the project's own modules and the pickles import is held to what the image has.
+"""The check of imports: every module that the entry script, the project's own modules and the pickles import must be in the image.
 
 An image has the standard library of its Python, the packages of its lock, the project's sources, and what its server brings.
-It is looked at before a package is fetched.
+The check runs before a package is fetched.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lock beside a project: read where it fits, made anew, and held to what was built."""
+"""The lock beside a project: read where it fits, made anew, and compared with what was built."""
 
 from __future__ import annotations
 

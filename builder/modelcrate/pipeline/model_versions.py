@@ -1,6 +1,6 @@
-"""Version truth: what a model's files say of the library that made them, held to what the image gets. After resolving, before the build.
+"""The check of library versions: the one that made a model, by its files, against the one in the image. It runs after resolving.
 
-The rules are one table. A package that the image gets from its base, and not from the lock, can't be seen here and is not judged.
+The rules are one table. A package that the image gets from its base, and not from the lock, is not visible here and is not checked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a version `fits` what a model says (model's first, image's second), in `words`, and why."""
+    """The rule for a package: whether a model's version (first) `fits` the image's (second), the rule as `words`, and the reason."""
 
     words: str
     fits: Callable[[Version, Version], bool]
@@ -92,12 +92,12 @@ def lacking(needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[UserErr
 def mismatches(
     said: Iterable[Description], pinned: Mapping[str, str], has_wheel: Callable[[str], bool | None] = lambda line: None
 ) -> Iterator[tuple[UserError, bool]]:
-    """Yields the versions that models name and that the image's do not fit, each with whether loading is known to fail.
+    """Yields the versions that models name and that don't fit the image's, each with whether loading is known to fail.
 
     Args:
         said: The versions that models name.
         pinned: The versions that the image gets, by package.
-        has_wheel: Says whether the index has a wheel for a requirement; None where it was not asked.
+        has_wheel: Returns whether the index has a wheel for a requirement; None where the index was not queried.
     """
     have = {family(name): (name, version) for name, version in pinned.items()}
     for each in dict.fromkeys(said):
@@ -131,12 +131,12 @@ def judge(setting: Gate, doubtful: Sequence[CrateError], certain: Sequence[Crate
     """Returns what is only a notice.
 
     Args:
-        setting: What becomes of the doubtful ones; `allow` lets the certain pass, too.
+        setting: The gate for the doubtful ones; `allow` lets the certain pass, too.
         doubtful: Faults that may do no harm.
         certain: Faults that are known to stop the image from working.
 
     Raises:
-        CrateError: With all that is refused.
+        CrateError: Faults are refused; it names all of them.
     """
     if setting == "allow":
         return ()

@@ -1,4 +1,4 @@
-"""Measure the layers that nobody knows yet, several at once, and say for every layer where its bytes are to be had.
+"""Measures the layers that are not known yet, several at once, and finds the source of the bytes of every layer.
 
 A pass over a recipe has a sink. What cost a download or a compression to make is kept in the store; a user's own model
 is not, for it is on the disk already and may be larger than the rest of the disk.
@@ -54,7 +54,7 @@ class PackTargets:
         return sink.take(measuring)
 
     def hashed(self, planned: PlannedLayer, tar: Tar) -> Tar:
-        """The tar of a layer, with whoever listens to it."""
+        """Returns the tar of a layer; that of a model is hashed as it passes, where `hashes` is set."""
         return tar if self.hashes is None or planned.role in STORED_ROLES else self.hashes.over(tar)
 
 
@@ -64,11 +64,10 @@ DEFAULT_TARGETS = PackTargets()
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """What one build makes its layers with.
+    """The means by which one build makes its layers.
 
-    `fetch` fetches what a layer is made of. A layer of files that turns out to be one of a `previous` image is taken over from there, with
-    the bytes as they are stored there. `facts` are asked once more before a keyed layer is made, for another build may have made it
-    meanwhile.
+    `fetch` fetches the packages of a layer. A layer of files that a `previous` image has is taken from that image, with the bytes as they
+    are stored. `facts` are read once more before a keyed layer is made, because another build may have made it meanwhile.
     """
 
     config: Config
@@ -91,9 +90,9 @@ class Packer:
         return [(*plan.base, *(made[each.cache_key] for each in plan.layers)) for plan in plans]
 
     def _together(self, wanted: Sequence[PlannedLayer], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
-        """Those that have work to do, several at once; the largest first, so that none of them goes on alone at the end.
+        """Makes layers, several at once; the largest first, so that a large one does not run alone at the end.
 
-        What is kept takes processors; a model may wait for who takes it, and does so beside them.
+        Layers that are kept use the processors. A model may wait for its sink, so models run in addition to them.
         """
         if not wanted:
             return {}

@@ -42,7 +42,7 @@ class Prepared:
         request: The request, with the project completed: the models' versions, and a script where the project has none.
         previous: Images whose layers may be taken.
         timings: Seconds by step.
-        facts: What the models' files that the gates have read say of themselves.
+        facts: The facts in the models' files that the gates have read.
     """
 
     request: Request

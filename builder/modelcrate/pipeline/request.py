@@ -25,12 +25,12 @@ PUSHED = "registry"
 
 @dataclass(frozen=True, slots=True)
 class AttestationOptions:
-    """What is put beside an image.
+    """The attestations of an image.
 
     Attributes:
-        sbom: Whether bills of materials are. None: where the image is pushed or signed, from what is at hand; True fetches what is lacking.
-        provenance: Whether a statement of how it was built is.
-        signer: Who signs the image and all that is said of it.
+        sbom: Whether bills of materials are attached. None: where the image is pushed or signed, from local files; True fetches what is missing.
+        provenance: Whether a statement of how it was built is attached.
+        signer: The signer of the image and of its attestations.
     """
 
     sbom: bool | None = None
@@ -58,8 +58,8 @@ class Request:
         use_lock: Whether a lock beside the project is read at all; a new lock is made without the old one.
         reuse: Whether layers may be taken from images that exist.
         cache_from: Addresses of images whose layers may be taken, besides those that the outputs name.
-        paranoid: Whether every file is read and nothing that was remembered is believed.
-        attestations: What is put beside the image.
+        paranoid: Whether every file is read and no remembered result is used.
+        attestations: The attestations of the image.
         policy: A policy file that the base has to satisfy.
     """
 

@@ -1,7 +1,7 @@
 """Layers taken over from images that exist: the one under the tag that is pushed to, and those that --cache-from names.
 
 A layer is taken by its key, if it has one and is stored as ours would be; a layer of files by its diff id, once that is
-measured. What a key promises is believed here and checked by `verify` and --paranoid. Nobody's bytes are fetched for it.
+measured. A key is trusted here; `verify` and --paranoid check it. No bytes are fetched for it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def still_exists(layer: ImageLayer) -> bool:
 
 
 def contradictions(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -> Iterator[str]:
-    """What layers that were just made say of those that earlier images have under the same keys, where the bytes are others."""
+    """Yields a notice for each layer just made whose bytes differ from those that an earlier image has under the same key."""
     for layer in layers:
         if layer.origin != "built" or layer.key is None:
             continue

@@ -1,7 +1,7 @@
-"""What stays out of an image: `.modelcrateignore`, else `.dockerignore`, else `.amlignore`. A `.gitignore` is no such list.
+"""The files that stay out of an image: `.modelcrateignore`, else `.dockerignore`, else `.amlignore`. A `.gitignore` is no such list.
 
-`.modelcrateignore` and `.amlignore` are in Git's grammar: the last pattern that fits decides, and what lies in a left-out folder
-can't be taken back. `.dockerignore` is in Docker's: patterns begin at its folder, and an exception holds in a left-out folder, too.
+`.modelcrateignore` and `.amlignore` are in Git's grammar: the last pattern that fits decides, and files in a left-out folder
+can't be included again. `.dockerignore` is in Docker's: patterns begin at its folder, and an exception holds in a left-out folder, too.
 """
 
 from __future__ import annotations

@@ -27,9 +27,11 @@ _STAND_IN = {"name": "x", "base": "scratch"}
 
 
 def read_project(path: Path) -> Project:
-    """Returns the project in this file; paths in it are also held to the file's folder through links.
+    """Returns the project in this file; its paths may not leave the file's folder through links either.
 
-    Raises SourceError where there is no such file, UserError with all faults of the file (the others in `also`).
+    Raises:
+        SourceError: The file does not exist.
+        UserError: The file has faults; `also` has the others.
     """
     try:
         with open_named_file(path) as file:
@@ -121,7 +123,7 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -
 
 
 def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
-    """Returns what to say where a list stands for a text, and the like."""
+    """Returns the message and the hint where a value has the wrong type, such as a list in the place of a text."""
     item = isinstance(loc[-1], int) and len(loc) > 1
     label = f"an item of {quoted(str(loc[-2]))}" if item else quoted(str(loc[-1]))
     if error["input"] is None:

@@ -1,7 +1,7 @@
-"""What a project file means, as frozen values. Nothing here reads a file, and nothing here imports a heavy package.
+"""The contents of a project file, as frozen values. Nothing here reads a file, and nothing here imports a heavy package.
 
 Every `Path` is relative to the folder of the project file, unless it is absolute; only what lies below a base and a wheelhouse may
-be outside of that folder. `None` means that the file doesn't say, and that a later step decides.
+be outside of that folder. `None` means that the file does not set it, and that a later step decides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""
 
 DEFAULT_PLATFORM = Platform("linux", "amd64")
-"""What is built where the file doesn't say: a constant, not this machine, so that the same file gives the same image."""
+"""The platform of a file that names none. It is a constant, and not this machine's, so that the same file gives the same image."""
 
 DEFAULT_USER = "10001:0"
 """Not root, and group 0 with the owner's rights, so that any uid in group 0 works (OpenShift)."""
@@ -134,7 +134,7 @@ class ScratchBase:
 
 
 Base = DebianBase | RegistryBase | LayoutBase | OciArchiveBase | DockerArchiveBase | RootfsBase | ScratchBase
-"""What lies below our layers; `interpreter` is where its Python is, for a base that doesn't say. `str` gives the file's words."""
+"""The base below our layers; `interpreter` is the path of its Python, for a base that does not name it. `str` returns the file's text."""
 
 
 @dataclass(frozen=True, slots=True)

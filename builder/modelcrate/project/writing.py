@@ -1,7 +1,7 @@
-"""A project as the text of its file, with a word of help beside what it says: what `modelcrate init` writes.
+"""A project as the text of its file, with short help in comments: what `modelcrate init` writes.
 
 Reading the text again gives an equal project. Nothing here needs a YAML library: we write a small, plain part of the language, and
-quote whatever any reader could take for something else than a text.
+quote every text that a reader could take for another type.
 """
 
 from __future__ import annotations

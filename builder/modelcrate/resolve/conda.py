@@ -1,7 +1,7 @@
 """Conda packages of an image: solved for its platform by rattler (the extra `conda`), fetched by hash, without conda and without a container.
 
-What is known of the platform is said here, never seen on this machine. A lock names no channel's address: whoever of the project's
-channels has the file with that hash may serve it, and a project with a lock needs no solver.
+The facts about the platform are constants here and are never read from this machine. A lock names no channel's address: any of the
+project's channels may serve the file with that hash, and a project with a lock needs no solver.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ _CLAIMED_PYTHON = "/usr/local/bin/python"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a project says of its base's Python.
+    """The Python of the base, as far as the project names it.
 
     Attributes:
-        interpreter: Its path; None: it is looked for.
+        interpreter: Its path; None: it is searched.
         python: Its version, major and minor; None: any.
     """
 

@@ -1,6 +1,6 @@
-"""Which modules can be imported in an image: those of the standard library of its Python, and those of its packages.
+"""The modules that can be imported in an image: those of the standard library of its Python, and those of its packages.
 
-A wheel says which modules it has once it is here. Of one that has not been fetched, its name and a table tell.
+The modules of a fetched wheel are read from it. Those of another follow from its name and a table.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from modelcrate.resolve.requirements import ReadRequirements
 from modelcrate.resolve.uv import Index
 
 _PYPI = r"https://pypi\.org/simple/?"
-"""The index that is used where none is named; a mirror may stand for it, so a lock's word for it adds nothing."""
+"""The index that is used where none is named; a mirror may replace it, so that of a lock adds nothing."""
 
 
 def choose_index(

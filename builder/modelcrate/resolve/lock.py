@@ -1,6 +1,6 @@
-"""The pinned world, as a file: modelcrate.lock. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
+"""The lock file (modelcrate.lock): all pins of a project. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
 
-`asked` repeats what the project asked for when it was locked; a project that asks for something else needs another lock.
+`asked` repeats the inputs of the project when it was locked; a project with other inputs needs another lock.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class LockedPackage:
         hashes: SHA-256 of its files, in hex.
         marker: When it is needed (PEP 508); empty: always.
         source: Where it comes from, if that is no index.
-        dependencies: PEP 508 lines, for a lock that does not say by markers what each package is needed for.
+        dependencies: PEP 508 lines, for a lock whose markers don't show what each package is needed for.
     """
 
     name: str

@@ -66,10 +66,10 @@ class ScannedFile:
 
     Attributes:
         path: Below the root, without a leading slash.
-        kind: `link` stands for symbolic links and for hard links, whose targets begin with a slash.
+        kind: `link` is a symbolic link or a hard link, whose targets begin with a slash.
         target: Of a link.
-        loader: The dynamic loader that a program asks for, by its file's name: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`.
-        version: What the bytes say of their version: 2.36 of a glibc, 3.11.2 of Python's header; empty where they say nothing.
+        loader: The dynamic loader that a program requires, by its file's name: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`.
+        version: The version in the bytes: 2.36 of a glibc, 3.11.2 of Python's header; empty where they have none.
     """
 
     path: str

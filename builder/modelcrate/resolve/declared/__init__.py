@@ -22,16 +22,16 @@ from modelcrate_layers.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a project's dependencies are, whatever they were written in.
+    """The dependencies of a project, from any supported format.
 
     Attributes:
-        requirements: What Python packages are wanted, or the lock that says so.
+        requirements: The Python packages, or the lock that lists them.
         conda: Packages of conda to be solved.
-        wheels_instead: Gives the requirements that stand for `conda` where nothing can solve it, and sentences about that; None
-            where the project asks for conda's packages and no others.
+        wheels_instead: Returns the requirements that replace `conda` where nothing can solve it, and notices about that; None
+            where the project requires conda's packages and no others.
         solved: Packages of conda that a lock has, by conda's name of the platform.
         requires_python: The Pythons that are allowed (PEP 440); empty: any.
-        inputs: What a lock of ours repeats of it, in words that people can compare.
+        inputs: The inputs that a lock repeats, as text that people can compare.
         notices: Sentences about what was taken and what was not.
     """
 
@@ -45,7 +45,7 @@ class Declaration:
 
 
 class Format(Protocol):
-    """What a module here has."""
+    """The interface of the modules here."""
 
     def read(self, path: Path, needs: Dependencies) -> Declaration:
         """Reads a file of this format and returns what it declares."""
@@ -81,10 +81,10 @@ def is_lock(path: Path) -> bool:
 
 
 def read_declaration(needs: Dependencies, folder: Path) -> Declaration:
-    """Reads what a project declares. Nothing is resolved, and no index is asked.
+    """Reads what a project declares. Nothing is resolved, and no index is queried.
 
     Raises:
-        UserError: The file is not understood, or asks for what can't be had; with every fault of it.
+        UserError: The file is not valid, or requires what is not available; it names every fault.
         SourceError: The file can't be read.
     """
     if needs.pylock is not None:
