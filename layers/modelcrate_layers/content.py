@@ -1,4 +1,4 @@
-"""Bytes and their names: digests, descriptors, media types, and streams that are held to their descriptor.
+"""Bytes and their names: digests, descriptors, media types, and streams that are verified against their descriptor.
 
 Section numbers refer to the OCI image specification 1.1 (descriptor.md). Nothing here opens a file or a connection.
 """

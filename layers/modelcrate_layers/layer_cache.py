@@ -1,6 +1,6 @@
 """What is remembered of recipes, so that an unchanged layer is neither read nor made again.
 
-A layer is one record (see `records`) under the key of its recipe. It is never believed beyond its key: bytes that are sent are held to
+A layer is one record (see `records`) under the key of its recipe. It is trusted for its key only: bytes that are sent are held to
 their digest.
 """
 

@@ -33,7 +33,7 @@ from modelcrate_layers.tar.codec import decode
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 
 MAX_BYTES = 1 << 40
-"""How many bytes all layers of an image may unpack to. Each layer is held to the limits of `tar.codec` as well."""
+"""The most bytes that all layers of an image may unpack to. The limits of `tar.codec` apply to each layer as well."""
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"

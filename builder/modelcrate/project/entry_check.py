@@ -76,7 +76,7 @@ def _shape_faults(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -
             f"{function.name}() is asynchronous", where=where, why="the server calls it and doesn't await it"
         )
     if function.decorator_list:
-        return  # what a decorator makes of it can't be told without running it
+        return  # the result of a decorator is not known without running it
     yield from (_init_faults if function.name == "init" else _run_faults)(function.args, where)
 
 

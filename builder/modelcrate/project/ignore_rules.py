@@ -46,7 +46,7 @@ class IgnoreRules:
         if below == ".." or below.startswith("../") or below == ".":
             return False
         if is_folder and self.exceptions:
-            return False  # its files are asked one by one
+            return False  # its files are checked one by one
         return self._spec.match_file(f"{below}/" if is_folder else below)
 
 

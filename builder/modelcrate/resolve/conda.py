@@ -70,7 +70,7 @@ def lock_conda(
     lines = [*wanted.packages, *([f"python {python}.*"] if python else [])]
     with scratch_folder() as scratch:
         lists = [path for url in channels for path in _lists(url, subdir, scratch, fetcher)]
-        with ThreadPoolExecutor(1) as pool:  # a thread of its own: whoever calls us may have an event loop in this one
+        with ThreadPoolExecutor(1) as pool:  # a thread of its own: the caller may have an event loop in this one
             records = pool.submit(_solve, lines, lists, subdir, glibc).result()
     pinned = tuple(sorted(map(_pinned, records), key=lambda each: each.name))
     return Solved(

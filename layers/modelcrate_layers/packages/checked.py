@@ -1,4 +1,4 @@
-"""Packages in the cache, held to the hashes that they are pinned with, and what is unpacked of them beside them.
+"""Packages in the cache, checked against their pinned hashes, and what is unpacked of them beside them.
 
 A cache may be damaged, or be one that others can write: bytes out of it decide a layer only if they have the hash of the lock.
 """
@@ -68,7 +68,7 @@ def is_damaged(path: str | os.PathLike[str], digest: str) -> bool:
 def unpack(package: Package, parts: Mapping[Path, Iterable[bytes]]) -> None:
     """Writes parts of a package beside it, unless they are there since an earlier build.
 
-    A part is believed as long as it has the stamp that it had when it was written, which a note beside it has. Neither can be made
+    A part is valid as long as it has the stamp that it had when it was written, which a note beside it has. Neither can be made
     elsewhere, for the stamp has the inode and the change time.
 
     Args:

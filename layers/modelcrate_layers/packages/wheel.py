@@ -215,7 +215,7 @@ def _hashes(
 ) -> dict[str, str]:
     """The members' hashes, as far as RECORD has them. A size that contradicts the zip's directory is an IntegrityError.
 
-    They are compared while the members are read; a wheel as a whole is held to the lock's hash.
+    They are compared while the members are read; the hash of a wheel is compared with the lock's.
     """
     hashes: dict[str, str] = {}
     for name, (hashed, size) in recorded.items():

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 POLICY = 1
 INSTALLER = b"modelcrate\n"
 _OURS = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
-"""Files of .dist-info that tell about an installation; a wheel that brings them is not believed."""
+"""Files of .dist-info that describe an installation; those that a wheel brings are not used."""
 
 _LAUNCHER = """\
 #!{interpreter}

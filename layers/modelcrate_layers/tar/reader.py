@@ -102,8 +102,8 @@ def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS, *, held: bool = F
 
     Args:
         chunks: The archive.
-        limits: How much of it is believed.
-        held: Whether the stream is held to a digest. The blocks that end an archive may then be missing, as some writers leave them out;
+        limits: The limits of what is read.
+        held: Whether the stream is verified against a digest. The blocks that end an archive may then be missing, as some writers leave them out;
             otherwise their absence is the one sign of an archive that was cut between two members.
     """
     source = _Source(chunks)
