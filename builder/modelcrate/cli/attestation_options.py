@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelcrate.cli.passwords import password_of
 from modelcrate.config import Config
 from modelcrate.pipeline.request import AttestationOptions
 
@@ -32,6 +31,7 @@ def read(args: argparse.Namespace, config: Config) -> AttestationOptions:
     """
     signer = None
     if args.sign:
+        from modelcrate.cli.passwords import password_of
         from modelcrate.security.signing.keys import load_signer
 
         signer = load_signer(args.sign, password_of(args.sign, config.environment))

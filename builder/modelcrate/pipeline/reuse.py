@@ -63,7 +63,8 @@ def find_previous(
     addresses: Sequence[str | Reference], platform: Platform, connections: Connections, emit: Emit
 ) -> tuple[Previous, ...]:
     """Returns the images at these addresses, for this platform. One that is not available is reported, and nothing is reused from it."""
-    from modelcrate.net.errors import NotFound
+    if not addresses:
+        return ()
     from modelcrate.transports.addresses import find
 
     found = []
@@ -72,8 +73,10 @@ def find_previous(
         try:
             there = find(address, connections)
             found.append(Previous(where, there.image(platform), found=there))
-        except NotFound:  # a first push: there is nothing yet
-            continue
         except CrateError as fault:
+            from modelcrate.net.errors import NotFound
+
+            if isinstance(fault, NotFound):  # a first push: there is nothing yet
+                continue
             emit(Notice(f"nothing to reuse in {where}: {fault.what}"))
     return tuple(found)
