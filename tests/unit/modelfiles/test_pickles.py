@@ -123,6 +123,7 @@ def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> Non
         ("torch._utils", "_rebuild_tensor_v2", "SAFE", "SAFE"),
         ("torch", "load", "UNSAFE", "UNSAFE"),
         ("torch.jit", "ScriptModule", "UNSAFE", "UNSAFE"),
+        ("torch.jit._pickle", "build_intlist", "SAFE", "SAFE"),
         ("torch._inductor.codecache", "PyCodeCache", "UNSAFE", "UNSAFE"),
         ("torch._dynamo.guards", "GuardBuilder", "UNSAFE", "UNSAFE"),
         ("scipy.stats._continuous_distns", "uniform_gen", "UNSAFE", "UNSAFE"),
@@ -159,7 +160,9 @@ def test_the_list_has_no_name_of_a_module_that_runs_code() -> None:
         "_interpreters",
         "scipy.stats",
     ):
-        assert not [module for module in listed if module.startswith(part)]
+        assert {module for module in listed if module.startswith(part)} <= {"torch.jit._pickle"}, (
+            "its functions return their argument"
+        )
     roots = {module.partition(".")[0] for module in listed}
     known = {module.partition(".")[0] for module in names._CALLED}
     assert {root for root in roots if names.is_standard_library(root)} <= known

@@ -41,6 +41,7 @@ _CALLED: Mapping[str, str] = {
     "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
     "torch._tensor": "_rebuild_from_type_v2 Tensor",
     "torch.serialization": "_get_layout",
+    "torch.jit._pickle": "build_intlist build_doublelist build_boollist build_tensorlist build_tensor_from_id restore_type_tag",
 }
 """Plain values of Python, and the functions by which arrays and tensors rebuild themselves. Each was read: it makes a value of its
 arguments, or calls what is among them, which is then checked against the list itself."""
