@@ -133,9 +133,9 @@ def ours(state: State, budget: int = grouping.MAX_LAYERS) -> tuple[Layer, ...]:
 @cache
 def _wheel_layers(wheels: tuple[tuple[str, int], ...], budget: int) -> tuple[Layer, ...]:
     """Cached, for most builds change no wheel."""
-    groups = grouping.group(map(_wheel, wheels), "3.11", budget=budget)
+    groups = grouping.group(map(_wheel, wheels), budget)
     return tuple(
-        Layer("w" + ",".join(sorted(w.sha256 for w in each.wheels)), sum(w.size for w in each.wheels))
+        Layer("w" + ",".join(sorted(w.sha256 for w in each.packages)), sum(w.size for w in each.packages))
         for each in groups
     )
 
