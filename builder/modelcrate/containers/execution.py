@@ -21,6 +21,7 @@ from modelcrate.containers.container import Container
 from modelcrate.containers.enter import ExecRequest
 from modelcrate.containers.init import read_report
 from modelcrate.containers.interpreter import start_module
+from modelcrate_layers.atomic import write_all
 from modelcrate_layers.errors import CrateError, UserError
 
 _PIECE = 1 << 16
@@ -128,7 +129,7 @@ def _copy(source: IO[bytes], target: int) -> None:
     with source:
         while piece := os.read(source.fileno(), _PIECE):
             with suppress(OSError):  # our reader has gone; the program must not wait for us
-                _write(target, piece)
+                write_all(target, piece)
 
 
 def _relay(ours: int, ended: Callable[[], int | None]) -> None:
@@ -138,7 +139,7 @@ def _relay(ours: int, ended: Callable[[], int | None]) -> None:
         ready, _, _ = select.select(sources, [], [], _LOOK)
         if _IN in ready:
             if piece := os.read(_IN, _PIECE):
-                _write(ours, piece)
+                write_all(ours, piece)
             else:
                 sources.remove(_IN)
         if ours in ready:
@@ -146,15 +147,9 @@ def _relay(ours: int, ended: Callable[[], int | None]) -> None:
                 piece = os.read(ours, _PIECE)
             except OSError:  # EIO: no process has the other end any more
                 return
-            _write(_OUT, piece)
+            write_all(_OUT, piece)
         elif ended() is not None:
             return
-
-
-def _write(fd: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
 
 
 def _copy_size(terminal: int) -> None:

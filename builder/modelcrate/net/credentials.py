@@ -7,7 +7,6 @@ the `default` entry of .netrc, and the program `keyring`, if it is switched on.
 
 from __future__ import annotations
 
-import base64
 import netrc
 import os
 import re
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlsplit
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.files import read_file
 from modelcrate.net.index_config import MAX_FILE, IndexSource, index_sources, split_name
+from modelcrate.net.messages import basic_authorization
 from modelcrate.net.urls import host, host_and_port, is_address, origin, split_login
 from modelcrate_layers.frozen import dataclass
 
@@ -45,7 +45,7 @@ class Login:
     @property
     def authorization(self) -> str:
         """The value of an Authorization header of the Basic scheme (RFC 7617)."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return basic_authorization(self.username, self.password)
 
 
 @dataclass(frozen=True, slots=True)

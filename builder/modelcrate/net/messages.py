@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from typing import Protocol, TypeVar
@@ -62,6 +63,11 @@ AnyRequest = TypeVar("AnyRequest", bound=Request)
 def follow(request: AnyRequest, url: str) -> AnyRequest:
     """Returns the same request to another address."""
     return replace(request, url=url)
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """Returns the value of an Authorization header of the Basic scheme (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

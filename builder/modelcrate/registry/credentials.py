@@ -16,6 +16,7 @@ from typing import Any
 
 from modelcrate.images.reference import HUB, HUB_ALIASES
 from modelcrate.net.files import read_file
+from modelcrate.net.messages import basic_authorization
 from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.keychain import Keychain
 from modelcrate_layers.content import parse_object
@@ -42,7 +43,7 @@ class Credential:
     @property
     def basic(self) -> str:
         """The value of an Authorization header of the Basic scheme."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return basic_authorization(self.username, self.password)
 
 
 Warn = Callable[[str], None]
@@ -162,7 +163,7 @@ def in_config(
 ) -> Credential | None:
     """Returns the credential in a configuration of Docker or containers: credHelpers first, then credsStore, then auths."""
     server = HUB_KEY if registry in HUB_ALIASES else registry
-    helpers = _table(config, "credHelpers")
+    helpers = table_of(config, "credHelpers")
     for key in keys(registry, repository):
         if isinstance(named := helpers.get(key), str):
             kept = _from_keychain(named, server if key == registry else key, environment, source, warn)
@@ -174,7 +175,7 @@ def in_config(
         if kept is not None:
             return kept
     auths = (
-        _table(config, "auths") if "auths" in config or "credsStore" in config else config
+        table_of(config, "auths") if "auths" in config or "credsStore" in config else config
     )  # .dockercfg has no "auths"
     return _from_auths(auths, registry, repository, environment, source)
 
@@ -244,7 +245,8 @@ def _bare(key: str) -> str:
     return re.sub(r"/v[12]/?$", "", bare).rstrip("/").lower()
 
 
-def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def table_of(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Returns an object in a configuration; an empty one where the configuration has none."""
     value = config.get(key)
     return value if isinstance(value, Mapping) else {}
 

@@ -22,7 +22,7 @@ from modelcrate.net.files import read_file
 from modelcrate.net.retry import SystemClock
 from modelcrate.registry import wire
 from modelcrate.registry.config import RegistryConfig
-from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG
+from modelcrate.registry.credentials import HUB_KEY, MAX_CONFIG, table_of
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.keychain import Keychain
 from modelcrate.registry.transport import RegistryTransport
@@ -71,7 +71,7 @@ def login(registry: str, username: str, password: str, settings: RegistryConfig,
         Keychain(helper, settings.environment).store(_key(registry), username, password)
         return LoginResult(f"docker-credential-{helper}", plainly=False)
     secret = base64.b64encode(f"{username}:{password}".encode()).decode()
-    _write(path, {**config, "auths": {**_table(config, "auths"), _key(registry): {"auth": secret}}})
+    _write(path, {**config, "auths": {**table_of(config, "auths"), _key(registry): {"auth": secret}}})
     return LoginResult(str(path), plainly=True)
 
 
@@ -83,7 +83,7 @@ def logout(registry: str, settings: RegistryConfig) -> LoginResult | None:
     if helper := _helper(config, registry):
         Keychain(helper, settings.environment).erase(_key(registry))
         found = LoginResult(f"docker-credential-{helper}", plainly=False)
-    auths = _table(config, "auths")
+    auths = table_of(config, "auths")
     names = {_key(registry), registry, f"https://{registry}", f"http://{registry}"}
     if names & set(auths):
         left = {key: value for key, value in auths.items() if key not in names}
@@ -117,13 +117,8 @@ def _key(registry: str) -> str:
 
 
 def _helper(config: Mapping[str, Any], registry: str) -> str:
-    helper = _table(config, "credHelpers").get(registry) or config.get("credsStore")
+    helper = table_of(config, "credHelpers").get(registry) or config.get("credsStore")
     return helper if isinstance(helper, str) else ""
-
-
-def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = config.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

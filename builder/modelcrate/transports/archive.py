@@ -100,6 +100,17 @@ class Archive:
         return [Descriptor.parse(each) for each in manifests]
 
 
+def read_document(blob: Blob, where: str) -> bytes:
+    """Returns the bytes of a document of an image; `where` is the archive, for a failure.
+
+    Raises:
+        IntegrityError: The document is larger than MAX_JSON.
+    """
+    if blob.descriptor.size > MAX_JSON:
+        raise IntegrityError(f"a document of {blob.descriptor.size} bytes; the limit is {MAX_JSON}", where=where)
+    return b"".join(blob.chunks())
+
+
 @dataclass(frozen=True, slots=True)
 class BlobSource:
     """A blob as the content of an archive's member. Writing it is reported as progress."""

@@ -170,9 +170,7 @@ class DockerArchiveCollection:
         Raises:
             IntegrityError: The document is missing, or larger than MAX_JSON.
         """
-        if descriptor.size > MAX_JSON:
-            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
-        return b"".join(self.blob(descriptor).chunks())
+        return archive.read_document(self.blob(descriptor), self.where)
 
     def blob(self, descriptor: Descriptor) -> Blob:
         """Returns a blob. It is read when its chunks are taken."""

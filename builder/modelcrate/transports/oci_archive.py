@@ -14,7 +14,7 @@ from modelcrate.transports.archive import Archive
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import choose_manifest, read_tagged_artifacts
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, Digest, parse_object
+from modelcrate_layers.content import Blob, Descriptor, Digest, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
@@ -58,9 +58,7 @@ class OciArchiveCollection:
         Raises:
             IntegrityError: The document is missing, or larger than MAX_JSON.
         """
-        if descriptor.size > MAX_JSON:
-            raise IntegrityError(f"a document of {descriptor.size} bytes; the limit is {MAX_JSON}", where=self.where)
-        return b"".join(self.blob(descriptor).chunks())
+        return archive.read_document(self.blob(descriptor), self.where)
 
     def blob(self, descriptor: Descriptor) -> Blob:
         """Returns a blob. It is read when its chunks are taken."""

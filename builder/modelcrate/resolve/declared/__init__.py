@@ -123,3 +123,9 @@ def refuse_unknown(kind: str, wanted: tuple[str, ...], known: list[str], path: P
     if unknown:
         have = f"it has {', '.join(sorted(known))}" if known else "it has none"
         raise UserError(f"has no {kind} {', '.join(unknown)}", where=str(path), hint=have)
+
+
+def line_of(path: Path, text: str, part: str) -> str:
+    """Returns the file and the line in which a part of it stands first."""
+    found = next((number for number, line in enumerate(text.splitlines(), 1) if part in line), None)
+    return f"{path}:{found}" if found else str(path)

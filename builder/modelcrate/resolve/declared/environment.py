@@ -10,7 +10,7 @@ from pathlib import Path
 from modelcrate.project.conda import CondaSpec, as_requirement, package_name, parse_conda
 from modelcrate.project.values import Conda, Dependencies
 from modelcrate.resolve.conda import EXTRA
-from modelcrate.resolve.declared import Declaration, refuse_parts
+from modelcrate.resolve.declared import Declaration, line_of, refuse_parts
 from modelcrate.resolve.declared.pip import read as read_pip
 from modelcrate.resolve.requirements import MAX_FILE, Requirements, line_faults, raise_together, read_text
 from modelcrate_layers.errors import CrateError, UserError
@@ -103,11 +103,11 @@ def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[tuple[str, ...]
         elif line.strip().startswith("-"):
             hint = "put it into a requirements file, and include that: - -r requirements.txt"
             faults.append(
-                UserError(f"the option {line.split()[0]} in the pip part", where=_where(path, text, line), hint=hint)
+                UserError(f"the option {line.split()[0]} in the pip part", where=line_of(path, text, line), hint=hint)
             )
         else:
             lines.append(line)
-    faults += line_faults((line, _where(path, text, line)) for line in lines)
+    faults += line_faults((line, line_of(path, text, line)) for line in lines)
     raise_together(faults, str(path))
     return tuple(lines), tuple(files)
 
@@ -119,7 +119,7 @@ def _as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[st
     faults: list[CrateError] = [
         UserError(
             f"{package_name(each)} is a package of conda that is not on the package index",
-            where=_where(path, text, each),
+            where=line_of(path, text, each),
             hint=f"pip install '{EXTRA}' where modelcrate is, and conda's packages are solved",
         )
         for each in kept
@@ -134,8 +134,3 @@ def _as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[st
             f"{path.name}: left out, because wheels bring their own libraries: {', '.join(map(package_name, left_out))}"
         )
     return lines, tuple(notices)
-
-
-def _where(path: Path, text: str, part: str) -> str:
-    found = next((number for number, line in enumerate(text.splitlines(), 1) if part in line), None)
-    return f"{path}:{found}" if found else str(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.project.values import Dependencies
-from modelcrate.resolve.declared import Declaration, refuse_unknown
+from modelcrate.resolve.declared import Declaration, line_of, refuse_unknown
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
 from modelcrate.resolve.declared.toml_files import parse_toml, table, tables, texts
 from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together, read_text
@@ -36,11 +36,11 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     if "dependencies" in texts(project, "dynamic"):
         raise UserError(
             "the dependencies are dynamic: the build backend computes them",
-            where=_where(path, text, "dynamic"),
+            where=line_of(path, text, "dynamic"),
             hint="name the file that they are in, for instance dependencies: requirements.txt",
         )
     if "requires-python" in project and not isinstance(requires, str):
-        raise UserError("requires-python is not a text", where=_where(path, text, "requires-python"))
+        raise UserError("requires-python is not a text", where=line_of(path, text, "requires-python"))
     optional, groups = table(project, "optional-dependencies"), table(data, "dependency-groups")
     refuse_unknown("extra", needs.extras, [*optional], path)
     refuse_unknown("group", needs.groups, [*groups], path)
@@ -122,7 +122,7 @@ def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) ->
     """Refuses what no index has, each with its line."""
     from packaging.utils import canonicalize_name
 
-    faults = list(line_faults((line, _where(path, text, line)) for line in lines))
+    faults = list(line_faults((line, line_of(path, text, line)) for line in lines))
     sources = table(data, "tool", "uv", "sources")
     wanted = set() if faults else {package_of(line) for line in lines}
     for name, source in sources.items():
@@ -132,15 +132,9 @@ def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) ->
             faults.append(
                 UserError(
                     f"{name} is not from an index: {kind} = {each[kind]!r}",
-                    where=_where(path, text, f"{name} "),
+                    where=line_of(path, text, f"{name} "),
                     why="nothing is built from source",
                     hint="build it as a wheel, put it on an index or into a wheelhouse, and leave it out of [tool.uv.sources]",
                 )
             )
     raise_together(faults, str(path))
-
-
-def _where(path: Path, text: str, part: str) -> str:
-    """Returns the file and the line in which a part of it stands first."""
-    found = next((number for number, line in enumerate(text.splitlines(), 1) if part in line), None)
-    return f"{path}:{found}" if found else str(path)
