@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.project.values import Model
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import canonical_json, parse_object
@@ -28,7 +28,7 @@ from modelcrate_layers.tar.tree import Entry
 if TYPE_CHECKING:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
-VERSION = 3
+VERSION = 4
 """Raise this number when models have to be read again: a reader or a script's requirements changed."""
 
 
@@ -46,7 +46,7 @@ class PickleNames:
 class ModelDescription:
     """The versions that a model's files name, and what is needed to serve it; None where it needs an entry script."""
 
-    said: tuple[Description, ...]
+    versions: tuple[StatedVersion, ...]
     understood: FrameworkModel | None
     pickles: tuple[PickleNames, ...] = ()
 
@@ -85,7 +85,7 @@ def describe_model(files: ModelFiles) -> FrameworkModel:
     Raises:
         UserError: The model is of no known framework, or of several. The message lists the known ones.
     """
-    recognised = [(each, names) for each in frameworks() if (names := each.found(files))]
+    recognised = [(each, names) for each in frameworks() if (names := each.find(files))]
     found = [(each, names) for each, names in recognised if names[0] == "."] or recognised
     if len(found) > 1:
         listed = "; ".join(
@@ -107,20 +107,20 @@ def describe_model(files: ModelFiles) -> FrameworkModel:
             why=", ".join(names[:10]),
             hint="name one of them under models:, or write an entry script: entry: score.py",
         )
-    told = framework.understand(files, names[0])
+    model = framework.understand(files, names[0])
     inside = files.path(names[0]) != files.top
-    return replace(told, file=f"{files.top.name}/{names[0]}".removesuffix("/.") if inside else files.top.name)
+    return replace(model, file=f"{files.top.name}/{names[0]}".removesuffix("/.") if inside else files.top.name)
 
 
 def _unknown(files: ModelFiles) -> CrateError:
     for name in files.names:
         if fault := files.facts(name).fault:
             return SourceError(f"{name} is damaged: it {fault}", where=files.where(name))
-    formats = sorted({told.format for name in files.names if (told := files.facts(name)).format})
+    formats = sorted({facts.format for name in files.names if (facts := files.facts(name)).format})
     return UserError(
         "no model of a framework that can be served without an entry script",
         where=files.shown,
-        why=f"looked for {'; '.join(each.LOOKED_FOR for each in frameworks())}\n"
+        why=f"looked for {'; '.join(each.IDENTIFIED_BY for each in frameworks())}\n"
         f"found {', '.join(formats) or 'nothing of that'} in {len(files.names)} files: {', '.join(files.names[:5])}",
         hint="write an entry script with init() and run(data), and name it: entry: score.py",
     )
@@ -137,12 +137,12 @@ def _read_folder(top: Path) -> ModelDescription:
 
 
 def _read(files: ModelFiles) -> ModelDescription:
-    said = tuple(each for framework in frameworks() for each in _said(framework, files))
+    versions = tuple(each for framework in frameworks() for each in _versions(framework, files))
     pickles = tuple(_pickles(files))
     try:
-        return ModelDescription(said, describe_model(files), pickles)
+        return ModelDescription(versions, describe_model(files), pickles)
     except CrateError:
-        return ModelDescription(said, None, pickles)
+        return ModelDescription(versions, None, pickles)
 
 
 def _pickles(files: ModelFiles) -> Iterator[PickleNames]:
@@ -150,18 +150,18 @@ def _pickles(files: ModelFiles) -> Iterator[PickleNames]:
         facts = files.facts(name)
         named = {each for judged in facts.pickles for each in judged.names}
         if named:
-            versions = {each.package: each.version for each in facts.said}
+            versions = {each.package: each.version for each in facts.versions}
             modules = sorted({each.module for each in named})
             yield PickleNames(
                 files.where(name), tuple(sorted(map(str, named))), tuple(modules), tuple(versions.items())
             )
 
 
-def _said(framework: Framework, files: ModelFiles) -> Iterator[Description]:
+def _versions(framework: Framework, files: ModelFiles) -> Iterator[StatedVersion]:
     """Yields the versions that a model's file names; nothing for a damaged file, which the gates report."""
-    for name in framework.found(files):
+    for name in framework.find(files):
         with suppress(CrateError):
-            yield from framework.said(files, name)
+            yield from framework.versions(files, name)
 
 
 @contextmanager
@@ -184,21 +184,21 @@ def _kept(config: Config) -> ResultCache:
 def _parsed(data: bytes | None) -> ModelDescription | None:
     """Returns a description that was kept; None for a damaged one."""
     with suppress(CrateError, KeyError, TypeError):
-        told = parse_object(data or b"")
-        understood = told["understood"]
+        parsed = parse_object(data or b"")
+        understood = parsed["understood"]
         return ModelDescription(
-            tuple(Description(**each) for each in told["said"]),
+            tuple(StatedVersion(**each) for each in parsed["versions"]),
             _understood(understood) if understood is not None else None,
             tuple(
                 PickleNames(
                     each["where"], tuple(each["names"]), tuple(each["modules"]), tuple(map(tuple, each["versions"]))
                 )
-                for each in told["pickles"]
+                for each in parsed["pickles"]
             ),
         )
     return None
 
 
-def _understood(told: Mapping[str, Any]) -> FrameworkModel:
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+def _understood(parsed: Mapping[str, Any]) -> FrameworkModel:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in parsed.items()}
     return FrameworkModel(**fields)

@@ -11,10 +11,6 @@ from modelcrate_layers.frozen import dataclass
 MAX_HEADER = 16 << 20
 """Bytes of a header: a hundred thousand features with their ranges have six."""
 
-BEGINNINGS = frozenset(b"t")
-"""The bytes that a model may begin with."""
-
-_BEGIN = re.compile(rb"tree\r?\n(?:version|num_class)=")
 _FORMAT = re.compile(r"v[0-9]{1,2}")
 
 
@@ -38,11 +34,6 @@ class LightGBM:
             "trees": self.trees,
         }
         return {key: value for key, value in told.items() if value}
-
-
-def is_lightgbm(head: bytes) -> bool:
-    """Returns whether a file begins as LightGBM's text format."""
-    return _BEGIN.match(head) is not None
 
 
 def read(file: BinaryIO, size: int) -> LightGBM:

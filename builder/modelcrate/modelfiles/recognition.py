@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, replace
 from io import BytesIO
-from os.path import splitext
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
 from zlib import error
 
 from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetensors, xgboost
-from modelcrate.modelfiles.endings import PROMISING
+from modelcrate.modelfiles.formats import Format, Sample, format_of
 from modelcrate.modelfiles.pickle.containers import HEAD, ends_as_zip, has_zip_end, may_begin_pickles, pickles_in
-from modelcrate.modelfiles.pickle.findings import JOBLIB, Description
+from modelcrate.modelfiles.pickle.findings import JOBLIB, StatedVersion
 from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+
+MAX_NAMES = 200
+"""Names of pickles that are kept as facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,9 @@ class ModelFacts:
     pickles: tuple[Judgement, ...] = ()
 
     @property
-    def said(self) -> tuple[Description, ...]:
+    def versions(self) -> tuple[StatedVersion, ...]:
         """The versions that the file's pickles name."""
-        return tuple(dict.fromkeys(said for each in self.pickles for said in each.descriptions))
+        return tuple(dict.fromkeys(stated for each in self.pickles for stated in each.versions))
 
     @property
     def verdict(self) -> Verdict:
@@ -40,45 +42,76 @@ class ModelFacts:
 
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Returns the facts in a file's header, or in its pickles. Nothing of it is loaded; it may be hostile."""
-    head = file.read(HEAD)
-    ending = splitext(name)[1].lower()
-    if _is_no_model(head, ending) and not ends_as_zip(file):
+    """Returns the facts in a file's header, or in its pickles. Nothing of it is loaded; it may be hostile.
+
+    Args:
+        file: The file, which is seekable and at its beginning.
+        name: Its name; the ending counts.
+        size: Its bytes.
+        allowed: The modules that pickles may name in addition to the list.
+    """
+    sample = Sample(name, file.read(HEAD), size)
+    known, zipped = format_of(sample), ends_as_zip(file)
+    if known is None and not zipped and not may_begin_pickles(sample.head):
         return _UNKNOWN
+    if known is None or known.word not in _READERS:
+        return _facts_of_pickles(file, sample, known, allowed)
     try:
-        if ending == ".safetensors":
-            return ModelFacts("safetensors", safetensors.read(file, size).facts())
-        if head.startswith(b"GGUF") or ending == ".gguf":
-            model = gguf.read(file, size)
-            return ModelFacts("gguf", model.facts(), pickles=tuple(embedded_code.in_gguf(model)))
-        if ending == ".onnx":
-            graph = onnx.read(file, size)
-            return ModelFacts("onnx", graph.facts(), pickles=tuple(embedded_code.in_onnx(graph)))
-        if xgboost.is_xgboost(head):
-            return ModelFacts("xgboost", xgboost.read(file, size).facts())
-        if lightgbm.is_lightgbm(head):
-            return ModelFacts("lightgbm", lightgbm.read(file, size).facts())
+        facts = _READERS[known.word](file, size)
     except (IntegrityError, OverflowError) as fault:
-        return ModelFacts(
-            _promised(head, ending), fault=fault.what if isinstance(fault, IntegrityError) else str(fault)
-        )
-    found = [judged for each in pickles_in(file, name) if (judged := judge(each, allowed)) is not None]
-    known = _BY_HEAD.get(head[:4], _UNKNOWN)
-    found += _embedded(file, head, known.format)
+        if known.is_certain(sample):
+            return ModelFacts(known.word, fault=fault.what if isinstance(fault, IntegrityError) else str(fault))
+        return _facts_of_pickles(file, sample, None, allowed)
+    if zipped:  # PyTorch loads a zip at the end of a file, whatever the file begins with
+        return replace(facts, pickles=facts.pickles + _facts_of_pickles(file, sample, None, allowed).pickles)
+    return facts
+
+
+def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
+    """Returns the same for a file in memory. Nearly all files are no models, which a few bytes show."""
+    head = data[:HEAD]
+    if format_of(Sample(name, head, len(data))) is None and not may_begin_pickles(head) and not has_zip_end(data):
+        return _UNKNOWN
+    return facts_of(BytesIO(data), name, len(data), allowed)
+
+
+def _gguf(file: BinaryIO, size: int) -> ModelFacts:
+    model = gguf.read(file, size)
+    return ModelFacts("gguf", model.facts(), pickles=tuple(embedded_code.in_gguf(model)))
+
+
+def _onnx(file: BinaryIO, size: int) -> ModelFacts:
+    model = onnx.read(file, size)
+    return ModelFacts("onnx", model.facts(), pickles=tuple(embedded_code.in_onnx(model)))
+
+
+_READERS: Mapping[str, Callable[[BinaryIO, int], ModelFacts]] = {
+    "safetensors": lambda file, size: ModelFacts("safetensors", safetensors.read(file, size).facts()),
+    "gguf": _gguf,
+    "onnx": _onnx,
+    "xgboost": lambda file, size: ModelFacts("xgboost", xgboost.read(file, size).facts()),
+    "lightgbm": lambda file, size: ModelFacts("lightgbm", lightgbm.read(file, size).facts()),
+}
+"""The readers of the formats that state facts in a header; all other files are searched for pickles."""
+
+_UNKNOWN = ModelFacts("")
+
+
+def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allowed: Iterable[str]) -> ModelFacts:
+    found = [judged for each in pickles_in(file, sample.name) if (judged := judge(each, allowed)) is not None]
+    word = known.word if known else ""
+    found += _embedded(file, sample.head, word)
     if not found:
-        return known
-    names = sorted({str(named) for each in found for named in each.names})
-    modules = sorted({named.module.partition(".")[0] for each in found for named in each.names})
-    told = {
-        "modules": modules,
-        "names": names[:200],
+        return ModelFacts(word) if word else _UNKNOWN
+    facts = {
+        "modules": sorted({named.module.partition(".")[0] for each in found for named in each.names}),
+        "names": sorted({str(named) for each in found for named in each.names})[:MAX_NAMES],
         "pickles": sum(not each.embedded for each in found),
         "frameworks": sorted({each.framework for each in found}),
     }
-    versions = {said.package: said.version for each in found for said in each.descriptions}
-    if versions:
-        told["versions"] = versions
-    return ModelFacts(_pickled(head, found), told, pickles=tuple(found))
+    if versions := {each.package: each.version for judged in found for each in judged.versions}:
+        facts["versions"] = versions
+    return ModelFacts(_with_pickles(word, sample.head, found), facts, pickles=tuple(found))
 
 
 def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
@@ -92,45 +125,12 @@ def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
             yield embedded_code.unread("", f"has members that can't be read: {type(fault).__name__}")
 
 
-def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Returns the same for a file in memory. Nearly all files are no models, which a few bytes show."""
-    if _is_no_model(data[:HEAD], splitext(name)[1].lower()) and not has_zip_end(data):
-        return _UNKNOWN
-    return facts_of(BytesIO(data), name, len(data), allowed)
-
-
-def _is_no_model(head: bytes, ending: str) -> bool:
-    """Returns whether a file is no model, by its first bytes and its name; it may still end as a zip."""
-    if ending in PROMISING or head[:1] in _BEGINNINGS or may_begin_pickles(head):
-        return False
-    return not (head[:1] in _BOOSTED and (xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head)))
-
-
-def _promised(head: bytes, ending: str) -> str:
-    """Returns the format of a damaged file, by its first bytes or its name."""
-    if xgboost.is_xgboost(head) or lightgbm.is_lightgbm(head):
-        return "xgboost" if xgboost.is_xgboost(head) else "lightgbm"
-    return ending.lstrip(".") or "gguf"
-
-
-def _pickled(head: bytes, found: list[Judgement]) -> str:
-    if head.startswith(b"\x89HDF"):
-        return "hdf5"
+def _with_pickles(word: str, head: bytes, found: list[Judgement]) -> str:
+    """Returns the format of a file with pickles or other code in it. What is in a zip says more than its first bytes."""
+    if word in ("hdf5", "numpy"):
+        return word
     if head.startswith(b"PK"):
         if any(each.framework == "keras" for each in found):
             return "keras"
         return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
-    if head.startswith(b"\x93NUMPY"):
-        return "numpy"
     return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"
-
-
-_UNKNOWN = ModelFacts("")
-_BY_HEAD = {
-    head: ModelFacts(word) for head, word in ((b"\x89HDF", "hdf5"), (b"CBM1", "catboost"), (b"\x93NUM", "numpy"))
-}
-_BEGINNINGS = frozenset({b"G", *(head[:1] for head in _BY_HEAD)})
-"""The first bytes of formats with headers; GGUF's come first."""
-
-_BOOSTED = frozenset(bytes([each]) for each in (*xgboost.BEGINNINGS, *lightgbm.BEGINNINGS))
-"""The first bytes of boosted trees. Other texts begin with them as well; a few bytes more decide."""

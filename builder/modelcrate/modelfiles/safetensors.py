@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TypeGuard
 
+from modelcrate.modelfiles.formats import MAX_SAFETENSORS_HEADER
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-
-MAX_HEADER = 100_000_000
-"""Bytes of a header, as the format's own library has it."""
 
 MAX_TENSORS = 1_000_000
 
@@ -83,9 +81,9 @@ def read(file: BinaryIO, size: int) -> Safetensors:
     """
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
-    if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
+    if size < 8 or not 2 <= length <= min(MAX_SAFETENSORS_HEADER, size - 8):
         raise IntegrityError("is no safetensors file: the length of its header can't be")
-    header = parse_json(file.read(length), limit=MAX_HEADER)
+    header = parse_json(file.read(length), limit=MAX_SAFETENSORS_HEADER)
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise IntegrityError("has a header that is no map of tensors")
     metadata = header.pop("__metadata__", {})

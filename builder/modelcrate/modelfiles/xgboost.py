@@ -18,10 +18,6 @@ END = 64 << 10
 """Bytes that are read at the end of a file: the parameters of ten thousand classes have room there."""
 
 BINARY = b"binf"
-BEGINNINGS = frozenset(b"b{ \t\n\r\v\f")
-"""The bytes that a model may begin with."""
-
-_JSON_BEGIN = re.compile(rb'\s*\{\s*"learner"')
 _JSON_END = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\s*\}\s*$')
 _JSON_FEATURES = re.compile(rb'"num_feature"\s*:\s*"(\d{1,9})"')
 _JSON_OBJECTIVE = re.compile(rb'"objective"\s*:\s*\{\s*"name"\s*:\s*"([a-z:_0-9]{1,60})"')
@@ -53,15 +49,6 @@ class XGBoost:
             "objective": self.objective,
         }
         return {key: value for key, value in told.items() if value}
-
-
-def is_xgboost(head: bytes) -> bool:
-    """Returns whether a file begins as one of the three formats."""
-    return (
-        head.startswith(BINARY)
-        or _JSON_BEGIN.match(head) is not None
-        or (head.startswith(b"{L") and head[10:17] == b"learner")
-    )
 
 
 def read(file: BinaryIO, size: int) -> XGBoost:

@@ -100,7 +100,9 @@ def check_model_versions(
         return ()
     found = list(
         mismatches(
-            (each for model in models for each in model.said), pinned, lambda line: has_wheel(line, world, connections)
+            (each for model in models for each in model.versions),
+            pinned,
+            lambda line: has_wheel(line, world, connections),
         )
     )
     certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]

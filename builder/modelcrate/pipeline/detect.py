@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.modelfiles.kinds import HEAD_BYTES, Recognised, recognise_folder
+from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
 from modelcrate.pipeline.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detect_files import Finding, list_files
 from modelcrate.pipeline.detect_models import find_bundles, find_models, model_modules, own_name

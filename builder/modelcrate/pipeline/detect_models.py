@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.modelfiles.kinds import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
+from modelcrate.modelfiles.formats import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
 from modelcrate.pipeline.detect_files import Finding
 from modelcrate.pipeline.entry_candidates import read_some
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name

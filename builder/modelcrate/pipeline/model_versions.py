@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.project.values import Gate
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -90,17 +90,19 @@ def lacking(needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[UserErr
 
 
 def mismatches(
-    said: Iterable[Description], pinned: Mapping[str, str], has_wheel: Callable[[str], bool | None] = lambda line: None
+    versions: Iterable[StatedVersion],
+    pinned: Mapping[str, str],
+    has_wheel: Callable[[str], bool | None] = lambda line: None,
 ) -> Iterator[tuple[UserError, bool]]:
     """Yields the versions that models name and that don't fit the image's, each with whether loading is known to fail.
 
     Args:
-        said: The versions that models name.
+        versions: The versions that models name.
         pinned: The versions that the image gets, by package.
         has_wheel: Returns whether the index has a wheel for a requirement; None where the index was not queried.
     """
     have = {family(name): (name, version) for name, version in pinned.items()}
-    for each in dict.fromkeys(said):
+    for each in dict.fromkeys(versions):
         rule, found = RULES.get(each.package), have.get(family(each.package))
         if rule is None or found is None or _fits(rule, each.version, found[1]):
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
@@ -76,7 +76,7 @@ def test_a_lightgbm_file_that_is_broken_says_how(data: bytes, fault: str) -> Non
 
 def test_a_pickle_tells_the_version_that_made_it_and_where() -> None:
     found = read(fixture("pipeline.joblib"), "pipeline.joblib")
-    assert found.said == (Description("scikit-learn", "1.9.1", "byte 1189 of the pickle"),)
+    assert found.versions == (StatedVersion("scikit-learn", "1.9.1", "byte 1189 of the pickle"),)
     assert found.facts["versions"] == {"scikit-learn": "1.9.1"}
     assert [each.features for each in found.pickles] == [10]
 
@@ -85,11 +85,11 @@ def test_a_pickle_tells_the_version_that_made_it_and_where() -> None:
 def test_versions_are_seen_in_every_protocol_and_in_large_states(protocol: int) -> None:
     state = {f"part_{at}_": at for at in range(40)} | {"_sklearn_version": "1.5.2", "n_features_in_": 3}
     found = read(pickle.dumps([state, {"n_features_in_": 3}], protocol), "m.pkl")
-    assert [(said.package, said.version) for said in found.said] == [("scikit-learn", "1.5.2")]
+    assert [(each.package, each.version) for each in found.versions] == [("scikit-learn", "1.5.2")]
     assert [each.features for each in found.pickles] == [3]
 
 
 def test_features_that_disagree_are_not_told_and_odd_versions_are_no_versions() -> None:
     found = read(pickle.dumps([{"n_features_in_": 3}, {"n_features_in_": 4}, {"_sklearn_version": 15}]), "m.pkl")
-    assert found.said == ()
+    assert found.versions == ()
     assert [each.features for each in found.pickles] == [0]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 
 import pytest
 
+from modelcrate.modelfiles.pickle.policy import Verdict
 from modelcrate.modelfiles.recognition import ModelFacts, facts_of
 from support.model_files import gguf, onnx, safetensors, tensor
 
@@ -81,3 +83,17 @@ def test_wrong_gguf() -> None:
     assert "version 1" in read(gguf(1), "m.gguf").fault
     assert "can't be" in read(gguf(3, 1 << 60), "m.gguf").fault
     assert all(read(gguf()[:end], "m.gguf").fault for end in range(len(gguf())))
+
+
+def test_an_onnx_model_of_any_name_is_read_and_a_file_that_only_begins_like_one_is_no_fault() -> None:
+    assert read(onnx(), "weights.bin").format == "onnx"
+    assert read(b"\x08\x08\x12\x03abc" + b"\xff" * 9, "cache.pb") == ModelFacts("")
+
+
+def test_a_zip_behind_another_format_is_searched_for_pickles() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("archive/data.pkl", b"cos\nsystem\n(S'id'\ntR.")
+    booster = b'{"learner":{"attributes":{}},"version":[2,1,1]}'
+    assert read(booster, "m.json").verdict is Verdict.SAFE
+    assert read(booster[:-22] + out.getvalue() + booster[-22:], "m.json").verdict is Verdict.UNSAFE

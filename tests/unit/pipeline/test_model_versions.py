@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.pipeline.model_versions import RULES, family, judge, lacking, mismatches
 from modelcrate_layers.errors import UserError
 
 
 def found(package: str, model: str, name: str, image: str) -> list[UserError]:
-    said = [Description(package, model, "m.pkl: byte 7 of the pickle")]
+    said = [StatedVersion(package, model, "m.pkl: byte 7 of the pickle")]
     return [fault for fault, _ in mismatches(said, {name: image})]
 
 
@@ -85,7 +85,7 @@ def test_what_is_known_to_fail_is_refused_though_others_are_only_told() -> None:
 
 
 def test_it_is_said_where_the_index_has_no_wheel_of_the_models_version() -> None:
-    said = [Description("scikit-learn", "1.2.2", "m.pkl")]
+    said = [StatedVersion("scikit-learn", "1.2.2", "m.pkl")]
     ((fault, fails),) = mismatches(said, {"scikit-learn": "1.9.1"}, lambda line: line != "scikit-learn==1.2.2")
     assert not fails
     assert "scikit-learn==1.2.2 in the dependencies (there is no wheel of it for this Python)" in fault.hint

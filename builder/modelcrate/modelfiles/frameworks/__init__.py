@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Framework(Protocol):
     """The interface of a module of this package."""
 
     NAME: str
-    LOOKED_FOR: str
+    IDENTIFIED_BY: str
     """The files that identify its models, in words for a message."""
 
-    def found(self, files: ModelFiles) -> tuple[str, ...]:
+    def find(self, files: ModelFiles) -> tuple[str, ...]:
         """Returns the framework's models among these files; "." where the folder as a whole is one."""
 
-    def said(self, files: ModelFiles, name: str) -> Iterator[Description]:
+    def versions(self, files: ModelFiles, name: str) -> Iterator[StatedVersion]:
         """Yields the package versions that a model names.
 
         Raises:
@@ -70,4 +70,4 @@ def frameworks() -> tuple[Framework, ...]:
     """Returns all frameworks, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return tuple(cast("Framework", module) for module in modules if hasattr(module, "LOOKED_FOR"))
+    return tuple(cast("Framework", module) for module in modules if hasattr(module, "IDENTIFIED_BY"))

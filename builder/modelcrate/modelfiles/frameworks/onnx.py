@@ -8,10 +8,10 @@ from typing import Any
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.frameworks import FrameworkModel
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 
 NAME = "Onnx"
-LOOKED_FOR = "an ONNX model (.onnx)"
+IDENTIFIED_BY = "an ONNX model (.onnx)"
 TEMPLATE = "onnx_model.py"
 
 RUNTIMES = (
@@ -30,22 +30,22 @@ Measured with a model of one node against every minor release from 1.15 (the fir
 """
 
 
-def found(files: ModelFiles) -> tuple[str, ...]:
+def find(files: ModelFiles) -> tuple[str, ...]:
     """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     return files.with_format("onnx")
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Description]:
+def versions(files: ModelFiles, name: str) -> Iterator[StatedVersion]:
     """Yields the oldest ONNX Runtime that reads the model."""
-    told = files.facts(name)
-    least, why = oldest(told.facts)
+    facts = files.facts(name)
+    least, why = oldest(facts.facts)
     if least:
-        yield Description("onnxruntime", least, f"{files.where(name)}: {why}")
+        yield StatedVersion("onnxruntime", least, f"{files.where(name)}: {why}")
 
 
-def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
+def oldest(facts: Mapping[str, Any]) -> tuple[str, str]:
     """Returns the oldest ONNX Runtime for a model, and the reason; "" for one that is newer than the table."""
-    ir, opsets = int(told.get("ir_version", 0)), told.get("opsets", {})
+    ir, opsets = int(facts.get("ir_version", 0)), facts.get("opsets", {})
     core, ml = int(opsets.get("ai.onnx", 0)), int(opsets.get("ai.onnx.ml", 0))
     why = f"IR version {ir}, {', '.join(f'{domain} {version}' for domain, version in opsets.items())}"
     for version, ir_taken, core_taken, ml_taken in RUNTIMES:
@@ -56,8 +56,8 @@ def oldest(told: Mapping[str, Any]) -> tuple[str, str]:
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
     """Returns what is needed to serve the model."""
-    told = files.sound(name).facts
-    least, why = oldest(told)
+    facts = files.sound(name).facts
+    least, why = oldest(facts)
     if least:
         line, assumed = f"onnxruntime>={least}", [f"{name} names no ONNX Runtime; its {why} need {least} or newer"]
     else:
@@ -66,12 +66,13 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
             [f"{name} has {why}, newer than any ONNX Runtime known here; the newest is taken"],
         )
     strange = sorted(
-        set(told["opsets"]) - {"ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.training", "ai.onnx.preview.training"}
+        set(facts["opsets"])
+        - {"ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.training", "ai.onnx.preview.training"}
     )
     if strange:
         assumed.append(f"{name} uses operators of {', '.join(strange)}, which plain ONNX Runtime doesn't have")
-    inputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["inputs"]}
-    outputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in told["outputs"]}
+    inputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in facts["inputs"]}
+    outputs = {port["name"]: request_schemas.array(port["type"], port["shape"]) for port in facts["outputs"]}
     takes = request_schemas.mapping({"inputs": request_schemas.mapping(inputs, tuple(inputs))}, ("inputs",))
     return FrameworkModel(
         NAME,

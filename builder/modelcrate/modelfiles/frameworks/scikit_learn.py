@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.frameworks import FrameworkModel
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.modelfiles.recognition import ModelFacts
 from modelcrate_layers.errors import UserError
 
 NAME = "ScikitLearn"
-LOOKED_FOR = "a pickle or joblib file of scikit-learn, XGBoost, LightGBM or CatBoost estimators"
+IDENTIFIED_BY = "a pickle or joblib file of scikit-learn, XGBoost, LightGBM or CatBoost estimators"
 TEMPLATE = "scikit_learn_model.py"
 
 PACKAGES = {
@@ -36,16 +36,16 @@ _BELOW = frozenset({"numpy", "scipy", "joblib"})
 _PYTHONS = frozenset({"builtins", "collections", "copyreg", "_codecs", "datetime", "functools", "array", "types"})
 
 
-def found(files: ModelFiles) -> tuple[str, ...]:
+def find(files: ModelFiles) -> tuple[str, ...]:
     """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     pickles = files.with_format("pickle", "joblib")
     return tuple(name for name in pickles if any(each in _roots(files.facts(name)) for each in _ESTIMATORS))
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Description]:
+def versions(files: ModelFiles, name: str) -> Iterator[StatedVersion]:
     """Yields the package versions that the model's file names."""
-    for each in files.facts(name).said:
-        yield Description(each.package, each.version, f"{files.where(name)}: {each.where}")
+    for each in files.facts(name).versions:
+        yield StatedVersion(each.package, each.version, f"{files.where(name)}: {each.where}")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:
@@ -55,13 +55,13 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
         UserError: The pickle is damaged.
         SourceError: The file can't be read, or is damaged.
     """
-    told = files.sound(name)
-    faults = [because for each in told.pickles for because in each.because if because.startswith("it ")]
+    facts = files.sound(name)
+    faults = [because for each in facts.pickles for because in each.because if because.startswith("it ")]
     if faults:
         raise UserError(f"{name} is a damaged pickle: {faults[0]}", where=files.where(name))
-    roots = _roots(told)
-    versions = {each.package: each.version for each in told.said}
-    framed = {"pandas"} if any(each.framed for each in told.pickles) else set()
+    roots = _roots(facts)
+    versions = {each.package: each.version for each in facts.versions}
+    framed = {"pandas"} if any(each.framed for each in facts.pickles) else set()
     needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"} | framed)
     lines = [f"{package}=={versions[package]}" if package in versions else package for package in needed]
     assumed = [
@@ -72,7 +72,7 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
         assumed.append(
             f"{name} names {', '.join(strange)}, too; if that is a package, the dependencies have to name it"
         )
-    features = max((each.features for each in told.pickles), default=0)
+    features = max((each.features for each in facts.pickles), default=0)
     takes = request_schemas.mapping(
         {"data": request_schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)
     )
@@ -82,5 +82,5 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
     return FrameworkModel(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
 
 
-def _roots(told: ModelFacts) -> set[str]:
-    return set(told.facts.get("modules", ()))
+def _roots(facts: ModelFacts) -> set[str]:
+    return set(facts.facts.get("modules", ()))

@@ -9,12 +9,12 @@ from typing import Any
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.frameworks import FrameworkModel
-from modelcrate.modelfiles.pickle.findings import Description
+from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError, UserError
 
 NAME = "Transformers"
-LOOKED_FOR = "a Transformers folder (config.json with .safetensors)"
+IDENTIFIED_BY = "a Transformers folder (config.json with .safetensors)"
 TEMPLATE = "transformers_model.py"
 
 CONFIG = "config.json"
@@ -33,17 +33,17 @@ _TASKS = {
 """What the last part of an architecture's name means for a pipeline over text."""
 
 
-def found(files: ModelFiles) -> tuple[str, ...]:
+def find(files: ModelFiles) -> tuple[str, ...]:
     """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     weights = any("/" not in name and name.endswith(".safetensors") for name in files.names)
     return (".",) if CONFIG in files.names and weights else ()
 
 
-def said(files: ModelFiles, name: str) -> Iterator[Description]:
+def versions(files: ModelFiles, name: str) -> Iterator[StatedVersion]:
     """Yields the version of Transformers that config.json names."""
     version = _config(files).get("transformers_version")
     if isinstance(version, str) and re.match(r"[0-9]{1,3}\.[0-9]", version):
-        yield Description("transformers", version, f"{files.where(CONFIG)}: transformers_version")
+        yield StatedVersion("transformers", version, f"{files.where(CONFIG)}: transformers_version")
 
 
 def understand(files: ModelFiles, name: str) -> FrameworkModel:

@@ -19,7 +19,7 @@ from os.path import splitext
 from typing import BinaryIO
 
 from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
-from modelcrate.modelfiles.endings import PICKLES
+from modelcrate.modelfiles.formats import PICKLES
 from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
 from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings
 from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain

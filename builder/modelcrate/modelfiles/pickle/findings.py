@@ -38,7 +38,7 @@ class NamedObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class StatedVersion:
     """A version that a file states: its package, and its place in the file, in words for people."""
 
     package: str
@@ -96,7 +96,7 @@ class PickleFindings:
     """Whether joblib's arrays stand between the opcodes."""
     end: int = 0
     """The position behind the last byte that was read."""
-    descriptions: tuple[Description, ...] = ()
+    versions: tuple[StatedVersion, ...] = ()
     """The versions that the pickled objects name; each once."""
     features: int = 0
     """The number of features that the pickled estimators were fitted with; 0 where they have no number, or differ."""

@@ -11,10 +11,10 @@ from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate.modelfiles.pickle.arrays import joblib_array_bytes
 from modelcrate.modelfiles.pickle.findings import (
     COMPUTED,
-    Description,
     MadeObject,
     NamedObject,
     PickleFindings,
+    StatedVersion,
     Storage,
     Use,
     is_array_wrapper,
@@ -122,7 +122,7 @@ class _Machine:
         self.stack: list[Value] = []
         self.memo: dict[int, Value] = {}
         self.names: dict[tuple[str, str], NamedObject] = {}
-        self.versions: dict[tuple[str, str], Description] = {}
+        self.versions: dict[tuple[str, str], StatedVersion] = {}
         self.features: set[int] = set()
         self.storages: dict[str, Storage] | None = {}
         self.protocol, self.arrays, self.framed = 0, False, False
@@ -229,7 +229,7 @@ class _Machine:
         """Keeps the facts in an object's state: versions and features."""
         if key in VERSIONS and isinstance(value, str) and len(self.versions) < MAX_VERSIONS:
             where = f"byte {self.tape.position} of the pickle"
-            self.versions.setdefault((key, value), Description(VERSIONS[key], value, where))
+            self.versions.setdefault((key, value), StatedVersion(VERSIONS[key], value, where))
         elif key == FEATURES and type(value) is int and len(self.features) < MAX_VERSIONS:
             self.features.add(value)
         elif key == FEATURE_NAMES and value is not None:
@@ -298,7 +298,7 @@ class _Machine:
         inner = interpret_plain(self.tape)
         for each in inner.names:
             self.note(each)
-        for version in inner.descriptions:
+        for version in inner.versions:
             self.versions.setdefault(("", f"{version.package} {version.version}"), version)
         self.features |= {inner.features} if inner.features else set()
         self.framed |= inner.framed

@@ -19,7 +19,7 @@ from enum import Enum
 
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.containers import Found
-from modelcrate.modelfiles.pickle.findings import COMPUTED, Description, NamedObject, Use
+from modelcrate.modelfiles.pickle.findings import COMPUTED, NamedObject, StatedVersion, Use
 from modelcrate_layers.frozen import dataclass
 
 
@@ -43,7 +43,7 @@ class Judgement:
     framework: str
     because: tuple[str, ...]
     names: tuple[NamedObject, ...] = ()
-    descriptions: tuple[Description, ...] = ()
+    versions: tuple[StatedVersion, ...] = ()
     features: int = 0
     framed: bool = False
     unread: bool = False
@@ -164,7 +164,7 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
         framework,
         tuple(because),
         findings.names,
-        findings.descriptions,
+        findings.versions,
         findings.features,
         findings.framed,
         unread,

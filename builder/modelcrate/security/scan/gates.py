@@ -11,7 +11,7 @@ from os.path import splitext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.modelfiles.endings import PROMISING
+from modelcrate.modelfiles.formats import PROMISING
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in

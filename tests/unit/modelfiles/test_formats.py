@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from modelcrate.modelfiles.kinds import HEAD_BYTES, Sample, recognise, recognise_folder
+from modelcrate.modelfiles.formats import FORMATS, HEAD_BYTES, Format, Sample, format_of, recognise, recognise_folder
 
 
 def kind(name: str, data: bytes) -> str | None:
@@ -33,8 +33,8 @@ HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     ("data", "what"),
     [
         *((pickle.dumps([1.0], protocol), "a pickle") for protocol in (2, 3, 4, 5)),
-        (zlib.compress(pickle.dumps({})), "a compressed pickle (joblib)"),
-        (gzip.compress(pickle.dumps({}), mtime=0), "a compressed pickle (joblib)"),
+        (zlib.compress(pickle.dumps({})), "a joblib file"),
+        (gzip.compress(pickle.dumps({}), mtime=0), "a joblib file"),
         (len(HEADER).to_bytes(8, "little") + HEADER + bytes(4), "safetensors"),
         (b"GGUF\3\0\0\0", "a GGUF model"),
         (b"\x89HDF\r\n\x1a\n....", "an HDF5 file"),
@@ -73,7 +73,7 @@ def test_other_files_are_no_models(name: str, data: bytes) -> None:
 def test_the_name_tells_where_the_bytes_dont() -> None:
     assert kind("old.pkl", b"(dp0\n.") == "a pickle"
     assert kind("graph.onnx", b"\x08\x08\x3a\x01") == "an ONNX model"
-    assert kind("net.keras", b"PK\3\4" + bytes(40)) == "a zipped model"
+    assert kind("net.keras", b"PK\3\4" + bytes(40)) == "a Keras model"
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,17 @@ def test_the_name_tells_where_the_bytes_dont() -> None:
 def test_folders_that_are_one_model(names: set[str], what: str | None) -> None:
     found = recognise_folder(frozenset(names))
     assert (found.kind if found else None) == what
+
+
+def test_every_ending_belongs_to_one_format() -> None:
+    endings = [ending for each in FORMATS for ending in each.endings]
+    assert len(endings) == len(set(endings))
+
+
+@pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.word)
+def test_a_file_is_of_the_format_that_its_name_promises_or_that_it_begins_as(each: Format) -> None:
+    for ending in each.endings:
+        assert format_of(Sample(f"m{ending}", b"", 1)) is each
+        as_pickle = format_of(Sample(f"m{ending}", pickle.dumps([]), 9))
+        assert as_pickle is not None
+        assert as_pickle.word == (each.word if each.strict else "pickle")
