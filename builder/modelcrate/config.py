@@ -11,6 +11,8 @@ from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.layer_cache import LayerCache
 
+WORKSPACES = "workspaces"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -18,6 +20,7 @@ class Config:
 
     Attributes:
         home: The folder for downloads, layers, images and containers (MODELCRATE_HOME).
+        data_home: The folder for what can't be made again, where that is not `home`.
         environment: The variables in which the settings of other tools are looked up: proxies, certificates, credentials.
         offline: Whether no connection may be opened.
         workers: How many threads work at once.
@@ -29,6 +32,17 @@ class Config:
     offline: bool = False
     workers: int = 4
     owner: int | None = None
+    data_home: Path | None = None
+
+    @property
+    def workspaces(self) -> Path:
+        """Workspaces by name, one folder each: data, not a cache."""
+        return (self.data_home or self.home) / WORKSPACES
+
+    @property
+    def old_workspaces(self) -> Path:
+        """Where version 0.1 kept workspaces: among what is cached."""
+        return self.home / WORKSPACES
 
     @property
     def store(self) -> Path:
@@ -73,7 +87,8 @@ class Config:
     def of(cls, environment: Mapping[str, str], user: int, offline: bool = False) -> Config:
         """Makes the configuration from variables.
 
-        The home is MODELCRATE_HOME, else a folder in XDG_CACHE_HOME, else in HOME, else in the temporary folder.
+        The home is MODELCRATE_HOME, else a folder in XDG_CACHE_HOME, else in HOME, else in the temporary folder. Data is there as well,
+        where MODELCRATE_HOME is set; else in XDG_DATA_HOME, else in HOME (XDG Base Directory Specification).
 
         Args:
             environment: The process's variables.
@@ -81,7 +96,7 @@ class Config:
             offline: Whether no connection may be opened; MODELCRATE_OFFLINE says so as well.
         """
         named, cache, home = (environment.get(name, "") for name in ("MODELCRATE_HOME", "XDG_CACHE_HOME", "HOME"))
-        owner = None
+        owner, data = None, _data_home(environment)
         if named:
             place = Path(named)
         elif cache:
@@ -93,4 +108,12 @@ class Config:
 
             place, owner = Path(tempfile.gettempdir()) / f"modelcrate-{user}", user
         offline = offline or environment.get("MODELCRATE_OFFLINE", "") not in ("", "0")
-        return cls(place.absolute(), dict(environment), offline, owner=owner)
+        return cls(place.absolute(), dict(environment), offline, owner=owner, data_home=data)
+
+
+def _data_home(environment: Mapping[str, str]) -> Path | None:
+    """Returns the folder for data; None where it is the home's."""
+    data, home = environment.get("XDG_DATA_HOME", ""), environment.get("HOME", "")
+    if environment.get("MODELCRATE_HOME") or not (data or home):
+        return None
+    return (Path(data) if data else Path(home) / ".local" / "share").absolute() / "modelcrate"

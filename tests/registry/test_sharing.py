@@ -14,6 +14,7 @@ from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.registry import credentials
 from modelcrate.registry.client import RegistryClient
 from modelcrate.registry.config import RegistryConfig
+from modelcrate.registry.credential import Credential
 from modelcrate.registry.pushes import SMALL
 from modelcrate_layers.content import MediaType
 from support.images import Memory, image, noise
@@ -104,7 +105,7 @@ def test_credentials_are_looked_up_once_for_two_repositories(
     asked: list[tuple[str, str]] = []
     find = credentials.find
 
-    def counting(registry: str, repository: str, settings: RegistryConfig) -> credentials.Credential | None:
+    def counting(registry: str, repository: str, settings: RegistryConfig) -> Credential | None:
         asked.append((registry, repository))
         return find(registry, repository, settings)
 

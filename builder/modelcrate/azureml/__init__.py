@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcrate.azureml.conda_dependencies import CondaDependencies
-    from modelcrate.azureml.container_registry import ContainerRegistry
+    from modelcrate.azureml.container_registry import ContainerRegistry, RegistryIdentity
     from modelcrate.azureml.environment import Environment
     from modelcrate.azureml.inference_config import InferenceConfig
     from modelcrate.azureml.model import Model
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CondaDependencies": "conda_dependencies",
     "ContainerRegistry": "container_registry",
+    "RegistryIdentity": "container_registry",
     "DockerSection": "sections",
     "Environment": "environment",
     "InferenceConfig": "inference_config",
@@ -43,6 +44,7 @@ __all__ = [
     "Model",
     "ModelPackage",
     "PythonSection",
+    "RegistryIdentity",
     "ResourceConfiguration",
     "WebserviceException",
     "Workspace",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from modelcrate_layers.errors import UserError
+
 
 @dataclass(slots=True)
 class ContainerRegistry:
@@ -15,4 +17,24 @@ class ContainerRegistry:
     address: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    registry_identity: str | None = None
+    registry_identity: RegistryIdentity | None = None
+
+    def check(self) -> None:
+        """Checks that it has a login or none, and not half of one.
+
+        Raises:
+            UserError: The username or the password is missing.
+        """
+        if bool(self.username) != bool(self.password):
+            raise UserError("a base image's registry needs username and password, or none of them")
+
+
+@dataclass(slots=True)
+class RegistryIdentity:
+    """The managed identity of a cloud. It is kept, and refused where it would be used.
+
+    Not frozen: scripts set its fields one by one, as in the original.
+    """
+
+    resource_id: str | None = None
+    client_id: str | None = None

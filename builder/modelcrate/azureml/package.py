@@ -173,7 +173,7 @@ class ModelPackage:
         from modelcrate.export.dockerfile import DockerfileOutput
 
         assert self._done is not None
-        with Session(self.workspace.settings) as session:
+        with Session(self.workspace.settings, logins=self._project.logins) as session:
             session.deliver(self._done, [DockerfileOutput(folder)])
 
     def get_container_registry(self) -> ContainerRegistry:
@@ -193,7 +193,8 @@ class ModelPackage:
             return ContainerRegistry(place)
         from modelcrate.registry import credentials
 
-        found = credentials.find(reference.registry, reference.repository, registry_config(self.workspace.settings))
+        config = replace(registry_config(self.workspace.settings), logins=self._project.logins)
+        found = credentials.find(reference.registry, reference.repository, config)
         if found is None:
             return ContainerRegistry(reference.registry)
         return ContainerRegistry(reference.registry, found.username, found.password)
@@ -233,7 +234,7 @@ class ModelPackage:
         for notice in self._project.notices:
             self._log.emit(Notice(notice))
         outputs = () if self.generate_dockerfile else (self._output,)
-        with Session(self.workspace.settings, self._log.emit) as session:
+        with Session(self.workspace.settings, self._log.emit, self._project.logins) as session:
             done = session.build(Request(self._project.project, Path.cwd(), outputs, use_lock=False))
         if not self.generate_dockerfile:
             self.location = _location(self._output, done.receipt)

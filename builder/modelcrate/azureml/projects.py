@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.dockerfiles import parse_base
 from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.no_code import detect_dependencies
 from modelcrate.project.conda import CondaSpec, package_name
-from modelcrate.project.values import Base, Conda, DebianBase, Dependencies, Entry, Project, RegisteredModel
+from modelcrate.project.values import (
+    Base,
+    Conda,
+    DebianBase,
+    Dependencies,
+    Entry,
+    Project,
+    RegisteredModel,
+    RegistryBase,
+)
+from modelcrate.registry.credential import Credential
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -25,10 +36,11 @@ _FLAGS = {"-i": "--index-url", "-f": "--find-links"}
 
 @dataclass(frozen=True, slots=True)
 class AzureProject:
-    """A project, and notices for the user about it."""
+    """A project, notices for the user about it, and the login for the base that the environment has (see `Session`)."""
 
     project: Project
     notices: tuple[str, ...] = ()
+    logins: Mapping[str, Credential] = field(default_factory=dict, hash=False, repr=False)
 
 
 def make_project(
@@ -68,9 +80,7 @@ def _in(environment: Environment, project: Project) -> AzureProject:
     notices = tuple(
         f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
     )
-    registry = environment.docker.base_image_registry
-    if registry.username:
-        notices += (f"for the base, the saved credentials are used: modelcrate login {registry.address}",)
+    logins = _logins(base, environment.docker.base_image_registry)
     needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=make_conda(spec))
     made = replace(
         project,
@@ -80,7 +90,26 @@ def _in(environment: Environment, project: Project) -> AzureProject:
         env={**env, **environment.environment_variables},
         labels=labels,
     )
-    return AzureProject(made, notices)
+    return AzureProject(made, notices, logins)
+
+
+def _logins(base: Base, registry: ContainerRegistry) -> dict[str, Credential]:
+    """Returns the login for the base's repository, and for no other one of that registry."""
+    registry.check()
+    if registry.registry_identity is not None:
+        raise UserError(
+            "a managed identity exists in the cloud only",
+            hint=f"log in: modelcrate login {registry.address or 'REGISTRY'}; or give username and password",
+        )
+    if not registry.username or not registry.password:
+        return {}
+    if not isinstance(base, RegistryBase):
+        raise UserError(f"the base {base} is in no registry, and base_image_registry has a login", hint="leave one out")
+    from modelcrate.images.reference import Reference
+
+    place = Reference.parse(base.reference)
+    login = Credential(registry.username, registry.password, source="base_image_registry of the environment")
+    return {f"{place.registry}/{place.repository}": login}
 
 
 def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str]]:

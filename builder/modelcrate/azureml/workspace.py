@@ -8,9 +8,10 @@ from pathlib import Path
 
 from modelcrate.config import Config
 from modelcrate.environment import read_config
+from modelcrate.events import Event, Notice
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
-from modelcrate.workspace.opening import open_workspace
+from modelcrate.workspace.opening import open_named, open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
@@ -20,7 +21,7 @@ CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json"
 
 
 class Workspace:
-    """A workspace. `address` is a folder, or `HOST/PREFIX` of a registry; by default a folder with its name in MODELCRATE_HOME.
+    """A workspace. `address` is a folder, or `HOST/PREFIX` of a registry; by default a folder with its name in the user's data.
 
     The subscription and the resource group are stored, but have no effect.
     """
@@ -40,11 +41,12 @@ class Workspace:
             settings = read_config()
         self.subscription_id, self.resource_group = subscription_id, resource_group
         self.settings = settings
-        self.connections = Connections(settings)
-        named = (
-            str(address) if address is not None else f"folder:{settings.home / 'workspaces' / _plain(workspace_name)}"
+        self.connections = Connections(settings, _warn)
+        self._backend = (
+            open_named(_plain(workspace_name), self.connections)
+            if address is None
+            else open_workspace(str(address), self.connections, Path.cwd())
         )
-        self._backend = open_workspace(named, self.connections, Path.cwd())
         self.name = workspace_name or str(address).rstrip("/").rpartition("/")[2]
 
     def __repr__(self) -> str:
@@ -92,7 +94,7 @@ class Workspace:
         cloud: str = "",
         id: str | None = None,  # noqa: A002 - the original's name
     ) -> Workspace:
-        """Returns the workspace with a name in MODELCRATE_HOME, or at an address."""
+        """Returns the workspace with a name in the user's data, or at an address."""
         return Workspace(subscription_id, resource_group, name, address=name if "/" in name else None)
 
     @staticmethod
@@ -124,6 +126,12 @@ class Workspace:
         }
         place.write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8")
         return str(place)
+
+
+def _warn(event: Event) -> None:
+    """Shows a notice, for instance that a workspace was moved."""
+    if isinstance(event, Notice):
+        warnings.warn(event.text, UserWarning, stacklevel=2)
 
 
 def _plain(name: str | None) -> str:

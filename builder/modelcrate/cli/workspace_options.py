@@ -1,4 +1,4 @@
-"""The option for the workspace. Without it, MODELCRATE_WORKSPACE counts, and else a folder in MODELCRATE_HOME."""
+"""The option for the workspace. Without it, MODELCRATE_WORKSPACE counts, and else the workspace `default` in the user's data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
-from modelcrate.workspace.opening import open_workspace
+from modelcrate.workspace.opening import open_named, open_workspace
 
 VARIABLE = "MODELCRATE_WORKSPACE"
+DEFAULT = "default"
 
 
 def workspace_argument(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +19,11 @@ def workspace_argument(parser: argparse.ArgumentParser) -> None:
         "--workspace",
         default="",
         metavar="PLACE",
-        help=f"a folder, or HOST/PREFIX of a registry (default: {VARIABLE}, else a folder in MODELCRATE_HOME)",
+        help=f"a folder, or HOST/PREFIX of a registry (default: {VARIABLE}, else the workspace `default`)",
     )
 
 
 def workspace(args: argparse.Namespace, connections: Connections) -> WorkspaceBackend:
     """Returns the workspace that a command works with."""
     named = args.workspace or connections.config.environment.get(VARIABLE, "")
-    return open_workspace(named or f"folder:{connections.config.home / 'workspaces' / 'default'}", connections)
+    return open_workspace(named, connections) if named else open_named(DEFAULT, connections)

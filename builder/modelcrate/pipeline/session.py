@@ -8,15 +8,15 @@ return frozen values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from modelcrate.config import Config
 from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
@@ -47,6 +47,9 @@ from modelcrate.resolve.world import (
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
 from modelcrate_layers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from modelcrate.registry.credential import Credential
 
 
 @runtime_checkable
@@ -80,9 +83,18 @@ class Session:
     While it is open, `cache prune` waits: what a build uses is not taken away.
     """
 
-    def __init__(self, config: Config, emit: Emit = ignore_event) -> None:
+    def __init__(
+        self, config: Config, emit: Emit = ignore_event, logins: Mapping[str, Credential] = MappingProxyType({})
+    ) -> None:
+        """Takes what a session needs.
+
+        Args:
+            config: The configuration.
+            emit: Gets the events.
+            logins: Credentials for one repository each (HOST[:PORT]/REPOSITORY), for what the user gave and did not save.
+        """
         self.config, self.emit = config, emit
-        self.connections = Connections(config, emit)
+        self.connections = Connections(config, emit, logins)
         self._open = ExitStack()
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from modelcrate.net.urls import host
 from modelcrate.registry import addresses, credentials, tokens
 from modelcrate.registry.challenges import Challenge, choose, parse_challenges
 from modelcrate.registry.config import RegistryConfig
-from modelcrate.registry.credentials import Credential
+from modelcrate.registry.credential import Credential
 from modelcrate.registry.errors import ErrorResponse, error_response
 from modelcrate.registry.events import CredentialsUsed, Emit, Warned
 from modelcrate.registry.remote import Remote

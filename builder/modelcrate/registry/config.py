@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from modelcrate.net.config import HttpConfig, Patience, Timeouts
 from modelcrate.net.tls import Trust
+from modelcrate.registry.credential import Credential
 from modelcrate.registry.profiles import RegistryProfile, Rule, profile_of
 from modelcrate_layers.frozen import dataclass
 
@@ -23,6 +24,7 @@ class RegistryConfig:
         auth_file: A file whose credentials count before those of all files found by convention.
         username: Counts, with the password, before all other credentials.
         password: See `username`.
+        logins: Credentials for one repository each (HOST[:PORT]/REPOSITORY), which count before all others.
         rules: The user's registries.yaml.
         journal: The folder where uploads are noted, so that a later run continues them; None for no notes.
         offline: Every use of the network is an error.
@@ -37,6 +39,7 @@ class RegistryConfig:
     auth_file: Path | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    logins: Mapping[str, Credential] = field(default_factory=dict, repr=False)
     rules: tuple[Rule, ...] = ()
     journal: Path | None = None
     offline: bool = False

@@ -1,6 +1,6 @@
 """The credentials for a registry, and the place where they were found.
 
-The first of: given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
+The first of: given for the repository; given explicitly; our own variables; the auth file given; REGISTRY_AUTH_FILE; DOCKER_AUTH_CONFIG; the files of
 containers tools and Docker; the variables of GitHub's and GitLab's jobs; none. A .netrc is never read for registries.
 """
 
@@ -10,40 +10,22 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from modelcrate.images.reference import HUB, HUB_ALIASES
 from modelcrate.net.files import read_file
-from modelcrate.net.messages import basic_authorization
 from modelcrate.registry.config import RegistryConfig
+from modelcrate.registry.credential import Credential
 from modelcrate.registry.keychain import Keychain
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.frozen import dataclass
 
 HUB_KEY = "https://index.docker.io/v1/"
 """The key under which Docker keeps the credentials of its Hub, for historical reasons."""
 
 IDENTITY = "<token>"
 MAX_CONFIG = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A name and a password; or an identity token, which is exchanged for access tokens; or an access token."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-    access_token: str = field(default="", repr=False)
-    source: str = ""
-
-    @property
-    def basic(self) -> str:
-        """The value of an Authorization header of the Basic scheme."""
-        return basic_authorization(self.username, self.password)
 
 
 Warn = Callable[[str], None]
@@ -71,6 +53,7 @@ CredentialSearch = Callable[[str, str], Credential | None]
 
 def _places(settings: RegistryConfig, warn: Warn) -> Iterator[CredentialSearch]:
     environment = settings.environment
+    yield lambda registry, repository: settings.logins.get(f"{registry}/{repository}")
     if settings.username is not None:
         given = Credential(settings.username, settings.password or "", source="given explicitly")
         yield lambda registry, repository: given

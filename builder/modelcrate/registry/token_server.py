@@ -15,7 +15,7 @@ from modelcrate.net.urls import origin, resolve
 from modelcrate.registry import addresses, tokens
 from modelcrate.registry.challenges import Challenge
 from modelcrate.registry.config import RegistryConfig
-from modelcrate.registry.credentials import Credential
+from modelcrate.registry.credential import Credential
 from modelcrate.registry.errors import PASSING, error_response
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.tokens import Token

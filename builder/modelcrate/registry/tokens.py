@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from modelcrate.net.messages import Bytes, Request, Response
 from modelcrate.net.urls import redacted
 from modelcrate.registry.challenges import Challenge, parse_scope
-from modelcrate.registry.credentials import IDENTITY, Credential
+from modelcrate.registry.credential import Credential
+from modelcrate.registry.credentials import IDENTITY
 from modelcrate.registry.wire import Access
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from modelcrate.config import Config
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from modelcrate.net.download import Downloader
     from modelcrate.registry.client import RegistryClient
     from modelcrate.registry.config import RegistryConfig
+    from modelcrate.registry.credential import Credential
     from modelcrate.registry.events import Emit as RegistryEmit
     from modelcrate.registry.profiles import Rule
 
@@ -28,9 +30,18 @@ class Connections:
     image that was found can be read at any time.
     """
 
-    def __init__(self, config: Config, emit: Emit = ignore_event) -> None:
-        self.config = config
-        self._emit, self._lock, self._open = emit, threading.Lock(), ExitStack()
+    def __init__(
+        self, config: Config, emit: Emit = ignore_event, logins: Mapping[str, Credential] = MappingProxyType({})
+    ) -> None:
+        """Takes what the connections need.
+
+        Args:
+            config: The configuration.
+            emit: Gets the events of downloads.
+            logins: Credentials for one repository each (HOST[:PORT]/REPOSITORY), which count before those that are saved.
+        """
+        self.config, self.emit, self.logins = config, emit, logins
+        self._lock, self._open = threading.Lock(), ExitStack()
         self._http: HttpClient | None = None
         self._client: RegistryClient | None = None
         self._downloader: Downloader | None = None
@@ -58,7 +69,7 @@ class Connections:
         with self._lock:
             if self._downloader is None:
                 http = self._shared()
-                self._downloader = self._open.enter_context(Downloader(http.config, self._emit, http=http))
+                self._downloader = self._open.enter_context(Downloader(http.config, self.emit, http=http))
             return self._downloader
 
     @property
@@ -68,7 +79,7 @@ class Connections:
 
         with self._lock:
             if self._client is None:
-                client = RegistryClient(registry_config(self.config), http=self._shared())
+                client = RegistryClient(replace(registry_config(self.config), logins=self.logins), http=self._shared())
                 self._client = self._open.enter_context(client)
             return self._client
 

@@ -8,6 +8,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import REPOSITORY, WorkspaceBackend
 from modelcrate.workspace.folder import FolderBackend
+from modelcrate.workspace.moving import current_place, named_workspace
 from modelcrate_layers.errors import UserError
 
 
@@ -28,14 +29,28 @@ def open_workspace(address: str, connections: Connections, folder: Path = Path()
     if kind == "registry" and colon:
         return _registry(rest, connections)
     if kind == "folder" and colon:
-        return FolderBackend(folder / rest)
+        return _folder(folder / rest, connections)
     first, slash, _ = address.partition("/")
     hosted = bool(slash) and not first.startswith(".") and ("." in first or ":" in first or first == "localhost")
     if hosted and not (folder / address).is_dir():
         return _registry(address, connections)
     if not address.strip():
         raise UserError("a workspace has no address", hint="expected a folder, or HOST/PREFIX of a registry")
-    return FolderBackend(folder / address)
+    return _folder(folder / address, connections)
+
+
+def open_named(name: str, connections: Connections) -> WorkspaceBackend:
+    """Returns the workspace with this name in the user's data.
+
+    Args:
+        name: A name that can be that of a folder.
+        connections: The open connections.
+    """
+    return FolderBackend(named_workspace(name, connections.config, connections.emit))
+
+
+def _folder(path: Path, connections: Connections) -> FolderBackend:
+    return FolderBackend(current_place(path, connections.config, connections.emit))
 
 
 def _registry(text: str, connections: Connections) -> WorkspaceBackend:
