@@ -283,7 +283,7 @@ def as_machine_error(where: Path) -> Iterator[None]:
 
 
 def _stamp(path: Path) -> bytes:
-    return canonical_json(list(FileRange.whole(str(path)).stamp))
+    return canonical_json(list(FileRange.of_file(str(path)).stamp))
 
 
 def _replaced(other: dict[str, Any], entry: dict[str, Any], tag: str | None) -> bool:

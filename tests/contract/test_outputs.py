@@ -34,7 +34,7 @@ def on_disk(folder: Path, names: tuple[str, ...], platform: str = "linux/amd64")
     for name in names:
         if not (folder / name).exists():
             (folder / name).write_bytes(name.encode() * 50_000)
-        tree = Tree.of([file(b"opt/" + name.encode(), FileRange.whole(str(folder / name)))])
+        tree = Tree.of([file(b"opt/" + name.encode(), FileRange.of_file(str(folder / name)))])
         recipe = Recipe(tree, codec.named(name))
         layer = measure(recipe)
         layers.append(ImageLayer("model", name, layer, RecipeBlob(recipe, layer)))

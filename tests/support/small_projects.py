@@ -64,5 +64,5 @@ def served(
 
 def wait_until_trusted(folder: Path) -> None:
     """Until the files are old enough for their stamps to be believed, and what is made of them to be remembered."""
-    young = [file(b"x", FileRange.whole(str(path))) for path in folder.rglob("*") if path.is_file()]
+    young = [file(b"x", FileRange.of_file(str(path))) for path in folder.rglob("*") if path.is_file()]
     until(lambda: settled(young), "an age at which stamps are trusted")

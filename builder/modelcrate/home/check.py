@@ -77,7 +77,7 @@ def _hash(path: Path, algorithm: str, emit: Emit) -> tuple[int, str]:
     """Returns the size and the digest of a file; an empty digest if it can't be read."""
     hashed = hashlib.new(algorithm, usedforsecurity=True)
     try:
-        content = FileRange.whole(str(path))
+        content = FileRange.of_file(str(path))
         for chunk in track_chunks(content.chunks(), f"check {path.name[:12]}", content.size, emit):
             hashed.update(chunk)
     except CrateError:

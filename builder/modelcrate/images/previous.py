@@ -17,13 +17,13 @@ from modelcrate_layers.tar import codec as codecs
 class RemoteContent(Protocol):
     """A blob that may have gone since the image was read that names it."""
 
-    def there(self) -> bool:
+    def exists(self) -> bool:
         """Returns whether the registry still has the blob."""
 
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """An image that may have what is wanted, and the words for where it is. `lost` are layers that it names and that are gone."""
+    """An image that may have what is wanted, and its place in words. `missing` are layers that it names and that are gone."""
 
     where: str
     image: Image = field(repr=False)

@@ -26,14 +26,14 @@ class LightGBM:
 
     def facts(self) -> dict[str, Any]:
         """Returns the facts for a report, as JSON values."""
-        told = {
+        facts = {
             "version": self.format,
             "features": len(self.names),
             "classes": self.classes,
             "objective": self.objective,
             "trees": self.trees,
         }
-        return {key: value for key, value in told.items() if value}
+        return {key: value for key, value in facts.items() if value}
 
 
 def read(file: BinaryIO, size: int) -> LightGBM:

@@ -53,11 +53,13 @@ def parse_mlmodel(data: bytes, where: str) -> MLmodel:
     flavors = document.get("flavors") if isinstance(document, dict) else None
     if not isinstance(flavors, dict) or not all(isinstance(name, str) for name in flavors):
         raise UserError("is no MLmodel: it names no flavors", where=where)
-    told = {name: _texts(settings) for name, settings in flavors.items()}
-    python = told.get("python_function", {}).get("python_version", "")
+    settings_of = {name: _texts(settings) for name, settings in flavors.items()}
+    python = settings_of.get("python_function", {}).get("python_version", "")
     signature = document.get("signature")
     inputs = signature.get("inputs") if isinstance(signature, dict) else None
-    return MLmodel(told, _version(document.get("mlflow_version")), _version(python), tuple(_inputs(inputs, where)))
+    return MLmodel(
+        settings_of, _version(document.get("mlflow_version")), _version(python), tuple(_inputs(inputs, where))
+    )
 
 
 def _texts(settings: Any) -> dict[str, str]:

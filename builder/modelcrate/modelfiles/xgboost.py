@@ -42,13 +42,13 @@ class XGBoost:
 
     def facts(self) -> dict[str, Any]:
         """Returns the facts for a report, as JSON values."""
-        told = {
+        facts = {
             "encoding": self.format,
             "version": self.version,
             "features": self.features,
             "objective": self.objective,
         }
-        return {key: value for key, value in told.items() if value}
+        return {key: value for key, value in facts.items() if value}
 
 
 def read(file: BinaryIO, size: int) -> XGBoost:
@@ -65,11 +65,11 @@ def read(file: BinaryIO, size: int) -> XGBoost:
     end = file.read(END)
     if head.startswith(b"{L"):
         return _ubjson(end)
-    told = _JSON_END.search(end)
-    if told is None:
+    version_at_end = _JSON_END.search(end)
+    if version_at_end is None:
         raise IntegrityError("is cut short, or no model of XGBoost: the version that such a file ends with is missing")
     objective = _last(_JSON_OBJECTIVE, end)
-    version = b".".join(told.groups()).decode()
+    version = b".".join(version_at_end.groups()).decode()
     return XGBoost("json", version, _number(_JSON_FEATURES, end), objective[1].decode() if objective else "")
 
 

@@ -20,7 +20,7 @@ class Patience:
     attempts: int = 6
     first: float = 0.5
     largest: float = 30.0
-    largest_asked: float = 120.0
+    longest_retry_after: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

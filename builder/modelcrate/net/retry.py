@@ -54,7 +54,7 @@ class SystemClock:
         return random.random()  # noqa: S311  (spreads load; guards nothing)
 
 
-def seconds_asked(text: str, now: float) -> float | None:
+def parse_retry_after(text: str, now: float) -> float | None:
     """Returns the value of Retry-After in seconds from now: a number or an HTTP date; None where it is neither."""
     if re.fullmatch(r"\s*\d{1,9}\s*", text):
         return float(text)
@@ -101,9 +101,9 @@ class RetryEngine:
         self.emit(Retrying(fault.where, fault.why or fault.what, seconds, failures))
         self.clock.sleep(seconds)
 
-    def wait(self, failures: int, asked: str) -> float:
-        """Returns the seconds before the next attempt, after so many failures and a Retry-After of `asked`."""
-        wanted = seconds_asked(asked, self.clock.now())
+    def wait(self, failures: int, retry_after: str) -> float:
+        """Returns the seconds before the next attempt, after so many failures and this Retry-After header (empty for none)."""
+        wanted = parse_retry_after(retry_after, self.clock.now())
         if wanted is not None:
-            return min(wanted, self.patience.largest_asked)
+            return min(wanted, self.patience.longest_retry_after)
         return self.clock.draw() * min(self.patience.largest, self.patience.first * 2.0 ** (failures - 1))

@@ -40,7 +40,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     whole = (
         recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if script is None else None
     )
-    models, models_found = _whole(folder, whole) if whole is not None else find_models(folder, loose, bundles)
+    models, models_found = _one_model(folder, whole) if whole is not None else find_models(folder, loose, bundles)
     if script is None and len(models) != 1:
         raise _no_single_model(folder, loose, models)
     entry, entry_found = _entry(script, scripts, model_modules(folder, models), script_found)
@@ -175,7 +175,7 @@ def _requires_python(data: bytes) -> str:
     return wanted if isinstance(wanted, str) else ""
 
 
-def _whole(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+def _one_model(folder: Path, known: Recognised) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
     """Returns the folder itself as the model, by an absolute path, which no project file could have."""
     top = Path(os.path.abspath(folder))
     return (Model(top, own_name(top)),), (Finding("model", Path(), f"{known.kind}, {known.why}"),)

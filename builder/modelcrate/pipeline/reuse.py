@@ -40,7 +40,7 @@ def missing_layers(layers: Iterable[ImageLayer]) -> frozenset[Digest]:
 def still_exists(layer: ImageLayer) -> bool:
     """Whether a layer's bytes can still be had. A registry that doesn't answer has none."""
     try:
-        return layer.blob.there() if isinstance(layer.blob, RemoteContent) else True
+        return layer.blob.exists() if isinstance(layer.blob, RemoteContent) else True
     except CrateError:
         return False
 

@@ -123,17 +123,17 @@ class RemoteBlob:
             return self._of(Mirror(self.ref.registry), start, self.puller.transport.engine)
         return verified(self._from_anywhere(), self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
 
-    def there(self) -> bool:
+    def exists(self) -> bool:
         """Returns whether the registry still has the blob, by one HEAD. A registry without HEAD counts as lacking it."""
 
         def ask(remote: Remote, address: RepositoryAddress) -> bool:
             request = wire.head_blob(address, self.descriptor.digest, [wire.pull_access(address.repository)])
             doing = f"check of {self.descriptor.digest}"
             answer = self.puller.transport.send(request, remote, doing, (200, 404, 405, 501))
-            exists = answer.status == 200 and length(answer) in (None, self.descriptor.size)
-            if exists and remote.registry == self.ref.registry:
+            found = answer.status == 200 and length(answer) in (None, self.descriptor.size)
+            if found and remote.registry == self.ref.registry:
                 self.puller.transport.blobs.add(self.ref.name, self.descriptor.digest)
-            return exists
+            return found
 
         return self.puller.first(self.ref, ask)
 

@@ -24,7 +24,7 @@ from modelcrate_layers.tar.tree import file
 
 def read_rootfs(path: Path, config: Config, emit: Emit = ignore_event) -> ImageLayer:
     """Returns the layer; the file is read only if its stamp (inode, size, times) is new."""
-    source = FileRange.whole(str(path))
+    source = FileRange.of_file(str(path))
     stamp = source.stamp
     key = Digest.of(canonical_json(["rootfs", str(path), stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns]))
     layer = config.layer_cache.get(key)

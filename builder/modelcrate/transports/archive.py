@@ -41,7 +41,7 @@ class Archive:
             SourceError: The tar is missing or compressed.
             IntegrityError: It is damaged.
         """
-        content = FileRange.whole(str(path))
+        content = FileRange.of_file(str(path))
         try:
             with open_named_file(path) as archive:
                 if (packed := codecs.sniff(archive.read(6))) != "none":

@@ -102,7 +102,7 @@ class WheelsLayer:
 
     def _stamps(self) -> dict[str, Stamp]:
         """The stamps of the wheels as they are now: enough to look at them, and not to make a layer of them."""
-        return {each.path: FileRange.whole(each.path).stamp for each in self.wheels}
+        return {each.path: FileRange.of_file(each.path).stamp for each in self.wheels}
 
     def _installed(self, stamps: Mapping[str, Stamp]) -> Iterator[Owned]:
         venv = Venv(self.python, self.prefix)

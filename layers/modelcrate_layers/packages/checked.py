@@ -30,7 +30,7 @@ def hash_file(path: str | os.PathLike[str]) -> tuple[Stamp, str]:
     Raises:
         SourceError: It is missing, no regular file, or can't be read.
     """
-    whole = FileRange.whole(os.fspath(path))
+    whole = FileRange.of_file(os.fspath(path))
     known = _HASHED.get(whole.path)
     if known is None or known[0] != whole.stamp:
         if len(_HASHED) >= _MAX_HASHED:
@@ -102,4 +102,4 @@ def _note(place: Path) -> Path:
 
 
 def _sealed(package: Package, place: Path) -> bytes:
-    return canonical_json([package.sha256, *FileRange.whole(str(place)).stamp])
+    return canonical_json([package.sha256, *FileRange.of_file(str(place)).stamp])

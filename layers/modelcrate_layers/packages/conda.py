@@ -101,7 +101,7 @@ def _plain(package: CondaPackage, part: str) -> Iterator[bytes]:
 def _packed(package: CondaPackage, part: str) -> Iterator[bytes]:
     """The compressed tar in a package."""
     if part == "all":
-        yield from FileRange.whole(str(package.path)).chunks()
+        yield from FileRange.of_file(str(package.path)).chunks()
         return
     import zipfile  # only here: who has the layer already doesn't need it
 

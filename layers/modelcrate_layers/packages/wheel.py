@@ -111,7 +111,7 @@ def read(wheel: Wheel, stamp: Stamp | None = None) -> Contents:
         SourceError: It is not to be packed (an escaping name, a symlink, encryption, a bomb), or is another file than `stamp` says.
         IntegrityError: It is damaged, or its parts contradict each other.
     """
-    stamp = FileRange.whole(wheel.path).stamp if stamp is None else stamp
+    stamp = FileRange.of_file(wheel.path).stamp if stamp is None else stamp
     found = _directory(wheel, stamp)
     dist_info = _dist_info(wheel, found)
     for name in ("METADATA", "WHEEL", "RECORD"):

@@ -80,7 +80,7 @@ class FileRange(NamedTuple):
     size: int
 
     @classmethod
-    def whole(cls, path: str) -> FileRange:
+    def of_file(cls, path: str) -> FileRange:
         """Returns all of a file as it is now; anything but a regular file is a SourceError."""
         try:
             status = os.stat(path)

@@ -100,6 +100,6 @@ def test_bytes_at_hand_are_always_trusted() -> None:
 
 def test_the_clock_is_now_where_none_is_given(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
-    files = [file(b"f", FileRange.whole(str(tmp_path / "f")))]
+    files = [file(b"f", FileRange.of_file(str(tmp_path / "f")))]
     assert not settled(files, os.stat(tmp_path / "f").st_mtime_ns)
     assert settled(stamped(1))

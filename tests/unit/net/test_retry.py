@@ -10,7 +10,7 @@ from modelcrate.net.config import Patience
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.net.events import Retrying
 from modelcrate.net.messages import Headers, Request, Response
-from modelcrate.net.retry import RetryEngine, SystemClock, seconds_asked
+from modelcrate.net.retry import RetryEngine, SystemClock, parse_retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 REQUEST = Request("GET", "https://example.com/v2/")
-PATIENCE = Patience(attempts=4, first=1.0, largest=3.0, largest_asked=60.0)
+PATIENCE = Patience(attempts=4, first=1.0, largest=3.0, longest_retry_after=60.0)
 
 
 def failing(*faults: Exception) -> Callable[[], str]:
@@ -94,7 +94,7 @@ def test_what_cannot_pass_is_not_repeated(fault: Exception) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
-    assert seconds_asked(text, NOW) == seconds
+    assert parse_retry_after(text, NOW) == seconds
 
 
 def test_a_server_is_waited_for_as_it_asks_up_to_a_limit() -> None:

@@ -32,7 +32,7 @@ def large(tmp_path: Path) -> Path:
 
 
 def entry(path: Path) -> Entry:
-    return file(b"a", FileRange.whole(str(path)))
+    return file(b"a", FileRange.of_file(str(path)))
 
 
 def test_the_tar_is_the_same_and_the_file_is_hashed_along(large: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_tar_is_the_same_and_the_file_is_hashed_along(large: Path) -> None:
     heard = hashes.over(tar)
     assert heard.size == tar.size
     assert b"".join(heard) == b"".join(tar)
-    assert hashes.found == {FileRange.whole(str(large)): hashlib.sha256(large.read_bytes()).hexdigest()}
+    assert hashes.found == {FileRange.of_file(str(large)): hashlib.sha256(large.read_bytes()).hexdigest()}
 
 
 def test_a_pass_that_ends_early_tells_nothing_and_leaves_no_thread(large: Path) -> None:

@@ -13,7 +13,7 @@ from modelcrate.net.config import Patience
 from modelcrate.net.events import silent
 from modelcrate.net.messages import Headers, Response
 from modelcrate.net.proxies import Proxies
-from modelcrate.net.retry import RetryEngine, seconds_asked
+from modelcrate.net.retry import RetryEngine, parse_retry_after
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.registry import wire
 from modelcrate.registry.addresses import check_page
@@ -185,7 +185,7 @@ def test_waits_double_up_to_a_bound_and_are_drawn_below_it() -> None:
     assert [engine.wait(n, "") for n in (1, 2, 3, 8, 99)] == [0.5, 1, 2, 30, 30]
     clock.chance = 0.25
     assert engine.wait(3, "") == 0.5
-    assert seconds_asked("nonsense", 0.0) is None
+    assert parse_retry_after("nonsense", 0.0) is None
 
 
 DOCUMENT = {

@@ -62,15 +62,15 @@ def npy_array_bytes(header: bytes) -> int | None:
     """
     text = re.sub(r"(?<=[0-9])L\b", "", header.decode("latin-1"))
     try:
-        told = ast.literal_eval(text.strip())
+        header = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         raise IntegrityError("has a header that is no literal of Python") from None
-    if not isinstance(told, dict) or told.keys() != {"descr", "fortran_order", "shape"}:
+    if not isinstance(header, dict) or header.keys() != {"descr", "fortran_order", "shape"}:
         raise IntegrityError("has a header without the three keys of an array")
-    shape = told["shape"]
+    shape = header["shape"]
     if not isinstance(shape, tuple):
         raise IntegrityError("has a header whose shape is no tuple")
-    size, objects = _described(told["descr"])
+    size, objects = _described(header["descr"])
     count = _count(shape)
     return None if objects else count * size
 
@@ -128,8 +128,8 @@ def _item(value: object) -> tuple[int, bool]:
     state = value.state
     if not isinstance(state, tuple) or len(state) not in (8, 9):
         raise IntegrityError(f"{_UNUSUAL} type")
-    _, _, subtype, names, fields, told, _, flags = state[:8]
-    if subtype is not None or type(told) is not int or type(flags) is not int or told not in (-1, size):
+    _, _, subtype, names, fields, item_size, _, flags = state[:8]
+    if subtype is not None or type(item_size) is not int or type(flags) is not int or item_size not in (-1, size):
         raise IntegrityError(f"{_UNUSUAL} type")
     if (names is None) != (fields is None) or (fields is not None and kind[0] != "V"):
         raise IntegrityError(f"{_UNUSUAL} type")

@@ -108,12 +108,12 @@ def _quoted(tape: ByteReader) -> object:
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     """Returns the byte of one escape of a bytes literal; an unknown escape stays as it is."""
-    told = match[1]
-    if told[:1] == b"x":
-        return bytes([int(told[1:], 16)])
-    if told[0] in b"01234567":
-        return bytes([int(told, 8) & 0xFF])
-    return _ESCAPED.get(told, match[0])
+    escape = match[1]
+    if escape[:1] == b"x":
+        return bytes([int(escape[1:], 16)])
+    if escape[0] in b"01234567":
+        return bytes([int(escape, 8) & 0xFF])
+    return _ESCAPED.get(escape, match[0])
 
 
 def _raw_unicode(tape: ByteReader) -> object:

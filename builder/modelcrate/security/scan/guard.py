@@ -29,7 +29,7 @@ def pass_gates(project: Project, folder: Path, parts: Iterable[ScanPart], config
         first, *rest = refused
         first.also = (*first.also, *rest)
         raise first
-    facts = {source: said for each in found for source, said in each.facts.items()}
+    facts = {source: facts for each in found for source, facts in each.facts.items()}
     return Findings((), tuple(line for each in found for line in each.warned), facts)
 
 

@@ -28,7 +28,7 @@ def made(name: str, tree: Tree | None = None) -> Recipe:
 
 def on_disk(folder: Path, data: bytes, name: str = "model.bin") -> Tree:
     (folder / name).write_bytes(data)
-    return Tree.of([file(name.encode(), FileRange.whole(str(folder / name)))])
+    return Tree.of([file(name.encode(), FileRange.of_file(str(folder / name)))])
 
 
 @pytest.mark.parametrize("name", CODECS)

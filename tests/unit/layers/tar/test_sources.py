@@ -33,7 +33,7 @@ def test_bytes_come_in_pieces() -> None:
 def test_a_file_is_read_whole_or_in_part(tmp_path: Path) -> None:
     path, data = tmp_path / "f", noise(CHUNK + 100)
     path.write_bytes(data)
-    whole = FileRange.whole(str(path))
+    whole = FileRange.of_file(str(path))
     assert whole.size == len(data)
     assert taken(whole) == data
     for offset, size in ((0, 1), (5, 0), (CHUNK - 1, 2), (len(data) - 1, 1)):
@@ -84,7 +84,7 @@ CHANGES = [grown, shrunk, emptied, rewritten, renamed_over, became_a_pipe, becam
 def test_a_file_that_changed_since_it_was_listed_is_named(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path, data = tmp_path / "model.bin", noise(3 * CHUNK)
     path.write_bytes(data)
-    source = FileRange.whole(str(path))
+    source = FileRange.of_file(str(path))
     change(path)
     got = b""
     with pytest.raises(SourceError) as refused:
@@ -98,7 +98,7 @@ def test_a_file_that_changed_since_it_was_listed_is_named(tmp_path: Path, change
 def test_a_file_that_changes_while_it_is_read_is_named(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path, data = tmp_path / "model.bin", noise(3 * CHUNK)
     path.write_bytes(data)
-    chunks = FileRange.whole(str(path)).chunks()
+    chunks = FileRange.of_file(str(path)).chunks()
     got = len(next(chunks))
     change(path)
     with pytest.raises(SourceError, match="changed while it was being packed"):
@@ -110,7 +110,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(tmp_path: Path, change: C
 def test_an_empty_file_that_is_no_longer_empty_is_named(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"")
-    source = FileRange.whole(str(path))
+    source = FileRange.of_file(str(path))
     assert taken(source) == b""
     grown(path)
     with pytest.raises(SourceError, match="0 bytes then, 4 now"):
@@ -120,7 +120,7 @@ def test_an_empty_file_that_is_no_longer_empty_is_named(tmp_path: Path) -> None:
 def test_a_touched_file_counts_as_changed(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"abc")
-    source = FileRange.whole(str(path))
+    source = FileRange.of_file(str(path))
     os.utime(path, ns=(1, 1))
     with pytest.raises(SourceError, match="same size, other content"):
         taken(source)
@@ -129,7 +129,7 @@ def test_a_touched_file_counts_as_changed(tmp_path: Path) -> None:
 def test_the_same_file_on_another_device_number_is_not_taken_for_it(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"abc")
-    source = FileRange.whole(str(path))
+    source = FileRange.of_file(str(path))
     moved = source._replace(stamp=source.stamp._replace(inode=source.stamp.inode + 1))
     with pytest.raises(SourceError, match="changed"):
         taken(moved)
@@ -137,12 +137,12 @@ def test_the_same_file_on_another_device_number_is_not_taken_for_it(tmp_path: Pa
 
 def test_what_is_no_file_is_refused_when_it_is_listed(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="can't be read"):
-        FileRange.whole(str(tmp_path / "nothing"))
+        FileRange.of_file(str(tmp_path / "nothing"))
     with pytest.raises(SourceError, match="not a regular file"):
-        FileRange.whole(str(tmp_path))
+        FileRange.of_file(str(tmp_path))
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="not a regular file"):
-        FileRange.whole(str(tmp_path / "pipe"))
+        FileRange.of_file(str(tmp_path / "pipe"))
 
 
 def test_digest_and_bytes_of_a_source() -> None:
@@ -160,7 +160,7 @@ def zipped(folder: Path, data: bytes, method: int = zipfile.ZIP_DEFLATED) -> Zip
     path.write_bytes(out.getvalue())
     return ZipMember(
         str(path),
-        FileRange.whole(str(path)).stamp,
+        FileRange.of_file(str(path)).stamp,
         "m",
         info.header_offset,
         method,
@@ -213,7 +213,7 @@ def test_damaged_deflate_data_is_refused(tmp_path: Path) -> None:
     data[member.offset + 30 + names + extra] = 0x07  # a block type that there is not
     Path(member.path).write_bytes(data)
     with pytest.raises(IntegrityError, match="is damaged"):
-        taken(replace(member, stamp=FileRange.whole(member.path).stamp))
+        taken(replace(member, stamp=FileRange.of_file(member.path).stamp))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
