@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.unpack import unpack
 from modelcrate.pipeline.session import Session
 from modelcrate.resolve.lock import Pins
 from modelcrate.security.sbom.inventory import Inventory, inventory

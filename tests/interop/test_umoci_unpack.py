@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
 from support.rootfs import layer, member
 

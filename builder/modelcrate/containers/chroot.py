@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from modelcrate.containers import linux
 from modelcrate.containers.init import start_inside
-from modelcrate.containers.inside import ContainerRoot
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
+from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.frozen import dataclass
 
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -20,11 +20,11 @@ from typing import NoReturn
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity, identify
 from modelcrate.containers.init import drop_rights, execute, exit_code, keep_descriptors, report_fault
-from modelcrate.containers.inside import ContainerRoot
 from modelcrate.containers.process import Process, variables_of
 from modelcrate.containers.processes import ProcessId, processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState
+from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

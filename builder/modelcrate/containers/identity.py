@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from modelcrate.containers.inside import ContainerRoot
+from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 from modelcrate.containers import linux
 from modelcrate.containers.identity import Identity
 from modelcrate.containers.init import start_inside
-from modelcrate.containers.inside import ContainerRoot, Parts, parts_of
 from modelcrate.containers.options import Volume
 from modelcrate.containers.seccomp import filter_program
 from modelcrate.containers.spec import SupervisorSpec
+from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 

@@ -17,14 +17,14 @@ from modelcrate.containers.container import Container, discard, locked
 from modelcrate.containers.engine import candidates
 from modelcrate.containers.forward import check_free
 from modelcrate.containers.identity import Identity, identify
-from modelcrate.containers.inside import ContainerRoot, parts_of, remove_path
 from modelcrate.containers.interpreter import start_module
 from modelcrate.containers.options import NOT_HELD_BY_CHROOT, RunOptions, Volume
 from modelcrate.containers.process import Process, process_of
 from modelcrate.containers.processes import ProcessId
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.root_folder import ContainerRoot, parts_of, remove_path
+from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
 

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelcrate.containers.inside import remove_path
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId, parent_of, process_of_module, processes_in
 from modelcrate.containers.spec import SupervisorSpec
+from modelcrate.images.root_folder import remove_path
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 

@@ -25,13 +25,13 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from modelcrate.containers.unpack import unpack
 from modelcrate.events import Emit, track_chunks
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, DockerfileParts, dockerfile_text
 from modelcrate.images import image as images
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
+from modelcrate.images.unpack import unpack
 from modelcrate.project.dockerfile import LISTING
 from modelcrate.project.values import DebianBase, Project, RegistryBase, ScratchBase
 from modelcrate.resolve.world import Resolved, fetch_packages, open_fetcher

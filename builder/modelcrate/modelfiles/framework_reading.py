@@ -167,7 +167,7 @@ def _versions(framework: Framework, files: ModelFiles) -> Iterator[StatedVersion
 @contextmanager
 def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
     """Yields the files of a registered model, in a temporary folder."""
-    from modelcrate.containers.unpack import unpack
+    from modelcrate.images.unpack import unpack
     from modelcrate.modelfiles.framework_files import ModelFiles
 
     with scratch_folder() as root:

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.unpack import unpack
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.find import open_layers
 from modelcrate.workspace.record import ModelRecord

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate.containers.identity import Identity, identify
-from modelcrate.containers.inside import ContainerRoot
+from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nweb:x:33:34:w:/var/www:/bin/sh\nbad:x:abc:1::/:\n"

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate.containers.inside import ContainerRoot, Parts, PathInRoot, parts_of, remove_tree
+from modelcrate.images.root_folder import ContainerRoot, Parts, PathInRoot, parts_of, remove_tree
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.tar.codec import decode

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob, Literal, MediaType
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.tar import codec
