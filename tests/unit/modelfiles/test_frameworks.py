@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import runpy
@@ -59,6 +60,17 @@ def test_the_packages_and_their_versions_come_from_the_files(
 def test_every_template_belongs_to_a_framework() -> None:
     used = {framework.TEMPLATE for framework in frameworks()}  # type: ignore[attr-defined]
     assert used == {path.name for path in TEMPLATES.glob("*.py")}
+
+
+def test_what_all_scripts_need_is_the_same_in_each() -> None:
+    """Each script is a single file in an image and can import nothing of another, so the common part is repeated."""
+    for name in ("InputError", "members"):
+        sources = set()
+        for path in TEMPLATES.glob("*.py"):
+            text = path.read_text()
+            (found,) = (each for each in ast.parse(text).body if getattr(each, "name", "") == name)
+            sources.add(ast.get_source_segment(text, found))
+        assert len(sources) == 1, name
 
 
 def test_a_file_in_a_folder_is_found_at_its_place(tmp_path: Path) -> None:
