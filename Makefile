@@ -11,7 +11,7 @@ REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
-.PHONY: help demo test check measured lint judges bench fuzz docs site clean
+.PHONY: help demo test check measured lint judges bench fuzz mutations docs site clean
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
@@ -19,6 +19,7 @@ help:
 	@echo 'make check  what every commit has to pass: style, types, the fast tests'
 	@echo 'make bench  measure, against other tools where they are installed'
 	@echo 'make fuzz   hostile bytes, steered by coverage, into every parser: SECONDS for each of them, or FUZZ="NAME ..."'
+	@echo 'make mutations   2,000 variants of every known hostile pickle, or COUNT; what passes the gate is loaded in children that may not act'
 	@echo 'make docs   write the generated pages anew'
 	@echo 'make site   the documentation as a website, in build/site; a link that leads nowhere is an error'
 
@@ -50,6 +51,9 @@ bench: $(VENV)/.done
 
 fuzz: $(VENV)/.fuzz
 	PYTHONPATH=builder:layers:tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),120) --kept $(MODELCRATE_TEST_CACHE)/fuzz $(FUZZ)
+
+mutations: judges
+	MODELCRATE_MUTATIONS=$(or $(COUNT),2000) $(BIN)/python -m pytest tests/interop/test_pickle_mutations.py -q -s
 
 docs: $(VENV)/.done
 	$(BIN)/python tools/write_schema.py

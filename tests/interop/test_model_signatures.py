@@ -55,3 +55,15 @@ def test_another_key_is_refused(model: Path, tmp_path: Path) -> None:
     _, other = keys.write_pair(tmp_path / "other", None)
     (fault,) = check_model(model, [keys.load_public(other)]).faults
     assert "not signed by any" in str(fault)
+
+
+def test_a_model_without_a_signature_by_a_named_key_is_refused(model: Path, tmp_path: Path) -> None:
+    key = keys.load_public(tmp_path / "k.pub")
+    (model / "model.sig").rename(tmp_path / "model.sig")
+    (fault,) = check_model(model, [key]).faults
+    assert "is not signed" in str(fault)
+    assert str(model) in str(fault)
+    (model / "model.sig").write_text("{}")
+    assert "not an OpenSSF model signature" in str(check_model(model, [key]).faults[0])
+    assert "one file" in str(check_model(model / "a.bin", [key]).faults[0])
+    assert check_model(model / "a.bin", []).faults == ()

@@ -2,9 +2,9 @@
 
     python loaders.py FOLDER
 
-For each file of the folder a forked child tries every loader that is installed, one after another. An audit hook (PEP 578) watches it:
-what starts a program, runs a text, writes, deletes or connects is not done, but the child ends with a code that says so. The names of the
-files whose children ended so are printed, as JSON. Nothing else is ever touched.
+Forked children try every loader that is installed on the files of the folder, one after another. An audit hook (PEP 578) watches them:
+what starts a program, runs a text, writes, deletes or connects is not done, but the child ends with a code that says so, and the next
+child goes on behind that file. The names of the files at which children ended so are printed, as JSON. Nothing else is ever touched.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from contextlib import suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from types import CodeType
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 ACTED = 77
+TOGETHER = 200
+"""Files that one child loads. What one of them leaves behind in the process doesn't outlive so many."""
+
 EVENTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pty.spawn", "shutil.", "os.remove", "os.rename",
           "os.mkdir", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate", "socket.connect", "socket.bind", "urllib.Request",
           "webbrowser.open", "ctypes.dlopen", "os.putenv", "os.kill", "builtins.input")  # fmt: skip
@@ -92,7 +95,6 @@ def load(data: bytes, depth: int = 0) -> None:
 
 
 def main(folder: str) -> None:
-    global watching
     with suppress(ImportError):
         import joblib
         import numpy.lib.npyio
@@ -102,23 +104,45 @@ def main(folder: str) -> None:
     with suppress(ImportError):
         import pandas  # noqa: F401 - as above
     sys.addaudithook(hook)
-    acted = []
-    for path in sorted(Path(folder).iterdir()):
-        child = os.fork()
-        if not child:
-            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-            resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
-            signal.alarm(20)
-            quiet = os.open(os.devnull, os.O_RDWR)
-            os.dup2(quiet, 1)
-            os.dup2(quiet, 2)
-            watching = True
-            with suppress(BaseException):
-                load(path.read_bytes())
-            os._exit(0)
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == ACTED:
-            acted.append(path.name)
+    paths = sorted(Path(folder).iterdir())
+    acted, at = [], 0
+    while at < len(paths):
+        code, at = batch(paths, at)
+        if code == ACTED:
+            acted.append(paths[at - 1].name)
     print(json.dumps(acted))
+
+
+def batch(paths: list[Path], start: int) -> tuple[int, int]:
+    """Loads files in one child, up to the first that acts, hangs or crashes, and returns how it ended, and where the next one begins."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        one_after_another(paths[start : start + TOGETHER], write)
+    os.close(write)
+    with open(read, "rb") as told:
+        begun = len(told.read())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), start + max(1, begun)
+
+
+def one_after_another(paths: list[Path], told: int) -> NoReturn:
+    """The child: it tells of each file that it begins with a byte."""
+    global watching
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    quiet = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(quiet, descriptor)
+    for path in paths:
+        watching = False
+        data = path.read_bytes()
+        signal.setitimer(signal.ITIMER_PROF, 5)  # of processor time; its signal ends the process
+        signal.alarm(60)
+        os.write(told, b".")
+        watching = True
+        with suppress(BaseException):
+            load(data)
+    os._exit(0)
 
 
 if __name__ == "__main__":

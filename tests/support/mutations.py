@@ -131,7 +131,7 @@ def _noise(draw: random.Random, data: bytes, _: list[bytes]) -> bytes:
     noise = draw.choice(
         (b"N0", b"(1", b"]0" * 20, b"I01\n0", b"V" + b"a" * draw.choice((10, 70_000)) + b"\n0", b"\x95\x05" + bytes(7) + b"N0N0N",
          b"\x95" + draw.randrange(400).to_bytes(8, "little"), b"(" * draw.choice((3, 3000)), b"S'\\8'\n0", b"L1_0L\n0", b"I0x10\n0",
-         b"cwei rd\nname\n0", b"c\xff\nx\n0", b"p7000000000000\n", b"Nr\xff\xff\xff\x000", b"\x80\x04", b"F1.5\n0", b"G" + bytes(8) + b"0")
+         b"cwei rd\nname\n0", b"c\xff\nx\n0", b"p7000000000000\n", b"Nr\xff\xff\x0f\x000", b"\x80\x04", b"F1.5\n0", b"G" + bytes(8) + b"0")
     )  # fmt: skip
     return head + noise + data[len(head) :]
 

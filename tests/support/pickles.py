@@ -222,3 +222,25 @@ MALICIOUS: dict[str, bytes] = {
     "an array of objects, shaped": npy(EVIL, "(2, 2)"),
     "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N", padding=b"N" + b"0N" * 39),
 }  # fmt: skip
+
+_PLAIN = pickle.dumps({"a": 1})
+
+BEHIND: dict[str, bytes] = {
+    "a pickle of protocol 0": _PLAIN + calls("os", "system"),
+    "one of protocol 0 behind one of protocol 0": b"N." + calls("os", "system"),
+    "the 67th": _PLAIN * 66 + EVIL,
+    "one behind joblib's array": joblib_array("u1", 3, b"abc") + EVIL,
+    "one behind padding": _PLAIN + bytes(5) + EVIL,
+    "an array of objects behind a pickle without a header": b"(lp0\n." + npy(EVIL),
+    "one behind numpy's array": npy(bytes(8), descr="'<f8'") + EVIL,
+    "one in an array behind a pickle": _PLAIN + joblib_array("O8", 1, EVIL),
+    "an array that a plain reader takes for opcodes, behind one": joblib_array(
+        "u1", 3, b"N0N", padding=b"N" + b"0N" * 39
+    )
+    + joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N", padding=b"N" + b"0N" * 39),
+    "a zip behind something, in a member of a zip": zipped({"notes.txt": b"text " * 99 + zipped({"a.pkl": EVIL})}),
+    "the same in a packed member": zipped({"notes.txt": b"text " * 99 + zipped({"a.pkl": EVIL})}, zipfile.ZIP_DEFLATED),
+    "the same in a tar": tarred({"notes.txt": b"text " * 99 + zipped({"a.pkl": EVIL})}),
+    "the same behind an array of objects": zipped({"a.npy": npy(b"N0P" + zipped({"a.pkl": EVIL}) + b"\nN.")}),
+}
+"""Attacks behind something that is read to its end."""

@@ -94,7 +94,7 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
 
 
 def scan_parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPart]:
-    """Yields what the gates look at. Registered models are left out: they were scanned when they were registered."""
+    """Yields what the gates look at, without the registered models, which have no files here."""
     for model, entries, fingerprints in zip(project.models, files.by_model, files.fingerprints, strict=True):
         if isinstance(model, Model):
             yield ScanPart(folder / model.path, entries, fingerprints, True)

@@ -84,7 +84,7 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         project = completed.project
         request = replace(request, project=project)
         files = compose.list_files(project, folder, registered)
-        passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config)
+        passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config, registered)
         _notify(emit, completed.notices, files.notices, passed.warned)
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)

@@ -9,13 +9,16 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from modelcrate.config import Config
-from modelcrate.events import Emit
+from modelcrate.events import Emit, Notice
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images.image import ImageLayer
 from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import KnownLayers, plan
-from modelcrate.project.values import DEFAULT_PLATFORM
+from modelcrate.project.values import DEFAULT_PLATFORM, Gates
+from modelcrate.security.scan.gates import check_part
+from modelcrate.security.scan.guard import VERSION
+from modelcrate.security.scan.parts import ScanPart
 from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, format_tag, parse_tag
 from modelcrate.workspace.manifest import encode
 from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, check_name, check_texts
@@ -115,17 +118,27 @@ def _child(child: str, path: Path, top: bytes) -> bytes:
 def _put(
     writing: WorkspaceWriter, wanted: Registration, version: int, config: Config, now: datetime, emit: Emit
 ) -> ModelRecord:
-    kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, files_of(wanted, version))
+    listed = files_of(wanted, version)
+    gates = _passed_gates(wanted, listed, emit)
+    kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, listed)
     planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, KnownLayers.of(config))
     (layers,) = Packer(config, open_store(config), _nothing, emit, PackTargets(writing.sink)).pack([planned])
-    record = _record(wanted, version, layers, now)
+    record = _record(wanted, version, layers, now, gates)
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]
     writing.publish(format_tag(wanted.name, version), (artifact.config, artifact.manifest), blobs, new=True)
     return record
 
 
-def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], now: datetime) -> ModelRecord:
+def _passed_gates(wanted: Registration, listed: Listing, emit: Emit) -> int:
+    """Returns the version of the gates if they find nothing, else 0. Findings are only reported: whoever builds an image decides about them."""
+    found = check_part(ScanPart(wanted.path, listed.entries, (), True), Gates(), wanted.path)
+    for text in (*(" ".join(str(fault).split()) for fault in found.refused), *found.warned):
+        emit(Notice(f"a build will look at this: {text}"))
+    return 0 if found.refused or found.warned else VERSION
+
+
+def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], now: datetime, gates: int) -> ModelRecord:
     return ModelRecord(
         wanted.name,
         version,
@@ -137,6 +150,7 @@ def _record(wanted: Registration, version: int, layers: Sequence[ImageLayer], no
         wanted.framework,
         wanted.framework_version,
         dict(wanted.resources),
+        gates,
     )
 
 

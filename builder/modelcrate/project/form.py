@@ -204,7 +204,9 @@ class GatesForm(Form):
     )
     allow: list[Module] = Field([], description="Modules, or module:Name, that pickles may name beyond the lists.")
     model_keys: list[Inside] = Field(
-        [], alias="model-keys", description="Public keys, one of which has to have signed a model that has a signature."
+        [],
+        alias="model-keys",
+        description="Public keys, one of which has to have signed every model (OpenSSF model signatures).",
     )
 
 

@@ -242,7 +242,7 @@ class Gates:
     secrets: Gate = "refuse"
     allow: tuple[str, ...] = ()
     model_keys: tuple[Path, ...] = ()
-    """Public keys, one of which has to have made the OpenSSF signature of a model that has one."""
+    """Public keys, one of which has to have made the OpenSSF signature of every model. Without keys, signatures are not asked for."""
     versions: Gate = "warn"
     """A model that names another version of its library than the image gets. Where loading is known to fail, `warn` refuses, too."""
     imports: Gate = "refuse"

@@ -110,7 +110,8 @@ def list_versions(tags: Iterable[str], name: str) -> list[int]:
 def open_layers(backend: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
     """Returns the layers of a model as layers for an image."""
     return tuple(
-        ReadyLayer("model", each.name, each.layer, backend.blob(each.layer.descriptor)) for each in record.layers
+        ReadyLayer("model", each.name, each.layer, backend.blob(each.layer.descriptor), record.gates)
+        for each in record.layers
     )
 
 

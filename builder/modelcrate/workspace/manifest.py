@@ -108,6 +108,7 @@ def _annotations(record: ModelRecord) -> dict[str, str]:
         _OPENCONTAINERS + "description": record.description,
         _MODEL + "framework": record.framework,
         _MODEL + "framework-version": record.framework_version,
+        _MODEL + "gates": str(record.gates or ""),
     }
     maps: dict[str, Mapping[str, Any]] = {
         _MODEL + "tags": record.tags,
@@ -143,6 +144,7 @@ def _record(document: Mapping[str, Any], facts: Mapping[str, Any]) -> ModelRecor
         framework=notes.get(_MODEL + "framework", ""),
         framework_version=notes.get(_MODEL + "framework-version", ""),
         resources={str(key): float(value) for key, value in _map(notes, "resources").items()},
+        gates=int(notes.get(_MODEL + "gates", "0")),
     )
 
 

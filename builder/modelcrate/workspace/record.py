@@ -48,6 +48,7 @@ class ModelRecord:
         framework: The name of the framework, or an empty text.
         framework_version: The version of the framework, or an empty text.
         resources: The machine that it needs: `cpu`, `memory_in_gb`, `gpu`.
+        gates: The version of the gates that it passed without a finding when it was registered; 0 for none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelRecord:
     framework: str = ""
     framework_version: str = ""
     resources: Mapping[str, float] = field(default_factory=dict, hash=False)
+    gates: int = 0
 
     @property
     def id(self) -> str:

@@ -19,6 +19,8 @@ class ReadyLayer:
     name: str
     layer: Layer
     blob: Blob = field(repr=False, compare=False)
+    gates: int = 0
+    """The version of the gates that the model passed when it was registered; 0 for none."""
 
     def key(self) -> Digest | None:
         """Returns None: it is known by its bytes."""

@@ -26,6 +26,7 @@ from modelcrate.modelfiles.pickle.findings import NamedObject
 from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
 from support.pickles import (
+    BEHIND,
     COMMAND,
     EVIL,
     MALICIOUS,
@@ -237,20 +238,6 @@ def test_a_long_line_that_begins_as_a_pickle_is_read_once(tail: bytes) -> None:
 
 PLAIN = pickle.dumps({"a": 1})
 ARRAY = joblib_array("u1", 3, b"abc")
-BEHIND = {
-    "a pickle of protocol 0": PLAIN + calls("os", "system"),
-    "one of protocol 0 behind one of protocol 0": b"N." + calls("os", "system"),
-    "the 67th": PLAIN * 66 + EVIL,
-    "one behind joblib's array": ARRAY + EVIL,
-    "one behind padding": PLAIN + bytes(5) + EVIL,
-    "an array of objects behind a pickle without a header": b"(lp0\n." + npy(EVIL),
-    "one behind numpy's array": npy(bytes(8), descr="'<f8'") + EVIL,
-    "one in an array behind a pickle": PLAIN + joblib_array("O8", 1, EVIL),
-    "an array that a plain reader takes for opcodes, behind one": joblib_array(
-        "u1", 3, b"N0N", padding=b"N" + b"0N" * 39
-    )
-    + joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N", padding=b"N" + b"0N" * 39),
-}
 
 
 @pytest.mark.parametrize("kind", BEHIND)
@@ -258,6 +245,15 @@ BEHIND = {
 def test_what_stands_behind_is_read(kind: str, name: str) -> None:
     assert worst(BEHIND[kind], name) in (Verdict.UNKNOWN, Verdict.UNSAFE)
     assert kind == "one behind padding" or worst(BEHIND[kind], name) is Verdict.UNSAFE
+
+
+def test_the_mark_of_an_end_alone_makes_no_zip() -> None:
+    data = b"\xff" * 70_000 + b"PK\5\6" + b"\x17" * 60
+    assert judged(data, "weights.bin") == []
+    assert worst(zipped({"archive/data.pkl": PLAIN, "archive/data/0": data})) is Verdict.SAFE
+    assert (
+        judged(zipped({"notes.txt": b"text " * 99 + zipped({})}), "weights") == []
+    )  # an empty zip has nothing to load
 
 
 @pytest.mark.parametrize("rest", [b"x", b"\x80", b"\0\0x", b"PK\3\4", b"\x80\x04N"])

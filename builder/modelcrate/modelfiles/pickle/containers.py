@@ -103,13 +103,14 @@ def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A file, or a part of one. `seekable`: going to its end costs nothing."""
+    """A file, or a part of one. `seekable`: going to its end costs nothing. `member`: an archive has it, as a file of its own."""
 
     file: BinaryIO
     name: str
     inner: str
     depth: int
     seekable: bool
+    member: bool = False
 
     def head(self, size: int) -> bytes:
         self.file.seek(0)
@@ -127,12 +128,12 @@ class _Place:
         file = io.BufferedReader(Window(self.file, start, size), 1 << 16)
         if not name:
             return replace(self, file=file)
-        return _Place(file, name, f"{self.inner}/{name}" if self.inner else name, self.depth + 1, True)
+        return _Place(file, name, f"{self.inner}/{name}" if self.inner else name, self.depth + 1, True, True)
 
     def unpacked(self, unpack: Callable[[Iterator[bytes]], Iterator[bytes]]) -> _Place:
         """Returns the output of a decompressor for this file."""
         file = io.BufferedReader(Unpacked(lambda: unpack(chunks_of(self.file))), 1 << 16)
-        return replace(self, file=file, depth=self.depth + 1, seekable=False)
+        return replace(self, file=file, depth=self.depth + 1, seekable=False, member=False)
 
 
 def _within(place: _Place) -> Iterator[Found]:
@@ -142,7 +143,7 @@ def _within(place: _Place) -> Iterator[Found]:
     try:
         head = place.head(HEAD)
         unread = next((what for magic, what in _UNREAD if head.startswith(magic)), "")
-        if head.startswith((b"PK\3\4", _ZIP_END)) or (place.depth == 0 and ends_as_zip(place.file)):
+        if head.startswith((b"PK\3\4", _ZIP_END)) or _ends_as_zip(place):
             yield from _in_zip(place, head)
         elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
             yield from _within(place.unpacked(unpack))
@@ -159,8 +160,39 @@ def _within(place: _Place) -> Iterator[Found]:
 
 def ends_as_zip(file: BinaryIO) -> bool:
     """Returns whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
-    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
-    return has_zip_end(file.read()) and zipfile.is_zipfile(file)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _ZIP_TAIL))
+    tail = file.read()
+    if not has_zip_end(tail):
+        return False
+    ends = [match.start() for match in re.finditer(re.escape(_ZIP_END), tail) if match.start() <= len(tail) - 22]
+    return any(_lists_members(file, size - len(tail) + at, tail[at : at + 22]) for at in ends)
+
+
+def _lists_members(file: BinaryIO, at: int, end: bytes) -> bool:
+    """Whether a list of members is where the end of a zip says. The mark alone stands in one of 65,000 files of random bytes."""
+    size, offset = struct.unpack("<LL", end[12:20])
+    file.seek(max(0, at - 20))
+    if file.read(4) == b"PK\6\7":  # the locator of ZIP64's end
+        return True
+    for start in (at - size, offset):
+        file.seek(max(0, start))
+        if size and file.read(4) == b"PK\1\2":
+            return True
+    return False
+
+
+def _ends_as_zip(place: _Place) -> bool:
+    """The same for a part of a file. A compressed member of a zip is unpacked to its end for this; other streams are not."""
+    if place.seekable:
+        return ends_as_zip(place.file)
+    if not place.member:
+        return False
+    place.file.seek(0)
+    tail = b""
+    while piece := place.file.read(CHUNK):
+        tail = (tail + piece)[-_ZIP_TAIL:]
+    return has_zip_end(tail) and ends_as_zip(_solid(place))
 
 
 def has_zip_end(data: bytes) -> bool:
@@ -229,7 +261,7 @@ def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Fou
     if info.compress_type == zipfile.ZIP_STORED:
         yield from _within(inner)
     elif info.compress_type == zipfile.ZIP_DEFLATED:
-        yield from _within(replace(inner.unpacked(deflate_stream), depth=inner.depth))
+        yield from _within(replace(inner.unpacked(deflate_stream), depth=inner.depth, member=True))
     else:
         yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
 

@@ -39,7 +39,7 @@ def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
             refused.append(fault)
         else:
             warned.append(" ".join(str(fault).split()))
-    if part.model and any(each.path.endswith(b".sig") for each in part.entries):
+    if part.model and (gates.model_keys or any(each.path.endswith(b".sig") for each in part.entries)):
         from modelcrate.security.signing.keys import load_public
         from modelcrate.security.signing.model_signatures import check_model
 

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.project.values import Gates, Project
+from modelcrate.project.values import Gates, Project, RegisteredModel
 from modelcrate.security.scan.parts import Findings, ScanPart
 from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.tree import check_paths
 
-VERSION = 6
+VERSION = 7
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 
-def pass_gates(project: Project, folder: Path, parts: Iterable[ScanPart], config: Config) -> Findings:
-    """What is not refused. What the project refuses is one error with all findings. `parts` are the models and the sources, as listed."""
+def pass_gates(
+    project: Project,
+    folder: Path,
+    parts: Iterable[ScanPart],
+    config: Config,
+    registered: Mapping[RegisteredModel, tuple[ReadyLayer, ...]] | None = None,
+) -> Findings:
+    """Returns what is not refused. What the project refuses is one error with all findings.
+
+    Args:
+        project: The project.
+        folder: Its folder.
+        parts: Its models and sources, as listed.
+        config: The settings of this run.
+        registered: The layers of its registered models.
+    """
     passed = ResultCache(config.home / "gates")
     keys = _keys(project, folder)
     found = [_findings(part, project.gates, folder, keys, passed) for part in parts]
+    found += [
+        _of_registered(str(model), each, project.gates, folder, keys, passed)
+        for model, each in (registered or {}).items()
+    ]
     refused = [fault for each in found for fault in each.refused]
     if refused:
         first, *rest = refused
@@ -34,11 +53,9 @@ def pass_gates(project: Project, folder: Path, parts: Iterable[ScanPart], config
 
 
 def _findings(part: ScanPart, gates: Gates, folder: Path, keys: list[str], passed: ResultCache) -> Findings:
-    settings = [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys if part.model else []]
-    question = [VERSION, part.model, settings, list(part.fingerprints)]
-    with suppress(CrateError):
-        if (known := passed.get(question)) is not None:
-            return Findings((), tuple(map(str, parse_json(known))))
+    question = [VERSION, part.model, _settings(gates, keys if part.model else []), list(part.fingerprints)]
+    if (known := _known(passed, question)) is not None:
+        return known
     from modelcrate.security.scan.gates import check_part
 
     check_paths(part.entries)  # here, before anything is fetched
@@ -46,6 +63,35 @@ def _findings(part: ScanPart, gates: Gates, folder: Path, keys: list[str], passe
     if not found.refused and settled(part.entries):
         passed.put(question, canonical_json(list(found.warned)))
     return found
+
+
+def _of_registered(
+    name: str, layers: tuple[ReadyLayer, ...], gates: Gates, folder: Path, keys: list[str], passed: ResultCache
+) -> Findings:
+    """The same for a registered model, which is known by the digests of its layers."""
+    from modelcrate.security.scan.registered import check_registered, has_to_be_read
+
+    if not has_to_be_read(layers, gates, VERSION):
+        return Findings((), ())
+    question = [VERSION, name, _settings(gates, keys), [str(each.layer.descriptor.digest) for each in layers]]
+    if (known := _known(passed, question)) is not None:
+        return known
+    found = check_registered(name, layers, gates, folder)
+    if not found.refused:
+        passed.put(question, canonical_json(list(found.warned)))
+    return found
+
+
+def _settings(gates: Gates, keys: list[str]) -> list[object]:
+    return [gates.unsafe_pickle, gates.secrets, list(gates.allow), keys]
+
+
+def _known(passed: ResultCache, question: list[object]) -> Findings | None:
+    """What the gates found before, in files that are still the same."""
+    with suppress(CrateError):
+        if (known := passed.get(question)) is not None:
+            return Findings((), tuple(map(str, parse_json(known))))
+    return None
 
 
 def _keys(project: Project, folder: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Checks the OpenSSF model signature (OMS 1.0) of an incoming model: a sigstore bundle in its folder, with the hash of every file.
 
-The hashes of the files are always checked; the signature is checked if the project names keys. A keyless signature would need a service,
-so it is not checked, and the result names it.
+The hashes of the files are always checked. Where the project names keys, one of them has to have signed the model, and a model without
+such a signature is refused. A keyless signature would need a service, so it is not checked and proves nothing; the result names it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class CheckedModel:
     unchecked: tuple[str, ...]
 
 
-def check_model(folder: Path, keys: Sequence[PublicKey]) -> CheckedModel:
-    """Checks a model's folder against all signatures in it. A folder without signatures gives an empty result."""
+def check_model(top: Path, keys: Sequence[PublicKey]) -> CheckedModel:
+    """Checks a model against all signatures in its folder. Without keys, a model without signatures gives an empty result."""
     faults: list[CrateError] = []
     unchecked: list[str] = []
-    for path in sorted(folder.glob("*.sig")) if folder.is_dir() else []:
+    proven = False
+    for path in sorted(top.glob("*.sig")) if top.is_dir() else []:
         envelope = _bundle(path)
         if envelope is None:
             unchecked.append(f"{path.name} is not an OpenSSF model signature, so it was not checked")
@@ -53,8 +54,23 @@ def check_model(folder: Path, keys: Sequence[PublicKey]) -> CheckedModel:
         elif not any(envelope.signed_by(key) for key in keys):
             faults.append(IntegrityError("is not signed by any of the project's model-keys", where=str(path)))
             continue
-        faults += _differences(folder, path, envelope)
+        else:
+            proven = True
+        faults += _differences(top, path, envelope)
+    if keys and not proven and not faults:
+        faults.append(_unsigned(top, unchecked))
     return CheckedModel(tuple(faults), tuple(unchecked))
+
+
+def _unsigned(top: Path, unchecked: Sequence[str]) -> CrateError:
+    """A model that nobody vouches for, in a project that asks for it."""
+    return IntegrityError(
+        "is not signed, and the project's model-keys ask for a signature",
+        where=str(top),
+        why="; ".join(unchecked)
+        or ("" if top.is_dir() else "a signature lies in the model's folder, and this is one file"),
+        hint="sign the model's folder, for instance with `model_signing sign key`, or take the keys out of gates: model-keys",
+    )
 
 
 def _bundle(path: Path) -> Envelope | None:
