@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from modelcrate.containers.unpack import unpack
+from modelcrate.images.unpack import unpack
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.gates import check_part
 from modelcrate.security.scan.parts import Findings, ScanPart
