@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelcrate_layers.errors import (
         CrateError,
         IntegrityError,
+        LimitError,
         LockedError,
         MachineError,
         RegistryError,
@@ -28,6 +29,7 @@ _HOMES = {
     "Config": "modelcrate.config",
     "CrateError": "modelcrate_layers.errors",
     "IntegrityError": "modelcrate_layers.errors",
+    "LimitError": "modelcrate_layers.errors",
     "LockedError": "modelcrate_layers.errors",
     "MachineError": "modelcrate_layers.errors",
     "Order": "modelcrate.pipeline.batch",
@@ -55,6 +57,7 @@ __all__ = [
     "Config",
     "CrateError",
     "IntegrityError",
+    "LimitError",
     "LockedError",
     "MachineError",
     "Order",

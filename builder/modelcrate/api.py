@@ -42,7 +42,7 @@ class Built:
         self._build = build
 
     def __repr__(self) -> str:
-        from modelcrate.render.text import format_size
+        from modelcrate.project.byte_sizes import format_size
 
         stored = sum(layer.descriptor.size for layer in self.layers)
         return f"<image {self.receipt.name} {self.digest.short}: {len(self.layers)} layers, {format_size(stored)}>"
@@ -189,6 +189,7 @@ def plan(
     push: str | Sequence[str] = (),
     locked: bool = False,
     cache_from: str | Sequence[str] = (),
+    max_size: int | str | None = None,
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Prepared:
@@ -199,6 +200,7 @@ def plan(
         push: References that the build would push to; their layers are taken into account.
         locked: Whether the lock has to fit.
         cache_from: Addresses of images whose layers may be taken.
+        max_size: The most that the image may have: bytes, or a text such as `2GB`.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -206,10 +208,12 @@ def plan(
         The plan of every platform.
 
     Raises:
+        LimitError: The image would be larger than `max_size`.
         CrateError: The project can't be built; the class is the kind of cause.
     """
     with _session(settings, emit) as session:
-        return session.prepare(_request(session, project, push, (), locked=locked, cache_from=cache_from))
+        request = _request(session, project, push, (), locked=locked, cache_from=cache_from)
+        return session.prepare(replace(request, max_size=_bytes(max_size)))
 
 
 def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Lock:
@@ -244,6 +248,7 @@ def build(
     sbom: bool | None = None,
     provenance: bool = False,
     cache_from: str | Sequence[str] = (),
+    max_size: int | str | None = None,
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -259,6 +264,7 @@ def build(
         sbom: Whether bills of materials are put beside the image; None: where it is pushed.
         provenance: Whether a statement of how the image was built is put beside it.
         cache_from: Addresses of images whose layers may be taken.
+        max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
         settings: The configuration; by default that of the process.
         emit: Gets the events. It may raise to cancel the build.
 
@@ -266,6 +272,7 @@ def build(
         The image, and where it was delivered.
 
     Raises:
+        LimitError: The image would be larger than the limit; nothing was delivered.
         CrateError: The build failed; the class is the kind of cause. No output has an incomplete image.
     """
     from modelcrate.pipeline.request import AttestationOptions
@@ -273,7 +280,8 @@ def build(
     config = settings or read_config()
     with _session(config, emit) as session:
         request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
-        done = session.build(replace(request, attestations=AttestationOptions(sbom, provenance)))
+        attestations = AttestationOptions(sbom, provenance)
+        done = session.build(replace(request, attestations=attestations, max_size=_bytes(max_size)))
         return Built(done.receipt, config, done)
 
 
@@ -365,6 +373,12 @@ def run(
 def default_settings() -> Config:
     """Returns the configuration from the environment of this process."""
     return read_config()
+
+
+def _bytes(size: int | str | None) -> int | None:
+    from modelcrate.project.byte_sizes import parse_size
+
+    return parse_size(size) if isinstance(size, str) else size
 
 
 def _session(config: Config | None, emit: Emit | None) -> Session:

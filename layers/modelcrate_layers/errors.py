@@ -92,6 +92,12 @@ class LockedError(CrateError):
     exit_code = 7
 
 
+class LimitError(CrateError):
+    """The image is, or would be, larger than the limit that was set for it (`--max-size`). It was not delivered."""
+
+    exit_code = 8
+
+
 @contextmanager
 def placed(where: str) -> Iterator[None]:
     """Adds a place to errors from inside that have none."""

@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
 from modelcrate.pipeline.batch import Order, Outcome
-from modelcrate.render.text import format_size, format_table
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import format_table
 from modelcrate_layers.errors import MachineError, UserError
 
 
@@ -31,6 +32,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             args.policy.absolute() if args.policy else None,
             not args.no_reuse,
             args.paranoid,
+            args.max_size,
         )
         for folder in folders
     ]

@@ -15,6 +15,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
+from modelcrate.project.byte_sizes import parse_size
 from modelcrate.transports import archive
 from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
@@ -52,6 +53,12 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     attestation_options.arguments(parser)
     parser.add_argument(
         "--locked", action="store_true", help="build exactly what modelcrate.lock pins; fail if it does not fit"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=parse_size,
+        metavar="SIZE",
+        help="refuse an image of more than SIZE, such as 2GB; before anything is fetched, where sizes are known",
     )
     reuse_arguments(parser)
 
@@ -92,6 +99,7 @@ def read_request(args: argparse.Namespace, console: Console, session: Session) -
         paranoid=args.paranoid,
         attestations=attestation_options.read(args, console.config),
         policy=args.policy,
+        max_size=args.max_size,
     )
 
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import format_size, format_table
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:

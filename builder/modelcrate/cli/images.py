@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import format_size, format_table
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import format_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.workspace_options import workspace, workspace_argument
-from modelcrate.render.text import format_size, format_table
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import format_table
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 

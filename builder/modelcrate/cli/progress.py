@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
+from modelcrate.project.byte_sizes import format_size
 from modelcrate.render.printable import printable
-from modelcrate.render.text import format_size
 
 EVERY = 3.0
 """Seconds between two lines of one task without a terminal, so that logs stay short."""

@@ -19,7 +19,7 @@ def is_project(path: Path) -> bool:
 def check_image(address: str, console: Console) -> int:
     """Verifies all bytes of an image. Returns the exit code."""
     from modelcrate.inspect.verify_bytes import verify_bytes
-    from modelcrate.render.text import format_size
+    from modelcrate.project.byte_sizes import format_size
     from modelcrate.transports.addresses import find
 
     checked = verify_bytes(find(address, console.connections))

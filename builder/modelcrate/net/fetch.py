@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -77,23 +78,32 @@ class UrlReader:
     def size(self, url: str) -> int | None:
         """Returns the size of a file in bytes, without its bytes; None where the server does not send it.
 
+        A server that refuses HEAD is asked for the first byte, which tells the size as well (RFC 9110, 14.4).
+
         Raises:
             RegistryError: The network must not be used, or the server refused the login.
         """
         if (path := self._local(url)) is not None:
             return path.stat().st_size if path.is_file() else None
-        try:
-            length = self._engine.run(lambda: self._length(url))
-        except ErrorResponse as fault:
-            if fault.status in (401, 403):
-                raise
-            return None
-        return int(length) if length.isdigit() else None
+        for method in ("HEAD", "GET"):
+            try:
+                length = self._engine.run(partial(self._length, url, method))
+            except ErrorResponse as fault:
+                if fault.status in (401, 403) and method == "GET":
+                    raise
+                continue
+            if length.isdigit():
+                return int(length)
+        return None
 
-    def _length(self, url: str) -> str:
-        reply = self._open(url, {"Accept-Encoding": "identity"}, (200,), "HEAD")
+    def _length(self, url: str, method: str) -> str:
+        first = {"Range": "bytes=0-0"} if method == "GET" else {}
+        reply = self._open(url, {"Accept-Encoding": "identity", **first}, (200, 206), method)
         reply.close()
-        return reply.answer.headers.get("Content-Length") or ""
+        headers = reply.answer.headers
+        if reply.answer.status == 206:
+            return (headers.get("Content-Range") or "").rpartition("/")[2]
+        return headers.get("Content-Length") or ""
 
     def chunks(self, url: str, size: int | None) -> Iterator[bytes]:
         """Yields the bytes of a file. `size` is what it should have, where that is known.

@@ -48,6 +48,7 @@ class Order:
         policy: A policy file that the base has to satisfy.
         reuse: Whether layers may be taken from images that exist.
         paranoid: Whether every file is read and nothing that was remembered is believed.
+        max_size: The most bytes that the image may have; None: what the project says.
     """
 
     project: Path
@@ -61,6 +62,7 @@ class Order:
     policy: Path | None = None
     reuse: bool = True
     paranoid: bool = False
+    max_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,4 +191,5 @@ def _request(order: Order, session: Session) -> Request:
         policy=order.policy,
         reuse=order.reuse,
         paranoid=order.paranoid,
+        max_size=order.max_size,
     )

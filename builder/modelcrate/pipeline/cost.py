@@ -21,8 +21,15 @@ class Cost:
     """Bytes to fetch from package mirrors, to read from this disk, to compress, and to send to a registry.
 
     None is not known yet: the compressed size of a layer, or whether it will be compressed.
+
+    Attributes:
+        size: The bytes of the layer as it is stored. Of one that is still to be packed: those of its packages as an index has them, or
+            of its files.
+        exact: Whether `size` is known and not estimated.
     """
 
+    size: int
+    exact: bool
     fetch: int = 0
     read: int = 0
     compress: int | None = 0
@@ -36,17 +43,26 @@ def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
     if planned.known is not None:
         size = planned.known.descriptor.size
         send = 0 if there is None or planned.known.descriptor.digest in there else size
-        return Cost(send=send, choice=CodecChoice(planned.known.codec, "as it was made"))
+        return Cost(size, True, send=send, choice=CodecChoice(planned.known.codec, "as it was made"))
     materials = planned.kind.materials()
-    fetch = sum(each.size for each in materials.missing())
+    fetch = sum(each.size for each in materials.missing()) // materials.parts
     tree = None if materials.packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
     read = materials.size if tree is None else sum(entry.size for entry in tree.entries)
     choice = _choice(planned, tree)
     if choice is None:
-        return Cost(fetch, read, None, 0 if there is None else None)
+        return Cost(materials.size, False, fetch, read, None, 0 if there is None else None)
     raw = choice.codec.name == "none"
-    return Cost(fetch, read, 0 if raw else plain, 0 if there is None else plain if raw else None, choice)
+    size = materials.size if plain is None else plain
+    return Cost(
+        size,
+        raw and plain is not None,
+        fetch,
+        read,
+        0 if raw else plain,
+        0 if there is None else plain if raw else None,
+        choice,
+    )
 
 
 def _choice(planned: PlannedLayer, tree: Tree | None) -> CodecChoice | None:

@@ -27,6 +27,7 @@ from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.world import server_requirements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.tar.codec import of_policy
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.prepare import Prepared
@@ -54,39 +55,44 @@ def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Loc
     return lock
 
 
-def check_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> None:
+def check_models(prepared: Prepared, models: Sequence[ImageLayer]) -> None:
     """Holds the models that were built to the lock, where the request insists on it.
 
     Raises:
         LockedError: A model is not the one in the lock.
     """
     if prepared.request.locked and prepared.lock is not None:
-        refuse_differences(list(changed_models(prepared.lock, model_pins(prepared, layers))))
+        refuse_differences(list(changed_models(prepared.lock, model_pins(prepared.files, models))))
 
 
-def make_lock(prepared: Prepared, layers: Sequence[ImageLayer]) -> Lock:
+def make_lock(prepared: Prepared, models: Sequence[ImageLayer]) -> Lock:
     """Returns the lock of a prepared project.
 
     Args:
         prepared: The resolved project.
-        layers: The layers of one image of it.
+        models: The layers of its models.
     """
-    codecs = sorted({str(layer.layer.codec) for layer in layers if not layer.foreign})
-    return Lock(prepared.world.lock_inputs, prepared.world.pins, model_pins(prepared, layers), tuple(codecs))
+    codecs = {str(codec) for each in prepared.plans[0].layers for codec in of_policy(each.policy)}
+    world = prepared.world
+    return Lock(world.lock_inputs, world.pins, model_pins(prepared.files, models), tuple(sorted(codecs)))
 
 
-def model_pins(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
-    """Returns the models with the diff ids of their layers. The base may have models too; its layers are left out."""
-    files, below = prepared.files, len(prepared.plans[0].base)
-    ids = iter([layer.layer.diff_id for layer in layers[below:] if layer.role == "model"])
+def model_pins(files: compose.Files, models: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
+    """Returns the pins of the models with the diff ids of their layers."""
+    ids = iter([layer.layer.diff_id for layer in models])
     return tuple(
         replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
     )
 
 
+def own_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
+    """Returns the layers of the project's models out of those of an image. The base may have models too."""
+    return tuple(layer for layer in layers[len(prepared.plans[0].base) :] if layer.role == "model")
+
+
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
     """Stores what an image was made from, so that a later push can attest it."""
-    lock = make_lock(prepared, made.images[0].layers)
+    lock = make_lock(prepared, own_models(prepared, made.images[0].layers))
     _builds(config).put(str(made.digest), lock.text())
 
 

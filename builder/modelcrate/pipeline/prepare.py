@@ -100,8 +100,21 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
         if missing:
             earlier = {name: tuple(replace(each, missing=missing) for each in found) for name, found in earlier.items()}
             plans = _plans(project, world, files, known, earlier)
+    if request.limit is not None:
+        from modelcrate.pipeline.size_limit import check_plans
+
+        check_plans(plans, request.limit, limit_way_out(request, world))
     previous = tuple(chain.from_iterable(earlier.values()))
     return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
+
+
+def limit_way_out(request: Request, world: World) -> str:
+    """Returns what can be done about an image that is larger than the limit; empty where nothing particular can."""
+    from modelcrate.resolve.cuda import way_out
+
+    wheels = (wheel for each in world.platforms for wheel in each.pins.wheels)
+    way = way_out(wheels, request.project.dependencies)
+    return f"without CUDA: {way}" if way else ""
 
 
 def reuse_addresses(request: Request, connections: Connections) -> tuple[str | Reference, ...]:

@@ -61,6 +61,7 @@ class Request:
         paranoid: Whether every file is read and no remembered result is used.
         attestations: The attestations of the image.
         policy: A policy file that the base has to satisfy.
+        max_size: The most bytes that the image may have; None: what the project says.
     """
 
     project: Project
@@ -73,6 +74,12 @@ class Request:
     paranoid: bool = False
     attestations: AttestationOptions = AttestationOptions()
     policy: Path | None = None
+    max_size: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most bytes that the image may have."""
+        return self.project.max_size if self.max_size is None else self.max_size
 
 
 def read_request(path: Path, config: Config, emit: Emit = ignore_event) -> Request:

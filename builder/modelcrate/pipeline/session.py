@@ -28,9 +28,10 @@ from modelcrate.images.image_config import EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.locking import check_models, make_lock, remember_build
+from modelcrate.pipeline.locking import check_models, make_lock, own_models, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
-from modelcrate.pipeline.prepare import Prepared, prepare
+from modelcrate.pipeline.plan import Plan
+from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
@@ -124,10 +125,9 @@ class Session:
         return self._assemble(prepared, self._pack(prepared, DEFAULT_TARGETS))
 
     def lock(self, request: Request) -> Lock:
-        """Resolves a project anew, and returns its lock."""
+        """Resolves a project anew, and returns its lock. Only the models on this machine are read; no package is fetched or built into a layer."""
         prepared = self.prepare(replace(request, use_lock=False))
-        layers, *_ = self._pack(prepared, DEFAULT_TARGETS)
-        return make_lock(prepared, layers)
+        return make_lock(prepared, self._measure_models(prepared))
 
     def build(self, request: Request) -> Build:
         """Builds a project and delivers its image to the outputs of the request.
@@ -201,19 +201,35 @@ class Session:
             remember_build(prepared, made, self.config)
         return Receipt(prepared.request.project.name, made, (), timings)
 
+    def _measure_models(self, prepared: Prepared) -> tuple[ImageLayer, ...]:
+        """Returns the layers of the models. They are the same for every platform."""
+        first = prepared.plans[0]
+        plan = Plan(first.platform, (), tuple(each for each in first.layers if each.role == "model"))
+        fetcher = open_fetcher(prepared.world, self.connections, self.emit)
+        (layers,) = self._packer(prepared, fetcher, DEFAULT_TARGETS).pack([plan])
+        return layers
+
+    def _packer(self, prepared: Prepared, fetcher: PackageFetcher, targets: PackTargets) -> Packer:
+        paranoid = prepared.request.paranoid
+        cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.previous)
+        return Packer(self.config, open_store(self.config), fetcher.supply, self.emit, targets, earlier, cache)
+
     def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:
         """Makes the layers that are not known yet, for each platform."""
-        world, paranoid = prepared.world, prepared.request.paranoid
+        world = prepared.world
         fetcher = open_fetcher(world, self.connections, self.emit)
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
         if changed:
             fetch_packages(world, fetcher)
-        cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.previous)
-        packer = Packer(self.config, open_store(self.config), fetcher.supply, self.emit, targets, earlier, cache)
+        packer = self._packer(prepared, fetcher, targets)
         packed = packer.pack(prepared.plans, partial(self._check_packages, world, fetcher) if changed else None)
         for text in contradictions(chain.from_iterable(packed), prepared.previous):
             self.emit(Notice(text))
-        check_models(prepared, packed[0])
+        if (limit := prepared.request.limit) is not None:
+            from modelcrate.pipeline.size_limit import check_layers
+
+            check_layers(packed, limit, limit_way_out(prepared.request, world))
+        check_models(prepared, own_models(prepared, packed[0]))
         return packed
 
     def _check_packages(self, world: World, fetcher: PackageFetcher) -> None:

@@ -37,6 +37,7 @@ from modelcrate.project.grammar import (
     OptionalModelName,
     OptionalPython,
     OptionalRegistered,
+    OptionalSize,
     OptionalTime,
     OptionalTorch,
     OptionalUrl,
@@ -272,6 +273,11 @@ class ProjectForm(Form):
     created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
     workspace: OptionalWorkspace = Field(
         None, description="Where registered models are: a folder, or HOST/PREFIX of a registry."
+    )
+    max_size: OptionalSize = Field(
+        None,
+        alias="max-size",
+        description="The most that the image may have, such as 2GB: a larger one is refused, before anything is fetched where sizes are known.",
     )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),

@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.images.reference import Reference, split_name, split_tag
 from modelcrate.project import values
+from modelcrate.project.byte_sizes import GRAMMAR, parse_size
 from modelcrate.project.contracts import contract_names
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
@@ -138,6 +139,13 @@ def _platform(text: str, info: Info) -> Platform:
 
 def _version(text: str, info: Info) -> int:
     return int(text)
+
+
+def _size(text: str, info: Info) -> int:
+    try:
+        return parse_size(text)
+    except UserError as fault:
+        raise refuse(fault.what, fault.hint) from None
 
 
 def _registered(text: str, info: Info) -> values.RegisteredModel:
@@ -267,6 +275,10 @@ OptionalTorch = Annotated[
         types=("string",),
         examples=("cpu", "cu126", "auto"),
     ),
+]
+OptionalSize = Annotated[
+    int | None,
+    Text("a size such as 2GB", GRAMMAR, _size, types=("string", "integer"), examples=("2GB", "500MB")),
 ]
 YesNo = Annotated[
     bool, Text("true or false", "true|false", lambda text, info: text == "true", types=("string", "boolean"))

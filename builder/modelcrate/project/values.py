@@ -275,6 +275,8 @@ class Project:
     server: Server = "modelcrate"
     contracts: tuple[str, ...] = (DEFAULT,)
     """The platforms that the container serves, by name."""
+    max_size: int | None = None
+    """The most bytes that the image may have."""
 
     @property
     def served_by_model(self) -> bool:

@@ -62,6 +62,8 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _table("labels", project.labels)
     yield _noted(f"user: {scalar(project.user)}", "uid:gid; not root, and group 0 for OpenShift")
     yield from _codecs(project.codecs)
+    if project.max_size is not None:
+        yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
     if project.created:
         yield _noted(f"created: {scalar(_moment(project.created))}", "the image's own time; never touches a layer")
     if project.workspace:

@@ -10,7 +10,8 @@ from typing import Any
 
 from modelcrate.events import Advanced, Emit, Event, Finished, Notice, Started, Step, ignore_event
 from modelcrate.images.image import Deliverable
-from modelcrate.render.text import format_size, origin_text
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import origin_text
 
 EVERY = 0.2
 """Seconds between two changes of the line."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.project.byte_sizes import format_size
 from modelcrate_layers.content import Digest
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
 _BYTES = ("fetch", "read", "compress", "send")
 _UNDECIDED = "decided when its bytes are read"
-
-
-def format_size(count: float) -> str:
-    """Returns a number of bytes in decimal units, such as `55.2 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def format_table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
@@ -121,13 +113,19 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
     for plan in prepared.plans:
         rows = [(layer.role, layer.name, format_size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
-            stored = format_size(each.known.descriptor.size) if each.known else "?"
-            state = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(costs[each.cache_key].choice)}"
+            bytes_of = costs[each.cache_key]
+            stored = ("" if bytes_of.exact else "about ") + format_size(bytes_of.size)
+            state = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(bytes_of.choice)}"
             rows.append((each.role, each.name, stored, state))
         head = [str(plan.platform)] if len(prepared.plans) > 1 else []
         parts += [*head, format_table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
         parts.append("keys\n" + "\n".join(f"  {role:13} {key}" for role, key in keys))
+        total = sum(layer.descriptor.size for layer in plan.base) + sum(
+            costs[each.cache_key].size for each in plan.layers
+        )
+        exact = all(costs[each.cache_key].exact for each in plan.layers)
+        parts.append(f"size: {'' if exact else 'about '}{format_size(total)}")
     parts.append(f"to do: {', '.join(_to_do(costs))}")
     parts.append(f"image {image.digest}" if image is not None else "image: known when the new layers are measured")
     return "\n".join(parts)
@@ -178,7 +176,8 @@ def _planned_json(each: PlannedLayer, bytes_of: Cost) -> dict[str, object]:
         "bytes": {name: getattr(bytes_of, name) for name in _BYTES},
         "codec": str(bytes_of.choice.codec) if bytes_of.choice else None,
         "codec_why": bytes_of.choice.why if bytes_of.choice else _UNDECIDED,
-        **({"digest": str(known.descriptor.digest), "size": known.descriptor.size} if known else {}),
+        "size" if bytes_of.exact else "size_estimate": bytes_of.size,
+        **({"digest": str(known.descriptor.digest)} if known else {}),
     }
 
 

@@ -23,10 +23,10 @@ from modelcrate_layers.frozen import dataclass
 _PASSED = re.compile(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
     r"|UV_INDEX_\w+_(USERNAME|PASSWORD)"
-    r"|UV_(HTTP_\w+|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|CONCURRENT_\w+)",
+    r"|UV_(CUDA_DRIVER_VERSION|AMD_GPU_ARCHITECTURE|HTTP_\w+|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|CONCURRENT_\w+)",
     re.IGNORECASE,
 )
-"""What uv may see of the environment: how to reach and to trust an index, and nothing that changes what is resolved."""
+"""What uv may see of the environment: how to reach and to trust an index, and the graphics card for `torch: auto`."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 """Variables of other tools that name certificate authorities, for uv under its own name."""

@@ -36,9 +36,6 @@ from modelcrate_layers.packages.conflicts import check as check_conflicts
 if TYPE_CHECKING:
     from modelcrate.resolve.uv import Index
 
-CUDA_BYTES = 100_000_000
-"""From how many bytes on CUDA's packages are worth a word."""
-
 SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
 """What the servers that an image may have need, beside the project's own requirements, which may pin it."""
 
@@ -110,12 +107,16 @@ def resolve(
     if lock is None:
         _notify(emit, (*declared.notices, *chosen))
     resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
+    wheels = [wheel for each in resolved for wheel in each.pins.wheels]
+    if lock is None and wheels:
+        _notify(emit, _index_notices(sources.index))
+    if any(wheel.name.startswith(("nvidia-", "cuda-")) for wheel in wheels):
+        from modelcrate.resolve.cuda import cuda_notices
+
+        _notify(emit, cuda_notices(wheels, given.dependencies))
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
     fetcher = PackageFetcher(sources, pins, emit)
     complete = tuple(replace(each, dependencies=_dependencies(each, fetcher)) for each in resolved)
-    if lock is None:
-        wheels = [wheel for each in resolved for wheel in each.pins.wheels]
-        _notify(emit, [*(_index_notices(sources.index) if wheels else ()), *cuda_notices(wheels)])
     return World(lock_inputs(given, folder, server_requirements(given)), complete, project, folder, declared)
 
 
@@ -296,19 +297,6 @@ def _index_notices(index: Index) -> tuple[str, ...]:
     if index.source in ("", "the project file", "the requirements file"):
         return ()
     return (f"packages come from {', '.join(hosts(index))}, by {index.source}",)
-
-
-def cuda_notices(wheels: Iterable[PinnedWheel]) -> tuple[str, ...]:
-    """Reports how much of CUDA is included, and the line that avoids it."""
-    found = {
-        wheel.sha256: wheel for wheel in wheels if wheel.name.startswith(("nvidia-", "cuda-")) or wheel.name == "triton"
-    }
-    size = sum(wheel.size or 0 for wheel in found.values())
-    if size < CUDA_BYTES:
-        return ()
-    return (
-        f"{len(found)} packages of CUDA, {size / 1e9:.1f} GB: they serve where a GPU is; without them: dependencies: {{torch: cpu}}",
-    )
 
 
 def _notify(emit: Emit, notices: Iterable[str]) -> None:

@@ -30,20 +30,22 @@ class Materials:
 
     Attributes:
         packages: Pinned packages, with their places in the cache, where they may not be yet.
+        parts: The number of layers that the files of these packages are spread over.
         files: The entries of a layer that is made of files, as they were listed.
         fingerprint: Stands for the state of these files (`recipe.fingerprint`): while it is equal, so are the layer's bytes.
         existing: The layer itself and its bytes, where it exists and is never made.
     """
 
     packages: tuple[Package, ...] = ()
+    parts: int = 1
     files: tuple[Entry, ...] = ()
     fingerprint: str = ""
     existing: tuple[Layer, Blob] | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of packages and files."""
-        return sum(each.size for each in self.packages) + sum(each.size for each in self.files)
+        """Bytes of packages and files. Of packages that are spread over several layers, the share of one."""
+        return sum(each.size for each in self.packages) // self.parts + sum(each.size for each in self.files)
 
     def missing(self) -> tuple[Package, ...]:
         """Returns the packages that are not in the cache."""

@@ -72,7 +72,7 @@ class CondaLayer:
 
     def materials(self) -> Materials:
         """Returns the packages that the layer is made of."""
-        return Materials(packages=self.wanted)
+        return Materials(packages=self.wanted, parts=self.parts)
 
     def tree(self) -> Tree:
         """Returns the linked files."""

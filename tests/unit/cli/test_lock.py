@@ -106,6 +106,7 @@ def test_a_base_with_other_bytes(inside: Inside, project: Path) -> None:
 
 def test_a_wheel_that_is_gone(inside: Inside, project: Path, tmp_path: Path) -> None:
     """From the cache it is built as ever; without, it is named."""
+    inside("build", project, "--locked").succeeded()  # which fills the cache; `lock` fetches nothing
     next((project / "wheels").glob("tiny*")).unlink()
     inside("build", project, "--locked").succeeded()
     fresh = Inside(tmp_path / "fresh", inside.environment, run=inside.run)

@@ -6,7 +6,8 @@ import pytest
 
 from modelcrate.images.image import Image, combine
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.render.text import format_size, format_table, image_text, layer_table, receipt_text
+from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import format_table, image_text, layer_table, receipt_text
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Digest, Platform
 from support.layered import made_image, made_layer

@@ -87,6 +87,7 @@ def read_declaration(needs: Dependencies, folder: Path) -> Declaration:
         UserError: The file is not valid, or requires what is not available; it names every fault.
         SourceError: The file can't be read.
     """
+    _check_torch(needs)
     if needs.pylock is not None:
         return _read("pylock", folder / needs.pylock, needs)
     if isinstance(needs.requirements, Path):
@@ -96,6 +97,18 @@ def read_declaration(needs: Dependencies, folder: Path) -> Declaration:
         raise UserError("extras and groups without a file that has them", hint="name it: requirements: pyproject.toml")
     lines = needs.requirements
     return Declaration(Requirements(lines), needs.conda, inputs={"requirements": list(lines)})
+
+
+def _check_torch(needs: Dependencies) -> None:
+    """Refuses a choice of PyTorch's builds beside a lock, which is taken as it is."""
+    file = needs.pylock or needs.requirements
+    if needs.torch and isinstance(file, Path) and is_lock(file):
+        raise UserError(
+            f"torch: {needs.torch} beside a lock",
+            where=str(file),
+            why="a lock is taken as it is, so it decides which builds of PyTorch there are",
+            hint=f"lock with PyTorch's index (https://download.pytorch.org/whl/{'cpu' if needs.torch == 'auto' else needs.torch}), or name the file that the lock was made from",
+        )
 
 
 def _read(module: str, path: Path, needs: Dependencies) -> Declaration:
