@@ -45,6 +45,13 @@ class CrateError(Exception):
         """The number of errors, with those that were found with this one."""
         return 1 + sum(other.faults for other in self.also)
 
+    @property
+    def sentence(self) -> str:
+        """The message in one line, for a notice: where and what, the reason, what to do; without the other errors."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        more = "; ".join(" ".join(part.split()) for part in (self.why, self.hint) if part)
+        return f"{head}: {more}" if more else head
+
     def __str__(self) -> str:
         """Returns the message: what happened and where, the excerpt with the hint at its end, the reason, and the other errors."""
         head = f"{self.where}: {self.what}" if self.where else self.what

@@ -71,4 +71,4 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
         return
     from modelcrate.project.entry_check import check_entry
 
-    yield from check_entry(source, str(project.entry.file))
+    yield from check_entry(source, str(project.entry.file), awaits=project.server == "modelcrate")

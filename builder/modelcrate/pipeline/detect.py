@@ -68,11 +68,9 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     if not serving:
         if near := list(almost_entry_scripts(scripts)):
             raise _no_entry(folder, near)
-        return None, (
-            Finding(
-                "no entry script", Path(), "no Python file defines init and run, so the model decides how it is served"
-            ),
-        )
+        why = "no Python file defines init and run, so the model decides how it is served"
+        apps = [f"{script.path}, an app of {script.app}, does not run" for script in scripts if script.app]
+        return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3]])),)
     best = [script for script in serving if script.rank == serving[0].rank]
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelcrate.project.entry_check import bindings
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
@@ -16,27 +18,54 @@ MAX_TEXT = 1 << 20
 
 _NAMES = {"score.py": 0, "main.py": 1}
 
+_APPS = {
+    name.lower(): name
+    for name in (
+        "FastAPI",
+        "Flask",
+        "Streamlit",
+        "Gradio",
+        "BentoML",
+        "aiohttp",
+        "Sanic",
+        "Starlette",
+        "LitServe",
+        "Dash",
+    )
+}
+"""Libraries of web applications and servers, by their modules: scripts that use them answer requests, but not through our server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Python file: the functions it defines at its top, what it imports, or why it can't be parsed."""
+    """A Python file: the names it binds at its top, those of them that it imports, the modules it imports, or why it can't be parsed."""
 
     path: Path
-    functions: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    borrowed: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
     fault: str = ""
 
     @property
     def serves(self) -> bool:
-        """Whether the script defines both `init` and `run`."""
-        return {"init", "run"} <= self.functions
+        """Whether the script has both `init` and `run`."""
+        return {"init", "run"} <= self.names
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """The rank among candidates, the lower the better: score.py, main.py, others; in the folder itself, in src, elsewhere; then the shallower."""
+    def app(self) -> str:
+        """The library of web applications that the script uses; empty for none."""
+        return next((shown for name, shown in _APPS.items() if name in self.imports), "")
+
+    @property
+    def rank(self) -> tuple[int, int, int, int]:
+        """The rank among candidates, the lower the better.
+
+        score.py, main.py, others; what defines init or run, and what only imports them; in the folder itself, in src, elsewhere;
+        then the shallower.
+        """
         folder = self.path.parent
         place = 0 if folder == Path() else 1 if folder == Path("src") else 2
-        return _NAMES.get(self.path.name, 2), place, len(self.path.parts)
+        return _NAMES.get(self.path.name, 2), int({"init", "run"} <= self.borrowed), place, len(self.path.parts)
 
 
 def read_script(folder: Path, path: Path) -> Script:
@@ -44,16 +73,19 @@ def read_script(folder: Path, path: Path) -> Script:
     data = read_some(folder / path, MAX_TEXT + 1)
     if len(data) > MAX_TEXT:
         return Script(path, fault=f"it is over {MAX_TEXT} bytes")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Script(path, fault="it is in UTF-16, which Python does not read; save it as UTF-8")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
     except SyntaxError as fault:
-        return Script(path, fault=f"line {fault.lineno}: {fault.msg}")
+        return Script(path, fault=f"line {fault.lineno}: {fault.msg}" if fault.lineno else str(fault.msg))
     except (ValueError, RecursionError, MemoryError):
         return Script(path, fault="it doesn't parse")
-    functions = (node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return Script(path, frozenset(functions), frozenset(_imports(tree)))
+    bound = dict(bindings(tree.body))
+    borrowed = (name for name, node in bound.items() if isinstance(node, ast.Import | ast.ImportFrom))
+    return Script(path, frozenset(bound), frozenset(borrowed), frozenset(_imports(tree)))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -69,11 +101,12 @@ def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
         if script.fault:
             yield f"{script.path} can't be parsed: {script.fault}"
-        elif script.functions & {"init", "run"}:
-            one, other = ("init", "run(data)") if "init" in script.functions else ("run", "init()")
+        elif script.names & {"init", "run"}:
+            one, other = ("init", "run(data)") if "init" in script.names else ("run", "init()")
             yield f"{script.path} defines {one}, but no {other}"
         elif script.path.name in _NAMES:
-            yield f"{script.path} defines neither init() nor run(data)"
+            app = f": it is an app of {script.app}, and here the server is in the image already" if script.app else ""
+            yield f"{script.path} defines neither init() nor run(data){app}"
 
 
 def read_some(path: Path, limit: int) -> bytes:

@@ -147,4 +147,4 @@ def judge(setting: Gate, doubtful: Sequence[CrateError], certain: Sequence[Crate
         first, *rest = refused
         first.also = (*first.also, *rest)
         raise first
-    return tuple(" ".join(str(fault).split()) for fault in doubtful)
+    return tuple(fault.sentence for fault in doubtful)

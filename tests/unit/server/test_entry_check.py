@@ -33,6 +33,7 @@ def faults(source: str, name: str = "src/score.py") -> list[str]:
         "# -*- coding: latin-1 -*-\n" + GOOD,
         "def run(data, /): pass\n" + GOOD,
         "def run(data, request_headers): pass\ndef init(): pass",
+        "def init(): pass\nasync def run(data): pass",
     ],
 )
 def test_a_usable_script_has_no_faults(source: str) -> None:
@@ -60,7 +61,7 @@ def test_functions_inside_functions_and_bare_annotations_do_not_count() -> None:
         ("def init(): pass\ndef run(request_headers): pass", "src/score.py:2: run() takes no input"),
         ("def init(x): pass\ndef run(data): pass", "src/score.py:1: init() requires arguments"),
         ("def init(*, x): pass\ndef run(data): pass", "src/score.py:1: init() requires arguments"),
-        ("def init(): pass\nasync def run(data): pass", "src/score.py:2: run() is asynchronous"),
+        ("async def init(): pass\ndef run(data): pass", "src/score.py:1: init() is asynchronous"),
         ("x = '\0'", "src/score.py: the entry script is no Python: "),
     ],
 )
@@ -96,3 +97,13 @@ def test_a_script_is_loaded_by_its_path_and_may_have_any_name(name: str) -> None
 
 def test_all_faults_come_at_once() -> None:
     assert len(faults("def init(x): pass", "my-score.txt")) == 3
+
+
+def test_an_asynchronous_run_is_refused_for_a_server_that_does_not_await_it() -> None:
+    (fault,) = check_entry(b"def init(): pass\nasync def run(data): pass", "score.py", awaits=False)
+    assert str(fault).startswith("score.py:2: run() is asynchronous")
+
+
+def test_utf_16_is_named() -> None:
+    (fault,) = check_entry(GOOD.encode("utf-16"), "score.py")
+    assert str(fault).splitlines()[0] == "score.py: the entry script is in UTF-16"

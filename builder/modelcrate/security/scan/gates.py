@@ -38,7 +38,7 @@ def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
         if setting == "refuse":
             refused.append(fault)
         else:
-            warned.append(" ".join(str(fault).split()))
+            warned.append(fault.sentence)
     if part.model and (gates.model_keys or any(each.path.endswith(b".sig") for each in part.entries)):
         from modelcrate.security.signing.keys import load_public
         from modelcrate.security.signing.model_signatures import check_model
@@ -144,11 +144,12 @@ def _secret(file: GatedFiles, secret: Secret) -> CrateError:
 
 def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
     what = "would run code when it is loaded" if unsafe else "has names that no list has"
-    hint = "let these names pass only if you trust their author"
+    hint = "if you trust whoever made it: gates: {unsafe-pickle: allow}, which is for the whole project"
+    enough = all(each.startswith(tuple(f"{module}." for module in judged.unlisted)) for each in judged.because)
     if judged.unread and not unsafe:
         what = "can't be read to its end, so what it runs is not known"
         hint = "save the model anew; gates: {unsafe-pickle: allow} lets every pickle of the project pass"
-    elif judged.unlisted:
+    elif judged.unlisted and enough:
         hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
     return SourceError(
