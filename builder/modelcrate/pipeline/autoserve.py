@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from modelcrate import modelfiles
@@ -98,19 +99,14 @@ def check_model_versions(
     gate, pinned = completed.project.gates.versions, world.packages
     if gate == "allow":
         return ()
-    found = list(
-        mismatches(
-            (each for model in models for each in model.versions),
-            pinned,
-            lambda line: has_wheel(line, world, connections),
-        )
-    )
+    there = partial(has_wheel, world=world, connections=connections)
+    found = list(mismatches((each for model in models for each in model.versions), pinned, there, gate))
     certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]
     pickles = [each for model in models for each in model.pickles]
-    if pickles:
-        from modelcrate.pipeline.known_failures import loading_faults
+    if pickles or "numpy" in pinned:
+        from modelcrate.pipeline.known_failures import binary_faults, loading_faults
 
-        certain += loading_faults(pickles, pinned)
+        certain += [*binary_faults(pinned), *loading_faults(pickles, pinned, there)]
     return judge(gate, [fault for fault, fails in found if not fails], certain)
 
 
@@ -143,7 +139,17 @@ def _dependencies(given: Dependencies, served: FrameworkModel) -> tuple[Dependen
         return given, str(given.pylock or given.requirements)
     named = {family(_name(line)) for line in given.requirements}
     lines = (*given.requirements, *(line for line in served.requirements if family(_name(line)) not in named))
+    if not any(_name(line) == "numpy" for line in lines) and any(map(_needs_old_numpy, lines)):
+        lines = (*lines, "numpy<2")
     return replace(given, requirements=lines), ", ".join(lines)
+
+
+def _needs_old_numpy(line: str) -> bool:
+    """Returns whether a requirement names one version, which is built for numpy 1 and does not say so."""
+    from modelcrate.pipeline.known_failures import numpy_needed
+
+    name, equal, version = line.partition("==")
+    return bool(equal) and numpy_needed(_name(name), version.strip())
 
 
 def _name(line: str) -> str:

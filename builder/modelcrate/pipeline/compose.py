@@ -13,7 +13,7 @@ from pathlib import Path
 from modelcrate.images.image_config import RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
 from modelcrate.pipeline.variables import lay_over
-from modelcrate.project.contracts import DEFAULT, Promise, promise
+from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.project.values import Model, Project, RegisteredModel, Role
@@ -177,6 +177,22 @@ def _script_name(project: Project, entry: ProjectEntry) -> str:
 def source_name(project: Project, entry: ProjectEntry) -> str:
     """What the source folder is called in the image; empty for a script that goes alone."""
     return "" if entry.source is None else entry.source.name or project.name
+
+
+def import_roots(project: Project) -> tuple[str, ...]:
+    """Returns the folders below the app's root from which the server imports modules; empty for the root itself.
+
+    They are the source folder, the root, and what the project adds to PYTHONPATH below it.
+    """
+    source = source_name(project, project.entry) if project.entry is not None else ""
+    added = (os.path.normpath(each) for each in project.env.get("PYTHONPATH", "").split(":") if each)
+    below = [each.removeprefix(APP_ROOT).lstrip("/") for each in added if is_below_root(each)]
+    return tuple(dict.fromkeys((*below, source, "")))
+
+
+def is_below_root(folder: str) -> bool:
+    """Returns whether a folder of the image is the app's root or below it."""
+    return f"{os.path.normpath(folder)}/".startswith(f"{APP_ROOT}/")
 
 
 def _sources(project: Project, entry: ProjectEntry, place: Path, rules: LeftOut) -> Listing:

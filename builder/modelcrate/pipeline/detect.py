@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_fold
 from modelcrate.pipeline.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detect_files import Finding, list_files
 from modelcrate.pipeline.detect_models import find_bundles, find_models, model_modules, own_name
+from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
-from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
+from modelcrate.project.values import FILE_NAME, Dependencies, Model, Project
 from modelcrate_layers.errors import UserError
 
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
@@ -43,13 +44,17 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     models, models_found = _one_model(folder, whole) if whole is not None else find_models(folder, loose, bundles)
     if script is None and len(models) != 1:
         raise _no_single_model(folder, loose, models)
-    entry, entry_found = _entry(script, scripts, model_modules(folder, models), script_found)
+    extent = None if script is None else find_extent(script, scripts, model_modules(folder, models))
+    entry = extent.entry if extent is not None else None
+    entry_found = tuple(replace(each, why=f"{each.why}; {extent.why}") if extent else each for each in script_found)
     python, python_found = _python(folder, files)
     inside = whole is not None  # requirements.txt is then the model's own, and its framework reads it
     needs, needs_found = (Dependencies(), ()) if inside else find_dependencies(folder, files, entry)
-    name = re.sub(r"[^a-z0-9]+", "-", Path(os.path.abspath(folder)).name.lower())[:_MAX_FOLDER_NAME].strip("-")
-    project = Project(name or "model", entry, models, python=python, dependencies=needs)
-    named = Finding(f"name {project.name}", Path(), "the folder's name" if name else "the folder has no name")
+    own = re.sub(r"[^a-z0-9]+", "-", Path(os.path.abspath(folder)).name.lower())[:_MAX_FOLDER_NAME].strip("-")
+    name = own or "model"
+    variables = extent.variables(name) if extent is not None else {}
+    project = Project(name, entry, models, python=python, dependencies=needs, env=variables)
+    named = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
     return project, (named, *entry_found, *needs_found, *python_found, *models_found)
 
 
@@ -80,17 +85,6 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
 
 
-def _entry(
-    script: Script | None, scripts: Sequence[Script], named: Mapping[str, Path], found: tuple[Finding, ...]
-) -> tuple[Entry | None, tuple[Finding, ...]]:
-    """Returns what goes into the image with a script. `named` are the modules that pickles name, each with its model."""
-    if script is None:
-        return None, found
-    entry, extent = _extent(script, scripts, named)
-    (finding,) = found
-    return entry, (replace(finding, why=f"{finding.why}; {extent}"),)
-
-
 def _no_entry(folder: Path, near: list[str]) -> UserError:
     return UserError(
         "no entry script: no Python file here defines both init() and run(data)",
@@ -112,36 +106,6 @@ def _no_single_model(folder: Path, files: Sequence[Path], models: Sequence[Model
         )
     seen = ", ".join(map(str, files[:5])) or "no files"
     return _no_entry(folder, [f"and no model, which might do without one; found {seen}"])
-
-
-def _extent(script: Script, scripts: Sequence[Script], named: Mapping[str, Path]) -> tuple[Entry, str]:
-    """Returns a script's folder; or the script alone, at the top of a project, if neither it nor a model needs a neighbour.
-
-    A script in a folder goes with the top folder of its project's code, if it imports something from there.
-    """
-    folder = script.path.parent
-    local = {path: name for path in (each.path for each in scripts) if (name := _module_at(path, folder))}
-    beside = set(local.values()) - {script.path.stem}
-    if folder != Path():
-        top = {name for each in scripts if (name := _module_at(each.path, Path()))}
-        above = sorted((script.imports & top) - beside)
-        if above:
-            return Entry(script.path, Path()), f"the whole project goes with it, because it imports {', '.join(above)}"
-        return Entry(Path(script.path.name), folder), f"all of {folder} goes with it"
-    if needed := sorted(script.imports & beside):
-        return Entry(script.path, folder), f"the whole folder goes with it, because it imports {', '.join(needed)}"
-    if pickled := sorted(beside & named.keys()):
-        why = f"the whole folder goes with it, because {named[pickled[0]]} names {', '.join(pickled)}"
-        return Entry(script.path, folder), why
-    return Entry(script.path), "it goes alone"
-
-
-def _module_at(path: Path, folder: Path) -> str:
-    """Returns the module or package that a Python file is, or is part of, where `folder` is on the path; else nothing."""
-    if not path.is_relative_to(folder):
-        return ""
-    first, *rest = path.relative_to(folder).parts
-    return first if rest else first.removesuffix(".py")
 
 
 def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding, ...]]:

@@ -7,20 +7,23 @@ The check runs before a package is fetched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.modelfiles.framework_reading import ModelDescription
-from modelcrate.pipeline.compose import source_name
-from modelcrate.pipeline.import_graph import Import, imports_of, local_files
+from modelcrate.modelfiles.framework_reading import ModelDescription, PickleNames
+from modelcrate.pipeline.compose import import_roots
+from modelcrate.pipeline.import_graph import Import, Sources, imports_of
 from modelcrate.pipeline.model_versions import judge
 from modelcrate.project.conda import as_requirement
-from modelcrate.project.values import Gate, Project
+from modelcrate.project.contracts import APP_ROOT
+from modelcrate.project.values import Entry, Gate, Project
 from modelcrate.resolve.import_names import normalised, prefixes, proposal, provides, standard_library
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import show
 from modelcrate_server.compat_imports import STAND_INS
@@ -35,8 +38,7 @@ class _Known:
 
     standard: frozenset[str]
     distributions: Mapping[str, Path | None]
-    files: Mapping[str, Path]
-    roots: tuple[str, ...]
+    sources: Sources
     server: frozenset[str]
 
     def has(self, module: str) -> bool:
@@ -44,7 +46,7 @@ class _Known:
         return (
             module.partition(".")[0] in self.standard
             or not self.server.isdisjoint(prefixes(module))
-            or local_files(module, self.files, self.roots) is not None
+            or self.sources.imported(module) is not None
             or provides(module, self.distributions)
         )
 
@@ -74,13 +76,18 @@ def held_imports(
     Raises:
         UserError: The image lacks modules that are always imported; it names all of them.
     """
-    known = _known(project, entry, resolved, cache)
-    found = imports_of(entry.script, known.files, known.roots)
-    faults = [*_script_faults(found, known, resolved, folder), *_pickle_faults(models, known)]
+    assert resolved.target is not None, "the caller has seen to it"
+    known = _known(project, folder, entry, resolved, cache)
+    pickles = [each for model in models for each in model.pickles]
+    named = [module for each in pickles for module in each.modules]
+    found = imports_of(entry.script, known.sources, resolved.target.minor, named)
+    assert project.entry is not None, "its layer is there"
+    near = _Near(folder, project.entry, project.name)
+    faults = [*_script_faults(found, known, resolved.target.minor, near), *_pickle_faults(pickles, known, near)]
     return (*(() if generated else _optional(found, known)), *judge(gate, faults))
 
 
-def _known(project: Project, entry: EntryLayer, resolved: Resolved, cache: Path) -> _Known:
+def _known(project: Project, folder: Path, entry: EntryLayer, resolved: Resolved, cache: Path) -> _Known:
     assert project.entry is not None, "its layer is there"
     assert resolved.target is not None, "the caller has seen to it"
     top = len(ROOT) + 1
@@ -89,35 +96,74 @@ def _known(project: Project, entry: EntryLayer, resolved: Resolved, cache: Path)
         for each in entry.sources.entries
         if isinstance(each.source, FileRange)
     }
-    source = source_name(project, project.entry)
     distributions: dict[str, Path | None] = {each.name: each.place(cache) for each in resolved.pins.wheels}
     for each in resolved.pins.conda:
         distributions |= dict.fromkeys((normalised(each.name), normalised(as_requirement(each.name))))
     return _Known(
         standard_library(resolved.target.minor),
         distributions,
-        places,
-        (*([source] if source else []), ""),
+        Sources.of(places, import_roots(project), folder),
         frozenset({*STAND_INS, "modelcrate_server"}),
     )
 
 
-def _script_faults(found: Iterable[Import], known: _Known, resolved: Resolved, folder: Path) -> Iterator[UserError]:
-    assert resolved.target is not None, "the caller has seen to it"
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Looks for modules in the project's folder that do not go into the image, or are not on Python's path there.
+
+    Attributes:
+        folder: The project's folder.
+        entry: The entry script with its source folder.
+        name: The project's name.
+    """
+
+    folder: Path
+    entry: Entry
+    name: str
+
+    def place(self, module: str) -> Path | None:
+        """Returns where a module is, relative to the project's folder; None where it is not found."""
+        top, source = module.partition(".")[0], self.entry.source or Path()
+        places = (
+            above / name for above in (Path(), Path("src"), source, source / "src") for name in (top, f"{top}.py")
+        )
+        return next((each for each in places if (self.folder / each).exists()), None)
+
+    def way_out(self, place: Path) -> str:
+        """Returns what to write in the project file, so that a module at this place can be imported."""
+        source, lines = self.entry.source, []
+        if source is None or not place.is_relative_to(source):
+            source = Path()
+            lines.append(f"entry: {{source: ., script: {self.entry.file}}}")
+        holder = place.parent.relative_to(source)
+        if holder != Path():
+            lines.append(f"env: {{PYTHONPATH: {APP_ROOT}/{source.name or self.name}/{holder}}}")
+        package = "; or, as a package, dependencies: {project: true}" if self._is_package() else ""
+        return f"write {' and '.join(lines)}{package}"
+
+    def _is_package(self) -> bool:
+        with suppress(OSError):
+            return b"[build-system]" in read_named_file(self.folder / "pyproject.toml", MAX_NAMED)
+        return False
+
+
+def _script_faults(found: Iterable[Import], known: _Known, python: str, near: _Near) -> Iterator[UserError]:
     seen: set[str] = set()
     for each in found:
+        if not each.always:
+            continue
         if each.relative:
             yield UserError(
                 f"the import of {each.module!r} is relative, and its script is in no package",
                 where=each.where,
                 hint=f"write it without the dots: import {each.module.lstrip('.') or 'NAME'}",
             )
-        elif each.always and not known.has(each.module) and each.module.partition(".")[0] not in seen:
+        elif not known.has(each.module) and each.module.partition(".")[0] not in seen:
             seen.add(each.module.partition(".")[0])
-            yield _missing(each.module, each.where, resolved.target.minor, folder)
+            yield _missing(each.module, each.where, python, known, near)
 
 
-def _missing(module: str, where: str, python: str, folder: Path) -> UserError:
+def _missing(module: str, where: str, python: str, known: _Known, near: _Near) -> UserError:
     top = module.partition(".")[0]
     gone = next((number for number in range(9, 15) if top in standard_library(f"3.{number}")), None)
     if gone is not None:
@@ -126,13 +172,18 @@ def _missing(module: str, where: str, python: str, folder: Path) -> UserError:
             where=where,
             hint=f"Python 3.{gone} has it: set python in modelcrate.yaml, or take another module",
         )
-    places = (Path(above, name) for above in ("", "src") for name in (top, f"{top}.py"))
-    if near := next((place for place in places if (folder / place).exists()), None):
+    if known.sources.imported(top) is not None:
         return UserError(
-            f"imports {module}, which is at {near} and does not go into the image",
+            f"imports {module}, and {top} in the image has no such module",
             where=where,
-            hint="name a source folder that has it, for instance entry: {source: ., script: ...}; or, for a package with a "
-            "pyproject.toml, dependencies: {project: true}",
+            why=f"{top} is the project's own",
+            hint="correct the import, or add the file; if it is made while the script runs: gates: {imports: warn}",
+        )
+    if (place := near.place(module)) is not None:
+        return UserError(
+            f"imports {module}, which is at {place} and can't be imported in the image",
+            where=where,
+            hint=near.way_out(place),
         )
     return UserError(
         f"imports {module}, and nothing in the image has it",
@@ -142,19 +193,30 @@ def _missing(module: str, where: str, python: str, folder: Path) -> UserError:
     )
 
 
-def _pickle_faults(models: Iterable[ModelDescription], known: _Known) -> Iterator[UserError]:
-    for pickle in (each for model in models for each in model.pickles):
+def _pickle_faults(pickles: Iterable[PickleNames], known: _Known, near: _Near) -> Iterator[UserError]:
+    for pickle in pickles:
         versions = dict(pickle.versions)
-        for module in dict.fromkeys(name.partition(".")[0] for name in pickle.modules):
-            if module in _OF_PICKLES or known.has(module):
-                continue
-            package = proposal(module)
-            version = f"=={versions[package]}" if package in versions else ""
+        missing: dict[str, str] = {}
+        for module in pickle.modules:
+            if module.partition(".")[0] not in _OF_PICKLES and not known.has(module):
+                missing.setdefault(module.partition(".")[0], module)
+        for top, module in list(missing.items()):
+            if (place := near.place(module)) is not None:
+                del missing[top]
+                yield UserError(
+                    f"the model names {module}, which is at {place} and can't be imported in the image",
+                    where=pickle.where,
+                    why="loading the pickle imports it",
+                    hint=near.way_out(place),
+                )
+        if missing:
+            packages = [proposal(module) for module in missing.values()]
+            lines = [f"{name}=={versions[name]}" if name in versions else name for name in dict.fromkeys(packages)]
             yield UserError(
-                f"the model names {module}, and nothing in the image has it",
+                f"the model names {', '.join(missing)}, and nothing in the image has {'it' if len(missing) == 1 else 'them'}",
                 where=pickle.where,
-                why="loading the pickle imports it",
-                hint=f"add {package}{version} to the dependencies, or put the module beside the entry script, if it is your own",
+                why=f"loading the pickle imports {'it' if len(missing) == 1 else 'them'}",
+                hint=f"add {', '.join(lines)} to the dependencies; a module of your own goes beside the entry script",
             )
 
 
@@ -164,4 +226,4 @@ def _optional(found: Iterable[Import], known: _Known) -> Iterator[str]:
         if not each.always and not each.relative and not known.has(each.module):
             lacking.setdefault(each.module.partition(".")[0], each.where)
     for module, where in lacking.items():
-        yield f"{where}: imports {module} in a function, a try or an if, and nothing in the image has it ({proposal(module)} would)"
+        yield f"{where}: imports {module} in a function, a try or an if, and nothing in the image has it; if it is needed, add {proposal(module)} to the dependencies"

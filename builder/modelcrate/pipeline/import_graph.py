@@ -33,19 +33,76 @@ class Import:
     possible: bool = False
 
 
-def imports_of(script: str, files: Mapping[str, Path], roots: Sequence[str]) -> list[Import]:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The project's own code as it lies in the image.
+
+    Attributes:
+        files: The files, by their places there, each with where it is now.
+        roots: The folders there from which modules are imported; empty for the top.
+        project: The project's folder; messages name files from there on.
+    """
+
+    files: Mapping[str, Path]
+    roots: tuple[str, ...]
+    project: Path
+    _modules: frozenset[str]
+    """The places of all modules and packages, without endings. A folder without `__init__.py` is a package, too (PEP 420)."""
+
+    @classmethod
+    def of(cls, files: Mapping[str, Path], roots: Sequence[str], project: Path) -> Sources:
+        """Returns the sources with these files of a project, which are imported from these folders."""
+        code = [PurePosixPath(name) for name in files if name.endswith((".py", ".so"))]
+        places = {str(folder) for file in code for folder in file.parents}
+        return cls(
+            files,
+            tuple(roots),
+            project,
+            frozenset(places | {str(file.with_name(file.name.partition(".")[0])) for file in code}),
+        )
+
+    def shown(self, place: str) -> str:
+        """Returns what a file is called in messages: its path in the project, or its place in the image."""
+        file = self.files[place]
+        return str(file.relative_to(self.project)) if file.is_relative_to(self.project) else place
+
+    def imported(self, module: str) -> list[tuple[str, str]] | None:
+        """Returns the files that importing a module of the project runs, each with the package that it is in.
+
+        Returns None for a module that is not the project's.
+        """
+        parts = module.split(".")
+        top = next(
+            (PurePosixPath(root) for root in self.roots if str(PurePosixPath(root, parts[0])) in self._modules), None
+        )
+        places = [top.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)] if top is not None else []
+        if not all(str(place) in self._modules for place in places) or not places:
+            return None
+        out = []
+        for count, place in enumerate(places, 1):
+            if str(place / "__init__.py") in self.files:
+                out.append((str(place / "__init__.py"), ".".join(parts[:count])))
+            elif f"{place}.py" in self.files:
+                out.append((f"{place}.py", ".".join(parts[: count - 1])))
+        return out
+
+
+def imports_of(script: str, sources: Sources, python: str, modules: Sequence[str] = ()) -> list[Import]:
     """Returns all imports of modules that are not the project's own, by the script and by all of the project that it reaches.
 
     Args:
         script: The script's place among the files.
-        files: The files that go into the image, by their places there, each with where it is now.
-        roots: The folders of the image from which modules are imported; empty for the top.
+        sources: The project's own code.
+        python: The Python of the image, such as 3.11, which decides what conditions on its version mean.
+        modules: More modules that are imported in the image: those that pickles name.
     """
     waiting, visited, found = [(script, "")], {script}, dict[tuple[str, str], Import]()
+    waiting += (each for name in modules for each in sources.imported(name) or ())
     while waiting and len(visited) < MAX_MODULES:
         place, package = waiting.pop()
-        for each in _imports(files[place], place, package):
-            local = None if each.relative else local_files(each.module, files, roots)
+        visited.add(place)
+        for each in _imports(sources.files[place], sources.shown(place), package, python):
+            local = None if each.relative else sources.imported(each.module)
             if local is None and not each.possible:
                 found.setdefault((each.module, each.where), each)
             for inner, inside in local or ():
@@ -55,30 +112,7 @@ def imports_of(script: str, files: Mapping[str, Path], roots: Sequence[str]) -> 
     return list(found.values())
 
 
-def local_files(module: str, files: Mapping[str, Path], roots: Sequence[str]) -> list[tuple[str, str]] | None:
-    """Returns the files that importing a module of the project runs, each with the package that it is in.
-
-    Returns None for a module that is not the project's. A folder with Python files and no `__init__.py` is a package, too (PEP 420).
-    """
-    parts = module.split(".")
-    for root in roots:
-        top = PurePosixPath(root)
-        holder = f"{top / parts[0]}/"
-        package = any(name.startswith(holder) and name.endswith(".py") for name in files)
-        if not package and str(top / f"{parts[0]}.py") not in files:
-            continue
-        out = []
-        for count in range(1, len(parts) + 1):
-            here = top.joinpath(*parts[:count])
-            if str(here / "__init__.py") in files:
-                out.append((str(here / "__init__.py"), ".".join(parts[:count])))
-            elif f"{here}.py" in files:
-                out.append((f"{here}.py", ".".join(parts[: count - 1])))
-        return out
-    return None
-
-
-def _imports(file: Path, shown: str, package: str) -> Iterator[Import]:
+def _imports(file: Path, shown: str, package: str, python: str) -> Iterator[Import]:
     data = read_some(file, MAX_TEXT)
     try:
         with warnings.catch_warnings():
@@ -86,45 +120,68 @@ def _imports(file: Path, shown: str, package: str) -> Iterator[Import]:
             tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # of the entry script, it has been said; any other may never be imported
-    yield from _walk(tree.body, shown, package, True)
+    yield from _Reader(shown, package, int(python.partition(".")[2])).imports(tree.body, True)
 
 
-def _walk(body: Sequence[ast.AST], shown: str, package: str, always: bool) -> Iterator[Import]:
-    for node in body:
-        match node:
-            case ast.Import():
-                yield from (Import(alias.name, f"{shown}:{node.lineno}", always) for alias in node.names)
-            case ast.ImportFrom():
-                yield from _from(node, shown, package, always)
-            case ast.If() if _never_holds(node.test):
-                yield from _walk(node.orelse, shown, package, always)
-            case ast.ClassDef():
-                yield from _walk(node.body, shown, package, always)
-            case ast.With() | ast.AsyncWith():
-                yield from _walk(node.body, shown, package, always and not _suppresses(node))
-            case _:
-                yield from _walk(list(ast.iter_child_nodes(node)), shown, package, False)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the imports of one file, which is in a package, for a Python 3 with this minor version."""
+
+    shown: str
+    package: str
+    minor: int
+
+    def imports(self, body: Sequence[ast.AST], always: bool) -> Iterator[Import]:
+        """Yields the imports of these statements, and of all in them."""
+        for node in body:
+            match node:
+                case ast.Import():
+                    yield from (Import(alias.name, f"{self.shown}:{node.lineno}", always) for alias in node.names)
+                case ast.ImportFrom():
+                    yield from self._from(node, always)
+                case ast.If():
+                    holds = _holds(node.test, self.minor)
+                    yield from self.imports([node.test], False)
+                    yield from self.imports(node.body if holds is not False else [], always and bool(holds))
+                    yield from self.imports(node.orelse if not holds else [], always and holds is False)
+                case ast.ClassDef():
+                    yield from self.imports(node.body, always)
+                case ast.With() | ast.AsyncWith():
+                    yield from self.imports(node.body, always and not _suppresses(node))
+                case _:
+                    yield from self.imports(list(ast.iter_child_nodes(node)), False)
+
+    def _from(self, node: ast.ImportFrom, always: bool) -> Iterator[Import]:
+        where = f"{self.shown}:{node.lineno}"
+        base = node.module or ""
+        if node.level:
+            above = self.package.split(".") if self.package else []
+            if node.level > len(above):
+                yield Import("." * node.level + base, where, always, relative=True)
+                return
+            base = ".".join([*above[: len(above) - node.level + 1], *([base] if base else [])])
+        if base:
+            yield Import(base, where, always)
+        names = (alias.name for alias in node.names if alias.name != "*")
+        yield from (Import(f"{base}.{name}" if base else name, where, False, possible=True) for name in names)
 
 
-def _from(node: ast.ImportFrom, shown: str, package: str, always: bool) -> Iterator[Import]:
-    where = f"{shown}:{node.lineno}"
-    base = node.module or ""
-    if node.level:
-        above = package.split(".") if package else []
-        if node.level > len(above):
-            yield Import("." * node.level + base, where, always, relative=True)
-            return
-        base = ".".join([*above[: len(above) - node.level + 1], *([base] if base else [])])
-    if base:
-        yield Import(base, where, always)
-    names = (alias.name for alias in node.names if alias.name != "*")
-    yield from (Import(f"{base}.{name}" if base else name, where, False, possible=True) for name in names)
-
-
-def _never_holds(test: ast.expr) -> bool:
-    """Returns whether a condition does not hold in an imported script: `TYPE_CHECKING`, and `__name__ == "__main__"`."""
+def _holds(test: ast.expr, minor: int) -> bool | None:
+    """Returns whether a condition holds when a script is imported in an image; None where that is not known here."""
     text = ast.unparse(test)
-    return text in ("TYPE_CHECKING", "typing.TYPE_CHECKING") or text.startswith("__name__ == ")
+    if text in ("TYPE_CHECKING", "typing.TYPE_CHECKING") or text.startswith("__name__ == "):
+        return False
+    match test:
+        case ast.Compare(
+            left=ast.Attribute(value=ast.Name(id="sys"), attr="version_info"),
+            ops=[ast.GtE() | ast.Lt() as comparison],
+            comparators=[ast.Tuple(elts=[ast.Constant(value=int(major)), ast.Constant(value=int(least))])],
+        ):
+            newer = (3, minor) >= (major, least)
+            return newer if isinstance(comparison, ast.GtE) else not newer
+        case ast.Constant(value=value):
+            return bool(value)
+    return None
 
 
 def _suppresses(node: ast.With | ast.AsyncWith) -> bool:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.modelfiles.framework_reading import ModelDescription
-from modelcrate.pipeline.compose import Files
+from modelcrate.pipeline.compose import Files, is_below_root
 from modelcrate.project.values import Gate, Project
 from modelcrate.resolve.world import World
 from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
 
-VERSION = 1
+VERSION = 2
 """Raised when the check learns to see something new: what was let through before is then looked at again."""
 
 
@@ -45,14 +45,13 @@ def check_imports(
     resolved = next((each for each in world.platforms if each.target is not None), None)
     if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":
         return ()
-    elsewhere = (
-        "PYTHONPATH" in project.env and project.gates.imports == "refuse"
-    )  # a folder that is not known may have it
-    gate: Gate = "warn" if elsewhere else project.gates.imports
+    path = [each for each in project.env.get("PYTHONPATH", "").split(":") if each]
+    elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it
+    gate: Gate = "warn" if elsewhere and project.gates.imports == "refuse" else project.gates.imports
     packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
     pickled = [[each.where, each.modules] for model in models for each in model.pickles]
     script = [files.entry.script, files.entry.fingerprint, generated]
-    question = [VERSION, script, pickled, resolved.target.minor, packages, gate]
+    question = [VERSION, script, path, pickled, resolved.target.minor, packages, gate]
     passed = ResultCache(home / "imports")
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:

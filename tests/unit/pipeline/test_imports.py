@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.modelfiles.framework_reading import PickleNames
-from modelcrate.pipeline.import_graph import imports_of
-from modelcrate.pipeline.known_failures import FAILURES, loading_faults
+from modelcrate.pipeline.import_graph import Sources, imports_of
+from modelcrate.pipeline.known_failures import FAILURES, binary_faults, loading_faults
 from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides, standard_library
 from support.wheels import make_wheel
 
@@ -21,7 +21,7 @@ def graph(folder: Path, script: str, files: dict[str, str] | None = None) -> dic
     for name, text in places.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    found = imports_of("score.py", {name: folder / name for name in places}, ("",))
+    found = imports_of("score.py", Sources.of({name: folder / name for name in places}, ("",), folder), "3.11")
     return {each.module: each.always for each in found}
 
 
@@ -67,7 +67,9 @@ def test_modules_are_found_from_the_source_folder_and_from_above_it(tmp_path: Pa
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = imports_of("src/score.py", {name: tmp_path / name for name in files}, ("src", ""))
+    found = imports_of(
+        "src/score.py", Sources.of({name: tmp_path / name for name in files}, ("src", ""), tmp_path), "3.11"
+    )
     assert [(each.module, each.where) for each in found] == [("far", "src/score.py:4")]
 
 
@@ -142,6 +144,15 @@ def test_what_to_add_is_proposed() -> None:
         ("_loss.CyHalfBinomialLoss", {"scikit-learn": "1.6.1"}, {"scikit-learn": "1.4.2"}, True),
         ("_loss.CyHalfBinomialLoss", {"scikit-learn": "1.6.1"}, {"scikit-learn": "1.7.2"}, False),
         ("sklearn._loss._loss.__pyx_unpickle_CyHalfBinomialLoss", {}, {"scikit-learn": "1.6.1"}, True),
+        ("sklearn._loss._loss.__pyx_unpickle_CyHalfMultinomialLoss", {}, {"scikit-learn": "1.9.1"}, False),
+        ("sklearn._loss._loss.CyHalfBinomialLoss", {"scikit-learn": "1.9.1"}, {"scikit-learn": "1.9.1"}, False),
+        ("sklearn._loss._loss.__pyx_unpickle_CyHuberLoss", {"scikit-learn": "1.9.0"}, {"scikit-learn": "1.9.1"}, False),
+        ("_loss.CyHalfBinomialLoss", {"scikit-learn": "1.8.0"}, {"scikit-learn": "1.9.1"}, True),
+        ("sklearn.tree._classes.DecisionTreeClassifier", {"scikit-learn": "1.3.2"}, {"scikit-learn": "1.9.1"}, False),
+        ("sklearn.impute._base.SimpleImputer", {"scikit-learn": "1.7.2"}, {"scikit-learn": "1.8.0"}, True),
+        ("sklearn.impute._base.SimpleImputer", {"scikit-learn": "1.8.0"}, {"scikit-learn": "1.7.2"}, False),
+        ("sklearn.metrics._dist_metrics.EuclideanDistance", {"scikit-learn": "1.2.2"}, {"scikit-learn": "1.7.2"}, True),
+        ("sklearn.metrics._dist_metrics.EuclideanDistance64", {}, {"scikit-learn": "1.7.2"}, False),
         ("pandas.core.indexes.numeric.Int64Index", {}, {"pandas": "2.2.0"}, True),
         ("pandas.core.frame.DataFrame", {}, {"pandas": "2.2.0"}, False),
     ],
@@ -154,3 +165,12 @@ def test_what_is_known_not_to_load(name: str, versions: dict[str, str], pinned: 
         assert fault.where == "m.pkl"
         assert "in the dependencies" in fault.hint
         assert "==" in fault.hint or any(row.works and row.works in fault.hint for row in FAILURES)
+
+
+def test_packages_that_are_built_for_another_numpy_are_refused() -> None:
+    (fault,) = binary_faults({"scikit-learn": "1.2.2", "numpy": "2.4.6", "pandas": "2.0.3"})
+    assert fault.what.startswith("pandas 2.0.3 and scikit-learn 1.2.2 can't be imported with numpy 2.4.6")
+    assert "numpy<2" in fault.hint
+    assert not list(binary_faults({"scikit-learn": "1.2.2", "numpy": "1.26.4"}))
+    assert not list(binary_faults({"scikit-learn": "1.4.2", "numpy": "2.0.0"}))
+    assert not list(binary_faults({"scikit-learn": "1.2.2"}))
