@@ -15,7 +15,7 @@ from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
-from support import debs
+from support import debs, hdf5_files
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped
 from support.wheels import wheel_bytes
 
@@ -93,6 +93,14 @@ def _gguf() -> Iterator[bytes]:
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 2) + values + tensors
     yield head + b"\0" * (-len(head) % 32) + b"\0" * 32
     yield b"GGUF" + struct.pack(">IQQ", 3, 0, 0)
+
+
+def _hdf5() -> Iterator[bytes]:
+    config = hdf5_files.attribute("model_config", hdf5_files.keras(hdf5_files.DENSE))
+    yield hdf5_files.hdf5(
+        config, hdf5_files.external_link(b"x"), hdf5_files.VIRTUAL, hdf5_files.PLUGIN, hdf5_files.DEFLATE
+    )
+    yield hdf5_files.hdf5(hdf5_files.hard_link(48), hdf5_files.hard_link(60))
 
 
 def _onnx() -> Iterator[bytes]:
@@ -190,6 +198,7 @@ _MAKERS: Mapping[str, Callable[[], Iterator[bytes]]] = {
     "debian-release": _releases,
     "dsse": _envelopes,
     "gguf": _gguf,
+    "hdf5": _hdf5,
     "key": _keys,
     "lock": _locks,
     "onnx": _onnx,

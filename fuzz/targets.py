@@ -276,6 +276,7 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "dockerfile": lambda data: list(instructions(text_of(data))),
     "dsse": dsse,
     "gguf": model("m.gguf"),
+    "hdf5": model("m.h5"),
     "joblib": model("m.joblib"),
     "key": key,
     "layout": images.layout,

@@ -244,3 +244,14 @@ BEHIND: dict[str, bytes] = {
     "the same behind an array of objects": zipped({"a.npy": npy(b"N0P" + zipped({"a.pkl": EVIL}) + b"\nN.")}),
 }
 """Attacks behind something that is read to its end."""
+
+
+def safetensors_and_pickle(code: bytes) -> bytes:
+    """A whole safetensors file that is a pickle, too: the length of its header begins as a text, in the header begins a line, and the opcodes
+    stand where the tensors are."""
+    reach = 240
+    size = 0x8C | reach << 8  # SHORT_BINUNICODE, whose text reaches into the header
+    first = b'{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]},"__metadata__":{"x":"' % (len(code), len(code))
+    header = first.ljust(reach + 2 - 8) + b"V"  # UNICODE, up to the end of the line
+    last = b'"\n}}'
+    return size.to_bytes(8, "little") + header.ljust(size - len(last)) + last + code

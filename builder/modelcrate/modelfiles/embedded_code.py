@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import re
+import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from os.path import splitext
 from typing import BinaryIO
 
+from modelcrate.modelfiles import hdf5
 from modelcrate.modelfiles.gguf import Gguf
-from modelcrate.modelfiles.onnx import PYTHON, Onnx
+from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
 from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, rate
+from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK, parse_json
 from modelcrate_layers.errors import IntegrityError
 
 MAX_CONFIG = 64 << 20
 """Bytes of a Keras model's configuration, and of one module of TorchScript."""
+
+MAX_NAMED = 8
+"""Findings of one sort that are named."""
+
+MAX_MEMBER = 8 << 30
+"""Bytes of a compressed HDF5 file in a Keras model, unpacked."""
 
 _TEMPLATE_ATTACKS = re.compile(
     r"__\w+__|\\x5f|\\u005f|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
@@ -32,6 +45,17 @@ _KERAS_FUNCTIONS = re.compile(
     r"(keras|tf_keras|tensorflow\.keras|builtins)(\..*)?\.?(activations|losses|metrics|initializers|regularizers|constraints|optimizers|ops)(\.|$)"
 )
 """Where the functions are that a configuration may name; others (`keras.utils.get_file`) fetch and unpack."""
+
+_TENSORFLOW_CALLS = frozenset(
+    {"TFOpLambda", "TensorFlowOpLayer", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"}
+)
+"""Layers of Keras 2 that call a function of TensorFlow by its name."""
+
+_TENSORFLOW_ACTS = re.compile(
+    r"(?i)(^|\.)(io|data|saved_model|train|compat|raw_ops|autograph|distribute|summary|keras|__)|file|py_?func|numpy_function|load|write|read"
+    r"|save|restore|print|audio|py_function|eval|exec"
+)
+"""Functions of TensorFlow that read, write or run something."""
 
 _LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")
 """What a Keras configuration in an HDF5 file has that has a lambda layer, or hides a word by escapes."""
@@ -65,6 +89,10 @@ def in_zip(file: BinaryIO) -> Iterator[Judgement]:
         if "config.json" in names and ("metadata.json" in names or "model.weights.h5" in names):
             for name in (each for each in names if each == "config.json"):
                 yield from in_keras_config(_member(archive, name))
+        for info in archive.infolist():
+            if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
+                with _seekable(archive, info, file) as member:
+                    yield from in_hdf5(member, info.file_size)
         scripts = [name for name in names if re.search(r"(^|/)code/.*\.py$", name)]
         attacks = {
             f"{name}: {found[0].decode()}"
@@ -79,18 +107,40 @@ def in_zip(file: BinaryIO) -> Iterator[Judgement]:
             )
 
 
-def in_hdf5(file: BinaryIO) -> Iterator[Judgement]:
-    """Yields a verdict on an HDF5 file with a lambda layer of Keras. The file is searched for the words that its configuration has then."""
+def in_hdf5(file: BinaryIO, size: int) -> Iterator[Judgement]:
+    """Yields verdicts on an HDF5 file: Keras' configuration in it, other files that are read with it, filters of other libraries."""
+    try:
+        found = hdf5.read(file, size)
+    except IntegrityError as fault:
+        yield unread("hdf5", f"it {fault.what}")
+        return
+    if found is None:
+        yield from _searched(file)
+        return
+    elsewhere = [f"data in a file that lies elsewhere: {each!r}" for each in found.outside if leads_out(each)]
+    if found.virtual:
+        elsewhere.append("a virtual dataset, whose data may be in any file")
+    if elsewhere:
+        yield _judged(Verdict.UNSAFE, "hdf5", *elsewhere[:MAX_NAMED])
+    if found.plugins:
+        yield _judged(
+            Verdict.UNKNOWN, "hdf5", *(f"the filter {each}, for which a library is loaded" for each in found.plugins)
+        )
+    for name, text in found.configs:
+        yield from in_keras_config(text, name)
+
+
+def _searched(file: BinaryIO) -> Iterator[Judgement]:
+    """A file that only begins as HDF5: it is searched for the words that a configuration with a lambda layer has."""
     file.seek(0)
     behind = b""
-    found: set[bytes] = set()
+    words: set[bytes] = set()
     while chunk := file.read(CHUNK):
-        found |= {each for each in _LAMBDA if each in behind + chunk}
+        words |= {each for each in _LAMBDA if each in behind + chunk}
         behind = chunk[-16:]
-    words = found & set(_LAMBDA[:2])
-    if words:
+    if words & set(_LAMBDA[:2]):
         yield _judged(Verdict.UNSAFE, "keras", "a Lambda layer of Keras, whose code is in the file")
-    elif b"\\u00" in found and _is_keras(file):
+    elif b"\\u00" in words and _is_keras(file):
         yield _judged(Verdict.UNKNOWN, "keras", "a configuration with escaped letters", unread=True)
 
 
@@ -99,12 +149,12 @@ def _is_keras(file: BinaryIO) -> bool:
     return any(b"model_config" in chunk for chunk in iter(lambda: file.read(CHUNK), b""))
 
 
-def in_keras_config(data: bytes) -> Iterator[Judgement]:
+def in_keras_config(data: bytes, name: str = "config.json") -> Iterator[Judgement]:
     """Yields a verdict on what a Keras configuration makes Python import."""
     try:
         config = parse_json(data, limit=MAX_CONFIG)
     except IntegrityError:
-        yield _judged(Verdict.UNKNOWN, "keras", "config.json can't be read", unread=True)
+        yield _judged(Verdict.UNKNOWN, "keras", f"{name} can't be read", unread=True)
         return
     rated = {why: verdict for why, verdict in _keras_objects(config) if verdict is not Verdict.SAFE}
     if rated:
@@ -127,6 +177,11 @@ def _keras_objects(config: object) -> Iterator[tuple[str, Verdict]]:
 def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdict]:
     if name == "__lambda__" or (name == "Lambda" and isinstance(config, dict) and _has_code(config.get("function"))):
         return "a Lambda layer, whose code is in the file", Verdict.UNSAFE
+    if name in _TENSORFLOW_CALLS and isinstance(config, dict):
+        called = str(config.get("function") or config.get("node_def") or config.get("method_name"))[:1000]
+        return f"a layer that calls tensorflow.{called[:80]}", Verdict.UNSAFE if _TENSORFLOW_ACTS.search(
+            called
+        ) else Verdict.SAFE
     if name == "Lambda":
         return "a Lambda layer, which calls a function of the project", Verdict.UNKNOWN
     if not isinstance(module, str):
@@ -155,6 +210,22 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     if len(data) > MAX_CONFIG:
         raise IntegrityError(f"has a member of more than {MAX_CONFIG} bytes: {name[:100]!r}")
     return data
+
+
+@contextmanager
+def _seekable(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO) -> Iterator[BinaryIO]:
+    """Yields a member as a file in which every place can be reached. Keras stores them as they are; a compressed one is unpacked."""
+    if info.compress_type == zipfile.ZIP_STORED:
+        file.seek(info.header_offset + 26)
+        start = info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+        yield io.BufferedReader(Window(file, start, info.compress_size))
+        return
+    with archive.open(info) as packed, tempfile.TemporaryFile() as plain:
+        while piece := packed.read(CHUNK):
+            if plain.tell() > MAX_MEMBER:
+                raise IntegrityError(f"has a member of more than {MAX_MEMBER >> 30} GiB: {info.filename[:100]!r}")
+            plain.write(piece)
+        yield plain
 
 
 def unread(framework: str, why: str) -> Judgement:

@@ -99,7 +99,7 @@ FORMATS = (
     Format("joblib", "a joblib file", rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b", frozenset({".joblib"}), check=_joblib),
     Format("pytorch", "a PyTorch model", rb"PK\x03\x04", frozenset({".pt", ".pth", ".ckpt"}), check=_torch),
     Format("keras", "a Keras model", endings=frozenset({".keras"})),
-    Format("hdf5", "an HDF5 file", rb"\x89HDF\r\n\x1a\n"),
+    Format("hdf5", "an HDF5 file", rb"\x89HDF\r\n\x1a\n", frozenset({".h5", ".hdf5", ".he5"})),
     Format("numpy", "a NumPy file", rb"\x93NUMPY", detected=False),
     Format("gguf", "a GGUF model", rb"GGUF", frozenset({".gguf"}), strict=True),
     Format("onnx", "an ONNX model", rb"\x08[\x01-\x20]\x12.", frozenset({".onnx"}), strict=True, check=_onnx),

@@ -34,6 +34,10 @@ MAX_GRAPHS = 64
 """How deep graphs may stand in the attributes of nodes."""
 
 MAX_TEXT = 4096
+"""Bytes of a name, a domain or a path."""
+
+MAX_OPERATORS = 10_000
+"""Unusual operators that are kept, and functions that a model defines."""
 
 _TYPES = [
     "undefined",
@@ -92,6 +96,8 @@ class Onnx:
     """Files beside the model that hold weights."""
     operators: set[tuple[str, str]] = field(default_factory=set)
     """Operators that are not of ONNX or ONNX Runtime, or that call Python: domain and name."""
+    functions: set[tuple[str, str]] = field(default_factory=set)
+    """Operators that the model defines itself by others, which are read as well: domain and name."""
 
     def facts(self) -> dict[str, Any]:
         """Returns the facts for a report, as JSON values."""
@@ -130,12 +136,18 @@ def read(file: BinaryIO, size: int) -> Onnx:
             _graph(tape, value, model, budget)
         elif number in (20, 25) and isinstance(value, _Inside):
             _training_or_function(tape, value, model, budget, number == 20)
+    model.operators -= {each for each in model.functions if each[1] not in PYTHON}
     if not model.ir_version or not model.opsets:
         raise IntegrityError("is no ONNX model: it has no version, or no set of operators")
     for name in model.outside:
-        if re.match(r"[/\\]|[A-Za-z]+:", name) or ".." in name.replace("\\", "/").split("/"):
+        if leads_out(name):
             raise IntegrityError(f"has weights in a file that lies elsewhere: {name[:100]!r}")
     return model
+
+
+def leads_out(name: str) -> bool:
+    """Returns whether the name of another file leads out of the folder of the file that has it, on any system."""
+    return bool(re.match(r"[/\\]|[A-Za-z]+:", name)) or ".." in name.replace("\\", "/").split("/")
 
 
 class _Budget:
@@ -158,7 +170,9 @@ class _Inside:
 
     def text(self, tape: ByteReader) -> str:
         size = self.end - tape.position
-        return tape.read(size).decode("utf-8", "replace") if size <= MAX_TEXT else ""
+        if size > MAX_TEXT:
+            raise IntegrityError(f"has a name of {size} bytes")
+        return tape.read(size).decode("utf-8", "replace")
 
 
 def _fields(tape: ByteReader, end: int, budget: _Budget) -> Iterator[tuple[int, int | _Inside]]:
@@ -205,11 +219,16 @@ def _opset(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> N
 
 def _training_or_function(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, training: bool) -> None:
     """Reads the operators of the graphs for training, or of a function that is defined in the model."""
+    name = domain = ""
     for number, value in _fields(tape, inside.end, budget):
         if training and number in (1, 2) and isinstance(value, _Inside):
             _graph(tape, value, model, budget, 1)
         elif not training and number == 7 and isinstance(value, _Inside):
             _node(tape, value, model, budget, 1)
+        elif not training and number in (1, 10) and isinstance(value, _Inside):
+            name, domain = (value.text(tape), domain) if number == 1 else (name, value.text(tape))
+    if not training:
+        _remember(model.functions, (domain, name))
 
 
 def _graph(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth: int = 0) -> None:
@@ -237,11 +256,17 @@ def _node(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth
         if number == 4 and isinstance(value, _Inside):
             name = value.text(tape)
         elif number == 7 and isinstance(value, _Inside):
-            domain = value.text(tape) or "?"
+            domain = value.text(tape)
         elif number == 5 and isinstance(value, _Inside):
             _attribute(tape, value, model, budget, depth)
-    if (domain not in STANDARD or name in PYTHON) and len(model.operators) < 1000:
-        model.operators.add((domain, name))
+    if domain not in STANDARD or name in PYTHON:
+        _remember(model.operators, (domain, name))
+
+
+def _remember(known: set[tuple[str, str]], operator: tuple[str, str]) -> None:
+    known.add(operator)
+    if len(known) > MAX_OPERATORS:
+        raise IntegrityError(f"has more than {MAX_OPERATORS} operators of its own")
 
 
 def _attribute(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth: int) -> None:

@@ -62,8 +62,10 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
         if known.is_certain(sample):
             return ModelFacts(known.word, fault=fault.what if isinstance(fault, IntegrityError) else str(fault))
         return _facts_of_pickles(file, sample, None, allowed)
-    if zipped:  # PyTorch loads a zip at the end of a file, whatever the file begins with
-        return replace(facts, pickles=facts.pickles + _facts_of_pickles(file, sample, None, allowed).pickles)
+    if zipped or may_begin_pickles(sample.head):
+        # PyTorch loads a zip at the end of a file, whatever the file begins with; and the same bytes can be a header and a pickle
+        anything = replace(sample, name="")
+        return replace(facts, pickles=facts.pickles + _facts_of_pickles(file, anything, None, allowed).pickles)
     return facts
 
 
@@ -100,7 +102,7 @@ _UNKNOWN = ModelFacts("")
 def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allowed: Iterable[str]) -> ModelFacts:
     found = [judged for each in pickles_in(file, sample.name) if (judged := judge(each, allowed)) is not None]
     word = known.word if known else ""
-    found += _embedded(file, sample.head, word)
+    found += _embedded(file, sample.head, word, sample.size)
     if not found:
         return ModelFacts(word) if word else _UNKNOWN
     facts = {
@@ -114,10 +116,10 @@ def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allo
     return ModelFacts(_with_pickles(word, sample.head, found), facts, pickles=tuple(found))
 
 
-def _embedded(file: BinaryIO, head: bytes, known: str) -> Iterator[Judgement]:
+def _embedded(file: BinaryIO, head: bytes, known: str, size: int) -> Iterator[Judgement]:
     """Returns the verdicts on code in Keras' and PyTorch's archives that is no pickle."""
     if known == "hdf5":
-        yield from embedded_code.in_hdf5(file)
+        yield from embedded_code.in_hdf5(file, size)
     elif head.startswith(b"PK") or ends_as_zip(file):
         try:
             yield from embedded_code.in_zip(file)

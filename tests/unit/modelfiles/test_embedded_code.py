@@ -11,6 +11,7 @@ import pytest
 
 from modelcrate.modelfiles.pickle.policy import Verdict
 from modelcrate.modelfiles.recognition import ModelFacts, facts_of
+from support import hdf5_files
 from support.pickles import zipped
 
 
@@ -82,6 +83,56 @@ def test_lambda_layers_in_hdf5() -> None:
     assert facts(head + config.replace(b"Lambda", b"Dense"), "model.h5") == ModelFacts("hdf5")
     split = bytes((1 << 20) - len(head) - config.index(b"Lambda") - 3)
     assert facts(head + split + config, "weights").verdict is Verdict.UNSAFE
+
+
+CONFIGURED = hdf5_files.attribute("model_config", hdf5_files.keras(DENSE))
+OUTSIDE = "/etc/passwd"
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict", "because"),
+    [
+        (hdf5_files.hdf5(), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(CONFIGURED), Verdict.SAFE, ""),
+        (
+            hdf5_files.hdf5(hdf5_files.attribute("model_config", hdf5_files.keras(hdf5_files.LAMBDA))),
+            Verdict.UNSAFE,
+            "a Lambda layer",
+        ),
+        (
+            hdf5_files.hdf5(hdf5_files.attribute("training_config", hdf5_files.keras(hdf5_files.SYSTEM))),
+            Verdict.UNSAFE,
+            "os.system",
+        ),
+        (
+            hdf5_files.hdf5(hdf5_files.attribute("model_config", hdf5_files.keras(hdf5_files.WRITES))),
+            Verdict.UNSAFE,
+            "io.write_file",
+        ),
+        (hdf5_files.hdf5(hdf5_files.attribute("model_config", hdf5_files.keras(hdf5_files.ADDS))), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.attribute("model_config", b"{")), Verdict.UNKNOWN, "model_config can't be read"),
+        (hdf5_files.hdf5(hdf5_files.external_link(OUTSIDE.encode())), Verdict.UNSAFE, OUTSIDE),
+        (hdf5_files.hdf5(hdf5_files.external_link(b"../x.h5")), Verdict.UNSAFE, "../x.h5"),
+        (hdf5_files.hdf5(hdf5_files.external_link(b"beside.h5")), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.VIRTUAL), Verdict.UNSAFE, "virtual"),
+        (hdf5_files.hdf5(hdf5_files.PLUGIN), Verdict.UNKNOWN, "filter 32015"),
+        (hdf5_files.hdf5(hdf5_files.DEFLATE), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.hard_link(48), CONFIGURED), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.hard_link(9)), Verdict.UNKNOWN, "no object header"),
+        (hdf5_files.hdf5(hdf5_files.hard_link(1 << 40)), Verdict.UNKNOWN, "leads out"),
+        (hdf5_files.hdf5((0x44, b"")), Verdict.UNKNOWN, "unknown type 68"),
+        (hdf5_files.hdf5() + b"x", Verdict.UNKNOWN, "1 bytes behind its end"),
+        (hdf5_files.hdf5(CONFIGURED)[:-3], Verdict.UNKNOWN, "cut short"),
+    ],
+)
+def test_hdf5_by_its_structure(data: bytes, verdict: Verdict, because: str) -> None:
+    """As a file, and as the weights in a Keras archive; what is not followed to its end is refused."""
+    for whole, name in ((data, "model.h5"), (data, "weights"), (zipped({"model.weights.h5": data}), "model.keras")):
+        found = facts(whole, name)
+        assert (found.verdict, found.fault) == (verdict, "")
+        assert because in " ".join(why for each in found.pickles for why in each.because)
+    packed = zipped({"model.weights.h5": data}, 8)
+    assert facts(packed, "model.keras").verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -174,6 +225,13 @@ CUSTOM = field(4, b"Thing") + field(7, b"my.domain")
         (onnx(CUSTOM), Verdict.UNKNOWN),
         (onnx(field(4, b"If") + field(5, field(6, field(1, CUSTOM)))), Verdict.UNKNOWN),
         (onnx(more=field(25, field(7, CUSTOM))), Verdict.UNKNOWN),
+        (onnx(field(4, b"Relu") + field(7, b"")), Verdict.SAFE),
+        (
+            onnx(CUSTOM, more=field(25, field(1, b"Thing") + field(10, b"my.domain") + field(7, field(4, b"Relu")))),
+            Verdict.SAFE,
+        ),
+        (onnx(CUSTOM, more=field(25, field(1, b"Other") + field(10, b"my.domain"))), Verdict.UNKNOWN),
+        (onnx(field(4, b"PyOp"), more=field(25, field(1, b"PyOp"))), Verdict.UNSAFE),
         (onnx(field(4, b"PyOp") + field(7, b"ai.onnx.contrib")), Verdict.UNSAFE),
         (onnx(field(4, b"PythonOp") + field(7, b"com.microsoft")), Verdict.UNSAFE),
     ],

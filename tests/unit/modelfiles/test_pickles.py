@@ -34,6 +34,7 @@ from support.pickles import (
     joblib_array,
     made,
     npy,
+    safetensors_and_pickle,
     short,
     stack_global,
     tarred,
@@ -245,6 +246,14 @@ ARRAY = joblib_array("u1", 3, b"abc")
 def test_what_stands_behind_is_read(kind: str, name: str) -> None:
     assert worst(BEHIND[kind], name) in (Verdict.UNKNOWN, Verdict.UNSAFE)
     assert kind == "one behind padding" or worst(BEHIND[kind], name) is Verdict.UNSAFE
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.safetensors", "weights"])
+def test_a_whole_file_of_another_format_that_is_a_pickle_too(name: str) -> None:
+    data = safetensors_and_pickle(calls("os", "system"))
+    assert facts_at_hand(data, name).verdict is Verdict.UNSAFE
+    assert facts_at_hand(safetensors_and_pickle(b"N."), name).format == "safetensors"
+    assert facts_at_hand(safetensors_and_pickle(b"\xff\xfe"), name).pickles == ()
 
 
 def test_the_mark_of_an_end_alone_makes_no_zip() -> None:
