@@ -41,6 +41,11 @@ class CrateError(Exception):
         self.also = tuple(also)
 
     @property
+    def message(self) -> str:
+        """The whole message, as `str` has it."""
+        return str(self)
+
+    @property
     def faults(self) -> int:
         """The number of errors, with those that were found with this one."""
         return 1 + sum(other.faults for other in self.also)

@@ -15,15 +15,8 @@ class BuildLog:
 
     def emit(self, event: Event) -> None:
         """Writes one line for an event. Events about bytes have none."""
-        match event:
-            case Step(name):
-                self.write(f"step: {name}\n")
-            case Finished(label, note):
-                self.write(f"  {label}{': ' + note if note else ''}\n")
-            case Notice(text) | Done(text):
-                self.write(f"{text}\n")
-            case Started() | Advanced():
-                pass
+        if line := event_line(event):
+            self.write(line)
 
     def write(self, text: str) -> None:
         """Appends a text."""
@@ -47,3 +40,16 @@ class BuildLog:
         with self._changed:
             self._changed.wait_for(lambda: len(self._data) > offset or self._ended)
             return bytes(self._data[offset:])
+
+
+def event_line(event: Event) -> str:
+    """Returns the line of a log for an event; an empty text for events about bytes."""
+    match event:
+        case Step(name):
+            return f"step: {name}\n"
+        case Finished(label, note):
+            return f"  {label}{': ' + note if note else ''}\n"
+        case Notice(text) | Done(text):
+            return f"{text}\n"
+        case Started() | Advanced():
+            return ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, spec
+from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, read_conda, spec
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
@@ -16,8 +16,30 @@ class CondaDependencies:
     Without a version of Python, the base's Python is used. The original would take 3.10.
     """
 
-    def __init__(self, conda_dependencies_file_path: str | None = None) -> None:
-        self._spec = CondaSpec() if conda_dependencies_file_path is None else _read(Path(conda_dependencies_file_path))
+    DEFAULT_NUMBER_OF_CONDA_PACKAGES = 0
+    DEFAULT_NUMBER_OF_PIP_PACKAGES = 0
+
+    def __init__(
+        self,
+        conda_dependencies_file_path: str | None = None,
+        _underlying_structure: Mapping[str, object] | None = None,
+    ) -> None:
+        self._spec = CondaSpec()
+        if conda_dependencies_file_path is not None:
+            self._spec = _read(Path(conda_dependencies_file_path))
+        elif _underlying_structure is not None:
+            self._spec = read_conda(_underlying_structure, "the conda dependencies")
+
+    @staticmethod
+    def parse(text: str, where: str) -> CondaDependencies:
+        """Returns the dependencies in the text of a conda environment file.
+
+        Raises:
+            UserError: The text is malformed.
+        """
+        made = CondaDependencies()
+        made._spec = parse_conda(text.encode(), where)
+        return made
 
     @staticmethod
     def create(
@@ -132,6 +154,55 @@ class CondaDependencies:
     def set_python_version(self, version: str) -> None:
         """Sets the version of Python."""
         self._set(packages=[*self._spec.packages, f"python={version}"])
+
+    def get_python_version(self) -> str | None:
+        """Returns the version of Python, if one was set."""
+        return self._spec.python
+
+    def get_default_number_of_packages(self) -> int:
+        """Returns how many packages are there by default: none."""
+        return self.DEFAULT_NUMBER_OF_CONDA_PACKAGES + self.DEFAULT_NUMBER_OF_PIP_PACKAGES
+
+    def add_tensorflow_pip_package(self, core_type: str = "cpu", version: str | None = None) -> None:
+        """Adds TensorFlow: for processors, or with the libraries of CUDA.
+
+        Args:
+            core_type: `cpu` or `gpu`.
+            version: The version; None for any.
+
+        Raises:
+            UserError: The kind is another one.
+        """
+        if core_type not in ("cpu", "gpu"):
+            raise UserError(f"not a kind of processor: {core_type!r:.40}", hint="expected cpu or gpu")
+        name = "tensorflow-cpu" if core_type == "cpu" else "tensorflow[and-cuda]"
+        self.add_pip_package(f"{name}=={version}" if version else name)
+
+    def add_tensorflow_conda_package(self, core_type: str = "cpu", version: str | None = None) -> None:
+        """Adds TensorFlow. See `add_tensorflow_pip_package`: its wheels need nothing of conda."""
+        self.add_tensorflow_pip_package(core_type, version)
+
+    def add_cntk_package(self, core_type: str = "cpu") -> None:
+        """Raises a UserError: CNTK ended in 2019, and has no wheel for a Python of today."""
+        raise UserError("CNTK ended in 2019, and no Python of today has it", hint="save the model as ONNX")
+
+    @staticmethod
+    def sdk_origin_url() -> str:
+        """Raises a UserError: the original's packages are not installed."""
+        raise UserError(
+            "the original's packages are not installed", hint="requirements come from set_pip_index_url, else from PyPI"
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Returns the dependencies as a conda environment file has them."""
+        spec = self._spec
+        python = [f"python={spec.python}"] if spec.python else []
+        pip: list[object] = [{"pip": list(spec.pip)}] if spec.pip else []
+        return {
+            "name": spec.name or "project_environment",
+            "dependencies": [*python, *spec.packages, *pip],
+            "channels": list(spec.channels),
+        }
 
     def serialize_to_string(self) -> str:
         """Returns the text of a conda environment file."""

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from modelcrate.azureml.absent import ENVIRONMENT_BUILD, LABELS, refuse
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
-from modelcrate.azureml.sections import DockerSection, PythonSection
+from modelcrate.azureml.sections import (
+    DatabricksSection,
+    DockerImagePlatform,
+    DockerSection,
+    PythonSection,
+    RSection,
+    SparkSection,
+)
+from modelcrate.events import ignore_event
+from modelcrate.workspace.environments import (
+    RegisteredEnvironment,
+    get_environment,
+    list_environments,
+    register_environment,
+)
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
@@ -19,7 +35,8 @@ DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
 DOCKERFILE = "BaseDockerfile"
 
-_NO_SERVICE = "environments are saved in files: save_to_directory and load_from_directory"
+if TYPE_CHECKING:
+    from modelcrate.azureml.workspace import Workspace
 
 
 class Environment:
@@ -29,7 +46,7 @@ class Environment:
     adds its server to any base.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **kwargs: object) -> None:
         if not isinstance(name, str) or not name:
             raise UserError("an environment has a name")
         self.name = name
@@ -39,9 +56,9 @@ class Environment:
         self.python = PythonSection()
         self.environment_variables: dict[str, str] = {}
         self.inferencing_stack_version: str | None = None
-        self.spark: object = None
-        self.databricks: object = None
-        self.r: object = None
+        self.spark = SparkSection()
+        self.databricks = DatabricksSection()
+        self.r: RSection | None = None
 
     def __repr__(self) -> str:
         return f"Environment(name={self.name!r}, base_image={self.docker.base_image!r})"
@@ -162,11 +179,12 @@ class Environment:
         if folder.exists() and any(folder.iterdir()) and not overwrite:
             raise UserError(f"{path} is not empty", hint="overwrite=True replaces what is in it")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / DEFINITION).write_text(json.dumps(self._definition(), indent=4) + "\n", encoding="utf-8")
-        if self.python.conda_dependencies is not None:
-            self.python.conda_dependencies.save_to_file(str(folder), CONDA)
-        if self.docker.base_dockerfile is not None:
-            (folder / DOCKERFILE).write_text(self.docker.base_dockerfile, encoding="utf-8")
+        facts = self.facts()
+        conda, dockerfile = facts["python"].pop("condaSpecification"), facts["docker"].pop("baseDockerfile")
+        (folder / DEFINITION).write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8")
+        for text, name in ((conda, CONDA), (dockerfile, DOCKERFILE)):
+            if text is not None:
+                (folder / name).write_text(text, encoding="utf-8")
 
     @staticmethod
     def load_from_directory(path: str) -> Environment:
@@ -180,60 +198,126 @@ class Environment:
             facts = parse_object(read_named_file(folder / DEFINITION, MAX_NAMED), str(folder / DEFINITION))
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=str(folder / DEFINITION)) from None
-        environment = Environment(str(facts.get("name") or ""))
-        environment.environment_variables = {
-            str(k): str(v) for k, v in (facts.get("environmentVariables") or {}).items()
-        }
-        environment.inferencing_stack_version = facts.get("inferencingStackVersion")
-        docker, python = facts.get("docker") or {}, facts.get("python") or {}
-        environment.docker.base_image = docker.get("baseImage")
-        environment.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
-        environment.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
-        environment.python.interpreter_path = str(python.get("interpreterPath") or "python")
-        conda, dockerfile = folder / CONDA, folder / DOCKERFILE
-        environment.python.conda_dependencies = CondaDependencies(str(conda)) if conda.exists() else None
-        environment.docker.base_dockerfile = (
-            read_named_file(dockerfile, MAX_NAMED).decode() if dockerfile.exists() else None
-        )
-        return environment
+        for section, key, name in (
+            ("python", "condaSpecification", CONDA),
+            ("docker", "baseDockerfile", DOCKERFILE),
+        ):
+            if (folder / name).exists():
+                facts.setdefault(section, {})[key] = read_named_file(folder / name, MAX_NAMED).decode()
+        return Environment.of(facts, str(folder / DEFINITION))
 
-    def register(self, workspace: object) -> Environment:
-        """Raises a UserError: there is no service for environments."""
-        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
-
-    @staticmethod
-    def get(workspace: object, name: str, version: str | None = None) -> Environment:
-        """Raises a UserError: there is no service for environments."""
-        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
-
-    @staticmethod
-    def list(workspace: object) -> dict[str, Environment]:
-        """Raises a UserError: there is no service for environments."""
-        raise UserError("there is no service that keeps environments", hint=_NO_SERVICE)
-
-    def build(self, workspace: object, image_build_compute: object = None) -> object:
-        """Raises a UserError: an environment is built with the image that uses it."""
-        raise UserError("an environment is built with the image that uses it", hint="Model.package builds both")
-
-    build_local = get_image_details = build
-
-    def _definition(self) -> dict[str, Any]:
-        docker = asdict(self.docker)
+    def facts(self) -> dict[str, Any]:
+        """Returns the definition as data for JSON. Passwords are not part of it."""
+        docker, python = self.docker, self.python
+        conda = python.conda_dependencies
         return {
             "name": self.name,
             "version": self.version,
-            "environmentVariables": self.environment_variables,
+            "environmentVariables": dict(self.environment_variables),
             "inferencingStackVersion": self.inferencing_stack_version,
             "docker": {
-                "baseImage": docker["base_image"],
-                "registryAddress": self.docker.base_image_registry.address,
-                "platform": docker["platform"],
+                "baseImage": docker.base_image,
+                "baseDockerfile": docker.base_dockerfile,
+                "registryAddress": docker.base_image_registry.address,
+                "platform": str(docker.platform),
             },
             "python": {
-                "userManagedDependencies": self.python.user_managed_dependencies,
-                "interpreterPath": self.python.interpreter_path,
+                "userManagedDependencies": python.user_managed_dependencies,
+                "interpreterPath": python.interpreter_path,
+                "condaSpecification": conda.serialize_to_string() if conda is not None else None,
             },
         }
+
+    @staticmethod
+    def of(facts: Mapping[str, Any], where: str) -> Environment:
+        """Returns the environment of a definition.
+
+        Args:
+            facts: What `facts` returned.
+            where: The place of the definition, for messages.
+
+        Raises:
+            UserError: The conda specification in it is malformed.
+        """
+        environment = Environment(str(facts.get("name") or ""))
+        environment.version = facts.get("version")
+        variables = facts.get("environmentVariables") or {}
+        environment.environment_variables = {str(key): str(value) for key, value in variables.items()}
+        environment.inferencing_stack_version = facts.get("inferencingStackVersion")
+        docker, python = facts.get("docker") or {}, facts.get("python") or {}
+        environment.docker.base_image = docker.get("baseImage")
+        environment.docker.base_dockerfile = docker.get("baseDockerfile")
+        environment.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
+        environment.docker.platform = DockerImagePlatform.parse(docker.get("platform"))
+        environment.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
+        environment.python.interpreter_path = str(python.get("interpreterPath") or "python")
+        conda = python.get("condaSpecification")
+        environment.python.conda_dependencies = CondaDependencies.parse(conda, where) if conda is not None else None
+        return environment
+
+    def register(self, workspace: Workspace) -> Environment:
+        """Registers the definition in a workspace, under the next version of its name. The latest one is kept, if it is equal.
+
+        Raises:
+            UserError: The name is not valid.
+        """
+        facts = self.facts()
+        if self.docker.base_image_registry.password:
+            warnings.warn(
+                "the password of the base image's registry is not registered: modelcrate login saves it",
+                UserWarning,
+                stacklevel=2,
+            )
+        facts["version"] = None
+        made = register_environment(workspace.backend, self.name, facts, ignore_event)
+        self.version = str(made.version)
+        return self
+
+    @staticmethod
+    def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> Environment:
+        """Returns a registered environment, by default its latest version.
+
+        Args:
+            workspace: The workspace.
+            name: The name.
+            version: The version, as a text or number.
+            label: `latest`; there are no other labels.
+
+        Raises:
+            SourceError: There is no such environment.
+        """
+        if label is not None and label.lower() != "latest":
+            raise LABELS.error(f"the label {label!r}")
+        if version is not None and not str(version).isdigit():
+            raise UserError(f"not a version of an environment: {version!r:.60}", hint="expected a number")
+        found = get_environment(workspace.backend, name, None if version is None else int(version))
+        return Environment._registered(found)
+
+    @staticmethod
+    def list(workspace: Workspace) -> dict[str, Environment]:
+        """Returns the latest version of every registered environment, by name."""
+        return {each.name: Environment._registered(each) for each in list_environments(workspace.backend)}
+
+    label = staticmethod(refuse("Environment.label", LABELS))
+    build = refuse("Environment.build", ENVIRONMENT_BUILD)
+    build_local = refuse("Environment.build_local", ENVIRONMENT_BUILD)
+    get_image_details = refuse("Environment.get_image_details", ENVIRONMENT_BUILD)
+
+    @staticmethod
+    def _registered(found: RegisteredEnvironment) -> Environment:
+        where = f"the environment {found.name}:{found.version}"
+        return Environment.of({**parse_object(found.definition, where), "version": str(found.version)}, where)
+
+
+class EnvironmentReference:
+    """A name and a version of a registered environment. Not a value, because scripts set its fields."""
+
+    def __init__(self, name: str, version: str | None = None) -> None:
+        self.name, self.version = name, version
+
+    def get_environment(self, workspace: Workspace) -> Environment:
+        """Returns the environment. See `Environment.get`."""
+        return Environment.get(workspace, self.name, self.version)
 
 
 def _requirements(path: Path) -> list[str]:

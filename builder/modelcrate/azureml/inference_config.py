@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from modelcrate.azureml.absent import PAYLOADS, PROFILE, refuse
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.environment import Environment
@@ -46,6 +49,9 @@ class InferenceConfig:
         self.source_directory = source_directory
         self.entry_script = PurePosixPath(entry_script.replace("\\", "/")).as_posix()
         self.description = description
+        self.runtime, self.conda_file, self.extra_docker_file_steps = runtime, conda_file, extra_docker_file_steps
+        self.enable_gpu, self.cuda_version = enable_gpu, cuda_version
+        self.base_image, self.base_image_registry = base_image, base_image_registry
         self.environment = environment if environment is not None else _environment(old, base_image_registry)
         self._check_script()
 
@@ -61,6 +67,50 @@ class InferenceConfig:
     def script(self) -> Path:
         """The path of the script on this machine."""
         return Path(self.source_directory or "", self.entry_script)
+
+    def validate_configuration(self) -> None:
+        """Checks the entry script, as the constructor does.
+
+        Raises:
+            CrateError: It can't serve.
+        """
+        self._check_script()
+
+    def validation_script_content(self) -> None:
+        """Checks the entry script. See `validate_configuration`."""
+        self._check_script()
+
+    build_create_payload = refuse("InferenceConfig.build_create_payload", PAYLOADS)
+    build_profile_payload = refuse("InferenceConfig.build_profile_payload", PROFILE)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the configuration as data for JSON, without passwords."""
+        source = self.source_directory
+        return {
+            "entryScript": self.entry_script if source is not None else str(self.script.absolute()),
+            "sourceDirectory": None if source is None else str(Path(source).absolute()),
+            "description": self.description,
+            "environment": self.environment.facts() if self.environment is not None else None,
+        }
+
+    @staticmethod
+    def of(facts: Mapping[str, Any], where: str) -> InferenceConfig:
+        """Returns the configuration that `facts` gave.
+
+        Args:
+            facts: The data.
+            where: Their place, for messages.
+
+        Raises:
+            CrateError: The script is not there any more, or can't serve.
+        """
+        environment = facts.get("environment")
+        return InferenceConfig(
+            facts["entryScript"],
+            source_directory=facts.get("sourceDirectory"),
+            description=facts.get("description"),
+            environment=None if environment is None else Environment.of(environment, where),
+        )
 
     def _check_script(self) -> None:
         if self.source_directory is not None and not Path(self.source_directory).is_dir():

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, SAS, refuse
+from modelcrate.azureml.deployment import DeploymentConfiguration, local_configuration
+from modelcrate.azureml.exceptions import ModelNotFoundException
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.resources import ResourceConfiguration
 from modelcrate.azureml.workspace import Workspace
@@ -14,11 +17,15 @@ from modelcrate.events import ignore_event
 from modelcrate.pipeline import register_model
 from modelcrate.project.values import model_name as name_of_path
 from modelcrate.workspace import find
+from modelcrate.workspace.backend import REPOSITORY, format_tag
+from modelcrate.workspace.deleting import delete
 from modelcrate.workspace.download import download
+from modelcrate.workspace.manifest import ARTIFACT
 from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, parse_model_id
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
+    from modelcrate.azureml.local_service import LocalWebservice
     from modelcrate.azureml.package import ModelPackage
 
 Texts = Mapping[str, str] | Sequence[str | Sequence[str]]
@@ -46,6 +53,7 @@ class Model:
         version: int | None = None,
         run_id: str | None = None,
         model_framework: str | None = None,
+        expand: bool = True,
         **kwargs: object,
     ) -> None:
         _no_runs(run_id)
@@ -109,6 +117,45 @@ class Model:
     def resource_configuration(self) -> ResourceConfiguration | None:
         """The machine that the model needs, if it was given."""
         return ResourceConfiguration.of(dict(self._record.resources))
+
+    @property
+    def created_by(self) -> None:
+        """None: nobody logs in here."""
+
+    @property
+    def run(self) -> None:
+        """None: there are no runs here; a property may keep the id of one."""
+
+    run_id = experiment_name = parent_id = sample_input_dataset = sample_output_dataset = run
+
+    @property
+    def datasets(self) -> dict[str, Any]:
+        """Empty: there are no datasets here; properties may keep their ids."""
+        return {}
+
+    @property
+    def derived_model_ids(self) -> list[str]:
+        """Empty: it is not kept which model came from which."""
+        return []
+
+    @property
+    def mime_type(self) -> str:
+        """The type of the artifact that the model is kept as."""
+        return ARTIFACT
+
+    @property
+    def unpack(self) -> bool:
+        """False: a model is a tree of files already."""
+        return False
+
+    @property
+    def url(self) -> str:
+        """The address of the artifact: any OCI client can fetch it."""
+        place = self.workspace.address
+        tag = f"{REPOSITORY}:{format_tag(self.name, self.version)}"
+        if place.startswith("registry:"):
+            return f"{place.removeprefix('registry:')}/{tag}"
+        return f"oci:{place.removeprefix('folder:')}:{tag}"
 
     @staticmethod
     def register(
@@ -208,7 +255,7 @@ class Model:
         try:
             return model_path.Model.get_model_path(model_name, version)
         except (model_path.ModelNotFoundException, TypeError) as fault:
-            raise UserError(str(fault)) from None
+            raise ModelNotFoundException(str(fault)) from None
 
     @staticmethod
     def package(
@@ -238,26 +285,80 @@ class Model:
         """
         from modelcrate.azureml.package import ModelPackage
 
-        if isinstance(models, str | Path | Model):
-            raise UserError("models are a list", hint="Model.package(ws, [model], ...)")
-        found = [Model._resolve(workspace, each).record for each in models]
+        found = [Model._resolve(workspace, each).record for each in _listed(models)]
         records = list({record.id: record for record in found}.values())  # a model that is named twice goes in once
         return ModelPackage.begin(
             workspace, records, inference_config, image_name, image_label, dockerfile=generate_dockerfile
         )
 
-    @staticmethod
-    def profile(*args: object, **kwargs: object) -> object:
-        """Raises a UserError: there is no cloud service for profiling."""
-        raise UserError("profiling asks a cloud service for machines", hint="run the image, and measure it there")
+    profile = staticmethod(refuse("Model.profile", PROFILE))
+    get_sas_urls = refuse("Model.get_sas_urls", SAS)
+    add_dataset_references = refuse("Model.add_dataset_references", DATA)
 
     @staticmethod
-    def deploy(*args: object, **kwargs: object) -> object:
-        """Raises a UserError: there is no cloud service for deployments. `modelcrate run` starts the image of a package."""
-        raise UserError(
-            "deploying asks a cloud service for machines",
-            hint="package the model, and run the image: modelcrate run -p 6789:5001 IMAGE",
-        )
+    def deploy(
+        workspace: Workspace,
+        name: str,
+        models: Sequence[Model | str | Path],
+        inference_config: InferenceConfig | None = None,
+        deployment_config: DeploymentConfiguration | None = None,
+        deployment_target: object = None,
+        overwrite: bool = False,
+        show_output: bool = False,
+    ) -> LocalWebservice:
+        """Builds the image of models, and starts it as a container of this machine, under the name of the service.
+
+        Args:
+            workspace: The workspace of the models.
+            name: The name of the service, and of its container and image.
+            models: Models, ids (`NAME:VERSION`), or paths, which are registered.
+            inference_config: The entry script and its environment; None for one model that needs none.
+            deployment_config: `LocalWebservice.deploy_configuration(port)`; None for any free port.
+            deployment_target: Must be None: it is a machine of a cloud.
+            overwrite: Whether a service of this name is replaced.
+            show_output: Whether the steps of the build are printed.
+
+        Returns:
+            The service. Its `wait_for_deployment` waits until it answers.
+
+        Raises:
+            UserError: A configuration is one of a cloud, or the service exists and `overwrite` is false.
+            CrateError: The image can't be built or started.
+        """
+        from modelcrate.azureml.local_service import LocalWebservice
+
+        if deployment_target is not None:
+            raise CLOUD.error("a deployment target")
+        config = local_configuration(deployment_config)
+        found = [Model._resolve(workspace, each) for each in _listed(models)]
+        return LocalWebservice.create(workspace, name, found, inference_config, config, overwrite, show_output)
+
+    @staticmethod
+    def print_configuration(
+        models: Sequence[Model | str],
+        inference_config: InferenceConfig | None,
+        deployment_config: DeploymentConfiguration | None,
+        deployment_target: object = None,
+    ) -> None:
+        """Prints what `deploy` would be given."""
+        names = ", ".join(each.id if isinstance(each, Model) else str(each) for each in models)
+        _say(f"Models: {names or 'none'}")
+        if inference_config is not None:
+            _say(f"Entry script: {inference_config.script}\nEnvironment: {inference_config.environment!r}")
+        _say(f"Deployment: {deployment_config!r}")
+
+    def delete(self) -> None:
+        """Deletes this version. Its number is not given again; images that were made of it keep its layers."""
+        delete(self.workspace.backend, self.name, self.version, ignore_event)
+
+    @staticmethod
+    def deserialize(workspace: Workspace, model_payload: Mapping[str, Any]) -> Model:
+        """Returns the model that `serialize` described.
+
+        Raises:
+            SourceError: The workspace has no such model.
+        """
+        return Model(workspace, id=str(model_payload["id"]))
 
     def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
         """Writes the model's file or folder into a folder, and returns its path.
@@ -358,6 +459,12 @@ class Model:
     def _put(self, record: ModelRecord) -> None:
         """Writes the record. Changes that another process made meanwhile are overwritten, as in the original."""
         self._record = register_model.change(self.workspace.backend, record, ignore_event)
+
+
+def _listed(models: Sequence[Model | str | Path]) -> Sequence[Model | str | Path]:
+    if isinstance(models, str | Path | Model):
+        raise UserError("models are a list", hint="[model]")
+    return models
 
 
 def _chosen(

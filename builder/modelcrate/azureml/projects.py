@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.azureml.absent import R
+from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.dockerfiles import parse_base
 from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.no_code import detect_dependencies
-from modelcrate.project.conda import CondaSpec, package_name
+from modelcrate.azureml.sections import DatabricksSection
+from modelcrate.project.conda import CondaSpec, conda_text, package_name
 from modelcrate.project.values import (
     Base,
     Conda,
@@ -73,24 +76,47 @@ def make_project(
 
 def _in(environment: Environment, project: Project) -> AzureProject:
     """Returns the project with the base, packages and variables of an environment."""
+    _check_sections(environment)
     base, env, labels = _base(environment)
-    conda = environment.python.conda_dependencies
-    spec = CondaSpec() if environment.python.user_managed_dependencies or conda is None else conda.spec
+    spec = _spec(environment)
     dropped = [line for line in spec.pip if package_name(line) in SERVERS]
     notices = tuple(
         f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
     )
     logins = _logins(base, environment.docker.base_image_registry)
-    needs = replace(dependencies([line for line in spec.pip if line not in dropped]), conda=make_conda(spec))
+    conda, wheels, said = make_conda(spec)
+    needs = replace(dependencies([*(line for line in spec.pip if line not in dropped), *wheels]), conda=conda)
     made = replace(
         project,
         base=base,
         python=spec.python,
+        platforms=(environment.docker.platform.platform,),
         dependencies=needs,
         env={**env, **environment.environment_variables},
         labels=labels,
     )
-    return AzureProject(made, notices, logins)
+    return AzureProject(made, (*notices, *said), logins)
+
+
+def _check_sections(environment: Environment) -> None:
+    """Refuses packages of R, Spark and Databricks, and systems other than Linux."""
+    platform = environment.docker.platform.platform
+    if platform.os != "linux":
+        raise UserError(
+            f"images are made for Linux, not for {platform}", hint="environment.docker.platform.os = 'Linux'"
+        )
+    if environment.r is not None or environment.spark.packages or environment.databricks != DatabricksSection():
+        raise R.error("an environment with R, Spark or Databricks")
+
+
+def _spec(environment: Environment) -> CondaSpec:
+    """Returns the packages that are to be installed: none, where the base has them."""
+    python = environment.python
+    if python.user_managed_dependencies:
+        return CondaSpec()
+    if python.conda_dependencies_file is not None:
+        return CondaDependencies(python.conda_dependencies_file).spec
+    return python.conda_dependencies.spec if python.conda_dependencies is not None else CondaSpec()
 
 
 def _logins(base: Base, registry: ContainerRegistry) -> dict[str, Credential]:
@@ -166,19 +192,23 @@ def _option(line: str) -> Iterator[tuple[str, str]]:
     yield name, rest[0]
 
 
-def make_conda(spec: CondaSpec) -> Conda | None:
-    """Returns the packages of conda; None if there are none. Relative folders of channels are made absolute.
+def make_conda(spec: CondaSpec) -> tuple[Conda | None, tuple[str, ...], tuple[str, ...]]:
+    """Returns the packages of conda, where they can be solved; else the wheels that stand for them, and notices about that.
+
+    Relative folders of channels are made absolute.
 
     Raises:
-        MachineError: The extra `conda` is not installed.
+        UserError: The extra `conda` is not installed, and no wheel stands for a package.
     """
     if not spec.packages:
-        return None
-    from modelcrate.resolve.conda import require
+        return None, (), ()
+    from modelcrate.resolve.conda import solver_installed
 
+    if not solver_installed():
+        from modelcrate.resolve.declared.environment import as_wheels
+
+        return None, *as_wheels(spec.packages, Path("the conda dependencies"), conda_text(spec))
     channels = (
         str(Path(each).absolute()) if "://" not in each and Path(each).is_dir() else each for each in spec.channels
     )
-    wanted = Conda(spec.packages, tuple(channels))
-    require(wanted)
-    return wanted
+    return Conda(spec.packages, tuple(channels)), (), ()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from modelcrate_layers.frozen import dataclass
 
 
@@ -17,6 +20,17 @@ class ResourceConfiguration:
         """Returns the values that are set, by name."""
         named = {"cpu": self.cpu, "memory_in_gb": self.memory_in_gb, "gpu": self.gpu}
         return {name: float(value) for name, value in named.items() if value is not None}
+
+    def serialize(self) -> dict[str, float | int | None]:
+        """Returns the configuration as a dictionary for JSON."""
+        return {"cpu": self.cpu, "memoryInGB": self.memory_in_gb, "gpu": self.gpu}
+
+    @classmethod
+    def deserialize(cls, payload_obj: Mapping[str, Any] | None) -> ResourceConfiguration | None:
+        """Returns the configuration that `serialize` gave; None for none."""
+        if payload_obj is None:
+            return None
+        return cls(payload_obj.get("cpu"), payload_obj.get("memoryInGB"), payload_obj.get("gpu"))
 
     @classmethod
     def of(cls, facts: dict[str, float]) -> ResourceConfiguration | None:

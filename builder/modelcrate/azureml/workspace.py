@@ -5,19 +5,37 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from modelcrate.azureml.absent import (
+    ACCOUNT,
+    COMPUTE,
+    DATA,
+    NETWORK,
+    RUNS,
+    SECRETS,
+    RefusedProperty,
+    refuse,
+)
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.events import Event, Notice
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
+from modelcrate.workspace.moving import move_workspaces
 from modelcrate.workspace.opening import open_named, open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
-CONFIG_PLACES = (".azureml/config.json", "aml_config/config.json", "config.json")
-"""The paths of the configuration file that the original tries, in a folder and in all folders above it."""
+if TYPE_CHECKING:
+    from modelcrate.azureml.environment import Environment
+    from modelcrate.azureml.images import Image
+    from modelcrate.azureml.local_service import LocalWebservice
+    from modelcrate.azureml.model import Model
+
+CONFIG_PLACES = (".azureml", "aml_config", ".")
+"""Where the original looks for the configuration file, in a folder and in all folders above it."""
 
 
 class Workspace:
@@ -26,14 +44,22 @@ class Workspace:
     The subscription and the resource group are stored, but have no effect.
     """
 
+    DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
+    DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
+    DEFAULT_CPU_CLUSTER_CONFIGURATION = DEFAULT_GPU_CLUSTER_CONFIGURATION = RefusedProperty(
+        "Workspace.DEFAULT_CPU_CLUSTER_CONFIGURATION", COMPUTE
+    )
+
     def __init__(
         self,
         subscription_id: str | None = None,
         resource_group: str | None = None,
         workspace_name: str | None = None,
+        auth: object = None,
         *,
         address: str | Path | None = None,
         settings: Config | None = None,
+        **of_the_cloud: object,
     ) -> None:
         if address is None and not workspace_name:
             raise UserError("a workspace has a name or an address", hint="Workspace(address='workspace')")
@@ -62,20 +88,129 @@ class Workspace:
         """The address, as the key `workspace` of a project file takes it."""
         return self._backend.address
 
+    @property
+    def location(self) -> str:
+        """The address: there is no region."""
+        return self.address
+
+    @property
+    def sku(self) -> str:
+        """`basic`, the plainest of the original."""
+        return "basic"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Empty: a folder or a registry has no tags. Models have."""
+        return {}
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The latest version of every model, by name."""
+        from modelcrate.azureml.model import Model
+
+        return {each.name: each for each in Model.list(self, latest=True)}
+
+    @property
+    def environments(self) -> dict[str, Environment]:
+        """The latest version of every registered environment, by name."""
+        from modelcrate.azureml.environment import Environment
+
+        return Environment.list(self)
+
+    @property
+    def images(self) -> dict[str, Image]:
+        """The images of `Model.package`, by name and tag.
+
+        Raises:
+            UserError: The workspace is in a registry, which does not list them.
+        """
+        from modelcrate.azureml.images import Image
+
+        return {each.name: each for each in Image.list(self)}
+
+    @property
+    def webservices(self) -> dict[str, LocalWebservice]:
+        """The services of this workspace on this machine, by name."""
+        from modelcrate.azureml.local_service import LocalWebservice
+
+        return {each.name: each for each in LocalWebservice.list(self)}
+
+    def get_details(self) -> dict[str, Any]:
+        """Returns what is known of the workspace."""
+        return {
+            "id": self.address,
+            "name": self.name,
+            "location": self.location,
+            "type": "modelcrate",
+            "subscription": self.subscription_id,
+            "resourceGroup": self.resource_group,
+            "sku": self.sku,
+            "tags": self.tags,
+        }
+
+    compute_targets = RefusedProperty("Workspace.compute_targets", COMPUTE)
+    datasets = RefusedProperty("Workspace.datasets", DATA)
+    datastores = RefusedProperty("Workspace.datastores", DATA)
+    experiments = RefusedProperty("Workspace.experiments", RUNS)
+    linked_services = RefusedProperty("Workspace.linked_services", NETWORK)
+    private_endpoints = RefusedProperty("Workspace.private_endpoints", NETWORK)
+    discovery_url = RefusedProperty("Workspace.discovery_url", ACCOUNT)
+    service_context = RefusedProperty("Workspace.service_context", ACCOUNT)
+    get_default_compute_target = refuse("Workspace.get_default_compute_target", COMPUTE)
+    get_default_datastore = refuse("Workspace.get_default_datastore", DATA)
+    set_default_datastore = refuse("Workspace.set_default_datastore", DATA)
+    get_default_keyvault = refuse("Workspace.get_default_keyvault", SECRETS)
+    get_run = refuse("Workspace.get_run", RUNS)
+    get_mlflow_tracking_uri = refuse("Workspace.get_mlflow_tracking_uri", RUNS)
+    add_private_endpoint = refuse("Workspace.add_private_endpoint", NETWORK)
+    delete_private_endpoint_connection = refuse("Workspace.delete_private_endpoint_connection", NETWORK)
+    get_connection = refuse("Workspace.get_connection", NETWORK)
+    set_connection = refuse("Workspace.set_connection", NETWORK)
+    delete_connection = refuse("Workspace.delete_connection", NETWORK)
+    list_connections = refuse("Workspace.list_connections", NETWORK)
+    diagnose_workspace = refuse("Workspace.diagnose_workspace", ACCOUNT)
+    list_keys = refuse("Workspace.list_keys", ACCOUNT)
+    sync_keys = refuse("Workspace.sync_keys", ACCOUNT)
+    setup = staticmethod(refuse("Workspace.setup", ACCOUNT))
+    update = refuse("Workspace.update", ACCOUNT)
+    update_dependencies = refuse("Workspace.update_dependencies", ACCOUNT)
+
+    def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
+        """Raises a UserError: models are never deleted all at once by a program."""
+        raise UserError(
+            f"the workspace {self.name} is not deleted by a program",
+            hint=f"delete its models one by one (Model.delete), or remove its place yourself: {self.address}",
+        )
+
     @staticmethod
-    def from_config(path: str | None = None, auth: object = None, _logger: object = None) -> Workspace:
+    def list(
+        subscription_id: str | None = None, auth: object = None, resource_group: str | None = None
+    ) -> dict[str, list[Workspace]]:
+        """Returns the workspaces with a name in the user's data, in lists by name. Those at other addresses are not known."""
+        settings = read_config()
+        move_workspaces(settings, _warn)
+        folder = settings.workspaces
+        names = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+        found = (Workspace(subscription_id, resource_group, name) for name in names if not name.startswith("."))
+        return {each.name: [each] for each in found}
+
+    @staticmethod
+    def from_config(
+        path: str | None = None, auth: object = None, _logger: object = None, _file_name: str | None = None
+    ) -> Workspace:
         """Returns the workspace of a config.json. Files of the original work; their member `address` is the workspace's address.
 
         Args:
             path: The file, or the folder from which on it is looked for upwards; by default the current folder.
             auth: Ignored.
             _logger: Ignored.
+            _file_name: The name of the file, by default config.json.
 
         Raises:
             SourceError: There is no such file.
             UserError: The file is malformed.
         """
-        file = _find_config(Path(path or "."))
+        file = _find_config(Path(path or "."), _file_name or "config.json")
         facts = parse_object(read_named_file(file, MAX_NAMED), str(file))
         texts = {key: facts.get(key) for key in ("subscription_id", "resource_group", "workspace_name", "address")}
         if not all(value is None or isinstance(value, str) for value in texts.values()):
@@ -91,7 +226,7 @@ class Workspace:
         subscription_id: str | None = None,
         resource_group: str | None = None,
         location: str | None = None,
-        cloud: str = "",
+        cloud: str = "AzureCloud",
         id: str | None = None,  # noqa: A002 - the original's name
     ) -> Workspace:
         """Returns the workspace with a name in the user's data, or at an address."""
@@ -106,7 +241,7 @@ class Workspace:
         Raises:
             UserError: The workspace has models, and `exist_ok` is false.
         """
-        known = {"subscription_id", "resource_group"}
+        known = {"subscription_id", "resource_group", "auth", "show_output"}
         if unknown := sorted(set(of_the_cloud) - known):
             warnings.warn(f"without effect: {', '.join(unknown)}", UserWarning, stacklevel=2)
         made = Workspace.get(name)
@@ -141,15 +276,15 @@ def _plain(name: str | None) -> str:
     return name
 
 
-def _find_config(start: Path) -> Path:
+def _find_config(start: Path, name: str) -> Path:
     if start.is_file():
         return start
     for folder in (start.absolute(), *start.absolute().parents):
         for place in CONFIG_PLACES:
-            if (folder / place).is_file():
-                return folder / place
+            if (folder / place / name).is_file():
+                return folder / place / name
     raise SourceError(
-        "there is no config.json of a workspace, here or above",
+        f"there is no {name} of a workspace, here or above",
         where=str(start),
         hint="Workspace(address='workspace').write_config() writes one",
     )

@@ -25,6 +25,7 @@ VERBS = {
     "build": "build the image of a project",
     "model": "register, list and download models",
     "package": "build the image of registered models",
+    "azureml": "run a script of Azure's SDK v1",
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",

@@ -114,6 +114,9 @@ class RunOptions:
 
     digest: str = ""
 
+    labels: Mapping[str, str] = field(default_factory=lambda: _NO_ENV, hash=False)
+    """What others want to know of the container later; it decides nothing."""
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(

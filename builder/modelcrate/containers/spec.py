@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, field
 from pathlib import Path
 
 from modelcrate.containers.identity import Identity
@@ -20,7 +21,8 @@ class SupervisorSpec:
     """One container to be started.
 
     `programs` are the OCI runtimes that were found, by engine name. `volumes` have real paths of the root folder, as `mount_point` gave them.
-    `notes` say what was changed in the image before the start. `image` and `digest` say where it came from.
+    `notes` say what was changed in the image before the start. `image` and `digest` say where it came from, `labels` what others
+    want to know of it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SupervisorSpec:
     image: str = ""
     digest: str = ""
     remove: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rootfs(self) -> Path:

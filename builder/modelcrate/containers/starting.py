@@ -83,6 +83,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             image=options.image,
             digest=options.digest,
             remove=options.remove,
+            labels=dict(options.labels),
         ).save()
         _supervise(folder)
     except OSError as fault:

@@ -41,7 +41,15 @@ class CondaSpec:
 
 def parse_conda(data: bytes, where: str) -> CondaSpec:
     """Returns the specification in an environment file."""
-    document = load_yaml(data, where)
+    return read_conda(load_yaml(data, where), where)
+
+
+def read_conda(document: object, where: str) -> CondaSpec:
+    """Returns the specification in the contents of an environment file.
+
+    Raises:
+        UserError: It has another form.
+    """
     if not isinstance(document, dict):
         raise UserError("is not a conda environment: it has no keys", where=where)
     lines = _texts(document, "dependencies", where, nested=True)

@@ -19,6 +19,12 @@ from modelcrate_layers.content import Blob, Descriptor, Literal
 REPOSITORY = "models"
 """The repository of the models, below the workspace."""
 
+ENVIRONMENTS = "environments"
+"""The repository of the environments."""
+
+EMPTY = Literal(b"{}", "application/vnd.oci.empty.v1+json")
+"""The config of an artifact without one (image-spec 1.1, manifest.md, "Guidance for an Empty Descriptor")."""
+
 
 class VersionExists(Exception):  # noqa: N818 - it is an outcome, and never leaves this package
     """Another process has just registered this version."""
@@ -48,7 +54,19 @@ class WorkspaceWriter(Protocol):
 
 
 class WorkspaceBackend(Protocol):
-    """A place of registered models."""
+    """A place of registered models, or of what else has names and versions, in a repository of its own."""
+
+    def beside(self, repository: str) -> WorkspaceBackend:
+        """Returns the same place for another repository, such as that of the environments."""
+        ...
+
+    def images(self) -> list[str]:
+        """Returns the addresses of the images in the workspace.
+
+        Raises:
+            UserError: The place can't list them.
+        """
+        ...
 
     @property
     def address(self) -> str:
@@ -56,7 +74,7 @@ class WorkspaceBackend(Protocol):
         ...
 
     def tags(self) -> list[str]:
-        """Returns the tags of all models."""
+        """Returns the tags of the repository: all models, with their versions."""
         ...
 
     def manifest(self, tag: str) -> bytes | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from modelcrate.workspace.backend import WorkspaceBackend, format_tag, parse_tag
+from modelcrate.workspace.deleting import is_tombstone
 from modelcrate.workspace.manifest import decode, read_config_descriptor
 from modelcrate.workspace.record import ModelRecord, check_name
 from modelcrate_layers.content import Descriptor, verified
@@ -51,32 +52,32 @@ def get_model(backend: WorkspaceBackend, name: str, version: int | None = None) 
         UserError: The name is not valid.
     """
     check_name(name)
-    if version is None:
-        version = max(list_versions(backend.tags(), name), default=None)
-    record = None if version is None else read_model(backend, name, version)
-    if record is None:
-        known = ", ".join(map(str, list_versions(backend.tags(), name)))
-        raise SourceError(
-            f"there is no model {name}" + (f" of version {version}" if version else ""),
-            where=backend.address,
-            why=f"it has the versions {known}" if known else f"it has: {', '.join(list_names(backend)) or 'no models'}",
-        )
-    return record
+    wanted = reversed(list_versions(backend.tags(), name)) if version is None else (version,)
+    for each in wanted:
+        record = read_model(backend, name, each)
+        if record is not None:
+            return record
+    known = ", ".join(str(each.version) for each in reversed(list_models(backend, ModelQuery(name))))
+    raise SourceError(
+        f"there is no model {name}" + (f" of version {version}" if version else ""),
+        where=backend.address,
+        why=f"it has the versions {known}" if known else f"it has: {', '.join(list_names(backend)) or 'no models'}",
+    )
 
 
 def read_model(backend: WorkspaceBackend, name: str, version: int) -> ModelRecord | None:
-    """Returns the model with this name and version, or None.
+    """Returns the model with this name and version, or None if there is none, or it was deleted.
 
     Raises:
         IntegrityError: The model is damaged, or has another name or version.
     """
     tag = format_tag(name, version)
     manifest = backend.manifest(tag)
-    if manifest is None:
-        return None
     where = f"{backend.address} {name}:{version}"
+    if manifest is None or is_tombstone(manifest, where):
+        return None
     config = read_config_descriptor(manifest, where)
-    record = decode(manifest, _small(backend, config, where), where)
+    record = decode(manifest, small_blob(backend, config, where), where)
     if (record.name, record.version) != (name, version):
         raise IntegrityError(f"is the model {record.id}", where=where)
     return record
@@ -98,7 +99,7 @@ def list_models(backend: WorkspaceBackend, wanted: ModelQuery) -> list[ModelReco
 
 def list_names(backend: WorkspaceBackend) -> list[str]:
     """Returns the names of all models, sorted."""
-    return _names(backend.tags())
+    return [record.name for record in list_models(backend, ModelQuery(latest=True))]
 
 
 def list_versions(tags: Iterable[str], name: str) -> list[int]:
@@ -123,7 +124,8 @@ def _has(texts: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
     return all(key in texts and value in (None, texts[key]) for key, value in wanted.items())
 
 
-def _small(backend: WorkspaceBackend, descriptor: Descriptor, where: str) -> bytes:
+def small_blob(backend: WorkspaceBackend, descriptor: Descriptor, where: str) -> bytes:
+    """Returns a document of a workspace, verified; an IntegrityError where it is larger than documents are."""
     if descriptor.size > MAX_CONFIG:
         raise IntegrityError(f"has a config of {descriptor.size} bytes; the limit is {MAX_CONFIG}", where=where)
     return b"".join(verified(backend.blob(descriptor).chunks(), descriptor, where))

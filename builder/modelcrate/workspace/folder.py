@@ -28,6 +28,18 @@ class FolderBackend:
     """A folder. It is created when the first model is registered. See `backend.WorkspaceBackend`."""
 
     root: Path
+    repository: str = REPOSITORY
+
+    def beside(self, repository: str) -> FolderBackend:
+        """Returns the same folder for another repository."""
+        return FolderBackend(self.root, repository)
+
+    def images(self) -> list[str]:
+        """Returns the addresses of the images in the folder."""
+        if not (self.root / "oci-layout").exists():
+            return []
+        names = sorted(each.annotations.get(REF_NAME, "") for each in self._layout().manifests())
+        return [f"oci:{self.root}:{name}" for name in names if name and ":" not in name]
 
     @property
     def address(self) -> str:
@@ -63,7 +75,7 @@ class FolderBackend:
         if not (self.root / "oci-layout").exists():
             return []
         named = [(each.annotations.get(REF_NAME, ""), each) for each in self._layout().manifests()]
-        prefix = f"{REPOSITORY}:"
+        prefix = f"{self.repository}:"
         return [(name.removeprefix(prefix), each) for name, each in named if name.startswith(prefix)]
 
     def _layout(self) -> Layout:
@@ -100,4 +112,4 @@ class FolderWriter:
             if not self.layout.has(blob.descriptor):
                 label = f"keep {blob.descriptor.digest.short}"
                 self.layout.add(track_chunks(blob.chunks(), label, blob.descriptor.size, self.emit), blob.descriptor)
-        self.layout.name(documents[-1].descriptor, f"{REPOSITORY}:{tag}")
+        self.layout.name(documents[-1].descriptor, f"{self.backend.repository}:{tag}")

@@ -21,6 +21,7 @@ from modelcrate.transports.registry import RegistryOutput, RegistrySession
 from modelcrate.transports.transfer_events import TransferEvents
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.content import Blob, Descriptor, Literal
+from modelcrate_layers.errors import UserError
 
 
 class RegistryBackend:
@@ -29,8 +30,20 @@ class RegistryBackend:
     It is not a value, because it holds connections.
     """
 
-    def __init__(self, prefix: str, connections: Connections) -> None:
-        self.prefix, self.connections = prefix, connections
+    def __init__(self, prefix: str, connections: Connections, repository: str = REPOSITORY) -> None:
+        self.prefix, self.connections, self.repository = prefix, connections, repository
+
+    def beside(self, repository: str) -> RegistryBackend:
+        """Returns the same prefix for another repository."""
+        return RegistryBackend(self.prefix, self.connections, repository)
+
+    def images(self) -> list[str]:
+        """Raises a UserError: the protocol of registries does not list the repositories below a prefix."""
+        raise UserError(
+            "a registry does not list the images below a prefix",
+            where=self.address,
+            hint=f"name one: modelcrate tags {self.prefix}/NAME",
+        )
 
     @property
     def address(self) -> str:
@@ -39,8 +52,8 @@ class RegistryBackend:
 
     @property
     def reference(self) -> Reference:
-        """The repository of the models."""
-        return Reference.parse(f"{self.prefix}/{REPOSITORY}")
+        """The repository."""
+        return Reference.parse(f"{self.prefix}/{self.repository}")
 
     def tags(self) -> list[str]:
         """Returns the tags of all models."""

@@ -147,12 +147,8 @@ def test_environments_from_files_and_images(tmp_path: Path) -> None:
         lambda: Environment.from_docker_build_context("e", None),
         lambda: Environment.from_existing_conda_environment("e", "base"),
         lambda: Environment.add_private_pip_wheel(None, "a.whl"),
-        lambda: Environment("e").register(None),
-        lambda: Environment.get(None, "e"),
-        lambda: Environment.list(None),
         lambda: Environment("e").build(None),
         lambda: Environment("e").build_local(None),
-        Model.deploy,
         Model.profile,
     ],
 )
@@ -180,16 +176,17 @@ def test_conda_dependencies_are_built_and_written() -> None:
     assert CondaDependencies.merge_requirements(["a>=1", "A<2", "b"]) == ["a<2,>=1", "b"]
 
 
-def test_conda_packages_need_the_extra_and_the_wheels_that_would_serve_are_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_conda_packages_are_taken_as_wheels_where_nothing_can_solve_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere; what no wheel stands for is refused, with the extra that solves it."""
     monkeypatch.setitem(sys.modules, "rattler", None)  # as Python notes that there is none
     spec = CondaDependencies.create(conda_packages=["scikit-learn=1.2", "pytorch::pytorch==2.1", "numpy>=1.2"]).spec
-    with pytest.raises(UserError) as fault:
-        make_conda(spec)
-    assert fault.value.exit_code == 2
+    conda, wheels, said = make_conda(spec)
+    assert conda is None
+    assert wheels == ("scikit-learn==1.2.*", "torch==2.1", "numpy>=1.2")
+    assert "modelcrate[conda]" in "".join(said)
+    with pytest.raises(UserError, match="nodejs is a package of conda") as fault:
+        make_conda(CondaDependencies.create(conda_packages=["nodejs=20"]).spec)
     assert fault.value.hint.startswith("pip install 'modelcrate[conda]'")
-    assert fault.value.hint.endswith("wheels of PyPI instead: scikit-learn==1.2.*, torch==2.1, numpy>=1.2")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     return Declaration(
         Requirements(lines, files),
         Conda(packages, channels) if packages else None,
-        wheels_instead=partial(_as_wheels, packages, path, text) if packages and needs.conda is None else None,
+        wheels_instead=partial(as_wheels, packages, path, text) if packages and needs.conda is None else None,
         requires_python=f"=={wanted.python}.*" if wanted.python else "",
         inputs={"requirements": [*lines, *included], **({"conda": list(packages)} if packages else {})},
     )
@@ -112,8 +112,17 @@ def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[tuple[str, ...]
     return tuple(lines), tuple(files)
 
 
-def _as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the requirements that replace conda packages, and the notices about it."""
+def as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the requirements that replace conda packages, and the notices about it.
+
+    Args:
+        packages: The packages of conda.
+        path: The file that names them, for messages.
+        text: Its text.
+
+    Raises:
+        UserError: No wheel stands for one of them.
+    """
     left_out = [each for each in packages if package_name(each) in _CARRIED_BY_WHEELS]
     kept = [each for each in packages if each not in left_out]
     faults: list[CrateError] = [

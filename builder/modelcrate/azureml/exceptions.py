@@ -1,0 +1,40 @@
+"""The original's exceptions. Most of them are about its service and are never raised here, but scripts import and catch them."""
+
+from __future__ import annotations
+
+from modelcrate_layers.errors import CrateError, UserError
+
+ALIASES: dict[str, type[CrateError]] = {
+    "AzureMLException": CrateError,
+    "WebserviceException": CrateError,
+    "UserErrorException": UserError,
+}
+"""What the original raises for any fault is the base class of all errors here, so a script catches what it caught there."""
+
+
+class ModelNotFoundException(UserError):  # noqa: N818 - the original's name
+    """`Model.get_model_path` found no such model."""
+
+
+NEVER_RAISED: dict[str, type[CrateError]] = {
+    name: type(name, (CrateError,), {"__doc__": "Never raised here: it is about a service of the cloud."})
+    for name in (
+        "ActivityFailedException",
+        "AuthenticationException",
+        "AzureMLAggregatedException",
+        "ComputeTargetException",
+        "DatasetTimestampMissingError",
+        "DiscoveryUrlNotFoundException",
+        "ExperimentExecutionException",
+        "ModelPathNotFoundException",
+        "ParallelRunException",
+        "ProjectSystemException",
+        "RunConfigurationException",
+        "RunEnvironmentException",
+        "ServiceException",
+        "SnapshotException",
+        "TrainingException",
+        "WorkspaceException",
+        "WorkspacePrivateEndpointException",
+    )
+}
