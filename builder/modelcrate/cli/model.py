@@ -1,4 +1,4 @@
-"""Register, list, show, download and tag models of a workspace. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
+"""Register, list, show, download, tag and delete models of a workspace. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
     _list_arguments(made["list"])
     for name in ("show", "download", "tag"):
         made[name].add_argument("model", help="NAME (the latest version) or NAME:VERSION")
+    made["delete"].add_argument("model", help="NAME:VERSION")
     made["download"].add_argument("target", nargs="?", default=".", type=Path, help="a folder (default: this folder)")
     made["download"].add_argument("--exist-ok", action="store_true", help="replace existing files")
     made["tag"].add_argument("tags", nargs="*", metavar="KEY=VALUE", help="tags to set")
@@ -133,6 +134,20 @@ def _tag(args: argparse.Namespace, console: Console) -> None:
     console.print_result(facts(record), _shown(record.tags))
 
 
+def _delete(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate.workspace.deleting import delete
+    from modelcrate.workspace.find import get_model
+    from modelcrate.workspace.record import parse_model_id
+
+    name, version = parse_model_id(args.model)
+    if version is None:
+        raise UserError(f"which version of {name} is to be deleted?", hint=f"modelcrate model list {name}")
+    backend = workspace(args, console.connections)
+    record = get_model(backend, name, version)
+    delete(backend, record.name, record.version, console.emit)
+    console.print_result({"deleted": record.id}, record.id)
+
+
 def _get(args: argparse.Namespace, console: Console) -> ModelRecord:
     from modelcrate.workspace.find import get_model
     from modelcrate.workspace.record import parse_model_id
@@ -179,4 +194,5 @@ _ACTIONS = {
     "show": ("show one model", _show),
     "download": ("write a model's files into a folder", _download),
     "tag": ("set and remove tags, and add properties", _tag),
+    "delete": ("delete one version of a model", _delete),
 }
