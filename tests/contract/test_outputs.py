@@ -41,7 +41,7 @@ def on_disk(folder: Path, names: tuple[str, ...], platform: str = "linux/amd64")
     return image.assemble(Platform.parse(platform), {}, layers, RunSpec(env={"A": "1"}, user="1:0"))
 
 
-ALL_CODECS = ("none", "stored", "gzip", "zstd")
+ALL_CODECS = ("none", "stored", "spliced", "gzip", "zstd")
 
 
 @pytest.fixture(scope="module")

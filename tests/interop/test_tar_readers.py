@@ -119,7 +119,7 @@ def test_every_reader_unpacks_the_same(tmp_path: Path, unpack: Callable[[Path, P
     assert (into / "plain.txt").stat().st_ino == (into / "plain.txt.hard").stat().st_ino
 
 
-@pytest.mark.parametrize("name", ["none", "stored", "gzip"])
+@pytest.mark.parametrize("name", ["none", "stored", "spliced", "gzip"])
 def test_umoci_unpacks_the_same(tmp_path: Path, name: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("umoci applies owners as root only")

@@ -24,7 +24,7 @@ from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
-CODECS = ("none", "stored", "gzip", "zstd")
+CODECS = ("none", "stored", "spliced", "gzip", "zstd")
 
 
 def words(count: int) -> bytes:

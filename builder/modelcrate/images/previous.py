@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.reading import Found
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar.codec import Codec
 
 
 @runtime_checkable
@@ -31,9 +31,9 @@ class Previous:
     found: Found | None = field(repr=False, compare=False, default=None)
     """Where it was found, so that what stands beside it can be read."""
 
-    def by_key(self, key: Digest, policy: str) -> ImageLayer | None:
-        """The layer with a key, if it is there, and stored as this setting would store it today."""
-        wanted = set(map(str, codecs.of_policy(policy)))
+    def by_key(self, key: Digest, codecs: Iterable[Codec]) -> ImageLayer | None:
+        """The layer with a key, if it is there, and stored in one of these ways."""
+        wanted = set(map(str, codecs))
         fitting = (each for each in self.with_key(key) if str(each.layer.codec) in wanted)
         return next((each for each in fitting if each.descriptor.digest not in self.missing), None)
 

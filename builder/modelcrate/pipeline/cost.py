@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modelcrate.images.previous import Previous
-from modelcrate.pipeline.plan import CodecChoice, PlannedLayer, choose_codec
+from modelcrate.pipeline.plan import CodecChoice, PlannedLayer, choose_codec, settled_codec
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar.codec import of_policy
 from modelcrate_layers.tar.tree import Tree
 from modelcrate_layers.tar.writer import Tar
 
@@ -67,10 +66,10 @@ def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
 
 def _choice(planned: PlannedLayer, tree: Tree | None) -> CodecChoice | None:
     """How a new layer will be stored; for that its files are looked at. None, where they are still to be fetched."""
-    if tree is not None:
-        return choose_codec(planned.policy, tree)
-    only, *more = of_policy(planned.policy)
-    return None if more else CodecChoice(only, "as set")
+    deflated = planned.kind.materials().deflated
+    if tree is None:
+        return settled_codec(planned.policy, deflated=deflated)
+    return choose_codec(planned.policy, tree, deflated=deflated)
 
 
 def cached_bytes(previous: Iterable[Previous], registries: frozenset[str]) -> frozenset[Digest]:

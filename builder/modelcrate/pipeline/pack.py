@@ -1,7 +1,7 @@
 """Measures the layers that are not known yet, several at once, and finds the source of the bytes of every layer.
 
-A pass over a recipe has a sink. What cost a download or a compression to make is kept in the store; a user's own model
-is not, for it is on the disk already and may be larger than the rest of the disk.
+A pass over a recipe has a sink. What cost a compression to make is kept in the store. A user's own model is not, for it is on the
+disk already and may be larger than the rest of the disk; nor is a spliced layer, whose bytes are in the packages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from modelcrate.images.image import ImageLayer, Origin
 from modelcrate.images.previous import Previous
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink, StoreSink
 from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.plan import STORED_ROLES, Plan, PlannedLayer, choose_codec
+from modelcrate.pipeline.plan import STORED_ROLES, Plan, PlannedLayer, choose_codec, is_kept
 from modelcrate.pipeline.reuse import still_exists
 from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.errors import CrateError
@@ -50,8 +50,10 @@ class PackTargets:
 
     def take(self, planned: PlannedLayer, measuring: Measuring, store: Layout) -> Layer:
         """Writes a layer to the sink of its role and returns the measured layer."""
-        sink = (self.kept or StoreSink(store)) if planned.role in STORED_ROLES else self.models
-        return sink.take(measuring)
+        if planned.role not in STORED_ROLES:
+            return self.models.take(measuring)
+        kept = StoreSink(store) if is_kept(planned.role, measuring.codec) else Discard()
+        return (self.kept or kept).take(measuring)
 
     def hashed(self, planned: PlannedLayer, tar: Tar) -> Tar:
         """Returns the tar of a layer; that of a model is hashed as it passes, where `hashes` is set."""
@@ -139,7 +141,7 @@ class Packer:
             return self._new(planned)
         with self.facts.making(planned.cache_key):
             known = self.facts.get(planned.cache_key)
-            if known is not None and planned.role in STORED_ROLES and not self.store.intact(known.descriptor):
+            if known is not None and is_kept(planned.role, known.codec) and not self.store.intact(known.descriptor):
                 known = None
             why = "made by another build meanwhile" if known else planned.why
             return self._new(replace(planned, known=known, why=why))
@@ -155,17 +157,15 @@ class Packer:
         self.fetch(planned.kind)
         begun = time.time_ns()
         tree = planned.kind.tree()
-        recipe = Recipe(tree, choose_codec(planned.policy, tree).codec)
-        size = recipe.tar.size
-        tracked = TrackedChunks(
-            self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}", size, self.emit
-        )
-        measuring = Measuring(tracked, recipe.codec, size)
+        choice = choose_codec(planned.policy, tree, deflated=planned.kind.materials().deflated)
+        recipe = Recipe(tree, choice.codec)
+        tar, label = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}"
+        measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
             self.config.layer_cache.put(planned.cache_key, layer)
-        if planned.role in STORED_ROLES:
+        if is_kept(planned.role, layer.codec):
             return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.fetch))
         return _placed(planned, layer, RecipeBlob(recipe, layer))
 

@@ -29,7 +29,13 @@ from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.tree import Tree
 
 STORED_ROLES = frozenset({"base", "dependencies", "server", "entry"})
-"""Roles whose layers are kept in the store when they were made."""
+"""Roles whose layers are kept in the store when they were made, unless they are spliced: those are in the packages already."""
+
+
+def is_kept(role: str, codec: codecs.Codec) -> bool:
+    """Returns whether the store keeps a layer that was made: what cost a compression, and is no model of the user's."""
+    return role in STORED_ROLES and codec != codecs.SPLICED
+
 
 MEMO = "memo"
 """The value of `known_from` for a layer that was made on this machine before."""
@@ -49,9 +55,9 @@ class KnownLayers:
         return cls(config.layer_cache, Layout(config.store, config.checked), emit)
 
     def get(self, cache_key: Digest, kind: LayerKind) -> Layer | None:
-        """Returns a layer, if it is known. One that is kept in the store has to be intact there: delivering it makes nothing."""
+        """Returns a layer, if it is known. One that is kept in the store has to be intact there: delivering it compresses nothing."""
         layer = self.cache.get(cache_key)
-        if layer is None or kind.role not in STORED_ROLES:
+        if layer is None or not is_kept(kind.role, layer.codec):
             return layer
         path = self.store.path(layer.descriptor.digest)
         there = os.path.lexists(path)
@@ -149,11 +155,21 @@ class CodecChoice:
     why: str
 
 
-def choose_codec(policy: str, tree: Tree) -> CodecChoice:
-    """The codec for a tree under a setting; one that leaves a choice looks at the bytes."""
-    packing, *rest = codecs.of_policy(policy)
-    if not rest:
-        return CodecChoice(packing, "as set")
+def settled_codec(policy: str, *, deflated: bool) -> CodecChoice | None:
+    """The codec of a layer, where the setting decides it and the bytes don't. `deflated` as in `Materials`."""
+    only, *more = codecs.of_policy(policy, deflated=deflated)
+    if more:
+        return None
+    if only == codecs.SPLICED:
+        return CodecChoice(only, "its files are deflated in their packages, and go as they are")
+    return CodecChoice(only, "as set")
+
+
+def choose_codec(policy: str, tree: Tree, *, deflated: bool) -> CodecChoice:
+    """The codec for a tree under a setting; one that leaves a choice looks at the bytes. `deflated` as in `Materials`."""
+    if (settled := settled_codec(policy, deflated=deflated)) is not None:
+        return settled
+    packing, *rest = codecs.of_policy(policy, deflated=deflated)
     gain = recipe.evidence(tree)
     if gain >= recipe.WORTH:
         return CodecChoice(packing, f"samples of it shrink by {gain:.0%}")
@@ -165,7 +181,8 @@ def choose_codec(policy: str, tree: Tree) -> CodecChoice:
 def _planned(
     kind: LayerKind, policy: str, known_layers: KnownLayers | None, previous: Sequence[Previous]
 ) -> PlannedLayer:
-    if (existing := kind.materials().existing) is not None:
+    materials = kind.materials()
+    if (existing := materials.existing) is not None:
         layer, _ = existing
         return PlannedLayer(
             kind,
@@ -177,15 +194,15 @@ def _planned(
             why="a registered model's own",
         )
     key = kind.key()
-    cache_key = _cache_key(
-        {"key": str(key)} if key is not None else {"role": kind.role, "files": kind.materials().fingerprint}, policy
-    )
+    choices = codecs.of_policy(policy, deflated=materials.deflated)
+    inputs = {"key": str(key)} if key is not None else {"role": kind.role, "files": materials.fingerprint}
+    cache_key = _cache_key(inputs, policy, choices)
     known = known_layers.get(cache_key, kind) if known_layers is not None else None
     if known is not None:
         why = "same inputs as in an earlier build" if key is not None else "no file has changed"
         return PlannedLayer(kind, policy, key, cache_key, known, known_from=MEMO, why=why)
     for each in previous if known_layers is not None else ():
-        if key is not None and (taken := each.by_key(key, policy)) is not None:
+        if key is not None and (taken := each.by_key(key, choices)) is not None:
             why = f"same inputs as in {each.where}"
             return PlannedLayer(kind, policy, key, cache_key, taken.layer, taken, each.where, why)
     cause = _cause(kind, key, policy, previous, believing=known_layers is not None)
@@ -210,7 +227,7 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
     return "never built here from these inputs" if key is not None else "never built here from these files"
 
 
-def _cache_key(inputs: Mapping[str, Any], policy: str) -> Digest:
+def _cache_key(inputs: Mapping[str, Any], policy: str, choices: Iterable[codecs.Codec]) -> Digest:
     """With the versions of the codecs that a setting may choose, for they decide bytes as well."""
-    versions = [str(each) for each in codecs.of_policy(policy)]
+    versions = [str(each) for each in choices]
     return Digest.of(canonical_json({**inputs, "codec": policy, "codecs": versions, "tar": writer.POLICY}))

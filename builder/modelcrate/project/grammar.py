@@ -205,7 +205,7 @@ def _base(text: str, info: Info) -> values.Base:
     return values.RegistryBase(reference)
 
 
-_CODECS = ("auto", "auto-gzip", "gzip", "stored", "zstd", "none")
+_CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none")
 _CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)
 _URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
 _INSIDE = Text("a path", check=_inside)

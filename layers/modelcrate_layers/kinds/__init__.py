@@ -34,6 +34,7 @@ class Materials:
         files: The entries of a layer that is made of files, as they were listed.
         fingerprint: Stands for the state of these files (`recipe.fingerprint`): while it is equal, so are the layer's bytes.
         existing: The layer itself and its bytes, where it exists and is never made.
+        deflated: Whether the packages' files are deflated streams, of which a layer can be made as they are (`tar.splice`).
     """
 
     packages: tuple[Package, ...] = ()
@@ -41,6 +42,7 @@ class Materials:
     files: tuple[Entry, ...] = ()
     fingerprint: str = ""
     existing: tuple[Layer, Blob] | None = None
+    deflated: bool = False
 
     @property
     def size(self) -> int:

@@ -80,7 +80,7 @@ class WheelsLayer:
 
     def materials(self) -> Materials:
         """Returns the wheels that the layer is made of."""
-        return Materials(packages=self.wheels, parts=self.parts)
+        return Materials(packages=self.wheels, parts=self.parts, deflated=True)
 
     def tree(self) -> Tree:
         """Returns the installed files. The hashes of the wheels are checked; of their contents, only the directories are read."""

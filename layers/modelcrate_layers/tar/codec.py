@@ -5,7 +5,8 @@ The only place that compresses. The same codec (name, version, level) gives the 
 - zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking.
 - gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
   under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
-- gzip at level 0 packs nothing: stored blocks (RFC 1951, 3.2.4), whose bytes no library decides. For consumers that refuse a plain tar.
+- gzip at level 0 packs nothing, and no library decides its bytes: `stored` is stored blocks (RFC 1951, 3.2.4), for consumers that refuse a
+  plain tar; `spliced` is made of streams that are deflated already (see `splice`).
 """
 
 from __future__ import annotations
@@ -33,10 +34,22 @@ MAX_RATIO = 200
 
 _GATHER = 1 << 17
 
-_GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-_GZIP_LEVEL, _ZSTD_LEVEL = 2, 3
+_ZSTD_SLICE = 1 << 10
+"""Bytes that are unpacked at once: even a bomb (four bytes that mean 128 KiB) stays at some 30 MiB a piece."""
+
+_GZIP_SLICE = 1 << 16
+"""The same. What follows a member is copied with each member that ends."""
+
+FRAME_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+"""The beginning of a gzip member of ours (RFC 1952, 2.3): deflate, no time, no name, OS byte 255."""
+
+FRAME_TAIL = 8
+"""Bytes at the end of a gzip member: CRC and size."""
+
+_GZIP_LEVEL, _ZSTD_LEVEL, _SMALL_LEVEL = 2, 3, 9
 _STORED = 1 << 15
 """Bytes in a stored block: the largest power of two that its length of 16 bits can tell."""
+_BLOCK_HEAD = 5
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 
 
@@ -77,22 +90,36 @@ def gzip() -> Codec:
 
 
 @cache
-def zstd() -> Codec:
+def zstd(level: int = _ZSTD_LEVEL) -> Codec:
     """Returns the zstd codec with the version of the library that is installed."""
     from zstandard import ZSTD_VERSION
 
-    return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), _ZSTD_LEVEL)
+    return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), level)
 
 
 STORED = Codec("gzip", "stored-1", 0)
 """gzip that packs nothing; the version is that of our blocks."""
 
+SPLICED = Codec("gzip", "spliced-1", 0)
+"""gzip of files that are deflated already, as they are; the version is that of the rules in `splice`, which makes it from a tree."""
 
-def of_policy(policy: str) -> tuple[Codec, ...]:
-    """Returns the codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one."""
+
+def of_policy(policy: str, *, deflated: bool = False) -> tuple[Codec, ...]:
+    """Returns the codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one.
+
+    Args:
+        policy: The setting, `project.values.Codec`.
+        deflated: Whether the files of the layer are deflated where they come from, as those of wheels are.
+    """
     match policy:
+        case "auto" | "auto-gzip" | "fast" if deflated:
+            return (SPLICED,)
         case "auto":
             return (zstd(), NONE)
+        case "small":
+            return (zstd(_SMALL_LEVEL), NONE)
+        case "fast":
+            return (NONE,)
         case "auto-gzip":
             return (gzip(), STORED)
     return (named(policy),)
@@ -107,9 +134,11 @@ def named(name: str) -> Codec:
             return gzip()
         case "stored":
             return STORED
+        case "spliced":
+            return SPLICED
         case "zstd":
             return zstd()
-    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, gzip and zstd")
+    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, spliced, gzip and zstd")
 
 
 def gain(sample: bytes) -> float:
@@ -190,23 +219,28 @@ def _limited(
 
 
 def inflate(chunks: Iterable[bytes], what: str, where: str) -> Iterator[bytes]:
-    """Decompresses raw deflate (RFC 1951), as a member of a zip has it; damage is an IntegrityError about `what`. By ISA-L, in half of zlib's time.
+    """Decompresses raw deflate (RFC 1951), as a member of a zip has it. By ISA-L, in half of zlib's time.
 
-    A stream that is cut short is not noticed here: the caller compares length and checksum.
+    Raises:
+        IntegrityError: The stream of `what` is damaged, or does not end with the last byte of `chunks`.
     """
     from isal import isal_zlib
 
-    unpack = isal_zlib.decompressobj(-zlib.MAX_WBITS)
+    unpack, beyond = isal_zlib.decompressobj(-zlib.MAX_WBITS), False
     try:
         for chunk in chunks:
-            while chunk:
+            beyond = beyond or unpack.eof
+            while chunk and not unpack.eof:
                 if part := unpack.decompress(chunk, CHUNK):
                     yield part
                 chunk = unpack.unconsumed_tail
-        if rest := unpack.flush():
+        if not unpack.eof and (rest := unpack.flush()):
             yield rest
     except isal_zlib.error as fault:  # type: ignore[misc]  # it is IsalError, which its stub doesn't say
         raise IntegrityError(f"{what} is damaged: {fault}", where=where) from None
+    if beyond or unpack.unused_data or not unpack.eof:
+        how = "is cut short" if not unpack.eof else "ends before the archive says"
+        raise IntegrityError(f"{what} is damaged: its deflate stream {how}", where=where)
 
 
 def crc32(data: bytes, start: int = 0) -> int:
@@ -214,6 +248,24 @@ def crc32(data: bytes, start: int = 0) -> int:
     from isal.isal_zlib import crc32
 
     return crc32(data, start)
+
+
+def frame_tail(crc: int, size: int) -> bytes:
+    """Returns the end of a gzip member: the CRC-32 and the size of what it unpacks to (RFC 1952, 2.3.1)."""
+    return crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def stored_length(size: int) -> int:
+    """Returns how long the member of so many bytes is under STORED: a block each begun 32 KiB, and an empty one."""
+    return len(FRAME_HEAD) + size + (-(-size // _STORED) + 1) * _BLOCK_HEAD + FRAME_TAIL
+
+
+def after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
+    """Yields what follows byte `start`."""
+    for chunk in chunks:
+        if start < len(chunk):
+            yield chunk[start:] if start else chunk
+        start = max(0, start - len(chunk))
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -245,9 +297,9 @@ def _gzip(chunks: Iterable[bytes], deflate: Callable[[Iterator[bytes]], Iterator
             crc, length = crc32(block, crc), length + len(block)
             yield block
 
-    yield _GZIP_HEAD
+    yield FRAME_HEAD
     yield from deflate(counted())
-    yield crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
+    yield frame_tail(crc, length)
 
 
 def _deflated(level: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
@@ -291,22 +343,25 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
     unpack = isal_zlib.decompressobj(31)
     begun = False
+    held = bytearray()  # a row has thousands of members, most of some kB
     try:
-        for chunk in chunks:
-            while chunk:
+        for part in _slices(chunks, _GZIP_SLICE):
+            while part:
                 if unpack.eof:  # another member follows, or zeros that pad to a block
-                    if not (chunk := chunk.lstrip(b"\0")):
+                    if not (part := part.lstrip(b"\0")):
                         break
                     unpack = isal_zlib.decompressobj(31)
                 begun = True
-                part = unpack.decompress(chunk, CHUNK)
-                if part:
-                    yield part
-                chunk = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+                held += unpack.decompress(part, CHUNK)
+                if len(held) >= _GATHER:
+                    yield bytes(held)
+                    held.clear()
+                part = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
     except isal_zlib.error as fault:  # type: ignore[misc]  # it is IsalError, which its stub doesn't say
         raise IntegrityError(f"damaged gzip data: {fault}") from None
     if begun and not unpack.eof:
         raise IntegrityError("the gzip data is cut short")
+    yield bytes(held)
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -316,7 +371,7 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     frame = unpack.decompressobj()
     held: list[bytes] = []
     try:
-        for part in _slices(chunks):
+        for part in _slices(chunks, _ZSTD_SLICE):
             while part:
                 if frame.eof:
                     frame = unpack.decompressobj()
@@ -332,11 +387,10 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _slices(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pieces so small that even a bomb (four bytes that mean 128 KiB) stays at some 30 MiB a piece."""
+def _slices(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     for chunk in chunks:
-        for start in range(0, len(chunk), 1024):
-            yield chunk[start : start + 1024]
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:

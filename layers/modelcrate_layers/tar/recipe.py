@@ -7,8 +7,9 @@ it (nothing, the store, or an upload) is its sink, and when it ends, the layer i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import partial
 from operator import itemgetter
 from struct import Struct
 from typing import Any, Self
@@ -17,8 +18,8 @@ from modelcrate_layers.content import Descriptor, Digest, canonical_json, verifi
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar import writer
-from modelcrate_layers.tar.codec import Codec
+from modelcrate_layers.tar import splice, writer
+from modelcrate_layers.tar.codec import SPLICED, Codec
 from modelcrate_layers.tar.sources import FileRange, Source
 from modelcrate_layers.tar.tree import Entry, Tree
 from modelcrate_layers.tar.writer import Tar
@@ -78,11 +79,21 @@ class Recipe:
         return Tar(self.tree.entries)
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """Yields the stored bytes from `start` on. Without compression, what is before `start` is not even read."""
+        """Yields the stored bytes from `start` on. Where nothing is compressed, what is before `start` is not even read."""
         if self.codec.name == "none":
-            yield from writer.stream(self.tree.entries, start)
-        else:
-            yield from _after(self.codec.encode(self.tar, self.tar.size), start)
+            return writer.stream(self.tree.entries, start)
+        if self.codec == SPLICED:
+            return splice.stream(self.tree.entries, start)
+        return codecs.after(self.codec.encode(self.tar, self.tar.size), start)
+
+    def encode(self, tar: Iterable[bytes]) -> Iterator[bytes]:
+        """Yields the stored bytes, while the bytes of the tar are taken from a pass over it. A row takes them all first: that checks its files."""
+        if self.codec != SPLICED:
+            yield from self.codec.encode(tar, self.tar.size)
+            return
+        for _ in tar:
+            pass
+        yield from splice.stream(self.tree.entries)
 
     def stored(self, codec: Codec) -> Recipe:
         """Returns the same tree, stored in another way."""
@@ -107,23 +118,30 @@ class RecipeBlob:
         return chunks if start else verified(chunks, self.descriptor)
 
 
+Encode = Callable[[Iterable[bytes]], Iterator[bytes]]
+"""Takes a tar, and yields it as it is stored."""
+
+
 class Measuring:
     """A pass over a tar on its way into a codec. When an iteration has ended, `layer` and `descriptor` are there.
 
-    Not a frozen value: it is the pass itself. The tar is hashed before the codec and, unless the codec is none, after it. `key` is
+    Not a frozen value: it is the pass itself. The tar is hashed before it is encoded and, unless the codec is none, after it. `key` is
     a name for the bytes that are to come, where they have one before they are read.
     """
 
     key: str | None = None
 
-    def __init__(self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None) -> None:
+    def __init__(
+        self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None, encode: Encode | None = None
+    ) -> None:
         self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
+        self._encode: Encode = encode or partial(codec.encode, size=tar_size)
         self._layer: Layer | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Self:
-        """Returns the pass over a recipe, whose tar size is known beforehand."""
-        return cls(recipe.tar, recipe.codec, recipe.tar.size)
+    def of(cls, recipe: Recipe, tar: Iterable[bytes] | None = None) -> Self:
+        """Returns the pass over a recipe, whose tar size is known beforehand. `tar` is its tar, where something looks at that as it passes."""
+        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, recipe.encode)
 
     @property
     def length(self) -> int | None:
@@ -144,7 +162,7 @@ class Measuring:
     def __iter__(self) -> Iterator[bytes]:
         plain = Tally()
         stored = plain if self.codec.name == "none" else Tally()
-        for chunk in self.codec.encode(plain.passing(self._chunks), self.tar_size):
+        for chunk in self._encode(plain.passing(self._chunks)):
             if stored is not plain:
                 stored.add(chunk)
             yield chunk
@@ -205,13 +223,6 @@ class Tally:
     def digest(self) -> Digest:
         """The digest of the bytes so far."""
         return Digest("sha256", self._hashed.hexdigest())
-
-
-def _after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        if start < len(chunk):
-            yield chunk[start:] if start else chunk
-        start = max(0, start - len(chunk))
 
 
 _FILE = Struct("<4L7Q")

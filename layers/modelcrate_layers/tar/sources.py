@@ -189,15 +189,22 @@ class ZipMember:
         if hashed is not None and base64.urlsafe_b64encode(hashed.digest()).rstrip(b"=") != recorded.encode():
             raise IntegrityError(f"{self.name} is not the file that the wheel's RECORD lists", where=self.path)
 
-    def _inflated(self) -> Iterator[bytes]:
-        return inflate(self._packed(), self.name, self.path) if self.method == DEFLATED else self._packed()
+    @property
+    def deflated(self) -> bool:
+        """Whether it stands in the archive as a deflate stream."""
+        return self.method == DEFLATED
 
-    def _packed(self) -> Iterator[bytes]:
+    def _inflated(self) -> Iterator[bytes]:
+        return inflate(self.packed_chunks(), self.name, self.path) if self.deflated else self.packed_chunks()
+
+    def packed_chunks(self) -> Iterator[bytes]:
+        """Yields the bytes as they stand in the archive, in pieces of at most CHUNK; a SourceError if the file has changed."""
         try:
             with open(self.path, "rb", buffering=0) as archive:
                 archive.seek(self.offset)
                 head = archive.read(_LOCAL.size)
                 if len(head) != _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+                    check_stamp(archive.fileno(), self.stamp, self.path)
                     raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
                 names, extra = _LOCAL.unpack(head)[-2:]
                 archive.seek(names + extra, os.SEEK_CUR)

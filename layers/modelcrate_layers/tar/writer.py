@@ -59,7 +59,7 @@ class Tar:
 
 def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
     """Yields a tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
-    return _gather(_pieces(entries, start))
+    return gather(_pieces(entries, start))
 
 
 def header(entry: Entry) -> bytes:
@@ -125,8 +125,8 @@ def _drop(pieces: Iterable[bytes], skip: int) -> Iterator[bytes]:
         skip = max(0, skip - len(piece))
 
 
-def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of about CHUNK: one hash update and one write for many small files."""
+def gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the same bytes in pieces of about CHUNK: one hash update and one write for many small files."""
     waiting: list[bytes] = []
     held = 0
     for piece in pieces:

@@ -19,7 +19,7 @@ from modelcrate_layers.tar.tree import Tree, directory, file, hard_link, symlink
 from support.images import noise
 from support.trees import odd_tree
 
-CODECS = ["none", "stored", "gzip", "zstd"]
+CODECS = ["none", "stored", "spliced", "gzip", "zstd"]
 
 
 def made(name: str, tree: Tree | None = None) -> Recipe:
@@ -51,7 +51,7 @@ def test_the_pass_hands_over_the_bytes_that_it_measures(name: str) -> None:
 
 def test_the_length_is_known_beforehand_only_without_compression() -> None:
     lengths = {name: Measuring.of(made(name)).length for name in CODECS}
-    assert lengths == {"none": made("none").tar.size, "stored": None, "gzip": None, "zstd": None}
+    assert lengths == {"none": made("none").tar.size, "stored": None, "spliced": None, "gzip": None, "zstd": None}
 
 
 def test_a_pass_that_has_not_ended_has_no_facts() -> None:
