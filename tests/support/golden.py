@@ -5,9 +5,16 @@ Run as a script it prints them as JSON: so the same code is run under another pr
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import struct
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from modelcrate.images import image
 from modelcrate.images.image import Image, ImageLayer
@@ -21,7 +28,8 @@ from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.listing import Listing
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
-from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.sources import DEFLATED, STORED, Bytes, FileRange, ZipMember
+from modelcrate_layers.tar.splice import pack
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, hard_link, show, symlink
 
 CODECS = ("none", "stored", "spliced", "gzip", "zstd")
@@ -72,7 +80,29 @@ def trees() -> dict[str, Tree]:
         "text": Tree.of([file(b"text", Bytes(words(60_000)))]),
         "noise": Tree.of([file(b"noise", Bytes(noise(3_000_000)))]),
         "roots": Tree.of([file(b"var/azureml-app/m", Bytes(b"m"))], [b"var/azureml-app"]),
+        "zipped": zipped(),
     }
+
+
+@cache
+def zipped() -> Tree:
+    """Files of a zip, as wheels have them: two that are deflated, by no library, and one that is stored."""
+    text, more = words(40), bytes(1000) + words(3)
+    parts = [(b"lib/text.py", text, pack(text)), (b"lib/zeros", more, pack(more)), (b"lib/as-it-is", text, text)]
+    place = Path(tempfile.mkdtemp(prefix="modelcrate-golden-"), "zip")
+    atexit.register(shutil.rmtree, place.parent, ignore_errors=True)
+    offsets, out = [], bytearray()
+    for name, _, packed in parts:
+        offsets.append(len(out))
+        out += struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 8, 0, 0, 0, len(packed), 0, len(name), 0) + name + packed
+    place.write_bytes(out)
+    stamp = FileRange.whole(str(place)).stamp
+    entries = [
+        file(name, ZipMember(str(place), stamp, name.decode(), offset, method, len(packed), len(data), crc32(data)))
+        for (name, data, packed), offset in zip(parts, offsets, strict=True)
+        for method in [STORED if packed == data else DEFLATED]
+    ]
+    return Tree.of([*entries, file(b"lib/generated", Bytes(b"a launcher\n"), 0o775)])
 
 
 def layer_facts(tree: Tree) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _scripts = st.builds(lambda folder, stem: folder / f"{stem}.py", _inside, _words
 _tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", fullmatch=True)
 _urls = _words.map(lambda word: f"https://{word}.example/simple/")
 _interpreters = st.none() | _words.map(lambda word: PurePosixPath("/usr/bin") / word)
-_codecs = st.sampled_from(["auto", "auto-gzip", "gzip", "stored", "zstd", "none"])
+_codecs = st.sampled_from(["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none"])
 _packages = st.lists(st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,8}", fullmatch=True), max_size=3).map(tuple)
 _requirements = st.lists(
     st.sampled_from(["numpy", "scikit-learn==1.9.1", 'pandas>=2; python_version < "3.12"', "1"]), min_size=1, max_size=3

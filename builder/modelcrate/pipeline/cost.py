@@ -53,15 +53,9 @@ def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
         return Cost(materials.size, False, fetch, read, None, 0 if there is None else None)
     raw = choice.codec.name == "none"
     size = materials.size if plain is None else plain
-    return Cost(
-        size,
-        raw and plain is not None,
-        fetch,
-        read,
-        0 if raw else plain,
-        0 if there is None else plain if raw else None,
-        choice,
-    )
+    compress = plain if choice.codec.level else 0
+    will_send = plain if raw else None
+    return Cost(size, raw and plain is not None, fetch, read, compress, 0 if there is None else will_send, choice)
 
 
 def _choice(planned: PlannedLayer, tree: Tree | None) -> CodecChoice | None:

@@ -29,8 +29,16 @@ DEFAULT_USER = "10001:0"
 DEBIAN_PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
 """For what a Debian base can be made."""
 
-Codec = Literal["auto", "auto-gzip", "gzip", "stored", "zstd", "none"]
-"""How layers are stored. `auto` is zstd for what compresses and none for what doesn't; `auto-gzip` gzip and stored; `stored` is gzip that packs nothing."""
+Codec = Literal["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none"]
+"""How layers are stored.
+
+- `auto`: wheels as their own deflate streams, in gzip, and nothing is compressed for them; else zstd for what compresses and none for what
+  doesn't.
+- `fast`: wheels as under `auto`; all else none.
+- `small`: zstd of level 9 for what compresses, wheels included, and none for what doesn't.
+- `auto-gzip`: wheels as under `auto`; else gzip for what compresses, and stored.
+- `stored`: gzip that packs nothing.
+"""
 
 Role = Literal["base", "dependencies", "models", "entry"]
 

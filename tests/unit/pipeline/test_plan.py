@@ -14,14 +14,15 @@ from modelcrate.config import Config
 from modelcrate.images.image import Image
 from modelcrate.images.previous import Previous
 from modelcrate.pipeline.cost import cached_bytes, cost
-from modelcrate.pipeline.plan import KnownLayers, PlannedLayer, choose_codec, plan
+from modelcrate.pipeline.plan import KnownLayers, PlannedLayer, choose_codec, plan, settled_codec
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.session import Session
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
-from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.codec import NONE, SPLICED
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
@@ -130,15 +131,57 @@ def test_more_layers_than_engines_take_are_refused_before_any_is_made(tmp_path: 
         ("auto-gzip", b"words " * 5000, "gzip-2"),
         ("auto-gzip", random.Random(1).randbytes(30_000), "gzip-0@stored-1"),
         ("stored", b"words " * 5000, "gzip-0@stored-1"),
+        ("small", b"words " * 5000, "zstd-9@"),
+        ("small", random.Random(1).randbytes(30_000), "none"),
+        ("fast", b"words " * 5000, "none"),
     ],
 )
 def test_the_bytes_decide_the_codec_and_the_reason_is_told(policy: str, data: bytes, codec: str) -> None:
     tree = Tree.of([file(b"a", Bytes(data))])
     chosen = choose_codec(policy, tree, deflated=False)
     assert str(chosen.codec).startswith(codec)
-    assert ("samples of it shrink by " in chosen.why) is policy.startswith("auto")
+    assert ("samples of it shrink by " in chosen.why) is (policy in ("auto", "auto-gzip", "small"))
     layers = [measure(Recipe(tree, each)) for each in (chosen.codec, NONE)]
     assert layers[0].diff_id == layers[1].diff_id
+
+
+@pytest.mark.parametrize(
+    ("policy", "codec"),
+    [
+        ("auto", "gzip-0@spliced-1"),
+        ("fast", "gzip-0@spliced-1"),
+        ("auto-gzip", "gzip-0@spliced-1"),
+        ("gzip", "gzip-2@"),
+        ("none", "none"),
+    ],
+)
+def test_wheels_are_stored_as_they_are_unless_the_setting_names_a_codec(policy: str, codec: str) -> None:
+    settled = settled_codec(policy, deflated=True)
+    assert settled is not None, "no look at the bytes is needed, so that a plan tells it before a wheel is fetched"
+    assert str(settled.codec).startswith(codec)
+    assert settled.why == (
+        "as set" if policy in ("gzip", "none") else "its files are deflated in their packages, and go as they are"
+    )
+
+
+def test_a_setting_that_compresses_wheels_looks_at_them() -> None:
+    assert settled_codec("small", deflated=True) is None
+
+
+def test_a_layer_of_wheels_is_not_kept_and_is_known_while_its_wheels_are_there(
+    tmp_path: Path, settings: Config
+) -> None:
+    project = served(tmp_path / "p")
+    image = built(project, settings)
+    wheels = [each for each in image.layers if each.layer.codec == SPLICED]
+    assert wheels
+    assert not any(Layout(settings.store).has(each.descriptor) for each in wheels)
+    known = [each for each in prepared(project, settings).plans[0].layers if isinstance(each.kind, WheelsLayer)]
+    assert [each.new for each in known] == [False] * len(wheels)
+    again = built(project, settings)
+    assert again.digest == image.digest
+    for each in again.layers:
+        assert Digest.of(b"".join(each.blob.chunks())) == each.descriptor.digest
 
 
 def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Config) -> None:
@@ -150,7 +193,8 @@ def test_costs_are_told_as_far_as_they_are_known(tmp_path: Path, settings: Confi
     assert server.choice is not None
     assert (server.choice.codec.name, server.choice.why.startswith("samples of it shrink by ")) == ("zstd", True)
     assert (server.compress or 0) > 1000
-    assert (dependencies.choice, dependencies.compress) == (None, None), "its wheels may be anywhere yet"
+    assert dependencies.choice is not None
+    assert (str(dependencies.choice.codec), dependencies.compress) == ("gzip-0@spliced-1", 0), "no look at wheels"
     image = built(project, settings)
     there = cached_bytes([Previous("registry.example/team/p:1", image)], frozenset({"registry.example"}))
     assert there == {layer.descriptor.digest for layer in image.layers}
