@@ -96,7 +96,7 @@ def zipped() -> Tree:
         offsets.append(len(out))
         out += struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 8, 0, 0, 0, len(packed), 0, len(name), 0) + name + packed
     place.write_bytes(out)
-    stamp = FileRange.whole(str(place)).stamp
+    stamp = FileRange.of_file(str(place)).stamp
     entries = [
         file(name, ZipMember(str(place), stamp, name.decode(), offset, method, len(packed), len(data), crc32(data)))
         for (name, data, packed), offset in zip(parts, offsets, strict=True)

@@ -165,7 +165,7 @@ def settled_codec(policy: str, *, deflated: bool) -> CodecChoice | None:
     return CodecChoice(only, "as set")
 
 
-def choose_codec(policy: str, tree: Tree, *, deflated: bool) -> CodecChoice:
+def choose_codec(policy: str, tree: Tree, *, deflated: bool = False) -> CodecChoice:
     """The codec for a tree under a setting; one that leaves a choice looks at the bytes. `deflated` as in `Materials`."""
     if (settled := settled_codec(policy, deflated=deflated)) is not None:
         return settled

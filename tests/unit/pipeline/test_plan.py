@@ -138,7 +138,7 @@ def test_more_layers_than_engines_take_are_refused_before_any_is_made(tmp_path: 
 )
 def test_the_bytes_decide_the_codec_and_the_reason_is_told(policy: str, data: bytes, codec: str) -> None:
     tree = Tree.of([file(b"a", Bytes(data))])
-    chosen = choose_codec(policy, tree, deflated=False)
+    chosen = choose_codec(policy, tree)
     assert str(chosen.codec).startswith(codec)
     assert ("samples of it shrink by " in chosen.why) is (policy in ("auto", "auto-gzip", "small"))
     layers = [measure(Recipe(tree, each)) for each in (chosen.codec, NONE)]

@@ -105,7 +105,7 @@ def test_files_that_no_wheel_has_go_in_stored_blocks(tmp_path: Path) -> None:
     tree = Tree.of(
         [
             file("ü/not-ascii".encode(), Bytes(b"text\n")),
-            file(b"large", FileRange.whole(str(tmp_path / "large"))),
+            file(b"large", FileRange.of_file(str(tmp_path / "large"))),
             file(b"empty", Bytes(b"")),
         ]
     )
