@@ -200,6 +200,21 @@ def test_the_golden_image_passes_through(kind: str, place: Place, settings: Conf
     assert judged(kind, address, settings).image().id == made.id
 
 
+@pytest.mark.parametrize("kind", ["oci"])
+def test_a_damaged_blob_that_a_layout_has_is_written_again(
+    kind: str, place: Place, settings: Config, tmp_path: Path
+) -> None:
+    output, address = place("image")
+    made = on_disk(tmp_path, ALL_CODECS)
+    deliver(output, made, settings)
+    layer = made.layers[-1].descriptor
+    path = Path(output.split(":")[1]) / "blobs/sha256" / layer.digest.hex
+    path.write_bytes(b"x" * layer.size)
+    assert deliver(output, made, settings).sent == layer.size
+    judged(kind, address, settings)
+    assert deliver(output, made, settings).sent == 0
+
+
 def test_an_output_that_is_none_is_refused_with_those_that_there_are() -> None:
     for text in ("nothing", "oci", "oci:", ":x", "docker:x"):
         with pytest.raises(UserError) as refused:

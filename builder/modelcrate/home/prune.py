@@ -52,6 +52,7 @@ _RESULTS = (
     ("scans", "cache/scans"),
     ("checked", "checked"),
     ("imports", "imports"),
+    ("compatible", "compatible"),
 )
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})

@@ -27,6 +27,7 @@ from modelcrate.images.image import Copy, Deliverable, Image, ImageLayer, Index
 from modelcrate.images.image_config import EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
+from modelcrate.pipeline.compatible import remember_checked, were_checked_together
 from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.locking import check_models, make_lock, own_models, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
@@ -219,10 +220,13 @@ class Session:
         world = prepared.world
         fetcher = open_fetcher(world, self.connections, self.emit)
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
-        if changed:
+        checked = not changed and were_checked_together(prepared.plans, prepared.previous, self.config)
+        if not checked:
             fetch_packages(world, fetcher)
         packer = self._packer(prepared, fetcher, targets)
-        packed = packer.pack(prepared.plans, partial(self._check_packages, world, fetcher) if changed else None)
+        packed = packer.pack(prepared.plans, None if checked else partial(self._check_packages, world, fetcher))
+        if not checked:
+            remember_checked(prepared.plans, self.config)
         for text in contradictions(chain.from_iterable(packed), prepared.previous):
             self.emit(Notice(text))
         if (limit := prepared.request.limit) is not None:

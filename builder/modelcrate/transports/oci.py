@@ -1,7 +1,11 @@
-"""`oci:DIR[:TAG]`: an OCI image layout in a folder. A blob that the layout has already is not written again."""
+"""`oci:DIR[:TAG]`: an OCI image layout in a folder. A blob that the layout has already is not written again, if its bytes are right.
+
+A blob that was there before is hashed once, and again when its file has another stamp. A damaged one is written anew.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +74,7 @@ class LayoutOutput:
         created = not self.path.exists()
         try:
             with ExitStack() as stack:
-                yield LayoutSession(self, emit, stack)
+                yield LayoutSession(self, connections.config.checked / _place(self.path), emit, stack)
         except BaseException:
             if created:
                 _remove_empty(self.path)
@@ -90,8 +94,9 @@ class LayoutSession:
 
     kind = KIND
 
-    def __init__(self, output: LayoutOutput, emit: Emit, stack: ExitStack) -> None:
+    def __init__(self, output: LayoutOutput, records: Path, emit: Emit, stack: ExitStack) -> None:
         self.output, self.emit = output, emit
+        self._records = records
         self._stack, self._lock = stack, threading.Lock()
         self._adding: Adding | None = None
 
@@ -107,15 +112,20 @@ class LayoutSession:
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         """Writes what the layout lacks of the image. See `Output.deliver`."""
-        layout = Layout.create(self.output.path)
+        layout = Layout.create(self.output.path, self._records)
         return _write(layout, self._open(), image, self.output.tag, emit, KIND, self.target)
 
     def _open(self) -> Adding:
         """Creates the layout for the first layer: a build that fails before has changed nothing."""
         with self._lock:
             if self._adding is None:
-                self._adding = Adding(Layout.create(self.output.path), self._stack)
+                self._adding = Adding(Layout.create(self.output.path, self._records), self._stack)
             return self._adding
+
+
+def _place(folder: Path) -> str:
+    """Returns the name under which is remembered which blobs of a folder were hashed."""
+    return Digest.of(os.fsencode(folder.absolute())).hex
 
 
 def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:
