@@ -83,7 +83,9 @@ class Environment:
             SourceError: The file can't be read.
         """
         environment = Environment(name)
-        environment.python.conda_dependencies = CondaDependencies.create(pip_packages=_requirements(Path(file_path)))
+        environment.python.conda_dependencies = CondaDependencies.create(
+            pip_packages=read_requirements(Path(file_path))
+        )
         return environment
 
     @staticmethod
@@ -291,12 +293,12 @@ class Environment:
         if version is not None and not str(version).isdigit():
             raise UserError(f"not a version of an environment: {version!r:.60}", hint="expected a number")
         found = get_environment(workspace.backend, name, None if version is None else int(version))
-        return Environment._registered(found)
+        return Environment.registered(found)
 
     @staticmethod
     def list(workspace: Workspace) -> dict[str, Environment]:
         """Returns the latest version of every registered environment, by name."""
-        return {each.name: Environment._registered(each) for each in list_environments(workspace.backend)}
+        return {each.name: Environment.registered(each) for each in list_environments(workspace.backend)}
 
     label = staticmethod(refuse("Environment.label", LABELS))
     build = refuse("Environment.build", ENVIRONMENT_BUILD)
@@ -304,7 +306,8 @@ class Environment:
     get_image_details = refuse("Environment.get_image_details", ENVIRONMENT_BUILD)
 
     @staticmethod
-    def _registered(found: RegisteredEnvironment) -> Environment:
+    def registered(found: RegisteredEnvironment) -> Environment:
+        """Returns the environment that a workspace has."""
         where = f"the environment {found.name}:{found.version}"
         return Environment.of({**parse_object(found.definition, where), "version": str(found.version)}, where)
 
@@ -320,7 +323,12 @@ class EnvironmentReference:
         return Environment.get(workspace, self.name, self.version)
 
 
-def _requirements(path: Path) -> list[str]:
+def read_requirements(path: Path) -> list[str]:
+    """Returns the lines of a requirements file, without comments.
+
+    Raises:
+        SourceError: The file can't be read.
+    """
     try:
         lines = read_named_file(path, MAX_NAMED).decode().splitlines()
     except OSError as fault:

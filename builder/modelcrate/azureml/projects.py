@@ -71,11 +71,15 @@ def make_project(
         )
     source = Path(config.source_directory).absolute() if config.source_directory is not None else None
     entry = Entry(Path(config.entry_script), source) if source else Entry(config.script.absolute())
-    return _in(config.environment, Project(name, entry, models, workspace=workspace))
+    return with_environment(config.environment, Project(name, entry, models, workspace=workspace))
 
 
-def _in(environment: Environment, project: Project) -> AzureProject:
-    """Returns the project with the base, packages and variables of an environment."""
+def with_environment(environment: Environment, project: Project) -> AzureProject:
+    """Returns the project with the base, packages and variables of an environment.
+
+    Raises:
+        UserError: The environment can't be built without a container engine, or contradicts itself.
+    """
     _check_sections(environment)
     base, env, labels = _base(environment)
     spec = _spec(environment)

@@ -26,6 +26,7 @@ VERBS = {
     "model": "register, list and download models",
     "package": "build the image of registered models",
     "azureml": "run a script of Azure's SDK v1",
+    "deploy": "start Azure's deployment YAML on this machine",
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",

@@ -1,0 +1,270 @@
+"""Turns the YAML of Azure's CLI v2 into a project. `modelcrate init --from` writes it, `modelcrate deploy --local` builds it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from modelcrate.azureml.conda_dependencies import CondaDependencies
+from modelcrate.azureml.environment import Environment, read_requirements
+from modelcrate.azureml.projects import AzureProject, with_environment
+from modelcrate.pipeline.variables import FIXED
+from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
+from modelcrate.project.azure_v2_reading import read_v2
+from modelcrate.project.reading import parse_project
+from modelcrate.project.values import FILE_NAME, Entry, Model, Project, RegisteredModel, RegistryBase, model_name
+from modelcrate.project.writing import project_text
+from modelcrate.workspace.backend import WorkspaceBackend
+from modelcrate.workspace.environments import get_environment
+from modelcrate.workspace.find import read_model
+from modelcrate_layers.atomic import write_file
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import as_machine_error
+
+MICROSOFTS = re.compile(r"mcr\.microsoft\.com/azureml/.+")
+"""Images that Azure makes its Python environments in. They have an operating system and conda, which nothing here needs."""
+
+MODELS = "/var/azureml-app/azureml-models"
+
+
+@dataclass(frozen=True, slots=True)
+class V2Project:
+    """A project for a deployment.
+
+    Attributes:
+        deployment: What the file says.
+        folder: The folder that the project's paths start from.
+        made: The project, and notices about what was changed.
+        health: Where the container answers that it lives; None for our server's place.
+        scoring: Where it answers requests; None for our server's place.
+    """
+
+    deployment: V2Deployment
+    folder: Path
+    made: AzureProject
+    health: V2Route | None = None
+    scoring: V2Route | None = None
+
+
+def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = None) -> V2Project:
+    """Reads a YAML file and what it refers to.
+
+    Args:
+        file: The file of a deployment, a model or an environment.
+        workspace: Where `azureml:NAME:VERSION` is looked for.
+        folder: The folder of the project; None for the deepest one with all that it needs.
+
+    Raises:
+        SourceError: A file is not there.
+        UserError: It has faults, or refers to what only the cloud has.
+    """
+    found = read_v2(file)
+    folder = _folder(found, folder)
+    notices: list[str] = []
+    project = Project(_name(found), _entry(found, folder), workspace=None)
+    project = _with_model(project, found, folder, workspace, notices)
+    environment = found.environment
+    made = AzureProject(project)
+    if isinstance(environment, AssetReference):
+        made = with_environment(_registered(environment, workspace), project)
+    elif environment is not None:
+        made = with_environment(_inline(environment, notices), project)
+    project = replace(made.project, env={**made.project.env, **_variables(found, notices)})
+    _check_whole(project, found)
+    routes = (environment.liveness, environment.scoring) if isinstance(environment, V2Environment) else (None, None)
+    return V2Project(
+        found, folder, AzureProject(_relative(project, folder), (*made.notices, *notices), made.logins), *routes
+    )
+
+
+def write_project(found: V2Project, *, force: bool = False) -> Path:
+    """Writes the project file, and returns its path.
+
+    Args:
+        found: What was read.
+        force: Whether a project file that exists is replaced.
+
+    Raises:
+        UserError: There is a project file already.
+    """
+    path = found.folder / FILE_NAME
+    if path.exists() and not force:
+        raise UserError("exists already", where=str(path), hint="edit it, or replace it with --force")
+    text = project_text(found.made.project).encode()
+    parse_project(text, str(path), found.folder)  # what is written is a project file
+    with as_machine_error(path):
+        write_file(path, text)
+    return path
+
+
+def _folder(found: V2Deployment, wanted: Path | None) -> Path:
+    """Returns the folder of the project: a project's paths can't leave it."""
+    needed = [found.file.resolve().parent] if wanted is None else []
+    if isinstance(found.model, V2Model):
+        needed.append(found.model.path if wanted is not None else found.model.path.parent)
+    if found.code is not None:
+        needed.append(found.code)
+    if wanted is None:
+        return Path(os.path.commonpath(needed))
+    folder = wanted.resolve()
+    for each in needed:
+        if not each.is_relative_to(folder):
+            raise UserError(
+                f"{each} is outside of the folder",
+                where=str(wanted),
+                hint=f"name a folder above it, such as {each.parent}",
+            )
+    return folder
+
+
+def _name(found: V2Deployment) -> str:
+    text = found.endpoint or found.name or found.file.stem
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64] or "model"
+
+
+def _entry(found: V2Deployment, folder: Path) -> Entry | None:
+    if found.code is None:
+        return None
+    return Entry(Path(found.script), found.code.relative_to(folder))
+
+
+def _with_model(
+    project: Project, found: V2Deployment, folder: Path, workspace: WorkspaceBackend, notices: list[str]
+) -> Project:
+    model = found.model
+    if model is None:
+        return project
+    if isinstance(model, AssetReference):
+        return replace(project, models=(_asset(model, workspace, notices),), workspace=workspace.address)
+    if model.type == "triton_model":
+        notices.append("model.type triton_model: Triton's server is not in the image; take a base that has it")
+    version = int(model.version) if re.fullmatch(r"[1-9][0-9]{0,8}", model.version) else 1
+    if model.version and str(version) != model.version:
+        notices.append(f"model.version {model.version} is no number: 1 is taken, which is part of the model's path")
+    name = model.name or model_name(model.path)
+    return replace(project, models=(Model(model.path.relative_to(folder), name, version),))
+
+
+def _asset(model: AssetReference, workspace: WorkspaceBackend, notices: list[str]) -> RegisteredModel:
+    if model.registry:
+        raise UserError(
+            f"{model.text} is in a registry of the cloud",
+            hint=f"az ml model download --registry-name {model.registry} --name {model.name} --version "
+            f"{model.version or 'VERSION'}; then write model: {{path: FOLDER}}",
+        )
+    version = _number(model)
+    if not any(True for _ in _versions(workspace, model.name, version)):
+        wanted = f"{model.name}:{version}" if version else model.name
+        notices.append(
+            f"the model {wanted} is not in the workspace {workspace.address} yet: modelcrate model register {model.name} PATH"
+        )
+    return RegisteredModel(model.name, version)
+
+
+def _versions(workspace: WorkspaceBackend, name: str, version: int | None) -> list[int]:
+    from modelcrate.workspace.find import list_versions
+
+    known = list_versions(workspace.tags(), name)
+    return [each for each in known if version in (None, each) and read_model(workspace, name, each) is not None]
+
+
+def _number(asset: AssetReference) -> int | None:
+    """Returns the version of a reference; None for the latest."""
+    if asset.label and asset.label.lower() != "latest":
+        raise UserError(f"the label of {asset.text} is not known here", hint="name a version, or @latest")
+    if not asset.version:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", asset.version):
+        raise UserError(f"the version of {asset.text} is no number", hint="versions of a workspace are 1, 2, 3")
+    return int(asset.version)
+
+
+def _registered(asset: AssetReference, workspace: WorkspaceBackend) -> Environment:
+    """Returns an environment of our workspace; one of the cloud's own says where its file can be had."""
+    if asset.registry:
+        version = asset.version or "VERSION"
+        raise UserError(
+            f"{asset.text} is in a registry of the cloud",
+            hint=f"az ml environment show --registry-name {asset.registry} --name {asset.name} --version {version} -o yaml > env.yml; "
+            f"then write environment: file:env.yml, or the image that it names: environment: {{image: ...}}",
+        )
+    found = get_environment(workspace, asset.name, _number(asset))
+    return Environment.registered(found)
+
+
+def _inline(environment: V2Environment, notices: list[str]) -> Environment:
+    made = Environment(environment.name or "inline")
+    if environment.dockerfile is not None:
+        made.docker.base_dockerfile = environment.dockerfile.read_text(encoding="utf-8")
+    elif environment.image and environment.conda is not None and MICROSOFTS.fullmatch(environment.image):
+        notices.append(
+            f"environment.image {environment.image}: its packages are those of conda_file, so a base with that Python is taken instead; "
+            "write base: IMAGE to keep it"
+        )
+    elif environment.image:
+        made.docker.base_image = environment.image
+    if environment.conda is None:
+        made.python.user_managed_dependencies = bool(environment.image or environment.dockerfile)
+    else:
+        made.python.conda_dependencies = CondaDependencies(_underlying_structure=_included(environment))
+    return made
+
+
+def _included(environment: V2Environment) -> Mapping[str, object]:
+    """Returns the contents of a conda file, with the lines of the requirements files that it includes."""
+    conda = dict(environment.conda or {})
+    parts: list[object] = []
+    for part in conda.get("dependencies") or ():
+        if not isinstance(part, Mapping):
+            parts.append(part)
+            continue
+        lines: list[str] = []
+        for line in part.get("pip") or ():
+            included = re.fullmatch(r"(?:-r|--requirement)[ =]?\s*(\S.*)", str(line).strip())
+            base = environment.conda_path.parent if environment.conda_path else Path()
+            lines += read_requirements(base / included[1]) if included else [str(line)]
+        parts.append({"pip": lines})
+    return {**conda, "dependencies": parts}
+
+
+def _variables(found: V2Deployment, notices: list[str]) -> dict[str, str]:
+    out = {}
+    for name, value in found.variables.items():
+        if name in FIXED and found.code is not None:
+            notices.append(f"environment_variables.{name} is left out: {FIXED[name]}")
+            continue
+        mount = found.mount_path.rstrip("/")
+        moved = mount and (value == mount or value.startswith(f"{mount}/"))
+        out[name] = MODELS + value[len(mount) :] if moved else value
+    if found.mount_path:
+        changed = ", ".join(name for name, value in out.items() if value != found.variables[name])
+        notices.append(
+            f"model_mount_path {found.mount_path}: models are in {MODELS}/NAME/VERSION"
+            + (f"; changed so: {changed}" if changed else "; a program that looks for them there needs to be told")
+        )
+    return out
+
+
+def _check_whole(project: Project, found: V2Deployment) -> None:
+    """Refuses what has nothing that could become an image."""
+    if project.entry is None and not project.models:
+        raise UserError(
+            "has neither a model nor code, and no image follows from that",
+            where=str(found.file),
+            hint=f"run the image itself: modelcrate run {project.base}"
+            if isinstance(project.base, RegistryBase)
+            else "name the file of the deployment that uses it",
+        )
+
+
+def _relative(project: Project, folder: Path) -> Project:
+    """Returns the project with paths that start from its folder, where a project file allows no others."""
+    needs = project.dependencies
+    house = needs.wheelhouse
+    if house is None or not house.is_absolute():
+        return project
+    return replace(project, dependencies=replace(needs, wheelhouse=Path(os.path.relpath(house, folder))))
