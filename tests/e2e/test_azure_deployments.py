@@ -152,7 +152,7 @@ def test_a_script_of_the_sdk_deploys_asks_updates_and_deletes(crate: Crate, tmp_
         "failed to start: True failed None",
         "deleted {} None",
     ]
-    assert crate("ps", "-aq").out == ""
+    assert crate("ps", "-aq").out.split() == []
     assert crate("images", "--json").json == []
 
 
