@@ -362,6 +362,7 @@ def run(
         dict(env or {}),
         image=built.receipt.name,
         digest=str(chosen.digest),
+        trees=config.unpacked,
     )
     with _session(config, None):
         container = start_container(chosen.settings, [layer.blob for layer in chosen.layers], options)

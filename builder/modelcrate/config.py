@@ -70,6 +70,11 @@ class Config:
         return self.home / "containers"
 
     @property
+    def unpacked(self) -> Path:
+        """One folder for each unpacked layer that starts of containers share."""
+        return self.home / "unpacked"
+
+    @property
     def created(self) -> datetime | None:
         """The time in SOURCE_DATE_EPOCH (reproducible-builds.org), where it is set.
 

@@ -46,12 +46,19 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def run(rootfs: Literal, state_dir: Path, engine_name: str) -> Run:
+def run(rootfs: Literal, state_dir: Path, engine_name: str, tmp_path: Path) -> Run:
     def run(
         *command: str, config: Mapping[str, Any] | None = None, extra: Literal | None = None, **options: Any
     ) -> Container:
         chosen = RunOptions(
-            **{"name": "it", "state_dir": state_dir, "engine": engine_name, "command": command, **options}
+            **{
+                "name": "it",
+                "state_dir": state_dir,
+                "engine": engine_name,
+                "command": command,
+                "trees": tmp_path / "trees",
+                **options,
+            }
         )
         return start({"config": dict(config or {})}, [rootfs, *([extra] if extra else [])], chosen)
 

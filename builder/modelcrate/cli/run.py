@@ -93,6 +93,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         remove=args.rm and args.detach,  # in the foreground we do it, once we have the exit code
         image=args.image,
         digest=str(image.digest),
+        trees=console.config.unpacked,
     )
     with shared_home_lock(console.config):
         container = start(image.settings, [layer.blob for layer in image.layers], options)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.containers.engine import engine
+from modelcrate.containers.layer_trees import remove_root
 from modelcrate.containers.logs import read_log, since_offset, tail_offset
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
@@ -191,4 +192,5 @@ def discard(folder: Path) -> None:
     gone = folder.with_name(f".gone-{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
     with suppress(FileNotFoundError):
         folder.rename(gone)
+        remove_root(gone)
         remove_path(gone)

@@ -60,6 +60,11 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
     )
 
 
+def unmount(target: str) -> None:
+    """Detaches the mount on a folder; it goes with its last user (umount2(2), MNT_DETACH)."""
+    _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), "umount2")
+
+
 def guard_mounts(target: str, read_only: bool) -> None:
     """mount_setattr(2): no set-user-id programs and no devices on the mount `target` and on all mounts below it; optionally read-only.
 

@@ -117,6 +117,9 @@ class RunOptions:
     labels: Mapping[str, str] = field(default_factory=lambda: _NO_ENV, hash=False)
     """What others want to know of the container later; it decides nothing."""
 
+    trees: Path | None = None
+    """The folder in which unpacked layers are kept for later starts; None keeps none."""
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(

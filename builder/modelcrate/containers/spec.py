@@ -22,7 +22,7 @@ class SupervisorSpec:
 
     `programs` are the OCI runtimes that were found, by engine name. `volumes` have real paths of the root folder, as `mount_point` gave them.
     `notes` say what was changed in the image before the start. `image` and `digest` say where it came from, `labels` what others
-    want to know of it.
+    want to know of it. `trees` is the folder of unpacked layers that are kept.
     """
 
     name: str
@@ -42,6 +42,7 @@ class SupervisorSpec:
     digest: str = ""
     remove: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    trees: Path | None = None
 
     @property
     def rootfs(self) -> Path:
@@ -74,5 +75,6 @@ class SupervisorSpec:
                 "engines": tuple(held["engines"]),
                 "volumes": tuple(Volume(**each | {"host": Path(each["host"])}) for each in held["volumes"]),
                 "notes": tuple(held["notes"]),
+                "trees": Path(held["trees"]) if held.get("trees") else None,
             }
         )

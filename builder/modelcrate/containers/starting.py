@@ -18,13 +18,13 @@ from modelcrate.containers.engine import candidates
 from modelcrate.containers.forward import check_free
 from modelcrate.containers.identity import Identity, identify
 from modelcrate.containers.interpreter import start_module
+from modelcrate.containers.layer_trees import make_root, remove_root
 from modelcrate.containers.options import NOT_HELD_BY_CHROOT, RunOptions, Volume
 from modelcrate.containers.process import Process, process_of
 from modelcrate.containers.processes import ProcessId
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState
 from modelcrate.images.root_folder import ContainerRoot, parts_of, remove_path
-from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
 
@@ -61,11 +61,8 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
         volume.check()
     folder = _claim(options, process)
     try:
-        rootfs = folder / "rootfs"
-        rootfs.mkdir()
-        rootfs.chmod(0o755)
-        unpack(layers, rootfs)
-        identity, volumes, notes = prepare(rootfs, process, options.volumes, options.read_only)
+        make_root(layers, folder, None if options.keep else options.trees)
+        identity, volumes, notes = prepare(folder / "rootfs", process, options.volumes, options.read_only)
         SupervisorSpec(
             name=options.name,
             folder=folder,
@@ -84,6 +81,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             digest=options.digest,
             remove=options.remove,
             labels=dict(options.labels),
+            trees=options.trees,
         ).save()
         _supervise(folder)
     except OSError as fault:
@@ -120,15 +118,13 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
         ContainerState("starting", ProcessId.own(), before.stop_signal, before.keep).save(folder)
     try:
         if not rootfs.is_dir():
-            rootfs.mkdir()
-            rootfs.chmod(0o755)
-            unpack(layers, rootfs)
+            make_root(layers, folder, None if spec.keep else spec.trees)
         _, volumes, notes = prepare(rootfs, spec.process, spec.volumes, spec.read_only)  # a kept root was written to
         replace(spec, volumes=volumes, notes=notes).save()
         _supervise(folder)
     except BaseException as fault:
         if not spec.keep:
-            remove_path(rootfs)
+            remove_root(folder)
         before.save(folder)
         if isinstance(fault, OSError):
             raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
@@ -219,6 +215,7 @@ def _clear_leftovers(state_dir: Path) -> None:
         return
     for path in state_dir.iterdir():
         if (found := _LEFTOVER.fullmatch(path.name)) and not Path("/proc", found[1]).exists():
+            remove_root(path)
             remove_path(path)
 
 

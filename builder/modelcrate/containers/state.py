@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from modelcrate.containers.layer_trees import remove_root
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId, parent_of, process_of_module, processes_in
 from modelcrate.containers.spec import SupervisorSpec
@@ -71,8 +72,10 @@ class ContainerState:
 
 def clear_running(folder: Path, keep: bool) -> None:
     """Removes what only a running container needs; the root folder too, except where it is to be kept."""
-    for name in ("bundle", "runtime", *(() if keep else ("rootfs",))):
+    for name in ("bundle", "runtime"):
         remove_path(folder / name)
+    if not keep:
+        remove_root(folder)
 
 
 def _recovered(folder: Path, note: str) -> ContainerState:

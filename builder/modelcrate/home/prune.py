@@ -9,6 +9,7 @@
 | wheels, conda, debs, indexes, uv | downloads                                | by age and size                |
 | projects, gates, builds and others | cached results                         | by age and size                |
 | uploads    | the state of interrupted pushes                                | by age                         |
+| unpacked   | unpacked layers of images that were run                        | by age and size; never where a container has them mounted |
 | containers | containers that were started                                   | never: they belong to the user |
 
 Age is the time since the last use in the file system: the later of atime and mtime.
@@ -98,7 +99,9 @@ def list_items(config: Config) -> list[StoredItem]:
     found = [*_store(config)]
     for kind, folder in (*_DOWNLOADS, *_RESULTS, ("uploads", "uploads"), ("containers", "containers")):
         found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
-    return found
+    mounted = _mounts()
+    trees = [path for path in _children(config.unpacked, deep=False) if str(path).encode() not in mounted]
+    return [*found, *(_item("unpacked", [path]) for path in trees)]
 
 
 def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | None = None) -> list[StoredItem]:
@@ -203,6 +206,13 @@ def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Stor
             status = os.lstat(path)
             size, used = size + status.st_size, max(used, status.st_mtime, status.st_atime)
     return StoredItem(kind, tuple(paths), size, used, names)
+
+
+def _mounts() -> bytes:
+    """Returns what is mounted here, with the options, in which an overlay names its folders (proc_pid_mountinfo(5))."""
+    with suppress(OSError):
+        return Path("/proc/self/mountinfo").read_bytes()
+    return b""
 
 
 def _children(folder: Path, *, deep: bool) -> list[Path]:
