@@ -105,7 +105,12 @@ def deploy(
     """
     published = (Port(port or 0, int(facts.get("port") or PORT)),)
     options = RunOptions(
-        name, config.containers, published, image=f"{name}:latest", labels={LABEL: json.dumps(dict(facts))}
+        name,
+        config.containers,
+        published,
+        image=f"{name}:latest",
+        labels={LABEL: json.dumps(dict(facts))},
+        trees=config.unpacked,
     )
     _check_name(name, config)
     with Session(config, emit, logins) as session:
