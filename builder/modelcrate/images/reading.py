@@ -29,7 +29,7 @@ from modelcrate_layers.content import (
     parse_json,
     parse_object,
 )
-from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.codec import Codec
@@ -64,8 +64,17 @@ class Found:
         return parse_document(self.collection.read(self.descriptor), self.descriptor, self.collection.where)
 
     def image(self, platform: Platform | None = None) -> Image:
-        """Reads the image for a platform; without one, the only image."""
-        return read_image(self.collection, select(self.collection, self.descriptor, platform))
+        """Reads the image for a platform; without one, the only image.
+
+        Raises:
+            SourceError: There is none for the platform, or there are several.
+        """
+        found = read_image(self.collection, select(self.collection, self.descriptor, platform))
+        if platform is not None and not platform.matches(found.settings):
+            raise SourceError(
+                f"has no image for {platform}", where=self.collection.where, why=f"it has: {found.platform}"
+            )
+        return found
 
     def read(self) -> Image | Index:
         """Reads an image, or an index with all its images."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from modelcrate import modelfiles
@@ -19,6 +20,7 @@ from modelcrate.modelfiles.framework_reading import (
 from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.pipeline.compose import Registered
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
+from modelcrate.pipeline.own_modules import own_modules, read_module
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.resolve.world import World, has_wheel
 from modelcrate.transports.connections import Connections
@@ -56,19 +58,27 @@ def complete(project: Project, place: Path, registered: Registered, config: Conf
             hint="one model can do without a script; for several, write one and name it: entry: score.py",
         )
     (model,) = project.models
-    served = reading_of(model, place, registered, config).understood or _refusal(model, place, registered)
+    described = reading_of(model, place, registered, config)
+    served = described.understood or _refusal(model, place, registered)
     needs, how = _dependencies(project.dependencies, served)
     python, which = _python(project, served)
+    own = own_modules(described, place)
+    taken = [
+        f"it takes {path.relative_to(place)} along, because {described.pickles[0].where} names {name}"
+        for name, path in own.items()
+    ]
     made = replace(
         project,
-        entry=Entry(Path(served.template), _written(served, config)),
+        entry=Entry(Path(served.template), _written(served, own, config)),
         python=python,
         dependencies=needs,
         env={MODEL_FILE: served.file, **project.env},
     )
     first = f"no entry script: {served.template} serves it as {served.framework}, with {how}"
     named = tuple(_name(line) for line in served.requirements)
-    return AutoServed(made, tuple(f"{_shown(model)}: {line}" for line in (first, *served.assumed, *which)), named)
+    return AutoServed(
+        made, tuple(f"{_shown(model)}: {line}" for line in (first, *served.assumed, *which, *taken)), named
+    )
 
 
 def read_models(
@@ -169,15 +179,18 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
     return None, (f"it was made with Python {served.python}, which no release of Debian has; the default's is taken",)
 
 
-def _written(served: FrameworkModel, config: Config) -> Path:
-    """Writes the script and its description into a folder of the home that is named by their digest."""
+def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) -> Path:
+    """Writes the script, its description and the project's own modules into a folder of the home that is named by their digest."""
     script = (Path(modelfiles.__file__).parent / "scripts" / served.template).read_bytes()
     schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"
-    digest = Digest.of(canonical_json([Digest.of(script).hex, Digest.of(schema).hex]))
-    folder = config.home / "entries" / digest.hex[:32] / SOURCE
+    files = {served.template: script, SCHEMA_FILE: schema, **dict(chain.from_iterable(map(read_module, own.values())))}
+    digests = [Digest.of(script).hex, Digest.of(schema).hex]
+    if own:
+        digests += [f"{name} {Digest.of(data).hex}" for name, data in sorted(files.items())]
+    folder = config.home / "entries" / Digest.of(canonical_json(digests)).hex[:32] / SOURCE
     with as_machine_error(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in ((served.template, script), (SCHEMA_FILE, schema)):
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).exists():
                 write(folder / name, data)
     return folder.absolute()

@@ -6,12 +6,14 @@ The check runs before a package is fetched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.modelfiles.framework_reading import ModelDescription, PickleNames
 from modelcrate.pipeline.compose import import_roots
+from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
 from modelcrate.pipeline.import_graph import Import, Sources, imports_of
 from modelcrate.pipeline.model_versions import judge
 from modelcrate.project.conda import as_requirement
@@ -103,7 +105,7 @@ def _known(project: Project, folder: Path, entry: EntryLayer, resolved: Resolved
         standard_library(resolved.target.minor),
         distributions,
         Sources.of(places, import_roots(project), folder),
-        frozenset({*STAND_INS, "modelcrate_server"}),
+        frozenset({*STAND_INS, "modelcrate_server", "__main__"}),
     )
 
 
@@ -193,7 +195,32 @@ def _missing(module: str, where: str, python: str, known: _Known, near: _Near) -
     )
 
 
-def _pickle_faults(pickles: Iterable[PickleNames], known: _Known, near: _Near) -> Iterator[UserError]:
+def _program_faults(pickles: Sequence[PickleNames], sources: Sources) -> Iterator[UserError]:
+    """Yields an error for each pickle with classes of the program that made it, unless code of the project is about such names."""
+    found = [(each.where, [name for name in each.names if name.startswith("__main__.")]) for each in pickles]
+    if not any(names for _, names in found) or any(map(_is_about_main, sources.files.values())):
+        return
+    for where, names in found:
+        if names:
+            yield UserError(
+                f"the model names {', '.join(names[:5])}, which only the program has that made it",
+                where=where,
+                why="__main__ is the server in the image, and loading the pickle looks there",
+                hint="put the class into a module of its own beside the entry script, import it from there where the model is made, "
+                "and save the model anew; or set it before loading: import __main__; __main__.NAME = NAME",
+            )
+
+
+def _is_about_main(file: Path) -> bool:
+    """Returns whether a Python file sets names of `__main__`, or finds the classes of pickles itself."""
+    if file.suffix != ".py":
+        return False
+    text = read_some(file, MAX_TEXT).decode("utf-8", "replace")
+    return re.search(r"__main__|find_class", re.sub(r"__name__\s*==\s*(['\"])__main__\1", "", text)) is not None
+
+
+def _pickle_faults(pickles: Sequence[PickleNames], known: _Known, near: _Near) -> Iterator[UserError]:
+    yield from _program_faults(pickles, known.sources)
     for pickle in pickles:
         versions = dict(pickle.versions)
         missing: dict[str, str] = {}

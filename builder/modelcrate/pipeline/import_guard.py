@@ -49,7 +49,7 @@ def check_imports(
     elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it
     gate: Gate = "warn" if elsewhere and project.gates.imports == "refuse" else project.gates.imports
     packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
-    pickled = [[each.where, each.modules] for model in models for each in model.pickles]
+    pickled = [[each.where, each.names] for model in models for each in model.pickles]
     script = [files.entry.script, files.entry.fingerprint, generated]
     question = [VERSION, script, path, pickled, resolved.target.minor, packages, gate]
     passed = ResultCache(home / "imports")

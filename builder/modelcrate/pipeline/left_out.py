@@ -57,7 +57,9 @@ class LeftOut:
         path = os.path.abspath(place / script)
         for file, paths in self._found.items():
             if any(path == each or (each.endswith(os.sep) and path.startswith(each)) for each in paths):
-                hint = f"take it back there: !{script.name}"
+                hint = f"take it back in its last line: !/{os.path.relpath(path, file.parent)}"
+                if path not in paths:
+                    hint = "its folder is left out, so no later line can take it back: leave out less, such as FOLDER/*"
                 raise UserError("leaves out the entry script", where=str(file), why=str(script), hint=hint)
 
     def notices(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from modelcrate.images.reference import Reference, split_name, split_tag
+from modelcrate.images.reference import HUB, Reference, split_name, split_tag
 from modelcrate.project import values
 from modelcrate.project.byte_sizes import GRAMMAR, parse_size
 from modelcrate.project.contracts import contract_names
@@ -185,15 +185,30 @@ def _base(text: str, info: Info) -> values.Base:
     kind, colon, rest = text.partition(":")
     if kind == "debian":
         if colon and not re.fullmatch(r"[a-z]+", rest):
-            raise refuse(f"{rest[:80]!r} is not the name of a Debian release", "expected for instance debian:bookworm")
+            raise refuse(
+                f"{rest[:80]!r} is not the name of a Debian release",
+                f"expected for instance debian:bookworm; Docker Hub's image is registry:{HUB}/library/{text[:80]}",
+            )
         return values.DebianBase(rest or None)
     if text == "scratch":
         return values.ScratchBase()
     if kind in _ON_DISK:
         split, base = _ON_DISK[kind]
+        if not rest:
+            raise refuse(f"{text!r} names no file or folder", f"expected {kind}:PATH")
         path, image = split(rest)
         return base(_path(path, info), image)
-    reference = rest if kind == "registry" and "/" in rest else text  # registry:2 is an image of that name
+    explicit = kind == "registry" and "/" in rest  # registry:2 is an image of that name
+    if not explicit and (near := _meant(kind)):
+        meant = near if not rest or near == "scratch" or ":" in near else f"{near}:{rest[:80]}"
+        hint = (
+            f"did you mean {meant}? An image of that name on Docker Hub is registry:{HUB}/library/{text[:80].lower()}"
+        )
+        raise refuse(f"{text[:80]!r} is not a base", hint)
+    if not explicit and re.search(r"\.(tar|tgz|txz|tzst)(\.[a-z0-9]+)?$", text):
+        kinds = " or ".join(f"{each}:{text[:80]}" for each in ("docker-archive", "oci-archive", "rootfs"))
+        raise refuse(f"{text[:80]!r} is not a base", f"what kind of file is it? {kinds}")
+    reference = rest if explicit else text
     try:
         Reference.parse(reference)
     except UserError as fault:
@@ -204,6 +219,16 @@ def _base(text: str, info: Info) -> values.Base:
         raise refuse(f"{text[:80]!r} is not a base", f"{fault.why}; expected {kinds}") from None
     return values.RegistryBase(reference)
 
+
+def _meant(kind: str) -> str:
+    """Returns the base that a word seems to be meant for: one that is misspelled, or the name of a release alone; else nothing."""
+    if kind in _RELEASES:
+        return f"debian:{kind}"
+    return next(iter(difflib.get_close_matches(kind.lower(), ("debian", "scratch", *_ON_DISK), 1, 0.8)), "")
+
+
+_RELEASES = frozenset({"bullseye", "bookworm", "trixie", "forky", "jammy", "noble"})
+"""Names of releases, as in resolve/debian/releases.py, which a project file is not read for."""
 
 _CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none")
 _CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)

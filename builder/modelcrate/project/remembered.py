@@ -30,17 +30,21 @@ _SHAPE = str(
 )
 """The names of the types and of their fields: another version of them is another shape."""
 
+GRAMMAR = 2
+"""Raised when a text of a project file gets another meaning, or is refused."""
+
 
 def encode(project: values.Project) -> bytes:
     """Returns the project as JSON."""
-    return canonical_json({"project": _plain(project), "shape": _SHAPE})
+    return canonical_json({"grammar": GRAMMAR, "project": _plain(project), "shape": _SHAPE})
 
 
 def decode(data: bytes) -> values.Project | None:
     """Returns the project of JSON that `encode` wrote; None, if it is anything else."""
     try:
         record = parse_object(data)
-        project = _value(record["project"]) if record.get("shape") == _SHAPE else None
+        fits = (record.get("grammar"), record.get("shape")) == (GRAMMAR, _SHAPE)
+        project = _value(record["project"]) if fits else None
     except (CrateError, KeyError, TypeError, ValueError):
         return None
     return project if isinstance(project, values.Project) else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.events import Emit, ignore_event
-from modelcrate.images.image import MAX_IMAGE_LAYERS, Image
+from modelcrate.images.image import MAX_IMAGE_LAYERS
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -21,7 +23,7 @@ from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import LockedError, UserError, placed
+from modelcrate_layers.errors import LockedError, RegistryError, UserError, placed
 
 ExistingBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
@@ -54,7 +56,7 @@ def resolve_existing(
         python_needed: Whether anything in the image is to run on the base's Python.
     """
     path = getattr(base, "path", None)
-    with placed(str(folder / path) if path else f"base {base}"):
+    with placed(str(folder / path) if path else f"base {base}"), _explained(base):
         if isinstance(base, ScratchBase):
             config = {"config": {"Env": [f"PATH={_PATH}"]}}
             return ResolvedBase("scratch", config, interpreter=str(base.interpreter or ""), python=python or "")
@@ -74,6 +76,19 @@ def resolve_existing(
         if not python_needed:
             return below
         return find_python(below, wanted, look_at_remote(below, wanted, connections.config.cache, emit), emit)
+
+
+@contextmanager
+def _explained(base: ExistingBase) -> Iterator[None]:
+    """Adds to an error of a registry what a base means that is one word."""
+    try:
+        yield
+    except RegistryError as fault:
+        if isinstance(base, RegistryBase) and "/" not in base.reference:
+            meant = f"{base.reference!r} is an image on Docker Hub"
+            also = "debian is made by modelcrate; files have their kind before them: oci:DIR, docker-archive:FILE, rootfs:FILE"
+            fault.hint = "\n".join(filter(None, (fault.hint, f"as a base, {meant}; {also}")))
+        raise
 
 
 def _check_layer_count(below: ResolvedBase) -> None:
@@ -102,7 +117,6 @@ def _read(
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id)
     image = find_base(base, folder, connections, digest).image(platform)
-    _check_platform(str(base), image, platform)
     _pinned(str(base), digest, image.digest)
     reference = str(base) if isinstance(base, RegistryBase) else ""
     return ResolvedBase(str(base), image.settings, image.layers, digest=image.digest, reference=reference)
@@ -137,12 +151,6 @@ def _file(folder: Path, path: Path, image: str | None) -> tuple[Path, str | None
     """Returns an archive and the image in it; a file whose own name has the colon is taken whole."""
     with_colon = folder / f"{path}:{image}"
     return (with_colon, None) if image and with_colon.exists() else (folder / path, image)
-
-
-def _check_platform(name: str, image: Image, platform: Platform) -> None:
-    if not platform.matches(image.settings):
-        have = f"{image.settings.get('os')}/{image.settings.get('architecture')}"
-        raise UserError(f"the base {name} is for {have}, not for {platform}")
 
 
 def _pinned(name: str, wanted: Digest | None, found: Digest) -> None:

@@ -128,3 +128,16 @@ def test_schema_1_is_named() -> None:
     with pytest.raises(IntegrityError, match="old schema 1") as caught:
         parse_document(data, Descriptor.of(data, MediaType.DOCKER_MANIFEST), "here")
     assert "skopeo copy" in caught.value.hint
+
+
+def test_an_image_alone_that_is_for_another_platform_is_not_taken() -> None:
+    config = canonical_json({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
+    described = Descriptor.of(config, MediaType.CONFIG)
+    manifest = canonical_json(
+        {"schemaVersion": 2, "mediaType": MediaType.MANIFEST, "config": described.json(), "layers": []}
+    )
+    documents = Documents({Digest.of(each): each for each in (config, manifest)})
+    found = Found(documents, Descriptor.of(manifest, MediaType.MANIFEST))
+    with pytest.raises(SourceError) as caught:
+        found.image(Platform("linux", "arm64"))
+    assert str(caught.value).splitlines()[0] == "here: has no image for linux/arm64"

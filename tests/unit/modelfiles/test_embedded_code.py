@@ -221,6 +221,7 @@ CUSTOM = field(4, b"Thing") + field(7, b"my.domain")
     ("data", "verdict"),
     [
         (onnx(field(4, b"Relu")), Verdict.SAFE),
+        (onnx(field(4, b"Cast") + field(7, b"")), Verdict.SAFE),
         (onnx(field(4, b"FusedConv") + field(7, b"com.microsoft")), Verdict.SAFE),
         (onnx(CUSTOM), Verdict.UNKNOWN),
         (onnx(field(4, b"If") + field(5, field(6, field(1, CUSTOM)))), Verdict.UNKNOWN),

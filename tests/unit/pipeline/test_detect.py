@@ -337,6 +337,48 @@ def test_a_script_in_a_folder_that_imports_from_the_top_takes_the_project(tmp_pa
     assert detect(tmp_path)[0].entry == Entry(Path("serve/score.py"), Path())
 
 
+def test_a_package_in_src_goes_along_and_is_on_pythons_path(tmp_path: Path) -> None:
+    script = f"import near\nfrom acme.core import x\n{SCRIPT}"
+    make(tmp_path, serve__score_py=script, serve__near_py="", src__acme__core_py="import top\n", top_py="")
+    project, findings = detect(tmp_path)
+    assert project.entry == Entry(Path("serve/score.py"), Path())
+    top = f"/var/azureml-app/{project.name}"
+    assert set(project.env["PYTHONPATH"].split(":")) == {f"{top}/serve", f"{top}/src"}
+    assert "because it imports acme, top" in findings[1].why
+
+
+def test_a_script_below_its_package_takes_the_folder_that_both_are_in(tmp_path: Path) -> None:
+    make(tmp_path, src__serve__score_py=f"import acme\n{SCRIPT}", src__acme__core_py="", other_py="")
+    project, _ = detect(tmp_path)
+    assert (project.entry, project.env) == (Entry(Path("serve/score.py"), Path("src")), {})
+
+
+def test_a_package_in_src_that_only_a_pickle_names_goes_along(tmp_path: Path) -> None:
+    make(tmp_path, app__score_py=SCRIPT, model_pkl=b"cmine.part\nThing\n)R.", src__mine__part_py="")
+    project, findings = detect(tmp_path)
+    assert project.env == {"PYTHONPATH": f"/var/azureml-app/{project.name}/src"}
+    assert "because model.pkl names mine" in findings[1].why
+
+
+def test_a_script_that_imports_or_assigns_its_functions_is_one(tmp_path: Path) -> None:
+    make(tmp_path, score_py="from acme.impl import init, run\n", acme__impl_py=SCRIPT)
+    assert detect(tmp_path)[0].entry == Entry(Path("score.py"), Path())
+    make(tmp_path, score_py="class A: ...\ninit = run = A\n", acme__impl_py="")
+    assert detect(tmp_path)[0].entry == Entry(Path("score.py"))
+
+
+def test_a_script_that_borrows_its_functions_is_no_rival_of_the_one_that_defines_them(tmp_path: Path) -> None:
+    make(tmp_path, inference_py=SCRIPT, try_it_py="from inference import init, run\n")
+    assert detect(tmp_path)[0].entry == Entry(Path("inference.py"))
+
+
+def test_an_app_that_does_not_run_is_said(tmp_path: Path) -> None:
+    make(tmp_path, app_py="from flask import Flask\napp = Flask(__name__)\n", model_pkl=MODEL)
+    assert "app.py, an app of Flask, does not run" in detect(tmp_path)[1][1].why
+    make(tmp_path, main_py="from fastapi import FastAPI\napp = FastAPI()\n")
+    assert "main.py defines neither init() nor run(data): it is an app of FastAPI" in refused(tmp_path).why
+
+
 def test_a_hugging_face_cache_in_a_project_is_one_model(tmp_path: Path) -> None:
     blobs, snapshot = tmp_path / "hub/models--org--net/blobs", tmp_path / "hub/models--org--net/snapshots/abc"
     for folder in (blobs, snapshot):

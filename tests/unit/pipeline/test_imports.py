@@ -39,6 +39,10 @@ def graph(folder: Path, script: str, files: dict[str, str] | None = None) -> dic
         ("with open('x'):\n import a", {"a": True}),
         ("import contextlib\nwith contextlib.suppress(ImportError):\n import a", {"contextlib": True, "a": False}),
         ("from .near import x", {".near": True}),
+        ("try:\n from .near import x\nexcept ImportError:\n import a", {".near": False, "a": False}),
+        ("import sys\nif sys.version_info >= (3, 11):\n import a\nelse:\n import b", {"sys": True, "a": True}),
+        ("import sys\nif sys.version_info < (3, 11):\n import a\nelif x:\n import b", {"sys": True, "b": False}),
+        ("if False:\n import a\nif True:\n import b", {"b": True}),
         ("from __future__ import annotations", {"__future__": True}),
     ],
 )

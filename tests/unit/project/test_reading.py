@@ -253,7 +253,11 @@ def test_a_fault_doesnt_hide_a_broken_rule_between_other_keys() -> None:
         ("python:", "3:8 'python' has no value"),
         ("base: 7.x!", "3:7 '7.x!' is not a base"),
         ("base: debian:12", "3:7 '12' is not the name of a Debian release"),
-        ("base: 'oci:'", "3:7 '' is not a path"),
+        ("base: 'oci:'", "3:7 'oci:' names no file or folder"),
+        ("base: debain", "3:7 'debain' is not a base"),
+        ("base: bookworm", "3:7 'bookworm' is not a base"),
+        ("base: oci-achive:x.tar", "3:7 'oci-achive:x.tar' is not a base"),
+        ("base: rootfs.tar.gz", "3:7 'rootfs.tar.gz' is not a base"),
         ("base: {from: scratch, mirror: 'http://m.example'}", "3:31 'mirror' is for a Debian base only"),
         ("base: {from: scratch, shell: true}", "3:30 'shell' is for a Debian base only"),
         ("base: {from: debian, shell: maybe}", "3:29 'maybe' is not true or false"),
@@ -452,3 +456,12 @@ def test_nothing_heavy_is_imported_before_a_file_is_read() -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_word_that_is_near_a_base_is_said_with_both_readings() -> None:
+    with pytest.raises(UserError) as caught:
+        with_entry("base: debain:bookworm\n")
+    assert "did you mean debian:bookworm?" in str(caught.value)
+    assert "registry:docker.io/library/debain:bookworm" in str(caught.value)
+    for reference in ("registry:docker.io/library/debain", "ubuntu", "python:3.11-slim", "team/debain:1"):
+        assert isinstance(with_entry(f"base: {reference}\n").base, RegistryBase)

@@ -33,8 +33,6 @@ _ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "catboost")
 _BELOW = frozenset({"numpy", "scipy", "joblib"})
 """Packages that scikit-learn brings along."""
 
-_PYTHONS = frozenset({"builtins", "collections", "copyreg", "_codecs", "datetime", "functools", "array", "types"})
-
 
 def find(files: ModelFiles) -> tuple[str, ...]:
     """Returns the models of this framework among the files; "." where the folder as a whole is one."""
@@ -67,11 +65,6 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
     assumed = [
         f"{name} names no version of {package}, so the newest is taken" for package in needed if package not in versions
     ]
-    strange = sorted(roots - PACKAGES.keys() - _PYTHONS)
-    if strange:
-        assumed.append(
-            f"{name} names {', '.join(strange)}, too; if that is a package, the dependencies have to name it"
-        )
     features = max((each.features for each in facts.pickles), default=0)
     takes = request_schemas.mapping(
         {"data": request_schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)

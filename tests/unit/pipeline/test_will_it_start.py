@@ -1,0 +1,128 @@
+"""Projects through `check`: what the image could not import is refused with a way out, and what it can is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelcrate.cli import main
+from support.wheels import make_wheel
+
+SCRIPT = "def init(): pass\ndef run(data): return data\n"
+RIDGE = b"csklearn.linear_model._ridge\nRidge\n"
+Check = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Checks a project with these files; `a__b_py` is a/b.py."""
+    monkeypatch.setenv("MODELCRATE_HOME", str(tmp_path / "home"))
+
+    def checked(more: str = "entry: score.py\n", wheels: tuple[str, ...] = (), **files: str | bytes) -> tuple[int, str]:
+        folder = tmp_path / "thing"
+        for name, text in files.items():
+            path = folder / ".".join(name.replace("__init_py", "DUNDER").replace("__", "/").rsplit("_", 1))
+            path = Path(str(path).replace("DUNDER", "/__init__.py"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode() if isinstance(text, str) else text)
+        for each in ("gunicorn-23.0.0", "packaging-25.0", *wheels):
+            make_wheel(tmp_path / "wheels", *each.rsplit("-", 1))
+        asked = [each.replace("-", "==") if each.count("-") == 1 else "==".join(each.rsplit("-", 1)) for each in wheels]
+        (folder / "modelcrate.yaml").write_text(
+            "name: thing\npython: '3.11'\nbase: {from: scratch, interpreter: /usr/bin/python3.11}\n"
+            f"dependencies: {{requirements: [{', '.join(asked)}], wheelhouse: {tmp_path / 'wheels'}}}\n{more}"
+        )
+        code = main(["check", str(folder), "--offline"])
+        done = capsys.readouterr()
+        return code, done.out + done.err
+
+    return checked
+
+
+def test_a_package_in_src_is_found_where_pythonpath_has_it_and_else_the_lines_are_named(check: Check) -> None:
+    files = {
+        "serve__score_py": f"import acme.core\n{SCRIPT}",
+        "src__acme__init_py": "",
+        "src__acme__core_py": "import json",
+    }
+    code, said = check("entry: {source: serve, script: score.py}\n", **files)
+    assert code == 2
+    assert "serve/score.py:1: imports acme.core, which is at src/acme and can't be imported in the image" in said
+    entry, path = "entry: {source: ., script: serve/score.py}", "env: {PYTHONPATH: /var/azureml-app/thing/src}"
+    assert f"write {entry} and {path}" in said
+    assert check(f"{entry}\n{path}\n", **files)[0] == 0
+
+
+def test_an_import_in_src_that_nothing_brings_is_refused_too(check: Check) -> None:
+    more = "entry: {source: ., script: score.py}\nenv: {PYTHONPATH: /var/azureml-app/thing/src}\n"
+    code, said = check(more, score_py=f"import acme\n{SCRIPT}", src__acme_py="import nosuch\n")
+    assert code == 2
+    assert "src/acme.py:1: imports nosuch, and nothing in the image has it" in said
+
+
+def test_a_folder_of_pythonpath_that_is_not_the_projects_may_have_anything(check: Check) -> None:
+    code, said = check("entry: score.py\nenv: {PYTHONPATH: /opt/theirs}\n", score_py=f"import nosuch\n{SCRIPT}")
+    assert code == 0
+    assert "score.py:1: imports nosuch, and nothing in the image has it: " in said
+
+
+def test_a_module_that_the_projects_own_package_lacks(check: Check) -> None:
+    more = "entry: {source: ., script: score.py}\n"
+    code, said = check(more, score_py=f"import acme.gone\n{SCRIPT}", acme__init_py="")
+    assert code == 2
+    assert "score.py:1: imports acme.gone, and acme in the image has no such module" in said
+
+
+def test_a_pickle_of_the_program_that_made_it_is_refused_unless_the_project_is_about_that(check: Check) -> None:
+    more = "entry: score.py\nmodels: [m.pkl]\n"
+    code, said = check(more, score_py=f"if __name__ == '__main__':\n    pass\n{SCRIPT}", m_pkl=b"c__main__\nThing\n.")
+    assert code == 2
+    assert "the model names __main__.Thing, which only the program has that made it" in said
+    set_before = f"import __main__\nclass Thing: ...\n__main__.Thing = Thing\n{SCRIPT}"
+    assert check(more, score_py=set_before, m_pkl=b"c__main__\nThing\n.")[0] == 0
+
+
+def test_all_modules_that_a_pickle_lacks_are_one_fault(check: Check) -> None:
+    code, said = check("entry: score.py\nmodels: [m.pkl]\n", score_py=SCRIPT, m_pkl=b"(cone.a\nA\ncsklearn.b\nB\nt.")
+    assert code == 2
+    assert "the model names one, sklearn, and nothing in the image has them" in said
+    assert "add one, scikit-learn to the dependencies" in said
+
+
+def test_a_module_of_a_pickle_that_lies_elsewhere_in_the_project_is_named(check: Check) -> None:
+    more = "entry: {source: serve, script: score.py}\nmodels: [m.pkl]\n"
+    code, said = check(more, serve__score_py=SCRIPT, m_pkl=b"cmine.parts\nA\n.", src__mine__parts_py="")
+    assert code == 2
+    assert "the model names mine.parts, which is at src/mine" in said
+
+
+def test_without_a_script_the_modules_that_only_the_pickle_needs_go_along(check: Check) -> None:
+    pickled = {"m_pkl": b"(" + RIDGE + b"cmine.parts\nA\nt."}
+    wheels = ("scikit-learn-1.9.1", "joblib-1.6.0", "numpy-2.3.0")
+    code, said = check("models: [m.pkl]\n", wheels, **pickled, mine__parts_py="import sklearn, near\n", near_py="")
+    assert (code, "imports near" in said) == (2, True), "what they import is held to the same check"
+    code, said = check("models: [m.pkl]\n", wheels, **pickled, mine__parts_py="import sklearn\n")
+    assert code == 0
+    assert "it takes mine along" in said
+
+
+def test_packages_that_are_built_for_another_numpy_stop_a_project(check: Check) -> None:
+    code, said = check("entry: score.py\n", ("scikit-learn-1.2.2", "numpy-2.3.0"), score_py=SCRIPT)
+    assert code == 2
+    assert "scikit-learn 1.2.2 can't be imported with numpy 2.3.0" in said
+
+
+def test_a_file_of_rules_that_leaves_out_the_script_says_the_line_that_takes_it_back(
+    check: Check, tmp_path: Path
+) -> None:
+    folder = tmp_path / "thing"
+    folder.mkdir()
+    (folder / ".modelcrateignore").write_text("*.py\n")
+    more = "entry: {source: src, script: score.py}\n"
+    assert "!/src/score.py" in check(more, src__score_py=SCRIPT)[1]
+    (folder / ".modelcrateignore").write_text("*.py\n!/src/score.py\n")
+    assert check(more, src__score_py=SCRIPT)[0] == 0
+    (folder / ".modelcrateignore").write_text("sub/\n")
+    assert "leave out less" in check("entry: {source: src, script: sub/score.py}\n", src__sub__score_py=SCRIPT)[1]
