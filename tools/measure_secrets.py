@@ -13,7 +13,7 @@ import random
 import string
 import sys
 import uuid
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +82,29 @@ KINDS: dict[str, Callable[[], str]] = {
     "SendGrid": lambda: f"SG.{some(WORD, 22)}.{some(WORD, 42)}{draw.choice(ALNUM)}",
     "Vault": lambda: f"hvs.{some(WORD, 95)}",
     "Grafana": lambda: f"glsa_{some(ALNUM, 32)}_{some(HEX, 8)}",
+    "Amazon Bedrock": lambda: f"ABSK{some(BASE64, 128)}",
+    "Azure client secret": lambda: f"{some(ALNUM, 3)}8Q~{some(ALNUM, 34)}",
+    "Atlassian": lambda: f"ATATT3xFfGF0{some(WORD, 175)}{draw.choice(ALNUM)}={some(HEX, 8).upper()}",
+    "Doppler": lambda: f"dp.pt.{some(ALNUM, 43)}",
+    "Figma": lambda: f"figd_{some(WORD, 39)}{draw.choice(ALNUM)}",
+    "Fly": lambda: f"fo1_{some(WORD, 42)}{draw.choice(ALNUM)}",
+    "Groq": lambda: f"gsk_{some(ALNUM, 52)}",
+    "Heroku": lambda: f"HRKU-AA{some(WORD, 57)}{draw.choice(ALNUM)}",
+    "LangSmith": lambda: f"lsv2_pt_{some(HEX, 32)}_{some(HEX, 10)}",
+    "Linear": lambda: f"lin_api_{some(ALNUM, 40)}",
+    "Netlify": lambda: f"nfp_{some(ALNUM, 36)}",
+    "New Relic": lambda: f"NRAK-{some(UPPER + string.digits, 27)}",
+    "Notion": lambda: f"ntn_{some(ALNUM, 46)}",
+    "NVIDIA": lambda: f"nvapi-{some(WORD, 63)}{draw.choice(ALNUM)}",
+    "OpenRouter": lambda: f"sk-or-v1-{some(HEX, 64)}",
+    "Perplexity": lambda: f"pplx-{some(ALNUM, 48)}",
+    "PlanetScale": lambda: f"pscale_tkn_{some(WORD, 43)}",
+    "Postman": lambda: f"PMAK-{some(HEX, 24)}-{some(HEX, 34)}",
+    "Pulumi": lambda: f"pul-{some(HEX, 40)}",
+    "RubyGems": lambda: f"rubygems_{some(HEX, 48)}",
+    "Sentry": lambda: f"sntryu_{some(HEX, 64)}",
+    "Supabase": lambda: f"sbp_{some(HEX, 40)}",
+    "Teams workflow": lambda: f"https://prod-12.westeurope.logic.azure.com:443/workflows/{some(HEX, 32)}/triggers/manual/paths/invoke?sv=1.0&sig={some(ALNUM, 43)}",
     "login in a URL": lambda: f"{draw.choice(('postgres', 'https', 'amqp', 'redis'))}://{draw.choice(('app', 'bob', ''))}:{some(ALNUM, 14)}@"
     + draw.choice(("db.example.com/x", "10.1.2.3:5432", "localhost:5432/x", "[fe80::1]:80/", "db/x")),
     "registry login": lambda: json.dumps({"auths": {"r": {"auth": b64encode(f"bob:{some(ALNUM, 12)}".encode()).decode()}}}),
@@ -98,6 +121,12 @@ PLACES: dict[str, Callable[[str], str]] = {
     "in base64": lambda text: (
         f"data:\n  config: {b64encode((json.dumps({'auths': 1, 'value': text}, indent=2)).encode()).decode()}\n"
     ),
+}
+PLACES |= {
+    "in base64 of variables": lambda text: b64encode(f"TOKEN={text}\n".encode()).decode(),
+    "in base64 in lines": lambda text: encodebytes(
+        f"# settings\nname: x\nregion: y\ntoken: {text}\nmore: z\n".encode()
+    ).decode(),
 }
 LOOKALIKES: dict[str, Callable[[], str]] = {
     "UUIDs": guid,

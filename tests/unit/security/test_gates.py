@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64 as b64
 import json
 import pickle
 from base64 import b64encode, urlsafe_b64encode
@@ -138,6 +139,14 @@ def jwt(expires: int) -> str:
     return ".".join(
         [urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in parts] + ["a1B2c3D4" * 6]
     )
+
+
+def test_windows_text_and_wrapped_base64_are_read() -> None:
+    text = f"token: ghp_{'aB3dE6gH9' * 4}\nanother line that makes it long enough to be wrapped by base64\n"
+    for data in (text.encode("utf-16"), b64.encodebytes(text.encode()), b64.b64encode(text.encode())):
+        assert may_have_secrets([("a.txt", data)])
+        assert [each.kind for each in secrets_in("a.txt", data)] == ["a token of GitHub's"]
+    assert not secrets_in("a.txt", b"\xff\xfe" + b"\0\xd8" * 99)
 
 
 def test_a_signed_token_is_warned_about_until_it_expires(project: Project, tmp_path: Path) -> None:

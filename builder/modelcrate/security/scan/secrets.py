@@ -17,6 +17,7 @@ from itertools import accumulate
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
+from modelcrate.security.scan.secret_forms import BASE64_MARKS, ESCAPED_MARKS, FORMS, JWT, LONG, Form
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -32,8 +33,6 @@ MAX_LINE = 256 << 10
 
 BEFORE, BEHIND, FAR = 256, 640, 12 << 10
 """Bytes before a mark and behind it in which its form is looked for; FAR behind it, for tokens and documents of any length."""
-
-JWT = "a signed token (JWT) that has not expired"
 
 HEAD = 8 << 10
 """The bytes at the beginning of a file that decide whether it is text."""
@@ -94,77 +93,16 @@ _SUSPECT = (*_PATHS, *_ENDINGS)
 
 _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 
-_WORD = rb"(?<![A-Za-z0-9_-])"
-_END = rb"(?![A-Za-z0-9_-])"
-_NO_PASSWORD = rb"(?!(?:pass(?:word|wd)?|pwd|passphrase|secret|token|changeme|example|user(?:name)?|guest|your[\w-]*|my[-_]?pass\w*|\*+|x+|\.+)@|\1@)"
-"""Placeholders for a password in documents: the word itself, stars, or the user's name again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a kind of secret looks like. Every match of `pattern` has one of the `marks` in it, with small letters for capitals."""
-
-    kind: str
-    marks: tuple[bytes, ...]
-    pattern: bytes
-    warns: bool = False
-    """Whether it is only warned about, because it may be worthless by now."""
-
-
-FORMS: tuple[Form, ...] = tuple(
-    Form(kind, marks, pattern, kind == JWT)
-    for kind, marks, pattern in (
-        ("a private key", (b"-----begin ",), rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\*[nr]|[\s\"'+,\\])*(?!-----)[A-Za-z0-9+/=:, -]{10}"),
-        ("an access key of AWS", (b"akia", b"asia", b"abia", b"acca", b"a3t"), _WORD + rb"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" + _END),
-        ("a secret key of AWS", (b"secretaccess", b"secret_access", b"secret-access"), rb"(?i)aws[_-]?secret[_-]?access[_-]?key[\"']?\s*[:=]\s*[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
-        ("a token of GitHub's", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"), _WORD + rb"(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,255})" + _END),
-        ("a token of GitLab's", (b"glpat-", b"gldt-", b"glrt-", b"glrtr-", b"glcbt-", b"glptt-", b"glft-", b"glsoat-", b"glimt-", b"glagent-", b"gloas-", b"glffct-", b"glwt-", b"gr1348941"), _WORD + rb"(?:gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|imt|agent|oas|ffct|wt)-[A-Za-z0-9_-]{20,300}(?:\.[0-9a-z]{2}\.[0-9a-z]{9}|\.[0-9a-z]{9})?|GR1348941[A-Za-z0-9_-]{20})" + _END),
-        ("a token of Hugging Face's", (b"hf_", b"api_org_"), _WORD + rb"(?:hf_|api_org_)[A-Za-z]{34,40}" + _END),
-        ("a token of Slack's", (b"xox", b"xapp-"), _WORD + rb"(?:xox[abeoprs](?:\.xox[bp])?-[0-9A-Za-z-]{20,250}|xapp-[0-9]-[A-Z0-9]{8,14}-[0-9]{8,16}-[0-9a-f]{32,100})"),
-        ("a webhook of Slack's", (b"hooks.slack.com/",), rb"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Z][A-Z0-9]{7,14}/[A-Za-z0-9]{8,20}/[A-Za-z0-9/]{16,64}"),
-        ("a webhook of Discord's", (b"/api/webhooks/",), rb"discord(?:app)?\.com/api/webhooks/[0-9]{17,20}/[A-Za-z0-9_-]{60,72}"),
-        ("a webhook of Teams'", (b"/webhookb2/", b"/incomingwebhook/"), rb"\.office\.com/webhookb?2?/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-f]{32}/[0-9a-f-]{36}"),
-        ("a bot's token of Telegram's", (b":aa",), rb"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}" + _END),
-        ("a key of Twilio's", (b"twilio",), rb"(?i:twilio)[^\0]{0,200}?" + _WORD + rb"SK[0-9a-f]{32}" + _END),
-        ("a key of Mailchimp's", tuple(b"-us%d" % digit for digit in range(1, 10)), _WORD + rb"[0-9a-f]{32}-us[1-9][0-9]?" + _END),
-        ("a token of Artifactory's", (b"akcp", b"cmvmdgtu"), _WORD + rb"(?:AKCp[A-Za-z0-9]{66,100}|cmVmdGtu[A-Za-z0-9]{56})" + _END),
-        ("an API key of OpenAI's", (b"t3blbkfj",), _WORD + rb"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,200}T3BlbkFJ[A-Za-z0-9_-]{20,200}"),
-        ("an API key of Anthropic's", (b"sk-ant-",), _WORD + rb"sk-ant-[a-z0-9]{3,10}-[A-Za-z0-9_-]{80,120}"),
-        ("an API key of Google's", (b"aiza",), _WORD + rb"AIza[0-9A-Za-z_-]{35}" + _END),
-        ("a client secret of Google's", (b"gocspx-",), _WORD + rb"GOCSPX-[0-9A-Za-z_-]{28}" + _END),
-        ("a service account of Google's", (b"\"service_account\"",), rb"\"type\"\s*:\s*\"service_account\"[^}]{0,4000}\"private_key\""),
-        ("a key of Stripe's", (b"k_live_", b"whsec_"), _WORD + rb"(?:[sr]k_live_[0-9A-Za-z]{20,250}|whsec_[0-9A-Za-z+/]{32,64})" + _END),
-        ("a token of Square's", (b"sq0",), _WORD + rb"sq0(?:atp-[0-9A-Za-z_-]{22}|csp-[0-9A-Za-z_-]{43})" + _END),
-        ("a token of PyPI's", (b"pypi-age",), _WORD + rb"pypi-AgE[A-Za-z0-9_-]{50,1000}"),
-        ("a token of npm's", (b"npm_",), _WORD + rb"npm_[A-Za-z0-9]{36}" + _END),
-        ("a token of npm's", (b":_authtoken",), rb"//[^\s:]{1,200}/:_authToken\s*=\s*[^\s$]{8,400}"),
-        ("a token of Docker Hub's", (b"dckr_",), _WORD + rb"dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,64}" + _END),
-        ("an account key of Azure's", (b"accountkey=",), rb"(?i)AccountKey=[A-Za-z0-9+/]{86}=="),
-        ("a shared access signature of Azure's", (b"sv=20",), rb"[?&]sv=20[0-9]{2}-[0-9]{2}-[0-9]{2}&[^\s\"']{0,400}sig=[A-Za-z0-9%+/]{40,100}"),
-        ("a token of Databricks'", (b"dapi",), _WORD + rb"dapi[0-9a-f]{32}(?:-[0-9])?" + _END),
-        ("a token of DigitalOcean's", (b"_v1_",), _WORD + rb"do[opr]_v1_[0-9a-f]{64}" + _END),
-        ("a token of SendGrid's", (b"sg.",), _WORD + rb"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}" + _END),
-        ("a token of HashiCorp's", (b"hvs.", b"hvb.", b".atlasv1."), _WORD + rb"(?:hv[sb]\.[A-Za-z0-9_-]{24,300}|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70})"),
-        ("a token of Grafana's", (b"glsa_", b"glc_"), _WORD + rb"(?:glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|glc_[A-Za-z0-9+/]{32,400}={0,2})"),
-        ("a token of Shopify's", (b"shp",), _WORD + rb"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}" + _END),
-        ("a key of age's", (b"age-secret-key-1",), rb"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
-        ("a registry login", (b"\"auth\"",), rb"\"auth\"\s*:\s*\"[A-Za-z0-9+/]{8,400}={0,2}\""),
-        ("a login in a URL", (b"://",), rb"://(?<=[A-Za-z0-9]://)([^\s/:@\"'<>{}$\\?#]{0,64}):" + _NO_PASSWORD + rb"[^\s/:@\"'<>{}$]{5,128}@(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,252}|\[[0-9a-fA-F:.]{2,45}\])(?=[:/?#\s\"'`,;)\\<\]]|$)"),
-        (JWT, (b"eyj",), _WORD + rb"eyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{4,8000}\.[A-Za-z0-9_-]{32,1000}" + _END),
-    )
-)  # fmt: skip
-_LONG = frozenset({JWT, "a service account of Google's", "a token of PyPI's"})
-_ESCAPED_MARKS = (
-    b":\\/\\/", b"%3a%2f%2f", b"\\\"auth\\", b"\\\"service_account\\", b"-----begin%20", b"-----begin+", b"accountkey%3d", b"sv%3d20", b"%3aaa", b"%22auth%22",
-    b"ls0tls1crudjti", b"ewogicj", b"ewoginj", b"ewoicj",
-)  # fmt: skip
-"""How marks begin in escaped texts (JSON in JSON, URLs), and how the base64 of keys and of JSON objects begins."""
-
 _MARKED: tuple[tuple[bytes, Form], ...] = tuple((mark, form) for form in FORMS for mark in form.marks)
+_FIRST_IN_BASE64 = len(_MARKED) + len(ESCAPED_MARKS)
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]{20}")
 _URL_MARK = next(at for at, (mark, _) in enumerate(_MARKED) if mark == b"://")
 _ESCAPE = re.compile(rb"\\(?:[\\/\"'nrt]|u00[0-9a-fA-F]{2}|x[0-9a-fA-F]{2})|%[0-9a-fA-F]{2}")
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
+_WRAPPED_ABOVE = re.compile(rb"(?:^|(?<=\n))(?:[A-Za-z0-9+/]{40,128}\r?\n)+\Z")
+_WRAPPED_BELOW = re.compile(rb"(?:[A-Za-z0-9+/]{40,128}\r?\n)+(?:[A-Za-z0-9+/]{1,128}={0,2}(?=\s|\Z))?")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{24,}={0,2}|[A-Za-z0-9_-]{24,}={0,2}")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _VALUE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*[\"']?[^\s\"'$#]")
 
 
@@ -187,13 +125,16 @@ def by_content(data: bytes) -> Iterator[Secret]:
     """
     found: set[tuple[int, Form]] = set()
     unfolded: set[int] = set()
+    packed: list[tuple[int, int]] = [(-1, -1)]
     for mark, start in _marks_in(data):
         if mark == _URL_MARK and data.find(b"@", start, start + BEHIND) < 0:
             continue  # nearly all of them
+        if mark >= _FIRST_IN_BASE64 and not _RUN.match(data, start):
+            continue  # most of these are parts of words
         form = _MARKED[mark][1] if mark < len(_MARKED) else None
         begin = data.rfind(b"\n", 0, start) + 1
         if form is not None:
-            reach = FAR if form.kind in _LONG else BEHIND
+            reach = FAR if form.kind in LONG else BEHIND
             found |= {(at, form) for at in _matches(form, data, max(begin, start - BEFORE), start + reach)}
         end = data.find(b"\n", start)
         line = data[begin : end if end >= 0 else len(data)] if begin not in unfolded else b""
@@ -202,6 +143,9 @@ def by_content(data: bytes) -> Iterator[Secret]:
             for text in _unfolded(line):
                 forms = {_MARKED[each][1] for each, _ in _marks_in(text) if each < len(_MARKED)}
                 found |= {(start, each) for each in forms if list(_matches(each, text, 0, len(text)))}
+        if mark >= len(_MARKED) and start >= packed[-1][1]:
+            packed.append(_block(data, begin, end))
+            found |= {(start, each) for each in _packed(data[slice(*packed[-1])])}
     kinds = {(data.count(b"\n", 0, start) + 1, form.kind, form.warns) for start, form in found}
     for line_number, kind, warns in sorted(kinds)[:MAX_FOUND]:
         yield Secret(kind, line_number, warns)
@@ -224,6 +168,23 @@ def _compiled(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern)
 
 
+def _block(data: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Returns the lines of base64 to which a line belongs, as programs wrap it. It reaches at most MAX_LINE bytes in each direction."""
+    first, last = max(0, begin - MAX_LINE), (end if end >= 0 else len(data)) + MAX_LINE
+    above, below = _WRAPPED_ABOVE.search(data[first:begin]), _WRAPPED_BELOW.match(data[begin:last])
+    return (first + above.start() if above else begin), (begin + below.end() if below else begin)
+
+
+def _packed(block: bytes) -> Iterator[Form]:
+    """Yields the forms in the base64 of several lines."""
+    with suppress(ValueError):
+        decoded = b64decode(b"".join(block.split()))
+        for text in (decoded, *_unescaped(decoded)):
+            for form in {_MARKED[each][1] for each, _ in _marks_in(text) if each < len(_MARKED)}:
+                if list(_matches(form, text, 0, len(text))):
+                    yield form
+
+
 def _unfolded(line: bytes) -> Iterator[bytes]:
     """The texts in a line that is escaped up to three times, and those in its base64."""
     plain = line
@@ -231,7 +192,7 @@ def _unfolded(line: bytes) -> Iterator[bytes]:
         yield plain
     for match in _BASE64.finditer(plain):
         with suppress(ValueError):
-            decoded = b64decode(match[0] + b"=" * (-len(match[0]) % 4))
+            decoded = b64decode(match[0].translate(_URL_SAFE) + b"=" * (-len(match[0]) % 4))
             if not decoded.translate(None, _PRINTABLE):
                 yield decoded
                 yield from _unescaped(decoded)
@@ -281,7 +242,7 @@ def may_have_secrets(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
 
     Nearly all files have no mark in them. It takes one search to see that of many files, and a hundredth of the time that the patterns take.
     """
-    texts = [(at, data) for at, (_, data) in enumerate(files) if _is_text(data)]
+    texts = [(at, text) for at, (_, data) in enumerate(files) if (text := _text_of(data)) is not None]
     met = {at for at, (name, _) in enumerate(files) if by_name(name)}
     begins = list(accumulate((len(data) + 1 for _, data in texts), initial=0))
     joined = b"\0".join([data for _, data in texts]).lower()
@@ -293,8 +254,11 @@ def may_have_secrets(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
     return frozenset(met)
 
 
-def _is_text(data: bytes) -> bool:
-    return data.find(b"\0", 0, HEAD) < 0
+def _text_of(data: bytes) -> bytes | None:
+    """Returns a text as UTF-8 or what is like it, None for other bytes. Windows' shell writes UTF-16, with a mark at its beginning."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace").encode("utf-8", "surrogatepass")
+    return data if data.find(b"\0", 0, HEAD) < 0 else None
 
 
 @cache
@@ -303,7 +267,7 @@ def _marks() -> tuple[BytesAhoCorasick, BytesAhoCorasick]:
     from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
     dfa = Implementation.DFA  # for more than a hundred marks the library itself takes one that has a third of its speed
-    marks = [*(mark for mark, _ in _MARKED), *_ESCAPED_MARKS]
+    marks = [*(mark for mark, _ in _MARKED), *ESCAPED_MARKS, *BASE64_MARKS]
     return BytesAhoCorasick(marks, MatchKind.LeftmostFirst, dfa), BytesAhoCorasick(marks, implementation=dfa)
 
 
@@ -312,5 +276,6 @@ def secrets_in(path: str, data: bytes) -> list[Secret]:
     named = by_name(path)
     if named is not None and basename(path).lower().startswith(".env") and not _VALUE.search(data):
         named = None
-    content = list(by_content(data)) if _is_text(data) else []
+    text = _text_of(data)
+    content = list(by_content(text)) if text is not None else []
     return ([named] if named is not None and data.strip() and not content else []) + content
