@@ -12,6 +12,7 @@ from typing import Any
 from modelcrate.config import Config
 from modelcrate.inspect.conformance import Target, check_contracts
 from modelcrate.pipeline.autoserve import complete
+from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.project.values import Model, Project
 from support.serving import Server, our_server
 
@@ -105,7 +106,7 @@ def serving(
 def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence[str] = ALL) -> Iterator[Server]:
     """Our server as it is in the image of this model and nothing else: template, description and variables are the builder's own."""
     project = Project("rows", None, (Model(model, "rows"),))
-    made = complete(project, model.parent, {}, Config(home=folder / "home")).project
+    made = complete(ChosenModels(project), model.parent, Config(home=folder / "home")).project
     assert made.entry is not None
     assert made.entry.source is not None
     shutil.copytree(made.entry.source, folder, dirs_exist_ok=True)

@@ -74,7 +74,15 @@ _dependencies = st.builds(
 ) | st.builds(values.Dependencies, st.just(()), _inside | st.just(Path("pylock.toml")), st.none() | _anywhere)
 _models = st.lists(
     st.builds(values.Model, _inside, _model_names, st.integers(1, 999_999_999))
-    | st.builds(values.RegisteredModel, _model_names, st.none() | st.integers(1, 999_999_999)),
+    | st.builds(values.RegisteredModel, _model_names, st.none() | st.integers(1, 999_999_999))
+    | st.builds(
+        values.HubModel,
+        st.sampled_from(["gpt2", "acme/tiny-bert", "acme/Model.v1_2"]),
+        _model_names,
+        st.none() | st.sampled_from(["main", "refs/pr/1", "0" * 40, "1e5"]),
+        st.lists(st.sampled_from(["*.json", "onnx/", "a b*"]), max_size=2).map(tuple),
+        st.integers(1, 999_999_999),
+    ),
     max_size=3,
     unique_by=lambda model: (model.name, model.version),
 ).map(tuple)
@@ -111,6 +119,7 @@ def _projects(bases: st.SearchStrategy[Any], platforms: st.SearchStrategy[Any]) 
         ),
         codecs=st.builds(values.Codecs, _codecs, *[st.none() | _codecs] * 4),
         contracts=st.lists(st.sampled_from(CONTRACTS), min_size=1, max_size=3, unique=True).map(tuple),
+        max_size=st.none() | st.integers(1, 10**12),
         workspace=st.sampled_from(["workspace", "registry.example:5000/team/ws"]),
         created=st.none()
         | st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)).map(

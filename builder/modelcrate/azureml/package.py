@@ -20,6 +20,7 @@ from modelcrate.events import Notice
 from modelcrate.home.folder import open_store
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.autoserve import complete
+from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Build, Session
@@ -90,7 +91,7 @@ class ModelPackage:
         if config is None:  # what can't be served is refused here, and not in the background
             layers = open_layers(workspace.backend, records[0])
             model = RegisteredModel(records[0].name, records[0].version)
-            complete(project.project, Path.cwd(), {model: layers}, workspace.settings)
+            complete(ChosenModels(project.project, {model: layers}), Path.cwd(), workspace.settings)
         package = cls(workspace, project, workspace.backend.image_output(repository, tag), dockerfile=dockerfile)
         package._thread.start()
         return package

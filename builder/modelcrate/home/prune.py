@@ -6,7 +6,7 @@
 | layers     | blobs that only entries of the layer cache use, with the entries | by age and size              |
 | loose      | blobs without a use, and incomplete files                      | always                         |
 | memo       | entries of the layer cache whose blobs are elsewhere           | by age and size                |
-| wheels, conda, debs, indexes, uv | downloads                                | by age and size                |
+| wheels, conda, debs, indexes, uv, models | downloads                        | by age and size                |
 | projects, gates, builds and others | cached results                         | by age and size                |
 | uploads    | the state of interrupted pushes                                | by age                         |
 | unpacked   | unpacked layers of images that were run                        | by age and size; never where a container has them mounted |
@@ -41,6 +41,9 @@ _DOWNLOADS = (
     ("debs", "cache/debs"),
     ("indexes", "cache/debian"),
     ("uv", "cache/uv"),
+    ("models", "cache/hub/blobs"),
+    ("models", "cache/hub/headers"),
+    ("models", "cache/hub/views"),
 )
 _RESULTS = (
     ("projects", "projects"),
@@ -54,6 +57,7 @@ _RESULTS = (
     ("checked", "checked"),
     ("imports", "imports"),
     ("compatible", "compatible"),
+    ("hashes", "hashes"),
 )
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from modelcrate.net.config import HttpConfig
@@ -27,6 +28,40 @@ from modelcrate_layers.frozen import dataclass
 
 KEYRING_SECONDS = 60.0
 """Seconds. A keyring may wait for a person's permission, but not without end."""
+
+
+class Authorization(Protocol):
+    """What a request is authorized with, and where it was found."""
+
+    @property
+    def source(self) -> str:
+        """The place where it was found, for messages."""
+        ...
+
+    @property
+    def authorization(self) -> str:
+        """The value of an Authorization header."""
+        ...
+
+
+class Credentials(Protocol):
+    """Finds what requests are authorized with, by URL."""
+
+    def find(self, url: str) -> Authorization | None:
+        """Returns what the first request to this URL is sent with; None where there is nothing."""
+        ...
+
+    def find_after_refusal(self, url: str) -> Authorization | None:
+        """Returns what to try after a 401 or 403; None where there is nothing."""
+        ...
+
+    def searched(self) -> str:
+        """Returns the places that are searched, in words."""
+        ...
+
+    def advice(self, place: str) -> str:
+        """Returns what to do about a request that `place`, a host and port, has refused."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +153,10 @@ class IndexCredentials:
             else "not the keyring (UV_KEYRING_PROVIDER=subprocess allows it)"
         )
         return ", ".join([*places, *(source.unreadable for source in sources if source.unreadable)])
+
+    def advice(self, place: str) -> str:
+        """Returns what to do about a request that `place` has refused."""
+        return f"put the login for {place} into a .netrc, or into the index URL as an environment variable"
 
     def _configured(self) -> tuple[tuple[IndexSource, ...], _Netrc]:
         with self._lock:

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.events import Advanced, Emit, Finished, Started, ignore_event
 from modelcrate.net.config import HttpConfig
@@ -19,7 +19,7 @@ from modelcrate_layers.store import as_machine_error
 if TYPE_CHECKING:
     from modelcrate.net.client import HttpClient
     from modelcrate.net.counters import Traffic
-    from modelcrate.net.credentials import IndexCredentials
+    from modelcrate.net.credentials import Credentials
     from modelcrate.net.fetch import UrlReader
     from modelcrate.net.retry import Clock
 
@@ -28,13 +28,34 @@ WORKERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file to download: the URLs that may have it, in order, and its expected digest and size."""
+    """A file to download.
+
+    Attributes:
+        label: Its name, for people.
+        urls: The URLs that may have it, in order.
+        path: Where it goes.
+        sha256: Its SHA-256 in hex; empty where only Git's id is known.
+        size: Its bytes.
+        blob: The id that Git gives it (SHA-1 in hex), for a file without a SHA-256. Its size has to be known, too.
+    """
 
     label: str
     urls: tuple[str, ...]
     path: Path
     sha256: str
     size: int | None = None
+    blob: str = ""
+
+    @property
+    def digest(self) -> tuple[str, str]:
+        """The expected digest: its algorithm and its hex digits."""
+        return ("sha256", self.sha256) if self.sha256 else ("git blob", self.blob)
+
+    def hasher(self) -> Any:
+        """Returns a new hash object for the expected digest."""
+        if self.sha256:
+            return hashlib.sha256()
+        return hashlib.sha1(b"blob %d\0" % (self.size or 0), usedforsecurity=False)
 
 
 class Downloader:
@@ -55,7 +76,7 @@ class Downloader:
         *,
         clock: Clock | None = None,
         http: HttpClient | None = None,
-        credentials: IndexCredentials | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._config, self._emit = config, emit
         self._parts = (clock, http, credentials)
@@ -105,6 +126,15 @@ class Downloader:
             RegistryError: The network must not be used, or the server refused the login.
         """
         return self._urls.size(url)
+
+    def part(self, url: str, count: int) -> bytes | None:
+        """Returns the first `count` bytes of a file; None where the server sends no parts of files.
+
+        Raises:
+            NotFound: The server does not have it.
+            RegistryError: The server failed, or the network must not be used.
+        """
+        return self._urls.part(url, count)
 
     def download(self, wanted: Download) -> Path:
         """Returns the path of the file, which is downloaded unless it exists. The first URL that has the right bytes counts.
@@ -167,7 +197,7 @@ class Downloader:
                 out.keep_first(wanted.path)
 
     def _copy(self, body: Iterable[bytes], out: Incoming, wanted: Download, where: str) -> None:
-        hashed, size = hashlib.sha256(), 0
+        hashed, size = wanted.hasher(), 0
         for chunk in body:
             size += len(chunk)
             if wanted.size is not None and size > wanted.size:
@@ -178,9 +208,10 @@ class Downloader:
             self._emit(Advanced(wanted.label, len(chunk)))
         if wanted.size is not None and size != wanted.size:
             raise IntegrityError(f"{wanted.label} should have {wanted.size} bytes, got {size} or more", where=where)
-        if hashed.hexdigest() != wanted.sha256:
+        algorithm, expected = wanted.digest
+        if hashed.hexdigest() != expected:
             raise IntegrityError(
-                f"{wanted.label} has the wrong digest: should have sha256 {wanted.sha256}, has {hashed.hexdigest()}",
+                f"{wanted.label} has the wrong digest: should have {algorithm} {expected}, has {hashed.hexdigest()}",
                 where=where,
                 hint="the server's copy is damaged or was replaced; nothing of it was kept",
             )

@@ -16,7 +16,7 @@ from modelcrate.events import Emit, Notice
 from modelcrate.net.client import HttpClient, Reply
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.counters import Counters, Traffic
-from modelcrate.net.credentials import IndexCredentials, Login
+from modelcrate.net.credentials import Authorization, Credentials, IndexCredentials
 from modelcrate.net.errors import GONE, ErrorResponse, NotFound
 from modelcrate.net.events import Retrying
 from modelcrate.net.messages import Headers, Request, Response
@@ -39,7 +39,7 @@ class UrlReader:
         emit: Emit,
         clock: Clock | None,
         http: HttpClient | None,
-        credentials: IndexCredentials | None,
+        credentials: Credentials | None,
     ) -> None:
         self._config, self._emit = config, emit
         self._http, self._owner = http or HttpClient(config), http is None
@@ -49,7 +49,7 @@ class UrlReader:
         self._counters = Counters(self._http.counters)
         self._lock = threading.Lock()
         self._announced: set[str] = set()
-        self._logins: dict[str, Login] = {}
+        self._logins: dict[str, Authorization] = {}
 
     @property
     def traffic(self) -> Traffic:
@@ -96,6 +96,24 @@ class UrlReader:
                 return int(length)
         return None
 
+    def part(self, url: str, count: int) -> bytes | None:
+        """Returns the first `count` bytes of a file; None where the server sends no parts of files (RFC 9110, 14).
+
+        Raises:
+            NotFound: The server does not have it.
+            RegistryError: The server failed.
+        """
+        if (path := self._local(url)) is not None:
+            return next(_pieces(path, count), b"")
+        return self._engine.run(lambda: self._part(url, count))
+
+    def _part(self, url: str, count: int) -> bytes | None:
+        reply = self._open(url, {"Accept-Encoding": "identity", "Range": f"bytes=0-{count - 1}"}, (200, 206))
+        if reply.answer.status == 206:
+            return reply.read(count).body
+        reply.close()
+        return None
+
     def _length(self, url: str, method: str) -> str:
         first = {"Range": "bytes=0-0"} if method == "GET" else {}
         reply = self._open(url, {"Accept-Encoding": "identity", **first}, (200, 206), method)
@@ -137,7 +155,7 @@ class UrlReader:
         """One request, with a login where one is known, and once more with another one where the server refuses it."""
         bare = split_login(url)[0]
         request = Request(method, bare, {"Accept": "*/*", **headers})
-        sent: dict[str, Login | None] = {}
+        sent: dict[str, Authorization | None] = {}
 
         def authorization(step: str) -> str:
             sent[origin(step)] = login = self._login(url if origin(step) == origin(bare) else step)
@@ -158,10 +176,10 @@ class UrlReader:
     def _exchange(self, request: Request, authorization: Callable[[str], str]) -> Reply:
         return self._http.exchange_following(request, lambda _: self._trust, authorization, self._counters, plain=True)
 
-    def _login(self, url: str) -> Login | None:
+    def _login(self, url: str) -> Authorization | None:
         return self._logins.get(origin(url)) or self._credentials.find(url)
 
-    def _refused(self, request: Request, answer: Response, login: Login | None) -> ErrorResponse:
+    def _refused(self, request: Request, answer: Response, login: Authorization | None) -> ErrorResponse:
 
         status, place = answer.status, host_and_port(answer.url)
         phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
@@ -173,7 +191,7 @@ class UrlReader:
                 if login
                 else f"no login was found: {self._credentials.searched()}"
             )
-            hint = f"put the login for {place} into a .netrc, or into the index URL as an environment variable"
+            hint = self._credentials.advice(place)
         return error(request, answer, f"{place} answered {status}{phrase}", where=where, why=why, hint=hint)
 
     def _announce(self, event: object) -> None:

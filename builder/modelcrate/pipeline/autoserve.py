@@ -18,7 +18,8 @@ from modelcrate.modelfiles.framework_reading import (
     unpacked,
 )
 from modelcrate.modelfiles.frameworks import FrameworkModel
-from modelcrate.pipeline.compose import Registered
+from modelcrate.pipeline.choose_models import ChosenModels
+from modelcrate.pipeline.compose import Registered, list_hub_model, placed_models
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
 from modelcrate.pipeline.own_modules import own_modules, read_module
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
@@ -48,8 +49,9 @@ class AutoServed:
     needs: tuple[str, ...] = ()
 
 
-def complete(project: Project, place: Path, registered: Registered, config: Config) -> AutoServed:
+def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
     """Returns the project completed by its model. A project that has a script, or starts nothing, is unchanged."""
+    project, registered = chosen.project, chosen.registered
     if not project.served_by_model:
         return AutoServed(project)
     if len(project.models) != 1:
@@ -57,8 +59,11 @@ def complete(project: Project, place: Path, registered: Registered, config: Conf
             f"{len(project.models)} models and no entry script",
             hint="one model can do without a script; for several, write one and name it: entry: score.py",
         )
-    (model,) = project.models
-    described = reading_of(model, place, registered, config)
+    (model,) = placed_models(project)
+    listed = (
+        list_hub_model(model, chosen.hub[model]).entries if isinstance(model, Model) and model in chosen.hub else ()
+    )
+    described = reading_of(model, place, registered, config, listed)
     served = described.understood or _refusal(model, place, registered)
     needs, how = _dependencies(project.dependencies, served)
     python, which = _python(project, served)
@@ -93,7 +98,7 @@ def read_models(
         config: The settings of this run.
         listed: Each model's files, in the order of the models, so that no folder is listed twice.
     """
-    both = zip(completed.project.models, listed, strict=True)
+    both = zip(placed_models(completed.project), listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]
     return tuple(reading_of(model, place, registered, config, files) for model, files in read)
 
@@ -197,4 +202,6 @@ def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) ->
 
 
 def _shown(model: Model | RegisteredModel) -> str:
-    return str(model.path) if isinstance(model, Model) else str(model)
+    if not isinstance(model, Model):
+        return str(model)
+    return model.name if model.path.is_absolute() else str(model.path)

@@ -9,14 +9,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from modelcrate.images.image_config import RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
 from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
+from modelcrate.project.values import AnyModel, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
-from modelcrate.project.values import Model, Project, RegisteredModel, Role
+from modelcrate.resolve.hub_pin import HubPin
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate.security.scan.parts import ScanPart
@@ -28,7 +31,11 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar.listing import CLUTTER, Ignored, Listing, list_inside, list_path
-from modelcrate_layers.tar.tree import Entry, Kind, show
+from modelcrate_layers.tar.sources import FileRange, UnfetchedFile
+from modelcrate_layers.tar.tree import FILE_MODE, Entry, Kind, show
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.hub.folder import HubFolder
 
 _ROLES: Mapping[str, Role] = {
     "base": "base",
@@ -56,11 +63,14 @@ class Files:
     entry: EntryLayer | None
     notices: tuple[str, ...] = ()
     """Sentences about what was left out by rule, and what is large and looks like data."""
+    hub: tuple[HubPin | None, ...] = ()
+    """What pins each model that comes from a hub."""
 
     @property
     def pins(self) -> tuple[ModelPin, ...]:
         """The pins of the models' files for a lock. A registered model is pinned by its layers alone."""
-        return tuple(map(_pin, self.named, self.by_model))
+        listed = zip(map(_pin, self.named, self.by_model), self.hub, strict=True)
+        return tuple(replace(pin, hub=hub) for pin, hub in listed)
 
     @property
     def by_model(self) -> tuple[tuple[Entry, ...], ...]:
@@ -74,7 +84,9 @@ class Files:
         return tuple(tuple(filter(None, each)) for each in found)
 
 
-def list_files(project: Project, place: Path, registered: Registered) -> Files:
+def list_files(
+    project: Project, place: Path, registered: Registered, hub: Mapping[Model, HubFolder] = MappingProxyType({})
+) -> Files:
     """Lists models and entry as they are on the disk now; registered models as they are.
 
     Raises:
@@ -84,13 +96,19 @@ def list_files(project: Project, place: Path, registered: Registered) -> Files:
     entry = project.entry
     source = [place / entry.source] if entry is not None and entry.source is not None else []
     rules = LeftOut(read_ignore_rules([*source, place]))
-    models = tuple(_model(model, place, registered, rules.in_models) for model in project.models)
+    models = tuple(_model(model, place, registered, hub, rules.in_models) for model in project.models)
     made = None
     if entry is not None:
         made = EntryLayer.of(_script_name(project, entry), _sources(project, entry, place, rules))
         rules.check_entry(entry.file, place)
     listed = [layer.files for layers in models for layer in layers if isinstance(layer, ModelLayer)]
-    return Files(project.models, models, made, (*rules.notices(), *data_notices(made, listed)))
+    pins = tuple(hub[model].pin if isinstance(model, Model) and model in hub else None for model in project.models)
+    return Files(placed_models(project), models, made, (*rules.notices(), *data_notices(made, listed)), pins)
+
+
+def placed_models(project: Project) -> tuple[Model | RegisteredModel, ...]:
+    """Returns the models of a project whose models have been chosen: none is of a hub any more."""
+    return tuple(model for model in project.models if not isinstance(model, HubModel))
 
 
 def scan_parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPart]:
@@ -207,14 +225,36 @@ def _sources(project: Project, entry: ProjectEntry, place: Path, rules: LeftOut)
 
 
 def _model(
-    model: Model | RegisteredModel, place: Path, registered: Registered, ignored: Ignored | None
+    model: AnyModel,
+    place: Path,
+    registered: Registered,
+    hub: Mapping[Model, HubFolder],
+    ignored: Ignored | None,
 ) -> tuple[ModelLayer | ReadyLayer, ...]:
     """Returns a model's layers."""
     if isinstance(model, RegisteredModel):
         return registered[model]
+    assert isinstance(model, Model), "`choose_models` has made a folder of it"
+    if model in hub:
+        return model_layers(model.name, model.version, list_hub_model(model, hub[model]))
     return model_layers(
         model.name, model.version, list_path(place / model.path, folder(model.name, model.version), ignored=ignored)
     )
+
+
+def list_hub_model(model: Model, found: HubFolder) -> Listing:
+    """Lists a model of a hub. No file of it is a program, whatever the tool that has downloaded it has thought."""
+    listed = list_path(model.path, folder(model.name, model.version), follow=found.places)
+
+    def entry(each: Entry) -> Entry:
+        source = each.source
+        if not isinstance(source, FileRange):
+            return each
+        if source.path in found.unfetched:
+            source = UnfetchedFile(*source)
+        return each._replace(mode=FILE_MODE, source=source)
+
+    return Listing(tuple(map(entry, listed.entries)))
 
 
 def _pin(model: Model | RegisteredModel, entries: Sequence[Entry]) -> ModelPin:

@@ -11,6 +11,7 @@ from modelcrate.images.previous import Previous
 from modelcrate.pipeline.plan import CodecChoice, PlannedLayer, choose_codec, settled_codec
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.sources import UnfetchedFile
 from modelcrate_layers.tar.tree import Tree
 from modelcrate_layers.tar.writer import Tar
 
@@ -45,6 +46,7 @@ def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
         return Cost(size, True, send=send, choice=CodecChoice(planned.known.codec, "as it was made"))
     materials = planned.kind.materials()
     fetch = sum(each.size for each in materials.missing()) // materials.parts
+    fetch += sum(each.size for each in materials.files if isinstance(each.source, UnfetchedFile))
     tree = None if materials.packages else planned.kind.tree()
     plain = Tar(tree.entries).size if tree is not None else None
     read = materials.size if tree is None else sum(entry.size for entry in tree.entries)
@@ -60,10 +62,10 @@ def cost(planned: PlannedLayer, there: frozenset[Digest] | None) -> Cost:
 
 def _choice(planned: PlannedLayer, tree: Tree | None) -> CodecChoice | None:
     """How a new layer will be stored; for that its files are looked at. None, where they are still to be fetched."""
-    deflated = planned.kind.materials().deflated
-    if tree is None:
-        return settled_codec(planned.policy, deflated=deflated)
-    return choose_codec(planned.policy, tree, deflated=deflated)
+    materials = planned.kind.materials()
+    if tree is None or any(isinstance(entry.source, UnfetchedFile) for entry in materials.files):
+        return settled_codec(planned.policy, deflated=materials.deflated)
+    return choose_codec(planned.policy, tree, deflated=materials.deflated)
 
 
 def cached_bytes(previous: Iterable[Previous], registries: frozenset[str]) -> frozenset[Digest]:

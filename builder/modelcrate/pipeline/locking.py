@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
@@ -31,6 +31,8 @@ from modelcrate_layers.tar.codec import of_policy
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.prepare import Prepared
+
+T = TypeVar("T")
 
 
 def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Lock | None:
@@ -81,13 +83,23 @@ def model_pins(files: compose.Files, models: Sequence[ImageLayer]) -> tuple[Mode
     """Returns the pins of the models with the diff ids of their layers."""
     ids = iter([layer.layer.diff_id for layer in models])
     return tuple(
-        replace(pin, layers=tuple(next(ids) for _ in made)) for pin, made in zip(files.pins, files.models, strict=True)
+        pin if pin.hub is not None else replace(pin, layers=tuple(next(ids) for _ in made))
+        for pin, made in zip(files.pins, files.models, strict=True)
     )
 
 
+def measured_models(files: compose.Files, layers: Sequence[T]) -> Iterator[T]:
+    """Yields those of the models' layers that a lock holds to their diff ids: not those of a hub, whose files have hashes."""
+    left = iter(layers)
+    for made, hub in zip(files.models, files.hub, strict=True):
+        own = [next(left) for _ in made]
+        yield from own if hub is None else ()
+
+
 def own_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
-    """Returns the layers of the project's models out of those of an image. The base may have models too."""
-    return tuple(layer for layer in layers[len(prepared.plans[0].base) :] if layer.role == "model")
+    """Returns the layers that `model_pins` takes, out of those of an image. The base may have models too."""
+    found = [layer for layer in layers[len(prepared.plans[0].base) :] if layer.role == "model"]
+    return tuple(measured_models(prepared.files, found))
 
 
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:

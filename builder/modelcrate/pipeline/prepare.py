@@ -69,8 +69,14 @@ class RepositoryOutput(Protocol):
         """The reference that the image gets in the registry."""
 
 
-def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
+def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_models: bool = False) -> Prepared:
     """Checks, resolves and plans a request.
+
+    Args:
+        request: The request.
+        connections: The connections of the run.
+        emit: Gets the notices.
+        fetch_models: Whether models of a hub are fetched as a whole. For a plan or a lock, large safetensors files are left there.
 
     Raises:
         CrateError: By its class: the project's faults, an unreachable index, a lock that does not fit, and so on.
@@ -79,13 +85,14 @@ def prepare(request: Request, connections: Connections, emit: Emit) -> Prepared:
     folder = request.folder
     with time_step("resolve", timings, emit):
         check(request.project, folder)
-        project, registered = choose_models(request.project, folder, connections, request.use_lock)
-        completed = complete(project, folder, registered, config)
+        chosen = choose_models(request.project, folder, connections, request.use_lock, fetch=fetch_models)
+        registered = chosen.registered
+        completed = complete(chosen, folder, config)
         project = completed.project
         request = replace(request, project=project)
-        files = compose.list_files(project, folder, registered)
+        files = compose.list_files(project, folder, registered, chosen.hub)
         passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config, registered)
-        _notify(emit, completed.notices, files.notices, passed.warned)
+        _notify(emit, chosen.notices, completed.notices, files.notices, passed.warned)
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
         models = read_models(completed, folder, registered, config, files.by_model)

@@ -29,7 +29,7 @@ from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.compatible import remember_checked, were_checked_together
 from modelcrate.pipeline.hash_tee import HashTee
-from modelcrate.pipeline.locking import check_models, make_lock, own_models, remember_build
+from modelcrate.pipeline.locking import check_models, make_lock, measured_models, own_models, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
 from modelcrate.pipeline.plan import Plan
 from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
@@ -119,6 +119,10 @@ class Session:
         """Resolves and plans, and makes nothing."""
         return prepare(request, self.connections, self.emit)
 
+    def _prepare(self, request: Request) -> Prepared:
+        """The same for a build, which needs the whole of models."""
+        return prepare(request, self.connections, self.emit, fetch_models=True)
+
     def predict(self, prepared: Prepared) -> Deliverable | None:
         """Returns the image that a build would give, if all its layers are known; else None."""
         if any(each.new for plan in prepared.plans for each in plan.layers):
@@ -137,7 +141,7 @@ class Session:
             CrateError: By its class, whose fault it was. No output has a half-made image then.
         """
         begun = datetime.now(UTC)
-        prepared = self.prepare(request)
+        prepared = self._prepare(request)
         with ExitStack() as stack:
             outputs = [self._completed(each, prepared) for each in prepared.request.outputs]
             places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in outputs]
@@ -148,7 +152,7 @@ class Session:
 
     def rebuild(self, request: Request) -> Deliverable:
         """Builds a project from its lock once more, believes nothing, and keeps nothing."""
-        prepared = self.prepare(replace(request, locked=True, paranoid=True, outputs=()))
+        prepared = self._prepare(replace(request, locked=True, paranoid=True, outputs=()))
         return self._make(prepared, PackTargets(Discard(), Discard())).image
 
     def deliver(self, build: Build, outputs: Sequence[Output]) -> Receipt:
@@ -203,9 +207,10 @@ class Session:
         return Receipt(prepared.request.project.name, made, (), timings)
 
     def _measure_models(self, prepared: Prepared) -> tuple[ImageLayer, ...]:
-        """Returns the layers of the models. They are the same for every platform."""
+        """Returns the layers of the models that a lock holds to them. They are the same for every platform."""
         first = prepared.plans[0]
-        plan = Plan(first.platform, (), tuple(each for each in first.layers if each.role == "model"))
+        models = [each for each in first.layers if each.role == "model"]
+        plan = Plan(first.platform, (), tuple(measured_models(prepared.files, models)))
         fetcher = open_fetcher(prepared.world, self.connections, self.emit)
         (layers,) = self._packer(prepared, fetcher, DEFAULT_TARGETS).pack([plan])
         return layers

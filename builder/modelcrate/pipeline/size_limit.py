@@ -14,6 +14,7 @@ from modelcrate.project.byte_sizes import format_size
 from modelcrate_layers.errors import LimitError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.codec import NONE, STORED
+from modelcrate_layers.tar.sources import UnfetchedFile
 from modelcrate_layers.tar.writer import Tar
 
 NAMED = 6
@@ -83,5 +84,6 @@ def _files(planned: PlannedLayer) -> Iterator[Part]:
         yield Part(f"{planned.role} {planned.name}", materials.existing[0].descriptor.size)
     elif not materials.packages:
         tree = planned.kind.tree()
-        if choose_codec(planned.policy, tree).codec in (NONE, STORED):
+        whole = not any(isinstance(each.source, UnfetchedFile) for each in tree.entries)
+        if not whole or choose_codec(planned.policy, tree).codec in (NONE, STORED):
             yield Part(f"{planned.role} {planned.name}", Tar(tree.entries).size)

@@ -94,7 +94,12 @@ def _model_violations(form: ProjectForm) -> Iterator[Violation]:
 
 
 def _source_fault(model: ModelForm, workspace: str | None) -> tuple[str, str] | None:
-    """Returns what is wrong with where a model comes from: a path, or a workspace, and not both."""
+    """Returns what is wrong with where a model comes from: a path, a workspace or a hub, and one of them alone."""
+    if model.hf is not None:
+        one = model.path is None and model.registered is None
+        return None if one else ("a model of a hub with a path, too", "leave one of them out: hf, path or registered")
+    if model.revision is not None or model.files:
+        return "'revision' and 'files' are for a model of a hub", "name it: hf: ORG/NAME"
     if model.registered is None:
         return None if model.path is not None else ("'path' is missing in a model", "")
     if model.path is not None or model.name is not None or model.version is not None:

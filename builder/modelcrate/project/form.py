@@ -37,6 +37,8 @@ from modelcrate.project.grammar import (
     OptionalModelName,
     OptionalPython,
     OptionalRegistered,
+    OptionalRepo,
+    OptionalRevision,
     OptionalSize,
     OptionalTime,
     OptionalTorch,
@@ -45,6 +47,7 @@ from modelcrate.project.grammar import (
     OptionalWorkspace,
     Package,
     Part,
+    Pattern,
     Requirement,
     Script,
     Server,
@@ -152,16 +155,26 @@ class DependenciesForm(Form):
 
 
 class ModelForm(Form):
-    """One model: a file or folder, or a registered one."""
+    """One model: a file or folder, a registered one, or one of a hub."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["path"]}, {"required": ["registered"]}]
+            "oneOf": [{"required": ["path"]}, {"required": ["registered"]}, {"required": ["hf"]}]
         }  # else no editor would say so
     )
     path: OptionalInside = Field(None, description="The model's file or folder; a folder's tree is kept.")
     registered: OptionalRegistered = Field(
         None, description="Instead of a path: a model of the workspace, NAME or NAME:VERSION; default: its latest."
+    )
+    hf: OptionalRepo = Field(
+        None, description="Instead of a path: a model of a hub, ORG/NAME; from its local cache, else from HF_ENDPOINT."
+    )
+    revision: OptionalRevision = Field(
+        None, description="For hf: a commit, or a branch or tag that the lock pins to its commit; default: main."
+    )
+    files: list[Pattern] = Field(
+        [],
+        description="For hf: patterns of the files that are taken, such as *.json; default: one form of the weights and what belongs to it.",
     )
     name: OptionalModelName = Field(None, description="The registered name; default: from the file name.")
     version: OptionalVersion = Field(
@@ -304,8 +317,11 @@ def keys(form: type[Form]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in form.model_fields.items())
 
 
-def model_value(form: ModelForm) -> values.Model | values.RegisteredModel:
+def model_value(form: ModelForm) -> values.AnyModel:
     """Returns what one model of a form without violations means."""
+    if form.hf is not None:
+        name = form.name or form.hf.rpartition("/")[2]
+        return values.HubModel(form.hf, name, form.revision, tuple(form.files), form.version or 1)
     if form.registered is not None:
         return form.registered
     assert form.path is not None, "the rules between keys have seen to it"

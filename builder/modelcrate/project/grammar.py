@@ -141,6 +141,12 @@ def _version(text: str, info: Info) -> int:
     return int(text)
 
 
+def _revision(text: str, info: Info) -> str:
+    if ".." in text or "//" in text:
+        raise refuse(f"{text!r} is not a revision: a commit, a branch or a tag")
+    return text
+
+
 def _size(text: str, info: Info) -> int:
     try:
         return parse_size(text)
@@ -318,6 +324,28 @@ OptionalRegistered = Annotated[
         _registered,
         ("string", "number"),
     ),
+]
+OptionalRepo = Annotated[
+    str | None,
+    Text(
+        "a model of a hub: ORG/NAME",
+        r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}",
+        types=("string",),
+        examples=("sentence-transformers/all-MiniLM-L6-v2",),
+    ),
+]
+OptionalRevision = Annotated[
+    str | None,
+    Text(
+        "a revision: a commit of 40 hex digits, a branch or a tag",
+        r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?",
+        _revision,
+        types=("string", "number"),
+    ),
+]
+Pattern = Annotated[
+    str,
+    Text("a pattern of files, such as *.safetensors", r"[^/\s][^\r\n]{0,254}", types=("string",), examples=("*.json",)),
 ]
 OptionalWorkspace = Annotated[
     str | None,

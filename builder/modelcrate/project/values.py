@@ -203,6 +203,31 @@ class RegisteredModel:
 
 
 @dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model of a hub such as Hugging Face's.
+
+    Attributes:
+        repo: ORG/NAME.
+        revision: A commit, a branch or a tag; None: `main`. A lock pins the commit.
+        files: Shell patterns of the files that are taken; empty: one form of the weights, with all that belongs to it.
+        name: Its registered name.
+    """
+
+    repo: str
+    name: str
+    revision: str | None = None
+    files: tuple[str, ...] = ()
+    version: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+
+
+AnyModel = Model | RegisteredModel | HubModel
+"""A model of a project, wherever it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The entry script, and the folder that goes into the image with it.
 
@@ -265,7 +290,7 @@ class Project:
     entry: Entry | None
     """None, where the model brings its own (`served_by_model`), or for models alone over scratch or an existing base: such an image
     starts what its base starts, if anything."""
-    models: tuple[Model | RegisteredModel, ...] = ()
+    models: tuple[AnyModel, ...] = ()
     python: str | None = None
     """The Python version, two numbers; None: the base's, or the one that conda packages bring."""
     platforms: tuple[Platform, ...] = (DEFAULT_PLATFORM,)

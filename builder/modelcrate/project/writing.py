@@ -15,13 +15,14 @@ from pathlib import PurePath
 
 from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.values import (
+    AnyModel,
     Base,
     Codecs,
     DebianBase,
     Dependencies,
     Entry,
     Gates,
-    Model,
+    HubModel,
     Project,
     RegisteredModel,
     is_pylock,
@@ -120,10 +121,18 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
             yield from _listed("    channels", needs.conda.channels)
 
 
-def _models(models: tuple[Model | RegisteredModel, ...]) -> Iterator[str]:
+def _models(models: tuple[AnyModel, ...]) -> Iterator[str]:
     if models:
         yield "models:"
     for model in models:
+        if isinstance(model, HubModel):
+            yield _noted(f"  - hf: {scalar(model.repo)}", "of a hub, or of its local cache")
+            if model.revision:
+                yield f"    revision: {scalar(model.revision)}"
+            yield from _listed("    files", model.files)
+            yield f"    name: {scalar(model.name)}"
+            yield f"    version: {model.version}"
+            continue
         if isinstance(model, RegisteredModel):
             yield _noted(f"  - registered: {scalar(str(model))}", "out of the workspace")
             continue

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.hub_pin import HubPin
 from modelcrate.resolve.pinned import Pinned, PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
@@ -87,12 +88,18 @@ _SECTIONS: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelPin:
-    """A model's files with their sizes in bytes, and the diff ids of its layers."""
+    """A model's files with their sizes in bytes, and what they are held to.
+
+    Attributes:
+        layers: The diff ids of its layers; none for a model of a hub, whose files have hashes.
+        hub: Where it comes from, for a model of a hub.
+    """
 
     name: str
     version: int
     files: tuple[tuple[str, int], ...]
     layers: tuple[Digest, ...]
+    hub: HubPin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,11 @@ def changed_models(lock: Lock, now: Sequence[ModelPin]) -> Iterator[str]:
         name = f"model {model.name}:{model.version}"
         if old is None:
             yield f"{name} was not there when the project was locked"
+        elif old.hub is not None:
+            if changed := old.hub.changes(model.hub):
+                yield f"{name}: {changed}"
+        elif model.hub is not None:
+            yield f"{name}: comes from a hub, and did not"
         elif dict(old.files) != dict(model.files):
             before, after = dict(old.files), dict(model.files)
             file = min(path for path in {*before, *after} if before.get(path) != after.get(path))
@@ -243,9 +255,11 @@ def _model_json(model: ModelPin) -> dict[str, Any]:
         "version": model.version,
         "files": dict(model.files),
         "layers": [str(digest) for digest in model.layers],
+        **({"hub": model.hub.json()} if model.hub is not None else {}),
     }
 
 
 def _model(value: Mapping[str, Any]) -> ModelPin:
     files = tuple((str(name), int(size)) for name, size in value["files"].items())
-    return ModelPin(str(value["name"]), int(value["version"]), files, tuple(map(Digest.parse, value["layers"])))
+    hub = HubPin.parse(value["hub"]) if "hub" in value else None
+    return ModelPin(str(value["name"]), int(value["version"]), files, tuple(map(Digest.parse, value["layers"])), hub)

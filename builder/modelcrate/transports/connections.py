@@ -15,6 +15,7 @@ from modelcrate.events import Emit, ignore_event
 
 if TYPE_CHECKING:
     from modelcrate.net.client import HttpClient
+    from modelcrate.net.credentials import Credentials
     from modelcrate.net.download import Downloader
     from modelcrate.registry.client import RegistryClient
     from modelcrate.registry.config import RegistryConfig
@@ -71,6 +72,16 @@ class Connections:
                 http = self._shared()
                 self._downloader = self._open.enter_context(Downloader(http.config, self.emit, http=http))
             return self._downloader
+
+    def downloader_with(self, credentials: Credentials, *, attempts: int | None = None) -> Downloader:
+        """Returns a client over the same connections that uses other credentials, and perhaps fewer attempts. It needs no closing."""
+        from modelcrate.net.download import Downloader
+
+        with self._lock:
+            http = self._shared()
+        patience = http.config.patience
+        limited = replace(patience, attempts=attempts) if attempts is not None else patience
+        return Downloader(replace(http.config, patience=limited), self.emit, http=http, credentials=credentials)
 
     @property
     def registries(self) -> RegistryClient:

@@ -44,6 +44,7 @@ def list_path(
     leave_out: frozenset[str] = frozenset(),
     skip: frozenset[str] = frozenset(),
     ignored: Ignored | None = None,
+    follow: frozenset[str] = frozenset(),
 ) -> Listing:
     """Lists a file as `under/NAME`, or a folder as `under/NAME/...`.
 
@@ -56,13 +57,14 @@ def list_path(
         leave_out: Names that are passed over wherever they are.
         skip: Paths of the host that are passed over.
         ignored: Returns whether a path of the host is passed over; its second argument is whether it is a folder.
+        follow: Real paths of files outside: a link to one of them is the file.
 
     Raises:
         SourceError: It holds a link to outside, a device, a socket or a pipe, or can't be read.
     """
     name = os.fsencode(path.name)
     place = under + b"/" + name if under else name
-    return Listing(tuple(_walk(str(path), place, leave_out, skip, ignored)))
+    return Listing(tuple(_walk(str(path), place, leave_out, skip, ignored, follow)))
 
 
 def list_inside(
@@ -87,7 +89,12 @@ def hub_blobs(folder: Path) -> str:
 
 
 def _walk(
-    top: str, under: bytes, leave_out: frozenset[str], skip: frozenset[str], ignored: Ignored | None
+    top: str,
+    under: bytes,
+    leave_out: frozenset[str],
+    skip: frozenset[str],
+    ignored: Ignored | None,
+    follow: frozenset[str] = frozenset(),
 ) -> Iterator[Entry]:
     root = os.path.realpath(top)
     try:
@@ -121,7 +128,7 @@ def _walk(
                 yield directory(inner)
                 folders.append((item.path, inner))
             elif item.is_symlink():
-                yield _link(item.path, inner, root)
+                yield _link(item.path, inner, root, follow)
             else:
                 yield _file(item.path, inner, item.stat(follow_symlinks=False))
 
@@ -146,10 +153,12 @@ def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
     return Entry(path, Kind.FILE, PROGRAM_MODE if kind & 0o111 else FILE_MODE, source)
 
 
-def _link(where: str, path: bytes, root: str) -> Entry:
+def _link(where: str, path: bytes, root: str, follow: frozenset[str]) -> Entry:
     target = os.readlink(where)
     reached = os.path.realpath(where)
     inside = reached == root or reached.startswith(root + os.sep)
+    if reached in follow:
+        return _file(reached, path, os.stat(reached))
     if (
         not inside
         and (blobs := hub_blobs(Path(root)))

@@ -138,6 +138,16 @@ class FileRange(NamedTuple):
         check_stamp(handle, self.stamp, self.path)
 
 
+class UnfetchedFile(FileRange):
+    """A file of which a machine has the beginning alone. It can be planned with, by its size, and never packed."""
+
+    __slots__ = ()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Raises a SourceError: the bytes are somewhere else."""
+        raise SourceError("is not fetched yet", where=self.path)
+
+
 def check_stamp(handle: int, then: Stamp, path: str) -> None:
     """Raises a SourceError, unless an open file still has the stamp that it was listed with."""
     status = os.fstat(handle)

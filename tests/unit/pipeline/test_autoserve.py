@@ -18,6 +18,7 @@ from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.modelfiles import framework_files as files
 from modelcrate.modelfiles import framework_reading
 from modelcrate.pipeline.autoserve import complete
+from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.session import Session
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, ScratchBase
@@ -177,12 +178,12 @@ def test_nothing_is_written_into_a_model(
 def test_several_models_need_a_script(tmp_path: Path, settings: Config) -> None:
     models = tuple(Model(Path(name), name.partition(".")[0]) for name in ("boosted.ubj", "leaves.txt"))
     with pytest.raises(UserError, match="2 models and no entry script"):
-        complete(Project("p", None, models), MODELS, {}, settings)
+        complete(ChosenModels(Project("p", None, models)), MODELS, settings)
 
 
 def test_what_starts_nothing_stays_as_it_is(settings: Config) -> None:
     bare = Project("p", None, (Model(Path("boosted.ubj"), "m"),), base=ScratchBase())
-    assert complete(bare, MODELS, {}, settings).project is bare
+    assert complete(ChosenModels(bare), MODELS, settings).project is bare
 
 
 @pytest.mark.parametrize(
@@ -193,12 +194,12 @@ def test_the_python_that_made_a_model_is_taken_where_nobody_says_otherwise(
     settings: Config, base: DebianBase, python: str | None, wanted: str | None
 ) -> None:
     project = Project("p", None, (Model(Path("mlflow"), "m"),), python=python, base=base)
-    assert complete(project, MODELS, {}, settings).project.python == wanted
+    assert complete(ChosenModels(project), MODELS, settings).project.python == wanted
 
 
 def test_lines_of_the_project_go_before_the_models(settings: Config) -> None:
     project = Project("p", None, (Model(Path("mlflow"), "m"),), dependencies=Dependencies(("mlflow==3.18.0", "numpy")))
-    made = complete(project, MODELS, {}, settings).project
+    made = complete(ChosenModels(project), MODELS, settings).project
     assert made.dependencies.requirements == (
         "mlflow==3.18.0",
         "numpy",

@@ -78,9 +78,6 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
         if exact
         else [f"config.json names no release of Transformers ({version or 'nothing'}), so the newest is taken"]
     )
-    assumed.append(
-        "torch of the index is taken, which PyPI has with CUDA (several GB); a smaller one is a matter of index-url"
-    )
     task = next((task for ending, task in _TASKS.items() if architectures[0].endswith(ending)), "")
     if not (_TOKENIZERS & set(files.names)):
         task = ""

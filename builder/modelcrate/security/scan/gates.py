@@ -85,7 +85,7 @@ class _PartCheck:
                     handle.seek(0)
                     yield from self._facts(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.path) from None
+            raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.where) from None
 
     def _is_read(self, file: GatedFiles) -> bool:
         """Whether the readers look into a file: into any of a model's, and of others by the name's ending.
@@ -101,7 +101,7 @@ class _PartCheck:
     def _facts(self, file: GatedFiles, found: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         """Yields a damaged header, and the findings in pickles and other code."""
         if found.fault:
-            yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.path), "refuse"
+            yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.where), "refuse"
         if found.pickles:
             yield from self._pickles(file, found)
         if not (found.pickles and self.gates.allow):  # what one project allows is no fact about the file
@@ -137,7 +137,7 @@ def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
 def _secret(file: GatedFiles, secret: Secret) -> CrateError:
     return SourceError(
         f"would put {secret.kind} into the image",
-        where=f"{file.path}:{secret.line}" if secret.line else file.path,
+        where=f"{file.where}:{secret.line}" if secret.line else file.where,
         hint="take it out, or move it out of the source folder; gates: {secrets: warn} lets it pass",
     )
 
@@ -154,7 +154,7 @@ def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
     return SourceError(
         f"{f'{judged.inner} in it' if judged.inner else 'it'} {'' if judged.embedded else 'is a pickle that '}{what}",
-        where=file.path,
+        where=file.where,
         why=f"{', '.join(judged.because[:MAX_SHOWN])}{more}",
         hint=hint,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from os.path import basename
@@ -11,17 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
-from modelcrate_layers.tar.tree import Entry
+from modelcrate_layers.tar.tree import Entry, show
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.recognition import ModelFacts
 
 
 class GatedFiles(NamedTuple):
-    """A file that goes into the image; `name` is what its part calls it."""
+    """A file that goes into the image; `name` is what its part calls it, `where` its place for messages."""
 
     source: FileRange
     name: str
+    where: str
 
     @property
     def path(self) -> str:
@@ -44,10 +46,12 @@ class ScanPart:
     @property
     def files(self) -> Iterator[GatedFiles]:
         """Its files, sorted by path."""
-        below = len(str(self.top)) + 1
-        sources = [each.source for each in self.entries if isinstance(each.source, FileRange)]
-        for source in sorted(sources):
-            yield GatedFiles(source, source.path[below:] or basename(source.path))
+        top = min((each.path for each in self.entries), key=len, default=b"")
+        found = [(each.source, each.path) for each in self.entries if isinstance(each.source, FileRange)]
+        for source, path in sorted(found):
+            name = show(path[len(top) + 1 :]) or basename(source.path)
+            below = source.path.startswith(f"{self.top}{os.sep}") or source.path == str(self.top)
+            yield GatedFiles(source, name, source.path if below else f"{self.top}{os.sep}{name}")
 
 
 @dataclass(frozen=True, slots=True)
