@@ -19,7 +19,6 @@ from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.values import AnyModel, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
-from modelcrate.resolve.hub_pin import HubPin
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate.security.scan.parts import ScanPart
@@ -36,6 +35,7 @@ from modelcrate_layers.tar.tree import FILE_MODE, Entry, Kind, show
 
 if TYPE_CHECKING:
     from modelcrate.resolve.hub.folder import HubFolder
+    from modelcrate.resolve.hub_pin import HubPin
 
 _ROLES: Mapping[str, Role] = {
     "base": "base",

@@ -74,7 +74,11 @@ def make_lock(prepared: Prepared, models: Sequence[ImageLayer]) -> Lock:
         prepared: The resolved project.
         models: The layers of its models.
     """
-    codecs = {str(codec) for each in prepared.plans[0].layers for codec in of_policy(each.policy)}
+    codecs = {
+        str(codec)
+        for each in prepared.plans[0].layers
+        for codec in of_policy(each.policy, deflated=each.kind.materials().deflated)
+    }
     world = prepared.world
     return Lock(world.lock_inputs, world.pins, model_pins(prepared.files, models), tuple(sorted(codecs)))
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.hub_pin import HubPin
 from modelcrate.resolve.pinned import Pinned, PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
@@ -22,6 +21,9 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.hub_pin import HubPin
 
 FILE_NAME = "modelcrate.lock"
 VERSION = 1
@@ -261,5 +263,9 @@ def _model_json(model: ModelPin) -> dict[str, Any]:
 
 def _model(value: Mapping[str, Any]) -> ModelPin:
     files = tuple((str(name), int(size)) for name, size in value["files"].items())
-    hub = HubPin.parse(value["hub"]) if "hub" in value else None
-    return ModelPin(str(value["name"]), int(value["version"]), files, tuple(map(Digest.parse, value["layers"])), hub)
+    pin = ModelPin(str(value["name"]), int(value["version"]), files, tuple(map(Digest.parse, value["layers"])))
+    if "hub" not in value:
+        return pin
+    from modelcrate.resolve.hub_pin import HubPin
+
+    return replace(pin, hub=HubPin.parse(value["hub"]))
