@@ -21,7 +21,6 @@ from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.pipeline.compose import Registered, list_hub_model, placed_models
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
-from modelcrate.pipeline.own_modules import own_modules, read_module
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.resolve.world import World, has_wheel
 from modelcrate.transports.connections import Connections
@@ -67,6 +66,8 @@ def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
     served = described.understood or _refusal(model, place, registered)
     needs, how = _dependencies(project.dependencies, served)
     python, which = _python(project, served)
+    from modelcrate.pipeline.own_modules import own_modules
+
     own = own_modules(described, place)
     taken = [
         f"it takes {path.relative_to(place)} along, because {described.pickles[0].where} names {name}"
@@ -186,6 +187,8 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
 
 def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) -> Path:
     """Writes the script, its description and the project's own modules into a folder of the home that is named by their digest."""
+    from modelcrate.pipeline.own_modules import read_module
+
     script = (Path(modelfiles.__file__).parent / "scripts" / served.template).read_bytes()
     schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"
     files = {served.template: script, SCHEMA_FILE: schema, **dict(chain.from_iterable(map(read_module, own.values())))}
