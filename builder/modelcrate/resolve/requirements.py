@@ -12,7 +12,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
@@ -293,6 +292,8 @@ def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
 
 
 def _editable(value: str, line: _Line, state: _State, constraint: bool) -> None:
+    from modelcrate.resolve.requirement_faults import refuse_source
+
     state.faults.append(refuse_source(value, line.where))
 
 
@@ -362,6 +363,8 @@ def _add_requirement(text: str, where: str, state: _State, constraint: bool, fol
     """Adds a requirement with its options, `--hash` among them."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
+
+    from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
 
     head, *options = _split_options(text)
     try:
