@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modelcrate._version import __version__
 
 if TYPE_CHECKING:
-    from modelcrate.api import Building, Built, build, find, init, lock, plan, run, start
+    from modelcrate.api import Building, Built, build, find, init, lock, plan, predict, run, start, test
     from modelcrate.config import Config
     from modelcrate.config import Config as Settings
     from modelcrate.pipeline.batch import Order, Outcome, build_all
@@ -44,8 +44,10 @@ _HOMES = {
     "init": "modelcrate.api",
     "lock": "modelcrate.api",
     "plan": "modelcrate.api",
+    "predict": "modelcrate.api",
     "run": "modelcrate.api",
     "start": "modelcrate.api",
+    "test": "modelcrate.api",
 }
 
 _FORMER = {"Settings": "Config"}
@@ -74,8 +76,10 @@ __all__ = [
     "init",
     "lock",
     "plan",
+    "predict",
     "run",
     "start",
+    "test",
 ]
 
 

@@ -11,12 +11,13 @@ Nothing is printed. In a notebook, progress is shown.
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.environment import read_config
@@ -24,9 +25,11 @@ from modelcrate.events import Emit, Event
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import RegistryError
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container
+    from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
     from modelcrate.pipeline.request import Request
     from modelcrate.pipeline.session import Build, Session
@@ -249,6 +252,7 @@ def build(
     provenance: bool = False,
     cache_from: str | Sequence[str] = (),
     max_size: int | str | None = None,
+    test: bool = False,
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -265,6 +269,7 @@ def build(
         provenance: Whether a statement of how the image was built is put beside it.
         cache_from: Addresses of images whose layers may be taken.
         max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
+        test: Whether the image has to pass its golden requests before it is delivered.
         settings: The configuration; by default that of the process.
         emit: Gets the events. It may raise to cancel the build.
 
@@ -273,6 +278,7 @@ def build(
 
     Raises:
         LimitError: The image would be larger than the limit; nothing was delivered.
+        IntegrityError: With `test`: a golden request has another answer; nothing was delivered.
         CrateError: The build failed; the class is the kind of cause. No output has an incomplete image.
     """
     from modelcrate.pipeline.request import AttestationOptions
@@ -281,7 +287,7 @@ def build(
     with _session(config, emit) as session:
         request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
         attestations = AttestationOptions(sbom, provenance)
-        done = session.build(replace(request, attestations=attestations, max_size=_bytes(max_size)))
+        done = session.build(replace(request, attestations=attestations, max_size=_bytes(max_size), test=test))
         return Built(done.receipt, config, done)
 
 
@@ -369,6 +375,78 @@ def run(
     if options.ports:
         wait_ready(container)
     return container
+
+
+def predict(
+    target: Built | str | Path,
+    data: Any,
+    *,
+    path: str = "",
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Any:
+    """Asks a model, wherever it is.
+
+    Args:
+        target: The URL of a server, the folder of a project, the address of an image, or an image. All but a server are started on this
+            machine for the one request.
+        data: The request: bytes as they are, anything else as JSON.
+        path: The path of the request; by default that of the first contract, such as `/score`.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events of a build.
+
+    Returns:
+        The answer: the value of its JSON, or bytes, if it is none.
+
+    Raises:
+        RegistryError: The server does not answer, or answers with a status of 300 or more.
+        CrateError: The project can't be built, or the image can't be started.
+    """
+    from modelcrate.inspect.serving import choose_runnable, serve
+    from modelcrate.pipeline.asking import open_endpoint
+
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    config = settings or (target.settings if isinstance(target, Built) else read_config())
+    with _session(config, emit) as session:
+        opened = (
+            serve(choose_runnable(target.image.images), config)
+            if isinstance(target, Built)
+            else open_endpoint(str(target), session)
+        )
+        with opened as where:
+            reply = where.ask(body, path)
+    if not 200 <= reply.status < 300:
+        raise RegistryError(
+            f"the server answered with status {reply.status}", why=reply.body[:2000].decode("utf-8", "replace")
+        )
+    try:
+        return json.loads(reply.body)
+    except ValueError:
+        return reply.body
+
+
+def test(
+    address: str, *, project: str | Path | None = None, settings: Config | None = None, emit: Emit | None = None
+) -> tuple[GoldenVerdict, ...]:
+    """Starts an image, and sends it the golden requests that are beside it.
+
+    Args:
+        address: The address of the image.
+        project: A folder, or a project file, whose golden requests are sent instead.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        A verdict for each request; its `differences` are empty where the answer is right.
+
+    Raises:
+        SourceError: There are no golden requests, or no such image.
+        CrateError: The image can't be started.
+    """
+    from modelcrate.pipeline.asking import run_tests
+
+    with _session(settings, emit) as session:
+        return run_tests(address, session, None if project is None else Path(project))
 
 
 def default_settings() -> Config:

@@ -42,6 +42,8 @@ VERBS = {
     "start": "start a container again",
     "kill": "end a container at once",
     "rm": "remove a container",
+    "predict": "ask a model: a project, an image or a running server",
+    "test": "send an image its golden requests",
     "contract": "check whether a running container implements its platforms' protocols",
     "images": "list the images of the local store",
     "inspect": "show an image",

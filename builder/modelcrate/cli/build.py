@@ -16,6 +16,11 @@ from modelcrate.transports import archive
 def arguments(parser: argparse.ArgumentParser) -> None:
     build_options.project_argument(parser)
     build_options.output_arguments(parser)
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="run the image first, and deliver it only if it answers the project's golden requests as expected",
+    )
     build_options.batch_arguments(parser)
 
 

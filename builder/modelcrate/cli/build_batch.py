@@ -33,6 +33,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             not args.no_reuse,
             args.paranoid,
             args.max_size,
+            args.test,
         )
         for folder in folders
     ]

@@ -100,6 +100,7 @@ def read_request(args: argparse.Namespace, console: Console, session: Session) -
         attestations=attestation_options.read(args, console.config),
         policy=args.policy,
         max_size=args.max_size,
+        test=getattr(args, "test", False),
     )
 
 

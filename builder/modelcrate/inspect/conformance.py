@@ -81,7 +81,7 @@ def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[Contract
     first = send_request(target, "GET", "/")
     if first.fault:
         raise RegistryError("no server answers", where=target.url, why=first.fault)
-    chosen = [known[name] for name in names] or [each for each in known.values() if _is_healthy(target, each)]
+    chosen = [known[name] for name in names] or [each for each in known.values() if is_healthy(target, each)]
     if not chosen:
         raise RegistryError(
             "no contract is recognised",
@@ -92,12 +92,13 @@ def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[Contract
     return tuple(verdict for each in chosen for verdict in _verdicts(target, each))
 
 
-def _is_healthy(target: Target, platform: Platform) -> bool:
+def is_healthy(target: Target, platform: Platform) -> bool:
+    """Returns whether a contract's health route answers with 200."""
     return send_request(target, "GET", platform.health).status == 200
 
 
 def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
-    model = target.model or _listed_model(target, platform)
+    model = target.model or listed_model(target, platform)
     for each in platform.checks:
         route = f"{each.method} {each.path.replace('{model}', quote(model, safe='') or '{model}')}"
         missing = _missing(each, model, target.instances)
@@ -149,7 +150,7 @@ def _wrong(check: Check, answer: Reply) -> str:
     return f"without {', '.join(lacking)}" if lacking else ""
 
 
-def _listed_model(target: Target, platform: Platform) -> str:
+def listed_model(target: Target, platform: Platform) -> str:
     """Returns the first model that the server lists, in KServe's form or as a repository index; empty if it lists none."""
     if not platform.lists_models:
         return ""

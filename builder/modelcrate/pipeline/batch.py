@@ -49,6 +49,7 @@ class Order:
         reuse: Whether layers may be taken from images that exist.
         paranoid: Whether every file is read and nothing that was remembered is believed.
         max_size: The most bytes that the image may have; None: what the project says.
+        test: Whether the image has to pass its golden requests before it is delivered.
     """
 
     project: Path
@@ -63,6 +64,7 @@ class Order:
     reuse: bool = True
     paranoid: bool = False
     max_size: int | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +194,5 @@ def _request(order: Order, session: Session) -> Request:
         reuse=order.reuse,
         paranoid=order.paranoid,
         max_size=order.max_size,
+        test=order.test,
     )

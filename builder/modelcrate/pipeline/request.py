@@ -62,6 +62,7 @@ class Request:
         attestations: The attestations of the image.
         policy: A policy file that the base has to satisfy.
         max_size: The most bytes that the image may have; None: what the project says.
+        test: Whether the image has to pass its golden requests before it is delivered.
     """
 
     project: Project
@@ -75,6 +76,7 @@ class Request:
     attestations: AttestationOptions = AttestationOptions()
     policy: Path | None = None
     max_size: int | None = None
+    test: bool = False
 
     @property
     def limit(self) -> int | None:

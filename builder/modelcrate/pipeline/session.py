@@ -36,6 +36,7 @@ from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
+from modelcrate.pipeline.testing import load_tests, test_image, with_tests
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher
 from modelcrate.resolve.world import (
@@ -117,6 +118,7 @@ class Session:
 
     def prepare(self, request: Request) -> Prepared:
         """Resolves and plans, and makes nothing."""
+        load_tests(request)  # a fault in one of them is found before anything is fetched
         return prepare(request, self.connections, self.emit)
 
     def _prepare(self, request: Request) -> Prepared:
@@ -148,7 +150,22 @@ class Session:
             hashes = HashTee()
             targets = _targets(places, hashes if prepared.request.attestations.wants_sbom(places) else None)
             build = Build(prepared, self._make(prepared, targets), hashes, begun)
+            if request.test:
+                self.test(build)
             return self._delivered(build, places)
+
+    def test(self, build: Build) -> None:
+        """Runs the image of a build on this machine, and holds it to the project's golden requests.
+
+        Raises:
+            UserError: The project has none.
+            IntegrityError: An answer is another than it has to be; nothing was delivered.
+            MachineError: This machine can't run the image.
+        """
+        request = build.prepared.request
+        timings = dict(build.receipt.timings)
+        with time_step("test", timings, self.emit):
+            test_image(build.receipt.image.images, load_tests(request), self.config, self.emit)
 
     def rebuild(self, request: Request) -> Deliverable:
         """Builds a project from its lock once more, believes nothing, and keeps nothing."""
@@ -171,7 +188,10 @@ class Session:
         return self._put(Receipt(name, found), outputs)
 
     def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
+        request = build.prepared.request
         receipt = build.receipt
+        if request.project.tests:
+            receipt = replace(receipt, image=with_tests(receipt.image, load_tests(request)))
         if build.prepared.request.attestations.wants_any(places):
             from modelcrate.pipeline.attest import attest
 

@@ -26,6 +26,7 @@ from modelcrate.project.grammar import (
     Flag,
     Gate,
     Inside,
+    JsonOrFile,
     Label,
     Module,
     Name,
@@ -34,12 +35,14 @@ from modelcrate.project.grammar import (
     OptionalCodec,
     OptionalInside,
     OptionalInterpreter,
+    OptionalJsonOrFile,
     OptionalModelName,
     OptionalPython,
     OptionalRegistered,
     OptionalRepo,
     OptionalRevision,
     OptionalSize,
+    OptionalStatus,
     OptionalTime,
     OptionalTorch,
     OptionalUrl,
@@ -52,7 +55,9 @@ from modelcrate.project.grammar import (
     Script,
     Server,
     Target,
+    Tolerance,
     Url,
+    UrlPath,
     User,
     YesNo,
     refuse,
@@ -77,6 +82,11 @@ def _short(key: str, *shapes: type) -> Callable[[object], object]:
         return {key: value} if isinstance(value, shapes or (str,)) else value
 
     return spelt_out
+
+
+def _listed(value: object) -> object:
+    """A single text stands for the list with it."""
+    return [value] if isinstance(value, str) else value
 
 
 def _dependencies(value: object) -> object:
@@ -224,6 +234,22 @@ class GatesForm(Form):
     )
 
 
+class TestForm(Form):
+    """A golden request: what the image is sent, and what it has to answer."""
+
+    request: JsonOrFile = Field(
+        description="JSON, a file of it, or a folder of pairs NAME.request.json and NAME.response.json."
+    )
+    answer: OptionalJsonOrFile = Field(None, description="JSON, or a file of it; without one, only the status counts.")
+    tolerance: Tolerance = Field(
+        values.DEFAULT_TOLERANCE,
+        description="How far numbers may be off, relative, and absolute near zero; default: 1e-6.",
+        json_schema_extra={"default": values.DEFAULT_TOLERANCE},
+    )
+    path: UrlPath = Field("", description="The path to send it to; default: that of the first contract.")
+    status: OptionalStatus = Field(None, description="The status of the answer; default: any of 200 to 299.")
+
+
 class ProjectForm(Form):
     """The project file of modelcrate: what goes into the image."""
 
@@ -292,6 +318,13 @@ class ProjectForm(Form):
         alias="max-size",
         description="The most that the image may have, such as 2GB: a larger one is refused, before anything is fetched where sizes are known.",
     )
+    tests: Annotated[
+        list[Annotated[TestForm, BeforeValidator(_short("request"), json_schema_input_type=JsonOrFile | TestForm)]],
+        BeforeValidator(_listed, json_schema_input_type=JsonOrFile | list[JsonOrFile | TestForm]),
+    ] = Field(
+        [],
+        description="Golden requests, which travel beside the image: a folder of them, or a list. `modelcrate test` sends them to the image.",
+    )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),
         description="What is looked for before a build: unsafe pickles, secrets, versions that don't go together.",
@@ -307,6 +340,7 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("models",): ("a model", ModelForm),
     ("entry",): ("the entry", EntryForm),
     ("codec",): ("the codec", CodecForm),
+    ("tests",): ("a test", TestForm),
     ("gates",): ("the gates", GatesForm),
 }
 """The mappings of the file by where they stand (positions in lists left out), and what they are called in a message."""
@@ -341,6 +375,7 @@ def value_of(form: ProjectForm) -> values.Project:
         dependencies=_value(values.Dependencies, needs, conda=conda),
         codecs=_value(values.Codecs, form.codec),
         gates=_value(values.Gates, form.gates),
+        tests=tuple(_value(values.GoldenTest, each) for each in form.tests),
     )
 
 

@@ -6,6 +6,7 @@ Every scalar comes as text (see `document`). Imported late, by `form` only, beca
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -236,6 +237,26 @@ def _meant(kind: str) -> str:
 _RELEASES = frozenset({"bullseye", "bookworm", "trixie", "forky", "jammy", "noble"})
 """Names of releases, as in resolve/debian/releases.py, which a project file is not read for."""
 
+
+def _json_or_file(text: str, info: Info) -> str:
+    """Returns JSON as it stands, or the path of a file or folder of the project."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
+        return _inside(text, info).as_posix()
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise refuse(f"is no JSON: {fault}", "quote JSON as one text: '{\"data\": [[1, 2]]}', or name a file") from None
+    return text
+
+
+def _tolerance(text: str, info: Info) -> float:
+    return float(text)
+
+
+def _status(text: str, info: Info) -> int:
+    return int(text)
+
+
 _CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none")
 _CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)
 _URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
@@ -310,6 +331,21 @@ OptionalTorch = Annotated[
 OptionalSize = Annotated[
     int | None,
     Text("a size such as 2GB", GRAMMAR, _size, types=("string", "integer"), examples=("2GB", "500MB")),
+]
+JsonOrFile = Annotated[str, Text("JSON, or a file", check=_json_or_file, types=("string",))]
+OptionalJsonOrFile = Annotated[str | None, Text("JSON, or a file", check=_json_or_file, types=("string",))]
+Tolerance = Annotated[
+    float,
+    Text(
+        "a number from 0 on, such as 1e-6",
+        r"[0-9]{1,9}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?",
+        _tolerance,
+        ("string", "number"),
+    ),
+]
+UrlPath = Annotated[str, Text("a path such as /score", r"/[!-~]*", types=("string",))]
+OptionalStatus = Annotated[
+    int | None, Text("a status from 100 to 599", r"[1-5][0-9]{2}", _status, ("string", "integer"))
 ]
 YesNo = Annotated[
     bool, Text("true or false", "true|false", lambda text, info: text == "true", types=("string", "boolean"))

@@ -282,6 +282,29 @@ class Gates:
     """A module that the entry script or a pickle imports, and that nothing in the image has."""
 
 
+DEFAULT_TOLERANCE = 1e-6
+"""How far a number of an answer may be off: the last bits of floating-point results differ between processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenTest:
+    """A golden request and the answer that the image has to give.
+
+    Attributes:
+        request: JSON, a file of it, or a folder of pairs NAME.request.json and NAME.response.json.
+        answer: JSON, or a file of it; None where only the status counts.
+        tolerance: How far a number may be off: relative, and absolute near zero.
+        path: The path of the request; empty for that of the first contract.
+        status: The status of the answer; None for 200 to 299.
+    """
+
+    request: str
+    answer: str | None = None
+    tolerance: float = DEFAULT_TOLERANCE
+    path: str = ""
+    status: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A whole project file."""
@@ -310,6 +333,7 @@ class Project:
     """The platforms that the container serves, by name."""
     max_size: int | None = None
     """The most bytes that the image may have."""
+    tests: tuple[GoldenTest, ...] = ()
 
     @property
     def served_by_model(self) -> bool:

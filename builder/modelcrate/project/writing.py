@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.values import (
+    DEFAULT_TOLERANCE,
     AnyModel,
     Base,
     Codecs,
@@ -22,6 +23,7 @@ from modelcrate.project.values import (
     Dependencies,
     Entry,
     Gates,
+    GoldenTest,
     HubModel,
     Project,
     RegisteredModel,
@@ -63,6 +65,10 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _table("labels", project.labels)
     yield _noted(f"user: {scalar(project.user)}", "uid:gid; not root, and group 0 for OpenShift")
     yield from _codecs(project.codecs)
+    if project.tests:
+        yield "tests:"
+        for test in project.tests:
+            yield from _test(test)
     if project.max_size is not None:
         yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
     if project.created:
@@ -139,6 +145,17 @@ def _models(models: tuple[AnyModel, ...]) -> Iterator[str]:
         yield _noted(f"  - path: {scalar(model.path)}", "a file, or a folder whose tree is kept")
         yield f"    name: {scalar(model.name)}"
         yield f"    version: {model.version}"
+
+
+def _test(test: GoldenTest) -> Iterator[str]:
+    rest = {
+        "answer": None if test.answer is None else scalar(test.answer),
+        "tolerance": None if test.tolerance == DEFAULT_TOLERANCE else repr(test.tolerance),
+        "path": scalar(test.path) if test.path else None,
+        "status": None if test.status is None else str(test.status),
+    }
+    yield f"  - request: {scalar(test.request)}"
+    yield from (f"    {key}: {value}" for key, value in rest.items() if value is not None)
 
 
 def _entry(entry: Entry) -> str:

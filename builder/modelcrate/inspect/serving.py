@@ -1,0 +1,165 @@
+"""An image that is started for a few requests, and a server that is asked wherever it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from modelcrate.config import Config
+from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request
+from modelcrate.inspect.golden_requests import GoldenRequest, compare
+from modelcrate.project.contracts import DEFAULT
+from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_server.platforms import VARIABLE, platforms
+
+if TYPE_CHECKING:
+    from modelcrate.images.image import Image
+    from modelcrate_server.platforms import Platform
+
+TIMEOUT = 60.0
+"""Seconds to wait for one answer."""
+
+READY_AFTER = 600.0
+"""Seconds that an image gets until it answers: large models take minutes to load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server, and the path that takes requests."""
+
+    target: Target
+    path: str
+
+    def ask(self, body: bytes, path: str = "", content_type: str = "application/json") -> Reply:
+        """Sends one request.
+
+        Raises:
+            RegistryError: The server does not answer.
+        """
+        reply = send_request(self.target, "POST", path or self.path, body, content_type)
+        if reply.fault:
+            raise RegistryError("the server does not answer", where=self.target.url, why=reply.fault)
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenVerdict:
+    """The result of one golden request: what is wrong with the answer, and how long it took in seconds."""
+
+    name: str
+    differences: tuple[str, ...]
+    seconds: float
+
+
+def choose_runnable(images: Sequence[Image]) -> Image:
+    """Returns the image for this machine.
+
+    Raises:
+        UserError: There is none.
+    """
+    from modelcrate.containers.host import host_platform
+
+    mine = host_platform()
+    image = next((each for each in images if mine.matches(each.settings)), None)
+    if image is None:
+        built = ", ".join(str(each.platform) for each in images)
+        raise UserError(f"the image is for {built}, so it can't be asked on this machine ({mine})")
+    return image
+
+
+@contextmanager
+def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) -> Iterator[Endpoint]:
+    """Starts an image, waits until it answers, and removes the container in the end.
+
+    Args:
+        image: An image for this machine.
+        config: The configuration; its home has the container.
+        env: Variables for the container.
+
+    Raises:
+        UserError: The image names no port.
+        MachineError: This machine can't start it, or it does not get ready. `why` is the end of its log.
+    """
+    from modelcrate.containers import Port, RunOptions, start, wait_ready
+
+    settings = image.settings.get("config") or {}
+    served = _contracts(settings)
+    ports = sorted(int(each.partition("/")[0]) for each in settings.get("ExposedPorts") or {})
+    port = served[0].port if served and served[0].port in ports else next(iter(ports), 0)
+    if not port:
+        raise UserError("the image names no port, so it can't be asked", hint="EXPOSE the port that its server has")
+    options = RunOptions(
+        f"ask-{os.getpid()}-{time.monotonic_ns()}",
+        config.containers,
+        (Port(0, port),),
+        dict(env or {}),
+        image=str(image.digest),
+        digest=str(image.digest),
+        trees=config.unpacked,
+    )
+    container = start(image.settings, [layer.blob for layer in image.layers], options)
+    try:
+        wait_ready(container, served[0].health if served else "/", READY_AFTER)
+        target = Target(f"http://127.0.0.1:{container.state().ports[0].host}", timeout=TIMEOUT)
+        yield Endpoint(target, score_path(target, served))
+    finally:
+        container.stop(timeout=1)
+        container.remove()
+
+
+def endpoint(url: str) -> Endpoint:
+    """Returns a server by its URL. A path in it is where requests go; else that of the first contract whose health route answers.
+
+    Raises:
+        UserError: The URL is malformed.
+        RegistryError: The server does not answer, or none of its routes is known.
+    """
+    parts = urlsplit(url)
+    if parts.path.strip("/"):
+        return Endpoint(Target(f"{parts.scheme}://{parts.netloc}", timeout=TIMEOUT), parts.path)
+    target = Target(url, timeout=TIMEOUT)
+    first = send_request(target, "GET", "/")
+    if first.fault:
+        raise RegistryError("no server answers", where=url, why=first.fault)
+    served = [each for each in platforms().values() if is_healthy(target, each)]
+    if not served:
+        raise RegistryError(
+            "none of the health routes that are known answers",
+            where=url,
+            hint=f"name the path that takes requests: {url.rstrip('/')}/PATH",
+        )
+    return Endpoint(target, score_path(target, served))
+
+
+def score_path(target: Target, served: Sequence[Platform]) -> str:
+    """Returns the path of the first contract that takes requests; "/" for a server without one."""
+    if not served:
+        return "/"
+    routes = [each for each in served[0].routes({}) if "POST" in each.methods and each.logged]
+    path = routes[0].path if routes else "/"
+    return path.replace("{model}", quote(listed_model(target, served[0]), safe="")) if "{model}" in path else path
+
+
+def run_golden(where: Endpoint, tests: Sequence[GoldenRequest]) -> Iterator[GoldenVerdict]:
+    """Sends golden requests, and yields a verdict for each.
+
+    Raises:
+        RegistryError: The server does not answer.
+    """
+    for each in tests:
+        reply = where.ask(each.body.encode(), each.path)
+        yield GoldenVerdict(each.name, compare(each, reply.status, reply.body), reply.seconds)
+
+
+def _contracts(settings: Mapping[str, Any]) -> list[Platform]:
+    """Returns the contracts of an image of ours, by its variables; none for another image."""
+    environ = dict(entry.partition("=")[::2] for entry in settings.get("Env") or ())
+    if "AML_APP_ROOT" not in environ:
+        return []
+    known = platforms()
+    return [known[name] for name in environ.get(VARIABLE, DEFAULT).split(",") if name in known]

@@ -1,0 +1,70 @@
+"""A model that is asked, wherever it is: a server that runs, an image, or a project, which is built for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelcrate.images.image import Image
+from modelcrate.inspect.golden_requests import GoldenRequest, read_artifacts
+from modelcrate.inspect.serving import Endpoint, GoldenVerdict, choose_runnable, endpoint, run_golden, serve
+from modelcrate.pipeline.session import Session
+from modelcrate.pipeline.testing import load_tests
+from modelcrate.transports.addresses import find
+from modelcrate_layers.errors import SourceError, UserError
+
+
+@contextmanager
+def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
+    """Yields the server of a target, which runs as long as the block.
+
+    Args:
+        target: A URL (http or https), the folder or file of a project, or the address of an image.
+        session: Builds a project and finds an image; it is open.
+
+    Raises:
+        UserError: It is not for this machine, or the session is offline and the target is a URL.
+        RegistryError: A server or registry does not answer.
+        MachineError: This machine can't start the image.
+    """
+    if target.startswith(("http://", "https://")):
+        if session.config.offline:
+            raise UserError("a request to a server is what --offline forbids")
+        yield endpoint(target)
+        return
+    if Path(target).is_dir() or target.endswith((".yaml", ".yml")):
+        images = session.build(session.read(Path(target))).receipt.image.images
+    else:
+        images = find(target, session.connections).read().images
+    with serve(choose_runnable(images), session.config) as where:
+        yield where
+
+
+def run_tests(address: str, session: Session, project: Path | None = None) -> tuple[GoldenVerdict, ...]:
+    """Starts an image, and sends it its golden requests.
+
+    Args:
+        address: The address of the image.
+        session: Finds the image; it is open.
+        project: Take the golden requests of this project instead of those beside the image.
+
+    Raises:
+        SourceError: There are no golden requests.
+        IntegrityError: The artifact beside the image is damaged.
+        MachineError: This machine can't start the image.
+    """
+    found = find(address, session.connections)
+    image: Image = choose_runnable(found.read().images)
+    tests: tuple[GoldenRequest, ...] = (
+        load_tests(session.read(project)) if project is not None else read_artifacts(found, image)
+    )
+    if not tests:
+        beside = "in the project" if project is not None else "beside the image"
+        raise SourceError(
+            f"no golden requests are {beside}",
+            where=str(project or address),
+            hint="a project names them under tests:, and a build puts them beside its image",
+        )
+    with serve(image, session.config) as where:
+        return tuple(run_golden(where, tests))
