@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.target import Target
+from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -63,10 +64,20 @@ class Index:
     merged: bool = False
     source: str = ""
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether wheels come from the wheelhouse and from no index."""
+        return self.wheelhouse is not None and not (self.url or self.extra)
+
+    @property
+    def is_one_folder(self) -> bool:
+        """Whether wheels come from the wheelhouse and from nowhere else."""
+        return self.stands_alone and not (self.find_links or self.direct or self.torch)
+
 
 def for_exact_versions(index: Index) -> Index:
     """Returns an index for exact versions with hashes: any index may have them. A wheelhouse that stands alone still does."""
-    if index.no_index or not index.known or (index.wheelhouse is not None and not (index.url or index.extra)):
+    if index.no_index or not index.known or index.stands_alone:
         return index
     return replace(index, extra=(*index.extra, *index.known), merged=True)
 
@@ -103,6 +114,9 @@ class Uv:
         sources = [] if any(file.suffix == ".toml" for file in files) else ["--no-sources"]
         words = ["pip", "compile", *(str(file.absolute()) for file in files), *_fixed(target), *sources]
         folder = files[0].absolute().parent
+        house = index.wheelhouse
+        if house is not None and house.is_dir() and index.is_one_folder and sources:
+            return self._choose([*words, *options], folder, target, index, house)
         try:
             return self._run([*words, *self._where(index), *options], folder, target, index)
         except UserError:
@@ -110,6 +124,15 @@ class Uv:
                 with suppress(UserError):
                     self._run([*words, *self._where(replace(index, merged=False)), *options], folder, target, index)
             raise
+
+    def _choose(self, words: Sequence[str], folder: Path, target: Target, index: Index, house: Path) -> str:
+        """Chooses from a wheelhouse alone, by stand-ins of its wheels, and keeps nothing in uv's cache."""
+        from modelcrate.resolve.stand_ins import stand_in_house
+
+        with scratch_folder() as scratch:
+            stand_ins = stand_in_house(house, scratch / "wheels")
+            where = replace(self, cache=scratch / "cache")._where(replace(index, wheelhouse=stand_ins.folder))
+            return self._run([*words, *where], folder, target, index, stand_ins.real)
 
     def export(self, lock: UvLock, target: Target) -> str:
         """Returns a uv.lock as a pylock.toml, with the extras and groups of `lock`. Nothing is resolved again."""
@@ -165,7 +188,10 @@ class Uv:
         login = known.find_of_project(url)
         return url if login is None or "@" in urlsplit(url).netloc else login.in_url(url)
 
-    def _run(self, words: Sequence[str], folder: Path, target: Target, index: Index) -> str:
+    def _run(
+        self, words: Sequence[str], folder: Path, target: Target, index: Index, real: Callable[[str], str] = str
+    ) -> str:
+        """Returns what uv prints; `real` puts real wheels in the place of stand-ins, in faults as well."""
         command = [self._program(), *words]
         try:
             done = subprocess.run(
@@ -178,8 +204,8 @@ class Uv:
         except OSError as fault:
             raise _missing(f"{command[0]}: {fault.strerror}") from None
         if done.returncode:
-            raise explained(done.stderr.decode("utf-8", "replace"), target)
-        return done.stdout.decode("utf-8", "replace")
+            raise explained(real(done.stderr.decode("utf-8", "replace")), target)
+        return real(done.stdout.decode("utf-8", "replace"))
 
     def _where(self, index: Index) -> list[str]:
         options = ["--cache-dir", str(self.cache.absolute())]
@@ -201,8 +227,7 @@ class Uv:
             *(each for each in index.find_links if "://" not in each),
         ]
         options += [word for folder in folders for word in ("--find-links", folder)]
-        alone = house is not None and not (index.url or index.extra)
-        return [*options, "--no-index"] if alone or index.no_index else options
+        return [*options, "--no-index"] if index.stands_alone or index.no_index else options
 
     def _program(self) -> str:
         if self.program:

@@ -18,6 +18,7 @@ from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
 from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
+from modelcrate.resolve.stand_ins import stand_ins
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv, for_exact_versions
 from modelcrate_layers.atomic import scratch_folder
@@ -61,7 +62,7 @@ def lock_wheels(
         given = [*projects, *_written(scratch / "dependencies", lines)]
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
         options = [word for pin in _written(scratch / "constraints", limits) for word in ("--constraints", str(pin))]
-        options += ["--find-links", str(_stand_ins(there, scratch))] if there else []
+        options += ["--find-links", str(stand_ins(there, scratch / "there"))] if there else []
         with _faulty_wheels_named(index):
             text = uv.compile(given, target, index, *requirements.options, *options)
     found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
@@ -204,21 +205,6 @@ def _written(path: Path, lines: Sequence[str]) -> list[Path]:
 
 def _exactly(pinned: Iterable[PinnedWheel]) -> list[str]:
     return [f"{each.name}=={each.version}" for each in pinned]
-
-
-def _stand_ins(there: Mapping[str, str], folder: Path) -> Path:
-    """Wheels with nothing in them, for what the image has already: no index may have it, and it has brought what it needs."""
-    import zipfile
-
-    house = folder / "there"
-    house.mkdir()
-    for name, version in there.items():
-        stem = f"{name.replace('-', '_')}-{version}"
-        with zipfile.ZipFile(house / f"{stem}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{stem}.dist-info/RECORD", "")
-    return house
 
 
 def _lacking(lines: Iterable[str], locked: Sequence[PinnedWheel]) -> list[str]:

@@ -1,0 +1,79 @@
+"""Stand-ins for the wheels of a wheelhouse: uv chooses by them, and what it says is about the real ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from modelcrate.net.config import HttpConfig
+from modelcrate.resolve.stand_ins import stand_in_house
+from modelcrate.resolve.target import Target
+from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.wheels import Requirements, lock_wheels
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError
+from support.wheels import make_wheel
+
+LARGE = os.urandom(3 << 20)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    place = tmp_path / "wheel house ü"
+    make_wheel(place, "large", "1.0", {"large.bin": LARGE}, requires=["small>=2"])
+    make_wheel(place, "small", "2.0+local.1")
+    make_wheel(place, "small", "3.0", tag="cp311-cp311-musllinux_1_2_x86_64")
+    return place
+
+
+def uv(tmp_path: Path) -> Uv:
+    return Uv(tmp_path / "cache", HttpConfig(environment=os.environ, offline=True))
+
+
+def test_the_lock_names_the_real_wheels(tmp_path: Path, house: Path) -> None:
+    found = lock_wheels(Requirements(lines=("large",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
+    wheels = {
+        each.name: each for each in (make_wheel(house, "large", "1.0", {"large.bin": LARGE}, requires=["small>=2"]),)
+    }
+    large, small = found
+    assert (large.name, large.sha256, large.size) == ("large", wheels["large"].sha256, wheels["large"].size)
+    assert large.urls == ((house / large.filename).as_uri(),)
+    assert (small.version, small.urls) == ("2.0+local.1", ((house / small.filename).as_uri(),))
+
+
+def test_nothing_is_unpacked_or_kept_for_it(tmp_path: Path, house: Path) -> None:
+    lock_wheels(Requirements(lines=("large",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_stand_in_is_small_whatever_the_wheel_holds(tmp_path: Path, house: Path) -> None:
+    made = stand_in_house(house, tmp_path / "out")
+    assert {each.name for each in made.folder.iterdir()} == {each.name for each in house.iterdir()}
+    assert sum(each.stat().st_size for each in made.folder.iterdir()) < 5000
+    assert set(made.wheels.values()) == set(house.iterdir())
+
+
+def test_a_hash_that_is_demanded_is_that_of_the_real_wheel(tmp_path: Path, house: Path) -> None:
+    real = make_wheel(house, "plain", "1.0")
+    asked = f"plain --hash=sha256:{real.sha256}"
+    index = Index(wheelhouse=house)
+    (found,) = lock_wheels(Requirements(lines=(asked,)), Target("3.11"), index, uv(tmp_path))
+    assert found.sha256 == real.sha256
+    with pytest.raises(IntegrityError, match="no wheel of plain"):
+        lock_wheels(Requirements(lines=(f"plain --hash=sha256:{'0' * 64}",)), Target("3.11"), index, uv(tmp_path))
+
+
+def test_a_fault_is_told_of_the_wheelhouse(tmp_path: Path, house: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        lock_wheels(Requirements(lines=("absent",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
+    assert "wheels/" not in str(refused.value)
+
+
+def test_a_wheel_that_is_none_is_left_to_uv(tmp_path: Path, house: Path) -> None:
+    (house / "broken-1.0-py3-none-any.whl").write_bytes(b"no zip")
+    (house / "readme.txt").write_text("not a wheel")
+    made = stand_in_house(house, tmp_path / "out")
+    assert (made.folder / "broken-1.0-py3-none-any.whl").is_symlink()
+    with pytest.raises(CrateError, match="broken"):
+        lock_wheels(Requirements(lines=("broken",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
