@@ -29,11 +29,6 @@ from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.tar.writer import Tar
 
-SPARE = 1
-"""Layers that are made for the store at once, beyond the number of processors: with none, a processor is idle while a layer's tree is
-read; with many, they take turns with the largest, and all wait for that one in the end.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class PackTargets:
@@ -94,7 +89,8 @@ class Packer:
     def _together(self, wanted: Sequence[PlannedLayer], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
         """Makes layers, several at once; the largest first, so that a large one does not run alone at the end.
 
-        Layers that are kept use the processors. A model may wait for its sink, so models run in addition to them.
+        Layers that are kept use the processors, one each: with more at once, they take turns with the largest, and all wait for that one
+        in the end. A model may wait for its sink, so models run in addition to them.
         """
         if not wanted:
             return {}
@@ -104,7 +100,7 @@ class Packer:
         stop = threading.Event()
         packer = replace(self, emit=_unless(stop, self.emit))
         workers = self.config.workers
-        busy = min(workers, (os.cpu_count() or 1) + SPARE)
+        busy = min(workers, os.cpu_count() or 1)
         with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
             waiting = {
                 (packing if each.role in STORED_ROLES else passing).submit(packer._made, each): each

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.events import Emit, ignore_event
-from modelcrate.images.image import MAX_IMAGE_LAYERS
+from modelcrate.images.image import MAX_IMAGE_LAYERS, ImageLayer
 from modelcrate.images.reading import Found
 from modelcrate.project.values import (
     DockerArchiveBase,
@@ -62,20 +62,34 @@ def resolve_existing(
             return ResolvedBase("scratch", config, interpreter=str(base.interpreter or ""), python=python or "")
         from modelcrate.resolve.find_python import Wanted, find_python, look_at, look_at_remote
 
+        cache = connections.config.cache
         digest = pins.base if pins is not None else None
         below = _read(base, platform, folder, connections, digest, emit)
         _check_layer_count(below)
         wanted = Wanted(base.interpreter, python)
         if not isinstance(base, RegistryBase):
-            look = look_at(below.layers, connections.config.cache, emit)
-            return find_python(below, wanted, look, emit if python_needed else ignore_event)
+            look = look_at(below.layers, cache, emit)
+            return _with_sizes(find_python(below, wanted, look, emit if python_needed else ignore_event), cache)
         if pins is not None and (known := pins.base_python) is not None:
-            return replace(
+            found = replace(
                 below, interpreter=known.interpreter, python=known.python, glibc=known.glibc, musl=known.musl
             )
+            return _with_sizes(found, cache)
         if not python_needed:
-            return below
-        return find_python(below, wanted, look_at_remote(below, wanted, connections.config.cache, emit), emit)
+            return _with_sizes(below, cache)
+        return _with_sizes(find_python(below, wanted, look_at_remote(below, wanted, cache, emit), emit), cache)
+
+
+def _with_sizes(below: ResolvedBase, cache: Path) -> ResolvedBase:
+    """Returns the base with the sizes of the tars of those layers that were scanned: a manifest has none, and an archive needs them."""
+    from modelcrate.resolve.scan import recall
+
+    def sized(each: ImageLayer) -> ImageLayer:
+        if each.layer.tar_size >= 0 or (scanned := recall(each, cache)) is None:
+            return each
+        return replace(each, layer=replace(each.layer, tar_size=scanned.tar_size))
+
+    return replace(below, layers=tuple(map(sized, below.layers)))
 
 
 @contextmanager

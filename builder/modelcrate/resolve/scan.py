@@ -18,6 +18,7 @@ from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.read_ahead import read_ahead
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
@@ -160,7 +161,7 @@ def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
     files: dict[str, ScannedFile] = {}
     hidden: list[str] = []
     stored = track_chunks(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
-    for member in read_tar(tally.passing(_unpacked(stored, where))):
+    for member in read_tar(tally.passing(read_ahead(_unpacked(stored, where)))):
         path = path_in_root(member.name, where)
         target = path_in_root(member.link, where) if member.kind is MemberKind.HARD_LINK else member.link
         if path.rpartition(b"/")[2].startswith(_WHITEOUT):

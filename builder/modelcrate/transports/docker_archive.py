@@ -7,7 +7,7 @@ are those of Docker 25 (moby's save), which containerd's importer reads as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from modelcrate_layers.content import (
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.read_ahead import read_ahead
 from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.recipe import Layer, RecipeBlob
@@ -51,10 +52,20 @@ def parse(target: str) -> DockerArchiveOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainBlob:
-    """The tar inside a compressed layer, as a blob. Its digest is the diff id."""
+class UnpackedTar:
+    """The tar inside a compressed layer, unpacked anew at each iteration."""
 
     stored: Blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        return codecs.decode(self.stored.chunks())
+
+
+@dataclass(frozen=True, slots=True)
+class PlainBlob:
+    """The tar of a layer as a blob. Its digest is the diff id. It is made in one thread, and verified and written in another."""
+
+    tar: Iterable[bytes]
     descriptor: Descriptor
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
@@ -63,10 +74,7 @@ class PlainBlob:
         Raises:
             IntegrityError: The tar has another digest or size.
         """
-        for chunk in verified(codecs.decode(self.stored.chunks()), self.descriptor):
-            if start < len(chunk):
-                yield chunk[start:] if start else chunk
-            start = max(0, start - len(chunk))
+        return codecs.after(verified(read_ahead(self.tar), self.descriptor), start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +142,8 @@ def _uncompress(layer: ImageLayer) -> ImageLayer:
         return layer
     size = plain_size(layer)
     plain = Layer(Descriptor(MediaType.LAYER, layer.layer.diff_id, size), layer.layer.diff_id, size, codecs.NONE)
-    blob: Blob = PlainBlob(layer.blob, plain.descriptor)
-    if isinstance(layer.blob, RecipeBlob):
-        blob = RecipeBlob(layer.blob.recipe.stored(codecs.NONE), plain)
+    tar = layer.blob.recipe.tar if isinstance(layer.blob, RecipeBlob) else UnpackedTar(layer.blob)
+    blob = PlainBlob(tar, plain.descriptor)
     return ImageLayer(layer.role, layer.name, plain, blob, layer.origin, layer.why, layer.key)
 
 

@@ -353,7 +353,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                     unpack = isal_zlib.decompressobj(31)
                 begun = True
                 held += unpack.decompress(part, CHUNK)
-                if len(held) >= _GATHER:
+                if len(held) >= CHUNK:
                     yield bytes(held)
                     held.clear()
                 part = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
