@@ -31,6 +31,7 @@ ORDER = (
             "tar",
             "atomic",
             "named_file",
+            "read_ahead",
             "content",
             "errors",
             "frozen",
