@@ -6,9 +6,11 @@ It has no RUN lines, so it can be built for any platform, and without a network 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
 APP = "azureml-app"
@@ -46,9 +48,21 @@ def dockerfile_text(parts: DockerfileParts, config: Mapping[str, Any]) -> str:
 
     Args:
         parts: The contents.
-        config: The member `config` of the image's config.
+        config: The member `config` of the image's config. Its base may be a stranger's.
+
+    Raises:
+        UserError: A setting has a character that would begin another instruction.
     """
-    return _HEAD.format(name=parts.name, digest=parts.digest) + "".join(f"{line}\n" for line in _lines(parts, config))
+    lines = list(_lines(parts, config))
+    for line in lines:
+        if not line.isprintable() or line.endswith("\\"):
+            what = " ".join(line.split()[:2])[:60]
+            raise UserError(
+                f"a Dockerfile has no way to write {what.partition('=')[0]!r} as it is",
+                why="its value has a line break or another character that is not printable, or ends with a backslash",
+                hint="change it in the project or in the base, or build an image: this output is only a text",
+            )
+    return _HEAD.format(name=parts.name, digest=parts.digest) + "".join(f"{line}\n" for line in lines)
 
 
 def _lines(parts: DockerfileParts, config: Mapping[str, Any]) -> Iterator[str]:
@@ -69,6 +83,8 @@ def _lines(parts: DockerfileParts, config: Mapping[str, Any]) -> Iterator[str]:
 def _variables(config: Mapping[str, Any]) -> Iterator[str]:
     for line in config.get("Env") or []:
         name, _, value = str(line).partition("=")
+        if re.search(r"[\s\"'$\\]", name):
+            raise UserError(f"a Dockerfile has no way to write a variable that is called {name!r:.80}")
         yield f"ENV {name}={_quoted(value)}"
 
 

@@ -25,8 +25,18 @@ def is_wheel_url(url: str) -> bool:
         return False
 
 
-def refuse_line(head: str, where: str, fault: Exception, folder: Path) -> UserError:
-    """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake."""
+def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: str) -> UserError:
+    """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake.
+
+    Args:
+        head: The requirement.
+        where: Its place.
+        fault: What is wrong with it.
+        folder: The folder of the file.
+        shown: What the message may quote of it.
+    """
+    if shown != head:
+        return UserError("not a requirement", where=where, why=_unquoted(shown))
     if re.match(r"[./~]|[a-z+]+://", head) or (folder != Path() and (folder / head).exists()):
         if is_wheel_url(head):
             name = head.rsplit("/", 1)[-1].split("-")[0]
@@ -40,8 +50,10 @@ def refuse_line(head: str, where: str, fault: Exception, folder: Path) -> UserEr
     return UserError(f"not a requirement: {_mask(head)[:200]!r}", where=where, why=_mask(why), hint=hint)
 
 
-def refuse_source(text: str, where: str) -> UserError:
-    """Returns the refusal of a requirement that no index has: what it is, and the way out."""
+def refuse_source(text: str, where: str, shown: str | None = None) -> UserError:
+    """Returns the refusal of a requirement that no index has: what it is, and the way out. `shown` is what the message may quote, by default all."""
+    if shown is not None and shown != text:
+        return UserError("not a package of an index", where=where, why=_unquoted(shown))
     name = re.split(r"[ @\[;<>=!~]", text.strip())[0]
     if _BUILD_MACHINES.search(text):
         return UserError(
@@ -72,6 +84,13 @@ def refuse_source(text: str, where: str) -> UserError:
         why="nothing is built from source, and a lock names wheels by name, version, file name and hash, so that any index can serve them",
         hint=way,
     )
+
+
+def _unquoted(shown: str) -> str:
+    """Returns the reason for which a line is not quoted as it was read."""
+    if not shown:
+        return "the line is not shown, because its file lies outside of the project"
+    return f"with its variables filled in: {_mask(shown)[:200]!r}"
 
 
 def _mask(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +102,8 @@ class _Line:
     file: Path
     number: int
     text: str
+    shown: str
+    """What a message may quote: the text before variables are filled in, and nothing of a file outside of the project."""
 
     @property
     def where(self) -> str:
@@ -119,6 +121,8 @@ class _State:
         self.no_index = self.prereleases = self.require_hashes = False
         self.faults, self.without_hash = list[CrateError](), list[UserError]()
         self.visited = set[tuple[Path, bool]]()
+        self.folders = set[Path]()
+        """The folders of the files that the project names. Lines of other files are not quoted: anybody could name a file with secrets."""
 
 
 _NO_VARIABLES: Mapping[str, str] = {}
@@ -139,6 +143,7 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
         _add_requirement(line, "dependencies", state, constraint=False)
     for file in requirements.files:
         if file.suffix != ".toml":
+            state.folders.add(file.resolve().parent)
             _read_file(file, state, constraint=False)
     if state.require_hashes:
         state.faults += state.without_hash
@@ -219,8 +224,9 @@ def _read_file(file: Path, state: _State, constraint: bool) -> None:
     if len(state.visited) > MAX_FILES:
         raise UserError(f"more than {MAX_FILES} requirements files include one another", where=str(file))
     try:
+        own = any(place[0].is_relative_to(folder) for folder in state.folders)
         for line in logical_lines(file):
-            _read_line(line, state, constraint)
+            _read_line(line if own else replace(line, shown=""), state, constraint)
     except CrateError as fault:
         state.faults.append(fault)
 
@@ -235,7 +241,7 @@ def logical_lines(file: Path) -> Iterator[_Line]:
             continue
         text = re.sub(r"(^|\s)#.*$", "", before + line).strip()
         if text:
-            yield _Line(file, start, text)
+            yield _Line(file, start, text, text)
         start, before = 0, ""
 
 
@@ -250,7 +256,7 @@ def _read_line(line: _Line, state: _State, constraint: bool) -> None:
     if text.startswith("-"):
         _read_options(text, line, state, constraint)
     else:
-        _add_requirement(text, line.where, state, constraint, line.file.parent)
+        _add_requirement(text, line.where, state, constraint, line.file.parent, line.shown)
 
 
 def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> None:
@@ -269,6 +275,7 @@ def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> No
         )
         option = _OPTIONS.get(name)
         if option is None:
+            name = name if name in line.shown else "of this line"
             hint = "leave it out, or name the packages in modelcrate.yaml"
             state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
             return
@@ -294,7 +301,7 @@ def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
 def _editable(value: str, line: _Line, state: _State, constraint: bool) -> None:
     from modelcrate.resolve.requirement_faults import refuse_source
 
-    state.faults.append(refuse_source(value, line.where))
+    state.faults.append(refuse_source(value, line.where, value if value in line.shown else line.shown))
 
 
 def _index(value: str, line: _Line, state: _State, constraint: bool) -> None:
@@ -359,26 +366,29 @@ _OPTIONS: Mapping[str, tuple[bool, Callable[[str, _Line, _State, bool], None]]] 
 """The options that pip takes in a requirements file: whether each has a value, and what it does."""
 
 
-def _add_requirement(text: str, where: str, state: _State, constraint: bool, folder: Path = Path()) -> None:
-    """Adds a requirement with its options, `--hash` among them."""
+def _add_requirement(
+    text: str, where: str, state: _State, constraint: bool, folder: Path = Path(), shown: str | None = None
+) -> None:
+    """Adds a requirement with its options, `--hash` among them. `shown` is what messages may quote of it, by default all."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
 
     head, *options = _split_options(text)
+    quoted = head if shown is None else _split_options(shown)[0]
     try:
         requirement = Requirement(head)
     except InvalidRequirement as fault:
-        state.faults.append(refuse_line(head, where, fault, folder))
+        state.faults.append(refuse_line(head, where, fault, folder, quoted))
         return
     name = canonicalize_name(requirement.name)
     if requirement.url and not is_wheel_url(requirement.url):
-        state.faults.append(refuse_source(head, where))
+        state.faults.append(refuse_source(head, where, quoted))
         return
     if requirement.url:
         state.urls[name] = requirement.url
-    hashes = list(_hashes(options))
+    hashes = list(_hashes(options, where, state))
     if hashes:
         usable = {value for algorithm, value in hashes if algorithm == "sha256"}
         if not usable:
@@ -390,7 +400,25 @@ def _add_requirement(text: str, where: str, state: _State, constraint: bool, fol
     (state.constraints if constraint else state.lines).append(head)
 
 
-def _hashes(options: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _hashes(options: Iterable[str], where: str, state: _State) -> Iterator[tuple[str, str]]:
+    """Yields the hashes among the options of a requirement. An option that pip does not take there is a fault."""
     for option in options:
-        if match := re.fullmatch(r"--hash[= ]\s*([a-z0-9]+):([0-9a-fA-F]+)", option.strip()):
+        name = re.split(r"[=\s]", option)[0]
+        if match := re.fullmatch(r"--hash(?:=|\s+)([a-z0-9]+):([0-9a-fA-F]+)", option.strip()):
             yield match[1], match[2].lower()
+        elif name in _BUILD_OPTIONS:
+            state.notices.append(f"{where}: {name} has no effect; an image gets wheels only")
+        else:
+            what = "a hash that can't be read" if name == "--hash" else "an option that no requirement takes"
+            hint = (
+                "write --hash=sha256:HEX"
+                if name == "--hash"
+                else "options of the whole file stand on lines of their own"
+            )
+            state.faults.append(UserError(f"{what} stands behind a requirement", where=where, hint=hint))
+
+
+_BUILD_OPTIONS = frozenset(
+    {"--global-option", "--install-option", "--build-option", "--config-settings", "--config-setting"}
+)
+"""Options of one requirement that are about building it from source."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from modelcrate.export.dockerfile_text import DockerfileParts, dockerfile_text
 from modelcrate.project.dockerfile import instructions, pairs
+from modelcrate_layers.errors import UserError
 
 PARTS = DockerfileParts("x", "sha256:0", "scratch", "", ["base/a b.tar"], ["azureml-models/m/1"], ["score.py"], True)
 
@@ -30,3 +33,28 @@ def test_values_come_back_as_they_were() -> None:
 
 def test_a_dollar_is_no_variable() -> None:
     assert 'ENV A="\\$HOME"\n' in dockerfile_text(PARTS, {"Env": ["A=$HOME"]})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Env": ["A=x\nRUN touch /x"]},
+        {"Env": ["A=x\\\nRUN touch /x"]},
+        {"Env": ["A\nRUN x=1"]},
+        {"Env": ["A B=1"]},
+        {"Labels": {"a": "x\rRUN touch /x"}},
+        {"Labels": {"a\u2028RUN x": "x"}},
+        {"User": "0\nRUN touch /x"},
+        {"WorkingDir": "/x\nRUN touch /x"},
+        {"WorkingDir": "/x\\"},
+        {"StopSignal": "TERM\nRUN touch /x"},
+        {"ExposedPorts": {"80\nRUN touch /x": {}}},
+    ],
+)
+def test_no_setting_of_a_base_begins_an_instruction(config: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="a Dockerfile has no way"):
+        dockerfile_text(PARTS, config)
+
+
+def test_line_breaks_in_arrays_are_escaped() -> None:
+    assert 'CMD ["a\\nRUN touch /x"]\n' in dockerfile_text(PARTS, {"Cmd": ["a\nRUN touch /x"]})

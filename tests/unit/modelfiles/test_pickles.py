@@ -256,6 +256,14 @@ def test_a_whole_file_of_another_format_that_is_a_pickle_too(name: str) -> None:
     assert facts_at_hand(safetensors_and_pickle(b"\xff\xfe"), name).pickles == ()
 
 
+def test_a_member_that_is_longer_than_its_archive_is_told() -> None:
+    data = bytearray(zipped({"notes.txt": b"text " * 99 + zipped({"a.pkl": EVIL})}))
+    at = data.rindex(b"PK\1\2")
+    data[at + 23] = data[at + 27] = 0x40  # a gibibyte more, packed and unpacked
+    assert any(each.unread for each in judged(bytes(data)))
+    assert worst(bytes(data)) is not Verdict.SAFE
+
+
 def test_the_mark_of_an_end_alone_makes_no_zip() -> None:
     data = b"\xff" * 70_000 + b"PK\5\6" + b"\x17" * 60
     assert judged(data, "weights.bin") == []

@@ -159,3 +159,47 @@ def test_constraints_limit_and_are_not_installed(tmp_path: Path) -> None:
     (tmp_path / "limits.txt").write_text("other<2\n")
     found = read_requirements(write(tmp_path, "plain\n-c limits.txt\n"))
     assert (found.lines, found.constraints) == (("plain",), ("other<2",))
+
+
+def test_a_file_outside_of_the_project_is_not_quoted(tmp_path: Path) -> None:
+    """Whoever may change the requirements could otherwise print any file of the machine."""
+    (tmp_path / "project").mkdir()
+    for name in ("-r", "-c"):
+        (tmp_path / "login").write_text("root:$6$hunter2:20228:0\n--hunter2\n-e hunter2/x\nhunter2 @ file:///hunter2\n")
+        (tmp_path / "project/requirements.txt").write_text(f"a\n{name} ../login\n")
+        with pytest.raises(UserError) as caught:
+            read_requirements(Requirements(files=(tmp_path / "project/requirements.txt",)))
+        assert caught.value.faults >= 4
+        assert "hunter2" not in str(caught.value)
+        assert "outside of the project" in str(caught.value)
+
+
+def test_the_value_of_a_variable_is_not_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text("${TOKEN}\na @ file:///${TOKEN}\n-e ${TOKEN}\n--${TOKEN}\n")
+    with pytest.raises(UserError) as caught:
+        read_requirements(Requirements(files=(file,)), {"TOKEN": "hunter 2/two"})
+    assert caught.value.faults >= 4
+    assert "hunter" not in str(caught.value)
+    assert "${TOKEN}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("a --index-url http://127.0.0.1:9/", "an option that no requirement takes"),
+        ("a==1 --hash=sha256:xyz", "a hash that can't be read"),
+        ("a==1 --hash=SHA256:00", "a hash that can't be read"),
+        ("a==1 --hash sha256 : 00", "a hash that can't be read"),
+        ("a -e .", "not a requirement"),
+    ],
+)
+def test_an_option_behind_a_requirement_is_known_or_refused(line: str, what: str, tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(line + "\n")
+    with pytest.raises(UserError, match=what):
+        read_requirements(Requirements(files=(file,)))
+    file.write_text('a --config-settings="--x=y" --global-option=z\n')
+    read = read_requirements(Requirements(files=(file,)))
+    assert read.lines == ("a",)
+    assert len(read.notices) == 2

@@ -239,7 +239,10 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
         if len(local) < 30 or not local.startswith(b"PK\3\4"):
             raise IntegrityError(f"has no member where {info.filename[:100]!r} should be")
         start = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
-        spans.append((info.header_offset, start + info.compress_size + _descriptor(file, start, info)))
+        end = start + info.compress_size + _descriptor(file, start, info)
+        spans.append((info.header_offset, end))
+        if end > start_of_list:
+            yield place.broken(f"has a member that reaches over the end of the others: {info.filename[:100]!r}")
         if info.file_size or info.compress_size:
             yield from _in_member(solid, info, start)
     prefix, gap = _uncovered(sorted(spans))
