@@ -19,13 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.arguments import as_one_of, as_path, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.events import Emit, Event
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import RegistryError
+from modelcrate_layers.errors import RegistryError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container
@@ -46,9 +47,11 @@ class Built:
 
     def __repr__(self) -> str:
         from modelcrate.project.byte_sizes import format_size
+        from modelcrate.render.text import counted
 
         stored = sum(layer.descriptor.size for layer in self.layers)
-        return f"<image {self.receipt.name} {self.digest.short}: {len(self.layers)} layers, {format_size(stored)}>"
+        layers = counted(len(self.layers), "layer")
+        return f"<image {self.receipt.name} {self.digest.short}: {layers}, {format_size(stored)}>"
 
     def _repr_html_(self) -> str:
         from modelcrate.render.notebook import image_html
@@ -92,7 +95,8 @@ class Built:
         from modelcrate.images.reference import Reference
         from modelcrate.transports.registry import RegistryOutput
 
-        return self._deliver([RegistryOutput.of(Reference.parse(each)) for each in references], emit)
+        wanted = as_texts("references", references)
+        return self._deliver([RegistryOutput.of(Reference.parse(each)) for each in wanted], emit)
 
     def save(self, *targets: str, emit: Emit | None = None) -> Receipt:
         """Writes the image to outputs.
@@ -110,7 +114,7 @@ class Built:
         """
         from modelcrate import transports
 
-        return self._deliver([transports.parse(target) for target in targets], emit)
+        return self._deliver([transports.parse(target) for target in as_texts("targets", targets)], emit)
 
     def _deliver(self, outputs: Sequence[Output], emit: Emit | None) -> Receipt:
         with _session(self.settings, emit) as session:
@@ -130,7 +134,7 @@ class Building:
         self._cancelled = threading.Event()
         self._outcome: Built | BaseException | None = None
         self._thread = threading.Thread(
-            target=self._work, args=(Path(project), settings, locked), name="modelcrate", daemon=True
+            target=self._work, args=(as_path("project", project), settings, locked), name="modelcrate", daemon=True
         )
         self._thread.start()
 
@@ -183,7 +187,7 @@ def init(folder: str | Path = ".", *, force: bool = False) -> Path:
     """
     from modelcrate.pipeline.detect import write_project
 
-    return write_project(Path(folder), force=force)[0]
+    return write_project(as_path("folder", folder), force=force)[0]
 
 
 def plan(
@@ -236,7 +240,7 @@ def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | No
     from modelcrate.resolve.lock import FILE_NAME, write_lock
 
     with _session(settings, emit) as session:
-        request = session.read(Path(project))
+        request = session.read(as_path("project", project))
         made = session.lock(request)
         write_lock(request.folder / FILE_NAME, made)
         return made
@@ -283,7 +287,7 @@ def build(
     """
     from modelcrate.pipeline.request import AttestationOptions
 
-    config = settings or read_config()
+    config = _config(settings)
     with _session(config, emit) as session:
         request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
         attestations = AttestationOptions(sbom, provenance)
@@ -305,7 +309,7 @@ def start(project: str | Path, *, settings: Config | None = None, locked: bool =
     Raises:
         CrateError: The configuration can't be used. Errors of the build are raised by `Building.result`.
     """
-    return Building(project, settings or read_config(), locked)
+    return Building(project, _config(settings), locked)
 
 
 def find(address: str, *, settings: Config | None = None) -> Built:
@@ -325,7 +329,7 @@ def find(address: str, *, settings: Config | None = None) -> Built:
     from modelcrate.transports.addresses import find as find_image
     from modelcrate.transports.connections import Connections
 
-    config = settings or read_config()
+    config, address = _config(settings), as_text("address", address)
     return Built(Receipt(address, find_image(address, Connections(config)).read()), config)
 
 
@@ -357,8 +361,10 @@ def run(
     from modelcrate.containers import start as start_container
     from modelcrate.containers.host import host_platform
 
-    built = find(image, settings=settings) if isinstance(image, str) else image
-    config = settings or built.settings
+    if isinstance(image, str):
+        image = find(image, settings=settings)
+    built = as_one_of("image", image, Built, "an image, or its address as a text")
+    config = built.settings if settings is None else _config(settings)
     images = built.image.images
     chosen = next((each for each in images if host_platform().matches(each.settings)), images[0])
     options = RunOptions(
@@ -457,14 +463,29 @@ def default_settings() -> Config:
 def _bytes(size: int | str | None) -> int | None:
     from modelcrate.project.byte_sizes import parse_size
 
-    return parse_size(size) if isinstance(size, str) else size
+    if size is None:
+        return None
+    return (
+        parse_size(size)
+        if isinstance(size, str)
+        else as_one_of("max_size", size, int, "bytes, or a text such as '2GB'")
+    )
 
 
 def _session(config: Config | None, emit: Emit | None) -> Session:
     from modelcrate.pipeline.session import Session
     from modelcrate.render.notebook import notebook_emit
 
-    return Session(config or read_config(), emit or notebook_emit())
+    if emit is not None and not callable(emit):
+        raise UserError(f"emit is {emit!r:.80}", hint="expected a function that takes an event")
+    return Session(_config(config), emit or notebook_emit())
+
+
+def _config(settings: Config | None) -> Config:
+    """Returns the configuration that was given, else that of the process."""
+    if settings is None:
+        return read_config()
+    return as_one_of("settings", settings, Config, "a modelcrate.Config")
 
 
 def _request(
@@ -479,12 +500,11 @@ def _request(
     from modelcrate import transports
     from modelcrate.images.reference import Reference
 
-    wanted = [transports.parse(each) for each in ([outputs] if isinstance(outputs, str) else outputs)]
-    if push:
+    wanted = [transports.parse(each) for each in as_texts("outputs", outputs)]
+    if references := as_texts("push", push):
         from modelcrate.transports.registry import RegistryOutput
 
-        references = [push] if isinstance(push, str) else push
         wanted += [RegistryOutput.of(Reference.parse(each)) for each in references]
-    caches = (cache_from,) if isinstance(cache_from, str) else tuple(cache_from)
-    request = session.read(Path(project))
+    caches = as_texts("cache_from", cache_from)
+    request = session.read(as_path("project", project))
     return replace(request, outputs=tuple(wanted), locked=locked, cache_from=caches)

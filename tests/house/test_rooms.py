@@ -17,7 +17,7 @@ ORDER = (
         for room in (
             *("cli", "azureml", "api", "render", "export", "pipeline", "security", "inspect", "workspace", "resolve"),
             *("transports", "modelfiles", "project", "containers", "home", "registry", "images", "net"),
-            *("environment", "config", "events", "_version"),
+            *("arguments", "environment", "config", "events", "_version"),
         )
     ),
     *(

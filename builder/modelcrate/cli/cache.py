@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
 from modelcrate.project.byte_sizes import format_size
-from modelcrate.render.text import format_table
+from modelcrate.render.text import counted, format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _check(console: Console, *, repairing: bool) -> int:
         "repaired": repairing,
     }
     lines = [f"{each.path} is damaged{_needed(each.images)}" for each in damaged]
-    total = f"{len(found)} files, {format_size(sum(each.size for each in found))}: {len(damaged) or 'none'} damaged"
+    total = f"{counted(len(found), 'file')}, {format_size(sum(each.size for each in found))}: {len(damaged) or 'none'} damaged"
     done = ", removed" if damaged and repairing else "; remove them: modelcrate cache check --repair" if damaged else ""
     console.print_result(facts, "\n".join([*lines, total + done]))
     return IntegrityError.exit_code if damaged and not repairing else 0

@@ -10,6 +10,7 @@ import argparse
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
+from modelcrate.render.text import counted
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         "models": [str(model.name) for model in project.models],
         "entry": str(project.entry.file) if project.entry is not None else None,
     }
-    about = f"{len(world.packages)} packages, {len(project.models)} models"
+    about = f"{counted(len(world.packages), 'package')}, {counted(len(project.models), 'model')}"
     text = f"{project.name}: the image can be built; {about}; next: modelcrate build {args.project}"
     console.print_result(facts, text)
     return 0

@@ -10,6 +10,7 @@ import argparse
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.pipeline.detect import refuse_inside_model
+from modelcrate.render.text import counted
 from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
 from modelcrate_layers.errors import LockedError
 
@@ -29,13 +30,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except LockedError:
         same = False
     write_lock(path, lock)
-    counted = [each.counts() for each in lock.pins.values()]
-    facts = {
-        "lock": str(path),
-        "changed": not same,
-        **{section: sum(each[section] for each in counted) for section in counted[0]},
-        "models": len(lock.models),
-    }
-    text = f"{path}: {facts['debs']} Debian packages, {facts['wheels']} wheels, {facts['models']} models, {'as before' if same else 'changed'}"
+    pinned = [each.counts() for each in lock.pins.values()]
+    sums = {section: sum(each[section] for each in pinned) for section in pinned[0]} | {"models": len(lock.models)}
+    facts = {"lock": str(path), "changed": not same, **sums}
+    nouns = (("debs", "Debian package"), ("wheels", "wheel"), ("models", "model"))
+    listed = ", ".join(counted(sums[section], noun) for section, noun in nouns)
+    text = f"{path}: {listed}, {'as before' if same else 'changed'}"
     console.print_result(facts, text)
     return 0

@@ -9,7 +9,7 @@ from modelcrate.cli.console import Console
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
-from modelcrate.render.text import receipt_text
+from modelcrate.render.text import counted, receipt_text
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import NameableOutput
@@ -46,4 +46,4 @@ def _referrers(found: Found, target: str, connections: Connections, console: Con
     from modelcrate.transports.registry import copy_referrers
 
     count = copy_referrers(found, target, connections)
-    console.print_message(f"{count} referrers copied")
+    console.print_message(f"{counted(count, 'referrer')} copied")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelcrate.cli.console import Console
 from modelcrate.project.values import FILE_NAME
+from modelcrate.render.text import counted
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate_layers.errors import IntegrityError
 
@@ -30,7 +31,9 @@ def check_image(address: str, console: Console) -> int:
         "bytes": checked.bytes,
         "mismatches": list(checked.mismatches),
     }
-    read = f"{checked.documents} documents and {checked.blobs} blobs, {format_size(checked.bytes)}"
+    read = (
+        f"{counted(checked.documents, 'document')} and {counted(checked.blobs, 'blob')}, {format_size(checked.bytes)}"
+    )
     return _verdict(console, facts, checked.mismatches, f"{address}: {read}, all correct")
 
 

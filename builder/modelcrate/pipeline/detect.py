@@ -14,7 +14,7 @@ from pathlib import Path
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
 from modelcrate.pipeline.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detect_files import Finding, list_files
-from modelcrate.pipeline.detect_models import find_bundles, find_models, model_modules, own_name
+from modelcrate.pipeline.detect_models import cached_name, find_bundles, find_models, model_modules, own_name
 from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Model, Project
@@ -50,12 +50,14 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     python, python_found = _python(folder, files)
     inside = whole is not None  # requirements.txt is then the model's own, and its framework reads it
     needs, needs_found = (Dependencies(), ()) if inside else find_dependencies(folder, files, entry)
-    own = re.sub(r"[^a-z0-9]+", "-", Path(os.path.abspath(folder)).name.lower())[:_MAX_FOLDER_NAME].strip("-")
+    top = Path(os.path.abspath(folder))
+    named = cached_name(top) or top.name
+    own = re.sub(r"[^a-z0-9]+", "-", named.lower())[:_MAX_FOLDER_NAME].strip("-")
     name = own or "model"
     variables = extent.variables(name) if extent is not None else {}
     project = Project(name, entry, models, python=python, dependencies=needs, env=variables)
-    named = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
-    return project, (named, *entry_found, *needs_found, *python_found, *models_found)
+    found = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
+    return project, (found, *entry_found, *needs_found, *python_found, *models_found)
 
 
 def refuse_inside_model(project: Project, folder: Path, what: str) -> None:

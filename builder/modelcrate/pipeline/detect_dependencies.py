@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.pipeline.detect_files import Finding
+from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.project.foreign_yaml import MAX_BYTES, load_yaml
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, is_pylock
 from modelcrate.resolve.declared import format_of
 from modelcrate.resolve.declared.pyproject import declares
@@ -41,16 +44,19 @@ _COMPANIONS = {
 """What each lock was made from, so that it is no second opinion."""
 
 _LIKE_REQUIREMENTS = re.compile(r"(requirements|reqs|constraints)[-_.].*\.(txt|in)|requirements\.in|reqs\.txt")
+_ASIDE = re.compile(r"docs?|dev|ci|examples?|notebooks?|train(ing)?|benchmarks?|tools|scripts", re.IGNORECASE)
+"""Folders whose dependencies are not those of the image."""
+
 _DEVELOPMENT = re.compile(r".*(dev|test|doc|lint|ci|constraint).*", re.IGNORECASE)
 
 
 def find_dependencies(
     folder: Path, files: Sequence[Path], entry: Entry | None
 ) -> tuple[Dependencies, tuple[Finding, ...]]:
-    """Returns the dependencies of a folder, declared at its top or else beside the entry script.
+    """Returns the dependencies of a folder, declared at its top, else beside the entry script, else in the only other place that has some.
 
     Raises:
-        UserError: There are several locks of one kind, or only a file that is not read.
+        UserError: There are several locks or environments of one kind, or only a file that is not read.
     """
     for place in dict.fromkeys((Path(), entry.file.parent if entry is not None else Path())):
         here = {path.name: path for path in files if path.parent == place}
@@ -60,12 +66,27 @@ def find_dependencies(
         if refused := [path for name, path in here.items() if name in ("Pipfile", "pixi.toml", "conda-lock.yml")]:
             _refuse(refused[0], folder)
     without = "so the image has Python alone" if entry is not None else "so they come from the model"
-    near = [
+    others = list(_elsewhere(folder, files))
+    if len(others) == 1 and entry is not None:
+        needs, (finding,) = _taken(*others[0])
+        return needs, (replace(finding, why=f"{finding.why}; no other place in the project declares any"),)
+    near = [str(known[0]) for known, _ in others]
+    near += [
         str(path) for path in files if _LIKE_REQUIREMENTS.fullmatch(path.name) or path.name in ("setup.py", "setup.cfg")
     ]
     seen = f"; not taken: {', '.join(near[:5])}; name one in a {FILE_NAME}" if near else ""
     why = f"no lock, requirements.txt, pyproject.toml or environment.yml, {without}{seen}"
     return Dependencies(), (Finding("no dependencies", Path(), why),)
+
+
+def _elsewhere(folder: Path, files: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, Path]]]:
+    """Yields the files that declare dependencies below the top, by their folders; not those for development, and no packages of their own."""
+    for place in sorted({path.parent for path in files} - {Path()}):
+        if any(_ASIDE.fullmatch(part) for part in place.parts):
+            continue
+        here = {path.name: path for path in files if path.parent == place and path.name != "pyproject.toml"}
+        if known := list(_declaring(folder, here)):
+            yield known, here
 
 
 def _declaring(folder: Path, here: dict[str, Path]) -> Iterator[Path]:
@@ -81,6 +102,25 @@ def _declaring(folder: Path, here: dict[str, Path]) -> Iterator[Path]:
         if path is None or (name == "pyproject.toml" and not _declares(folder / path)):
             continue
         yield path
+    named = [path for name, path in here.items() if name in dict(_ORDER) and format_of(path)[0] == "environment"]
+    environments = [] if named else [path for path in here.values() if _is_environment(folder / path)]
+    if len(environments) > 1 and not any(name in here for name, _ in _ORDER):
+        names = " and ".join(map(str, environments))
+        raise UserError(
+            f"{len(environments)} conda environments: {names}", hint=f"name one in a {FILE_NAME}: dependencies: ..."
+        )
+    yield from environments
+
+
+def _is_environment(path: Path) -> bool:
+    """Returns whether a file of any name is an environment of conda: a mapping with a list of dependencies."""
+    if path.suffix not in (".yml", ".yaml") or path.name == FILE_NAME:
+        return False
+    try:
+        told = load_yaml(read_some(path, MAX_BYTES + 1), str(path))
+    except UserError:
+        return False
+    return isinstance(told, dict) and isinstance(told.get("dependencies"), list)
 
 
 def _declares(path: Path) -> bool:

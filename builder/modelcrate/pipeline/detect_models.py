@@ -65,10 +65,14 @@ def find_models(
 
 
 def own_name(path: Path) -> str:
-    """Returns the name of a detected model. A snapshot of a Hugging Face cache is `models--ORG--NAME/snapshots/REVISION`."""
+    """Returns the name of a detected model."""
+    return model_name(Path(cached_name(path) or path)) or "model"
+
+
+def cached_name(path: Path) -> str:
+    """Returns ORG--NAME for a snapshot of a Hugging Face cache, `models--ORG--NAME/snapshots/REVISION`; else nothing."""
     cached = path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--")
-    named = Path(path.parent.parent.name.removeprefix("models--")) if cached else path
-    return model_name(named) or "model"
+    return path.parent.parent.name.removeprefix("models--") if cached else ""
 
 
 def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, Path]:
@@ -118,10 +122,12 @@ def _check_external_data(path: Path, files: Sequence[Path]) -> None:
 
 
 def _named(paths: list[Path]) -> tuple[Model, ...]:
-    """Returns models by the names of their files; where two would have one name, by their whole paths."""
+    """Returns models by the names of their files; where two would have one name, by their whole paths, then with their endings."""
     models = [Model(path, own_name(path)) for path in paths]
-    often = Counter(model.name for model in models)
-    models = [m if often[m.name] == 1 else replace(m, name=model_name(Path("-".join(m.path.parts)))) for m in models]
+    for ending in (".", "-"):
+        often = Counter(model.name for model in models)
+        longer = {model.path: Path("-".join(model.path.parts).replace(".", ending)) for model in models}
+        models = [m if often[m.name] == 1 else replace(m, name=model_name(longer[m.path])) for m in models]
     twice = [name for name, times in Counter(model.name for model in models).items() if times > 1]
     if twice:
         raise UserError(f"two models would be called {twice[0]}", hint=f"name them in a {FILE_NAME}: models: ...")

@@ -22,6 +22,11 @@ _BYTES = ("fetch", "read", "compress", "send")
 _UNDECIDED = "decided when its bytes are read"
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with what it counts: `1 layer`, `2 layers`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def format_table(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
     """Returns rows as columns that are separated by spaces.
 
@@ -76,12 +81,12 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
         parts += [
             *head,
             layer_table(image, reasons=reasons),
-            f"{len(image.layers)} layers, {format_size(stored)} ({format_size(new)} new), {format_size(unpacked)} unpacked",
+            f"{counted(len(image.layers), 'layer')}, {format_size(stored)} ({format_size(new)} new), {format_size(unpacked)} unpacked",
         ]
     parts.append(f"image {receipt.image.digest}  in {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
         reused = f", {format_size(each.reused)} already there" if each.reused else ""
-        requests = f", {each.requests} requests" if each.requests else ""
+        requests = f", {counted(each.requests, 'request')}" if each.requests else ""
         parts.append(
             f"{_WHERE.get(each.kind, each.kind)} {each.target}: {format_size(each.sent)} written{reused}{requests}"
         )

@@ -47,8 +47,9 @@ def way_out(wheels: Iterable[PinnedWheel], needs: Dependencies) -> str:
         file = needs.pylock or (needs.requirements if not isinstance(needs.requirements, tuple) else None)
         if file is not None and is_lock(file):
             return f"lock torch from PyTorch's index of CPU builds, for {file} is taken as it is"
-        listed = str(file) if file is not None else "[...]"
-        return f"dependencies: {{requirements: {listed}, torch: cpu}}"
+        return (
+            f"dependencies: {{requirements: {file}, torch: cpu}}" if file is not None else "torch: cpu in dependencies"
+        )
     if "xgboost" in names:
         return "require xgboost-cpu in place of xgboost"
     return ""

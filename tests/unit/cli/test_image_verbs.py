@@ -59,7 +59,7 @@ def test_two_images_are_compared(inside: Inside, alone: Path) -> None:
 def test_bytes_are_verified(inside: Inside, alone: Path, tmp_path: Path) -> None:
     layout = tmp_path / "layout"
     inside("copy", "alone", f"oci:{layout}:1").succeeded()
-    assert "1 documents and 2 blobs" in inside("verify", f"oci:{layout}:1").succeeded().out
+    assert "1 document and 2 blobs" in inside("verify", f"oci:{layout}:1").succeeded().out
     largest = max((layout / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
     data = largest.read_bytes()
     largest.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

@@ -37,7 +37,7 @@ def test_check_names_what_the_image_would_have(inside: Inside, tmp_path: Path) -
     assert facts["python"] == "3.11"
     assert facts["entry"].endswith("score.py")
     assert any("tiny-lib" in each for each in facts["packages"])
-    assert "2 packages, 1 models; next: modelcrate build" in inside("check", project).succeeded().out
+    assert "2 packages, 1 model; next: modelcrate build" in inside("check", project).succeeded().out
     (project / "src" / "score.py").write_text("import numpy\n" + SCRIPT)
     inside("check", project).failed(2, "numpy")
 

@@ -141,9 +141,14 @@ def test_several_models_are_all_taken_with_distinct_names(tmp_path: Path) -> Non
 
 def test_models_that_can_get_no_name_of_their_own_are_refused(tmp_path: Path) -> None:
     make(tmp_path, score_py=SCRIPT)
-    for name in ("a.pkl", "a.joblib"):
+    for name in ("ä.pkl", "ö.pkl"):
         (tmp_path / name).write_bytes(MODEL)
-    assert refused(tmp_path).what == "two models would be called a"
+    assert refused(tmp_path).what == "two models would be called pkl"
+
+
+def test_models_that_differ_in_their_endings_are_named_by_them(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, model_pkl=MODEL, model_joblib=MODEL)
+    assert {model.name for model in detect(tmp_path)[0].models} == {"model-pkl", "model-joblib"}
 
 
 def test_a_model_folder_is_taken_whole(tmp_path: Path) -> None:
@@ -337,6 +342,35 @@ def test_a_script_in_a_folder_that_imports_from_the_top_takes_the_project(tmp_pa
     assert detect(tmp_path)[0].entry == Entry(Path("serve/score.py"), Path())
 
 
+CONDA = "name: env\nchannels: [conda-forge]\ndependencies:\n- python=3.11\n- pip:\n  - joblib\n"
+
+
+def test_dependencies_in_the_only_other_place_that_has_some(tmp_path: Path) -> None:
+    make(tmp_path, serve__score_py=SCRIPT, m__environment__conda_yaml=CONDA, docs__requirements_txt="sphinx\n")
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies(Path("m/environment/conda.yaml"))
+    assert "no other place in the project declares any" in next(
+        each.why for each in findings if each.what == "dependencies"
+    )
+
+
+def test_dependencies_in_several_other_places_are_named_and_not_taken(tmp_path: Path) -> None:
+    make(tmp_path, serve__score_py=SCRIPT, a__environment__conda_yaml=CONDA, b__environment__conda_yaml=CONDA)
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies()
+    why = next(each.why for each in findings if each.what == "no dependencies")
+    assert "not taken: a/environment/conda.yaml, b/environment/conda.yaml; name one in a modelcrate.yaml" in why
+
+
+def test_an_environment_of_conda_may_have_any_name(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, myenv_yml=CONDA, deployment_yml="name: blue\nmodel: azureml:m:1\n")
+    assert detect(tmp_path)[0].dependencies == Dependencies(Path("myenv.yml"))
+    make(tmp_path, other_yml=CONDA)
+    assert refused(tmp_path).what == "2 conda environments: myenv.yml and other.yml"
+    make(tmp_path, requirements_txt="joblib\n")
+    assert detect(tmp_path)[0].dependencies == Dependencies(Path("requirements.txt"))
+
+
 def test_a_package_in_src_goes_along_and_is_on_pythons_path(tmp_path: Path) -> None:
     script = f"import near\nfrom acme.core import x\n{SCRIPT}"
     make(tmp_path, serve__score_py=script, serve__near_py="", src__acme__core_py="import top\n", top_py="")
@@ -400,6 +434,7 @@ def test_a_snapshot_of_the_hugging_face_cache_is_a_model(tmp_path: Path) -> None
         (snapshot / name).symlink_to(f"../../blobs/{name.upper()}")
     (snapshot / "elsewhere").symlink_to(tmp_path)
     project, _ = detect(snapshot)
+    assert project.name == "org-net"
     assert [(model.path, model.name) for model in project.models] == [(snapshot, "org--net")]
     (snapshot / "elsewhere").unlink()
     listed = list_path(snapshot, b"m")
