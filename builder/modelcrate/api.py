@@ -452,7 +452,7 @@ def test(
     from modelcrate.pipeline.asking import run_tests
 
     with _session(settings, emit) as session:
-        return run_tests(address, session, None if project is None else Path(project))
+        return run_tests(address, session, None if project is None else as_path("project", project))
 
 
 def default_settings() -> Config:
