@@ -89,6 +89,7 @@ def page(results: Mapping[str, Any]) -> str:
         about += [row["note"]] if row["note"] else []
         about += [f"Not installed: {', '.join(row['missing'])}"] if row["missing"] else []
         out.append("\n" + ". ".join(each.rstrip(".") for each in about) + ".\n")
+    out.append((Path(__file__).with_name("codecs.md")).read_text())
     if "simulation" in results:
         out.append(results["simulation"])
     return "\n".join(out)
