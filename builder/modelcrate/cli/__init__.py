@@ -42,6 +42,7 @@ VERBS = {
     "start": "start a container again",
     "kill": "end a container at once",
     "rm": "remove a container",
+    "serve": "serve a project on this machine, without an image, and again after each change",
     "predict": "ask a model: a project, an image or a running server",
     "test": "send an image its golden requests",
     "contract": "check whether a running container implements its platforms' protocols",

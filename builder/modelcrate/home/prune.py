@@ -7,6 +7,7 @@
 | loose      | blobs without a use, and incomplete files                      | always                         |
 | memo       | entries of the layer cache whose blobs are elsewhere           | by age and size                |
 | wheels, conda, debs, indexes, uv, models | downloads                        | by age and size                |
+| environments | virtual environments of `serve`                              | by age and size                |
 | projects, gates, builds and others | cached results                         | by age and size                |
 | uploads    | the state of interrupted pushes                                | by age                         |
 | unpacked   | unpacked layers of images that were run                        | by age and size; never where a container has them mounted |
@@ -41,6 +42,7 @@ _DOWNLOADS = (
     ("debs", "cache/debs"),
     ("indexes", "cache/debian"),
     ("uv", "cache/uv"),
+    ("environments", "environments"),
     ("models", "cache/hub/blobs"),
     ("models", "cache/hub/headers"),
     ("models", "cache/hub/views"),

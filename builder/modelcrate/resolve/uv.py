@@ -118,11 +118,11 @@ class Uv:
         if house is not None and house.is_dir() and index.is_one_folder and sources:
             return self._choose([*words, *options], folder, target, index, house)
         try:
-            return self._run([*words, *self._where(index), *options], folder, target, index)
+            return self._run([*words, *self.where(index), *options], folder, target, index)
         except UserError:
             if index.merged and index.extra:  # uv does not say then that one of them wants a login
                 with suppress(UserError):
-                    self._run([*words, *self._where(replace(index, merged=False)), *options], folder, target, index)
+                    self._run([*words, *self.where(replace(index, merged=False)), *options], folder, target, index)
             raise
 
     def _choose(self, words: Sequence[str], folder: Path, target: Target, index: Index, house: Path) -> str:
@@ -161,7 +161,7 @@ class Uv:
         Raises:
             UserError: The project can't be built.
         """
-        words = ["build", "--wheel", "--out-dir", str(into), *_QUIET, *self._where(replace(index, torch=""))[:4]]
+        words = ["build", "--wheel", "--out-dir", str(into), *_QUIET, *self.where(replace(index, torch=""))[:4]]
         words += ["--offline"] if self.network.offline else []
         environment = {**_environment(self.network.environment, index), "SOURCE_DATE_EPOCH": epoch}
         try:
@@ -207,7 +207,17 @@ class Uv:
             raise explained(real(done.stderr.decode("utf-8", "replace")), target)
         return real(done.stdout.decode("utf-8", "replace"))
 
-    def _where(self, index: Index) -> list[str]:
+    def command(self, *words: str) -> list[str]:
+        """Returns a command line of uv with its cache; offline, where the configuration says so."""
+        options = ["--offline"] if self.network.offline else []
+        return [self._program(), *words, *_QUIET, "--cache-dir", str(self.cache.absolute()), *options]
+
+    def environment(self, index: Index) -> dict[str, str]:
+        """Returns what uv may see of the environment."""
+        return _environment(self.network.environment, index)
+
+    def where(self, index: Index) -> list[str]:
+        """Returns the options that name the index, the cache and the login."""
         options = ["--cache-dir", str(self.cache.absolute())]
         if sys.executable:
             options += ["--python", sys.executable]  # uv wants some Python to talk to; which one decides nothing

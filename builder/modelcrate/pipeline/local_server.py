@@ -1,0 +1,188 @@
+"""A project's server on this machine, without an image: the packages in a virtual environment, the sources and models as they lie.
+
+The server, its contracts and variables are those of the image. Its folders are made of links, so an edit is seen at once.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelcrate.images.image_config import RunSpec
+from modelcrate.images.unpack import unpack
+from modelcrate.pipeline import compose
+from modelcrate.pipeline.prepare import Prepared
+from modelcrate.pipeline.session import Session
+from modelcrate.project.contracts import APP_ROOT, SERVER_ROOT, contract
+from modelcrate.resolve.host_environment import is_same_machine, make_environment
+from modelcrate.resolve.world import Resolved, open_fetcher
+from modelcrate_layers.atomic import scratch_folder
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.packages.venv import PREFIX
+from modelcrate_layers.tar.sources import FileRange, read
+from modelcrate_layers.tar.tree import Entry
+
+ADDRESS = "127.0.0.1"
+"""Where it listens: nothing but this machine reaches a model that is being worked on."""
+
+_STOPPING = 30.0
+"""Seconds that a server gets to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server that can be started, again and again.
+
+    Attributes:
+        argv: Its command line.
+        env: Its variables.
+        folder: Where it starts.
+        watched: The files and folders whose changes concern it.
+        differences: Sentences about what is not as in the image.
+        health: The route that tells whether it is ready.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    watched: tuple[Path, ...]
+    differences: tuple[str, ...]
+    health: str
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Starts it in a session of its own; its output is this process's."""
+        return subprocess.Popen(
+            self.argv, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a server that `start` has started."""
+    process.terminate()
+    try:
+        process.wait(_STOPPING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def local_server(prepared: Prepared, session: Session, port: int) -> Iterator[LocalServer]:
+    """Yields the server of a project; its folders are there as long as the block lasts.
+
+    Args:
+        prepared: The project with everything decided.
+        session: Fetches packages; it is open.
+        port: The port of 127.0.0.1 to listen on.
+
+    Raises:
+        UserError: The project starts nothing, or has packages that no virtual environment can have.
+        MachineError: This machine has no such Python.
+    """
+    project = prepared.request.project
+    resolved = next((each for each in prepared.world.platforms if is_same_machine(each)), prepared.world.platforms[0])
+    served = compose.serving(project)
+    if served is None or project.entry is None:
+        raise UserError("the project has no entry script, so there is nothing to serve")
+    fetcher = open_fetcher(prepared.world, session.connections, session.emit)
+    environment = make_environment(resolved, fetcher, session.config.home / "environments")
+    with scratch_folder() as root:
+        _place_files(prepared, root)
+        for name, data in served.files:
+            _write(root / name, data)
+        spec = compose.run_spec(project, resolved)
+        yield LocalServer(
+            tuple(_moved(each, root, environment) for each in spec.command),
+            _variables(spec, root, environment, port, session.config.environment),
+            root / APP_ROOT.lstrip("/"),
+            _watched(prepared),
+            tuple(_differences(prepared, resolved)),
+            contract(project.contracts[0]).health.path,
+        )
+
+
+def _place_files(prepared: Prepared, root: Path) -> None:
+    """Links the sources and the models to where the image has them. Registered models are unpacked."""
+    project, place = prepared.request.project, prepared.request.folder
+    entry, files = project.entry, prepared.files
+    app = root / APP_ROOT.lstrip("/")
+    app.mkdir(parents=True)
+    if entry is not None and entry.source is not None:
+        (app / compose.source_name(project, entry)).symlink_to((place / entry.source).absolute())
+    elif files.entry is not None:
+        _link(files.entry.sources.entries, root)
+    for layers in files.models:
+        for layer in layers:
+            if isinstance(layer, ReadyLayer):
+                unpack([layer.blob], root)
+            else:
+                _link(layer.materials().files, root)
+
+
+def _link(entries: Sequence[Entry], root: Path) -> None:
+    for each in entries:
+        path = root / os.fsdecode(each.path)
+        if isinstance(each.source, FileRange):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(Path(each.source.path).absolute())
+        elif each.source is not None:
+            _write(path, read(each.source))
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _moved(text: str, root: Path, environment: Path) -> str:
+    """Returns a value of the image with its folders where they are here."""
+    places = {
+        f"/{SERVER_ROOT}": str(root / SERVER_ROOT),
+        PREFIX: str(environment),
+        APP_ROOT: f"{root}{APP_ROOT}",
+    }
+    return re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], text)
+
+
+def _variables(spec: RunSpec, root: Path, environment: Path, port: int, machine: Mapping[str, str]) -> dict[str, str]:
+    """Returns the image's variables, with PATH and HOME of this machine."""
+    moved = {name: _moved(value, root, environment) for name, value in spec.env.items()}
+    path = os.pathsep.join([moved.get("PATH", ""), machine.get("PATH", os.defpath)])
+    ours = {"PATH": path, "MODELCRATE_HOST": ADDRESS, "MODELCRATE_PORT": str(port)}
+    return moved | ours | ({"HOME": machine["HOME"]} if "HOME" in machine else {})
+
+
+def _watched(prepared: Prepared) -> tuple[Path, ...]:
+    place, entry = prepared.request.folder, prepared.request.project.entry
+    models = [
+        Path(each.source.path)
+        for files in prepared.files.by_model
+        for each in files
+        if isinstance(each.source, FileRange)
+    ]
+    sources = [place / (entry.source or entry.script)] if entry is not None else []
+    return tuple(dict.fromkeys([*sources, *models]))
+
+
+def _differences(prepared: Prepared, resolved: Resolved) -> Iterator[str]:
+    project = prepared.request.project
+    yield (
+        f"it runs on this machine's {platform.system()} as you, and sees all of your files; "
+        f"the image has {project.base} below it, and runs as {project.user}"
+    )
+    if not is_same_machine(resolved):
+        yield f"the packages have the versions of the image, and are built for this machine, not for {resolved.platform}"
+    else:
+        minor = resolved.target.minor if resolved.target else ""
+        yield f"the wheels are those of the image; Python {minor} is this machine's, maybe another patch release"
+    if project.entry is not None and project.entry.source is not None:
+        yield "files that an ignore file leaves out of the image are there"

@@ -1,0 +1,129 @@
+"""A project is served without an image: the same answers, and an edit is seen at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.real_registry import free_port
+from support.shared_command import Modelcrate
+from support.sources import REPOSITORY
+from support.waiting import HANG, until
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+SCRIPT = """
+import json, os, pathlib
+
+def init():
+    global factor
+    factor = int(next(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).glob("*.txt")).read_text())
+
+def run(data):
+    return [factor * sum(row) for row in json.loads(data)["data"]]
+"""
+
+
+class Served:
+    """A `modelcrate serve` in the background."""
+
+    def __init__(self, modelcrate: Modelcrate, project: Path, log: Path) -> None:
+        self.modelcrate, self.log, self.port = modelcrate, log, free_port()
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                modelcrate.words("serve", project, "-p", str(self.port)),
+                env=modelcrate.environment,
+                cwd="/",
+                stdout=file,
+                stderr=file,
+            )
+
+    def ready(self, times: int) -> None:
+        """Waits until it has been ready so many times."""
+
+        def is_ready() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return len(re.findall("^ready after", self.log.read_text(), re.MULTILINE)) >= times
+
+        until(is_ready, HANG)
+
+    def ask(self, data: str) -> object:
+        return json.loads(self.modelcrate.said("predict", f"http://127.0.0.1:{self.port}", "-d", data))
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(HANG)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "modelcrate.yaml").write_text(
+        "name: served-here\nentry: {source: src, script: score.py}\nmodels: [factor.txt]\n"
+    )
+    (folder / "src/score.py").write_text(SCRIPT)
+    (folder / "factor.txt").write_text("2")
+    return folder
+
+
+@pytest.fixture
+def served(modelcrate: Modelcrate, project: Path, tmp_path: Path) -> Iterator[Served]:
+    if shutil.which("python3.11") is None:
+        pytest.skip("python3.11 is not installed")
+    made = Served(modelcrate, project, tmp_path / "log")
+    yield made
+    made.end()
+    assert f":{made.port}" not in subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout
+
+
+def test_edits_of_script_model_and_project_are_seen(served: Served, project: Path) -> None:
+    served.ready(1)
+    assert served.ask('{"data": [[1, 2]]}') == [6]
+    assert "not as in the image: it runs on this machine's Linux" in served.log.read_text()
+
+    (project / "src/score.py").write_text(SCRIPT.replace("factor * sum", "100 * factor * sum"))
+    served.ready(2)
+    assert served.ask('{"data": [[1, 2]]}') == [600]
+
+    (project / "factor.txt").write_text("3")
+    served.ready(3)
+    assert served.ask('{"data": [[1, 2]]}') == [900]
+
+    (project / "src/score.py").write_text("def init(")
+    until(lambda: "the server ended with exit code 3; waiting for a change" in served.log.read_text(), HANG)
+    (project / "src/score.py").write_text(SCRIPT)
+    served.ready(4)
+
+    file = project / "modelcrate.yaml"
+    good = file.read_text()
+    file.write_text("name: [")
+    until(lambda: "waiting for a change\n" in served.log.read_text().partition("it is resolved again")[2], HANG)
+    file.write_text(good + "env: {WHO: me}\n")
+    served.ready(5)
+    assert served.ask('{"data": [[1, 2]]}') == [9]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "what"),
+    [
+        ("name: x\nbase: scratch\nmodels: [factor.txt]\n", 2, "no entry script"),
+        ("name: x\nentry: absent.py\n", 3, "absent.py"),
+    ],
+)
+def test_what_can_not_be_served(modelcrate: Modelcrate, project: Path, text: str, code: int, what: str) -> None:
+    (project / "modelcrate.yaml").write_text(text)
+    done = modelcrate.run("serve", project, "--no-reload")
+    assert done.returncode == code, done.stderr
+    assert what in done.stderr
+
+
+def test_a_bad_port_is_refused(modelcrate: Modelcrate) -> None:
+    assert modelcrate.run("serve", REPOSITORY / "fixtures/projects/diabetes", "-p", "0").returncode == 2
