@@ -131,7 +131,7 @@ class Uv:
 
         with scratch_folder() as scratch:
             stand_ins = stand_in_house(house, scratch / "wheels")
-            where = replace(self, cache=scratch / "cache")._where(replace(index, wheelhouse=stand_ins.folder))
+            where = replace(self, cache=scratch / "cache").where(replace(index, wheelhouse=stand_ins.folder))
             return self._run([*words, *where], folder, target, index, stand_ins.real)
 
     def export(self, lock: UvLock, target: Target) -> str:
