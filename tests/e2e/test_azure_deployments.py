@@ -76,15 +76,14 @@ print(list(ws.webservices), [each.id for each in service.models], service.enviro
 
 text = open("src/score.py").read()
 open("src/score.py", "w").write(text.replace('"known"', '"found"'))
-service.reload(wait=True)
+service.reload()  # and asked at once, as the original's documentation does
 print(json.dumps(service.run(json.dumps({"data": ["a", "z"]}))))
 
 open("words.txt", "w").write("z")
 model = Model.register(ws, "words.txt", "words")
 environment = Environment.get(ws, "words-env")
 environment.environment_variables["LEVEL"] = "two"
-service.update(models=[model], inference_config=InferenceConfig("score.py", source_directory="src", environment=environment))
-service.wait_for_deployment()
+service.update([model], InferenceConfig("score.py", source_directory="src", environment=environment), None, True)
 print(json.dumps(service.run(json.dumps({"data": ["a", "z"]}))), service.models[0].id, service.port)
 
 open("src/score.py", "w").write("def init():\\n    raise ValueError('not today')\\n\\n\\ndef run(data):\\n    pass\\n")

@@ -52,7 +52,7 @@ class InferenceConfig:
         self.runtime, self.conda_file, self.extra_docker_file_steps = runtime, conda_file, extra_docker_file_steps
         self.enable_gpu, self.cuda_version = enable_gpu, cuda_version
         self.base_image, self.base_image_registry = base_image, base_image_registry
-        self.environment = environment if environment is not None else _environment(old, base_image_registry)
+        self.environment = environment if environment is not None else self._environment(old, base_image_registry)
         self._check_script()
 
     @property
@@ -112,6 +112,20 @@ class InferenceConfig:
             environment=None if environment is None else Environment.of(environment, where),
         )
 
+    def _environment(self, old: dict[str, object], registry: ContainerRegistry | None) -> Environment | None:
+        """Returns the environment of the old parameters. It is None without any, which is an error when a model is packaged."""
+        if not old:
+            return None
+        made = Environment("inference")
+        if "conda_file" in old:
+            inside = Path(self.source_directory or "", str(old["conda_file"]))  # as the original has it
+            place = inside if inside.exists() else Path(str(old["conda_file"]))
+            made.python.conda_dependencies = CondaDependencies(str(place))
+        if "base_image" in old:
+            made.docker.base_image = str(old["base_image"])
+            made.docker.base_image_registry = registry or ContainerRegistry()
+        return made
+
     def _check_script(self) -> None:
         if self.source_directory is not None and not Path(self.source_directory).is_dir():
             raise SourceError("the source directory does not exist", where=self.source_directory)
@@ -157,16 +171,3 @@ def _check_registry(registry: ContainerRegistry | None) -> None:
     parts = (registry.address, registry.username, registry.password)
     if any(parts) and not all(parts):
         raise UserError("a base image's registry needs address, username and password, or none of them")
-
-
-def _environment(old: dict[str, object], registry: ContainerRegistry | None) -> Environment | None:
-    """Returns the environment of the old parameters. It is None without any, which is an error when a model is packaged."""
-    if not old:
-        return None
-    made = Environment("inference")
-    if "conda_file" in old:
-        made.python.conda_dependencies = CondaDependencies(str(old["conda_file"]))
-    if "base_image" in old:
-        made.docker.base_image = str(old["base_image"])
-        made.docker.base_image_registry = registry or ContainerRegistry()
-    return made

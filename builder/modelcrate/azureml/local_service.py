@@ -67,6 +67,7 @@ class LocalWebservice(Webservice):
         self.workspace, self.name = workspace, name
         self._service: Service | None = None
         self._config: InferenceConfig | None = None
+        self._answered: Service | None = None
         self.tags: dict[str, str] = {}
         self.properties: dict[str, str] = {}
         self.update_deployment_state(must_exist)
@@ -92,7 +93,7 @@ class LocalWebservice(Webservice):
                 f"the service {name} exists already", hint="overwrite=True replaces it, or service.update(...)"
             )
         made: LocalWebservice = cls.__new__(cls, workspace, name)
-        made.workspace, made.name, made._service, made._config = workspace, name, None, None
+        made.workspace, made.name, made._service, made._config, made._answered = workspace, name, None, None, None
         made.tags, made.properties = dict(deployment_config.tags or {}), dict(deployment_config.properties or {})
         made._deploy(models, inference_config, deployment_config.port, deployment_config.description, show_output)
         return made
@@ -250,6 +251,7 @@ class LocalWebservice(Webservice):
                 break
             finally:
                 printed = self._print_log(printed, show_output)
+        self._answered = self._service
         if show_output:
             _say(f"Local webservice is {self.state} at http://localhost:{self.port}")
 
@@ -259,10 +261,13 @@ class LocalWebservice(Webservice):
         Args:
             input_data: The body, mostly JSON.
 
+        One that is still starting is waited for.
+
         Raises:
             MachineError: It does not answer, or answers with an error; the reason is its body.
             SourceError: It was deleted.
         """
+        self._await()
         port = self._running().port
         if port is None:
             raise MachineError(
@@ -302,7 +307,7 @@ class LocalWebservice(Webservice):
     def update(
         self,
         models: Sequence[Model | str | Path] | None = None,
-        image_config: object = None,
+        image_config: InferenceConfig | None = None,
         deployment_config: DeploymentConfiguration | None = None,
         wait: bool = False,
         inference_config: InferenceConfig | None = None,
@@ -311,7 +316,7 @@ class LocalWebservice(Webservice):
 
         Args:
             models: Its models from now on.
-            image_config: Must be None: the original replaced it by `inference_config`.
+            image_config: As `inference_config`: the original's documentation passes it here as well.
             deployment_config: `LocalWebservice.deploy_configuration(port)`.
             wait: Whether to wait until it answers.
             inference_config: The entry script and its environment.
@@ -321,14 +326,16 @@ class LocalWebservice(Webservice):
         """
         from modelcrate.azureml.model import Model
 
-        if image_config is not None:
+        if image_config is not None and not isinstance(image_config, InferenceConfig):
             raise UserError("image_config was replaced in 2019", hint="service.update(inference_config=...)")
         service = self._running()
         wanted = service.container.spec().ports[0].host or service.port
         if deployment_config is not None:
             wanted = local_configuration(deployment_config).port or wanted
         known = self.models if models is None else [Model._resolve(self.workspace, each) for each in models]
-        self._deploy(known, inference_config or self._inference_config(), wanted, self.description, False)
+        self._deploy(
+            known, inference_config or image_config or self._inference_config(), wanted, self.description, False
+        )
         if wait:
             self.wait_for_deployment()
 
@@ -416,6 +423,11 @@ class LocalWebservice(Webservice):
                 hint=f"modelcrate deploy --local {self._facts['deployment']}",
             )
         return self._config
+
+    def _await(self) -> None:
+        """Waits until the container answers that was started last, unless it did before."""
+        if self._running() is not self._answered and self.state != self.STATE_FAILED:
+            self.wait_for_deployment()
 
     def _model(self, model_id: str) -> Model:
         from modelcrate.azureml.model import Model

@@ -15,13 +15,22 @@ from modelcrate.pipeline.variables import FIXED
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
 from modelcrate.project.azure_v2_reading import read_v2
 from modelcrate.project.reading import parse_project
-from modelcrate.project.values import FILE_NAME, Entry, Model, Project, RegisteredModel, RegistryBase, model_name
+from modelcrate.project.values import (
+    FILE_NAME,
+    Dependencies,
+    Entry,
+    Model,
+    Project,
+    RegisteredModel,
+    RegistryBase,
+    model_name,
+)
 from modelcrate.project.writing import project_text
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.environments import get_environment
 from modelcrate.workspace.find import read_model
 from modelcrate_layers.atomic import write_file
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import as_machine_error
 
@@ -65,7 +74,7 @@ def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = 
     found = read_v2(file)
     folder = _folder(found, folder)
     notices: list[str] = []
-    project = Project(_name(found), _entry(found, folder), workspace=None)
+    project = _begin(found, folder, notices)
     project = _with_model(project, found, folder, workspace, notices)
     environment = found.environment
     made = AzureProject(project)
@@ -103,14 +112,14 @@ def write_project(found: V2Project, *, force: bool = False) -> Path:
 
 def _folder(found: V2Deployment, wanted: Path | None) -> Path:
     """Returns the folder of the project: a project's paths can't leave it."""
-    needed = [found.file.resolve().parent] if wanted is None else []
+    needed = [Path(os.path.abspath(found.file)).parent] if wanted is None else []
     if isinstance(found.model, V2Model):
         needed.append(found.model.path if wanted is not None else found.model.path.parent)
     if found.code is not None:
         needed.append(found.code)
     if wanted is None:
         return Path(os.path.commonpath(needed))
-    folder = wanted.resolve()
+    folder = Path(os.path.abspath(wanted))
     for each in needed:
         if not each.is_relative_to(folder):
             raise UserError(
@@ -124,6 +133,23 @@ def _folder(found: V2Deployment, wanted: Path | None) -> Path:
 def _name(found: V2Deployment) -> str:
     text = found.endpoint or found.name or found.file.stem
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64] or "model"
+
+
+def _begin(found: V2Deployment, folder: Path, notices: list[str]) -> Project:
+    """Returns the project without model and environment. What a model or an environment alone lacks is detected in its folder."""
+    if found.endpoint:
+        return Project(_name(found), _entry(found, folder))
+    from modelcrate.pipeline.detect import detect
+
+    try:
+        project, findings = detect(folder)
+    except (UserError, SourceError):  # nothing here is an entry script or a model
+        return Project(_name(found), None)
+    given = "dependencies" if found.environment is not None else "model"
+    notices += [f"detected {each}" for each in findings if not each.what.startswith(("name ", given))]
+    if found.environment is not None:
+        return replace(project, name=_name(found), python=None, dependencies=Dependencies())
+    return replace(project, name=_name(found), models=())
 
 
 def _entry(found: V2Deployment, folder: Path) -> Entry | None:
@@ -218,12 +244,19 @@ def _included(environment: V2Environment) -> Mapping[str, object]:
     """Returns the contents of a conda file, with the lines of the requirements files that it includes."""
     conda = dict(environment.conda or {})
     parts: list[object] = []
-    for part in conda.get("dependencies") or ():
-        if not isinstance(part, Mapping):
+    wanted = conda.get("dependencies") or []
+    if not isinstance(wanted, list):
+        return conda  # its reader refuses it
+    for part in wanted:
+        if not isinstance(part, Mapping) or not isinstance(part.get("pip") or [], list):
             parts.append(part)
             continue
         lines: list[str] = []
         for line in part.get("pip") or ():
+            if isinstance(line, Mapping | list):
+                raise UserError(
+                    "the pip part of a conda file has something in it that is no text", hint="- name==version"
+                )
             included = re.fullmatch(r"(?:-r|--requirement)[ =]?\s*(\S.*)", str(line).strip())
             base = environment.conda_path.parent if environment.conda_path else Path()
             lines += read_requirements(base / included[1]) if included else [str(line)]

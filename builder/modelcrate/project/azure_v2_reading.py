@@ -6,6 +6,7 @@ What the original's schema does not know is refused, as the original does. What 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environm
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+
+MAX_SHOWN = 120
+"""Characters of a value in a message."""
 
 _MACHINE = "where it runs decides: docs/next-steps/kubernetes.md"
 _ABOUT = "it is about the deployment, and the image has labels: labels: {team: x}"
@@ -304,7 +308,10 @@ class _Reader:
         return str(value)
 
     def _beside(self, path: str) -> Path:
-        return Path(self.file.absolute().parent, path).resolve()
+        """Returns a path as it is meant in this file."""
+        if "\0" in path:
+            self._fault("a path has a NUL in it", "name a file or a folder")
+        return Path(os.path.abspath(os.path.join(self.file.absolute().parent, path.replace("\0", ""))))
 
     def _fault(self, what: str, hint: str) -> None:
         self.faults.append(UserError(what, where=str(self.file), hint=hint))
@@ -349,12 +356,25 @@ def _mapping(file: Path) -> Mapping[str, Any]:
 
 
 def _shown(value: object) -> str:
-    """A value as one short line."""
+    """A value as one short line. It is not walked further than the line, because aliases of YAML can make it endless."""
+    text = ""
+    for each in _tokens(value):
+        text += each
+        if len(text) > MAX_SHOWN:
+            return text[:MAX_SHOWN] + "..."
+    return text
 
-    def parts(each: object) -> Iterator[str]:
-        if isinstance(each, Mapping):
-            yield "{" + ", ".join(f"{key}: {''.join(parts(inner))}" for key, inner in each.items()) + "}"
-        else:
-            yield str(each)
 
-    return "".join(parts(value))[:120]
+def _tokens(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for number, (key, each) in enumerate(value.items()):
+            yield f"{', ' if number else '{'}{key}: "
+            yield from _tokens(each)
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield ", " if number else "["
+            yield from _tokens(each)
+        yield "]" if value else "[]"
+    else:
+        yield str(value)

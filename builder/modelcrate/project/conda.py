@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator
 
 from modelcrate.project.foreign_yaml import load_yaml
@@ -116,7 +117,7 @@ def _texts(document: dict[str, object], key: str, where: str, nested: bool = Fal
         raise UserError(f"{key!r} is not a list", where=where)
     for each in value:
         if not isinstance(each, str | int | float) and not (nested and isinstance(each, dict)):
-            raise UserError(f"{key!r} has something in it that is no text: {each!r:.60}", where=where)
+            raise UserError(f"{key!r} has something in it that is no text: {reprlib.repr(each):.60}", where=where)
     return [each if isinstance(each, dict) else str(each) for each in value]
 
 

@@ -72,6 +72,13 @@ def test_the_old_parameters_work_with_a_warning_or_say_why_not(script: Path, tmp
     assert config.environment is not None
     assert config.environment.python.conda_dependencies is not None
     assert config.environment.python.conda_dependencies.pip_packages == ["numpy"]
+    (script.parent / "env").mkdir()
+    (script.parent / "env" / "own.yml").write_text("dependencies: [{pip: [idna]}]\n")
+    with pytest.warns(DeprecationWarning, match="conda_file is deprecated"):
+        config = InferenceConfig("score.py", source_directory=folder, conda_file="env/own.yml")
+    assert config.environment is not None
+    assert config.environment.python.conda_dependencies is not None
+    assert config.environment.python.conda_dependencies.pip_packages == ["idna"], "of the source directory"
     with pytest.warns(DeprecationWarning, match="base_image is deprecated"):
         config = InferenceConfig("score.py", source_directory=folder, base_image="host.example/base:1")
     assert config.environment is not None

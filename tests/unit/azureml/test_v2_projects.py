@@ -139,6 +139,41 @@ def test_no_refusal_without_a_way_out(tmp_path: Path, ws: Workspace, text: str, 
     assert said in str(fault.value)
 
 
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'model: {path: "a\\0b"}\n',
+        f"model: {{path: {'a' * 5000}}}\n",
+        "environment: {conda_file: {dependencies: 5}}\n",
+        "environment: {conda_file: {dependencies: [5, {pip: 7}]}}\n",
+        "environment: {conda_file: {dependencies: [{pip: [[a]]}]}}\n",
+        "environment: {conda_file: 5}\n",
+        "environment: {build: 5}\n",
+        "environment: {image: x, inference_config: {liveness_route: 1, readiness_route: 2, scoring_route: 3}}\n",
+        "environment_variables: [A]\n",
+        "environment_variables: {A: {B: 1}}\n",
+        "model: 5\n",
+        "model: file:online\n",
+        "code_configuration: {code: {a: b}, scoring_script: [c]}\n",
+        "endpoint_name: {a: b}\n",
+        BOMB + "tags: *a29\n",
+    ],
+)
+def test_hostile_files_are_the_users_fault(tmp_path: Path, ws: Workspace, text: str) -> None:
+    file = azure_yaml.write(tmp_path / "files", text)
+    with pytest.raises((UserError, SourceError, OSError)):
+        read_project(file, ws.backend)
+
+
+def test_a_value_without_an_end_is_shown_in_part(tmp_path: Path, ws: Workspace) -> None:
+    text = azure_yaml.DEPLOYMENTS["usual"] + "tags:\n" + "".join(f"  {line}\n" for line in BOMB.splitlines())
+    found = read(tmp_path, ws, text)
+    assert max(len(each) for each in found.deployment.not_taken) < 300
+
+
 def test_all_faults_are_named_at_once(tmp_path: Path, ws: Workspace) -> None:
     text = "model: {path: ./none}\nenvironment: {imag: x}\ncode_configuration: {scoring_script: none.py}\n"
     with pytest.raises(UserError) as fault:
@@ -167,8 +202,16 @@ def test_a_model_or_an_environment_alone(tmp_path: Path, ws: Workspace) -> None:
     azure_yaml.write(tmp_path, azure_yaml.MODEL)
     found = read_project(tmp_path / "online" / "model-1" / "model.yml", ws.backend)
     assert found.made.project.models == (FileModel(Path("model"), "flowers", 4),)
+    environment = tmp_path / "online" / "model-1" / "environment" / "env.yml"
     with pytest.raises(UserError, match="neither a model nor code"):
-        read_project(tmp_path / "online" / "model-1" / "environment" / "env.yml", ws.backend)
+        read_project(environment, ws.backend)
+    (environment.parent / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (environment.parent / "requirements.txt").write_text("not-this-one\n")
+    found = read_project(environment, ws.backend)
+    assert found.made.project.entry == Entry(Path("score.py"))
+    assert (found.made.project.python, found.made.project.dependencies.requirements) == ("3.11", ())
+    assert "detected entry script" in "\n".join(found.made.notices)
+    assert read_file(write_project(found)) == found.made.project
 
 
 def test_a_named_folder_has_to_have_all_of_it(tmp_path: Path, ws: Workspace) -> None:
