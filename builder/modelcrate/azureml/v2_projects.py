@@ -37,6 +37,10 @@ from modelcrate_layers.store import as_machine_error
 MICROSOFTS = re.compile(r"mcr\.microsoft\.com/azureml/.+")
 """Images that Azure makes its Python environments in. They have an operating system and conda, which nothing here needs."""
 
+PUBLIC_REGISTRY = "azureml"
+CURATED = "mcr.microsoft.com/azureml/curated/"
+"""Where the images of the curated environments are: those of Microsoft's registry `azureml`."""
+
 MODELS = "/var/azureml-app/azureml-models"
 
 
@@ -79,7 +83,7 @@ def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = 
     environment = found.environment
     made = AzureProject(project)
     if isinstance(environment, AssetReference):
-        made = with_environment(_registered(environment, workspace), project)
+        made = with_environment(_registered(environment, workspace, notices), project)
     elif environment is not None:
         made = with_environment(_inline(environment, notices), project)
     project = replace(made.project, env={**made.project.env, **_variables(found, notices)})
@@ -209,8 +213,12 @@ def _number(asset: AssetReference) -> int | None:
     return int(asset.version)
 
 
-def _registered(asset: AssetReference, workspace: WorkspaceBackend) -> Environment:
-    """Returns an environment of our workspace; one of the cloud's own says where its file can be had."""
+def _registered(asset: AssetReference, workspace: WorkspaceBackend, notices: list[str]) -> Environment:
+    """Returns an environment of our workspace, or the public image of a curated one; one of another registry says where its file can be had."""
+    if asset.registry == PUBLIC_REGISTRY:
+        image = f"{CURATED}{asset.name}:{asset.version or asset.label or 'latest'}"
+        notices.append(f"environment {asset.text}: its image {image} is the base, and has to bring all packages")
+        return Environment.from_docker_image(asset.name, image)
     if asset.registry:
         version = asset.version or "VERSION"
         raise UserError(

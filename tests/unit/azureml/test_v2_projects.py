@@ -78,6 +78,14 @@ def test_a_base_of_the_users_own_is_kept(tmp_path: Path, ws: Workspace) -> None:
     assert dict(project.env) == {"LEVEL": "docker"}
 
 
+@pytest.mark.parametrize(("which", "tag"), [("labels/latest", "latest"), ("versions/21", "21")])
+def test_a_curated_environment_is_its_public_image(tmp_path: Path, ws: Workspace, which: str, tag: str) -> None:
+    text = f"environment: azureml://registries/azureml/environments/sklearn-1.5/{which}\n"
+    found = read(tmp_path, ws, azure_yaml.MODEL + azure_yaml.CODE + text)
+    assert str(found.made.project.base) == f"mcr.microsoft.com/azureml/curated/sklearn-1.5:{tag}"
+    assert "has to bring all packages" in "\n".join(found.made.notices)
+
+
 def test_a_server_of_its_own_finds_the_models_where_they_are(tmp_path: Path, ws: Workspace) -> None:
     found = read(tmp_path, ws, azure_yaml.DEPLOYMENTS["a server of its own"])
     project = found.made.project
@@ -115,8 +123,8 @@ def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace
     [
         ("model: azureml://registries/azureml/models/m/versions/3\n", "az ml model download --registry-name azureml"),
         (
-            "model: azureml:m:1\nenvironment: azureml://registries/azureml/environments/sklearn-1.5/labels/latest\n",
-            "az ml environment show --registry-name azureml --name sklearn-1.5",
+            "model: azureml:m:1\nenvironment: azureml://registries/ours/environments/sklearn/versions/3\n",
+            "az ml environment show --registry-name ours --name sklearn --version 3",
         ),
         ("model: azureml:m@Production\n", "name a version, or @latest"),
         ("model: azureml:m:1.0.2\n", "versions of a workspace are 1, 2, 3"),
