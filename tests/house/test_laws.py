@@ -28,7 +28,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "oras": ("modelcrate.registry",),
     "http.client": (
         "modelcrate.net",
-        "modelcrate.containers.asking",
         "modelcrate.containers.ready",
         "modelcrate.inspect.conformance",
     ),  # and who asks containers

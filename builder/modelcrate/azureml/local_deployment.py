@@ -13,8 +13,8 @@ from typing import Any
 
 from modelcrate.config import Config
 from modelcrate.containers import Container, Port, RunOptions, containers, start
-from modelcrate.containers.host import host_platform
 from modelcrate.events import Emit
+from modelcrate.inspect.serving import choose_runnable
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
 from modelcrate.registry.credential import Credential
@@ -118,8 +118,7 @@ def deploy(
         found = find(name, config)
         if found is None:
             raise MachineError(f"the image {name} has gone", hint="try again")
-        mine = host_platform()
-        image = found.image(mine if len(found.members()) > 1 else None)
+        image = choose_runnable(found.read().images)
         remove(name, config)
         layers = [layer.blob for layer in image.layers]
         with placed(f"the service {name}"):

@@ -19,9 +19,10 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.local_deployment import Service, deploy, find_service, find_services, remove
 from modelcrate.azureml.projects import make_project
 from modelcrate.azureml.webservice import Webservice
-from modelcrate.containers.asking import ask
 from modelcrate.containers.ready import NotReadyError, wait_ready
 from modelcrate.events import Event, ignore_event
+from modelcrate.inspect.conformance import Target
+from modelcrate.inspect.serving import Endpoint
 from modelcrate.pipeline.request import Request
 from modelcrate_layers.errors import MachineError, SourceError, UserError
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 SCORE, SWAGGER = "/score", "/swagger.json"
 WAIT = 600.0
 """Seconds that `wait_for_deployment` waits by default: large models load for minutes."""
+
+ANSWER = 3600.0
+"""Seconds that `run` waits for an answer: as long as the server lets a script compute by default."""
 
 _LOOK = 1.0
 
@@ -275,7 +279,7 @@ class LocalWebservice(Webservice):
             )
         body = input_data.encode() if isinstance(input_data, str) else bytes(input_data)
         path = str(self._facts.get("scoring") or SCORE)
-        answer = ask(port, path, body, {"Content-Type": "application/json"})
+        answer = Endpoint(Target(f"http://127.0.0.1:{port}", timeout=ANSWER), path).ask(body)
         text = answer.body.decode("utf-8", "replace")
         if not 200 <= answer.status < 300:
             raise MachineError(

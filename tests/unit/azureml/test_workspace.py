@@ -40,9 +40,10 @@ def test_a_registered_environment_builds_the_same_image(
     environment.register(ws)
     again = InferenceConfig("score.py", source_directory=str(files / "src"), environment=Environment.get(ws, "offline"))
     model = registered("iris")
-    packages = [Model.package(ws, [model], each, image_label="1") for each in (config, again)]
-    for each in packages:
-        each.wait_for_creation()
+    packages = []
+    for each in (config, again):
+        packages.append(Model.package(ws, [model], each, image_label="1"))
+        packages[-1].wait_for_creation()
     assert packages[0].digest == packages[1].digest is not None
 
 
