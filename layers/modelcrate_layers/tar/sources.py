@@ -96,7 +96,7 @@ class FileRange(NamedTuple):
 
     def _whole(self) -> bytes:
         """All of it at once: most files are small, and most of what they cost is the way there."""
-        handle = self._open()
+        handle = _open(self.path)
         try:
             data = os.pread(handle, self.size, self.offset)
             self._complete(handle, self.size - len(data))
@@ -107,7 +107,7 @@ class FileRange(NamedTuple):
         return data
 
     def _pieces(self) -> Iterator[bytes]:
-        handle = self._open()
+        handle = _open(self.path)
         try:
             at, left = self.offset, self.size
             while left:
@@ -120,13 +120,6 @@ class FileRange(NamedTuple):
             raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
         finally:
             os.close(handle)
-
-    def _open(self) -> int:
-        try:
-            # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
-            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as fault:
-            raise SourceError(f"can't be read any more: {fault.strerror}", where=self.path) from None
 
     def _complete(self, handle: int, lacking: int) -> None:
         """All bytes were read, and of the file that was listed."""
@@ -146,6 +139,14 @@ class UnfetchedFile(FileRange):
     def chunks(self) -> Iterator[bytes]:
         """Raises a SourceError: the bytes are somewhere else."""
         raise SourceError("is not fetched yet", where=self.path)
+
+
+def _open(path: str) -> int:
+    try:
+        # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as fault:
+        raise SourceError(f"can't be read any more: {fault.strerror}", where=path) from None
 
 
 def check_stamp(handle: int, then: Stamp, path: str) -> None:
@@ -209,26 +210,25 @@ class ZipMember:
 
     def packed_chunks(self) -> Iterator[bytes]:
         """Yields the bytes as they stand in the archive, in pieces of at most CHUNK; a SourceError if the file has changed."""
+        handle = _open(self.path)
         try:
-            with open(self.path, "rb", buffering=0) as archive:
-                archive.seek(self.offset)
-                head = archive.read(_LOCAL.size)
-                if len(head) != _LOCAL.size or not head.startswith(b"PK\x03\x04"):
-                    check_stamp(archive.fileno(), self.stamp, self.path)
-                    raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
-                names, extra = _LOCAL.unpack(head)[-2:]
-                archive.seek(names + extra, os.SEEK_CUR)
-                left = self.packed
-                while left:
-                    chunk = archive.read(min(left, CHUNK))
-                    if not chunk:
-                        raise IntegrityError("is cut short", where=self.path)
-                    left -= len(chunk)
-                    if not left:
-                        check_stamp(archive.fileno(), self.stamp, self.path)
-                    yield chunk
+            head = os.pread(handle, _LOCAL.size, self.offset)
+            if len(head) != _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+                check_stamp(handle, self.stamp, self.path)
+                raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
+            at, left = self.offset + len(head) + sum(_LOCAL.unpack(head)[-2:]), self.packed
+            while left:
+                chunk = os.pread(handle, min(left, CHUNK), at)
+                if not chunk:
+                    raise IntegrityError("is cut short", where=self.path)
+                at, left = at + len(chunk), left - len(chunk)
+                if not left:
+                    check_stamp(handle, self.stamp, self.path)
+                yield chunk
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+        finally:
+            os.close(handle)
 
 
 def read(source: Source) -> bytes:
