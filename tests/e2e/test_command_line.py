@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from modelcrate.cli import VERBS
 from support.command import Crate, Inside, half_made
 from support.small_projects import SCRIPT, model_only, served, sparse_model
+from support.validator import assert_valid_layout
+from support.waiting import HANG
 
 
 @pytest.fixture
@@ -214,6 +217,20 @@ def test_a_reader_that_goes_away_is_no_error_to_shout_about(crate: Crate, tmp_pa
         process.wait()
     assert b"Traceback" not in err, err.decode()
     assert process.returncode != 0, "an archive that nobody has read to its end was not written"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_standard_stream_is_no_fault(crate: Crate, tmp_path: Path, closed: str) -> None:
+    """And no file gets its number, into which the output would go."""
+    project = model_only(tmp_path / "project")
+    line = f'"{sys.executable}" -m modelcrate build -o oci:"{tmp_path}/out" {closed}'
+    environment = {**os.environ, "MODELCRATE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=project, capture_output=True, text=True, env=environment, timeout=HANG
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert_valid_layout(tmp_path / "out")
 
 
 def test_without_a_project_file_what_was_found_is_told_with_reasons(inside: Inside, tmp_path: Path) -> None:

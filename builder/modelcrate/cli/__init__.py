@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -70,6 +71,7 @@ def command() -> NoReturn:
     Files are closed and threads have ended by then. Python would free tens of thousands of values one by one, which takes a tenth of
     the time of a small build.
     """
+    _open_standard_streams()
     code = main()
     try:
         sys.stdout.flush()
@@ -77,6 +79,18 @@ def command() -> NoReturn:
     except (OSError, ValueError):
         sys.exit(code)  # Python's own exit reports output that could not be written
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Opens /dev/null in place of a standard stream that the caller has closed. Else a file of ours would get its number, and its output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - they last as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,7 +193,9 @@ def _to_crate_error(fault: Exception) -> CrateError:
     if isinstance(fault, CrateError):
         return fault
     if isinstance(fault, OSError):
-        return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""))
+        full = fault.errno == errno.ENOSPC and not fault.filename
+        hint = "the folder for temporary files (TMPDIR), MODELCRATE_HOME or the output's folder is full" if full else ""
+        return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""), hint=hint)
     return CrateError(
         f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",
         hint="please report it with the output of --debug",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from nacl.secret import SecretBox
 
 from modelcrate.security.signing import keys
-from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, MachineError, SourceError, UserError
 
 
 @pytest.mark.parametrize("password", [None, "a long password"])
@@ -154,3 +155,17 @@ def test_a_command_that_does_not_sign_is_refused(script: str, tmp_path: Path) ->
     command.chmod(0o755)
     with pytest.raises(CrateError):
         keys.load_signer(f"command:{command}", None).sign(b"data")
+
+
+def test_half_a_pair_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def full(path: str | Path, *more: int) -> int:
+        if str(path).endswith(".pub"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(MachineError, match="No space left"):
+        keys.write_pair(tmp_path / "k", None)
+    assert list(tmp_path.iterdir()) == []

@@ -212,11 +212,18 @@ def write_pair(prefix: Path, password: str | None) -> tuple[Path, Path]:
     for path in paths:
         if path.exists():
             raise UserError("exists, and a key is never overwritten", where=str(path))
-    for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
-        with as_machine_error(path):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
+    made: list[Path] = []
+    try:
+        for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
+            with as_machine_error(path):
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+                made.append(path)
+                with os.fdopen(handle, "wb") as out:
+                    out.write(data)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)  # half of a pair is of no use
+        raise
     return paths
 
 
