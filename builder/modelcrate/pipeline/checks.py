@@ -20,7 +20,8 @@ MAX_SCRIPT = 16 << 20
 def check(project: Project, folder: Path) -> None:
     """Models and requirements are there, and the entry script parses and has `init` and `run`; else one error with all faults."""
     served = project.entry is not None or project.served_by_model
-    variables = refused_variables(project.env) if served else ()
+    ours = project.server == "modelcrate"
+    variables = refused_variables(project.env, checked_by_server=ours) if served else ()
     faults = [*_leaving(project, folder), *_missing(project, folder), *_entry(project, folder), *variables]
     if faults:
         first, *rest = faults

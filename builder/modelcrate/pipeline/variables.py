@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from modelcrate.resolve.resolved_base import HIDING
 from modelcrate_layers.errors import UserError
+from modelcrate_server.settings import read_settings
+from modelcrate_server.variables import SettingsError
+
+NOWHERE = "/var/empty/modelcrate"
+"""A folder that this machine does not have: the server looks for a configuration file, which is the image's own matter."""
 
 JOINED = ("PATH", "PYTHONPATH")
 """Lists of folders: ours come first, so that the server finds its programs and modules; the project's follow."""
@@ -18,6 +24,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "AZUREML_MODEL_DIR": "the models are there; name others under 'models'",
         "AZUREML_SOURCE_DIRECTORY": "the script's folder is there; name another one under 'entry'",
         "MODELCRATE_CONTRACTS": "the server answers by it; name others under 'contracts'",
+        "PYTHONEXECUTABLE": "Python would take that program for itself, and not find the packages of the image",
         "PYTHONHOME": "Python would not find the packages of the image",
         "PYTHONPLATLIBDIR": "Python would not find the packages of the image",
     }
@@ -25,11 +32,44 @@ FIXED: Mapping[str, str] = MappingProxyType(
 """Variables that a project can't set in an image with a server, and why."""
 
 
-def refused_variables(own: Mapping[str, str]) -> Iterator[UserError]:
-    """Yields an error for each variable that a project sets and the server in its image needs otherwise."""
+_PYTHONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "PYTHONHASHSEED": (r"random|[0-9]{1,9}|[1-3][0-9]{9}|4[0-1][0-9]{8}", "random, or a number"),
+        "PYTHONINTMAXSTRDIGITS": (r"0|[1-9][0-9]{3,8}|[7-9][0-9]{2}|6[4-9][0-9]", "0, or a number from 640 on"),
+        "PYTHONMALLOC": (
+            "(default|malloc|pymalloc|mimalloc)(_debug)?|debug",
+            "default, malloc, pymalloc, debug, malloc_debug or pymalloc_debug",
+        ),
+        "PYTHONTRACEMALLOC": ("[0-9]{1,4}", "a number of frames"),
+        "PYTHONUTF8": ("0|1", "0 or 1"),
+    }
+)
+"""Variables without a valid value of which Python ends before it has begun, with the pattern and the words of one (its documentation)."""
+
+
+def refused_variables(own: Mapping[str, str], *, checked_by_server: bool = True) -> Iterator[UserError]:
+    """Yields an error for each variable that a project sets and with which the server in its image would not start.
+
+    Args:
+        own: The project's variables.
+        checked_by_server: Whether the server is modelcrate's own, which says what values it takes.
+    """
     for name, why in FIXED.items():
         if name in own:
             yield UserError(f"'env' can't set {name}", why=why, hint=f"take {name} out of 'env'")
+    for name, (pattern, words) in _PYTHONS.items():
+        if own.get(name) and not re.fullmatch(pattern, own[name]):
+            yield UserError(
+                f"'env' sets {name} to {own[name]!r:.80}", why="Python would not start", hint=f"expected {words}"
+            )
+    if checked_by_server:
+        values = {name: value for name, value in own.items() if name not in FIXED and name != "AZUREML_CONFIG_FILE"}
+        try:
+            read_settings({**values, "AML_APP_ROOT": NOWHERE})
+        except SettingsError as fault:
+            yield UserError(
+                "'env' has a value that the server does not take", why=str(fault), hint="correct it, or leave it out"
+            )
 
 
 def lay_over(image: Mapping[str, str], base: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:

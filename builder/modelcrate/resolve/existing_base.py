@@ -23,7 +23,7 @@ from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import LockedError, RegistryError, UserError, placed
+from modelcrate_layers.errors import LockedError, RegistryError, SourceError, UserError, placed
 
 ExistingBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
@@ -68,7 +68,7 @@ def resolve_existing(
         _check_layer_count(below)
         wanted = Wanted(base.interpreter, python)
         if not isinstance(base, RegistryBase):
-            look = look_at(below.layers, cache, emit)
+            look = look_at(below.layers, cache, emit, held=not isinstance(base, RootfsBase))
             return _with_sizes(find_python(below, wanted, look, emit if python_needed else ignore_event), cache)
         if pins is not None and (known := pins.base_python) is not None:
             found = replace(
@@ -130,7 +130,11 @@ def _read(
         _pinned(str(base), digest, layer.layer.diff_id)
         config = {"config": {"Env": [f"PATH={_PATH}", "LANG=C.UTF-8"]}}
         return ResolvedBase(str(base), config, (layer,), digest=layer.layer.diff_id)
-    image = find_base(base, folder, connections, digest).image(platform)
+    try:
+        image = find_base(base, folder, connections, digest).image(platform)
+    except SourceError as fault:
+        fault.hint = fault.hint or f"take a base for {platform}, or build for what it has: platforms: [...]"
+        raise
     _pinned(str(base), digest, image.digest)
     reference = str(base) if isinstance(base, RegistryBase) else ""
     return ResolvedBase(str(base), image.settings, image.layers, digest=image.digest, reference=reference)

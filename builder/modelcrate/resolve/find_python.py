@@ -77,9 +77,9 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
     return below
 
 
-def look_at(layers: Sequence[ImageLayer], cache: Path, emit: Emit) -> Look:
-    """Scans all layers of a base on this machine, which checks their bytes as well."""
-    return Look(merged([scan(layer, cache, emit) for layer in layers]))
+def look_at(layers: Sequence[ImageLayer], cache: Path, emit: Emit, *, held: bool = True) -> Look:
+    """Scans all layers of a base on this machine, which checks their bytes as well; `held` as in `scan`."""
+    return Look(merged([scan(layer, cache, emit, held=held) for layer in layers]))
 
 
 def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit) -> Look:

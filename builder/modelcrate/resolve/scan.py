@@ -94,8 +94,14 @@ class LayerScan:
     tar_size: int = 0
 
 
-def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event) -> LayerScan:
+def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: bool = True) -> LayerScan:
     """Scans a layer, or recalls its scan from the cache.
+
+    Args:
+        layer: The layer.
+        cache: The folder of the cache.
+        emit: Receives the events.
+        held: Whether its digests come from an image. The blocks that end its tar may then be missing.
 
     Raises:
         IntegrityError: Its bytes are not those of its digest or diff id, are no tar, or a member's path leads outside.
@@ -104,7 +110,7 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event) -> LayerScan
     if (known := recall(layer, cache)) is not None:
         return known
     try:
-        found = _scan(layer, emit)
+        found = _scan(layer, emit, held)
     except IntegrityError:
         for _ in layer.blob.chunks():  # where the bytes are not those of the digest, that is the error to report
             pass
@@ -155,13 +161,13 @@ def _place(layer: ImageLayer, cache: Path) -> Path:
     return cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
 
 
-def _scan(layer: ImageLayer, emit: Emit) -> LayerScan:
+def _scan(layer: ImageLayer, emit: Emit, held: bool) -> LayerScan:
     tally = Tally()
     where = f"layer {layer.layer.descriptor.digest.short} of the base"
     files: dict[str, ScannedFile] = {}
     hidden: list[str] = []
     stored = track_chunks(layer.blob.chunks(), f"look through {where}", layer.layer.descriptor.size, emit)
-    for member in read_tar(tally.passing(read_ahead(_unpacked(stored, where)))):
+    for member in read_tar(tally.passing(read_ahead(_unpacked(stored, where))), held=held):
         path = path_in_root(member.name, where)
         target = path_in_root(member.link, where) if member.kind is MemberKind.HARD_LINK else member.link
         if path.rpartition(b"/")[2].startswith(_WHITEOUT):

@@ -45,3 +45,43 @@ def test_all_that_are_refused_are_named_and_nothing_else() -> None:
     assert (
         list(refused_variables({"HOME": "/", "PYTHONHASHSEED": "1", "PATH": "/x", "MODELCRATE_MODEL_NAME": "m"})) == []
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PYTHONHASHSEED", "abc", "PYTHONHASHSEED to 'abc'"),
+        ("PYTHONMALLOC", "fast", "PYTHONMALLOC to 'fast'"),
+        ("PYTHONINTMAXSTRDIGITS", "100", "PYTHONINTMAXSTRDIGITS to '100'"),
+        ("PYTHONUTF8", "yes", "PYTHONUTF8 to 'yes'"),
+        ("WORKER_COUNT", "two", "WORKER_COUNT"),
+        ("SERVER_PORT", "99999", "SERVER_PORT"),
+        ("AZUREML_LOG_LEVEL", "LOUD", "AZUREML_LOG_LEVEL"),
+        ("MODELCRATE_LOG_FORMAT", "xml", "MODELCRATE_LOG_FORMAT"),
+    ],
+)
+def test_a_value_with_which_the_server_would_not_start_is_refused(name: str, value: str, said: str) -> None:
+    (fault,) = refused_variables({name: value})
+    assert said in f"{fault.what} {fault.why}"
+    assert fault.hint
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"PYTHONHASHSEED": "random", "PYTHONMALLOC": "malloc_debug", "PYTHONUTF8": "1", "PYTHONTRACEMALLOC": "5"},
+        {"PYTHONHASHSEED": "", "PYTHONINTMAXSTRDIGITS": "640"},
+        {
+            "WORKER_COUNT": "2",
+            "SERVER_PORT": "8080",
+            "AZUREML_LOG_LEVEL": "debug",
+            "AZUREML_CONFIG_FILE": "/etc/passwd",
+        },
+    ],
+)
+def test_values_that_are_taken(own: dict[str, str]) -> None:
+    assert list(refused_variables(own)) == []
+
+
+def test_another_server_is_not_asked_what_ours_takes() -> None:
+    assert list(refused_variables({"MODELCRATE_LOG_FORMAT": "xml"}, checked_by_server=False)) == []

@@ -295,3 +295,13 @@ def test_a_layer_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatch: 
             scan(one, tmp_path)
         assert tar.descriptor.digest.short in fault.value.where
     assert len(list((tmp_path / "scans").iterdir())) == 1
+
+
+def test_a_layer_without_the_blocks_that_end_a_tar_is_read_where_an_image_has_its_digest(tmp_path: Path) -> None:
+    members = 1 + max(number for number, byte in enumerate(DEBIAN.data) if byte)
+    ends = image_layer(Literal(DEBIAN.data[: -(-members // 512) * 512], DEBIAN.descriptor.media_type))
+    assert [each.path for each in scan(ends, tmp_path).files] == [
+        each.path for each in scan(image_layer(DEBIAN), tmp_path).files
+    ]
+    with pytest.raises(IntegrityError, match="cut short"):
+        scan(ends, tmp_path / "anew", held=False)

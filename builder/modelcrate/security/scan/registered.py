@@ -51,7 +51,7 @@ def check_registered(name: str, layers: Sequence[ReadyLayer], gates: Gates, fold
 
 def _check_places(name: str, layer: ReadyLayer, place: bytes) -> None:
     """Checks that a layer has folders and files of the model's own folder: one with more would change other parts of the image."""
-    for member in read_tar(decode(layer.blob.chunks())):
+    for member in read_tar(decode(layer.blob.chunks()), held=True):
         path = member.name.strip(b"/")
         if member.kind is MemberKind.DIRECTORY:
             fits = (path + b"/").startswith(place + b"/") or (place + b"/").startswith(path + b"/")
