@@ -9,6 +9,9 @@ from queue import SimpleQueue
 AHEAD = 4
 """Chunks that may wait: as many as even out the steps, few enough to keep memory flat."""
 
+PATIENCE = 1.0
+"""Seconds that a reader who gives up waits for the thread, which may wait for a network. It ends with the next chunk in any case."""
+
 
 def read_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yields the same chunks. A thread takes them from their source meanwhile, and stops when this iterator is closed.
@@ -43,4 +46,4 @@ def read_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
     finally:
         closed.set()
         room.release()
-        thread.join()
+        thread.join(PATIENCE)

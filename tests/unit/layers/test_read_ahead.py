@@ -57,5 +57,25 @@ def test_few_chunks_wait_and_a_reader_that_goes_stops_the_source() -> None:
     assert threads() == []
 
 
+def test_a_source_that_hangs_does_not_hold_a_reader_who_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelcrate_layers.read_ahead.PATIENCE", 0.01)
+    go_on, closed = threading.Event(), threading.Event()
+
+    def source() -> Iterator[bytes]:
+        try:
+            yield b"one"
+            go_on.wait(HANG)
+            yield b"two"
+        finally:
+            closed.set()
+
+    found = read_ahead(source())
+    assert next(found) == b"one"
+    found.close()  # type: ignore[attr-defined]  # it is a generator
+    assert not closed.is_set()
+    go_on.set()
+    assert closed.wait(HANG)
+
+
 def test_an_empty_chunk_does_not_end_it() -> None:
     assert list(read_ahead([b"", b"x", b""])) == [b"", b"x", b""]
