@@ -69,6 +69,13 @@ class CondaDependencies:
             made.set_python_version(python_version)
         return made
 
+    @staticmethod
+    def of_pip(lines: Sequence[str]) -> CondaDependencies:
+        """Returns dependencies with all these lines of a requirements file: one package may have several, by markers."""
+        made = CondaDependencies()
+        made._set(pip=lines)
+        return made
+
     @property
     def spec(self) -> CondaSpec:
         """The dependencies as a value."""

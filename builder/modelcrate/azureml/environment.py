@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from modelcrate.azureml.sections import (
     SparkSection,
 )
 from modelcrate.events import ignore_event
+from modelcrate.resolve.requirements import logical_lines
 from modelcrate.workspace.environments import (
     RegisteredEnvironment,
     get_environment,
@@ -34,6 +37,7 @@ from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
 DOCKERFILE = "BaseDockerfile"
+_INCLUDED = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S.*)")
 
 if TYPE_CHECKING:
     from modelcrate.azureml.workspace import Workspace
@@ -83,8 +87,8 @@ class Environment:
             SourceError: The file can't be read.
         """
         environment = Environment(name)
-        environment.python.conda_dependencies = CondaDependencies.create(
-            pip_packages=read_requirements(Path(file_path))
+        environment.python.conda_dependencies = CondaDependencies.of_pip(
+            read_requirements(Path(os.path.abspath(file_path)))
         )
         return environment
 
@@ -324,14 +328,21 @@ class EnvironmentReference:
 
 
 def read_requirements(path: Path) -> list[str]:
-    """Returns the lines of a requirements file, without comments.
+    """Returns the lines of a requirements file in any encoding of pip's, without comments, and those of the files that it includes.
 
     Raises:
-        SourceError: The file can't be read.
+        SourceError: A file can't be read.
+        UserError: Files include each other.
     """
-    try:
-        lines = read_named_file(path, MAX_NAMED).decode().splitlines()
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
-    stripped = (line.partition(" #")[0].strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
+    return list(_lines(path, ()))
+
+
+def _lines(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    if path in above:
+        raise UserError("requirements files include each other", where=str(path), hint="take one of the -r lines out")
+    for line in logical_lines(path):
+        if included := _INCLUDED.fullmatch(line.text):
+            inner = Path(os.path.abspath(path.parent / included[1].strip("\"'")))
+            yield from _lines(inner, (*above, path))
+        else:
+            yield line.text

@@ -143,6 +143,20 @@ def test_environments_from_files_and_images(tmp_path: Path) -> None:
     pip = Environment.from_pip_requirements("e", str(tmp_path / "requirements.txt")).python.conda_dependencies
     assert pip is not None
     assert pip.pip_packages == ["a==1", "b"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "all.txt").write_text(
+        "--index-url https://index.example/simple\n-r ../requirements.txt\nc>=1,\\\n<2\n"
+        "--extra-index-url https://a.example\n--extra-index-url https://b.example\n"
+        "d==1; python_version<'3.12'\nd==2; python_version>='3.12'\n",
+        "utf-16",
+    )
+    pip = Environment.from_pip_requirements("e", str(tmp_path / "more" / "all.txt")).python.conda_dependencies
+    assert pip is not None
+    assert pip.pip_packages == ["a==1", "b", "c>=1,<2", "d==1; python_version<'3.12'", "d==2; python_version>='3.12'"]
+    assert len(pip.pip_options) == 3
+    (tmp_path / "requirements.txt").write_text("-r more/all.txt\n")
+    with pytest.raises(UserError, match="include each other"):
+        Environment.from_pip_requirements("e", str(tmp_path / "more" / "all.txt"))
     image = Environment.from_docker_image("e", "host.example/base:1")
     assert image.python.user_managed_dependencies, "an image alone brings all that it needs"
     assert Environment.from_dockerfile("e", "FROM base:1\n").docker.base_dockerfile == "FROM base:1\n"
