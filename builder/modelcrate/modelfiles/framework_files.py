@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import field
+from itertools import islice
 from pathlib import Path
 
 from modelcrate.modelfiles.recognition import ModelFacts, facts_of
@@ -43,16 +47,13 @@ class ModelFiles:
         """
         if top.is_file():
             return cls(top, (top.name,), shown or str(top))
-        names: list[str] = []
-        for path in top.rglob("*"):
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(top).parts):
-                names.append(path.relative_to(top).as_posix())
-            if len(names) > MAX_FILES:
-                raise UserError(
-                    f"has more than {MAX_FILES} files",
-                    where=shown or str(top),
-                    hint="name an entry script: entry: score.py",
-                )
+        names = list(islice(_visible(str(top), ""), MAX_FILES + 1))
+        if len(names) > MAX_FILES:
+            raise UserError(
+                f"has more than {MAX_FILES} files",
+                where=shown or str(top),
+                hint="name an entry script: entry: score.py",
+            )
         return cls(top, tuple(sorted(names)), shown or str(top))
 
     def path(self, name: str) -> Path:
@@ -109,3 +110,15 @@ class ModelFiles:
     def with_format(self, *formats: str) -> tuple[str, ...]:
         """Returns the names of the files with one of these formats."""
         return tuple(name for name in self.names if self.facts(name).format in formats)
+
+
+def _visible(folder: str, above: str) -> Iterator[str]:
+    """Yields the regular files below a folder by their names from `above` on; hidden ones, and folders behind links, are passed over."""
+    with suppress(PermissionError), os.scandir(folder) as found:
+        for each in found:
+            if each.name.startswith("."):
+                continue
+            if each.is_dir(follow_symlinks=False):
+                yield from _visible(each.path, f"{above}{each.name}/")
+            elif each.is_file():
+                yield above + each.name
