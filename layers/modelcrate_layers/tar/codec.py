@@ -268,6 +268,21 @@ def after(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
         start = max(0, start - len(chunk))
 
 
+def gather(pieces: Iterable[bytes], size: int = CHUNK) -> Iterator[bytes]:
+    """Yields the same bytes in pieces of about `size` or more: one hash update and one write for many small files."""
+    waiting: list[bytes] = []
+    held = 0
+    for piece in pieces:
+        if piece:
+            waiting.append(piece)
+            held += len(piece)
+        if held >= size:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, held = [], 0
+    if held:
+        yield b"".join(waiting)
+
+
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if head:
         yield head
@@ -339,11 +354,15 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A row has thousands of members, most of some kB."""
+    return gather(_gunzipped(chunks), _GATHER)
+
+
+def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     from isal import isal_zlib  # in half of zlib's time
 
     unpack = isal_zlib.decompressobj(31)
     begun = False
-    held = bytearray()  # a row has thousands of members, most of some kB
     try:
         for part in _slices(chunks, _GZIP_SLICE):
             while part:
@@ -352,16 +371,12 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                         break
                     unpack = isal_zlib.decompressobj(31)
                 begun = True
-                held += unpack.decompress(part, CHUNK)
-                if len(held) >= CHUNK:
-                    yield bytes(held)
-                    held.clear()
+                yield unpack.decompress(part, CHUNK)
                 part = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
     except isal_zlib.error as fault:  # type: ignore[misc]  # it is IsalError, which its stub doesn't say
         raise IntegrityError(f"damaged gzip data: {fault}") from None
     if begun and not unpack.eof:
         raise IntegrityError("the gzip data is cut short")
-    yield bytes(held)
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -24,10 +24,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from modelcrate_layers.tar import codec, writer
-from modelcrate_layers.tar.codec import FRAME_HEAD, FRAME_TAIL, STORED, frame_tail
+from modelcrate_layers.tar.codec import FRAME_HEAD, FRAME_TAIL, STORED, frame_tail, gather
 from modelcrate_layers.tar.sources import Source, ZipMember
 from modelcrate_layers.tar.tree import Entry
-from modelcrate_layers.tar.writer import gather
 
 LITERAL = 1 << 15
 """Bytes of headers after which a member ends: numbers of some kB are added quickly, and a stored block holds them."""

@@ -24,8 +24,8 @@ from functools import cache
 from itertools import chain
 from zlib import adler32
 
-from modelcrate_layers.content import CHUNK
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.codec import gather
 from modelcrate_layers.tar.tree import Entry, Kind
 
 POLICY = 1
@@ -123,20 +123,6 @@ def _drop(pieces: Iterable[bytes], skip: int) -> Iterator[bytes]:
         if skip < len(piece):
             yield piece[skip:]
         skip = max(0, skip - len(piece))
-
-
-def gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields the same bytes in pieces of about CHUNK: one hash update and one write for many small files."""
-    waiting: list[bytes] = []
-    held = 0
-    for piece in pieces:
-        waiting.append(piece)
-        held += len(piece)
-        if held >= CHUNK:
-            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
-            waiting, held = [], 0
-    if held:
-        yield b"".join(waiting)
 
 
 def _padded(length: int) -> int:
