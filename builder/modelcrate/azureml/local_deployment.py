@@ -13,6 +13,7 @@ from typing import Any
 
 from modelcrate.config import Config
 from modelcrate.containers import Container, Port, RunOptions, containers, start
+from modelcrate.containers.forward import check_free
 from modelcrate.events import Emit
 from modelcrate.inspect.serving import choose_runnable
 from modelcrate.pipeline.request import Request
@@ -113,6 +114,8 @@ def deploy(
         trees=config.unpacked,
     )
     _check_name(name, config)
+    if not any(each.name == name and each.port == port for each in find_services(config)):
+        check_free(published)  # before anything is built, and before the service that has the name is ended
     with Session(config, emit, logins) as session:
         session.build(replace(request, outputs=(StoreOutput(name),)))
         found = find(name, config)
