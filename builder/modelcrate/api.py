@@ -360,6 +360,7 @@ def run(
     from modelcrate.containers import Port, RunOptions, container_name, wait_ready
     from modelcrate.containers import start as start_container
     from modelcrate.containers.host import host_platform
+    from modelcrate.images.image_config import health_path
 
     if isinstance(image, str):
         image = find(image, settings=settings)
@@ -379,7 +380,7 @@ def run(
     with _session(config, None):
         container = start_container(chosen.settings, [layer.blob for layer in chosen.layers], options)
     if options.ports:
-        wait_ready(container)
+        wait_ready(container, health_path(chosen.settings) or "/")
     return container
 
 

@@ -68,6 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import Port, RunOptions, Volume, container_name, start
     from modelcrate.home.home_lock import shared_home_lock
+    from modelcrate.images.image_config import health_path
 
     if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
         raise UserError("--wait takes a number of seconds, with --detach and a published port")
@@ -98,11 +99,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with shared_home_lock(console.config):
         container = start(image.settings, [layer.blob for layer in image.layers], options)
     if args.detach:
-        return report(container, console, None if args.no_wait else args.wait, not args.no_wait)
+        health = health_path(image.settings) or "/"
+        return report(container, console, None if args.no_wait else args.wait, not args.no_wait, health)
     return foreground(container, console, remove=args.rm)
 
 
-def report(container: Container, console: Console, wait: float | None, waits: bool) -> int:
+def report(container: Container, console: Console, wait: float | None, waits: bool, health: str = "/") -> int:
     """Says how a container in the background started.
 
     Args:
@@ -110,6 +112,7 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
         console: where to say it.
         wait: how many seconds the user demands an answer within; None for the usual time, without an error.
         waits: whether to wait for an answer at all.
+        health: the path that answers with 2xx once it is ready.
 
     Returns:
         The exit code.
@@ -130,7 +133,7 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
     if state.ports and waits:
         facts["ready"] = True
         try:
-            wait_ready(container, timeout=READY_AFTER if wait is None else wait)
+            wait_ready(container, health, READY_AFTER if wait is None else wait)
             name = container.name
             console.print_message(
                 f"{name}: it answers; `modelcrate logs -f {name}` shows its log, `modelcrate stop {name}` ends it"

@@ -22,12 +22,12 @@ class NotReadyError(MachineError):
     """A container runs and has not answered yet. It goes on running."""
 
 
-def wait_ready(container: Container, path: str = "/", timeout: float = READY_AFTER) -> None:
+def wait_ready(container: Container, path: str | None = "/", timeout: float = READY_AFTER) -> None:
     """Waits until GET `path` on the first published port answers with 2xx.
 
     Args:
         container: a container that publishes a port.
-        path: the path of the request.
+        path: the path of the request; None takes any answer of GET / for readiness.
         timeout: seconds.
 
     Raises:
@@ -46,15 +46,15 @@ def wait_ready(container: Container, path: str = "/", timeout: float = READY_AFT
             raise MachineError(
                 f"the container {container.name} ended ({code}) before it was ready", why=_tail(container)
             )
-        last = _status(ports[0].host, path)
-        if last.startswith("2"):
+        last = _status(ports[0].host, path or "/")
+        if last.startswith("2") or (path is None and last.isdigit()):
             return
         if time.monotonic() >= deadline:
             break
         time.sleep(_LOOK)
     raise NotReadyError(
         f"the container {container.name} runs, and is not ready after {timeout:g} seconds",
-        why=f"the last answer of GET {path} on port {ports[0].host}: {last}",
+        why=f"the last answer of GET {path or '/'} on port {ports[0].host}: {last}",
         hint=f"modelcrate logs -f {container.name}   shows what it does\nmodelcrate stop {container.name}      ends it",
     )
 

@@ -20,6 +20,16 @@ _HISTORY_OF_BASE = frozenset(
 """Members of a base's config that tell how the base itself was made, and would be untrue of the image on it."""
 
 
+HEALTH_LABEL = "io.modelcrate.health"
+"""The label of an image with the path that answers with 2xx once its server is ready."""
+
+
+def health_path(config: Mapping[str, Any]) -> str | None:
+    """Returns the path that tells whether a container is ready, by its image's config; None where the image names none."""
+    labels = (config.get("config") or {}).get("Labels") or {}
+    return labels.get(HEALTH_LABEL)
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """What the container does when it starts; laid over the base's settings (config.md, "config")."""

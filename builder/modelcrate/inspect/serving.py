@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from modelcrate.config import Config
+from modelcrate.images.image_config import health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
@@ -104,7 +105,7 @@ def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) ->
     )
     container = start(image.settings, [layer.blob for layer in image.layers], options)
     try:
-        wait_ready(container, served[0].health if served else "/", READY_AFTER)
+        wait_ready(container, served[0].health if served else health_path(image.settings), READY_AFTER)
         target = Target(f"http://127.0.0.1:{container.state().ports[0].host}", timeout=TIMEOUT)
         yield Endpoint(target, score_path(target, served))
     finally:

@@ -38,6 +38,8 @@ def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
     needs, entry = project.dependencies, project.entry
     paths = [model.path for model in project.models if isinstance(model, Model)]
     paths += [path for path in (needs.requirements, needs.pylock) if isinstance(path, Path)]
+    if project.command is not None and project.command.source is not None:
+        paths.append(project.command.source)
     paths += [entry.file, *([entry.source] if entry.source else [])] if entry else []
     for path in [each for each in paths if not each.is_absolute()]:
         target = os.path.realpath(folder / path)
@@ -53,6 +55,9 @@ def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     for model in project.models:
         if isinstance(model, Model) and not (folder / model.path).exists():
             yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path))
+    command = project.command
+    if command is not None and command.source is not None and not (folder / command.source).is_dir():
+        yield SourceError("is named as the command's sources, and is no folder", where=str(folder / command.source))
     needs = project.dependencies
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]
     for path in wanted:

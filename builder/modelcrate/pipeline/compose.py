@@ -12,12 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from modelcrate.images.image_config import RunSpec, environment
+from modelcrate.images.image_config import HEALTH_LABEL, RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
 from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
-from modelcrate.project.values import AnyModel, HubModel, Model, Project, RegisteredModel, Role
+from modelcrate.project.values import AnyModel, Command, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
@@ -94,10 +94,13 @@ def list_files(
         SourceError: A file can't be read, or can't go into an image.
     """
     entry = project.entry
-    source = [place / entry.source] if entry is not None and entry.source is not None else []
+    top = project.command.source if project.command else entry.source if entry else None
+    source = [place / top] if top is not None else []
     rules = LeftOut(read_ignore_rules([*source, place]))
     models = tuple(_model(model, place, registered, hub, rules.in_models) for model in project.models)
     made = None
+    if project.command is not None and project.command.source is not None:
+        made = EntryLayer.of(project.command.argv[0], _command_sources(project, project.command.source, place, rules))
     if entry is not None:
         made = EntryLayer.of(_script_name(project, entry), _sources(project, entry, place, rules))
         rules.check_entry(entry.file, place)
@@ -119,6 +122,9 @@ def scan_parts(project: Project, folder: Path, files: Files) -> Iterator[ScanPar
     if files.entry is not None and project.entry is not None:
         top, made = folder / (project.entry.source or project.entry.file), files.entry
         yield ScanPart(top, made.sources.entries, (made.fingerprint,), False)
+    if files.entry is not None and project.command is not None and project.command.source is not None:
+        made = files.entry
+        yield ScanPart(folder / project.command.source, made.sources.entries, (made.fingerprint,), False)
 
 
 def serving(project: Project) -> Promise | None:
@@ -154,6 +160,8 @@ def policies(project: Project) -> dict[str, str]:
 def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     """Returns the container's settings: ours over the base's, the project's over ours."""
     served = serving(project)
+    if project.command is not None:
+        return _command_spec(project, project.command, resolved)
     if served is None:
         return RunSpec(env=dict(project.env), user=project.user, labels=project.labels)
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
@@ -161,6 +169,48 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     image = {**ANYBODY, **dict(served.env), "PATH": paths, **_azure(project), **_named(project)}
     env = lay_over(image, base, project.env)
     return RunSpec(served.argv, env, served.ports, project.user, served.working_dir, project.labels, "SIGTERM")
+
+
+def _command_spec(project: Project, command: Command, resolved: Resolved) -> RunSpec:
+    """Returns the settings of a container that starts a program of the project's own."""
+    base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
+    sources = f"{APP_ROOT}/{command_folder(project)}" if command.source is not None else ""
+    image = {**ANYBODY, "PYTHONUNBUFFERED": "1", **_model_folder(project)}
+    if resolved.target is not None:
+        image["PATH"] = f"{PREFIX}/bin"
+    if sources:
+        image["PYTHONPATH"] = sources
+    labels = {**({HEALTH_LABEL: command.health} if command.health else {}), **project.labels}
+    folder = str(command.workdir) if command.workdir is not None else sources
+    env = lay_over(image, base, project.env)
+    return RunSpec(command.argv, env, command.ports, project.user, folder, labels, "SIGTERM")
+
+
+def command_folder(project: Project) -> str:
+    """What the folder of a command's sources is called in the image."""
+    assert project.command is not None and project.command.source is not None  # noqa: PT018
+    return project.command.source.name or project.name
+
+
+def _command_sources(project: Project, source: Path, place: Path, rules: LeftOut) -> Listing:
+    under = ROOT + b"/" + os.fsencode(command_folder(project))
+    return list_inside(place / source, under, CLUTTER, _apart(project, place), rules.in_sources)
+
+
+def _apart(project: Project, place: Path) -> frozenset[str]:
+    """What a folder of sources does not take along: models and wheels, which have layers of their own."""
+    house = project.dependencies.wheelhouse
+    apart = [place / model.path for model in project.models if isinstance(model, Model)]
+    return frozenset(map(str, [*apart, *([place / house] if house else [])]))
+
+
+def _model_folder(project: Project) -> dict[str, str]:
+    """The folder of the models, by Azure's convention: one model's own, or the root of several."""
+    root = "/" + MODELS.decode()
+    one = project.models[0] if len(project.models) == 1 else None
+    if not project.models:
+        return {}
+    return {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
 
 
 def _azure(project: Project) -> dict[str, str]:
@@ -216,12 +266,9 @@ def is_below_root(folder: str) -> bool:
 def _sources(project: Project, entry: ProjectEntry, place: Path, rules: LeftOut) -> Listing:
     if entry.source is None:
         return list_path(place / entry.script, ROOT)
-    needs = project.dependencies
-    apart = [place / model.path for model in project.models if isinstance(model, Model)]
-    apart += [place / needs.wheelhouse] if needs.wheelhouse else []
     under = ROOT + b"/" + os.fsencode(source_name(project, entry))
     top = place / entry.source
-    return list_inside(top, under, CLUTTER, frozenset(str(path) for path in apart), rules.in_sources)
+    return list_inside(top, under, CLUTTER, _apart(project, place), rules.in_sources)
 
 
 def _model(

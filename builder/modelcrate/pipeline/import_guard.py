@@ -43,7 +43,13 @@ def check_imports(
         UserError: The image lacks modules that are always imported; it names all of them.
     """
     resolved = next((each for each in world.platforms if each.target is not None), None)
-    if resolved is None or resolved.target is None or files.entry is None or project.gates.imports == "allow":
+    if (
+        resolved is None
+        or resolved.target is None
+        or files.entry is None
+        or project.entry is None
+        or project.gates.imports == "allow"
+    ):
         return ()
     path = [each for each in project.env.get("PYTHONPATH", "").split(":") if each]
     elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it

@@ -30,13 +30,31 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     debian = isinstance(form.base.origin, values.DebianBase)
     wanted = bool(debian or needs.requirements or needs.pylock or needs.conda or needs.project)
     served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
-    if wanted and not served:
-        hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without"
+    yield from _command_violations(form, given)
+    if wanted and not served and not form.command:
+        hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without, and so does a command"
         yield Violation((), "'entry' is missing", hint)
     yield from _platform_violations(form, debian)
     yield from _server_violations(form, given, served)
     yield from _dependency_violations(needs)
     yield from _model_violations(form)
+
+
+def _command_violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
+    if not form.command:
+        for key in ("source", "ports", "workdir", "health"):
+            if key in given:
+                yield Violation((key,), f"'{key}' without a command", "name the program: command: [PROGRAM, ARGUMENT]")
+        if form.server == "none":
+            yield Violation(("server",), "no server, and no command", "name the program: command: [PROGRAM, ARGUMENT]")
+        return
+    if "entry" in given:
+        yield Violation(("command",), "a command and an entry script", "keep one: modelcrate's server runs the script")
+    if form.health and not form.ports:
+        yield Violation(("health",), "'health' without a port", "name it: ports: [8000]")
+    for place, port in enumerate(form.ports):
+        if port in form.ports[:place]:
+            yield Violation(("ports", place), f"the port {port} stands twice")
 
 
 def _platform_violations(form: ProjectForm, debian: bool) -> Iterator[Violation]:

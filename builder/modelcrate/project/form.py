@@ -47,10 +47,12 @@ from modelcrate.project.grammar import (
     OptionalTorch,
     OptionalUrl,
     OptionalVersion,
+    OptionalWorkdir,
     OptionalWorkspace,
     Package,
     Part,
     Pattern,
+    Port,
     Requirement,
     Script,
     Server,
@@ -291,9 +293,21 @@ class ProjectForm(Form):
             ),
         )
     )
+    command: list[AnyText] = Field(
+        [],
+        description="Instead of an entry script: the program that the container starts, and its arguments, such as [uvicorn, app:app].",
+    )
+    source: OptionalInside = Field(None, description="With a command: the folder that goes into the image with it.")
+    ports: list[Port] = Field([], description="With a command: the ports that it listens on.")
+    workdir: OptionalWorkdir = Field(
+        None, description="With a command: the folder in which it starts; default: that of the sources."
+    )
+    health: UrlPath = Field(
+        "", description="With a command: the path that answers with 200 to 299 once it is ready, such as /healthz."
+    )
     server: Server = Field(
         "modelcrate",
-        description="Who answers requests: modelcrate's server (default), or azureml: Microsoft's azureml-inference-server-http.",
+        description="Who answers requests: modelcrate's server (default), azureml: Microsoft's azureml-inference-server-http, or none: a command.",
     )
     contracts: list[ContractName] = Field(
         default_factory=lambda: [DEFAULT],
@@ -376,6 +390,7 @@ def value_of(form: ProjectForm) -> values.Project:
         codecs=_value(values.Codecs, form.codec),
         gates=_value(values.Gates, form.gates),
         tests=tuple(_value(values.GoldenTest, each) for each in form.tests),
+        command=_value(values.Command, form, argv=tuple(form.command)) if form.command else None,
     )
 
 

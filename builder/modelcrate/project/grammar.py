@@ -249,6 +249,19 @@ def _json_or_file(text: str, info: Info) -> str:
     return text
 
 
+def _port(text: str, info: Info) -> int:
+    if not 1 <= int(text) <= 65535:
+        raise refuse(f"{text} is not a port", "ports are 1 to 65535")
+    return int(text)
+
+
+def _workdir(text: str, info: Info) -> PurePosixPath:
+    path = PurePosixPath(_path(text, info))
+    if not path.is_absolute() or ".." in path.parts:
+        raise refuse(f"{text!r} is not an absolute path of the image", "expected for instance /srv")
+    return path
+
+
 def _tolerance(text: str, info: Info) -> float:
     return float(text)
 
@@ -402,7 +415,13 @@ User = Annotated[str, Text("uid[:gid], numbers or names", f"{_UID}(:{_UID})?", _
 OptionalTime = Annotated[datetime | None, Text("a time such as 2026-01-01T00:00:00Z", _TIME, _created, ("string",))]
 Gate = Annotated[values.Gate, Text("refuse, warn or allow", choices=("refuse", "warn", "allow"))]
 OnConflict = Annotated[values.OnConflict, Text("refuse or last", choices=("refuse", "last"))]
-Server = Annotated[values.Server, Text("a server: modelcrate or azureml", choices=("modelcrate", "azureml"))]
+Server = Annotated[
+    values.Server, Text("a server: modelcrate, azureml or none", choices=("modelcrate", "azureml", "none"))
+]
+Port = Annotated[int, Text("a port, 1 to 65535", r"[0-9]{1,5}", _port, ("integer", "string"))]
+OptionalWorkdir = Annotated[
+    PurePosixPath | None, Text("an absolute path of the image", check=_workdir, types=("string",))
+]
 Module = Annotated[
     str,
     Text(

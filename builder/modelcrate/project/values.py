@@ -42,8 +42,8 @@ Codec = Literal["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", 
 
 Role = Literal["base", "dependencies", "models", "entry"]
 
-Server = Literal["modelcrate", "azureml"]
-"""The server: the one that modelcrate brings, or Microsoft's own (azureml-inference-server-http)."""
+Server = Literal["modelcrate", "azureml", "none"]
+"""The server: the one that modelcrate brings, Microsoft's own (azureml-inference-server-http), or none, where a command starts one."""
 
 OnConflict = Literal["refuse", "last"]
 """The rule for two files with one path and different bytes: an error, or the last package's file is used."""
@@ -282,6 +282,25 @@ class Gates:
     """A module that the entry script or a pickle imports, and that nothing in the image has."""
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program that the container starts, instead of a server with an entry script.
+
+    Attributes:
+        argv: The program and its arguments.
+        source: The folder that goes into the image with it.
+        ports: The ports that it listens on.
+        workdir: The folder in which it starts; None for that of the sources.
+        health: The path that answers with 2xx once it is ready; empty for none.
+    """
+
+    argv: tuple[str, ...]
+    source: Path | None = None
+    ports: tuple[int, ...] = ()
+    workdir: PurePosixPath | None = None
+    health: str = ""
+
+
 DEFAULT_TOLERANCE = 1e-6
 """How far a number of an answer may be off: the last bits of floating-point results differ between processors."""
 
@@ -334,13 +353,19 @@ class Project:
     max_size: int | None = None
     """The most bytes that the image may have."""
     tests: tuple[GoldenTest, ...] = ()
+    command: Command | None = None
 
     @property
     def served_by_model(self) -> bool:
         """Whether there is no entry script, and one is wanted: over a Debian base, or where there are packages for it."""
         needs = self.dependencies
         packages = bool(needs.requirements) or needs.pylock is not None or needs.conda is not None
-        return self.entry is None and bool(self.models) and (isinstance(self.base, DebianBase) or packages)
+        return (
+            self.entry is None
+            and self.command is None
+            and bool(self.models)
+            and (isinstance(self.base, DebianBase) or packages)
+        )
 
 
 def model_name(path: Path) -> str:

@@ -19,6 +19,7 @@ from modelcrate.project.values import (
     AnyModel,
     Base,
     Codecs,
+    Command,
     DebianBase,
     Dependencies,
     Entry,
@@ -57,6 +58,8 @@ def _lines(project: Project) -> Iterator[str]:
     yield from _models(project.models)
     if project.entry:
         yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
+    if project.command:
+        yield from _command(project.command)
     if project.server != "modelcrate":
         yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
     if project.contracts != (DEFAULT,):
@@ -145,6 +148,23 @@ def _models(models: tuple[AnyModel, ...]) -> Iterator[str]:
         yield _noted(f"  - path: {scalar(model.path)}", "a file, or a folder whose tree is kept")
         yield f"    name: {scalar(model.name)}"
         yield f"    version: {model.version}"
+
+
+def _command(command: Command) -> Iterator[str]:
+    yield _noted(f"command: [{', '.join(map(_argument, command.argv))}]", "what the container starts")
+    if command.source is not None:
+        yield f"source: {scalar(command.source)}"
+    if command.ports:
+        yield f"ports: [{', '.join(map(str, command.ports))}]"
+    if command.workdir is not None:
+        yield f"workdir: {scalar(command.workdir)}"
+    if command.health:
+        yield f"health: {scalar(command.health)}"
+
+
+def _argument(text: str) -> str:
+    """An argument in a list on one line: quoted unless it is a plain word."""
+    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", text) and text.lower() not in _WORDS else json.dumps(text)
 
 
 def _test(test: GoldenTest) -> Iterator[str]:

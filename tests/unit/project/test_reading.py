@@ -267,7 +267,7 @@ def test_a_fault_doesnt_hide_a_broken_rule_between_other_keys() -> None:
          "3:24 '; rm' is not the specification of a conda package, such as numpy=1.26 or python>=3.11"),
         ("dependencies: {conda: {packages: [a], channels: ['https://u:p@c.example/x']}}",
          "3:50 'https://***@c.example/x' is not a channel: a name, an http, https or file URL without a password, or a folder"),
-        ("server: flask", "3:9 'flask' is not a server: modelcrate or azureml"),
+        ("server: flask", "3:9 'flask' is not a server: modelcrate, azureml or none"),
         ("base: {packages: [libgomp1]}", "3:7 'from' is missing in the base"),
         ("base: {from: debian, mirror: 'ftp://m.example'}", "3:30 'ftp://m.example' is not an http or https URL"),
         ("base: {from: debian, packages: [A]}", "3:33 'A' is not the name of a Debian package"),
