@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 MAX_NAMED = 16 << 20
 """Bytes of a text that a person writes (a script, a list of packages), where its reader has no limit of its own."""
+
+T = TypeVar("T")
 
 _KINDS = {
     stat.S_IFIFO: "a fifo",
@@ -32,7 +35,30 @@ def open_named_file(path: Path) -> BinaryIO:
     except OSError:
         os.close(number)
         raise
-    return open(number, "rb")
+    return io.BufferedReader(_ReadyFile(number, path))
+
+
+class _ReadyFile(io.FileIO):
+    """A file that never waits. Some files of /proc are regular ones, and have nothing to read before something happens."""
+
+    def __init__(self, number: int, path: Path) -> None:
+        super().__init__(number)
+        self._path = path
+
+    def readinto(self, buffer: object) -> int:
+        """Reads into a buffer, and returns the number of bytes."""
+        size: int | None = super().readinto(buffer)  # type: ignore[arg-type]  # a writable buffer, which typing can't say before 3.12
+        return _answered(size, self._path)
+
+    def readall(self) -> bytes:
+        """Returns all that is left."""
+        return _answered(super().readall(), self._path)
+
+
+def _answered(found: T | None, path: Path) -> T:
+    if found is None:
+        raise OSError(errno.EAGAIN, "it has nothing to read, and may never have", str(path))
+    return found
 
 
 def read_named_file(path: Path, limit: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support import real_registry
 from support.command import Crate, blobs, half_made, names
 from support.small_projects import model_only, served, sparse_model
 from support.waiting import HANG
@@ -100,3 +101,18 @@ def test_a_damaged_memo_is_no_memo(crate: Crate, tmp_path: Path, damage: bytes) 
     for fact in (crate.home / "memo").rglob("*.json"):
         fact.write_bytes(damage)
     assert crate("build", project, "--json").succeeded().json["digest"] == first
+
+
+@pytest.mark.skipif(bool(real_registry.missing()), reason=real_registry.missing() or "")
+def test_two_pushers_of_one_tag(crate: Crate, docker_registry: real_registry.Running, tmp_path: Path) -> None:
+    """The tag is one of the two images, whole, with what stands beside it; the other is there by its digest."""
+    address = f"{docker_registry.host}/pushers/one:1"
+    projects = [model_only(tmp_path / f"p{n}", bytes([n]) * 3_000_000, name="one") for n in range(3)]
+    found = digests(together([crate.start("build", each, "--push", address) for each in projects for _ in range(2)]))
+    assert len(found) == 3
+    tagged = crate("digest", address).succeeded().out.split()[0]
+    assert tagged in found
+    for digest in found:
+        crate("pull", f"{docker_registry.host}/pushers/one@{digest}").succeeded()
+        crate("verify", f"{docker_registry.host}/pushers/one@{digest}").succeeded()
+        assert "packages" in crate("sbom", f"registry:{docker_registry.host}/pushers/one@{digest}").succeeded().out

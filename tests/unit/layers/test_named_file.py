@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
@@ -30,7 +31,7 @@ from modelcrate.security.signing.keys import load_public, load_signer
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.transports.archive import Archive
 from modelcrate_layers.errors import CrateError, UserError
-from modelcrate_layers.named_file import open_named_file, read_named_file
+from modelcrate_layers.named_file import _ReadyFile, open_named_file, read_named_file
 
 
 def fifo(path: Path) -> None:
@@ -133,3 +134,22 @@ def test_a_saved_dockerfile_that_is_no_file_is_not_taken_over(tmp_path: Path, na
     ODD[kind](tmp_path / name)
     with pytest.raises(UserError, match="is not a folder that -o dockerfile:DIR has written"):
         import_dockerfile(tmp_path)
+
+
+def test_a_regular_file_that_would_wait_is_refused() -> None:
+    """Such as /proc/kmsg, which only root may open; here a pipe stands in its place."""
+    end, other = os.pipe()
+    os.set_blocking(end, False)
+    readers: list[Callable[[io.BufferedReader], bytes]] = [
+        lambda f: f.read(),
+        lambda f: f.read(9),
+        lambda f: f.readline(),
+    ]
+    for read in readers:
+        with (
+            io.BufferedReader(_ReadyFile(os.dup(end), Path("x"))) as file,
+            pytest.raises(OSError, match="nothing to read"),
+        ):
+            read(file)
+    os.close(end)
+    os.close(other)
