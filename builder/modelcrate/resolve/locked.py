@@ -90,12 +90,9 @@ class LockedPackages:
     def _fault(self, package: LockedPackage) -> UserError | None:
         name = f"{package.name} {package.version}"
         if package.source:
-            return UserError(
-                f"{name} is not from an index: {package.source}",
-                where=self.where,
-                why="nothing is built from source",
-                hint="build it as a wheel, put it on an index or into a wheelhouse, and lock it from there",
-            )
+            from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
+
+            return refuse_elsewhere(name, package.source, place_of(self.where, package.name), "lock it from there")
         if not package.version:
             return UserError(
                 f"{package.name} has no version", where=self.where, hint="lock again, on a machine like the image's"

@@ -110,10 +110,21 @@ def _wheel(package: Package, found: object, target: Target, where: str) -> Packa
         return found
     if isinstance(found, PackageArchive) and found.url and wheel_name(found.url).endswith(".whl"):
         return PackageWheel(name=wheel_name(found.url), url=found.url, size=found.size, hashes=found.hashes)
-    what = "has a source distribution only" if isinstance(found, PackageSdist) else "is not taken from an index"
+    from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
+
+    if not isinstance(found, PackageSdist):
+        told = next(
+            (
+                str(getattr(each, "url", None) or each.path)
+                for each in (package.vcs, package.directory, package.archive)
+                if each
+            ),
+            "a place of its own",
+        )
+        raise refuse_elsewhere(package.name, told, place_of(where, package.name), "lock it from there")
     raise UserError(
-        f"{package.name} {what}",
-        where=where,
+        f"{package.name} has a source distribution only",
+        where=place_of(where, package.name),
         why=f"looked for the wheel tags {target.sought()}",
         hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
     )

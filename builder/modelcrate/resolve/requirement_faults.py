@@ -7,6 +7,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import open_named_file
+
+WHEELHOUSE = "dependencies: {requirements: FILE, wheelhouse: wheels, index-url: URL}"
+"""What a project file says for wheels that no index has, beside those of an index."""
+
+_NOT_BUILT = "nothing is built from source, and a lock names wheels by name, version, file name and hash, so that any index can serve them"
+
+_MAX_SEARCHED = 64 << 20
 
 _BUILD_MACHINES = re.compile(
     r"feedstock_root|/conda-bld/|/croot/|/tmp/build/|/home/conda/|/home/task_|/home/builder/|/perseverance-python"
@@ -25,6 +33,15 @@ def is_wheel_url(url: str) -> bool:
         return False
 
 
+def is_place(head: str, folder: Path = Path()) -> bool:
+    """Returns whether a line names a place: a path (of Windows, too), a file of a package, or an address."""
+    return (
+        re.match(r"[./~\\]|[a-z+]+://|[A-Za-z]:[\\/]", head) is not None
+        or re.search(r"\.(whl|tar\.gz|tar\.bz2|zip)$", head.partition(";")[0].strip()) is not None
+        or (folder != Path() and (folder / head).exists())
+    )
+
+
 def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: str) -> UserError:
     """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake.
 
@@ -37,52 +54,50 @@ def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: st
     """
     if shown != head:
         return UserError("not a requirement", where=where, why=_unquoted(shown))
-    if re.match(r"[./~]|[a-z+]+://", head) or (folder != Path() and (folder / head).exists()):
+    if is_place(head, folder):
         if is_wheel_url(head):
             name = head.rsplit("/", 1)[-1].split("-")[0]
             return UserError(
-                f"a URL without a package's name: {_mask(head)[:200]!r}", where=where, hint=f"write {name} @ URL"
+                f"a URL without a package's name: {mask(head)[:200]!r}", where=where, hint=f"write {name} @ URL"
             )
         return refuse_source(head, where)
     why = str(fault).splitlines()[0] if str(fault) else ""
     conda = re.fullmatch(r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?", head)
     hint = f"this is conda's spelling; write {conda[1]}=={conda[2]}" if conda else ""
-    return UserError(f"not a requirement: {_mask(head)[:200]!r}", where=where, why=_mask(why), hint=hint)
+    return UserError(f"not a requirement: {mask(head)[:200]!r}", where=where, why=mask(why), hint=hint)
 
 
 def refuse_source(text: str, where: str, shown: str | None = None) -> UserError:
     """Returns the refusal of a requirement that no index has: what it is, and the way out. `shown` is what the message may quote, by default all."""
     if shown is not None and shown != text:
         return UserError("not a package of an index", where=where, why=_unquoted(shown))
-    name = re.split(r"[ @\[;<>=!~]", text.strip())[0]
     if _BUILD_MACHINES.search(text):
+        name = re.split(r"[ @\[;<>=!~]", text.strip())[0]
         return UserError(
-            f"the place of a conda package on the machine that built it: {_mask(text)[:200]!r}",
+            f"the place of a conda package on the machine that built it: {mask(text)[:200]!r}",
             where=where,
             why="pip freeze in a conda environment writes such lines; that folder exists nowhere else",
             hint=f"write {name}==VERSION instead, as `pip list --format=freeze` prints it",
         )
-    plain = name if re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) and "@" in text else "its NAME"
-    house = f"write {plain} in its place, and name the folder of the wheel: dependencies: {{requirements: FILE, wheelhouse: wheels, index-url: URL}}"
+    house = f"write {_meant(text)} in its place, and name the folder of the wheel: {WHEELHOUSE}"
     if re.search(r"\b(git|hg|svn|bzr)\+", text):
         kind, way = (
             "a version control address",
-            f"build it once: pip wheel --no-deps -w wheels {_mask(text)[:120]!r}; {house}",
+            f"build it once: pip wheel --no-deps -w wheels {mask(text)[:120]!r}; {house}",
         )
     elif re.match(r"(\S+\s*@\s*)?https?://", text):
-        kind, way = "an address of something that is not a wheel", f"build it as a wheel; {house}"
-    elif text.strip() in (".", "./"):
-        kind, way = (
-            "the project itself",
-            "leave the line out; the entry's source folder takes the project's own modules along",
-        )
+        kind = "an address of something that is not a wheel"
+        way = f"build it once: pip wheel --no-deps -w wheels {mask(text)[:120]!r}; {house}"
+    elif re.split(r"[\[;]", text.strip())[0].strip() in (".", "./"):
+        kind = "the project itself"
+        way = "leave the line out: the entry's source folder takes the project's own modules along"
+        way += ", and dependencies: {requirements: FILE, project: true} builds and installs its package"
+    elif text.partition(";")[0].strip().endswith(".whl"):
+        kind, way = "a wheel on this machine", house
     else:
         kind, way = "a path on this machine", f"build it as a wheel; {house}"
     return UserError(
-        f"not a package of an index but {kind}: {_mask(text)[:200]!r}",
-        where=where,
-        why="nothing is built from source, and a lock names wheels by name, version, file name and hash, so that any index can serve them",
-        hint=way,
+        f"not a package of an index but {kind}: {mask(text)[:200]!r}", where=where, why=_NOT_BUILT, hint=way
     )
 
 
@@ -90,9 +105,60 @@ def _unquoted(shown: str) -> str:
     """Returns the reason for which a line is not quoted as it was read."""
     if not shown:
         return "the line is not shown, because its file lies outside of the project"
-    return f"with its variables filled in: {_mask(shown)[:200]!r}"
+    return f"with its variables filled in: {mask(shown)[:200]!r}"
 
 
-def _mask(text: str) -> str:
+def refuse_elsewhere(name: str, source: str, where: str, again: str) -> UserError:
+    """Returns the refusal of a package that a file takes from somewhere else than an index.
+
+    Args:
+        name: The package.
+        source: Where it comes from, as the file has it; passwords are left out of the message.
+        where: The file, and the line where it is known.
+        again: What to do in the file, once there is a wheel.
+    """
+    return UserError(
+        f"{name} is not from an index: {mask(source)[:200]}",
+        where=where,
+        why="nothing is built from source",
+        hint=f"build it as a wheel once (pip wheel --no-deps -w wheels ...), put it on an index or into a wheelhouse, and {again}",
+    )
+
+
+def place_of(file: str, name: str) -> str:
+    """Returns a file with the line in which a lock or a project names a package; the file alone where no line does."""
+    try:
+        with open_named_file(Path(file)) as handle:
+            text = handle.read(_MAX_SEARCHED).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return file
+    spelt = "[-_.]+".join(map(re.escape, re.split(r"[-_.]+", name)))
+    patterns = (
+        rf"^\s*name\s*=\s*[\"']{spelt}[\"']",  # TOML of locks
+        rf"^\s*[\"']?{spelt}[\"']?\s*[=:]\s*[\[{{\"']",  # a key: pyproject.toml, Pipfile.lock
+        rf"^[\s\"'-]*{spelt}\s*([\[<>=!~;@\"'#,]|$)",  # a requirement
+    )
+    for pattern in patterns:
+        if found := re.search(pattern, text, re.MULTILINE | re.IGNORECASE):
+            return f"{file}:{text.count(chr(10), 0, found.start() + len(found[0]) - len(found[0].lstrip())) + 1}"
+    return file
+
+
+def mask(text: str) -> str:
     """Returns the text without the user and password of its URLs."""
-    return re.sub(r"(?<=//)[^/@\s]+@", "", text)
+    return re.sub(r"(?<=//)(?!git@)[^/@\s]+@", "", text)
+
+
+def _meant(text: str) -> str:
+    """Returns the requirement that a line with a place stands for, as far as it tells."""
+    named = re.match(r"([A-Za-z0-9][\w.-]*(\[[^\]]*\])?)\s*@", text.strip())
+    if named:
+        return named[1]
+    if egg := re.search(r"#(?:.*&)?egg=([A-Za-z0-9][\w.-]*)", text):
+        return egg[1]
+    last = re.split(r"[/\\]", re.split(r"[#;?]", text)[0].strip().rstrip("/"))[-1]
+    if wheel := re.match(r"([A-Za-z0-9][\w.]*)-([0-9][\w.!+]*)-.*\.whl$", unquote(last)):
+        return f"{wheel[1].replace('_', '-')}=={wheel[2]}"
+    if re.search(r"\b(git|hg|svn|bzr)\+", text) and re.fullmatch(r"[A-Za-z][\w.-]*(@.*)?", last):
+        return last.partition("@")[0].removesuffix(".git")
+    return "its NAME"

@@ -43,6 +43,22 @@ _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedLine:
+    """A logical line of a requirements file, or of another file with such lines, and where it began."""
+
+    file: Path
+    number: int
+    text: str
+    shown: str
+    """What a message may quote: the text before variables are filled in, and nothing of a file outside of the project."""
+
+    @property
+    def where(self) -> str:
+        """The file and the line."""
+        return f"{self.file}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """What is wanted: requirements to resolve, and at most one lock, which is taken as it is.
 
@@ -52,6 +68,7 @@ class Requirements:
         pylock: A lock file of PEP 751, or the file from which `pylock_text` was made.
         uv_lock: A lock file of uv.
         locked: The packages of another tool's lock file.
+        placed: Lines as pip takes them, with options, out of a file that is no requirements file.
         indexes: Indexes that the file names for some packages; exact versions with hashes are looked for there, too.
     """
 
@@ -60,6 +77,7 @@ class Requirements:
     pylock: Path | None = None
     uv_lock: UvLock | None = None
     locked: LockedPackages | None = None
+    placed: tuple[PlacedLine, ...] = ()
     options: tuple[str, ...] = ()
     pylock_text: str = ""
     indexes: tuple[str, ...] = ()
@@ -95,21 +113,6 @@ class ReadRequirements:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A logical line of a requirements file, and where it began."""
-
-    file: Path
-    number: int
-    text: str
-    shown: str
-    """What a message may quote: the text before variables are filled in, and nothing of a file outside of the project."""
-
-    @property
-    def where(self) -> str:
-        return f"{self.file}:{self.number}"
-
-
 class _State:
     """The contents of the files. It is filled while they are read, so it is not frozen."""
 
@@ -141,6 +144,9 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
     state = _State(environment)
     for line in requirements.lines:
         _add_requirement(line, "dependencies", state, constraint=False)
+    for placed in requirements.placed:
+        state.folders.add(placed.file.resolve().parent)
+        _read_line(placed, state, constraint=False)
     for file in requirements.files:
         if file.suffix != ".toml":
             state.folders.add(file.resolve().parent)
@@ -155,6 +161,16 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
     return ReadRequirements(
         tuple(state.lines), tuple(state.constraints), hashes, state.urls, options, tuple(dict.fromkeys(state.notices))
     )
+
+
+def placed_faults(lines: Iterable[PlacedLine]) -> list[CrateError]:
+    """Returns the faults of such lines that need no variable to be found."""
+    state = _State({})
+    for line in lines:
+        state.folders.add(line.file.resolve().parent)
+        if not _VARIABLE.search(line.text):
+            _read_line(line, state, constraint=False)
+    return state.faults
 
 
 def line_faults(lines: Iterable[tuple[str, str]]) -> list[CrateError]:
@@ -231,7 +247,7 @@ def _read_file(file: Path, state: _State, constraint: bool) -> None:
         state.faults.append(fault)
 
 
-def logical_lines(file: Path) -> Iterator[_Line]:
+def logical_lines(file: Path) -> Iterator[PlacedLine]:
     """Yields the lines of a requirements file, joined where a backslash continues them, without comments and empty ones."""
     start, before = 0, ""
     for number, line in enumerate([*read_text(file).splitlines(), ""], 1):
@@ -241,11 +257,11 @@ def logical_lines(file: Path) -> Iterator[_Line]:
             continue
         text = re.sub(r"(^|\s)#.*$", "", before + line).strip()
         if text:
-            yield _Line(file, start, text, text)
+            yield PlacedLine(file, start, text, text)
         start, before = 0, ""
 
 
-def _read_line(line: _Line, state: _State, constraint: bool) -> None:
+def _read_line(line: PlacedLine, state: _State, constraint: bool) -> None:
     missing = [name for name in _VARIABLE.findall(line.text) if not state.environment.get(name)]
     for name in missing:
         what = f"the variable {name} is not set"
@@ -259,7 +275,7 @@ def _read_line(line: _Line, state: _State, constraint: bool) -> None:
         _add_requirement(text, line.where, state, constraint, line.file.parent, line.shown)
 
 
-def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> None:
+def _read_options(text: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     """Reads a line of options; pip takes several on one line, and a short one without a space before its value."""
     import shlex
 
@@ -288,8 +304,8 @@ def _read_options(text: str, line: _Line, state: _State, constraint: bool) -> No
         act(value, line, state, constraint)
 
 
-def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
-    def act(value: str, line: _Line, state: _State, inherited: bool) -> None:
+def _include(constraint: bool) -> Callable[[str, PlacedLine, _State, bool], None]:
+    def act(value: str, line: PlacedLine, state: _State, inherited: bool) -> None:
         if "://" in value and not value.startswith("file://"):
             state.faults.append(UserError("includes a file from the network", where=line.where, hint="copy it here"))
         else:
@@ -298,50 +314,50 @@ def _include(constraint: bool) -> Callable[[str, _Line, _State, bool], None]:
     return act
 
 
-def _editable(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _editable(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     from modelcrate.resolve.requirement_faults import refuse_source
 
     state.faults.append(refuse_source(value, line.where, value if value in line.shown else line.shown))
 
 
-def _index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _index(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.index_url = value
 
 
-def _extra_index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _extra_index(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.extra.append(value)
 
 
-def _find_links(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _find_links(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     place = value.removeprefix("file://")
     state.links.append(value if "://" in place else str((line.file.parent / place).absolute()))
 
 
-def _no_index(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _no_index(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.no_index = True
 
 
-def _prereleases(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _prereleases(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.prereleases = True
 
 
-def _require_hashes(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _require_hashes(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.require_hashes = True
 
 
-def _no_effect(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _no_effect(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     """An option about building from source, about pip itself, or one that asks for what is done in any case."""
 
 
-def _trusted_host(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _trusted_host(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.notices.append(f"{line.where}: --trusted-host {value} has no effect; certificates are always checked")
 
 
-def _no_binary(value: str, line: _Line, state: _State, constraint: bool) -> None:
+def _no_binary(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     state.notices.append(f"{line.where}: --no-binary {value} has no effect; an image gets wheels only")
 
 
-_OPTIONS: Mapping[str, tuple[bool, Callable[[str, _Line, _State, bool], None]]] = {
+_OPTIONS: Mapping[str, tuple[bool, Callable[[str, PlacedLine, _State, bool], None]]] = {
     "-r": (True, _include(False)),
     "--requirement": (True, _include(False)),
     "-c": (True, _include(True)),
@@ -373,11 +389,13 @@ def _add_requirement(
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    from modelcrate.resolve.requirement_faults import is_wheel_url, refuse_line, refuse_source
+    from modelcrate.resolve.requirement_faults import is_place, is_wheel_url, refuse_line, refuse_source
 
     head, *options = _split_options(text)
     quoted = head if shown is None else _split_options(shown)[0]
     try:
+        if is_place(head) and "@" not in head.partition("://")[0]:  # `thing.whl` would pass for a package's name
+            raise InvalidRequirement("a place")
         requirement = Requirement(head)
     except InvalidRequirement as fault:
         state.faults.append(refuse_line(head, where, fault, folder, quoted))

@@ -273,7 +273,8 @@ def explained(text: str, target: Target) -> CrateError:
         return UserError(
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
-            hint="nothing is built from source: build the wheel, and name the folder it is in as wheelhouse",
+            hint=f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {match[1].strip('`')!r}), and name the folder: "
+            "dependencies: {requirements: FILE, wheelhouse: wheels, index-url: URL}",
         )
     if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
         return IntegrityError(

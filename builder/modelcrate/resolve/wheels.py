@@ -63,13 +63,29 @@ def lock_wheels(
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
         options = [word for pin in _written(scratch / "constraints", limits) for word in ("--constraints", str(pin))]
         options += ["--find-links", str(stand_ins(there, scratch / "there"))] if there else []
-        with _faulty_wheels_named(index):
+        with _lines_named(requirements), _faulty_wheels_named(index):
             text = uv.compile(given, target, index, *requirements.options, *options)
     found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
     return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
+
+
+@contextmanager
+def _lines_named(requirements: Requirements) -> Iterator[None]:
+    """Adds the line of the requirements that a fault is about, where one of their files has it."""
+    try:
+        yield
+    except UserError as fault:
+        told = re.match(r"there is no package (\S+) |(\S+) has no wheel for ", fault.what)
+        if told and not fault.where:
+            from modelcrate.resolve.requirement_faults import place_of
+
+            files = dict.fromkeys([*requirements.files, *(each.file for each in requirements.placed)])
+            places = (place_of(str(file), told[1] or told[2]) for file in files)
+            fault.where = next((place for place in places if place.rpartition(":")[2].isdigit()), "")
+        raise
 
 
 @contextmanager

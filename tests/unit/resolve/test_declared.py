@@ -11,6 +11,7 @@ import pytest
 from modelcrate.project.values import Conda, Dependencies
 from modelcrate.resolve.declared import Declaration, format_of, read_declaration
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
+from modelcrate.resolve.requirements import read_requirements
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, UserError
 
@@ -149,9 +150,58 @@ def test_poetrys_constraints_in_the_common_spelling(text: str, meant: str) -> No
     SpecifierSet(meant)
 
 
+def test_all_that_poetry_alone_understands_is_refused_with_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(
+        '[tool.poetry]\nname = "x"\n[tool.poetry.dependencies]\npython = "^3.11"\nfine = "^1"\n'
+        'either = "^1 || ^3"\nthing = {git = "https://me:s3cret@h.invalid/x"}\nloc = {path = "../loc"}\n'
+    )
+    with pytest.raises(UserError) as caught:
+        read_declaration(Dependencies(Path("pyproject.toml")), tmp_path)
+    said = str(caught.value)
+    assert f"{path}:6: either has alternatives of versions" in said
+    assert f"{path}:7: thing is not from an index: git https://h.invalid/x" in said
+    assert f"{path}:8: loc is not from an index: path ../loc" in said
+    assert "s3cret" not in said
+
+
+def test_members_of_a_workspace_of_uv_that_are_left_out_are_said(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").write_text(
+        """\
+version = 1
+requires-python = ">=3.11"
+[[package]]
+name = "top"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "lib" }]
+[package.dev-dependencies]
+dev = [{ name = "tool" }]
+[[package]]
+name = "lib"
+version = "1"
+source = { editable = "packages/lib" }
+dependencies = [{ name = "deep" }]
+[[package]]
+name = "deep"
+version = "1"
+source = { virtual = "packages/deep" }
+[[package]]
+name = "tool"
+version = "1"
+source = { editable = "packages/tool" }
+"""
+    )
+    (said,) = read_declaration(Dependencies(Path("uv.lock")), tmp_path).notices
+    assert "deep (packages/deep), lib (packages/lib) is not installed" in said
+    assert "tool" not in said
+    (said,) = read_declaration(Dependencies(Path("uv.lock"), groups=("dev",)), tmp_path).notices
+    assert "tool (packages/tool)" in said
+
+
 def test_a_dependency_of_poetry_that_no_index_has_is_refused() -> None:
     with pytest.raises(UserError, match="not from an index: git"):
-        list(constraint_lines("x", {"git": "https://h.invalid/x"}, Path("pyproject.toml")))
+        list(constraint_lines("x", {"git": "https://h.invalid/x"}, Path("pyproject.toml"), locked=False))
 
 
 POETRY = f"""\
@@ -203,7 +253,7 @@ class TestPoetry:
 
     def test_what_no_index_has_is_refused_where_it_is_needed(self, tmp_path: Path) -> None:
         said = refused(tmp_path, "poetry.lock", POETRY, groups=("dev",))
-        assert "/poetry.lock: tool 2.0 is not from an index: git https://h.invalid/tool" in said
+        assert "/poetry.lock:21: tool 2.0 is not from an index: git https://h.invalid/tool" in said
         assert "wheelhouse" in said
 
     def test_the_needed_without_a_hash_is_refused(self, tmp_path: Path) -> None:
@@ -286,8 +336,7 @@ class TestEnvironment:
         (tmp_path / "more.txt").write_text("idna\n")
         found = declared(tmp_path, "environment.yml", self.TEXT)
         assert found.requires_python == "==3.10.*"
-        assert found.requirements.lines == ("six",)
-        assert found.requirements.files == (tmp_path / "more.txt",)
+        assert read_requirements(found.requirements).lines == ("six", "idna")
         assert found.conda == Conda(("numpy=1.26", "libgomp"), ("c",))
         assert found.inputs == {"requirements": ["six", "idna"], "conda": ["numpy=1.26", "libgomp"]}
 
@@ -310,7 +359,21 @@ class TestEnvironment:
         assert caught.value.where == f"{tmp_path}/environment.yml:{line}"
         assert "modelcrate[conda]" in caught.value.hint
 
-    @pytest.mark.parametrize("line", ["--index-url https://h.invalid", "-e .", "x @ git+https://h.invalid/x"])
+    def test_options_of_the_pip_part_are_pips(self, tmp_path: Path) -> None:
+        """People name PyTorch's index there, for instance. A lock names no host."""
+        (tmp_path / "more.txt").write_text("idna\n")
+        text = (
+            self.TEXT
+            + "  - --extra-index-url https://h.invalid/simple\n  - -f https://${ME}@h.invalid/x\n  - -c more.txt\n"
+        )
+        found = declared(tmp_path, "environment.yml", text)
+        read = read_requirements(found.requirements, {"ME": "i:s3cret"})
+        assert read.options.extra_index_urls == ("https://h.invalid/simple",)
+        assert read.options.find_links == ("https://i:s3cret@h.invalid/x",)
+        assert read.constraints == ("idna",)
+        assert "h.invalid" not in str(found.inputs)
+
+    @pytest.mark.parametrize("line", ["--no-such-option", "-e .", "x @ git+https://h.invalid/x"])
     def test_faults_of_the_pip_part_have_their_line(self, tmp_path: Path, line: str) -> None:
         with pytest.raises(CrateError) as caught:
             declared(tmp_path, "environment.yml", self.TEXT.replace("six", line).replace("  - -r more.txt\n", ""))

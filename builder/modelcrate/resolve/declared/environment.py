@@ -11,8 +11,8 @@ from modelcrate.project.conda import CondaSpec, as_requirement, package_name, pa
 from modelcrate.project.values import Conda, Dependencies
 from modelcrate.resolve.conda import EXTRA
 from modelcrate.resolve.declared import Declaration, line_of, refuse_parts
-from modelcrate.resolve.declared.pip import read as read_pip
-from modelcrate.resolve.requirements import MAX_FILE, Requirements, line_faults, raise_together, read_text
+from modelcrate.resolve.declared.pip import lines_that_decide
+from modelcrate.resolve.requirements import MAX_FILE, PlacedLine, Requirements, placed_faults, raise_together, read_text
 from modelcrate_layers.errors import CrateError, UserError
 
 _NOT_ON_PYPI = re.compile(
@@ -79,37 +79,31 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     refuse_parts(needs, path)
     text = read_text(path, MAX_FILE)
     wanted = parse_conda(text.encode(), str(path))
-    lines, files = _pip_part(wanted, path, text)
+    placed = _pip_part(wanted, path, text)
     packages = (*(needs.conda.packages if needs.conda else ()), *wanted.packages)
     channels = wanted.channels or (needs.conda.channels if needs.conda else ())
-    included = [line for file in files for line in read_pip(file, needs).inputs["requirements"]]
+    listed = [line for each in placed for line in lines_that_decide(each.text, path.parent)]
     return Declaration(
-        Requirements(lines, files),
+        Requirements(placed=placed),
         Conda(packages, channels) if packages else None,
         wheels_instead=partial(as_wheels, packages, path, text) if packages and needs.conda is None else None,
         requires_python=f"=={wanted.python}.*" if wanted.python else "",
-        inputs={"requirements": [*lines, *included], **({"conda": list(packages)} if packages else {})},
+        inputs={"requirements": listed, **({"conda": list(packages)} if packages else {})},
     )
 
 
-def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """Returns the lines of the pip section, and the requirements files that it includes."""
-    files: list[Path] = []
-    lines: list[str] = []
-    faults: list[CrateError] = []
-    for line in wanted.pip:
-        if included := re.fullmatch(r"(?:-r|--requirement)[ =]?\s*(\S.*)", line.strip()):
-            files.append(path.parent / included[1].strip("\"'"))
-        elif line.strip().startswith("-"):
-            hint = "put it into a requirements file, and include that: - -r requirements.txt"
-            faults.append(
-                UserError(f"the option {line.split()[0]} in the pip part", where=line_of(path, text, line), hint=hint)
-            )
-        else:
-            lines.append(line)
-    faults += line_faults((line, line_of(path, text, line)) for line in lines)
-    raise_together(faults, str(path))
-    return tuple(lines), tuple(files)
+def _pip_part(wanted: CondaSpec, path: Path, text: str) -> tuple[PlacedLine, ...]:
+    """Returns the lines of the pip section, which is read as pip reads a requirements file; those that include files come last.
+
+    Raises:
+        UserError: One has something that no index has; it names all of them.
+    """
+    placed = []
+    for line in filter(str.strip, wanted.pip):
+        number = line_of(path, text, line).rpartition(":")[2]
+        placed.append(PlacedLine(path, int(number) if number.isdigit() else 1, line.strip(), line.strip()))
+    raise_together(placed_faults(placed), str(path))
+    return tuple(sorted(placed, key=lambda each: re.match(r"-r|--requirement", each.text) is not None))
 
 
 def as_wheels(packages: Sequence[str], path: Path, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

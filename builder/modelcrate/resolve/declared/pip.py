@@ -20,17 +20,26 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     return Declaration(Requirements(files=(path,)), needs.conda, inputs={"requirements": [*_lines(path, set())]})
 
 
-def _lines(path: Path, visited: set[Path]) -> Iterator[str]:
-    """Yields the lines that mean something, those of included files in their place.
+def lines_that_decide(text: str, folder: Path, visited: set[Path] | None = None) -> Iterator[str]:
+    """Yields what a line means for a lock: itself, or the lines of the file that it includes.
 
     Where packages are fetched from is no part of it: a lock names no host, and no password of one.
+
+    Args:
+        text: A line of a requirements file.
+        folder: Where its paths begin.
+        visited: The files that have been read.
     """
+    if include := _INCLUDE.match(text):
+        yield from _lines(folder / include[1].strip("\"'"), visited if visited is not None else set())
+    elif text and not _PLACE.match(text):
+        yield re.sub(r"(?<=//)[^/@\s]+@", "", text)
+
+
+def _lines(path: Path, visited: set[Path]) -> Iterator[str]:
+    """Yields the lines of a file that mean something, those of included files in their place."""
     if path.resolve() in visited:
         return
     visited.add(path.resolve())
     for line in read_text(path).splitlines():
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        if include := _INCLUDE.match(line):
-            yield from _lines(path.parent / include[1].strip("\"'"), visited)
-        elif line and not _PLACE.match(line):
-            yield re.sub(r"(?<=//)[^/@\s]+@", "", line)
+        yield from lines_that_decide(re.sub(r"(^|\s)#.*", "", line).strip(), path.parent, visited)

@@ -40,7 +40,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         if not beside.is_file():
             what = "does not say what each package is for, and there is no pyproject.toml beside it that would"
             raise UserError(what, where=str(path), hint="put its pyproject.toml there, or lock again with Poetry 2")
-        roots = tuple(poetry_lines(beside, needs))
+        roots = tuple(poetry_lines(beside, needs, locked=True))
         locked = LockedPackages(str(path), tuple(_package(each, path, groups) for each in packages), roots)
     versions = table(data, "metadata").get("python-versions")
     return Declaration(
@@ -71,7 +71,9 @@ def _package(data: Mapping[str, Any], path: Path, groups: set[str]) -> LockedPac
     source = table(data, "source")
     kind = str(source.get("type", ""))
     dependencies = (
-        line for key, value in table(data, "dependencies").items() for line in constraint_lines(key, value, path)
+        line
+        for key, value in table(data, "dependencies").items()
+        for line in constraint_lines(key, value, path, locked=True)
     )
     return LockedPackage(
         canonicalize_name(name),

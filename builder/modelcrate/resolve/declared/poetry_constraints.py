@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
 from modelcrate_layers.errors import UserError
 
 _TERM = re.compile(r"(\^|~(?!=)|[<>=!~]=?|===)?\s*([0-9][^\s,]*|\*)")
@@ -43,21 +44,31 @@ def _next(version: str, caret: bool) -> str:
     return ".".join(map(str, kept_numbers))
 
 
-def constraint_lines(name: str, value: Any, path: Path) -> Iterator[str]:
+def constraint_lines(name: str, value: Any, path: Path, *, locked: bool) -> Iterator[str]:
     """Yields the PEP 508 lines of one dependency of Poetry: a text, a table, or a list of tables for different markers.
 
+    Args:
+        name: The package.
+        value: What Poetry's table has for it.
+        path: The file.
+        locked: Whether a lock has its version, so that alternatives of versions (`||`) may be left out.
+
     Raises:
-        UserError: It is not from an index.
+        UserError: It is not from an index, or has alternatives of versions, which PEP 508 can't say.
     """
     for each in value if isinstance(value, list) else [value]:
         wanted = {"version": each} if isinstance(each, str) else each
         if not isinstance(wanted, dict):
             raise UserError(f"the dependency {name} is neither a text nor a table", where=str(path))
         if elsewhere := next((key for key in _ELSEWHERE if key in wanted), ""):
+            again = "lock it from there" if locked else "write its version instead"
+            raise refuse_elsewhere(name, f"{elsewhere} {wanted[elsewhere]}", place_of(str(path), name), again)
+        if not locked and "|" in str(wanted.get("version", "")):
             raise UserError(
-                f"the dependency {name} is not from an index: {elsewhere} {wanted[elsewhere]}",
-                where=str(path),
-                hint="nothing is built from source: build it as a wheel, and put it on an index or into a wheelhouse",
+                f"{name} has alternatives of versions: {wanted['version']}",
+                where=place_of(str(path), name),
+                why="Poetry alone has them; other requirements can't say `or`",
+                hint="run poetry lock, and the poetry.lock is taken; or write one range",
             )
         extras = ",".join(wanted.get("extras") or ())
         markers = [f"({text})" for text in (wanted.get("markers"), _python_marker(wanted.get("python"))) if text]

@@ -13,8 +13,9 @@ from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, line_of, refuse_unknown
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
 from modelcrate.resolve.declared.toml_files import parse_toml, table, tables, texts
+from modelcrate.resolve.requirement_faults import refuse_elsewhere
 from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together, read_text
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import CrateError, UserError
 
 _UNREAD = ("constraint-dependencies", "override-dependencies", "exclude-dependencies", "conflicts")
 """Settings of uv that change what is resolved. They hold in a uv.lock."""
@@ -29,7 +30,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     if not isinstance(project.get("dependencies", []), list):
         raise UserError("[project] dependencies is not a list", where=str(path))
     if not project and table(data, "tool", "poetry"):
-        lines = tuple(poetry_lines(path, needs))
+        lines = tuple(poetry_lines(path, needs, locked=False))
         return Declaration(
             Requirements(lines), needs.conda, requires_python=_poetry_python(data), inputs={"requirements": list(lines)}
         )
@@ -73,15 +74,40 @@ def declares(data: dict[str, Any]) -> bool:
     return "dependencies" in project or "dependencies" in texts(project, "dynamic") or bool(_poetry_table(data))
 
 
-def poetry_lines(path: Path, needs: Dependencies) -> Iterator[str]:
-    """Yields the requirements of [tool.poetry.dependencies], of wanted extras and groups; of [project] where that has them."""
+def poetry_lines(path: Path, needs: Dependencies, *, locked: bool) -> list[str]:
+    """Returns the requirements of [tool.poetry.dependencies], of wanted extras and groups; of [project] where that has them.
+
+    Args:
+        path: The pyproject.toml.
+        needs: The wanted extras and groups.
+        locked: Whether a lock has the versions, so that these lines need not.
+
+    Raises:
+        UserError: One is not from an index, or has no counterpart; it names all of them.
+    """
+    found: list[str] = []
+    faults: list[CrateError] = []
+    for name, value in _poetry_entries(path, needs):
+        if name is None:
+            found.append(value)
+            continue
+        try:
+            found += constraint_lines(name, value, path, locked=locked)
+        except UserError as fault:
+            faults.append(fault)
+    raise_together(faults, str(path))
+    return found
+
+
+def _poetry_entries(path: Path, needs: Dependencies) -> Iterator[tuple[str | None, Any]]:
+    """Yields dependencies of Poetry by name; and lines of PEP 508 under no name."""
     data = parse_toml(read_text(path), path)
     poetry, project = table(data, "tool", "poetry"), table(data, "project")
     if "dependencies" in project:
         optional = table(project, "optional-dependencies")
         refuse_unknown("extra", needs.extras, [*optional], path)
-        yield from texts(project, "dependencies")
-        yield from (line for extra in needs.extras for line in texts(optional, extra))
+        yield from ((None, line) for line in texts(project, "dependencies"))
+        yield from ((None, line) for extra in needs.extras for line in texts(optional, extra))
     else:
         extras = table(poetry, "extras")
         refuse_unknown("extra", needs.extras, [*extras], path)
@@ -89,12 +115,11 @@ def poetry_lines(path: Path, needs: Dependencies) -> Iterator[str]:
         for name, value in _poetry_table(data).items():
             optional_one = isinstance(value, dict) and value.get("optional") is True
             if name != "python" and (not optional_one or name.lower() in wanted):
-                yield from constraint_lines(name, value, path)
+                yield name, value
     groups = {**table(poetry, "group"), "dev": {"dependencies": table(poetry, "dev-dependencies")}}
     refuse_unknown("group", needs.groups, [*groups], path)
     for group in needs.groups:
-        for name, value in table(groups, group, "dependencies").items():
-            yield from constraint_lines(name, value, path)
+        yield from table(groups, group, "dependencies").items()
 
 
 def _poetry_table(data: dict[str, Any]) -> dict[str, Any]:
@@ -129,12 +154,6 @@ def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) ->
         each = source if isinstance(source, dict) else {}
         kind = next((key for key in ("git", "path", "url", "workspace") if key in each), "")
         if kind and canonicalize_name(name) in wanted:
-            faults.append(
-                UserError(
-                    f"{name} is not from an index: {kind} = {each[kind]!r}",
-                    where=line_of(path, text, f"{name} "),
-                    why="nothing is built from source",
-                    hint="build it as a wheel, put it on an index or into a wheelhouse, and leave it out of [tool.uv.sources]",
-                )
-            )
+            told, place = f"{kind} = {each[kind]!r}", line_of(path, text, f"{name} ")
+            faults.append(refuse_elsewhere(name, told, place, "leave it out of [tool.uv.sources]"))
     raise_together(faults, str(path))

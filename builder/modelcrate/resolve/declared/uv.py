@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration
@@ -20,9 +22,38 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     indexes = tuple(dict.fromkeys(each for each in sources if isinstance(each, str) and "://" in each))
     parts = {"extras": list(needs.extras), "groups": list(needs.groups)}
     inputs = {"requirements": [], "pylock": digest_of(path), **{key: names for key, names in parts.items() if names}}
+    members = _members(data, needs)
+    told = f"{path.name}: of the workspace, {', '.join(members)} is not installed, its dependencies are"
+    way = "put its modules into the entry's source folder, or its wheel into a wheelhouse"
     return Declaration(
         Requirements(uv_lock=UvLock(path, needs.extras, needs.groups), indexes=indexes),
         needs.conda,
         requires_python=requires if isinstance(requires, str) else "",
         inputs=inputs,
+        notices=(f"{told}; {way}",) if members else (),
     )
+
+
+def _members(data: Mapping[str, Any], needs: Dependencies) -> list[str]:
+    """Returns the other members of a workspace that the project depends on: uv exports what they need, and not them."""
+    packages = {str(each.get("name")): each for each in tables(data, "package")}
+    own = {name: _local(each) for name, each in packages.items()}
+    waiting = [(name, True) for name, place in own.items() if place == "."]
+    reached: set[str] = set()
+    while waiting:
+        name, top = waiting.pop()
+        if name in reached or name not in packages:
+            continue
+        reached.add(name)
+        each = packages[name]
+        wanted = tables(each, "dependencies")
+        if top:
+            wanted += [line for extra in needs.extras for line in tables(table(each, "optional-dependencies"), extra)]
+            wanted += [line for group in needs.groups for line in tables(table(each, "dev-dependencies"), group)]
+        waiting += [(str(line.get("name")), False) for line in wanted]
+    return sorted(f"{name} ({own[name]})" for name in reached if own[name] not in ("", "."))
+
+
+def _local(package: Mapping[str, Any]) -> str:
+    source = table(package, "source")
+    return str(source.get("editable") or source.get("virtual") or "")
