@@ -36,7 +36,6 @@ from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
-from modelcrate.pipeline.testing import load_tests, test_image, with_tests
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher
 from modelcrate.resolve.world import (
@@ -118,12 +117,15 @@ class Session:
 
     def prepare(self, request: Request) -> Prepared:
         """Resolves and plans, and makes nothing."""
-        load_tests(request)  # a fault in one of them is found before anything is fetched
-        return prepare(request, self.connections, self.emit)
+        return self._prepare(request, fetch_models=False)
 
-    def _prepare(self, request: Request) -> Prepared:
+    def _prepare(self, request: Request, *, fetch_models: bool = True) -> Prepared:
         """The same for a build, which needs the whole of models."""
-        return prepare(request, self.connections, self.emit, fetch_models=True)
+        if request.project.tests:  # a fault in one of them is found before anything is fetched
+            from modelcrate.pipeline.testing import load_tests
+
+            load_tests(request)
+        return prepare(request, self.connections, self.emit, fetch_models=fetch_models)
 
     def predict(self, prepared: Prepared) -> Deliverable | None:
         """Returns the image that a build would give, if all its layers are known; else None."""
@@ -162,6 +164,8 @@ class Session:
             IntegrityError: An answer is another than it has to be; nothing was delivered.
             MachineError: This machine can't run the image.
         """
+        from modelcrate.pipeline.testing import load_tests, test_image
+
         request = build.prepared.request
         timings = dict(build.receipt.timings)
         with time_step("test", timings, self.emit):
@@ -191,6 +195,8 @@ class Session:
         request = build.prepared.request
         receipt = build.receipt
         if request.project.tests:
+            from modelcrate.pipeline.testing import load_tests, with_tests
+
             receipt = replace(receipt, image=with_tests(receipt.image, load_tests(request)))
         if build.prepared.request.attestations.wants_any(places):
             from modelcrate.pipeline.attest import attest

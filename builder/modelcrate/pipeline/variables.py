@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 from modelcrate.resolve.resolved_base import HIDING
 from modelcrate_layers.errors import UserError
-from modelcrate_server.settings import read_settings
-from modelcrate_server.variables import SettingsError
 
 NOWHERE = "/var/empty/modelcrate"
 """A folder that this machine does not have: the server looks for a configuration file, which is the image's own matter."""
@@ -64,6 +62,11 @@ def refused_variables(own: Mapping[str, str], *, checked_by_server: bool = True)
             )
     if checked_by_server:
         values = {name: value for name, value in own.items() if name not in FIXED and name != "AZUREML_CONFIG_FILE"}
+        if not values:
+            return
+        from modelcrate_server.settings import read_settings
+        from modelcrate_server.variables import SettingsError
+
         try:
             read_settings({**values, "AML_APP_ROOT": NOWHERE})
         except SettingsError as fault:
