@@ -54,7 +54,8 @@ def _leaving(project: Project, folder: Path) -> Iterator[CrateError]:
 def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     for model in project.models:
         if isinstance(model, Model) and not (folder / model.path).exists():
-            yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path))
+            hint = _near(model.path, folder)
+            yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path), hint=hint)
     command = project.command
     if command is not None and command.source is not None and not (folder / command.source).is_dir():
         yield SourceError("is named as the command's sources, and is no folder", where=str(folder / command.source))
@@ -62,7 +63,24 @@ def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]
     for path in wanted:
         if not (folder / path).exists():
-            yield SourceError("is named in the project, and is not there", where=str(folder / path))
+            hint = _near(path, folder)
+            yield SourceError("is named in the project, and is not there", where=str(folder / path), hint=hint)
+
+
+def _near(path: Path, folder: Path) -> str:
+    """Returns what a missing path may have been meant for: a file of its name elsewhere in the project, or one with a similar name."""
+    from difflib import get_close_matches
+
+    from modelcrate.pipeline.detect_files import list_files
+
+    try:
+        there = [str(each) for each in list_files(folder)]
+    except CrateError:
+        there = []
+    same = [each for each in there if Path(each).name == path.name]
+    if near := (same or get_close_matches(str(path), there, 3, 0.75))[:3]:
+        return f"did you mean {' or '.join(near)}?"
+    return "paths start at the folder of modelcrate.yaml"
 
 
 def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
@@ -73,8 +91,11 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
         with open_named_file(path) as script:
             source = script.read(MAX_SCRIPT)
     except OSError as fault:
-        yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path))
+        hint = _near(project.entry.file, folder)
+        yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path), hint=hint)
         return
     from modelcrate.project.entry_check import check_entry
 
-    yield from check_entry(source, str(project.entry.file), awaits=project.server == "modelcrate")
+    yield from check_entry(
+        source, str(project.entry.file), awaits=project.server == "modelcrate", python=project.python
+    )

@@ -29,7 +29,7 @@ from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, mode
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.venv import PREFIX
-from modelcrate_layers.tar.listing import CLUTTER, Ignored, Listing, list_inside, list_path
+from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.tar.sources import FileRange, UnfetchedFile
 from modelcrate_layers.tar.tree import FILE_MODE, Entry, Kind, show
 
@@ -97,7 +97,7 @@ def list_files(
     top = project.command.source if project.command else entry.source if entry else None
     source = [place / top] if top is not None else []
     rules = LeftOut(read_ignore_rules([*source, place]))
-    models = tuple(_model(model, place, registered, hub, rules.in_models) for model in project.models)
+    models = tuple(_model(model, place, registered, hub, rules) for model in project.models)
     made = None
     if project.command is not None and project.command.source is not None:
         made = EntryLayer.of(project.command.argv[0], _command_sources(project, project.command.source, place, rules))
@@ -276,7 +276,7 @@ def _model(
     place: Path,
     registered: Registered,
     hub: Mapping[Model, HubFolder],
-    ignored: Ignored | None,
+    rules: LeftOut,
 ) -> tuple[ModelLayer | ReadyLayer, ...]:
     """Returns a model's layers."""
     if isinstance(model, RegisteredModel):
@@ -284,9 +284,10 @@ def _model(
     assert isinstance(model, Model), "`choose_models` has made a folder of it"
     if model in hub:
         return model_layers(model.name, model.version, list_hub_model(model, hub[model]))
-    return model_layers(
-        model.name, model.version, list_path(place / model.path, folder(model.name, model.version), ignored=ignored)
-    )
+    listed = list_path(place / model.path, folder(model.name, model.version), ignored=rules.in_models)
+    if all(each.kind is Kind.DIRECTORY for each in listed.entries):
+        rules.check_model(model.path, place)
+    return model_layers(model.name, model.version, listed)
 
 
 def list_hub_model(model: Model, found: HubFolder) -> Listing:

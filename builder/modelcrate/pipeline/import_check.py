@@ -19,7 +19,7 @@ from modelcrate.pipeline.model_versions import judge
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Entry, Gate, Project
-from modelcrate.resolve.import_names import normalised, prefixes, proposal, provides, standard_library
+from modelcrate.resolve.import_names import GONE, normalised, prefixes, proposal, provides, standard_library
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -42,11 +42,14 @@ class _Known:
     distributions: Mapping[str, Path | None]
     sources: Sources
     server: frozenset[str]
+    gone: frozenset[str]
+    """Modules that packages of the image no longer have."""
 
     def has(self, module: str) -> bool:
         """Returns whether a module can be imported."""
-        return (
-            module.partition(".")[0] in self.standard
+        top = module.partition(".")[0]
+        return top not in self.gone and (
+            top in self.standard
             or not self.server.isdisjoint(prefixes(module))
             or self.sources.imported(module) is not None
             or provides(module, self.distributions)
@@ -106,6 +109,11 @@ def _known(project: Project, folder: Path, entry: EntryLayer, resolved: Resolved
         distributions,
         Sources.of(places, import_roots(project), folder),
         frozenset({*STAND_INS, "modelcrate_server", "__main__"}),
+        frozenset(
+            module
+            for module, (package, version) in GONE.items()
+            if any(each.name == package and _not_before(each.version, version) for each in resolved.pins.wheels)
+        ),
     )
 
 
@@ -126,14 +134,15 @@ class _Near:
     def place(self, module: str) -> Path | None:
         """Returns where a module is, relative to the project's folder; None where it is not found."""
         top, source = module.partition(".")[0], self.entry.source or Path()
-        places = (
-            above / name for above in (Path(), Path("src"), source, source / "src") for name in (top, f"{top}.py")
-        )
+        above = dict.fromkeys((self.entry.file.parent, Path(), Path("src"), source, source / "src"))
+        places = (each / name for each in above for name in (top, f"{top}.py"))
         return next((each for each in places if (self.folder / each).exists()), None)
 
     def way_out(self, place: Path) -> str:
         """Returns what to write in the project file, so that a module at this place can be imported."""
         source, lines = self.entry.source, []
+        if source is None and place.parent == self.entry.file.parent:
+            return f"write entry: {{source: {place.parent}, script: {self.entry.file.name}}}"
         if source is None or not place.is_relative_to(source):
             source = Path()
             lines.append(f"entry: {{source: ., script: {self.entry.file}}}")
@@ -154,7 +163,13 @@ def _script_faults(found: Iterable[Import], known: _Known, python: str, near: _N
     for each in found:
         if not each.always:
             continue
-        if each.relative:
+        if each.fault:
+            yield UserError(
+                each.fault,
+                where=each.where,
+                hint="correct it; or, for a newer syntax, name a newer python in modelcrate.yaml",
+            )
+        elif each.relative:
             yield UserError(
                 f"the import of {each.module!r} is relative, and its script is in no package",
                 where=each.where,
@@ -167,7 +182,9 @@ def _script_faults(found: Iterable[Import], known: _Known, python: str, near: _N
 
 def _missing(module: str, where: str, python: str, known: _Known, near: _Near) -> UserError:
     top = module.partition(".")[0]
-    gone = next((number for number in range(9, 15) if top in standard_library(f"3.{number}")), None)
+    minor = int(python.partition(".")[2])
+    nearest = sorted(range(9, 15), key=lambda number: abs(number - minor))
+    gone = next((number for number in nearest if top in standard_library(f"3.{number}")), None)
     if gone is not None:
         return UserError(
             f"imports {module}, which the standard library of Python {python} does not have",
@@ -193,6 +210,12 @@ def _missing(module: str, where: str, python: str, known: _Known, near: _Near) -
         why="it is not in the standard library, in the packages of the lock, or in the files that go into the image",
         hint=f"add {proposal(module)} to the dependencies; if a package of yours has it under another name: gates: {{imports: warn}}",
     )
+
+
+def _not_before(version: str, bound: str) -> bool:
+    from packaging.version import Version
+
+    return Version(version) >= Version(bound)
 
 
 def _program_faults(pickles: Sequence[PickleNames], sources: Sources) -> Iterator[UserError]:
@@ -250,7 +273,9 @@ def _pickle_faults(pickles: Sequence[PickleNames], known: _Known, near: _Near) -
 def _optional(found: Iterable[Import], known: _Known) -> Iterator[str]:
     lacking: dict[str, str] = {}
     for each in found:
-        if not each.always and not each.relative and not known.has(each.module):
+        if each.fault and not each.always:
+            yield f"{each.where}: {each.fault}"
+        elif not each.always and not each.relative and not known.has(each.module):
             lacking.setdefault(each.module.partition(".")[0], each.where)
     for module, where in lacking.items():
         yield f"{where}: imports {module} in a function, a try or an if, and nothing in the image has it; if it is needed, add {proposal(module)} to the dependencies"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
@@ -24,6 +26,7 @@ class Import:
         always: Whether it is imported whenever the module that imports it is: not in a function, a `try` or an `if`.
         relative: Whether it is relative to a package that is not there, as in a script that belongs to none.
         possible: Whether it may be a name in a module instead.
+        fault: What is wrong with a file that can't be read as Python, in place of a module.
     """
 
     module: str
@@ -31,6 +34,7 @@ class Import:
     always: bool
     relative: bool = False
     possible: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +100,53 @@ def imports_of(script: str, sources: Sources, python: str, modules: Sequence[str
         python: The Python of the image, such as 3.11, which decides what conditions on its version mean.
         modules: More modules that are imported in the image: those that pickles name.
     """
-    waiting, visited, found = [(script, "")], {script}, dict[tuple[str, str], Import]()
-    waiting += (each for name in modules for each in sources.imported(name) or ())
-    while waiting and len(visited) < MAX_MODULES:
-        place, package = waiting.pop()
+    sure = [(script, ""), *(each for name in modules for each in sources.imported(name) or ())]
+    perhaps: list[
+        tuple[str, str]
+    ] = []  # what is reached on a condition only: all that it imports is on that condition, too
+    visited, found = set[str](), dict[tuple[str, str], Import]()
+    while (sure or perhaps) and len(visited) < MAX_MODULES:
+        always = bool(sure)
+        place, package = (sure or perhaps).pop()
+        if place in visited:
+            continue
         visited.add(place)
-        for each in _imports(sources.files[place], sources.shown(place), package, python):
-            local = None if each.relative else sources.imported(each.module)
+        for found_here in _imports(sources.files[place], sources.shown(place), package, python):
+            each = found_here if always else replace(found_here, always=False)
+            local = None if each.relative or each.fault else sources.imported(each.module)
             if local is None and not each.possible:
                 found.setdefault((each.module, each.where), each)
-            for inner, inside in local or ():
-                if inner not in visited:
-                    visited.add(inner)
-                    waiting.append((inner, inside))
+            (sure if each.always else perhaps).extend(local or ())
     return list(found.values())
 
 
 def _imports(file: Path, shown: str, package: str, python: str) -> Iterator[Import]:
-    data = read_some(file, MAX_TEXT)
+    data, minor = read_some(file, MAX_TEXT), int(python.partition(".")[2])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # of the entry script, it has been said; any other may never be imported
-    yield from _Reader(shown, package, int(python.partition(".")[2])).imports(tree.body, True)
+    except SyntaxError as fault:
+        yield _unread(fault, shown, minor)
+        return
+    except (ValueError, RecursionError, MemoryError):
+        return  # it may be Python all the same
+    if minor < sys.version_info.minor:
+        try:
+            ast.parse(data, feature_version=(3, minor))
+        except SyntaxError as fault:
+            yield Import("", f"{shown}:{fault.lineno or 1}", True, fault=f"is not of Python {python}: {fault.msg}")
+    yield from _Reader(shown, package, minor).imports(tree.body, True)
+
+
+def _unread(fault: SyntaxError, shown: str, minor: int) -> Import:
+    """Returns what is said of a file that is not of this machine's Python. It may be of the image's, where that is newer."""
+    where, here = f"{shown}:{fault.lineno or 1}", sys.version_info.minor
+    if minor <= here:
+        return Import("", where, True, fault=f"is no Python: {fault.msg}")
+    return Import(
+        "", where, False, fault=f"can't be read by Python 3.{here}, which is here, so its imports are not checked"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +189,7 @@ class _Reader:
         if base:
             yield Import(base, where, always)
         names = (alias.name for alias in node.names if alias.name != "*")
-        yield from (Import(f"{base}.{name}" if base else name, where, False, possible=True) for name in names)
+        yield from (Import(f"{base}.{name}" if base else name, where, always, possible=True) for name in names)
 
 
 def _holds(test: ast.expr, minor: int) -> bool | None:

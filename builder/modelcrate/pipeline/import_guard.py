@@ -15,7 +15,7 @@ from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
 
-VERSION = 2
+VERSION = 3
 """Raised when the check learns to see something new: what was let through before is then looked at again."""
 
 

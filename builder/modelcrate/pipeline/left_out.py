@@ -10,6 +10,7 @@ from pathlib import Path
 from modelcrate.project.ignore_rules import OURS, IgnoreRules
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.entry import EntryLayer
+from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar.listing import Ignored
 from modelcrate_layers.tar.tree import Entry, Kind, show
 
@@ -62,6 +63,18 @@ class LeftOut:
                     hint = "its folder is left out, so no later line can take it back: leave out less, such as FOLDER/*"
                 raise UserError("leaves out the entry script", where=str(file), why=str(script), hint=hint)
 
+    def check_model(self, model: Path, place: Path) -> None:
+        """Refuses a model of which nothing is left. It is called for one without files.
+
+        Raises:
+            UserError: A file of the model is left out.
+        """
+        top = os.path.abspath(place / model)
+        for file, paths in self._found.items():
+            if any(each.rstrip(os.sep) == top or each.startswith(top + os.sep) for each in paths):
+                hint = f"take it back in its last line: !/{os.path.relpath(top, file.parent)}/**"
+                raise UserError("leaves out all of the model", where=str(file), why=str(model), hint=hint)
+
     def notices(self) -> tuple[str, ...]:
         """Returns a sentence for each file of rules that left something out."""
         return tuple(map(self._notice, self._found))
@@ -82,7 +95,7 @@ def data_notices(entry: EntryLayer | None, models: Sequence[Sequence[Entry]]) ->
     if size < LARGE:
         return ()
     largest = sorted(found, key=lambda each: (-each.size, each.path))
-    named = _some([f"{show(each.path)} ({each.size / 1e6:.1f} MB)" for each in largest])
+    named = _some([f"{show(each.path[len(ROOT) + 1 :])} ({each.size / 1e6:.1f} MB)" for each in largest])
     return (
         f"{size / 1e6:.1f} MB of the source folder look like data or a copy of a model: {named}; {OURS} can leave them out",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -13,13 +14,14 @@ Faults = tuple[UserError, ...]
 _HINT = "a server calls init() once and run(data) for every request; see docs/entry-script.md"
 
 
-def check_entry(source: bytes, name: str, *, awaits: bool = True) -> Faults:
+def check_entry(source: bytes, name: str, *, awaits: bool = True, python: str | None = None) -> Faults:
     """Returns all faults of the script, in the order of its lines; none when a server can use it.
 
     Args:
         source: The script, as it is stored.
         name: Its path, for the messages.
         awaits: Whether the server waits for the result of an asynchronous run(), as modelcrate's own does.
+        python: The Python of the image, where it is known. Of a newer one than this, the syntax is not judged.
     """
     faults = [*_name_faults(name)]
     if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -30,6 +32,8 @@ def check_entry(source: bytes, name: str, *, awaits: bool = True) -> Faults:
     try:
         tree = ast.parse(source, filename=name)
     except SyntaxError as error:
+        if python is not None and int(python.partition(".")[2]) > sys.version_info.minor:
+            return tuple(faults)
         where = f"{name}:{error.lineno}" if error.lineno else name
         return (
             *faults,

@@ -127,6 +127,10 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
 """Modules whose distribution has another name, and frequent ones that have several, the one to propose first."""
 
 
+GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
+"""Modules that a distribution had before a version, and no longer has."""
+
+
 def standard_library(minor: str) -> frozenset[str]:
     """Returns the top modules of the standard library of a Python, given by two numbers, such as 3.11."""
     number = int(minor.partition(".")[2])
@@ -139,6 +143,8 @@ def standard_library(minor: str) -> frozenset[str]:
 
 def proposal(module: str) -> str:
     """Returns the distribution to require for a module: by the table, else the one of the same name."""
+    if (gone := GONE.get(module.partition(".")[0])) is not None:
+        return f"{gone[0]}<{gone[1]}"
     named = next((found for name in prefixes(module) if (found := DISTRIBUTIONS.get(name))), None)
     return named[0] if named else normalised(module.partition(".")[0])
 

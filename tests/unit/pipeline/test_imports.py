@@ -66,6 +66,38 @@ def test_the_projects_own_modules_are_followed_and_are_not_foreign(tmp_path: Pat
     assert found == {"a": True, "b": True, "c": True, "d": True}
 
 
+def test_what_is_reached_on_a_condition_is_imported_on_it(tmp_path: Path) -> None:
+    files = {
+        "heavy.py": "import a\nimport both\n",
+        "both.py": "import b",
+        "package/__init__.py": "",
+        "package/part.py": "import c",
+    }
+    assert graph(tmp_path, "def run(data):\n import heavy\n", files) == {"a": False, "b": False}
+    assert graph(tmp_path, "def run(data):\n import heavy\nimport both", files) == {"a": False, "b": True}
+    assert graph(tmp_path, "from package import part", files) == {"c": True}
+
+
+@pytest.mark.parametrize(
+    ("script", "python", "fault", "always"),
+    [
+        ("match x:\n case 1: pass", "3.9", "is not of Python 3.9", True),
+        ("match x:\n case 1: pass", "3.10", "", True),
+        ("def x(:", "3.9", "is no Python", True),
+        ("def x(:", f"3.{sys.version_info.minor}", "is no Python", True),
+        ("def x(:", f"3.{sys.version_info.minor + 1}", "can't be read by Python", False),
+    ],
+)
+def test_files_that_are_not_of_the_images_python(
+    tmp_path: Path, script: str, python: str, fault: str, always: bool
+) -> None:
+    (tmp_path / "score.py").write_text(script)
+    found = imports_of("score.py", Sources.of({"score.py": tmp_path / "score.py"}, ("",), tmp_path), python)
+    assert [(each.fault.partition(":")[0][: len(fault)], each.always) for each in found] == (
+        [(fault, always)] if fault else []
+    )
+
+
 def test_modules_are_found_from_the_source_folder_and_from_above_it(tmp_path: Path) -> None:
     files = {"src/score.py": "import near\nimport src.near\nimport top\nimport far\n", "src/near.py": "", "top.py": ""}
     for name, text in files.items():

@@ -126,3 +126,44 @@ def test_a_file_of_rules_that_leaves_out_the_script_says_the_line_that_takes_it_
     assert check(more, src__score_py=SCRIPT)[0] == 0
     (folder / ".modelcrateignore").write_text("sub/\n")
     assert "leave out less" in check("entry: {source: src, script: sub/score.py}\n", src__sub__score_py=SCRIPT)[1]
+    (folder / ".modelcrateignore").write_text("model/\n")
+    said = check("entry: score.py\nmodels: [model]\n", score_py=SCRIPT, model__m_bin="weights")[1]
+    assert "leaves out all of the model" in said
+
+
+def test_a_file_that_is_not_of_the_images_python_stops_a_project(check: Check) -> None:
+    more = "entry: {source: ., script: score.py}\n"
+    code, said = check(more, score_py=f"import helper\n{SCRIPT}", helper_py="def x(:\n")
+    assert (code, "helper.py:1: is no Python" in said) == (2, True)
+    assert check(more, score_py=f"{SCRIPT}\ndef later():\n    import helper\n", helper_py="def x(:\n")[0] == 0
+
+
+def test_a_module_that_a_newer_package_no_longer_has(check: Check) -> None:
+    script = f"import pkg_resources\n{SCRIPT}"
+    code, said = check("entry: score.py\n", ("setuptools-84.0.0",), score_py=script)
+    assert (code, "add setuptools<82 to the dependencies" in said) == (2, True)
+
+
+def test_a_module_beside_a_script_that_goes_alone(check: Check) -> None:
+    code, said = check(
+        "entry: src/serve/score.py\n", src__serve__score_py=f"import helper\n{SCRIPT}", src__serve__helper_py=""
+    )
+    assert code == 2
+    assert "write entry: {source: src/serve, script: score.py}" in said
+    assert (
+        check("entry: {source: src/serve, script: score.py}\n", src__serve__score_py=f"import helper\n{SCRIPT}")[0] == 0
+    )
+
+
+def test_the_nearest_python_that_has_a_module_is_named(check: Check) -> None:
+    code, said = check("entry: score.py\nserver: modelcrate\n", score_py=f"import annotationlib, parser\n{SCRIPT}")
+    assert code == 2
+    assert "Python 3.14 has it" in said
+    assert "Python 3.9 has it" in said
+
+
+def test_a_path_that_is_not_there_is_compared_with_those_that_are(check: Check) -> None:
+    said = check("entry: score.py\nmodels: [model/m.pkl]\n", score_py=SCRIPT, models__m_pkl=b"c")[1]
+    assert "did you mean models/m.pkl?" in said
+    assert "did you mean score.py?" in check("entry: scroe.py\n", score_py=SCRIPT)[1]
+    assert "paths start at the folder of modelcrate.yaml" in check("entry: nothing_like_it.py\n", score_py=SCRIPT)[1]

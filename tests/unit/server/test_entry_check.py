@@ -107,3 +107,8 @@ def test_an_asynchronous_run_is_refused_for_a_server_that_does_not_await_it() ->
 def test_utf_16_is_named() -> None:
     (fault,) = check_entry(GOOD.encode("utf-16"), "score.py")
     assert str(fault).splitlines()[0] == "score.py: the entry script is in UTF-16"
+
+
+def test_the_syntax_of_a_newer_python_is_not_judged_here() -> None:
+    assert check_entry(b"def (", "score.py", python="3.99") == ()
+    assert check_entry(b"def (", "score.py", python="3.9") != ()
