@@ -96,7 +96,7 @@ class FileRange(NamedTuple):
 
     def _whole(self) -> bytes:
         """All of it at once: most files are small, and most of what they cost is the way there."""
-        handle = _open(self.path)
+        handle = self._open()
         try:
             data = os.pread(handle, self.size, self.offset)
             self._complete(handle, self.size - len(data))
@@ -107,7 +107,7 @@ class FileRange(NamedTuple):
         return data
 
     def _pieces(self) -> Iterator[bytes]:
-        handle = _open(self.path)
+        handle = self._open()
         try:
             at, left = self.offset, self.size
             while left:
@@ -120,6 +120,9 @@ class FileRange(NamedTuple):
             raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
         finally:
             os.close(handle)
+
+    def _open(self) -> int:
+        return _open(self.path)
 
     def _complete(self, handle: int, lacking: int) -> None:
         """All bytes were read, and of the file that was listed."""
