@@ -88,7 +88,7 @@ def test_a_project_an_image_and_a_server_are_asked(modelcrate: Modelcrate, proje
     modelcrate.said("build", project, "-t", "golden-sums:1")
     asked = modelcrate.said("predict", "golden-sums:1", "-d", f"@{tmp_path / 'request.json'}")
     assert json.loads(asked) == {"sum": [11]}
-    started = modelcrate.json("run", "-d", "-p", "0:5001", "--name", "golden-asked", "golden-sums:1")
+    started = modelcrate.json("run", "-d", "-p", "0:5001", "--name", "golden-asked", project)
     try:
         url = f"http://127.0.0.1:{started['ports']['5001']}"
         for address in (url, f"{url}/score"):

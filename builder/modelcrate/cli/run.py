@@ -1,5 +1,7 @@
 """Start an image without a container engine: by an installed OCI runtime, else in namespaces.
 
+A project (a path, or a folder that no image of the local store is named like) is built first.
+
 COMMAND replaces the image's own entry point and command; with --entrypoint it is the arguments of that program. Ports are published on
 127.0.0.1 only. Of an image for several platforms this machine's runs. The container has its own /proc, /sys and /dev, its own processes, no
 capability over the machine, and a system call filter. --engine chroot is no container: a program of the image that runs as root can reach the
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address")
+    parser.add_argument("image", metavar="IMAGE|PROJECT", help="the image's address, or a folder, which is built first")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to start instead of the image's own command")
     parser.add_argument(
         "-p",
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
         raise UserError("--wait takes a number of seconds, with --detach and a published port")
+    _build(args, console)
     image = _find(args, console)
     command = tuple(args.command)
     entrypoint: tuple[str, ...] | None = () if command else None
@@ -102,6 +105,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
         health = health_path(image.settings) or "/"
         return report(container, console, None if args.no_wait else args.wait, not args.no_wait, health)
     return foreground(container, console, remove=args.rm)
+
+
+def _build(args: argparse.Namespace, console: Console) -> None:
+    """Builds the image first, where the argument is a project; it is then the image of the project's name in the local store."""
+    from dataclasses import replace
+
+    from modelcrate.pipeline.asking import project_of
+    from modelcrate.transports.store import StoreOutput
+
+    project = project_of(args.image, console.config)
+    if project is None:
+        return
+    with console.session() as session:
+        request = session.read(project)
+        session.build(replace(request, outputs=(StoreOutput(request.project.name),)))
+        args.image = request.project.name
 
 
 def report(container: Container, console: Console, wait: float | None, waits: bool, health: str = "/") -> int:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelcrate.config import Config
 from modelcrate.images.image import Image
 from modelcrate.inspect.golden_requests import GoldenRequest, read_artifacts
 from modelcrate.inspect.serving import Endpoint, GoldenVerdict, choose_runnable, endpoint, run_golden, serve
 from modelcrate.pipeline.session import Session
 from modelcrate.pipeline.testing import load_tests
+from modelcrate.transports import store
 from modelcrate.transports.addresses import find
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -33,12 +35,23 @@ def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
             raise UserError("a request to a server is what --offline forbids")
         yield endpoint(target)
         return
-    if Path(target).is_dir() or target.endswith((".yaml", ".yml")):
-        images = session.build(session.read(Path(target))).receipt.image.images
+    if (project := project_of(target, session.config)) is not None:
+        images = session.build(session.read(project)).receipt.image.images
     else:
         images = find(target, session.connections).read().images
     with serve(choose_runnable(images), session.config) as where:
         yield where
+
+
+def project_of(target: str, config: Config) -> Path | None:
+    """Returns the project that a text names, where it may name an image as well; None for an image.
+
+    A path (`.`, `./sums`, `/srv/sums`, a .yaml file) is a project. A word that is both a folder here and an image of the local store is the image.
+    """
+    path = Path(target)
+    if target.startswith((".", "/")) or target.endswith((".yaml", ".yml")):
+        return path
+    return path if path.is_dir() and store.find(target, config) is None else None
 
 
 def run_tests(address: str, session: Session, project: Path | None = None) -> tuple[GoldenVerdict, ...]:
