@@ -27,7 +27,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar import sources
 from support.pickles import EVIL
 from support.trusted import small_image
 from support.validator import assert_valid_layout
@@ -75,8 +75,8 @@ def test_files_that_were_read_at_the_gates_are_read_again_only_where_they_are_to
     prepared, receipt = build.prepared, build.receipt
     (layer,) = receipt.image.images[0].layers
     plain = scan_layer(layer)
-    opened, real = [], FileRange._open
-    monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(Path(file.path).name) or real(file))
+    opened, real = [], sources._open
+    monkeypatch.setattr(sources, "_open", lambda path: opened.append(Path(path).name) or real(path))
     assert scan_layer(layer, KnownFacts(prepared.facts)) == plain
     assert sorted(opened) == ["0", "1", "9.pkl"]
     with Session(settings) as session:

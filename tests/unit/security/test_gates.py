@@ -22,7 +22,7 @@ from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import Findings
 from modelcrate.security.scan.secrets import MAX_BYTES, may_have_secrets, secrets_in
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar import sources
 from support.pickles import EVIL, calls, made
 
 AWS = "AKIA" + "QZ5KVN2WTR7XBMLD"
@@ -195,8 +195,8 @@ def test_the_name_of_a_large_file_counts(project: Project, tmp_path: Path) -> No
 def test_a_small_file_is_read_once_for_all_gates(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, real = [], FileRange._open
-    monkeypatch.setattr(FileRange, "_open", lambda file: opened.append(file.path) or real(file))
+    opened, real = [], sources._open
+    monkeypatch.setattr(sources, "_open", lambda path: opened.append(path) or real(path))
     gate(project, tmp_path)
     assert sorted(opened) == sorted(map(str, (tmp_path / "model/model.pkl", tmp_path / "src/score.py")))
 
