@@ -88,7 +88,7 @@ class LockedPackages:
                     waiting += [(inner, tuple(sorted(wanted.extras)) or ("",)) for inner in each.dependencies]
 
     def _fault(self, package: LockedPackage) -> UserError | None:
-        name = f"{package.name} {package.version}"
+        name = f"{package.name} {package.version}".rstrip()
         if package.source:
             from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
 

@@ -11,12 +11,13 @@ from urllib.parse import unquote, urlsplit
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate.project.values import Conda, Dependencies
-from modelcrate.resolve.declared import Declaration, refuse_unknown
+from modelcrate.resolve.declared import Declaration, line_of, refuse_unknown
 from modelcrate.resolve.declared.pylock import digest_of
 from modelcrate.resolve.declared.toml_files import MAX_LOCK, table, tables
 from modelcrate.resolve.pinned import PinnedConda, Solved
-from modelcrate.resolve.requirements import Requirements, read_text
-from modelcrate_layers.errors import UserError
+from modelcrate.resolve.requirement_faults import mask
+from modelcrate.resolve.requirements import Requirements, raise_together, read_text
+from modelcrate_layers.errors import CrateError, UserError
 
 DEFAULT = "default"
 SUBDIRS = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
@@ -26,13 +27,15 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     """Reads a pixi.lock; the project's one group is the environment that is taken."""
     if needs.extras or len(needs.groups) > 1:
         raise UserError("has environments, and one of them is taken", where=str(path), hint="name it: groups: [NAME]")
-    data = load_yaml(read_text(path, MAX_LOCK).encode(), str(path), MAX_LOCK)
+    text = read_text(path, MAX_LOCK)
+    data = load_yaml(text.encode(), str(path), MAX_LOCK)
     environments = table(data, "environments")
     name = needs.groups[0] if needs.groups else DEFAULT
     refuse_unknown("environment", (name,), [*environments], path)
     environment = table(environments, name)
     known = {str(each.get("conda") or each.get("pypi")): each for each in tables(data, "packages")}
     solved, wheels = {}, []
+    _check_wheels(environment, known, path, text)
     for subdir in SUBDIRS:
         chosen = tables(table(environment, "packages"), subdir)
         conda = [
@@ -41,9 +44,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         names = dict(found for each in chosen if (found := _distribution(known.get(str(each.get("conda")), {}))))
         solved[subdir] = Solved(tuple(sorted(conda, key=lambda each: each.name)), names)
         wheels += [
-            _wheel(known.get(str(each["pypi"]), {}), str(each["pypi"]), subdir, path)
-            for each in chosen
-            if "pypi" in each
+            _wheel(known.get(str(each["pypi"]), {}), str(each["pypi"]), subdir) for each in chosen if "pypi" in each
         ]
     channels = tuple(str(each.get("url", "")).rstrip("/") for each in tables(environment, "channels"))
     packages = tuple(f"{each.name}=={each.version}" for found in solved.values() for each in found.pinned)
@@ -57,6 +58,28 @@ def read(path: Path, needs: Dependencies) -> Declaration:
             **({"groups": list(needs.groups)} if needs.groups else {}),
         },
     )
+
+
+def _check_wheels(environment: Mapping[str, Any], known: Mapping[str, Any], path: Path, text: str) -> None:
+    """Refuses what is no wheel with a hash, each with its line."""
+    chosen = (each for subdir in SUBDIRS for each in tables(table(environment, "packages"), subdir))
+    addresses = dict.fromkeys(str(each["pypi"]) for each in chosen if "pypi" in each)
+    wrong = [url for url in addresses if not _is_wheel(known.get(url, {}), url)]
+    faults: list[CrateError] = [
+        UserError(
+            f"{mask(url)[:200]} is not a wheel with a sha256",
+            where=line_of(path, text, f"pypi: {url}"),
+            why="nothing is built from source",
+            hint="build it as a wheel once (pip wheel --no-deps -w wheels ...), put it on an index, and lock it from there",
+        )
+        for url in wrong
+    ]
+    raise_together(faults, str(path))
+
+
+def _is_wheel(data: Mapping[str, Any], url: str) -> bool:
+    told = all(isinstance(data.get(key), str) for key in ("name", "version", "sha256"))
+    return told and unquote(urlsplit(url).path).endswith(".whl")
 
 
 def _conda(data: Mapping[str, Any], url: str, path: Path) -> PinnedConda:
@@ -87,16 +110,9 @@ def _distribution(data: Mapping[str, Any]) -> tuple[str, str] | None:
     return canonicalize_name(named), version
 
 
-def _wheel(data: Mapping[str, Any], url: str, subdir: str, path: Path) -> str:
+def _wheel(data: Mapping[str, Any], url: str, subdir: str) -> str:
     """Returns a wheel as a package of a pylock.toml."""
-    filename = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
     name, version, sha256 = (data.get(key) for key in ("name", "version", "sha256"))
-    if not filename.endswith(".whl") or not all(isinstance(each, str) for each in (name, version, sha256)):
-        raise UserError(
-            f"{url[:200]} is not a wheel with a sha256",
-            where=str(path),
-            hint="nothing is built from source: build it as a wheel, put it on an index, and lock it from there",
-        )
     lines = [
         "[[packages]]",
         f"name = {_quoted(name)}",
