@@ -14,7 +14,7 @@ import pytest
 from modelcrate.modelfiles.pickle.policy import Verdict
 from modelcrate.modelfiles.recognition import facts_of
 from support.mutations import HONEST, variants
-from support.pickles import MALICIOUS
+from support.pickles import BEHIND, MALICIOUS, safetensors_and_pickle
 from support.tools import cache
 from support.trusted import judged
 from support.waiting import HANG
@@ -129,8 +129,13 @@ def test_every_difference_over_attacks_is_told_and_none_that_is_not(
 @pytest.mark.parametrize("judge", ALL_JUDGES)
 def test_nothing_that_another_scanner_sees_is_safe(judge: str, tmp_path: Path) -> None:
     """Over all attacks and some variants of each; what a scanner sees in a file that no loader acts on is its false alarm."""
+    attacks = {
+        **MALICIOUS,
+        **{f"behind {kind}": data for kind, data in BEHIND.items()},
+        "two formats at once": safetensors_and_pickle(MALICIOUS["global, posix"]),
+    }
     others = [*MALICIOUS.values(), *HONEST]
-    for number, (kind, attack) in enumerate(MALICIOUS.items()):
+    for number, (kind, attack) in enumerate(attacks.items()):
         (tmp_path / f"{number:03}.pkl").write_bytes(attack)
         for which, data in enumerate(variants(attack, others, kind, 4)):
             (tmp_path / f"{number:03} {which}.pkl").write_bytes(data)
