@@ -274,3 +274,17 @@ def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> N
         inspect(replace(project, gates=Gates(unsafe_pickle="refuse", allow=("my.thing:Model",))), tmp_path).refused
         == ()
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.bin", "vectorizer", "arrays.npz", "notes.txt", "config.json", "helper.py", ".hidden", "a.b.dat"]
+)
+def test_a_pickle_in_a_source_folder_is_read_whatever_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    (tmp_path / "src" / name).write_bytes(EVIL)
+    project = Project("demo", Entry(Path("score.py"), Path("src")), base=ScratchBase())
+    with pytest.raises(SourceError, match="would run code"):
+        gate(project, tmp_path)
+    (tmp_path / "src" / name).write_bytes("\ufeffwords, and \u00e9 more".encode())
+    assert gate(project, tmp_path) == ()

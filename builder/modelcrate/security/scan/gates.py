@@ -11,7 +11,6 @@ from os.path import splitext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.modelfiles.formats import PROMISING
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in
@@ -24,6 +23,73 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.recognition import ModelFacts
 
 MAX_SHOWN = 8
+
+_TEXTS = frozenset(
+    f".{each}"
+    for each in [
+        "py",
+        "pyi",
+        "pyx",
+        "pxd",
+        "md",
+        "rst",
+        "txt",
+        "json",
+        "jsonl",
+        "ndjson",
+        "yaml",
+        "yml",
+        "toml",
+        "cfg",
+        "ini",
+        "conf",
+        "csv",
+        "tsv",
+        "html",
+        "htm",
+        "css",
+        "js",
+        "mjs",
+        "ts",
+        "tsx",
+        "jsx",
+        "xml",
+        "svg",
+        "sql",
+        "sh",
+        "bash",
+        "bat",
+        "ps1",
+        "ipynb",
+        "lock",
+        "in",
+        "typed",
+        "c",
+        "h",
+        "cc",
+        "cpp",
+        "hpp",
+        "cu",
+        "cuh",
+        "rs",
+        "go",
+        "java",
+        "r",
+        "jl",
+        "proto",
+        "tex",
+        "log",
+        "po",
+        "env",
+        "gitignore",
+        "dockerignore",
+        "editorconfig",
+        "j2",
+        "jinja",
+        "tmpl",
+    ]
+)
+"""Endings of texts. In a source folder such a file is only searched for secrets, if it begins as a text, too."""
 
 TOGETHER = 1 << 20
 """Bytes of small files that are searched together: one search of many files costs less than many searches."""
@@ -69,7 +135,7 @@ class _PartCheck:
         for at, (file, data) in enumerate(files):
             if at in suspect:
                 yield from self._secrets(file, data)
-            if self._is_read(file):
+            if self._is_read(file, data):
                 from modelcrate.modelfiles.recognition import facts_at_hand
 
                 yield from self._facts(file, facts_at_hand(data, file.name, self.gates.allow))
@@ -77,9 +143,10 @@ class _PartCheck:
     def _large(self, file: GatedFiles) -> Iterator[tuple[CrateError, str]]:
         try:
             with open(file.path, "rb") as handle:
+                head = handle.read(HEAD)
                 if self.gates.secrets != "allow":
-                    yield from self._secrets(file, handle.read(HEAD))
-                if self._is_read(file):
+                    yield from self._secrets(file, head)
+                if self._is_read(file, head):
                     from modelcrate.modelfiles.recognition import facts_of
 
                     handle.seek(0)
@@ -87,12 +154,12 @@ class _PartCheck:
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.where) from None
 
-    def _is_read(self, file: GatedFiles) -> bool:
-        """Whether the readers look into a file: into any of a model's, and of others by the name's ending.
+    def _is_read(self, file: GatedFiles, data: bytes) -> bool:
+        """Whether the readers look into a file: into any of a model's, and of others into all but texts that are named as such.
 
         The readers are imported then. That takes a while, and a script needs none.
         """
-        return self.model or splitext(file.name)[1].lower() in PROMISING
+        return self.model or splitext(file.name)[1].lower() not in _TEXTS or _is_binary(data)
 
     def _secrets(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
         for secret in secrets_in(file.name, data):
@@ -118,6 +185,11 @@ class _PartCheck:
                     _pickle(file, judged, judged.verdict is Verdict.UNSAFE),
                     "refuse" if sure else self.gates.unsafe_pickle,
                 )
+
+
+def _is_binary(data: bytes) -> bool:
+    """Whether a file is no text, by its first bytes: it has a NUL, or begins with what no UTF-8 begins with, as pickles do."""
+    return b"\0" in data[:HEAD] or b"\x80" <= data[:1] < b"\xc2"
 
 
 def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
