@@ -18,6 +18,7 @@ from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.net.addresses import check_hop
 from modelcrate.net.messages import Headers, Response
 from modelcrate.net.resume import length, partial_start
+from modelcrate.net.retry import parse_retry_after
 from modelcrate.net.urls import redacted, resolve
 from modelcrate.project.conda import parse_conda
 from modelcrate.project.dockerfile import instructions
@@ -141,6 +142,7 @@ def answer(data: bytes) -> None:
         data,
         f"https://{CONFIGURED}/v2/a/blobs/uploads/",
     )
+    parse_retry_after(told.headers.get("Retry-After") or "", 0.0)
     for question in (wire.stored_bytes, wire.minimum_chunk, partial_start, length, wire.next_page, wire.warnings):
         with suppress(CrateError):
             question(told)

@@ -74,8 +74,9 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """Registry and repository, without tag and digest."""
-        return f"{self.registry}/{self.repository}"
+        """Registry and repository, without tag and digest. A host that only capitals show to be one has them."""
+        plain = f"{self.registry}/{self.repository}"
+        return plain if has_host(plain) else f"{self.registry.upper()}/{self.repository}"
 
     @property
     def target(self) -> str:

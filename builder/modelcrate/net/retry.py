@@ -62,9 +62,9 @@ def parse_retry_after(text: str, now: float) -> float | None:
 
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
 @dataclass(frozen=True, slots=True)

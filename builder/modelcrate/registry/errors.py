@@ -120,6 +120,6 @@ def _skew(answer: Response, now: float | None) -> int:
     """Seconds between the registry's clock (its Date) and ours; 0 where one of them is unknown."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("Date")).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
     return 0 if now is None else abs(int(theirs - now))

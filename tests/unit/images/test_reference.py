@@ -46,6 +46,7 @@ def test_a01_the_hub_has_many_names(text: str, whole: str, host: str) -> None:
 def test_a02_a_host_is_known_by_its_looks(text: str, registry: str, repository: str) -> None:
     ref = Reference.parse(text)
     assert (ref.registry, ref.repository) == (registry, repository)
+    assert Reference.parse(str(ref)) == ref
 
 
 def test_a03_tag_and_digest_are_kept_and_the_digest_decides() -> None:

@@ -186,6 +186,7 @@ def test_waits_double_up_to_a_bound_and_are_drawn_below_it() -> None:
     clock.chance = 0.25
     assert engine.wait(3, "") == 0.5
     assert parse_retry_after("nonsense", 0.0) is None
+    assert parse_retry_after("Sat, 31 Oct 77777777772026 10:00:00 UTC", 0.0) is None
 
 
 DOCUMENT = {

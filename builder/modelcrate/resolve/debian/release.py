@@ -147,7 +147,7 @@ def _date(stanza: Mapping[str, str], field: str, where: str) -> datetime | None:
         return None  # only the suites that still change have one
     try:
         found = parsedate_to_datetime(text or "")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise IntegrityError(f"has no date where {field} should be: {text!r:.60}", where=where) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
