@@ -164,6 +164,11 @@ def exit_codes() -> Iterator[str]:
         first = (inspect.getdoc(each) or "").split("\n\n")[0].replace("\n", " ")
         yield f"| {code} | {first} (`{each.__name__}`) |"
     yield f"| {errors.INTERRUPTED} | Interrupted by Ctrl-C. |"
+    yield "| 129, 143 | Ended by a signal: 128 and its number, of SIGHUP and SIGTERM. |"
+    yield from (
+        "",
+        "`modelcrate run` in the foreground, `exec` and `azureml run` end with the exit code of the program that they started.",
+    )
 
 
 def main() -> int:

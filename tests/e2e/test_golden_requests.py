@@ -46,10 +46,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def failed(crate: Modelcrate, code: int, *words: str | Path) -> str:
+def failed(crate: Modelcrate, code: int, *words: str | Path, traceback: bool = False) -> str:
     done = crate.run(*words)
     assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    assert ("Traceback" in done.stderr) == traceback  # of the entry script, never ours
     return done.stdout + done.stderr
 
 
@@ -84,6 +84,7 @@ def test_the_image_does_not_depend_on_them(modelcrate: Modelcrate, project: Path
 
 def test_a_project_an_image_and_a_server_are_asked(modelcrate: Modelcrate, project: Path, tmp_path: Path) -> None:
     assert json.loads(modelcrate.said("predict", project, "-d", '{"data": [[1, 2]]}')) == {"sum": [3]}
+    assert "JSONDecodeError" in failed(modelcrate, 4, "predict", project, "-d", "nonsense", traceback=True)
     (tmp_path / "request.json").write_text('{"data": [[5, 6]]}')
     modelcrate.said("build", project, "-t", "golden-sums:1")
     asked = modelcrate.said("predict", "golden-sums:1", "-d", f"@{tmp_path / 'request.json'}")

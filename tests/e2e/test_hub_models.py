@@ -281,7 +281,15 @@ def test_a_hub_that_lies_about_its_files_is_refused(
     Crate.at(tmp_path / "home", **hub.environment)("lock", project(tmp_path / "project")).failed(5)
 
 
+@pytest.mark.parametrize("page", [b"<!doctype html><title>Sign in</title>", b"[]", b" "])
+def test_what_is_no_hub_is_said(tmp_path: Path, hub: Hub, page: bytes) -> None:
+    hub.page = page
+    Crate.at(tmp_path / "home", **hub.environment)("lock", project(tmp_path / "project")).failed(
+        4, "no description of a model", "HF_ENDPOINT"
+    )
+
+
 def test_what_the_hub_does_not_have_is_said(tmp_path: Path, hub: Hub) -> None:
     crate = Crate.at(tmp_path / "home", **hub.environment)
-    crate("lock", project(tmp_path / "project", repo="acme/nothing")).failed(4, "404", "acme/nothing")
+    crate("lock", project(tmp_path / "project", repo="acme/nothing")).failed(4, "404", "acme/nothing", "HF_TOKEN")
     crate("lock", project(tmp_path / "project", ", revision: no-such")).failed(4, "404", "no-such")

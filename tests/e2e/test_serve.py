@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,17 @@ def test_what_can_not_be_served(modelcrate: Modelcrate, project: Path, text: str
     done = modelcrate.run("serve", project, "--no-reload")
     assert done.returncode == code, done.stderr
     assert what in done.stderr
+
+
+def test_a_port_of_another_program_is_refused(modelcrate: Modelcrate, project: Path) -> None:
+    """Its answers would be taken for the project's: the port is looked at before a server is started, with and without reload."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for more in ((), ("--no-reload",)):
+            done = modelcrate.run("serve", project, "-p", str(port), *more)
+            assert done.returncode == 2, done.stderr
+            assert f"can't listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
+            assert "ready after" not in done.stdout + done.stderr
 
 
 def test_a_bad_port_is_refused(modelcrate: Modelcrate) -> None:

@@ -32,6 +32,8 @@ class Hub:
     token: str = ""
     ranges: bool = True
     lies: set[str] = field(default_factory=set)
+    page: bytes = b""
+    """What it answers everything with, such as the sign-in page of a proxy."""
     url: str = ""
     storage: str = ""
     log: list[str] = field(default_factory=list)
@@ -120,6 +122,9 @@ def serve(hub: Hub) -> Iterator[Hub]:
                 self.answer(
                     401, b'{"error": "Invalid username or password."}', "application/json", X_Error_Code="RepoNotFound"
                 )
+                return
+            if hub.page:
+                self.answer(200, hub.page, "text/html")
                 return
             path = urlsplit(self.path).path
             if asked := re.fullmatch(r"/api/models/(.+)/revision/([^/]+)", path):

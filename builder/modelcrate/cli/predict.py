@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.inspect.serving import FAILED
     from modelcrate.pipeline.asking import open_endpoint
 
     body = _body(args.data)
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     sys.stdout.buffer.flush()
     if 200 <= reply.status < 300:
         return 0
-    console.print_message(f"the server answered with status {reply.status}")
+    log = f"; it logged:\n{reply.log}" if reply.status >= FAILED and reply.log else ""
+    console.print_message(f"the server answered with status {reply.status}{log}")
     return RegistryError.exit_code
 
 

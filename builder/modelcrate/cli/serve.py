@@ -48,7 +48,7 @@ def _serve(args: argparse.Namespace, session: Session, console: Console) -> int 
     """Serves until the project file or the declared dependencies change (None), or the server ends without reload (its exit code)."""
     from dataclasses import replace
 
-    from modelcrate.pipeline.local_server import local_server
+    from modelcrate.pipeline.local_server import PortInUseError, local_server
     from modelcrate.project.contracts import contract
 
     declared = _Watch(_declarations(args.project))
@@ -60,7 +60,7 @@ def _serve(args: argparse.Namespace, session: Session, console: Console) -> int 
                 console.print_message(f"not as in the image: {text}")
             return _run_again_and_again(server, declared, args, console)
     except CrateError as fault:
-        if args.no_reload or not declared.usable:
+        if args.no_reload or not declared.usable or isinstance(fault, PortInUseError):
             raise
         console.print_message(f"{fault}\nwaiting for a change")
         declared.wait()
@@ -98,7 +98,7 @@ def _report_when_ready(server: LocalServer, process: subprocess.Popen[bytes], be
     from modelcrate.inspect.conformance import Target, send_request
     from modelcrate.inspect.serving import READY_AFTER
 
-    url = f"http://127.0.0.1:{server.env['MODELCRATE_PORT']}"
+    url = f"http://127.0.0.1:{server.port}"
     while process.poll() is None and time.monotonic() < begun + READY_AFTER:
         if send_request(Target(url, timeout=5), "GET", server.health).status == 200:
             seconds = time.monotonic() - begun

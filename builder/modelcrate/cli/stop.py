@@ -30,5 +30,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if args.rm:
             container.remove()
         rows.append({"name": container.name, "exit_code": code})
-    console.print_result(rows, "\n".join(f"{row['name']}  exit code {row['exit_code']}" for row in rows))
+    codes = ("no exit code" if row["exit_code"] is None else f"exit code {row['exit_code']}" for row in rows)
+    console.print_result(rows, "\n".join(f"{row['name']}  {code}" for row, code in zip(rows, codes, strict=True)))
     return 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelcrate.containers.engine import engine
 from modelcrate.containers.layer_trees import remove_root
-from modelcrate.containers.logs import read_log, since_offset, tail_offset
+from modelcrate.containers.logs import LOG, read_log, since_offset, tail_offset
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState, clear_running
@@ -108,6 +108,10 @@ class Container:
             start: the byte to begin with, for instance from `log_offset`.
         """
         return read_log(self.folder, start, lambda: not follow or not self._runs())
+
+    def log_size(self) -> int:
+        """Returns how many bytes the log has by now."""
+        return (self.folder / LOG).stat().st_size
 
     def log_offset(self, tail: int | None = None, since: float | None = None) -> int:
         """Returns the byte of the log where the last `tail` lines begin, and nothing older than `since` (seconds since 1970)."""

@@ -44,7 +44,7 @@ def wait_ready(container: Container, path: str | None = "/", timeout: float = RE
         if state.status == "ended":
             code = "no exit code" if state.exit_code is None else f"exit code {state.exit_code}"
             raise MachineError(
-                f"the container {container.name} ended ({code}) before it was ready", why=_tail(container)
+                f"the container {container.name} ended ({code}) before it was ready", why=log_since(container)
             )
         last = _status(ports[0].host, path or "/")
         if last.startswith("2") or (path is None and last.isdigit()):
@@ -73,5 +73,7 @@ def _status(port: int, path: str) -> str:
         connection.close()
 
 
-def _tail(container: Container) -> str:
-    return b"".join(container.logs())[-_TAIL:].decode("utf-8", "replace")
+def log_since(container: Container, start: int = 0) -> str:
+    """Returns the end of a container's log, of what is behind its byte `start`."""
+    begin = max(start, container.log_size() - _TAIL)
+    return b"".join(container.logs(start=begin)).decode("utf-8", "replace").rstrip()

@@ -23,12 +23,21 @@ MAX_RESPONSE = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The response to a request; `fault` has the reason if there was none."""
+    """The response to a request.
+
+    Attributes:
+        status: Its status.
+        body: Its body.
+        seconds: How long it took.
+        fault: The reason if there was none.
+        log: The end of what the server's container logged meanwhile, where that is known.
+    """
 
     status: int
     body: bytes
     seconds: float
     fault: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

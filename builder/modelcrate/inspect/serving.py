@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -19,11 +20,15 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import VARIABLE, platforms
 
 if TYPE_CHECKING:
+    from modelcrate.containers import Container
     from modelcrate.images.image import Image
     from modelcrate_server.platforms import Platform
 
 TIMEOUT = 60.0
 """Seconds to wait for one answer."""
+
+FAILED = 500
+"""The first status of a server's own fault; the reason is in its log."""
 
 READY_AFTER = 600.0
 """Seconds that an image gets until it answers: large models take minutes to load."""
@@ -31,21 +36,28 @@ READY_AFTER = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server, and the path that takes requests."""
+    """A server, the path that takes requests, and the container if it was started for them."""
 
     target: Target
     path: str
+    container: Container | None = None
 
     def ask(self, body: bytes, path: str = "", content_type: str = "application/json") -> Reply:
-        """Sends one request.
+        """Sends one request. The reply of a container has what the container logged meanwhile.
 
         Raises:
             RegistryError: The server does not answer.
         """
+        from modelcrate.containers import log_since
+
+        before = self.container.log_size() if self.container is not None else 0
         reply = send_request(self.target, "POST", path or self.path, body, content_type)
+        log = log_since(self.container, before) if self.container is not None else ""
         if reply.fault:
-            raise RegistryError("the server does not answer", where=self.target.url, why=reply.fault)
-        return reply
+            raise RegistryError(
+                "the server does not answer", where=self.target.url, why="\n".join(filter(None, [reply.fault, log]))
+            )
+        return replace(reply, log=log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) ->
     try:
         wait_ready(container, served[0].health if served else health_path(image.settings), READY_AFTER)
         target = Target(f"http://127.0.0.1:{container.state().ports[0].host}", timeout=TIMEOUT)
-        yield Endpoint(target, score_path(target, served))
+        yield Endpoint(target, score_path(target, served), container)
     finally:
         container.stop(timeout=1)
         container.remove()
@@ -154,7 +166,10 @@ def run_golden(where: Endpoint, tests: Sequence[GoldenRequest]) -> Iterator[Gold
     """
     for each in tests:
         reply = where.ask(each.body.encode(), each.path)
-        yield GoldenVerdict(each.name, compare(each, reply.status, reply.body), reply.seconds)
+        differences = compare(each, reply.status, reply.body)
+        if differences and reply.status >= FAILED and reply.log:
+            differences = (*differences, f"it logged:\n{reply.log}")
+        yield GoldenVerdict(each.name, differences, reply.seconds)
 
 
 def _contracts(settings: Mapping[str, Any]) -> list[Platform]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelcrate.images.image_config import RunSpec
@@ -36,6 +38,10 @@ _STOPPING = 30.0
 """Seconds that a server gets to end."""
 
 
+class PortInUseError(UserError):
+    """Another program listens on the port: no edit of the project changes that."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocalServer:
     """A server that can be started, again and again.
@@ -43,6 +49,7 @@ class LocalServer:
     Attributes:
         argv: Its command line.
         env: Its variables.
+        port: The port of 127.0.0.1 that it listens on.
         folder: Where it starts.
         watched: The files and folders whose changes concern it.
         differences: Sentences about what is not as in the image.
@@ -51,13 +58,27 @@ class LocalServer:
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    port: int
     folder: Path
     watched: tuple[Path, ...]
     differences: tuple[str, ...]
     health: str
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Starts it in a session of its own; its output is this process's."""
+        """Starts it in a session of its own; its output is this process's.
+
+        Raises:
+            PortInUseError: The port can't be listened on. Otherwise the other program's answers would be taken for this server's.
+        """
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, self.port))
+            except OSError as fault:
+                raise PortInUseError(
+                    f"can't listen on port {self.port} of {ADDRESS}: {fault.strerror}",
+                    hint="end the program that listens there, or choose another port: -p PORT",
+                ) from None
         return subprocess.Popen(
             self.argv, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -69,7 +90,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_STOPPING)
     except subprocess.TimeoutExpired:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too, or they would keep the port
         process.wait()
 
 
@@ -90,7 +112,10 @@ def local_server(prepared: Prepared, session: Session, port: int) -> Iterator[Lo
     resolved = next((each for each in prepared.world.platforms if is_same_machine(each)), prepared.world.platforms[0])
     served = compose.serving(project)
     if served is None or project.entry is None:
-        raise UserError("the project has no entry script, so there is nothing to serve")
+        raise UserError(
+            "the project has no entry script, so there is nothing to serve",
+            hint="`modelcrate build` makes its image, and `modelcrate run` starts it",
+        )
     fetcher = open_fetcher(prepared.world, session.connections, session.emit)
     environment = make_environment(resolved, fetcher, session.config.home / "environments")
     with scratch_folder() as root:
@@ -101,6 +126,7 @@ def local_server(prepared: Prepared, session: Session, port: int) -> Iterator[Lo
         yield LocalServer(
             tuple(_moved(each, root, environment) for each in spec.command),
             _variables(spec, root, environment, port, session.config.environment),
+            port,
             root / APP_ROOT.lstrip("/"),
             _watched(prepared),
             tuple(_differences(prepared, resolved)),

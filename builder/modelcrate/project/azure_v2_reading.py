@@ -282,10 +282,13 @@ class _Reader:
             )
         if match := _ASSET.fullmatch(text):
             return AssetReference(text, match["name"], match["version"] or "", match["label"] or "")
-        near = f"file:{text}" if re.fullmatch(r".*\.ya?ml", text) else f"azureml:{text}"
+        if text.startswith("azureml:"):
+            hint = f"expected azureml:NAME:VERSION, azureml:NAME@latest, or azureml://registries/NAME/{kind}s/NAME/versions/VERSION"
+        else:
+            hint = f"did you mean {f'file:{text}' if re.fullmatch(r'.*[.]ya?ml', text) else f'azureml:{text}'}?"
         self._fault(
             f"not a reference to {'an' if kind == 'environment' else 'a'} {kind}: {text[:100]!r}",
-            f"did you mean {near}?",
+            hint,
         )
         return None
 

@@ -31,7 +31,9 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     wanted = bool(debian or needs.requirements or needs.pylock or needs.conda or needs.project)
     served = "entry" in given or (wanted and len(form.models) == 1)  # one model may bring its own script
     yield from _command_violations(form, given)
-    if wanted and not served and not form.command:
+    if "command" in given and not form.command:
+        yield Violation(("command",), "'command' names no program", "expected for instance [uvicorn, app:app]")
+    elif wanted and not served and not form.command:
         hint = "the script that defines init and run, for instance entry: score.py; one model alone may do without, and so does a command"
         yield Violation((), "'entry' is missing", hint)
     yield from _platform_violations(form, debian)

@@ -22,8 +22,9 @@ _SHAPES = {
     "union_tag_not_found": "a text or a list",
 }
 _KINDS = {str: "a text", list: "a list", dict: "a mapping", type(None): "empty"}
-_STAND_IN = {"name": "x", "base": "scratch"}
-"""What stands in for a key that is wrong while the rules between keys are checked; scratch is under no rule."""
+_STAND_IN = {"name": "x", "base": "scratch", "command": ["program"]}
+"""What stands in for a key that is wrong while the rules between keys are checked; scratch is under no rule, and a command
+that can't be read is a command."""
 
 
 def read_project(path: Path) -> Project:
@@ -71,16 +72,18 @@ def _validated(document: Document, folder: Path | None) -> tuple[Project | None,
     plain = document.plain()
     assert isinstance(plain, dict)
     errors: list[ErrorDetails] = []
+    guesses: dict[Steps, str] = {}
+    meant: set[Steps] = set()
     try:
         whole = form.ProjectForm.model_validate(plain, context=folder)
     except ValidationError as fault:
         errors = fault.errors(include_url=False)
-        wrong = {error["loc"][0] for error in errors if error["loc"]}
+        guesses = {loc: guess for loc in map(_loc, _of_type("extra_forbidden", errors)) if (guess := _guess(loc))}
+        meant = {(*loc[:-1], guess) for loc, guess in guesses.items()}
+        wrong = {error["loc"][0] for error in errors if error["loc"]} | {path[0] for path in meant if len(path) == 1}
         right = {key: value for key, value in plain.items() if key not in wrong}
         stand_in = {key: value for key, value in _STAND_IN.items() if key in wrong}
         whole = form.ProjectForm.model_validate({**stand_in, **right}, context=folder)
-    guesses = {loc: guess for loc in map(_loc, _of_type("extra_forbidden", errors)) if (guess := _guess(loc))}
-    meant = {(*loc[:-1], guess) for loc, guess in guesses.items()}
     faults = [
         _fault(document, error, guesses) for error in errors if error["type"] != "missing" or _loc(error) not in meant
     ]

@@ -129,6 +129,7 @@ def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace
         ("model: azureml:m@Production\n", "name a version, or @latest"),
         ("model: azureml:m:1.0.2\n", "versions of a workspace are 1, 2, 3"),
         ("model: m:1\n", "did you mean azureml:m:1"),
+        ("model: azureml://registries/r/models/x/1\n", "expected azureml:NAME:VERSION"),
         ("environment: env.yml\n", "did you mean file:env.yml"),
         ("model: {path: azureml://jobs/x/outputs/y}\n", "download it"),
         ("model: {path: ./none}\n", "looked for it at /"),

@@ -53,10 +53,22 @@ def test_a_command_alone_will_do() -> None:
         ("entry: s.py\nports: [80]", "'ports' without a command"),
         ("entry: s.py\nsource: x", "'source' without a command"),
         ("entry: s.py\nserver: none", "no server, and no command"),
-        ("command: []", "'entry' is missing"),
+        ("command: []", "'command' names no program"),
     ],
 )
 def test_rules(text: str, what: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_project(f"name: a\n{text}\n".encode())
     assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["command: uvicorn", "command: [a, null]", "comand: [a]", "command: []"])
+def test_a_command_with_a_fault_is_still_a_command(text: str) -> None:
+    """Neither the missing entry script nor the keys beside it are faults of their own."""
+    with pytest.raises(UserError) as caught:
+        parse_project(f"name: a\n{text}\n".encode())
+    assert caught.value.faults == 1
+    if text != "command: []":
+        with pytest.raises(UserError) as caught:
+            parse_project(f"name: a\n{text}\nsource: src\nports: [80]\n".encode())
+        assert caught.value.faults == 1

@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from modelcrate.net.download import Downloader
+from modelcrate.net.errors import NotFound
 from modelcrate.net.files import read_file
 from modelcrate.resolve.hub.settings import HubSettings
 from modelcrate_layers.content import parse_object
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
 from modelcrate_layers.frozen import dataclass
 
 MAX_ANSWER = 64 << 20
@@ -64,11 +65,22 @@ def list_remote(repo: str, revision: str, settings: HubSettings, downloader: Dow
         downloader: Reads URLs with the hub's token.
 
     Raises:
-        RegistryError: The hub can't be reached, or refused.
+        RegistryError: The hub can't be reached, refused, or is no hub.
         IntegrityError: Its answer is not what such an answer has to be.
     """
     url = f"{settings.endpoint}/api/models/{quote(repo, safe='/')}/revision/{quote(revision, safe='')}?blobs=true"
-    answer = parse_object(downloader.text(url, MAX_ANSWER, "application/json"), url)
+    try:
+        answer = parse_object(downloader.text(url, MAX_ANSWER, "application/json"), url)
+    except NotFound as fault:
+        fault.hint = "is the name right, and the revision? A private model takes a token: HF_TOKEN"
+        raise
+    except IntegrityError as fault:
+        raise RegistryError(
+            "the answer is no description of a model",
+            where=url,
+            why=fault.what,
+            hint=f"is {settings.endpoint} a hub (HF_ENDPOINT)? The sign-in page of a proxy answers like this, too",
+        ) from None
     commit, siblings = answer.get("sha"), answer.get("siblings")
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit) or not isinstance(siblings, list):
         raise IntegrityError("the hub's description of the model has no commit or no files", where=url)
