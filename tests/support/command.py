@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -124,6 +126,23 @@ class Inside(Crate):
 
     def __call__(self, *words: str | Path) -> Result:
         return self.run([str(word) for word in words])
+
+
+@contextmanager
+def in_this_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Every `Crate` runs its commands in this process, each with its own environment; so their coverage is measured."""
+
+    def call(crate: Crate, *words: str | Path) -> Result:
+        capfd.readouterr()
+        with patch.dict(os.environ, crate.environment, clear=True):
+            try:
+                code = main([str(word) for word in words])
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Result(code, *capfd.readouterr())
+
+    monkeypatch.setattr(Crate, "__call__", call)
+    yield
 
 
 def half_made(*folders: Path) -> list[Path]:

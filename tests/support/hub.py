@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -107,6 +107,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.end_headers()
             if self.command != "HEAD":
                 hub.sent += len(body)
+                with suppress(ConnectionError):  # a client may have seen enough
                 self.wfile.write(body)
 
         def do_HEAD(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from modelcrate.containers.interpreter import module_arguments, start_module
 from modelcrate.containers.processes import process_of_module
+from support.waiting import until
 
 
 def test_the_executable_is_a_sealed_copy() -> None:
@@ -23,6 +24,10 @@ def test_the_executable_is_a_sealed_copy() -> None:
             assert theirs.read() == ours.read()
         with pytest.raises(OSError):
             os.open(exe, os.O_WRONLY)
+        until(
+            lambda: process_of_module("enter", "/nowhere"),
+            "a command line, which a process lacks for a moment after exec",
+        )
         found = process_of_module("enter", "/nowhere")
         assert found is not None
         assert found.pid == process.pid

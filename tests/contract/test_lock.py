@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command import Crate
+from support.command import Crate, in_this_process
 from support.images import noise
 from support.index import PackageIndex, serve
 from support.small_projects import SCRIPT, write_project
@@ -47,6 +47,12 @@ def wheels() -> dict[str, bytes]:
 
 
 WHEELS = wheels()
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    with in_this_process(monkeypatch, capfd):
+        yield
 
 
 @pytest.fixture

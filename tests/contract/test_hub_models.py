@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.command import Crate
+from support.command import Crate, in_this_process
 from support.hub import TOKEN, Hub, git_blob, lfs, safetensors, serve
 from support.pickles import calls
 from support.small_projects import write_project
@@ -36,6 +36,12 @@ def files(seed: int = 0, large: bool = False) -> dict[str, bytes]:
 
 
 TAKEN = ["1_Pooling/config.json", "README.md", "config.json", "model.safetensors", "tokenizer.json"]
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    with in_this_process(monkeypatch, capfd):
+        yield
 
 
 @pytest.fixture
