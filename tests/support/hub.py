@@ -108,7 +108,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
             if self.command != "HEAD":
                 hub.sent += len(body)
                 with suppress(ConnectionError):  # a client may have seen enough
-                self.wfile.write(body)
+                    self.wfile.write(body)
 
         def do_HEAD(self) -> None:
             self.do_GET()  # type: ignore[attr-defined]
