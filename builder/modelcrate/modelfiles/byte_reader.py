@@ -53,7 +53,9 @@ class ByteReader:
         """Returns the bytes up to the next line break, without it; None for a line of more than MAX_LINE bytes, which is passed over."""
         data = self._file.readline(MAX_LINE)
         self._count(len(data))
-        if data.endswith(b"\n"):
+        if (
+            data.endswith(b"\n") or 2 <= len(data) < MAX_LINE
+        ):  # at the end of a file Python drops the last byte, whatever it is
             return data[:-1]
         while len(piece := self._file.readline(MAX_LINE)):
             self._count(len(piece))

@@ -264,6 +264,15 @@ def test_a_member_that_is_longer_than_its_archive_is_told() -> None:
     assert worst(bytes(data)) is not Verdict.SAFE
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"L1_0L\n0(S'touch CANARY'\nios\nsystem.", b"(S'touch CANARY'\nios\nsystem\n", b"(S'touch CANARY'\nios\nsystemx"],
+)
+def test_a_last_line_without_its_end_names_something_to_python(data: bytes) -> None:
+    """INST calls what such a line names before the machine comes to the end of the file."""
+    assert worst(data, "weights") is Verdict.UNSAFE
+
+
 def test_the_mark_of_an_end_alone_makes_no_zip() -> None:
     data = b"\xff" * 70_000 + b"PK\5\6" + b"\x17" * 60
     assert judged(data, "weights.bin") == []
