@@ -1,6 +1,6 @@
 """The lock file (modelcrate.lock): all pins of a project. It names no host, so any index, mirror or wheelhouse can serve it. Pure but for reading and writing.
 
-`asked` repeats the inputs of the project when it was locked; a project with other inputs needs another lock.
+The member `asked` repeats the inputs of the project when it was locked; a project with other inputs needs another lock.
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ class ModelPin:
 class Lock:
     """The contents of a lock file.
 
-    `asked` are the inputs that decided the lock, `pins` the pinned packages by platform, `models` the pinned models, and `codecs` the
+    `inputs` are what decided the lock, `pins` the pinned packages by platform, `models` the pinned models, and `codecs` the
     versions of the compressors.
     """
 
-    asked: Mapping[str, Any] = field(hash=False)
+    inputs: Mapping[str, Any] = field(hash=False)
     pins: Mapping[str, Pins] = field(hash=False)
     models: tuple[ModelPin, ...] = ()
     codecs: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class Lock:
         """Returns the file: JSON, sorted and indented, so that a change of one wheel is a change of one line's neighbourhood."""
         value = {
             "lock-version": VERSION,
-            "asked": dict(self.asked),
+            "asked": dict(self.inputs),
             "platforms": {platform: _pins_json(pins) for platform, pins in self.pins.items()},
             "models": [_model_json(model) for model in self.models],
             "codecs": list(self.codecs),
@@ -180,13 +180,13 @@ def parse_lock(data: bytes) -> Lock:
     )
 
 
-def differences(asked: Mapping[str, Any], lock: Lock) -> list[str]:
+def differences(inputs: Mapping[str, Any], lock: Lock) -> list[str]:
     """Returns the differences between the project's inputs now and those in the lock, a line each."""
-    names = sorted({*asked, *lock.asked})
+    names = sorted({*inputs, *lock.inputs})
     return [
-        _difference(name, lock.asked.get(name), asked.get(name))
+        _difference(name, lock.inputs.get(name), inputs.get(name))
         for name in names
-        if lock.asked.get(name) != asked.get(name)
+        if lock.inputs.get(name) != inputs.get(name)
     ]
 
 
