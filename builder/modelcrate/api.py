@@ -409,7 +409,7 @@ def predict(
         RegistryError: The server does not answer, or answers with a status of 300 or more.
         CrateError: The project can't be built, or the image can't be started.
     """
-    from modelcrate.inspect.serving import choose_runnable, serve
+    from modelcrate.inspect.serving import FAILED, choose_runnable, serve
     from modelcrate.pipeline.asking import open_endpoint
 
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
@@ -423,9 +423,9 @@ def predict(
         with opened as where:
             reply = where.ask(body, path)
     if not 200 <= reply.status < 300:
-        raise RegistryError(
-            f"the server answered with status {reply.status}", why=reply.body[:2000].decode("utf-8", "replace")
-        )
+        said = reply.body[:2000].decode("utf-8", "replace")
+        log = f"it logged:\n{reply.log}" if reply.status >= FAILED and reply.log else ""
+        raise RegistryError(f"the server answered with status {reply.status}", why="\n".join(filter(None, [said, log])))
     try:
         return json.loads(reply.body)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from modelcrate.containers.container import containers
 from support import real_registry
 from support.real_registry import Running
 from support.shared_command import Modelcrate
+from support.waiting import HANG, until
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -100,9 +102,31 @@ def test_a_project_an_image_and_a_server_are_asked(modelcrate: Modelcrate, proje
         modelcrate.said("rm", "--force", "golden-asked")
 
 
+def test_the_container_of_a_killed_command_is_removed_by_the_next(modelcrate: Modelcrate, project: Path) -> None:
+    modelcrate.said("build", project, "-t", "golden-killed:1")
+    (project / "score.py").write_text(
+        SCRIPT.replace("def run(data):", "def run(data):\n    __import__('time').sleep(600)")
+    )
+    modelcrate.said("build", project, "-t", "golden-sleeping:1")
+    state = modelcrate.home / "containers"
+    words = modelcrate.words("predict", "golden-sleeping:1", "-d", '{"data": [[1]]}')
+    asking = subprocess.Popen(words, env=modelcrate.environment, cwd="/")
+
+    def left() -> list[str]:
+        return [each.name for each in containers(state) if each.name.startswith(f"ask-{asking.pid}-")]
+
+    until(lambda: bool(left()) and containers(state)[0].folder.joinpath("log").exists(), HANG)
+    asking.kill()
+    asking.wait(HANG)
+    assert left()
+    assert json.loads(modelcrate.said("predict", "golden-killed:1", "-d", '{"data": [[1, 2]]}')) == {"sum": [3]}
+    assert left() == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "what"),
     [
+        (("predict", "", "-d", "1"), 2, "nothing is named that could be asked"),
         (("test", "absent"), 3, "there is no image 'absent'"),
         (("predict", "http://127.0.0.1:1", "-d", "1"), 4, "no server answers"),
         (("predict", "http://127.0.0.1:1/score", "-d", "1"), 4, "the server does not answer"),

@@ -126,6 +126,13 @@ def test_what_can_not_be_served(modelcrate: Modelcrate, project: Path, text: str
     assert what in done.stderr
 
 
+def test_a_killed_serve_leaves_no_server(served: Served) -> None:
+    served.ready(1)
+    served.process.kill()
+    served.process.wait(HANG)
+    until(lambda: f":{served.port}" not in subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout, HANG)
+
+
 def test_a_port_of_another_program_is_refused(modelcrate: Modelcrate, project: Path) -> None:
     """Its answers would be taken for the project's: the port is looked at before a server is started, with and without reload."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -37,6 +37,10 @@ class Port:
     container: int
 
     def __post_init__(self) -> None:
+        if not all(type(number) is int for number in (self.host, self.container)):
+            raise UserError(
+                f"not a port mapping: {self.host!r}: {self.container!r}", hint="ports are numbers, such as {8080: 5001}"
+            )
         if not (0 <= self.host <= 65535 and 1 <= self.container <= 65535):
             raise UserError(f"not a port mapping: {self.host}:{self.container}", hint="ports are 1 to 65535")
 

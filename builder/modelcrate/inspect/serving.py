@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +17,7 @@ from modelcrate.images.image_config import health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
-from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.errors import CrateError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import VARIABLE, platforms
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 """Seconds to wait for one answer."""
+
+_ASKED = re.compile(r"ask-([0-9]{1,10})-[0-9]{9,}")
+"""The name of a container that was started for a few requests: by which process, and when."""
 
 FAILED = 500
 """The first status of a server's own fault; the reason is in its log."""
@@ -100,6 +105,7 @@ def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) ->
     """
     from modelcrate.containers import Port, RunOptions, start, wait_ready
 
+    _remove_abandoned(config)
     settings = image.settings.get("config") or {}
     served = _contracts(settings)
     ports = sorted(int(each.partition("/")[0]) for each in settings.get("ExposedPorts") or {})
@@ -123,6 +129,18 @@ def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) ->
     finally:
         container.stop(timeout=1)
         container.remove()
+
+
+def _remove_abandoned(config: Config) -> None:
+    """Ends and removes the containers that killed processes have started for their requests."""
+    from modelcrate.containers import containers
+
+    for container in containers(config.containers):
+        found = _ASKED.fullmatch(container.name)
+        if found and not Path("/proc", found[1]).exists():
+            with suppress(CrateError):  # another process removes it, too
+                container.stop(timeout=1)
+                container.remove()
 
 
 def endpoint(url: str) -> Endpoint:

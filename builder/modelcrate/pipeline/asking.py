@@ -30,6 +30,8 @@ def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
         RegistryError: A server or registry does not answer.
         MachineError: This machine can't start the image.
     """
+    if not target:
+        raise UserError("nothing is named that could be asked", hint="a URL, an image or a project, such as .")
     if target.startswith(("http://", "https://")):
         if session.config.offline:
             raise UserError("a request to a server is what --offline forbids")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelcrate.containers import linux
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.unpack import unpack
 from modelcrate.pipeline import compose
@@ -80,8 +81,19 @@ class LocalServer:
                     hint="end the program that listens there, or choose another port: -p PORT",
                 ) from None
         return subprocess.Popen(
-            self.argv, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True
+            self.argv,
+            env=self.env,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_end_with_us,  # noqa: PLW1509 - one system call, of a module that is loaded
         )
+
+
+def _end_with_us() -> None:
+    """Has the kernel end the server when this process is killed: nothing else would, and it would keep its port."""
+    with suppress(OSError):
+        linux.die_with_parent(signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -76,7 +76,8 @@ def _papers(wheel: Path) -> dict[str, bytes]:
     faults = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile)
     with suppress(*faults), zipfile.ZipFile(wheel) as archive:
         found = [each for each in archive.infolist() if _PAPERS.fullmatch(each.filename)]
-        if all(each.file_size <= MAX_TEXT for each in found):
+        common = all(each.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for each in archive.infolist())
+        if common and all(each.file_size <= MAX_TEXT for each in found):
             return {each.filename: b"" if _is_record(each) else archive.read(each) for each in found}
     return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +66,9 @@ def test_two_mounts_on_one_folder(tmp_path: Path) -> None:
 def test_a_mount_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make the folder first"):
         Volume(tmp_path / "none", "/a").check()
+
+
+@pytest.mark.parametrize("words", [("a", "b"), (1.5, 80), (8080, None), (True, 80)])
+def test_a_port_of_another_type_is_refused(words: tuple[Any, Any]) -> None:
+    with pytest.raises(UserError, match="not a port mapping"):
+        Port(*words)

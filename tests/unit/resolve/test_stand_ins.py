@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,16 @@ def test_a_wheel_that_is_none_is_left_to_uv(tmp_path: Path, house: Path) -> None
     assert (made.folder / "broken-1.0-py3-none-any.whl").is_symlink()
     with pytest.raises(CrateError, match="broken"):
         lock_wheels(Requirements(lines=("broken",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
+
+
+def test_a_wheel_that_no_build_takes_is_not_locked(tmp_path: Path, house: Path) -> None:
+    """A method of compression that wheels don't have: its papers could be read, and the build would refuse it."""
+    [wheel] = house.glob("small-2*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        members = {each: archive.read(each) for each in archive.infolist()}
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_LZMA) as archive:
+        for each, data in members.items():
+            archive.writestr(each.filename, data)
+    with pytest.raises(CrateError, match="compressed by a method") as caught:
+        lock_wheels(Requirements(lines=("small",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
+    assert str(wheel) in str(caught.value)
