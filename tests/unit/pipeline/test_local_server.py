@@ -86,7 +86,7 @@ def test_it_starts_again_when_a_file_changes_and_ends_when_the_project_does(tmp_
     declared.write_text("1")
     port = free_port()
     argv = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
-    server = LocalServer(argv, {"MODELCRATE_PORT": str(port)}, tmp_path, (source,), (), "/")
+    server = LocalServer(argv, {}, port, tmp_path, (source,), (), "/")
     console, results = Shown(), []
     arguments = argparse.Namespace(no_reload=False)
     watch = _Watch([declared])
@@ -111,7 +111,7 @@ def test_it_starts_again_when_a_file_changes_and_ends_when_the_project_does(tmp_
 def test_a_server_that_ends_waits_for_a_change(tmp_path: Path) -> None:
     source = tmp_path / "source.py"
     source.write_text("1")
-    server = LocalServer((sys.executable, "-c", "raise SystemExit(3)"), {"MODELCRATE_PORT": "1"}, tmp_path, (source,), (), "/")  # fmt: skip
+    server = LocalServer((sys.executable, "-c", "raise SystemExit(3)"), {}, free_port(), tmp_path, (source,), (), "/")
     console = Shown()
     watch = _Watch([tmp_path / "modelcrate.yaml"])
     thread = threading.Thread(
@@ -130,7 +130,7 @@ def test_a_server_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytes
     text = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(1000)"
     )
-    server = LocalServer((sys.executable, "-c", text), {}, tmp_path, (), (), "/")
+    server = LocalServer((sys.executable, "-c", text), {}, free_port(), tmp_path, (), (), "/")
     process = server.start()
     stop(process)
     assert process.returncode is not None
