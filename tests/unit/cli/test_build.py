@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from support.command import Inside, names
-from support.small_projects import model_only, served
+from support.small_projects import model_only, served, wait_until_trusted
 
 
 def test_the_receipt_says_what_was_made_and_how_to_run_it(inside: Inside, tmp_path: Path) -> None:
     project = served(tmp_path / "project")
+    wait_until_trusted(project)
     first = inside("build", project, "-t", "served:1", "-v").succeeded().out
     assert "5 layers" in first
     assert "in the local store as served:1" in first
