@@ -127,6 +127,9 @@ def test_the_container_of_a_killed_command_is_removed_by_the_next(modelcrate: Mo
     ("words", "code", "what"),
     [
         (("predict", "", "-d", "1"), 2, "nothing is named that could be asked"),
+        (("predict", "http://[::1/", "-d", "1"), 2, "not a URL"),
+        (("predict", "http://127.0.0.1:1/score?a=1", "-d", "1"), 2, "not the URL of a server"),
+        (("predict", "http://me:secret@127.0.0.1:1/score", "-d", "1"), 2, "not the URL of a server"),
         (("test", "absent"), 3, "there is no image 'absent'"),
         (("predict", "http://127.0.0.1:1", "-d", "1"), 4, "no server answers"),
         (("predict", "http://127.0.0.1:1/score", "-d", "1"), 4, "the server does not answer"),
@@ -135,4 +138,6 @@ def test_the_container_of_a_killed_command_is_removed_by_the_next(modelcrate: Mo
     ],
 )
 def test_what_can_not_be_asked(modelcrate: Modelcrate, words: tuple[str, ...], code: int, what: str) -> None:
-    assert what in failed(modelcrate, code, *words)
+    said = failed(modelcrate, code, *words)
+    assert what in said
+    assert "secret" not in said

@@ -30,5 +30,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.print_result(
         [asdict(each) for each in verdicts], "\n".join([format_table([("REQUEST", "ANSWER", "TIME"), *rows]), *notes])
     )
-    console.print_message(f"{len(verdicts)} golden requests, {len(wrong)} with another answer")
+    requests = "request" if len(verdicts) == 1 else "requests"
+    console.print_message(f"{len(verdicts)} golden {requests}, {len(wrong)} with another answer")
     return IntegrityError.exit_code if wrong else 0

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from modelcrate.net.urls import split_login
 from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import Check, Platform, platforms
@@ -183,7 +184,7 @@ def send_request(
     Raises:
         UserError: The URL of the target is malformed.
     """
-    scheme, host, port, prefix = _parts(target.url)
+    scheme, host, port, prefix = split_server_url(target.url)
     started = time.monotonic()
     connection = (
         http.client.HTTPSConnection(host, port, timeout=target.timeout, context=ssl.create_default_context())
@@ -194,6 +195,9 @@ def send_request(
         connection.request(method, prefix + path, body, {} if body is None else {"Content-Type": content_type})
         answer = connection.getresponse()
         data = answer.read(MAX_RESPONSE)
+    except http.client.BadStatusLine as fault:
+        why = str(fault) if isinstance(fault, OSError) else f"what came is no HTTP: {str(fault)[:200]!r}"
+        return Reply(0, b"", time.monotonic() - started, why)
     except (OSError, http.client.HTTPException) as fault:
         return Reply(0, b"", time.monotonic() - started, str(fault) or type(fault).__name__)
     finally:
@@ -201,18 +205,26 @@ def send_request(
     return Reply(answer.status, data, time.monotonic() - started)
 
 
-def _parts(url: str) -> tuple[str, str, int | None, str]:
+def split_server_url(url: str) -> tuple[str, str, int | None, str]:
+    """Splits the URL of a server into scheme, host, port and path.
+
+    Raises:
+        UserError: It is malformed, or has what no request of ours would send: a login, a query, a fragment.
+    """
+    url = url if "://" in url else f"http://{url}"
+    shown = repr(split_login(url)[0][:200])
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as fault:
-        raise UserError(f"not a URL: {url[:200]!r}", why=str(fault)) from None
+        raise UserError(f"not a URL: {shown}", why=str(fault)) from None
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or "@" in parts.netloc
         or parts.query
+        or parts.fragment
         or not url.isprintable()
     ):
-        raise UserError(f"not the URL of a server: {url[:200]!r}", hint="expected http://HOST:PORT")
+        raise UserError(f"not the URL of a server: {shown}", hint="expected http://HOST:PORT or http://HOST:PORT/PATH")
     return parts.scheme, parts.hostname, port, parts.path.rstrip("/")

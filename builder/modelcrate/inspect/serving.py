@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from modelcrate.config import Config
 from modelcrate.images.image_config import health_path
-from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request
+from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request, split_server_url
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
 from modelcrate_layers.errors import CrateError, RegistryError, UserError
@@ -150,6 +150,7 @@ def endpoint(url: str) -> Endpoint:
         UserError: The URL is malformed.
         RegistryError: The server does not answer, or none of its routes is known.
     """
+    split_server_url(url)  # what is malformed is refused here, and not by the parser
     parts = urlsplit(url)
     if parts.path.strip("/"):
         return Endpoint(Target(f"{parts.scheme}://{parts.netloc}", timeout=TIMEOUT), parts.path)

@@ -19,6 +19,7 @@ from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelcrate.images.reference import HUB, Reference, split_name, split_tag
+from modelcrate.net.urls import is_address
 from modelcrate.project import values
 from modelcrate.project.byte_sizes import GRAMMAR, parse_size
 from modelcrate.project.contracts import contract_names
@@ -117,6 +118,11 @@ def _script(text: str, info: Info) -> Path:
 
 
 def _url(text: str, info: Info) -> str:
+    if not is_address(text):
+        raise refuse(
+            f"{text.rpartition('@')[2]!r} is not a URL with a host and a port",
+            "expected for instance https://host:8443/path",
+        )
     if "@" in text.split("/")[2]:
         raise refuse(
             "a user or password stands in the URL", "this file is no place for secrets; ~/.netrc is read for them"

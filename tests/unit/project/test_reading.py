@@ -465,3 +465,14 @@ def test_a_word_that_is_near_a_base_is_said_with_both_readings() -> None:
     assert "registry:docker.io/library/debain:bookworm" in str(caught.value)
     for reference in ("registry:docker.io/library/debain", "ubuntu", "python:3.11-slim", "team/debain:1"):
         assert isinstance(with_entry(f"base: {reference}\n").base, RegistryBase)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x", "http://host:99999/x", "http://me:secret@[::1/x", "http://:80/"])
+def test_an_address_that_no_parser_takes_is_a_fault_of_the_file(url: str) -> None:
+    for text in (
+        f"base: {{from: debian, mirror: '{url}'}}",
+        f"dependencies: {{requirements: [numpy], index-url: '{url}'}}",
+    ):
+        fault = refused(f"name: x\nentry: a.py\n{text}")
+        assert "is not a URL" in fault.what
+        assert "secret" not in fault.what
