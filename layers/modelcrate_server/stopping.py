@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from types import FrameType
@@ -16,6 +17,8 @@ class Stopped(SystemExit):  # an exit, not an error
 
 def stop_at_once() -> None:
     """Makes SIGTERM and SIGINT end this process: no request was taken yet, so there is nothing to wait for."""
+    # the last of all exit functions: Python then takes its handlers away, and an alarm would kill the process
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 

@@ -121,7 +121,7 @@ def _unknown(files: ModelFiles) -> CrateError:
         "no model of a framework that can be served without an entry script",
         where=files.shown,
         why=f"looked for {'; '.join(each.IDENTIFIED_BY for each in frameworks())}\n"
-        f"found {', '.join(formats) or 'nothing of that'} in {len(files.names)} files: {', '.join(files.names[:5])}",
+        f"found {', '.join(formats) or 'nothing of that'} among {', '.join(files.names[:5])}{', ...' if len(files.names) > 5 else ''}",
         hint="write an entry script with init() and run(data), and name it: entry: score.py",
     )
 

@@ -116,7 +116,7 @@ def test_no_known_framework_says_what_was_looked_for(tmp_path: Path) -> None:
     assert "no model of a framework that can be served without an entry script" in error.what
     for framework in frameworks():
         assert framework.IDENTIFIED_BY in error.why
-    assert "found hdf5 in 1 files: weights.h5" in error.why
+    assert "found hdf5 among weights.h5" in error.why
     assert "entry: score.py" in error.hint
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"w": 1.0}))
     assert "found pickle" in refused(tmp_path / "plain.pkl").why
