@@ -117,11 +117,12 @@ def _unknown(files: ModelFiles) -> CrateError:
         if fault := files.facts(name).fault:
             return SourceError(f"{name} is damaged: it {fault}", where=files.where(name))
     formats = sorted({facts.format for name in files.names if (facts := files.facts(name)).format})
+    listed = ", ".join(files.names[:5]) + (", ..." if len(files.names) > 5 else "") or "no files"
     return UserError(
         "no model of a framework that can be served without an entry script",
         where=files.shown,
         why=f"looked for {'; '.join(each.IDENTIFIED_BY for each in frameworks())}\n"
-        f"found {', '.join(formats) or 'nothing of that'} among {', '.join(files.names[:5])}{', ...' if len(files.names) > 5 else ''}",
+        f"found {', '.join(formats) or 'nothing of that'} among {listed}",
         hint="write an entry script with init() and run(data), and name it: entry: score.py",
     )
 

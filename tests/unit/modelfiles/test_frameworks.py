@@ -121,7 +121,7 @@ def test_no_known_framework_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"w": 1.0}))
     assert "found pickle" in refused(tmp_path / "plain.pkl").why
     (tmp_path / "empty").mkdir()
-    assert "found nothing of that in 0 files" in refused(tmp_path / "empty").why
+    assert "found nothing of that among no files" in refused(tmp_path / "empty").why
 
 
 def test_two_frameworks_at_once_and_two_models_of_one(tmp_path: Path) -> None:
