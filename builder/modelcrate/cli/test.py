@@ -15,7 +15,7 @@ from modelcrate_layers.errors import IntegrityError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="the image's address")
+    parser.add_argument("image", metavar="IMAGE|PROJECT", help="the image's address, or a folder, which is built first")
     parser.add_argument("--project", type=Path, metavar="PATH", help="take the golden requests of a project")
 
 

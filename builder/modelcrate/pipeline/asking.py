@@ -60,8 +60,8 @@ def run_tests(address: str, session: Session, project: Path | None = None) -> tu
     """Starts an image, and sends it its golden requests.
 
     Args:
-        address: The address of the image.
-        session: Finds the image; it is open.
+        address: The address of the image, or a project, which is built.
+        session: Finds the image, or builds it; it is open.
         project: Take the golden requests of this project instead of those beside the image.
 
     Raises:
@@ -69,11 +69,14 @@ def run_tests(address: str, session: Session, project: Path | None = None) -> tu
         IntegrityError: The artifact beside the image is damaged.
         MachineError: This machine can't start the image.
     """
-    found = find(address, session.connections)
-    image: Image = choose_runnable(found.read().images)
-    tests: tuple[GoldenRequest, ...] = (
-        load_tests(session.read(project)) if project is not None else read_artifacts(found, image)
-    )
+    if (own := project_of(address, session.config)) is not None:
+        project = project or own
+        image: Image = choose_runnable(session.build(session.read(own)).receipt.image.images)
+        tests: tuple[GoldenRequest, ...] = load_tests(session.read(project))
+    else:
+        found = find(address, session.connections)
+        image = choose_runnable(found.read().images)
+        tests = load_tests(session.read(project)) if project is not None else read_artifacts(found, image)
     if not tests:
         beside = "in the project" if project is not None else "beside the image"
         raise SourceError(

@@ -58,6 +58,7 @@ def test_an_image_is_held_to_its_golden_requests(inside: Inside, project: Path) 
     built = inside("build", project, "--test", "-t", "perl:1").succeeded()
     assert "2 golden requests: as expected" in built.err
     assert "2 golden requests, 0 with another answer" in inside("test", "perl:1").succeeded().err
+    assert "2 golden requests, 0 with another answer" in inside("test", project).succeeded().err
     path = project / "modelcrate.yaml"
     path.write_text(path.read_text().replace('"got": [1, 2]', '"got": [1, 3]'))
     inside("build", project, "--test", "-t", "perl:2").failed(5, "$.got[1] is 2, not 3")
