@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.index_config import index_sources, split_name
+from modelcrate.net.urls import is_address
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.requirements import ReadRequirements
 from modelcrate.resolve.uv import Index
+from modelcrate_layers.errors import UserError
 
 _PYPI = r"https://pypi\.org/simple/?"
 """The index that is used where none is named; a mirror may replace it, so that of a lock adds nothing."""
@@ -59,8 +61,21 @@ def choose_index(
     )
     for each in (project, file, *configured):
         if each.url or each.extra:
+            _check_addresses(each)
             return replace(index, url=each.url, extra=each.extra, merged=each.merged, source=each.source)
     return index
+
+
+def _check_addresses(index: Index) -> None:
+    """Refuses the address of an index that is none, with what named it; its login is not shown."""
+    for each in (index.url, *index.extra):
+        address = split_name(each)[1]
+        if address.startswith(("http://", "https://")) and not is_address(address):
+            raise UserError(
+                f"not the URL of a package index: {address.rpartition('@')[2][:200]!r}",
+                where=index.source,
+                hint="expected for instance https://host:8443/simple",
+            )
 
 
 def _expanded(indexes: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:

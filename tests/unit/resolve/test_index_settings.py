@@ -10,6 +10,7 @@ from modelcrate.project.values import Dependencies
 from modelcrate.resolve.index_settings import choose_index, hosts
 from modelcrate.resolve.requirements import FileOptions, ReadRequirements
 from modelcrate.resolve.uv import Index
+from modelcrate_layers.errors import UserError
 
 
 def write(path: Path, text: str) -> None:
@@ -76,3 +77,12 @@ def test_a_configuration_that_can_not_be_read_says_nothing(tmp_path: Path) -> No
     environment = {"HOME": str(tmp_path / "home"), "PIP_CONFIG_FILE": "/dev/zero"}
     index = choose_index(Dependencies(), tmp_path / "project", ReadRequirements(), environment)
     assert not index.url
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@[::1/simple", "https://host:99999/simple", "https:///simple"])
+def test_an_address_that_is_none_is_refused_with_what_named_it(tmp_path: Path, url: str) -> None:
+    environment = {"UV_DEFAULT_INDEX": url, "HOME": str(tmp_path)}
+    with pytest.raises(UserError, match="not the URL of a package index") as caught:
+        choose_index(Dependencies(), tmp_path, ReadRequirements(), environment)
+    assert "uv's variables" in caught.value.where
+    assert "secret" not in str(caught.value)
