@@ -416,7 +416,7 @@ def predict(
     config = settings or (target.settings if isinstance(target, Built) else read_config())
     with _session(config, emit) as session:
         opened = (
-            serve(choose_runnable(target.image.images), config)
+            serve(choose_runnable(target.image.images), config, session.emit)
             if isinstance(target, Built)
             else open_endpoint(str(target), session)
         )

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from modelcrate.config import Config
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.images.image_config import health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request, split_server_url
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
-from modelcrate_layers.errors import CrateError, RegistryError, UserError
+from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import VARIABLE, platforms
 
@@ -34,6 +35,12 @@ _ASKED = re.compile(r"ask-([0-9]{1,10})-[0-9]{9,}")
 
 FAILED = 500
 """The first status of a server's own fault; the reason is in its log."""
+
+_TAIL = 2000
+"""Bytes of a log that a message shows."""
+
+PATIENT_FOR = 5.0
+"""Seconds after which it is said that an image is waited for."""
 
 READY_AFTER = 600.0
 """Seconds that an image gets until it answers: large models take minutes to load."""
@@ -91,19 +98,19 @@ def choose_runnable(images: Sequence[Image]) -> Image:
 
 
 @contextmanager
-def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) -> Iterator[Endpoint]:
+def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[Endpoint]:
     """Starts an image, waits until it answers, and removes the container in the end.
 
     Args:
         image: An image for this machine.
         config: The configuration; its home has the container.
-        env: Variables for the container.
+        emit: Gets a notice where the image takes long.
 
     Raises:
         UserError: The image names no port.
         MachineError: This machine can't start it, or it does not get ready. `why` is the end of its log.
     """
-    from modelcrate.containers import Port, RunOptions, start, wait_ready
+    from modelcrate.containers import Port, RunOptions, start
 
     _remove_abandoned(config)
     settings = image.settings.get("config") or {}
@@ -116,19 +123,33 @@ def serve(image: Image, config: Config, env: Mapping[str, str] | None = None) ->
         f"ask-{os.getpid()}-{time.monotonic_ns()}",
         config.containers,
         (Port(0, port),),
-        dict(env or {}),
         image=str(image.digest),
         digest=str(image.digest),
         trees=config.unpacked,
     )
     container = start(image.settings, [layer.blob for layer in image.layers], options)
     try:
-        wait_ready(container, served[0].health if served else health_path(image.settings), READY_AFTER)
+        _wait(container, served[0].health if served else health_path(image.settings), emit)
         target = Target(f"http://127.0.0.1:{container.state().ports[0].host}", timeout=TIMEOUT)
         yield Endpoint(target, score_path(target, served), container)
     finally:
         container.stop(timeout=1)
         container.remove()
+
+
+def _wait(container: Container, path: str | None, emit: Emit) -> None:
+    from modelcrate.containers.ready import NotReadyError, wait_ready
+
+    try:
+        wait_ready(container, path, PATIENT_FOR)
+    except NotReadyError:
+        emit(Notice(f"waiting until the image answers GET {path or '/'}, for at most {READY_AFTER:g} seconds"))
+        try:
+            wait_ready(container, path, READY_AFTER - PATIENT_FOR)
+        except NotReadyError as fault:
+            log = b"".join(container.logs())[-_TAIL:].decode("utf-8", "replace")
+            hint = "modelcrate run -d IMAGE starts it, and modelcrate logs shows what it does"
+            raise MachineError("the image does not get ready", why=f"{fault.why}\n{log}", hint=hint) from None
 
 
 def _remove_abandoned(config: Config) -> None:

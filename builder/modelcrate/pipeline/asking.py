@@ -41,7 +41,7 @@ def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
         images = session.build(session.read(project)).receipt.image.images
     else:
         images = find(target, session.connections).read().images
-    with serve(choose_runnable(images), session.config) as where:
+    with serve(choose_runnable(images), session.config, session.emit) as where:
         yield where
 
 
@@ -84,5 +84,5 @@ def run_tests(address: str, session: Session, project: Path | None = None) -> tu
             where=str(project or address),
             hint="a project names them under tests:, and a build puts them beside its image",
         )
-    with serve(image, session.config) as where:
+    with serve(image, session.config, session.emit) as where:
         return tuple(run_golden(where, tests))

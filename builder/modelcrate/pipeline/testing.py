@@ -48,7 +48,7 @@ def test_image(images: Sequence[Image], tests: Sequence[GoldenRequest], config: 
         raise UserError(
             "the project has no golden requests to test", hint="tests: FOLDER, or a list of requests and answers"
         )
-    with serve(choose_runnable(images), config) as where:
+    with serve(choose_runnable(images), config, emit) as where:
         verdicts = list(run_golden(where, tests))
     faults = [
         IntegrityError(f"the golden request {each.name} has another answer", why="\n".join(each.differences))

@@ -100,6 +100,15 @@ def test_the_library_asks_and_tests(project: Path, tmp_path: Path) -> None:
         modelcrate.test("absent:1", settings=config)
 
 
+def test_an_image_that_does_not_get_ready(inside: Inside, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelcrate.inspect.serving.PATIENT_FOR", 0.3)
+    monkeypatch.setattr("modelcrate.inspect.serving.READY_AFTER", 0.9)
+    (project / "src/server.pl").write_text('print "loading\\n"; sleep 1000;')
+    failed = inside("predict", project, "-d", "1").failed(6, "the image does not get ready", "modelcrate run -d IMAGE")
+    assert "waiting until the image answers GET /, for at most 0.9 seconds" in failed.err
+    assert inside("ps", "--all", "--json").succeeded().json == []
+
+
 def test_what_can_not_be_asked(inside: Inside, alone: Path, tmp_path: Path) -> None:
     inside("test", "alone").failed(3, "no golden requests are beside the image")
     inside("predict", "alone", "-d", "1").failed(2, "the image names no port")
