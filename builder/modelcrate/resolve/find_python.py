@@ -11,8 +11,9 @@ from modelcrate.events import Emit, Notice
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.image_config import environment
 from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, interpreters, names
+from modelcrate.resolve.layer_index import listed_paths
 from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
-from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
+from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, says_nothing, scan
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -86,7 +87,8 @@ def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit)
     """Scans as few layers of a base in a registry as the answer takes.
 
     From the top down until the interpreter is found, so that no layer above can hide it; then from the bottom up until the C
-    library is. Layers that were scanned before are not fetched again.
+    library is. Layers that were scanned before are not fetched again, and of one with a table of contents (eStargz, zstd:chunked) no more
+    than the table, where that shows nothing that is looked for.
     """
     layers = below.layers
     scans: dict[int, LayerScan] = {}
@@ -114,7 +116,11 @@ def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit)
             if is_done():
                 break
             size = layers[number].layer.descriptor.size
-            if number not in scans and size <= left:
+            if number in scans:
+                continue
+            if (paths := listed_paths(layers[number])) is not None and says_nothing(paths):
+                scans[number] = LayerScan()
+            elif size <= left:
                 scans[number] = scan(layers[number], cache, emit)
                 left -= size
     return look()

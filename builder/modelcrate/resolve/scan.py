@@ -127,6 +127,16 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: boo
     return found
 
 
+def says_nothing(paths: Iterable[tuple[str, str]]) -> bool:
+    """Returns whether a layer with these files, by path and type, neither has nor hides anything that a scan looks for."""
+    for path, kind in paths:
+        name = path.rpartition("/")[2]
+        linked = kind == "symlink" and _FOLDER_LINK.fullmatch(path)
+        if linked or name.startswith(_WHITEOUT.decode()) or _INTERESTING.fullmatch(path):
+            return False
+    return True
+
+
 def recall(layer: ImageLayer, cache: Path) -> LayerScan | None:
     """Returns the scan of a layer that was made before; a damaged record counts as none."""
     try:

@@ -27,27 +27,14 @@ from modelcrate_layers.content import Digest, Literal, MediaType, Platform
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Layer
+from support.foreign_bases import GLIBC, base, image_layer, program
 from support.rootfs import layer, member
 
-GLIBC = b"\x7fELF...\nGNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\n"
 MUSL = b"\x7fELF\0musl libc\0Version %s\0" + b"\x001.2.5\0"
-
-
-def program(loader: str = "/lib64/ld-linux-x86-64.so.2") -> bytes:
-    return b"\x7fELF" + bytes(100) + loader.encode() + b"\0" + bytes(100)
 
 
 def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
     return member(name, kind=tarfile.SYMTYPE, linkname=target)
-
-
-def image_layer(tar: Literal) -> ImageLayer:
-    facts = Layer(tar.descriptor, Digest.of(tar.data), len(tar.data), codec.NONE)
-    return ImageLayer("base", "", facts, tar, "reused")
-
-
-def base(*tars: Literal, env: tuple[str, ...] = ()) -> ResolvedBase:
-    return ResolvedBase("somebody's", {"config": {"Env": list(env)}}, tuple(map(image_layer, tars)))
 
 
 @pytest.fixture
