@@ -149,6 +149,12 @@ def _list(url: str, part: str, held: Path, fetcher: Downloader) -> Path | None:
             data = fetcher.text(f"{url}/{part}/{name}", MAX_REPODATA)
         except NotFound:
             continue
+        except RegistryError as fault:
+            fault.hint = fault.hint or (
+                "name a mirror or a folder that can be reached: dependencies: {conda: {channels: [URL]}}; "
+                "or lock where the channel can be reached, and build with the lock"
+            )
+            raise
         place = Path(tempfile.mkdtemp(dir=held)) / "repodata.json"
         with open(place, "wb") as out:
             out.writelines(codec.decode(iter([data])))

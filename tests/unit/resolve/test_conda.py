@@ -108,9 +108,13 @@ def test_a_channel_that_is_none_or_far_away_is_said_to_be(tmp_path: Path) -> Non
         solve(tmp_path, "greeting")
     with (
         Downloader(HttpConfig({}, offline=True)) as fetcher,
-        pytest.raises(RegistryError, match="--offline forbids"),
+        pytest.raises(RegistryError, match="--offline forbids") as caught,
     ):
         lock_conda(Conda(("a",)), None, AMD, (2, 36), ("https://conda.example/x",), fetcher)
+    assert caught.value.hint
+    with Downloader(HttpConfig({})) as fetcher, pytest.raises(RegistryError) as caught:
+        lock_conda(Conda(("a",)), None, AMD, (2, 36), ("http://127.0.0.1:9/x",), fetcher)
+    assert "channels: [URL]" in caught.value.hint
     conda.channel(tmp_path / "channel")
     (tmp_path / "channel/noarch/repodata.json").write_text("{")
     with pytest.raises(RegistryError, match="can't be read"):
