@@ -20,7 +20,8 @@ from modelcrate_layers.errors import RegistryError, UserError
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_server import platforms
 from support.platforms import ALL, PREDICTS, ROWS, SCRIPTS, SUMS, serving
-from support.serving import Ask, Server, free_port
+from support.ports import free_port
+from support.serving import Ask, Server
 from support.wsgi import app_of
 
 

@@ -18,7 +18,7 @@ import pytest
 from support import demo, real_registry
 from support.demo import PROJECT, REQUEST
 from support.engines import docker
-from support.real_registry import free_port
+from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.tools import call, need

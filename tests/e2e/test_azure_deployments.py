@@ -13,7 +13,7 @@ import pytest
 from support import azure_yaml, demo
 from support.command import Crate
 from support.containers import why_not
-from support.real_registry import free_port
+from support.ports import free_port
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import real_registry
+from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.waiting import HANG
@@ -26,7 +27,7 @@ def test_every_block_of_the_page_runs(tmp_path: Path, modelcrate: Modelcrate) ->
         pytest.skip(why)
     shutil.copytree(REPOSITORY / "fixtures" / "projects" / "diabetes", tmp_path / "diabetes")
     with real_registry.running(tmp_path / "registry") as registry:
-        port = str(real_registry.free_port())
+        port = str(free_port())
         script = "\n".join(BLOCKS).replace("registry.example", registry.host).replace("18080", port)
         (tmp_path / "page.py").write_text(script)
         done = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from modelcrate.project.reading import parse_project
-from support.real_registry import free_port
+from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.waiting import HANG

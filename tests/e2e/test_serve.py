@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.real_registry import free_port
+from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.waiting import HANG, until

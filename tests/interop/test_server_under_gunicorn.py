@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.azure import LIBRARIES, environment
-from support.serving import SCRIPTS, Ask, Server, free_port, our_server
+from support.ports import free_port
+from support.serving import SCRIPTS, Ask, Server, our_server
 from support.wsgi import PLAIN, returning
 
 pytestmark = [pytest.mark.interop, pytest.mark.network]

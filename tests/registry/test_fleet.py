@@ -16,9 +16,9 @@ import pytest
 import modelcrate
 from modelcrate.config import Config
 from modelcrate.pipeline.batch import Order, read_list, worst
-from support import real_registry
 from support.command import SOURCES, Crate
 from support.index import PackageIndex
+from support.ports import free_port
 from support.real_registry import Running
 from support.relay import Relay
 from support.small_projects import SCRIPT, write_project
@@ -123,7 +123,7 @@ def test_a_list_that_is_none_is_the_users_fault(tmp_path: Path) -> None:
 @contextmanager
 def cluster(folder: Path) -> Iterator[str]:
     """A Dask scheduler and two workers of one thread each, each with a MODELCRATE_HOME of its own."""
-    address = f"tcp://127.0.0.1:{real_registry.free_port()}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES, "HOME": str(folder)}
     words = ["--no-dashboard"]
     started: list[subprocess.Popen[bytes]] = []

@@ -20,6 +20,7 @@ from support import real_registry
 from support.command import Crate
 from support.forged import forge
 from support.index import PackageIndex
+from support.ports import free_port
 from support.real_registry import Running
 from support.small_projects import SCRIPT, write_project
 
@@ -166,7 +167,7 @@ def test_an_image_of_another_repository_is_mounted_from(
 def test_an_empty_tag_is_no_fault_and_a_registry_that_is_gone_is_only_a_notice(
     tmp_path: Path, project: Path, registry: Running, first: str
 ) -> None:
-    gone = f"127.0.0.1:{real_registry.free_port()}/team/x:1"
+    gone = f"127.0.0.1:{free_port()}/team/x:1"
     crate = machine(tmp_path, "second")
     name = f"{registry.host}/reuse/new:1"
     done = crate(

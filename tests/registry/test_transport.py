@@ -25,6 +25,7 @@ from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import MachineError, UserError
 from support import real_registry
 from support.images import Memory, image, noise
+from support.ports import free_port
 from support.real_registry import Running
 from support.scripted import Drop, Reply, Script, Stall, scripted
 
@@ -161,7 +162,7 @@ def test_a80_a_server_that_falls_silent_is_left(script: Script, client: Client, 
 
 
 def test_a80_a_host_that_is_not_there_is_said_so(client: Client) -> None:
-    port = real_registry.free_port()
+    port = free_port()
     with pytest.raises(ConnectionFailed, match="connection failed") as caught:
         client(patience=Patience(attempts=1)).tags(at(f"127.0.0.1:{port}"))
     assert f"127.0.0.1:{port}" in str(caught.value)

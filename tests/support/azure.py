@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.serving import Server, free_port, started
+from support.ports import free_port
+from support.serving import Server, started
 from support.waiting import HANG
 
 LIBRARIES = ("gunicorn==27.0.1", "numpy==2.4.6", "pandas==3.1.1")

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.azure import environment
-from support.serving import Ask, Server, free_port, started
+from support.ports import free_port
+from support.serving import Ask, Server, started
 from support.waiting import until
 
 PACKAGES = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from support.ports import free_port
 from support.waiting import until
 
 BINARY = "/usr/bin/docker-registry"
@@ -23,12 +24,6 @@ _ACCESS = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+" (\d+)')
 def missing() -> str:
     """What is missing for a real registry, "" where nothing is."""
     return "" if os.path.exists(BINARY) else "docker-registry is not installed (Debian package docker-registry)"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def htpasswd(folder: Path) -> str:

@@ -6,7 +6,6 @@ import http.client
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from modelcrate.project.contracts import SERVER_ROOT, promise
+from support.ports import free_port
 from support.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -83,12 +83,6 @@ def ask_over(connection: http.client.HTTPConnection, ask: Ask) -> Answer:
     connection.endheaders(ask.body)
     response = connection.getresponse()
     return Answer(response.status, response.getheaders(), response.read())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from modelcrate.config import Config
 from modelcrate.pipeline.local_server import LocalServer, local_server, stop
 from modelcrate.pipeline.session import Session
 from modelcrate_layers.errors import UserError
-from support.real_registry import free_port
+from support.ports import free_port
 from support.small_projects import served, write_project
 from support.waiting import HANG, until
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.project.contracts import promise
-from support.serving import Ask, Server, ask_over, free_port, our_server
+from support.ports import free_port
+from support.serving import Ask, Server, ask_over, our_server
 from support.waiting import HANG
 from support.wsgi import PLAIN, returning
 
