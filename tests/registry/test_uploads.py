@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -473,6 +474,16 @@ def test_a57_a_blob_that_the_registry_lost_is_sent_again_once(script: Script, cl
     client().publish(at(script), [manifest], blobs)
     assert script.manifests["team/model", "1"][1] == manifest.data
     assert len(script.blobs) == 2
+
+
+def test_a_manifest_that_another_pusher_is_writing_is_named_again(script: Script, client: Client) -> None:
+    blobs, manifest = image(Memory(noise(1000)))
+    body = json.dumps({"errors": [{"code": "DIGEST_INVALID"}, {"code": "MANIFEST_BLOB_UNKNOWN"}]}).encode()
+    script.plan("PUT", "/manifests/", lambda reply: Reply(400, {"Content-Type": "application/json"}, body))
+    client().publish(at(script), [manifest], blobs)
+    assert script.manifests["team/model", "1"][1] == manifest.data
+    assert script.count("PUT", "/manifests/") == 2
+    assert script.count("POST", "/blobs/") == 2, "no blob is sent again"
 
 
 def test_a57_and_not_twice(script: Script, client: Client) -> None:

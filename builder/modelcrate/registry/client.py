@@ -31,6 +31,13 @@ from modelcrate_layers.errors import UserError
 _NOTHING = RegistryConfig()
 
 
+_HALF_WRITTEN = frozenset({"DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"})
+"""What docker-registry over files answers while another pusher writes a manifest that this one names: its link is empty for a moment."""
+
+_REWRITTEN_AFTER = 0.5
+"""Seconds after which such a link is written."""
+
+
 class RegistryClient:
     """A client for any number of registries, safe for threads. Use it in a `with`, which closes its connections.
 
@@ -276,6 +283,15 @@ class RegistryClient:
         self._referrers.forget(ref, data, descriptor.media_type)
 
     def _put(self, ref: Reference, data: bytes, media_type: str) -> Descriptor:
+        try:
+            return self._put_once(ref, data, media_type)
+        except ErrorResponse as fault:
+            if not fault.codes >= _HALF_WRITTEN:
+                raise
+        self._transport.clock.sleep(_REWRITTEN_AFTER)
+        return self._put_once(ref, data, media_type)
+
+    def _put_once(self, ref: Reference, data: bytes, media_type: str) -> Descriptor:
         remote = self._transport.remote(ref.registry)
         descriptor = Descriptor.of(data, media_type)
         request = wire.put_manifest(remote.repository(ref.repository), ref.target, data, media_type)
