@@ -93,6 +93,21 @@ def make_referrer(
     return Artifact(Literal(canonical_json(document), MediaType.MANIFEST), (EMPTY, blob))
 
 
+def make_document(
+    kind: str, config: Descriptor, layers: Sequence[Descriptor], annotations: Mapping[str, str]
+) -> Literal:
+    """Returns the manifest of an artifact that is found by a tag of its own."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MediaType.MANIFEST,
+        "artifactType": kind,
+        "config": config.json(),
+        "layers": [each.json() for each in layers],
+        "annotations": dict(annotations),
+    }
+    return Literal(canonical_json(document), MediaType.MANIFEST)
+
+
 def make_tagged(tag: str, layers: Sequence[tuple[Descriptor, Blob]]) -> Artifact:
     """Returns an artifact that is found by its tag: an image whose layers are the payloads, as cosign before version 3 writes it."""
     ids = [str(descriptor.digest) for descriptor, _ in layers]

@@ -22,9 +22,6 @@ REPOSITORY = "models"
 ENVIRONMENTS = "environments"
 """The repository of the environments."""
 
-EMPTY = Literal(b"{}", "application/vnd.oci.empty.v1+json")
-"""The config of an artifact without one (image-spec 1.1, manifest.md, "Guidance for an Empty Descriptor")."""
-
 
 class VersionExists(Exception):  # noqa: N818 - it is an outcome, and never leaves this package
     """Another process has just registered this version."""

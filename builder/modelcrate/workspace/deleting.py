@@ -6,8 +6,9 @@ The layers stay where they are: images of the workspace share them, and a regist
 from __future__ import annotations
 
 from modelcrate.events import Emit
-from modelcrate.workspace.backend import EMPTY, WorkspaceBackend, format_tag
-from modelcrate_layers.content import Literal, MediaType, canonical_json, parse_object
+from modelcrate.images.artifact import EMPTY, make_document
+from modelcrate.workspace.backend import WorkspaceBackend, format_tag
+from modelcrate_layers.content import parse_object
 
 TOMBSTONE = "application/vnd.modelcrate.deleted.v1+json"
 """The artifact type of the mark."""
@@ -22,15 +23,8 @@ def delete(backend: WorkspaceBackend, name: str, version: int, emit: Emit) -> No
         version: The version; it has to exist.
         emit: Gets the events of the transfer.
     """
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MediaType.MANIFEST,
-        "artifactType": TOMBSTONE,
-        "config": EMPTY.descriptor.json(),
-        "layers": [EMPTY.descriptor.json()],
-        "annotations": {"org.opencontainers.image.title": name, "org.opencontainers.image.version": str(version)},
-    }
-    document = Literal(canonical_json(manifest), MediaType.MANIFEST)
+    notes = {"org.opencontainers.image.title": name, "org.opencontainers.image.version": str(version)}
+    document = make_document(TOMBSTONE, EMPTY.descriptor, [EMPTY.descriptor], notes)
     with backend.writing(name, emit) as writing:
         writing.publish(format_tag(name, version), (EMPTY, document), (), new=False)
 

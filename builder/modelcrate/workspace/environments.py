@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from modelcrate.events import Emit
-from modelcrate.workspace.backend import EMPTY, ENVIRONMENTS, VersionExists, WorkspaceBackend, format_tag, parse_tag
+from modelcrate.images.artifact import EMPTY, make_document
+from modelcrate.workspace.backend import ENVIRONMENTS, VersionExists, WorkspaceBackend, format_tag, parse_tag
 from modelcrate.workspace.find import list_versions, small_blob
 from modelcrate.workspace.record import check_name
-from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json, parse_object
+from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError
 from modelcrate_layers.frozen import dataclass
 
@@ -91,15 +92,8 @@ def _names(backend: WorkspaceBackend) -> list[str]:
 
 def _documents(name: str, version: int, definition: bytes) -> tuple[Literal, ...]:
     layer = Literal(definition, "application/json")
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MediaType.MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": EMPTY.descriptor.json(),
-        "layers": [layer.descriptor.json()],
-        "annotations": {"org.opencontainers.image.title": name, "org.opencontainers.image.version": str(version)},
-    }
-    return (EMPTY, layer, Literal(canonical_json(manifest), MediaType.MANIFEST))
+    notes = {"org.opencontainers.image.title": name, "org.opencontainers.image.version": str(version)}
+    return (EMPTY, layer, make_document(ARTIFACT, EMPTY.descriptor, [layer.descriptor], notes))
 
 
 def _read(backend: WorkspaceBackend, name: str, version: int) -> RegisteredEnvironment:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from modelcrate.images.artifact import make_document
 from modelcrate.images.image import ANNOTATION, layer_annotations
 from modelcrate.images.image_config import timestamp
 from modelcrate.images.reading import read_codec, read_inputs
@@ -48,15 +49,8 @@ class ModelDocuments:
 def encode(record: ModelRecord) -> ModelDocuments:
     """Returns the documents of a record."""
     config = Literal(canonical_json(_config(record)), CONFIG)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MediaType.MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": config.descriptor.json(),
-        "layers": [_descriptor(each).json() for each in record.layers],
-        "annotations": _annotations(record),
-    }
-    return ModelDocuments(config, Literal(canonical_json(manifest), MediaType.MANIFEST))
+    layers = [_descriptor(each) for each in record.layers]
+    return ModelDocuments(config, make_document(ARTIFACT, config.descriptor, layers, _annotations(record)))
 
 
 def read_config_descriptor(manifest: bytes, where: str) -> Descriptor:
