@@ -20,7 +20,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with console.session() as session:
         request = build_options.read_request(args, console, session)
         prepared = session.prepare(request)
-        image = session.predict(prepared)
+        image = session.known_image(prepared)
     registries = frozenset(each.reference.registry for each in request.outputs if isinstance(each, RepositoryOutput))
     there = cached_bytes(prepared.previous, registries) if registries else None
     costs = {each.cache_key: cost(each, there) for plan in prepared.plans for each in plan.layers}

@@ -127,7 +127,7 @@ class Session:
             load_tests(request)
         return prepare(request, self.connections, self.emit, fetch_models=fetch_models)
 
-    def predict(self, prepared: Prepared) -> Deliverable | None:
+    def known_image(self, prepared: Prepared) -> Deliverable | None:
         """Returns the image that a build would give, if all its layers are known; else None."""
         if any(each.new for plan in prepared.plans for each in plan.layers):
             return None
@@ -151,25 +151,8 @@ class Session:
             places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in outputs]
             hashes = HashTee()
             targets = _targets(places, hashes if prepared.request.attestations.wants_sbom(places) else None)
-            build = Build(prepared, self._make(prepared, targets), hashes, begun)
-            if request.test:
-                self.test(build)
-            return self._delivered(build, places)
-
-    def test(self, build: Build) -> None:
-        """Runs the image of a build on this machine, and holds it to the project's golden requests.
-
-        Raises:
-            UserError: The project has none.
-            IntegrityError: An answer is another than it has to be; nothing was delivered.
-            MachineError: This machine can't run the image.
-        """
-        from modelcrate.pipeline.testing import load_tests, test_image
-
-        request = build.prepared.request
-        timings = dict(build.receipt.timings)
-        with time_step("test", timings, self.emit):
-            test_image(build.receipt.image.images, load_tests(request), self.config, self.emit)
+            receipt = self._with_tests(request, self._make(prepared, targets))
+            return self._delivered(Build(prepared, receipt, hashes, begun), places)
 
     def rebuild(self, request: Request) -> Deliverable:
         """Builds a project from its lock once more, believes nothing, and keeps nothing."""
@@ -191,13 +174,20 @@ class Session:
             found = attest_copy(found, self.config)
         return self._put(Receipt(name, found), outputs)
 
-    def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
-        request = build.prepared.request
-        receipt = build.receipt
-        if request.project.tests:
-            from modelcrate.pipeline.testing import load_tests, with_tests
+    def _with_tests(self, request: Request, receipt: Receipt) -> Receipt:
+        """Holds the image to the project's golden requests, if that is asked for, and returns it with them beside it."""
+        if not request.project.tests and not request.test:
+            return receipt
+        from modelcrate.pipeline.testing import load_tests, test_image, with_tests
 
-            receipt = replace(receipt, image=with_tests(receipt.image, load_tests(request)))
+        tests, timings = load_tests(request), dict(receipt.timings)
+        if request.test:
+            with time_step("test", timings, self.emit):
+                test_image(receipt.image.images, tests, self.config, self.emit)
+        return replace(receipt, image=with_tests(receipt.image, tests) if tests else receipt.image, timings=timings)
+
+    def _delivered(self, build: Build, places: Sequence[Output]) -> Build:
+        receipt = build.receipt
         if build.prepared.request.attestations.wants_any(places):
             from modelcrate.pipeline.attest import attest
 

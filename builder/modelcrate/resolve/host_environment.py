@@ -13,8 +13,6 @@ from modelcrate_layers.atomic import remove, scratch_folder
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.store import as_machine_error
 
-_MACHINES = {"amd64": ("x86_64",), "arm64": ("aarch64", "arm64")}
-
 
 def make_environment(resolved: Resolved, fetcher: PackageFetcher, folder: Path) -> Path:
     """Returns the folder of a virtual environment with the pinned wheels of a platform. One that was made before is used again.
@@ -69,7 +67,9 @@ def make_environment(resolved: Resolved, fetcher: PackageFetcher, folder: Path) 
 
 def is_same_machine(resolved: Resolved) -> bool:
     """Returns whether this machine runs what the image's platform runs."""
-    return platform.system() == "Linux" and platform.machine() in _MACHINES.get(resolved.platform.architecture, ())
+    return (
+        platform.system() == "Linux" and resolved.target is not None and platform.machine() == resolved.target.machine
+    )
 
 
 def _uv(fetcher: PackageFetcher, *words: str) -> None:

@@ -476,3 +476,11 @@ def test_an_address_that_no_parser_takes_is_a_fault_of_the_file(url: str) -> Non
         fault = refused(f"name: x\nentry: a.py\n{text}")
         assert "is not a URL" in fault.what
         assert "secret" not in fault.what
+
+
+def test_the_names_of_releases_are_those_that_a_base_can_be_made_of() -> None:
+    """The project file is read without the table of releases, which knows more of them."""
+    from modelcrate.project import grammar
+    from modelcrate.resolve.debian import releases
+
+    assert set(releases.RELEASES) >= grammar._RELEASES
