@@ -100,16 +100,16 @@ def test_a_new_wheel_is_named_with_both_versions(tmp_path: Path, settings: Confi
 
 def test_the_digest_is_foreseen_when_all_is_known_and_only_then(tmp_path: Path, settings: Config) -> None:
     project = served(tmp_path / "p")
-    assert Session(settings).predict(prepared(project, settings)) is None
+    assert Session(settings).known_image(prepared(project, settings)) is None
     young = [each.kind.tree().entries for each in prepared(project, settings).plans[0].layers if each.key is None]
     while not all(map(settled, young)):  # files that are younger are not remembered
         time.sleep(0.02)
     image = built(project, settings)
-    foreseen = Session(settings).predict(prepared(project, settings))
+    foreseen = Session(settings).known_image(prepared(project, settings))
     assert foreseen is not None
     assert foreseen.digest == image.digest
     (project / "model.bin").write_bytes(b"other")
-    assert Session(settings).predict(prepared(project, settings)) is None
+    assert Session(settings).known_image(prepared(project, settings)) is None
 
 
 def test_more_layers_than_engines_take_are_refused_before_any_is_made(tmp_path: Path, settings: Config) -> None:
