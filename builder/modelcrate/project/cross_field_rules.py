@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from modelcrate.project import values
 from modelcrate.project.contracts import DEFAULT
-from modelcrate.project.form import DependenciesForm, ModelForm, ProjectForm, model_value
+from modelcrate.project.form import BaseForm, DependenciesForm, ModelForm, ProjectForm, model_value
 from modelcrate_layers.frozen import dataclass
 
 
@@ -66,9 +66,10 @@ def _platform_violations(form: ProjectForm, debian: bool) -> Iterator[Violation]
             yield Violation(("platforms", place), f"a Debian base can't be made for {platform}", hint)
         if platform in form.platforms[:place]:
             yield Violation(("platforms", place), f"{platform} stands twice")
-    for key in ("mirror", "packages", "shell"):
-        if getattr(form.base, key) and not debian:
-            yield Violation(("base", key), f"'{key}' is for a Debian base only", f"this base is {form.base.origin}")
+    for key in ("mirror", "packages", "shell", "valid_until"):
+        if getattr(form.base, key) != BaseForm.model_fields[key].default and not debian:
+            name = key.replace("_", "-")
+            yield Violation(("base", name), f"'{name}' is for a Debian base only", f"this base is {form.base.origin}")
 
 
 def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -> Iterator[Violation]:

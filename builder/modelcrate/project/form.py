@@ -61,6 +61,7 @@ from modelcrate.project.grammar import (
     Url,
     UrlPath,
     User,
+    ValidUntil,
     YesNo,
     refuse,
 )
@@ -114,6 +115,11 @@ class BaseForm(Form):
     shell: Flag = Field(
         False,
         description="For debian: a shell (dash, coreutils) and pip, for RUN lines of a Dockerfile; default: false.",
+    )
+    valid_until: ValidUntil = Field(
+        "required",
+        alias="valid-until",
+        description="For debian: `ignored` takes a mirror's signed index after its own last day, which is said; default: required.",
     )
 
 
@@ -409,5 +415,6 @@ def _base_value(form: BaseForm) -> values.Base:
             packages=tuple(form.packages),
             interpreter=form.interpreter,
             shell=form.shell,
+            valid_until=form.valid_until,
         )
     return replace(form.origin, interpreter=form.interpreter)

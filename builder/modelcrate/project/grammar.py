@@ -420,6 +420,7 @@ Label = Annotated[str, Text("a label: no spaces at its ends, no line breaks", r"
 User = Annotated[str, Text("uid[:gid], numbers or names", f"{_UID}(:{_UID})?", _user)]
 OptionalTime = Annotated[datetime | None, Text("a time such as 2026-01-01T00:00:00Z", _TIME, _created, ("string",))]
 Gate = Annotated[values.Gate, Text("refuse, warn or allow", choices=("refuse", "warn", "allow"))]
+ValidUntil = Annotated[values.ValidUntil, Text("required or ignored", choices=("required", "ignored"))]
 OnConflict = Annotated[values.OnConflict, Text("refuse or last", choices=("refuse", "last"))]
 Server = Annotated[
     values.Server, Text("a server: modelcrate, azureml or none", choices=("modelcrate", "azureml", "none"))

@@ -48,6 +48,9 @@ Server = Literal["modelcrate", "azureml", "none"]
 OnConflict = Literal["refuse", "last"]
 """The rule for two files with one path and different bytes: an error, or the last package's file is used."""
 
+ValidUntil = Literal["required", "ignored"]
+"""Whether a mirror's signed index may be used after the date that it has itself."""
+
 Gate = Literal["refuse", "warn", "allow"]
 """The effect of a finding: it ends the build, it is a notice, or it is not checked."""
 
@@ -65,6 +68,7 @@ class DebianBase:
     interpreter: PurePosixPath | None = None
     shell: bool = False
     """Whether it has a shell with its programs, and the environment pip: for RUN lines that are added to its Dockerfile."""
+    valid_until: ValidUntil = "required"
 
     def __str__(self) -> str:
         return f"debian:{self.release}" if self.release else "debian"

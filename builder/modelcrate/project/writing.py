@@ -82,19 +82,24 @@ def _lines(project: Project) -> Iterator[str]:
 
 
 def _base(base: Base) -> Iterator[str]:
-    mirror, packages = (base.mirror, base.packages) if isinstance(base, DebianBase) else (None, ())
-    shell = isinstance(base, DebianBase) and base.shell
-    if not (mirror or packages or base.interpreter or shell):
+    settings = list(_of_debian(base)) if isinstance(base, DebianBase) else []
+    if not (settings or base.interpreter):
         yield _noted(f"base: {scalar(base)}", "debian, an image reference, oci:DIR, docker-archive:FILE, ...")
         return
     yield f"base:\n  from: {scalar(base)}"
-    if mirror:
-        yield f"  mirror: {scalar(mirror)}"
-    yield from _listed("  packages", packages)
-    if shell:
-        yield "  shell: true"
+    yield from settings
     if base.interpreter:
         yield f"  interpreter: {scalar(base.interpreter)}"
+
+
+def _of_debian(base: DebianBase) -> Iterator[str]:
+    if base.mirror:
+        yield f"  mirror: {scalar(base.mirror)}"
+    yield from _listed("  packages", base.packages)
+    if base.shell:
+        yield "  shell: true"
+    if base.valid_until != "required":
+        yield f"  valid-until: {base.valid_until}"
 
 
 def _dependencies(needs: Dependencies) -> Iterator[str]:

@@ -49,14 +49,17 @@ class Sources:
     @property
     def mirrors(self) -> Mirrors:
         """The mirrors for Debian packages: that of the project, then those of the environment."""
-        from modelcrate.resolve.debian import choose_mirrors, release_of
+        from modelcrate.resolve.debian import Freshness, choose_mirrors, release_of
 
         base, python = self.project.base, self.project.python
         if not isinstance(base, DebianBase):
             return choose_mirrors((), self.connections.config.environment)
         named = [base.mirror] if base.mirror else []
         release = release_of(base.release, python)
-        return choose_mirrors(named, self.connections.config.environment, distribution=release.distribution)
+        found = choose_mirrors(named, self.connections.config.environment, distribution=release.distribution)
+        if base.valid_until == "ignored" and found.freshness is Freshness.REQUIRED:
+            return replace(found, freshness=Freshness.IGNORED)
+        return found
 
     @property
     def index(self) -> Index:

@@ -225,7 +225,7 @@ def _debian(
     release = release_of(base.release, python)
     if notice := release.notice(now.date()):
         emit(Notice(notice))
-    debs = pins.debs if pins is not None else _pin_debs(base, release.codename, python, platform, sources, now)
+    debs = pins.debs if pins is not None else _pin_debs(base, release.codename, python, platform, sources, now, emit)
     layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache), release.distribution)
     config = {"config": {"Env": [f"{name}={value}" for name, value in debian_environment().items()]}}
     interpreter = str(base.interpreter or f"/usr/bin/python{release.python}")
@@ -233,12 +233,18 @@ def _debian(
 
 
 def _pin_debs(
-    base: DebianBase, release: str, python: str | None, platform: Platform, sources: Sources, now: datetime
+    base: DebianBase,
+    release: str,
+    python: str | None,
+    platform: Platform,
+    sources: Sources,
+    now: datetime,
+    emit: Emit,
 ) -> tuple[PinnedDeb, ...]:
     from modelcrate.resolve.debian import DebianWanted, resolve_debian
 
     wanted = DebianWanted(release, platform.architecture, base.packages, python or "", base.shell)
-    return resolve_debian(wanted, sources.mirrors, sources.connections.downloader, sources.cache, now)
+    return resolve_debian(wanted, sources.mirrors, sources.connections.downloader, sources.cache, now, emit)
 
 
 def _target(project: Project, platform: Platform, below: ResolvedBase, own: str) -> Target | None:

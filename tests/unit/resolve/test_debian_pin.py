@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, sign
 
+from modelcrate.events import Event, Notice
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Downloader
 from modelcrate.resolve.debian import (
@@ -298,6 +299,30 @@ def test_an_old_index_is_taken_where_the_project_says_so(mirror: Mirror, tmp_pat
     with Downloader(HttpConfig()) as fetcher:
         pinned = resolve_debian(WANTED, replace(mirror.mirrors, freshness=Freshness.ANY), fetcher, tmp_path, NOW)
     assert len(pinned) == len(ROOTS)
+
+
+def test_an_index_after_its_last_day_is_taken_where_the_project_ignores_it_and_it_is_said(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    mirror.publish()
+    mirror.publish_suite("bookworm-updates", **{"Valid-Until": rfc(NOW - timedelta(days=23))})
+    told: list[Event] = []
+    with Downloader(HttpConfig()) as fetcher:
+        lenient = replace(mirror.mirrors, freshness=Freshness.IGNORED)
+        pinned = resolve_debian(WANTED, lenient, fetcher, tmp_path, NOW, told.append)
+    assert len(pinned) == len(ROOTS)
+    [notice] = [event.text for event in told if isinstance(event, Notice)]
+    assert "bookworm-updates of" in notice
+    assert "bookworm of" not in notice
+    assert "security updates are missing" in notice
+
+
+def test_ignoring_the_last_day_ignores_nothing_else(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.publish()
+    mirror.publish_suite("bookworm", new_key(), **{"Valid-Until": rfc(NOW - timedelta(days=23))})
+    lenient = replace(mirror.mirrors, freshness=Freshness.IGNORED)
+    with Downloader(HttpConfig()) as fetcher, pytest.raises(IntegrityError, match="not signed by a key"):
+        resolve_debian(WANTED, lenient, fetcher, tmp_path, NOW)
 
 
 def test_a_list_that_was_tampered_with_is_refused_and_not_kept(mirror: Mirror, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.net.download import Download, Downloader
 from modelcrate.net.errors import NotFound
 from modelcrate.resolve.debian.closure import closure
@@ -16,6 +17,7 @@ from modelcrate.resolve.debian.packages import MAX_LIST, Packages
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.release import (
     MAX_INRELEASE,
+    Freshness,
     IndexFile,
     Release,
     keyring_of,
@@ -70,7 +72,12 @@ class DebianWanted:
 
 
 def resolve_debian(
-    wanted: DebianWanted, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
+    wanted: DebianWanted,
+    mirrors: Mirrors,
+    fetcher: Downloader,
+    cache: Path,
+    now: datetime,
+    emit: Emit = ignore_event,
 ) -> tuple[PinnedDeb, ...]:
     """Returns the packages of a base, by name: of each the highest version in the release, its updates and its security updates.
 
@@ -81,6 +88,8 @@ def resolve_debian(
     suites = release.suites(wanted.architecture)
     with ThreadPoolExecutor(len(suites)) as pool:
         indexes = list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), suites))
+    if mirrors.freshness is Freshness.IGNORED and (ended := [each for each in indexes if each.ended]):
+        emit(Notice(_ended(ended)))
     lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
     names = (*roots(release), *(SHELL if wanted.shell else ()), *wanted.packages)
     question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
@@ -88,6 +97,11 @@ def resolve_debian(
     return _remembered(
         cache / "debian" / "answers", name, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache))
     )
+
+
+def _ended(indexes: Sequence[Release]) -> str:
+    names = ", ".join(f"{each.suite.name} of {each.date:%Y-%m-%d}" for each in indexes)
+    return f"valid-until: ignored takes the Debian index {names}, whose last day is over: later security updates are missing"
 
 
 def fetch_debs(pinned: Sequence[PinnedDeb], mirrors: Mirrors, fetcher: Downloader, cache: Path) -> tuple[Deb, ...]:

@@ -33,6 +33,8 @@ class Freshness(Enum):
     REQUIRED = "required"
     ANY = "any"
     """For snapshot mirrors, which are old on purpose."""
+    IGNORED = "ignored"
+    """For a project that asks for it: an old index counts, and it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,12 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A verified index: when it was signed, and the files that it lists."""
+    """A verified index: when it was signed, the files that it lists, and the last moment that it was valid, if that is over."""
 
     suite: Suite
     date: datetime
     files: Mapping[str, IndexFile]
+    ended: datetime | None = None
 
 
 def keyring_of(release: DebianRelease, archive: str) -> Keyring:
@@ -85,14 +88,16 @@ def read_release(
             f"is signed in the future: {date}", where=where, why=f"the clock here says {now}", hint="set the clock"
         )
     until = _date(stanza, "Valid-Until", where)
-    if until is not None and until < now and freshness is Freshness.REQUIRED:
+    ended = until if until is not None and until < now else None
+    if ended is not None and freshness is Freshness.REQUIRED:
         raise IntegrityError(
-            f"was valid until {until:%Y-%m-%d %H:%M} UTC and is too old",
+            f"was valid until {ended:%Y-%m-%d %H:%M} UTC and is too old",
             where=where,
             why=f"the mirror is stale, an old index is replayed, or the clock here is wrong ({now:%Y-%m-%d %H:%M} UTC)",
-            hint="use another mirror; old indexes are taken from a snapshot mirror only, whose address has a moment in it",
+            hint="use another mirror, or a snapshot mirror, whose address has a moment in it; "
+            "base: {from: debian, valid-until: ignored} takes this index without the updates since",
         )
-    return Release(suite, date, _files(stanza.get("SHA256", ""), where))
+    return Release(suite, date, _files(stanza.get("SHA256", ""), where), ended)
 
 
 def packages_file(release: Release, architecture: str, where: str) -> IndexFile:
