@@ -68,6 +68,26 @@ def index_sources(config: HttpConfig, folder: Path | None = None) -> Iterator[In
         yield _read(path, _of_pip)
 
 
+def tool_settings(config: HttpConfig, folder: Path | None = None) -> IndexSource:
+    """Returns the indexes of the tool, uv or pip, that the first source with an index is of, merged over all its sources.
+
+    They are merged as the tool itself does it: the first source with an index to take PyPI's part counts; uv adds up the other
+    indexes of all sources, pip takes those of the first source that has any. The name is those of the sources that count.
+
+    Args:
+        config: The environment, which names the files as well.
+        folder: The folder whose uv.toml and pyproject.toml are read, too.
+    """
+    sources = [each for each in index_sources(config, folder) if each.default or each.extra]
+    pip = bool(sources) and sources[0].pip
+    own = [each for each in sources if each.pip is pip]
+    default = next((each for each in own if each.default), IndexSource(""))
+    extra = [each for each in own if each.extra][: 1 if pip else None]
+    names = [each.name for each in own if each is default or each in extra]
+    urls = dict.fromkeys(url for each in extra for url in each.extra)
+    return IndexSource(", ".join(names), default.default, tuple(urls), pip=pip)
+
+
 def split_name(index: str) -> tuple[str, str]:
     """Returns the name and the URL of an index such as `private=https://index.example/simple`; "" for no name."""
     name, mark, url = index.partition("=")
@@ -100,7 +120,7 @@ def _uv_files(config: HttpConfig) -> Iterator[Path]:
     if named := config.environment.get("UV_CONFIG_FILE"):
         yield Path(named)
         return
-    yield from (folder / "uv/uv.toml" for folder in (*_config_folders(config), Path("/etc")))
+    yield from (folder / "uv/uv.toml" for folder in (*_config_folders(config), *_system_folders(config), Path("/etc")))
 
 
 def _pip_files(config: HttpConfig) -> Iterator[Path]:
@@ -110,15 +130,22 @@ def _pip_files(config: HttpConfig) -> Iterator[Path]:
         return
     if named:
         yield Path(named)
+    if venv := config.environment.get("VIRTUAL_ENV"):
+        yield Path(venv) / "pip.conf"
     yield from (folder / "pip/pip.conf" for folder in _config_folders(config))
     if home:
         yield home / ".pip/pip.conf"
     yield Path("/etc/pip.conf")
+    yield from (folder / "pip/pip.conf" for folder in _system_folders(config))
 
 
 def _config_folders(config: HttpConfig) -> list[Path]:
     named, home = config.environment.get("XDG_CONFIG_HOME"), config.user_home
     return [Path(named)] if named else [home / ".config"] if home else []
+
+
+def _system_folders(config: HttpConfig) -> list[Path]:
+    return [Path(each) for each in (config.environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if each]
 
 
 def _read(path: Path, parse: Any) -> IndexSource:

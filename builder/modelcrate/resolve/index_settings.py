@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
-from modelcrate.net.index_config import index_sources, split_name
+from modelcrate.net.index_config import split_name, tool_settings
 from modelcrate.net.urls import is_address
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.requirements import ReadRequirements
@@ -29,9 +29,10 @@ def choose_index(
 ) -> Index:
     """Returns the index that wheels come from.
 
-    The first of these places that names an index is used alone: the project file, the options of its requirements file, uv's
-    variables, pip's variables, uv.toml or pyproject.toml beside the project, uv's configuration, pip's configuration. A wheelhouse
-    without an index in the project file stands alone. Indexes of pip's settings are searched as pip does, all of them together.
+    The first of these that names an index to take PyPI's part is the last that counts: the project file, the options of its
+    requirements file, and then uv's or pip's variables and configuration, whichever is found first. What names more indexes only has them searched
+    before those that follow. A wheelhouse without an index in the project file stands alone. Indexes of pip's settings are
+    searched as pip does, all of them together.
 
     Args:
         needs: The dependencies that the project declares.
@@ -55,15 +56,26 @@ def choose_index(
     if house is not None and not (project.url or project.extra or options.index_url or options.extra_index_urls):
         return index
     file = Index(options.index_url, options.extra_index_urls, merged=True, source="the requirements file")
-    configured = (
-        Index(each.default, each.extra, merged=each.pip, source=each.name)
-        for each in index_sources(HttpConfig(environment), folder)
-    )
-    for each in (project, file, *configured):
-        if each.url or each.extra:
-            _check_addresses(each)
-            return replace(index, url=each.url, extra=each.extra, merged=each.merged, source=each.source)
-    return index
+    settings = tool_settings(HttpConfig(environment), folder)
+    found = Index()
+    for each in (project, file, Index(settings.default, settings.extra, merged=settings.pip, source=settings.name)):
+        _check_addresses(each)
+        found = _beside(found, each)
+    return replace(index, url=found.url, extra=found.extra, merged=found.merged, source=found.source)
+
+
+def _names_any(index: Index) -> bool:
+    return bool(index.url or index.extra)
+
+
+def _beside(first: Index, then: Index) -> Index:
+    """Returns the indexes of a place with those that it leaves to the next one."""
+    if first.url or not _names_any(then):
+        return first
+    if not _names_any(first):
+        return then
+    extra = tuple(dict.fromkeys((*first.extra, *then.extra)))
+    return Index(then.url, extra, merged=first.merged, source=f"{first.source}, {then.source}")
 
 
 def _check_addresses(index: Index) -> None:
@@ -87,6 +99,6 @@ def _expanded(indexes: Sequence[str], environment: Mapping[str, str]) -> Iterato
 
 
 def hosts(index: Index) -> tuple[str, ...]:
-    """Returns the hosts of an index, for messages: no path and no password."""
+    """Returns the hosts of an index, for messages: no path and no password. Where nothing takes PyPI's part, that is one of them."""
     urls = [split_name(url)[1] for url in (index.url, *index.extra)]
-    return tuple(dict.fromkeys(urlsplit(url).netloc.rpartition("@")[2] or url for url in urls if url))
+    return tuple(dict.fromkeys(urlsplit(url).netloc.rpartition("@")[2] or url or "PyPI" for url in urls))

@@ -300,7 +300,7 @@ def _index_notices(index: Index) -> tuple[str, ...]:
     """Reports where wheels come from, where something outside of the project decides it."""
     from modelcrate.resolve.index_settings import hosts
 
-    if index.source in ("", "the project file", "the requirements file"):
+    if not set(filter(None, index.source.split(", "))) - {"the project file", "the requirements file"}:
         return ()
     return (f"packages come from {', '.join(hosts(index))}, by {index.source}",)
 

@@ -56,6 +56,55 @@ def test_names_of_indexes_stay_so_that_credentials_are_found_by_them(tmp_path: P
     assert chosen(tmp_path, "uv.toml").url.startswith("mine=https://")
 
 
+def settled(tmp_path: Path, environment: dict[str, str], *, extra: tuple[str, ...] = (), file: FileOptions) -> Index:
+    """The index, by an environment whose home is the test's, the extra indexes of the project file, and a requirements file's options."""
+    given = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg"), **environment}
+    return choose_index(Dependencies(extra_index_urls=extra), tmp_path, ReadRequirements(options=file), given)
+
+
+def test_pips_places_are_merged_by_their_settings_as_pip_does(tmp_path: Path) -> None:
+    write(
+        tmp_path / "xdg/pip/pip.conf",
+        "[global]\nindex-url = https://corp.invalid\nextra-index-url = https://old.invalid\n",
+    )
+    write(tmp_path / "venv/pip.conf", "[global]\nextra-index-url = https://team.invalid\n")
+    index = settled(tmp_path, {"VIRTUAL_ENV": str(tmp_path / "venv")}, file=FileOptions())
+    assert (index.url, index.extra, index.merged) == ("https://corp.invalid", ("https://team.invalid",), True)
+    asked = {"VIRTUAL_ENV": str(tmp_path / "venv"), "PIP_EXTRA_INDEX_URL": "https://mine.invalid"}
+    assert settled(tmp_path, asked, file=FileOptions()).extra == ("https://mine.invalid",)
+
+
+def test_uvs_places_are_added_up_as_uv_does(tmp_path: Path) -> None:
+    write(tmp_path / "uv.toml", "[[index]]\nurl = 'https://team.invalid'\n")
+    write(tmp_path / "home/.config/uv/uv.toml", "index-url = 'https://corp.invalid'\n")
+    index = settled(
+        tmp_path, {"UV_INDEX": "mine=https://mine.invalid", "PIP_INDEX_URL": "https://p.invalid"}, file=FileOptions()
+    )
+    assert index.url == "https://corp.invalid"
+    assert index.extra == ("mine=https://mine.invalid", "https://team.invalid")
+    assert not index.merged
+
+
+def test_more_indexes_go_before_the_one_of_the_next_place(tmp_path: Path) -> None:
+    corp = {"PIP_INDEX_URL": "https://corp.invalid"}
+    of_file = settled(tmp_path, corp, file=FileOptions(extra_index_urls=("https://team.invalid",)))
+    assert (of_file.url, of_file.extra, of_file.merged) == ("https://corp.invalid", ("https://team.invalid",), True)
+    assert of_file.source == "the requirements file, pip's variables in the environment"
+    of_project = settled(tmp_path, corp, extra=("https://team.invalid",), file=FileOptions())
+    assert (of_project.url, of_project.extra, of_project.merged) == (
+        "https://corp.invalid",
+        ("https://team.invalid",),
+        False,
+    )
+    whole = settled(tmp_path, corp, file=FileOptions("https://own.invalid", ("https://team.invalid",)))
+    assert (whole.url, whole.extra) == ("https://own.invalid", ("https://team.invalid",))
+
+
+def test_pypi_is_named_where_nothing_takes_its_part(tmp_path: Path) -> None:
+    index = settled(tmp_path, {"PIP_EXTRA_INDEX_URL": "https://me:pw@team.invalid"}, file=FileOptions())
+    assert hosts(index) == ("PyPI", "team.invalid")
+
+
 def test_a_wheelhouse_alone_stands_alone(tmp_path: Path) -> None:
     index = chosen(tmp_path, "uv", "pip", "pip.conf", wheelhouse=Path("wheels"))
     assert (index.url, index.extra, index.wheelhouse) == ("", (), tmp_path / "project/wheels")
