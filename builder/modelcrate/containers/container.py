@@ -17,7 +17,7 @@ from modelcrate.containers.logs import LOG, read_log, since_offset, tail_offset
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState, clear_running
-from modelcrate.images.root_folder import remove_path
+from modelcrate.images.removal import remove_path
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.containers import linux
-from modelcrate.images.root_folder import remove_path
+from modelcrate.images.removal import remove_path
 from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob, Descriptor, verified
 from modelcrate_layers.frozen import dataclass

@@ -106,6 +106,10 @@ def _enter(spec: SupervisorSpec) -> None:
         _mount(inside, (b"dev", b"shm"), "tmpfs", _QUIET, "mode=1777")
         if spec.read_only:
             _mount(inside, (b"tmp",), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
+            for volume in spec.volumes:  # the places that the image had there are covered
+                if (parts := parts_of(os.fsencode(volume.container)))[:1] == (b"tmp",) and len(parts) > 1:
+                    inside.forget()
+                    inside.mount_point(parts, volume.host.is_file())
         for volume in spec.volumes:
             _mount_volume(inside, volume)
         _guard(inside)

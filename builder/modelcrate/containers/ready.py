@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import string
+import threading
 import time
+from contextlib import suppress
+from urllib.parse import quote
 
 from modelcrate.containers.container import Container
 from modelcrate.containers.forward import ADDRESS
@@ -60,17 +65,33 @@ def wait_ready(container: Container, path: str | None = "/", timeout: float = RE
 
 
 def _status(port: int, path: str) -> str:
-    """Returns the status of one GET as text, or why there is none."""
+    """Returns the status of one GET as text, or why there is none. The server is a stranger's: it gets _ANSWER seconds for its whole answer."""
     connection = http.client.HTTPConnection(ADDRESS, port, timeout=_ANSWER)
+    late = threading.Event()
+
+    def end(sock: socket.socket) -> None:
+        late.set()
+        with suppress(OSError):  # it has gone
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_ANSWER, lambda: None)
     try:
-        connection.request("GET", path)
+        connection.connect()
+        timer = threading.Timer(
+            _ANSWER, end, (connection.sock,)
+        )  # the connection itself lets go of it before the body is read
+        timer.daemon = True
+        timer.start()
+        connection.request("GET", quote(path, safe=string.punctuation, errors="replace"))
         answer = connection.getresponse()
         answer.read(_BODY)  # a server logs a connection that ends before its answer does
-        return str(answer.status)
+        found = str(answer.status)
     except (OSError, http.client.HTTPException) as fault:
-        return str(fault) or type(fault).__name__
+        found = str(fault) or type(fault).__name__
     finally:
+        timer.cancel()
         connection.close()
+    return f"no whole answer within {_ANSWER:g} seconds" if late.is_set() else found
 
 
 def log_since(container: Container, start: int = 0) -> str:

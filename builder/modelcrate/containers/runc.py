@@ -24,7 +24,11 @@ from modelcrate_layers.frozen import dataclass
 _TIMEOUT = 60
 """Seconds that a runtime may take for one command."""
 
-_MISSING = ("executable file not found", "no such file or directory", "permission denied")
+_EXEC = "unable to start container process: exec: "
+"""What stands in runc's message where the program is at fault, whatever is wrong with it."""
+
+_MISSING = ("executable file not found", "executable file `", "open executable", "exec format error")
+"""The same in the messages of crun and of older runtimes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class OciRuntime:
             raise MachineError(f"{self.name} {verb}: {fault}") from None
         if done.returncode:
             reason = _last_error(spec) or f"{self.name} {verb} ended with {done.returncode}"
-            if f'exec: "{spec.process.args[0]}"' in reason and any(sign in reason for sign in _MISSING):
+            if _EXEC in reason or any(sign in reason for sign in _MISSING):
                 raise UserError(f"can't start {spec.process.args[0]!r} of the image: {reason.rpartition(': ')[2]}")
             raise MachineError(reason)
 

@@ -20,16 +20,15 @@ from modelcrate.containers.identity import Identity, identify
 from modelcrate.containers.interpreter import start_module
 from modelcrate.containers.layer_trees import make_root, remove_root
 from modelcrate.containers.options import NOT_HELD_BY_CHROOT, RunOptions, Volume
+from modelcrate.containers.places import MOUNT_POINTS, check_working_folder, make_places
 from modelcrate.containers.process import Process, process_of
 from modelcrate.containers.processes import ProcessId
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState
-from modelcrate.images.root_folder import ContainerRoot, parts_of, remove_path
+from modelcrate.images.removal import remove_path
+from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
-
-_MOUNT_POINTS = ((b"proc",), (b"sys",), (b"dev",))
-"""What every engine mounts. Where one was a link, runc would follow it on the machine."""
 
 _LEFTOVER = re.compile(r"\.(?:new|gone)-.+-([0-9]{1,10})-[0-9]+")
 _HOSTS = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n"
@@ -140,36 +139,27 @@ def prepare(
         The user's numbers; the volumes by their real paths in the root; and a note for each thing of the image that was replaced.
     """
     notes: list[str] = []
-
-    def mount_point(path: bytes, is_file: bool = False) -> bytes:
-        real, replaced = root.mount_point(parts_of(path), is_file)
-        if real[:1] in _MOUNT_POINTS and len(real) > 1:
-            raise IntegrityError(f"{os.fsdecode(path)} of the image is below a folder that the engine makes")
-        if replaced:
-            notes.append(f"/{os.fsdecode(b'/'.join(real))} of the image was no folder; it was replaced by one")
-        return b"/" + b"/".join(real)
-
     with ContainerRoot(rootfs) as root:
         identity = identify(root, process.user)
-        for parts in (*_MOUNT_POINTS, *(((b"tmp",),) if read_only else ())):
-            mount_point(parts[0])
+        for parts in (*MOUNT_POINTS, *(((b"tmp",),) if read_only else ())):
+            if root.mount_point(parts)[1]:
+                notes.append(f"/{parts[0].decode()} of the image was no folder; it was replaced by one")
         _make_files(root)
-        _make_working_folder(root, process.cwd)
-        found = tuple(
-            replace(each, container=os.fsdecode(mount_point(os.fsencode(each.container), each.host.is_file())))
-            for each in volumes
-        )
+        cwd = _make_working_folder(root, process.cwd)
+        found = make_places(root, volumes, notes)
+        check_working_folder(cwd, found)
     return identity, found, tuple(notes)
 
 
-def _make_working_folder(root: ContainerRoot, cwd: str) -> None:
+def _make_working_folder(root: ContainerRoot, cwd: str) -> Parts:
     try:
         path = parts_of(os.fsencode(cwd))
         real = root.make_folder(path)
     except IntegrityError as fault:
         raise IntegrityError(f"the image's WorkingDir can't be a folder: {cwd[:80]!r}", why=fault.what) from None
-    if real[:1] in _MOUNT_POINTS:  # /proc/self/fd/N was a way out of runc (CVE-2024-21626)
+    if real[:1] in MOUNT_POINTS:  # /proc/self/fd/N was a way out of runc (CVE-2024-21626)
         raise IntegrityError(f"the image's WorkingDir is below a folder that the engine makes: {cwd[:80]!r}")
+    return real
 
 
 def _make_files(root: ContainerRoot) -> None:

@@ -16,7 +16,7 @@ from modelcrate.containers.layer_trees import remove_root
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId, parent_of, process_of_module, processes_in
 from modelcrate.containers.spec import SupervisorSpec
-from modelcrate.images.root_folder import remove_path
+from modelcrate.images.removal import remove_path
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from modelcrate.images.removal import remove_tree
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.frozen import dataclass
 
@@ -25,14 +26,14 @@ DEPTH = 512
 """Folders within folders; also after links were followed."""
 
 _OPEN_FOLDERS = 32
+_NEAR = 4
+"""Folders that are opened below one that is held open."""
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOUNTED = ((b"proc",), (b"sys",), (b"dev",))
 """Folders that an engine fills; the image's own contents of them are hidden."""
-
-_GONE = b".wh..gone."
-"""Names of folders on their way out; no layer can make one, for names with `.wh.` are whiteouts."""
 
 Parts = tuple[bytes, ...]
 
@@ -165,10 +166,30 @@ class ContainerRoot:
         if (found := self._open.get(parts)) is not None:
             self._open.move_to_end(parts)
             return found
+        opened = self._near(parts, make) or self._walk(parts, make)
         while len(self._open) >= _OPEN_FOLDERS:
             os.close(self._open.popitem(last=False)[1][0])
-        self._open[parts] = self._walk(parts, make)
-        return self._open[parts]
+        self._open[parts] = opened
+        return opened
+
+    def _near(self, parts: Parts, make: bool) -> tuple[int, Parts] | None:
+        """The folder `parts` from one above it that is held open, where no link lies between: else each file would cost its depth."""
+        if len(parts) <= _NEAR:
+            return None
+        for up in range(1, _NEAR):
+            if parts[:-up] in self._open:
+                break
+        else:
+            up = _NEAR
+        folder, real = self._folder(parts[:-up], make)
+        stack = [os.dup(folder)]
+        try:
+            if len(real) + up <= DEPTH and all(_enter(stack, part, make) is None for part in parts[-up:]):
+                return stack.pop(), (*real, *parts[-up:])
+            return None
+        finally:
+            for fd in stack:
+                os.close(fd)
 
     def _walk(self, parts: Parts, make: bool) -> tuple[int, Parts]:
         """Opens the folder `parts`: a stack of open folders, and the parts still ahead (last first)."""
@@ -222,34 +243,6 @@ def _enter(stack: list[int], part: bytes, make: bool) -> bytes | None:
     raise AssertionError
 
 
-def remove_tree(folder: int, name: bytes) -> None:
-    """Removes `name` from an open folder, with all below it, at any depth and without following a link.
-
-    Subfolders are first moved up beside it, so that neither descriptors nor the call stack grow with the depth.
-    """
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-        os.unlink(name, dir_fd=folder)
-        return
-    queue, count = [name], 0
-    while queue:
-        top = queue.pop()
-        os.chmod(top, 0o700, dir_fd=folder)
-        fd = os.open(top, _FOLDER, dir_fd=folder)
-        try:
-            for entry in os.listdir(fd):
-                below = os.fsencode(entry)
-                if stat.S_ISDIR(os.lstat(below, dir_fd=fd).st_mode):
-                    os.chmod(below, 0o700, dir_fd=fd)
-                    count += 1
-                    queue.append(_GONE + b"%d.%d" % (os.getpid(), count))
-                    os.rename(below, queue[-1], src_dir_fd=fd, dst_dir_fd=folder)
-                else:
-                    os.unlink(below, dir_fd=fd)
-        finally:
-            os.close(fd)
-        os.rmdir(top, dir_fd=folder)
-
-
 def _joined(folder: Parts, target: bytes) -> Parts:
     """The path of a link's target. A `..` drops the part before it; such paths are only read, never written."""
     steps = [] if target.startswith(b"/") else list(folder)
@@ -263,16 +256,3 @@ def _joined(folder: Parts, target: bytes) -> Parts:
 
 def _shown(parts: Parts) -> str:
     return b"/".join(parts).decode("utf-8", "backslashreplace")
-
-
-def remove_path(path: Path) -> None:
-    """Removes a file or folder of our own with all below it; nothing happens where there is none."""
-    try:
-        fd = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    try:
-        with suppress(FileNotFoundError):
-            remove_tree(fd, os.fsencode(path.name))
-    finally:
-        os.close(fd)

@@ -26,7 +26,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcrate.images.root_folder import ContainerRoot, Parts, PathInRoot, parts_of, remove_tree
+from modelcrate.images.removal import remove_tree
+from modelcrate.images.root_folder import ContainerRoot, Parts, PathInRoot, parts_of
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.tar.codec import decode
@@ -34,6 +35,9 @@ from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 
 MAX_BYTES = 1 << 40
 """The most bytes that all layers of an image may unpack to. The limits of `tar.codec` apply to each layer as well."""
+
+MAX_TARGET = 4095
+"""Bytes of a symlink's target: Linux's PATH_MAX, without the NUL at its end."""
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
@@ -111,6 +115,9 @@ class _Layer:
     own: set[Parts] = field(default_factory=set)
     """Real paths that this layer has made, and all folders above them: a whiteout of the same layer doesn't hide them."""
 
+    emptied: set[Parts] = field(default_factory=set)
+    """Real paths of folders in which a whiteout has left nothing of lower layers."""
+
     def apply(self, members: Iterable[Member]) -> None:
         for member in members:
             parts = parts_of(member.name)
@@ -171,6 +178,8 @@ class _Layer:
                 self._clear(place)
                 if not member.link:
                     raise IntegrityError("a symlink to nothing")
+                if len(member.link) > MAX_TARGET:
+                    raise IntegrityError(f"a symlink to a path of more than {MAX_TARGET} bytes")
                 os.symlink(member.link, place.name, dir_fd=place.folder)
                 _own_name(place, member)
             case MemberKind.HARD_LINK:
@@ -209,9 +218,9 @@ class _Layer:
     def _clear(self, place: PathInRoot) -> None:
         """Removes what stands at a place, whatever it is."""
         with suppress(FileNotFoundError):
-            gone = stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode)
+            gone = os.lstat(place.name, dir_fd=place.folder).st_mode
             remove_tree(place.folder, place.name)
-            if gone:
+            if stat.S_ISDIR(gone) or stat.S_ISLNK(gone):  # a path that was walked may lead through it
                 self.root.forget(keep=place.folder)
 
     def _whiteout(self, parts: Parts) -> None:
@@ -226,30 +235,41 @@ class _Layer:
         except IntegrityError:
             return  # nothing is there to be hidden
         if name == _OPAQUE:
-            self._hide_all(place.folder, place.path[:-1])
+            gone = self._hide_below(place.path[:-1])
         else:
-            self._hide(place.folder, hidden, (*place.path[:-1], hidden))
-        self.root.forget()
+            gone = self._hide(place.folder, hidden, (*place.path[:-1], hidden))
+        if gone:
+            self.root.forget()
 
-    def _hide(self, folder: int, name: bytes, path: Parts) -> None:
-        """Removes what lower layers have at `path`, and leaves what this layer has brought there."""
+    def _hide(self, folder: int, name: bytes, path: Parts) -> bool:
+        """Removes what lower layers have at `path`, and leaves what this layer has brought there. Returns whether something went."""
         try:
             found = os.lstat(name, dir_fd=folder)
         except FileNotFoundError:
-            return
-        if path not in self.own:
-            remove_tree(folder, name)
-        elif stat.S_ISDIR(found.st_mode):
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                self._hide_all(fd, path)
-            finally:
-                os.close(fd)
+            return False
+        if path in self.own:
+            return stat.S_ISDIR(found.st_mode) and self._hide_below(path)
+        remove_tree(folder, name)
+        return True
 
-    def _hide_all(self, folder: int, path: Parts) -> None:
-        for entry in os.listdir(folder):
-            name = os.fsencode(entry)
-            self._hide(folder, name, (*path, name))
+    def _hide_below(self, top: Parts) -> bool:
+        """The same for all in the folder `top`. A folder is looked through once: nothing of lower layers comes back to it."""
+        ahead, gone = [top], False
+        while ahead:
+            path = ahead.pop()
+            if path in self.emptied:
+                continue
+            self.emptied.add(path)
+            folder = self.root.place((*path, _OPAQUE)).folder
+            for entry in os.listdir(folder):
+                name = os.fsencode(entry)
+                below = (*path, name)
+                if below not in self.own:
+                    remove_tree(folder, name)
+                    gone = True
+                elif stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                    ahead.append(below)
+        return gone
 
 
 def _write(place: PathInRoot, member: Member) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from modelcrate.containers import layer_trees
 from modelcrate.containers.layer_trees import make_root, remove_root
+from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.content import Literal, MediaType
 from modelcrate_layers.errors import IntegrityError
 from support.rootfs import layer, member
@@ -74,6 +75,44 @@ def test_a_root_of_trees_is_what_unpacking_gives(trees: Path, tmp_path: Path) ->
     assert contents(mounted / "rootfs") == contents(plain / "rootfs")
     assert contents(plain / "rootfs") == {"etc/name": "change", "opt/a": "a", "opt/deep/c": "c", "opt/new": "n"}
     assert (mounted / "rootfs/opt").stat().st_mode & 0o7777 == 0o750
+
+
+LOWER = layer(
+    *(member(name, kind=DIRECTORY) for name in ("a", "a/b", "a/b/c", "a/shut")),
+    *(member(f"{name}/file", b"x") for name in ("a", "a/b", "a/b/c", "a/shut")),
+    member("a/shut", kind=DIRECTORY, mode=0),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ([member(".wh.a")], {}),
+        ([member("a", b"now a file")], {"a": "now a file"}),
+        ([member("a", kind=tarfile.SYMTYPE, linkname="/nowhere")], {}),
+        ([member(".wh..wh..opq"), member("n", b"n")], {"n": "n"}),
+        ([member("a/new", b"n"), member("a/.wh..wh..opq")], {"a/new": "n"}),
+        ([member("a/b/new", b"n"), member(".wh.a")], {"a/b/new": "n"}),
+        ([member("a/b/.wh.c")], {"a/file": "x", "a/b/file": "x", "a/shut/file": "x"}),
+    ],
+)
+def test_folders_within_folders_of_lower_layers_go(
+    trees: Path, tmp_path: Path, change: list[tuple[tarfile.TarInfo, bytes]], left: dict[str, str]
+) -> None:
+    """The kernel moves no folder of a lower layer of an overlay (EXDEV)."""
+    plain, mounted = container(tmp_path, "plain"), container(tmp_path, "mounted")
+    make_root([LOWER, layer(*change)], plain, None)
+    make_root([LOWER, layer(*change)], mounted, trees)
+    assert (mounted / "rootfs").is_mount()
+    assert contents(mounted / "rootfs") == contents(plain / "rootfs") == left
+
+
+def test_a_place_in_a_lower_layer_is_replaced(trees: Path, tmp_path: Path) -> None:
+    folder = container(tmp_path, "one")
+    make_root([LOWER], folder, trees)
+    with ContainerRoot(folder / "rootfs") as root:
+        assert root.mount_point((b"a",), is_file=True) == ((b"a",), True)
+    assert contents(folder / "rootfs") == {"a": ""}
 
 
 def test_a_second_start_reads_no_layer_and_images_share_lower_layers(trees: Path, tmp_path: Path) -> None:

@@ -67,13 +67,72 @@ def test_a_volume_is_mounted_where_the_images_links_lead(rootfs: Path, tmp_path:
 
 def test_a_volume_or_working_folder_below_a_folder_of_the_engine(rootfs: Path, tmp_path: Path) -> None:
     (rootfs / "data").symlink_to("/proc")
-    with pytest.raises(IntegrityError, match="below a folder that the engine makes"):
+    with pytest.raises(IntegrityError, match="leads to /proc/1, a folder that the engine makes"):
         prepare(rootfs, PROCESS, [Volume(tmp_path, "/data/1")], read_only=False)
     with pytest.raises(IntegrityError, match="WorkingDir"):
         prepare(rootfs, replace(PROCESS, cwd="/data/self/fd/7"), (), read_only=False)
     (rootfs / "file").write_text("")
     with pytest.raises(IntegrityError, match="WorkingDir can't be a folder"):
         prepare(rootfs, replace(PROCESS, cwd="/file/x"), (), read_only=False)
+
+
+@pytest.mark.parametrize("name", ["proc", "sys", "dev"])
+def test_a_volume_is_never_led_to_a_folder_of_the_engine_itself(rootfs: Path, tmp_path: Path, name: str) -> None:
+    (rootfs / "data").symlink_to("/")
+    with pytest.raises(IntegrityError, match=f"leads to /{name}, a folder that the engine makes"):
+        prepare(rootfs, PROCESS, [Volume(tmp_path, f"/data/{name}")], read_only=False)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of the machine to mount, with a folder, a file and a link in it."""
+    folder = tmp_path / "machine"
+    (folder / "below").mkdir(parents=True)
+    (folder / "file").write_text("")
+    (folder / "link").symlink_to("below")
+    return folder
+
+
+def test_two_volumes_in_one_place(rootfs: Path, machine: Path) -> None:
+    (rootfs / "x").mkdir()
+    (rootfs / "l").symlink_to("x")
+    for other in (machine, machine / "file"):
+        with pytest.raises(IntegrityError, match="/l/a and /x/a are the same place of the image"):
+            prepare(rootfs, PROCESS, [Volume(machine, "/x/a"), Volume(other, "/l/a")], read_only=False)
+    with pytest.raises(UserError, match="/x/c/b lies in /x/c, which is mounted too and has no such folder"):
+        prepare(rootfs, PROCESS, [Volume(machine, "/x/c/b"), Volume(machine / "file", "/l/c")], read_only=False)
+
+
+def test_a_volume_within_another(rootfs: Path, machine: Path) -> None:
+    inner = [Volume(machine, "/v/below"), Volume(machine / "file", "/v/file")]
+    _, found, _ = prepare(rootfs, PROCESS, [*inner, Volume(machine, "/v")], read_only=False)
+    assert [each.container for each in found] == ["/v", "/v/below", "/v/file"]
+    for name, host in (("none", machine), ("file", machine), ("below", machine / "file"), ("link", machine)):
+        with pytest.raises(UserError, match="mounted too and has no such"):
+            prepare(rootfs, PROCESS, [Volume(machine, "/v"), Volume(host, f"/v/{name}")], read_only=False)
+    assert sorted(path.name for path in machine.iterdir()) == ["below", "file", "link"]
+
+
+def test_a_working_folder_within_a_volume(rootfs: Path, machine: Path) -> None:
+    for folder in ("/v", "/v/below"):
+        prepare(rootfs, replace(PROCESS, cwd=folder), [Volume(machine, "/v")], read_only=False)
+    for folder in ("/v/none", "/v/file", "/v/link"):
+        with pytest.raises(UserError, match="is no folder of what is mounted on /v"):
+            prepare(rootfs, replace(PROCESS, cwd=folder), [Volume(machine, "/v")], read_only=False)
+    with pytest.raises(UserError, match="is no folder of what is mounted on /w"):
+        prepare(rootfs, replace(PROCESS, cwd="/w"), [Volume(machine / "file", "/w")], read_only=False)
+
+
+def test_a_volume_that_is_led_to_a_name_that_is_no_text(rootfs: Path, machine: Path) -> None:
+    (rootfs / "l").symlink_to(b"a\xff".decode(errors="surrogateescape"))
+    with pytest.raises(IntegrityError, match="a name that is not UTF-8"):
+        prepare(rootfs, PROCESS, [Volume(machine, "/l/x")], read_only=False)
+
+
+def test_a_file_in_the_place_of_a_folder_is_noted_as_such(rootfs: Path, machine: Path) -> None:
+    (rootfs / "f").mkdir()
+    _, _, notes = prepare(rootfs, PROCESS, [Volume(machine / "file", "/f")], read_only=False)
+    assert notes == ("/f of the image was no file; it was replaced by an empty one",)
 
 
 CONFIG = {"config": {"Cmd": ["serve"]}}

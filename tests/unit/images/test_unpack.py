@@ -229,6 +229,45 @@ def test_depth_through_links_is_bounded(root: Path) -> None:
         unpack([layer(*steps)], root)
 
 
+def test_a_whiteout_in_the_deepest_folders_of_its_own_layer(root: Path) -> None:
+    names = ["/".join(["d"] * depth) for depth in range(1, 512)]
+    lower, upper = layer(member("d/old", b"1")), layer(*(member(name, kind=D) for name in names), member(".wh.d"))
+    unpack([lower, upper], root)
+    assert [path.name for path in (root / "d").iterdir()] == ["d"]
+
+
+@pytest.mark.parametrize("whiteout", ["many/.wh..wh..opq", ".wh.many"])
+def test_a_folder_is_looked_through_once_however_often_its_layer_hides_it(
+    root: Path, whiteout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path=".": looked.append(path) or real(path))
+    files = [member(f"many/{number}", b"") for number in range(100)]
+    unpack([layer(member("many/old", b"1")), layer(*files, *(member(whiteout) for _ in range(100)))], root)
+    assert len(looked) < 10
+    assert sorted(real(root / "many"), key=int) == [str(number) for number in range(100)]
+
+
+def test_files_of_a_deep_folder_do_not_cost_its_depth(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda *given, **rest: opened.append(given) or real(*given, **rest))
+    deep = "/".join(["d"] * 500)
+    unpack([layer(*(member(f"{deep}/{number}/{number}/f", b"") for number in range(100)))], root)
+    assert len(opened) < 3000
+
+
+@pytest.mark.parametrize("again", ["s", "above/s"])
+def test_a_folder_in_the_place_of_a_link_that_was_walked(root: Path, again: str) -> None:
+    entries = [member("other", kind=D), member("above", kind=D), member(again, kind=S, linkname="/other")]
+    entries += [member(f"{again}/one/x", b"1"), member(again, kind=D), member(f"{again}/one/y", b"2")]
+    unpack([layer(*entries)], root)
+    assert (root / "other/one/x").read_text() == "1"
+    assert not (root / "other/one/y").exists()
+    assert (root / again / "one/y").read_text() == "2"
+
+
 def test_a_bomb_is_stopped(root: Path) -> None:
     with pytest.raises(IntegrityError, match="more than the 1000 bytes"):
         unpack([layer(member("a", b"x" * 600)), layer(member("a", b"x" * 600))], root, max_bytes=1000)
