@@ -6,7 +6,7 @@ cache=${MODELCRATE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/modelcrate-tests}
 here=$(dirname "$0")
 
 tools() {
-    packages="apache2-utils buildah containerd crun docker-registry docker.io golang-github-opencontainers-image-spec-dev jq libarchive-tools libonnx-testdata openssl podman qemu-user-static runc skopeo umoci zstd"
+    packages="apache2-utils buildah catatonit containerd crun docker-compose docker-registry docker.io golang-github-opencontainers-image-spec-dev jq libarchive-tools libonnx-testdata openssl podman qemu-user-static runc skopeo systemd umoci zstd"
     command -v npm >/dev/null || packages="$packages nodejs npm"
     missing=""
     for package in $packages; do
@@ -24,10 +24,10 @@ tools() {
     apt-get install -qq -y --no-install-recommends $missing >/dev/null || echo "some of them can't be had; their tests are skipped"
 }
 
-# cosign and crane, unpacked into the cache beside the C library that they want. apt holds them to the signed index of sid; its state
+# cosign, crane and podman's quadlet, unpacked into the cache beside the C library that they want. apt holds them to the signed index of sid; its state
 # is a folder of ours, so that the machine's own stays at its release. Copies of an index may be old: that is no harm to a judge.
 sid() {
-    [ ! -x "$cache/sid/bin/crane" ] || return 0
+    [ ! -x "$cache/sid/bin/crane" ] || [ ! -x "$cache/sid/usr/libexec/podman/quadlet" ] || return 0
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     if ! command -v apt-get dpkg-deb >/dev/null || [ ! -f $keyring ] || [ "$(dpkg --print-architecture)" != amd64 ]; then
         echo "no apt for amd64: tests that need cosign or crane are skipped"
@@ -45,8 +45,8 @@ sid() {
     echo "deb [signed-by=$keyring] $mirror sid main" >"$work/sources.list"
     set -- -qq -o "Dir::State=$work" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache" -o Dir::Etc::sourceparts=- \
         -o "Dir::Etc::sourcelist=$work/sources.list" -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none -o APT::Sandbox::User=root
-    echo "fetching cosign and crane from Debian's sid"
-    if apt-get "$@" update && (cd "$work" && apt-get "$@" download cosign crane libc6); then
+    echo "fetching cosign, crane and quadlet from Debian's sid"
+    if apt-get "$@" update && (cd "$work" && apt-get "$@" download cosign crane podman libc6); then
         for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/root"; done
         rm -rf "$cache/sid" && mv "$work/root" "$cache/sid"
         [ -d "$cache/sid/bin" ] || mkdir "$cache/sid/bin"

@@ -46,6 +46,7 @@ VERBS = {
     "serve": "serve a project on this machine, without an image, and again after each change",
     "predict": "ask a model: a project, an image or a running server",
     "test": "send an image its golden requests",
+    "emit": "print a manifest for Kubernetes, compose, systemd or others",
     "contract": "check whether a running container implements its platforms' protocols",
     "images": "list the images of the local store",
     "inspect": "show an image",

@@ -114,7 +114,7 @@ def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[E
 
     _remove_abandoned(config)
     settings = image.settings.get("config") or {}
-    served = _contracts(settings)
+    served = served_contracts(settings)
     ports = sorted(int(each.partition("/")[0]) for each in settings.get("ExposedPorts") or {})
     port = served[0].port if served and served[0].port in ports else next(iter(ports), 0)
     if not port:
@@ -212,8 +212,8 @@ def run_golden(where: Endpoint, tests: Sequence[GoldenRequest]) -> Iterator[Gold
         yield GoldenVerdict(each.name, differences, reply.seconds)
 
 
-def _contracts(settings: Mapping[str, Any]) -> list[Platform]:
-    """Returns the contracts of an image of ours, by its variables; none for another image."""
+def served_contracts(settings: Mapping[str, Any]) -> list[Platform]:
+    """Returns the contracts of an image of ours, by the object `config` of its image config; none for another image."""
     environ = dict(entry.partition("=")[::2] for entry in settings.get("Env") or ())
     if "AML_APP_ROOT" not in environ:
         return []

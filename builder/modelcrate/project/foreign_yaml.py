@@ -1,4 +1,4 @@
-"""YAML that other tools wrote (conda's environments, MLflow's models, pixi's locks), as plain data."""
+"""YAML of other tools as plain data: what they wrote (conda's environments, MLflow's models, pixi's locks), and what they shall read."""
 
 from __future__ import annotations
 
@@ -25,3 +25,15 @@ def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
         return yaml.load(data, Loader=loader)  # noqa: S506 - both loaders are safe ones
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise UserError("is not YAML", where=where, why=str(fault)[:300]) from None
+
+
+def dump_yaml(*documents: Any) -> str:
+    """Returns plain data as YAML: members in their own order, long lines unbroken, equal values written out."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    texts = (yaml.dump(each, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1 << 20) for each in documents)
+    return "---\n".join(texts)
