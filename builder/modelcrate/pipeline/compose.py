@@ -175,7 +175,7 @@ def _command_spec(project: Project, command: Command, resolved: Resolved) -> Run
     """Returns the settings of a container that starts a program of the project's own."""
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
     sources = f"{APP_ROOT}/{command_folder(project)}" if command.source is not None else ""
-    image = {**ANYBODY, "PYTHONUNBUFFERED": "1", **_model_folder(project)}
+    image = {**ANYBODY, "PYTHONUNBUFFERED": "1", **model_folder(project)}
     if resolved.target is not None:
         image["PATH"] = f"{PREFIX}/bin"
     if sources:
@@ -204,8 +204,8 @@ def _apart(project: Project, place: Path) -> frozenset[str]:
     return frozenset(map(str, [*apart, *([place / house] if house else [])]))
 
 
-def _model_folder(project: Project) -> dict[str, str]:
-    """The folder of the models, by Azure's convention: one model's own, or the root of several."""
+def model_folder(project: Project) -> dict[str, str]:
+    """Returns the variable with the folder of the models, by Azure's convention: one model's own, or the root of several."""
     root = "/" + MODELS.decode()
     one = project.models[0] if len(project.models) == 1 else None
     if not project.models:
@@ -255,6 +255,10 @@ def import_roots(project: Project) -> tuple[str, ...]:
     source = source_name(project, project.entry) if project.entry is not None else ""
     added = (os.path.normpath(each) for each in project.env.get("PYTHONPATH", "").split(":") if each)
     below = [each.removeprefix(APP_ROOT).lstrip("/") for each in added if is_below_root(each)]
+    if project.command is not None:
+        return tuple(
+            dict.fromkeys((*below, *([command_folder(project)] if project.command.source is not None else [])))
+        )
     return tuple(dict.fromkeys((*below, source, "")))
 
 

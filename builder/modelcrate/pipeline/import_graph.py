@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.pipeline.code_findings import CodeFault, File, Finding, Import, Loaded, PathChange
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
+from modelcrate.pipeline.python_syntax import parse_for
+from modelcrate.pipeline.running_code import findings_in
+from modelcrate.pipeline.script_names import normal
+from modelcrate.project.contracts import APP_ROOT
 from modelcrate_layers.frozen import dataclass
 
 MAX_MODULES = 5_000
@@ -17,24 +19,32 @@ MAX_MODULES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
-    """One imported module.
+class Start:
+    """What of a project is started, by its place in the image.
 
-    Attributes:
-        module: Its dotted name.
-        where: File and line.
-        always: Whether it is imported whenever the module that imports it is: not in a function, a `try` or an `if`.
-        relative: Whether it is relative to a package that is not there, as in a script that belongs to none.
-        possible: Whether it may be a name in a module instead.
-        fault: What is wrong with a file that can't be read as Python, in place of a module.
+    `main`: it is a program, and not a module that a server imports. `calls` are the functions in it that a server calls.
     """
 
-    module: str
-    where: str
-    always: bool
-    relative: bool = False
-    possible: bool = False
-    fault: str = ""
+    place: str
+    main: bool = False
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What the started code and all of the project that it reaches do.
+
+    Attributes:
+        imports: The imports of modules that are not the project's own.
+        faults: What the Python of the image can't do.
+        loaded: The files that are loaded in any case.
+        unknown: Where folders that are not known are added to `sys.path`.
+    """
+
+    imports: tuple[Import, ...]
+    faults: tuple[CodeFault, ...]
+    loaded: tuple[Loaded, ...]
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,125 +101,80 @@ class Sources:
         return out
 
 
-def imports_of(script: str, sources: Sources, python: str, modules: Sequence[str] = ()) -> list[Import]:
-    """Returns all imports of modules that are not the project's own, by the script and by all of the project that it reaches.
+def reach(starts: Sequence[Start], sources: Sources, python: str, modules: Sequence[str] = ()) -> Reached:
+    """Follows what is started through all of the project's own code that it imports.
 
     Args:
-        script: The script's place among the files.
+        starts: The scripts that are started.
         sources: The project's own code.
         python: The Python of the image, such as 3.11, which decides what conditions on its version mean.
         modules: More modules that are imported in the image: those that pickles name.
     """
-    sure = [(script, ""), *(each for name in modules for each in sources.imported(name) or ())]
+    while True:
+        reached, changes = _followed(starts, sources, int(python.partition(".")[2]), modules)
+        added = [_root(each.folder) for each in changes if each.folder is not None]
+        roots = tuple(dict.fromkeys((*sources.roots, *(each for each in added if each is not None))))
+        if roots == sources.roots:
+            return reached
+        sources = replace(sources, roots=roots)
+
+
+def _root(folder: PurePosixPath) -> str | None:
+    """Returns a folder of the image as a place among the sources; None for one that is elsewhere."""
+    place = normal(PurePosixPath(APP_ROOT, folder))
+    if not place.is_relative_to(APP_ROOT):
+        return None
+    return "" if place == PurePosixPath(APP_ROOT) else str(place.relative_to(APP_ROOT))
+
+
+def _followed(
+    starts: Sequence[Start], sources: Sources, minor: int, modules: Sequence[str]
+) -> tuple[Reached, list[PathChange]]:
+    begun = {each.place: each for each in starts}
+    sure = [*((place, "") for place in begun), *(each for name in modules for each in sources.imported(name) or ())]
     perhaps: list[
         tuple[str, str]
-    ] = []  # what is reached on a condition only: all that it imports is on that condition, too
-    visited, found = set[str](), dict[tuple[str, str], Import]()
+    ] = []  # what is reached on a condition only: all that it does is on that condition, too
+    visited = set[str]()
+    imports: dict[tuple[str, str], Import] = {}
+    faults: dict[tuple[str, str], CodeFault] = {}
+    loaded: list[Loaded] = []
+    changes: list[PathChange] = []
     while (sure or perhaps) and len(visited) < MAX_MODULES:
         always = bool(sure)
         place, package = (sure or perhaps).pop()
         if place in visited:
             continue
         visited.add(place)
-        for found_here in _imports(sources.files[place], sources.shown(place), package, python):
-            each = found_here if always else replace(found_here, always=False)
-            local = None if each.relative or each.fault else sources.imported(each.module)
-            if local is None and not each.possible:
-                found.setdefault((each.module, each.where), each)
-            (sure if each.always else perhaps).extend(local or ())
-    return list(found.values())
+        for found in _findings(sources, place, package, minor, begun.get(place, Start(place))):
+            match found:
+                case Import():
+                    local = None if found.relative else sources.imported(found.module)
+                    key = found.module, found.where
+                    if local is None and not found.possible and not (key in imports and imports[key].always):
+                        imports[key] = replace(found, always=always and found.always, needed=always and found.needed)
+                    (sure if always and found.always else perhaps).extend(local or ())
+                case CodeFault():
+                    key = found.text, found.where
+                    if not (key in faults and faults[key].always):
+                        faults[key] = replace(found, always=always and found.always)
+                case Loaded():
+                    loaded += [found] if always else []
+                case PathChange():
+                    changes.append(found)
+    unknown = tuple(each.where for each in changes if each.folder is None)
+    reached = Reached(tuple(imports.values()), tuple(faults.values()), tuple(dict.fromkeys(loaded)), unknown)
+    return reached, changes
 
 
-def _imports(file: Path, shown: str, package: str, python: str) -> Iterator[Import]:
-    data, minor = read_some(file, MAX_TEXT), int(python.partition(".")[2])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
-    except SyntaxError as fault:
-        yield _unread(fault, shown, minor)
-        return
-    except (ValueError, RecursionError, MemoryError):
-        return  # it may be Python all the same
-    if minor < sys.version_info.minor:
-        try:
-            ast.parse(data, feature_version=(3, minor))
-        except SyntaxError as fault:
-            yield Import("", f"{shown}:{fault.lineno or 1}", True, fault=f"is not of Python {python}: {fault.msg}")
-    yield from _Reader(shown, package, minor).imports(tree.body, True)
-
-
-def _unread(fault: SyntaxError, shown: str, minor: int) -> Import:
-    """Returns what is said of a file that is not of this machine's Python. It may be of the image's, where that is newer."""
-    where, here = f"{shown}:{fault.lineno or 1}", sys.version_info.minor
-    if minor <= here:
-        return Import("", where, True, fault=f"is no Python: {fault.msg}")
-    return Import(
-        "", where, False, fault=f"can't be read by Python 3.{here}, which is here, so its imports are not checked"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads the imports of one file, which is in a package, for a Python 3 with this minor version."""
-
-    shown: str
-    package: str
-    minor: int
-
-    def imports(self, body: Sequence[ast.AST], always: bool) -> Iterator[Import]:
-        """Yields the imports of these statements, and of all in them."""
-        for node in body:
-            match node:
-                case ast.Import():
-                    yield from (Import(alias.name, f"{self.shown}:{node.lineno}", always) for alias in node.names)
-                case ast.ImportFrom():
-                    yield from self._from(node, always)
-                case ast.If():
-                    holds = _holds(node.test, self.minor)
-                    yield from self.imports([node.test], False)
-                    yield from self.imports(node.body if holds is not False else [], always and bool(holds))
-                    yield from self.imports(node.orelse if not holds else [], always and holds is False)
-                case ast.ClassDef():
-                    yield from self.imports(node.body, always)
-                case ast.With() | ast.AsyncWith():
-                    yield from self.imports(node.body, always and not _suppresses(node))
-                case _:
-                    yield from self.imports(list(ast.iter_child_nodes(node)), False)
-
-    def _from(self, node: ast.ImportFrom, always: bool) -> Iterator[Import]:
-        where = f"{self.shown}:{node.lineno}"
-        base = node.module or ""
-        if node.level:
-            above = self.package.split(".") if self.package else []
-            if node.level > len(above):
-                yield Import("." * node.level + base, where, always, relative=True)
-                return
-            base = ".".join([*above[: len(above) - node.level + 1], *([base] if base else [])])
-        if base:
-            yield Import(base, where, always)
-        names = (alias.name for alias in node.names if alias.name != "*")
-        yield from (Import(f"{base}.{name}" if base else name, where, always, possible=True) for name in names)
-
-
-def _holds(test: ast.expr, minor: int) -> bool | None:
-    """Returns whether a condition holds when a script is imported in an image; None where that is not known here."""
-    text = ast.unparse(test)
-    if text in ("TYPE_CHECKING", "typing.TYPE_CHECKING") or text.startswith("__name__ == "):
-        return False
-    match test:
-        case ast.Compare(
-            left=ast.Attribute(value=ast.Name(id="sys"), attr="version_info"),
-            ops=[ast.GtE() | ast.Lt() as comparison],
-            comparators=[ast.Tuple(elts=[ast.Constant(value=int(major)), ast.Constant(value=int(least))])],
-        ):
-            newer = (3, minor) >= (major, least)
-            return newer if isinstance(comparison, ast.GtE) else not newer
-        case ast.Constant(value=value):
-            return bool(value)
-    return None
-
-
-def _suppresses(node: ast.With | ast.AsyncWith) -> bool:
-    """Returns whether a `with` may swallow an error: `contextlib.suppress` and the like."""
-    return any("suppress" in ast.unparse(item.context_expr) for item in node.items)
+def _findings(sources: Sources, place: str, package: str, minor: int, start: Start) -> Iterator[Finding]:
+    shown, data = sources.shown(place), read_some(sources.files[place], MAX_TEXT + 1)
+    if len(data) > MAX_TEXT:
+        return  # a table in Python's words
+    parsed = parse_for(data, minor)
+    if (fault := parsed.fault) is not None:
+        hint = "correct it; or, for a newer syntax, name a newer python in modelcrate.yaml"
+        yield CodeFault(fault.text, f"{shown}:{fault.line}", fault.certain, hint)
+    if parsed.tree is not None:
+        path = PurePosixPath(APP_ROOT, place)
+        yield from findings_in(File(parsed.tree, shown, path, package, minor, start.main, start.calls))

@@ -9,13 +9,13 @@ from pathlib import Path
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.modelfiles.framework_reading import ModelDescription
 from modelcrate.pipeline.compose import Files, is_below_root
-from modelcrate.project.values import Gate, Project
-from modelcrate.resolve.world import World
+from modelcrate.project.values import DebianBase, Gate, Project
+from modelcrate.resolve.world import Resolved, World
 from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.layer_cache import settled
 
-VERSION = 3
+VERSION = 4
 """Raised when the check learns to see something new: what was let through before is then looked at again."""
 
 
@@ -42,29 +42,39 @@ def check_imports(
     Raises:
         UserError: The image lacks modules that are always imported; it names all of them.
     """
-    resolved = next((each for each in world.platforms if each.target is not None), None)
-    if (
-        resolved is None
-        or resolved.target is None
-        or files.entry is None
-        or project.entry is None
-        or project.gates.imports == "allow"
-    ):
+    resolved = next((each for each in world.platforms if each.target is not None), world.platforms[0])
+    python = _python(project, resolved)
+    nothing = project.command is None and (files.entry is None or project.entry is None)
+    if not python or nothing or project.gates.imports == "allow":
         return ()
     path = [each for each in project.env.get("PYTHONPATH", "").split(":") if each]
     elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it
     gate: Gate = "warn" if elsewhere and project.gates.imports == "refuse" else project.gates.imports
     packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
     pickled = [[each.where, each.names] for model in models for each in model.pickles]
-    script = [files.entry.script, files.entry.fingerprint, generated]
-    question = [VERSION, script, path, pickled, resolved.target.minor, packages, gate]
+    sources = [files.entry.script, files.entry.fingerprint] if files.entry is not None else []
+    apart = [each.name for each in resolved.pins.debs if each.name.startswith("python3-")]
+    script = [*sources, generated, repr(project.command), str(project.base), apart]
+    listed = [[str(model.name), *each] for model, each in zip(files.named, files.fingerprints, strict=True)]
+    question = [VERSION, script, listed, path, pickled, python, packages, gate]
     passed = ResultCache(home / "imports")
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return tuple(map(str, parse_json(known)))
     from modelcrate.pipeline.import_check import held_imports
 
-    notices = held_imports(project, folder, files.entry, models, resolved, home / "cache", generated, gate)
-    if settled(files.entry.sources.entries):
+    notices = held_imports(project, folder, files, models, resolved, python, home / "cache", generated, gate)
+    if files.entry is None or settled(files.entry.sources.entries):
         passed.put(question, canonical_json(list(notices)))
     return notices
+
+
+def _python(project: Project, resolved: Resolved) -> str:
+    """Returns the Python of an image; empty where it has none, or none that is known. One without packages may start a script, too."""
+    if resolved.target is not None:
+        return resolved.target.minor
+    if project.command is None or project.python or not isinstance(project.base, DebianBase):
+        return (project.python or "") if project.command is not None else ""
+    from modelcrate.resolve.debian.releases import release_of
+
+    return release_of(project.base.release, project.python).python

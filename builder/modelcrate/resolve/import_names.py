@@ -1,4 +1,4 @@
-"""The modules that can be imported in an image: those of the standard library of its Python, and those of its packages.
+"""The modules of the packages of an image.
 
 The modules of a fetched wheel are read from it. Those of another follow from its name and a table.
 """
@@ -6,46 +6,10 @@ The modules of a fetched wheel are read from it. Those of another follow from it
 from __future__ import annotations
 
 import re
-import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-
-_ADDED = {"zoneinfo": 9, "graphlib": 9, "tomllib": 11, "compression": 14, "annotationlib": 14}
-"""Modules of the standard library that came after Python 3.8, by the minor version (the "What's new" of each)."""
-
-_REMOVED = {
-    **dict.fromkeys(("parser", "symbol", "formatter", "_bootlocale"), 10),
-    "binhex": 11,
-    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
-    **dict.fromkeys(
-        [
-            "aifc",
-            "audioop",
-            "cgi",
-            "cgitb",
-            "chunk",
-            "crypt",
-            "imghdr",
-            "lib2to3",
-            "mailcap",
-            "msilib",
-            "nis",
-            "nntplib",
-            "ossaudiodev",
-            "pipes",
-            "sndhdr",
-            "spwd",
-            "sunau",
-            "telnetlib",
-            "uu",
-            "xdrlib",
-        ],
-        13,
-    ),
-}
-"""Modules that a minor version no longer has (PEP 594, PEP 632 and the "What's new" of each)."""
 
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "_loss": ("scikit-learn",),  # the name under which its compiled module of losses is pickled
@@ -129,16 +93,6 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
 
 GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
 """Modules that a distribution had before a version, and no longer has."""
-
-
-def standard_library(minor: str) -> frozenset[str]:
-    """Returns the top modules of the standard library of a Python, given by two numbers, such as 3.11."""
-    number = int(minor.partition(".")[2])
-    known = (sys.stdlib_module_names | _ADDED.keys() | _REMOVED.keys()) - {
-        *(name for name, added in _ADDED.items() if added > number),
-        *(name for name, removed in _REMOVED.items() if removed <= number),
-    }
-    return frozenset(known)
 
 
 def proposal(module: str) -> str:

@@ -127,8 +127,8 @@ def test_the_rule_holds_for_projects_with_a_script_as_well(prepare: Prepare, tmp
 
 
 def test_a_package_named_otherwise_serves_as_well(prepare: Prepare) -> None:
-    prepared, _ = prepare(MODELS / "boosted.ubj", "xgboost-3.2.0", asked="[xgboost]")
-    assert prepared.request.project.dependencies.requirements == ("xgboost",)
+    prepared, _ = prepare(MODELS / "boosted.ubj", "xgboost-3.2.0", "numpy-2.3.0", asked="[xgboost, numpy]")
+    assert prepared.request.project.dependencies.requirements == ("xgboost", "numpy")
 
 
 def test_a_requirements_file_is_the_users_whole_word(prepare: Prepare, tmp_path: Path) -> None:

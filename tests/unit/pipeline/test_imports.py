@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from modelcrate.modelfiles.framework_reading import PickleNames
-from modelcrate.pipeline.import_graph import Sources, imports_of
+from modelcrate.pipeline.import_graph import Reached, Sources, Start, reach
 from modelcrate.pipeline.known_failures import FAILURES, binary_faults, loading_faults
-from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides, standard_library
+from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides
+from modelcrate.resolve.standard_library import standard_library, versions_with
 from support.wheels import make_wheel
 
 
@@ -21,8 +24,15 @@ def graph(folder: Path, script: str, files: dict[str, str] | None = None) -> dic
     for name, text in places.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    found = imports_of("score.py", Sources.of({name: folder / name for name in places}, ("",), folder), "3.11")
-    return {each.module: each.always for each in found}
+    return {each.module: each.always for each in reached(folder, places).imports}
+
+
+def reached(
+    folder: Path, places: Iterable[str], python: str = "3.11", calls: tuple[str, ...] = ("init", "run")
+) -> Reached:
+    """What a score.py reaches."""
+    sources = Sources.of({name: folder / name for name in places}, ("",), folder)
+    return reach([Start("score.py", calls=calls)], sources, python)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +40,8 @@ def graph(folder: Path, script: str, files: dict[str, str] | None = None) -> dic
     [
         ("import a.b, c as d", {"a.b": True, "c": True}),
         ("from a.b import c", {"a.b": True}),
-        ("def init():\n import a", {"a": False}),
+        ("def init():\n import a", {"a": True}),
+        ("def later():\n import a", {"a": False}),
         ("try:\n import a\nexcept ImportError:\n a = None", {"a": False}),
         ("if x:\n import a\nelse:\n import b", {"a": False, "b": False}),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n import a", {"typing": True}),
@@ -73,8 +84,8 @@ def test_what_is_reached_on_a_condition_is_imported_on_it(tmp_path: Path) -> Non
         "package/__init__.py": "",
         "package/part.py": "import c",
     }
-    assert graph(tmp_path, "def run(data):\n import heavy\n", files) == {"a": False, "b": False}
-    assert graph(tmp_path, "def run(data):\n import heavy\nimport both", files) == {"a": False, "b": True}
+    assert graph(tmp_path, "def later(data):\n import heavy\n", files) == {"a": False, "b": False}
+    assert graph(tmp_path, "def later(data):\n import heavy\nimport both", files) == {"a": False, "b": True}
     assert graph(tmp_path, "from package import part", files) == {"c": True}
 
 
@@ -92,8 +103,8 @@ def test_files_that_are_not_of_the_images_python(
     tmp_path: Path, script: str, python: str, fault: str, always: bool
 ) -> None:
     (tmp_path / "score.py").write_text(script)
-    found = imports_of("score.py", Sources.of({"score.py": tmp_path / "score.py"}, ("",), tmp_path), python)
-    assert [(each.fault.partition(":")[0][: len(fault)], each.always) for each in found] == (
+    found = reached(tmp_path, ["score.py"], python).faults
+    assert [(each.text.partition(":")[0][: len(fault)], each.always) for each in found] == (
         [(fault, always)] if fault else []
     )
 
@@ -103,10 +114,10 @@ def test_modules_are_found_from_the_source_folder_and_from_above_it(tmp_path: Pa
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = imports_of(
-        "src/score.py", Sources.of({name: tmp_path / name for name in files}, ("src", ""), tmp_path), "3.11"
-    )
-    assert [(each.module, each.where) for each in found] == [("far", "src/score.py:4")]
+    sources = Sources.of({name: tmp_path / name for name in files}, ("src", ""), tmp_path)
+    assert [(each.module, each.where) for each in reach([Start("src/score.py")], sources, "3.11").imports] == [
+        ("far", "src/score.py:4")
+    ]
 
 
 def test_the_standard_library_is_that_of_the_images_python() -> None:
@@ -118,16 +129,47 @@ def test_the_standard_library_is_that_of_the_images_python() -> None:
     assert "cgi" not in standard_library("3.13")
 
 
-@pytest.mark.parametrize("program", ["python3.9", "python3.10", "python3.12", "python3.13", "python3.14"])
-def test_the_standard_library_of_other_pythons_is_as_they_say(program: str) -> None:
-    try:
-        code = "import sys; print(*sys.stdlib_module_names)"
-        done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"{program} is not installed, or has no such list")
+def _installed(minor: int) -> str:
+    """The command of an interpreter: on the path, or one of pyenv's."""
+    program = f"python3.{minor}"
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
+    if pyenv:
+        return str(pyenv[-1])
+    if shutil.which(program) is None or subprocess.run([program, "-V"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{program} is not installed")
+    return program
+
+
+@pytest.mark.parametrize("minor", [10, 11, 12, 13, 14])
+def test_the_standard_library_of_other_pythons_is_as_they_say(minor: int) -> None:
+    code = "import sys; print(*sys.stdlib_module_names)"
+    done = subprocess.run([_installed(minor), "-c", code], capture_output=True, text=True, check=True)
     public = {name for name in done.stdout.split() if not name.startswith("_")}
-    ours = {name for name in standard_library(program.removeprefix("python")) if not name.startswith("_")}
-    assert ours == public
+    assert {name for name in standard_library(f"3.{minor}") if not name.startswith("_")} == public
+
+
+@pytest.mark.parametrize("minor", [9, 10, 11, 12, 13, 14])
+def test_names_of_the_standard_library_are_where_the_list_says(minor: int) -> None:
+    asked = [
+        *("datetime.UTC", "typing.Self", "typing.override", "enum.StrEnum", "itertools.batched", "itertools.pairwise"),
+        *(
+            "collections.Mapping",
+            "inspect.getargspec",
+            "asyncio.TaskGroup",
+            "asyncio.coroutine",
+            "ast.Num",
+            "math.cbrt",
+        ),
+        *("hashlib.file_digest", "contextlib.chdir", "warnings.deprecated", "unittest.makeSuite", "builtins.aiter"),
+    ]
+    code = "import importlib, sys\nfor each in sys.argv[1:]:\n m, _, n = each.rpartition('.')\n print(int(hasattr(importlib.import_module(m), n)))"
+    done = subprocess.run(
+        [_installed(minor), "-W", "ignore", "-c", code, *asked], capture_output=True, text=True, check=True
+    )
+    for name, there in zip(asked, done.stdout.split(), strict=True):
+        found = versions_with(name)
+        assert found is not None, name
+        assert (found[0] <= minor <= found[1]) == (there == "1"), name
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,79 @@ def test_a_path_that_is_not_there_is_compared_with_those_that_are(check: Check) 
     assert "did you mean models/m.pkl?" in said
     assert "did you mean score.py?" in check("entry: scroe.py\n", score_py=SCRIPT)[1]
     assert "paths start at the folder of modelcrate.yaml" in check("entry: nothing_like_it.py\n", score_py=SCRIPT)[1]
+
+
+LOADS = "import os\ndef init():\n    open(os.path.join(os.environ['AZUREML_MODEL_DIR'], '{}'))\ndef run(data): return data\n"
+
+
+def test_a_model_that_is_loaded_from_where_it_is_not_stops_a_project(check: Check) -> None:
+    folder = {"model__m_bin": "weights", "model__vocab_txt": "a"}
+    more = "entry: score.py\nmodels: [model]\n"
+    code, said = check(more, score_py=LOADS.format("m.bin"), **folder)
+    assert code == 2
+    assert "score.py:3: loads m.bin below AZUREML_MODEL_DIR, where the image has no such file" in said
+    assert "load os.path.join(os.environ['AZUREML_MODEL_DIR'], 'model/m.bin')" in said
+    assert check(more, score_py=LOADS.format("model/m.bin"), **folder)[0] == 0
+    two = "entry: score.py\nmodels: [model/m.bin, model/vocab.txt]\n"
+    assert (
+        "load os.path.join(os.environ['AZUREML_MODEL_DIR'], 'm/1/m.bin')"
+        in check(two, score_py=LOADS.format("m.bin"))[1]
+    )
+    assert check("entry: score.py\n", score_py=LOADS.format("m.bin"))[0] == 0, "it may be mounted there"
+
+
+def test_a_file_beside_the_script_that_does_not_go_along_stops_a_project(check: Check) -> None:
+    script = (
+        "import os\nHERE = os.path.dirname(os.path.abspath(__file__))\nopen(os.path.join(HERE, 'labels.json'))\n"
+        + SCRIPT
+    )
+    files = {"src__score_py": script, "src__labels_json": "[]"}
+    code, said = check("entry: src/score.py\n", **files)
+    assert code == 2
+    assert "src/score.py:3: loads src/labels.json, which is not at /var/azureml-app/labels.json in the image" in said
+    assert "write entry: {source: src, script: score.py}" in said
+    assert check("entry: {source: src, script: score.py}\n", **files)[0] == 0
+    files["src__score_py"] = "open('labels.json')\n" + SCRIPT
+    code, said = check("entry: {source: src, script: score.py}\n", **files)
+    assert code == 2
+    assert "write os.path.join(os.path.dirname(os.path.abspath(__file__)), 'labels.json')" in said
+
+
+def test_a_path_that_is_not_known_makes_notices_of_what_is_missing(check: Check) -> None:
+    code, said = check("entry: score.py\n", score_py=f"import sys\nsys.path.append(open)\nimport nosuch\n{SCRIPT}")
+    assert code == 0
+    assert "imports nosuch, and nothing in the image has it" in said
+    assert "score.py:2 changes sys.path to what is not known here" in said
+
+
+def test_one_of_two_modules_has_to_be_there(check: Check) -> None:
+    script = f"try:\n    import tomllib as toml\nexcept ImportError:\n    import toml\n{SCRIPT}"
+    code, said = check("entry: score.py\n", score_py=script)
+    assert (code, "nothing in the image has it" in said) == (0, False), "the fallback is not needed"
+    code, said = check("entry: score.py\n", score_py=script.replace("tomllib as toml", "rtoml as toml"))
+    assert code == 2
+    assert "score.py:2: imports rtoml, else toml, and nothing in the image has either" in said
+
+
+def test_what_a_command_starts_is_held_to_the_same_check(check: Check) -> None:
+    files = {
+        "app__main_py": "import nosuch\napp = None\n",
+        "app__init_py": "",
+        "app__job_py": "if __name__ == '__main__':\n    import never\n",
+    }
+    for argv, said_of in (
+        ("[python3, -m, uvicorn, 'app.main:app']", "app/main.py:1: imports nosuch"),
+        ("[gunicorn, -w, '2', 'app.main:app']", "app/main.py:1: imports nosuch"),
+        ("[gunicorn, 'app.job:app']", "starts gunicorn, which nothing in the image has"),
+        ("[python3, app/main.py]", "app/main.py:1: imports nosuch"),
+        ("[python3, -u, -m, app.main]", "app/main.py:1: imports nosuch"),
+        ("[python3, app/job.py]", "app/job.py:2: imports never"),
+        ("[python3, -m, app.job]", "app/job.py:2: imports never"),
+        ("[python3, main.py]", "starts main.py, which is not below /var/azureml-app/thing in the image"),
+        ("[uvicorn, --app-dir, app, 'main:app']", "starts uvicorn, which nothing in the image has"),
+        ("[uvicorn, 'other:app']", "starts the module other, which nothing in the image has"),
+    ):
+        code, said = check(f"command: {argv}\nsource: .\nports: [8000]\n", **files)
+        assert (code, said_of in said) == (2, True), (argv, said)
+    assert check("command: [gunicorn, 'app.job:app']\nsource: .\n", ("gunicorn-23.0.0",), **files)[0] == 0
+    assert check("command: [/bin/true]\n")[0] == 0

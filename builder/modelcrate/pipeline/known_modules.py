@@ -1,0 +1,99 @@
+"""The modules that an image has: those of its Python, of its packages, of the project, and of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelcrate.pipeline.compose import import_roots
+from modelcrate.pipeline.import_graph import Sources
+from modelcrate.project.conda import as_requirement
+from modelcrate.project.values import DebianBase, Project
+from modelcrate.resolve.import_names import GONE, normalised, prefixes, provides
+from modelcrate.resolve.standard_library import DEBIAN_APART, standard_library
+from modelcrate.resolve.world import Resolved
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.entry import EntryLayer
+from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import show
+from modelcrate_server.compat_imports import STAND_INS
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModules:
+    """What an image has, for one platform."""
+
+    standard: frozenset[str]
+    distributions: Mapping[str, Path | None]
+    sources: Sources
+    server: frozenset[str]
+    gone: frozenset[str]
+    """Modules that packages of the image no longer have."""
+    apart: Mapping[str, str]
+    """Modules of the standard library that the base lacks, with the package that has them; empty for none."""
+
+    @classmethod
+    def of(
+        cls, project: Project, folder: Path, entry: EntryLayer | None, resolved: Resolved, python: str, cache: Path
+    ) -> KnownModules:
+        """Returns the modules of the image of a project.
+
+        Args:
+            project: The project.
+            folder: The folder of the project.
+            entry: The layer of its sources; None for none.
+            resolved: The base and the packages of the image.
+            python: Its Python, such as 3.11.
+            cache: The cache, with the wheels that have been fetched.
+        """
+        top = len(ROOT) + 1
+        places = {
+            show(each.path[top:]): Path(each.source.path)
+            for each in (entry.sources.entries if entry is not None else ())
+            if isinstance(each.source, FileRange)
+        }
+        distributions: dict[str, Path | None] = {each.name: each.place(cache) for each in resolved.pins.wheels}
+        for each in resolved.pins.conda:
+            distributions |= dict.fromkeys((normalised(each.name), normalised(as_requirement(each.name))))
+        ours = {*STAND_INS, "modelcrate_server"} if project.command is None else set[str]()
+        return cls(
+            standard_library(python),
+            distributions,
+            Sources.of(places, import_roots(project), folder),
+            frozenset({*ours, "__main__"}),
+            frozenset(
+                module
+                for module, (package, version) in GONE.items()
+                if any(each.name == package and _not_before(each.version, version) for each in resolved.pins.wheels)
+            ),
+            _apart(project, resolved, "setuptools" in distributions),
+        )
+
+    def has(self, module: str) -> bool:
+        """Returns whether a module can be imported."""
+        top = module.partition(".")[0]
+        return top not in self.gone and (
+            (top in self.standard and self.apart.keys().isdisjoint(prefixes(module)))
+            or not self.server.isdisjoint(prefixes(module))
+            or self.sources.imported(module) is not None
+            or provides(module, self.distributions)
+        )
+
+
+def _apart(project: Project, resolved: Resolved, setuptools: bool) -> Mapping[str, str]:
+    """Returns what Debian packages apart, and the base does not get. setuptools has a distutils of its own."""
+    if not isinstance(project.base, DebianBase) or resolved.own_python:
+        return {}
+    there = {each.name for each in resolved.pins.debs}
+    return {
+        module: package
+        for module, package in DEBIAN_APART.items()
+        if package not in there and not (setuptools and module.startswith("distutils"))
+    }
+
+
+def _not_before(version: str, bound: str) -> bool:
+    from packaging.version import Version
+
+    return Version(version) >= Version(bound)
