@@ -11,8 +11,8 @@ from .response import Response
 _log = logging.getLogger("azmlinfsrv")
 
 
-def log_access(request: AMLRequest, response: Response, watch: Stopwatch) -> None:
-    """Logs the contract's line; a log in JSON has its parts by name as well, and the request's id."""
+def log_access(request: AMLRequest, response: Response, watch: Stopwatch, trace_id: str = "") -> None:
+    """Logs the contract's line; a log in JSON has its parts by name as well, the request's id, and that of its trace where there is one."""
     query = request.query_string.decode("utf-8", "replace")
     path = f"{request.path}?{query}" if query else request.path
     length = "N/A" if response.is_streamed else response.length
@@ -26,6 +26,7 @@ def log_access(request: AMLRequest, response: Response, watch: Stopwatch) -> Non
             "milliseconds": round(elapsed, 3),
             "bytes": response.length,
             "request_id": request.headers.get("x-request-id", ""),
+            **({"trace_id": trace_id} if trace_id else {}),
         }
 
     line = "%s %s %s %.3fms %s"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.wsgi import Response as Writer
 
@@ -15,58 +16,66 @@ from .reading import BadRequestError, Received
 from .service import SERVER_FAILED
 from .stopping import Stopped
 
+if TYPE_CHECKING:
+    from .response import Response
+
 _log = logging.getLogger("azmlinfsrv")
 
 _TOGETHER = 65_536
 """Up to this size head and body leave in one piece."""
 
 
-def answer(
-    app: ScoringApp,
-    cfg: Any,
-    connection: Connection,
-    received: Received,
-    may_keep: Callable[[], bool],
-    waiting: Callable[[], object] = lambda: None,
-) -> None:
-    """Answers one request, and ends the connection's turn, whatever the application does.
+@dataclass(frozen=True)
+class HttpWork:
+    """A complete request of a client (see `Work`).
 
-    Args:
-        app: Makes the answer.
-        cfg: Gunicorn's configuration.
+    Attributes:
         connection: Where the answer goes.
         received: The request.
+        cfg: Gunicorn's configuration.
         may_keep: Returns whether the connection may be used for another request.
-        waiting: Called about once a second while a slow client is waited for, and with each part of a streamed answer.
-
-    Raises:
-        Stopped: A signal ends the process.
     """
-    out = _Outgoing(connection, waiting)
-    writer = Writer(received.request, out, cfg)
-    try:
-        body = app(received.environ, writer.start_response)
-        if received.rest_unread or not may_keep():
-            writer.force_close()
-        _write(body, writer, out)
-    except ClientGoneError:
-        _log.info("A client closed its connection before it had its answer")
-        connection.finish(keep=False)
-    except BaseException as failure:  # also the script's SystemExit: the server goes on
-        if isinstance(failure, Stopped) and not failure.code:
-            _log.info("An answer was broken off, because the server ends at once")
-        else:
-            _log.error("An answer could not be given: %r", failure, exc_info=failure)
-        if out.begun:
-            connection.break_off()
+
+    connection: Connection
+    received: Received
+    cfg: Any
+    may_keep: Callable[[], bool]
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        """The request by WSGI."""
+        return self.received.environ
+
+    def answer(
+        self, app: ScoringApp, waiting: Callable[[], object] = lambda: None, response: Response | None = None
+    ) -> None:
+        """Gives the answer, and ends the connection's turn (see `Work.answer`)."""
+        connection, request = self.connection, self.received.request
+        out = _Outgoing(connection, waiting)
+        writer = Writer(request, out, self.cfg)
+        try:
+            body = (app if response is None else response)(self.environ, writer.start_response)
+            if self.received.rest_unread or not self.may_keep():
+                writer.force_close()
+            _write(body, writer, out)
+        except ClientGoneError:
+            _log.info("A client closed its connection before it had its answer")
             connection.finish(keep=False)
+        except BaseException as failure:  # also the script's SystemExit: the server goes on
+            if isinstance(failure, Stopped) and not failure.code:
+                _log.info("An answer was broken off, because the server ends at once")
+            else:
+                _log.error("An answer could not be given: %r", failure, exc_info=failure)
+            if out.begun:
+                connection.break_off()
+                connection.finish(keep=False)
+            else:
+                _refuse(app, self.cfg, connection, 500, SERVER_FAILED, request)
+            if isinstance(failure, Stopped):
+                raise
         else:
-            _refuse(app, cfg, connection, 500, SERVER_FAILED, received.request)
-        if isinstance(failure, Stopped):
-            raise
-    else:
-        last = received.request.should_close() and not received.rest_unread
-        connection.finish(keep=not writer.should_close(), last=last)
+            last = request.should_close() and not self.received.rest_unread
+            connection.finish(keep=not writer.should_close(), last=last)
 
 
 def refuse(app: ScoringApp, cfg: Any, connection: Connection, fault: BadRequestError) -> None:

@@ -11,11 +11,13 @@ from .access import log_access
 from .deadline import Stopwatch
 from .inputs import RawInput
 from .metrics import CONTENT_TYPE, PATH, Metrics
+from .packing import packed
 from .platforms import Platform
 from .request import AMLRequest, HttpError
 from .response import Response, with_fields
 from .routing import Found, Routing
-from .service import SERVER_FAILED, ScriptFailedError, Service
+from .service import SERVER_FAILED, ScriptFailedError, Service, Steps
+from .tracing import tracer
 
 _log = logging.getLogger("azmlinfsrv")
 
@@ -36,14 +38,20 @@ class ScoringApp:
     """
 
     def __init__(self, service: Service, platforms: Sequence[Platform], metrics: Metrics | None = None) -> None:
-        self._service, self._routing = service, Routing(platforms, service.settings.variables)
+        self.service, self._routing = service, Routing(platforms, service.settings.variables)
         self.metrics = metrics
+        self._tracer = tracer(service.settings.variables)
         self._adds_ids = service.settings.log_format == "json"
 
     @property
     def max_body_bytes(self) -> int | None:
         """The largest body that is taken; None for any."""
-        return self._service.settings.departures.max_body_bytes
+        return self.service.settings.departures.max_body_bytes
+
+    def close(self) -> None:
+        """Ends what goes on beside requests."""
+        if self._tracer is not None:
+            self._tracer.close()
 
     def is_probe(self, environ: Mapping[str, Any]) -> bool:
         """Returns whether a request can be answered while run() works: it needs nothing of the script."""
@@ -57,40 +65,60 @@ class ScoringApp:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request by WSGI (PEP 3333)."""
+        return self.service.finish(self.steps(environ))(environ, start_response)
+
+    def steps(self, environ: Mapping[str, Any]) -> Steps:
+        """Returns the steps to the answer of a request (see `service`)."""
         if self._adds_ids:
             environ = {"HTTP_X_REQUEST_ID": str(uuid.uuid4()), **environ}
-        request = AMLRequest(environ, self.max_body_bytes, unpacks=not isinstance(self._service.entry.read, RawInput))
-        return self._answer(request)(environ, start_response)
+        raw = isinstance(self.service.entry.read, RawInput)  # whose script reads and writes bodies as it likes
+        request = AMLRequest(environ, self.max_body_bytes, unpacks=not raw)
+        response = yield from self._answer(request)
+        return response if raw else packed(response, request)
 
-    def _answer(self, request: AMLRequest) -> Response:
+    def _answer(self, request: AMLRequest) -> Steps:
         found = self._routing.find(request.path, request.method)
         if found is None:
-            if self.metrics is not None and request.path == PATH and request.method in ("GET", "HEAD"):
-                model = self._service.settings.model
-                return Response(self.metrics.text(model.name, model.version), content_type=CONTENT_TYPE)
-            return self._routing.nearest(request.path).error(404, NOT_FOUND)
+            return self._page(request) or self._routing.nearest(request.path).error(404, NOT_FOUND)
         if found.handler is None:
             return found.platform.error(405, NOT_ALLOWED)
         if not found.logged:  # health probes would flood the log
-            return self._guarded(request, found)
+            return (yield from self._guarded(request, found))
         watch = Stopwatch()
-        if self.metrics is None:
-            response = self._guarded(request, found)
-        else:
+        span = None if self._tracer is None else self._tracer.begin(request, found.path)
+        response = None
+        if self.metrics is not None:
             self.metrics.begin()
-            status = 500
-            try:
-                response = self._guarded(request, found)
-                status = response.status_code
-            finally:
+        try:
+            response = yield from self._guarded(request, found)
+        finally:
+            status = 500 if response is None else response.status_code
+            if self.metrics is not None:
                 self.metrics.end(found.path, status, watch.elapsed_ms / 1000)
-        log_access(request, response, watch)
+            if span is not None:
+                span.end(status)
+        log_access(request, response, watch, "" if span is None else span.trace_id)
         return response
 
-    def _guarded(self, request: AMLRequest, found: Found) -> Response:
+    def _page(self, request: AMLRequest) -> Response | None:
+        """Returns what the server has beside its platforms' routes: counters, and a page for people."""
+        if request.method not in ("GET", "HEAD"):
+            return None
+        if self.metrics is not None and request.path == PATH:
+            model = self.service.settings.model
+            return Response(self.metrics.text(model.name, model.version), content_type=CONTENT_TYPE)
+        browser = "text/html" in request.headers.get("accept", "")  # others are told that there is no such route
+        if request.path == "/docs" or (request.path == "/" and browser):
+            from .page import page  # late: most servers are never looked at
+
+            return page(self.service, self._routing.platforms)
+        return None
+
+    def _guarded(self, request: AMLRequest, found: Found) -> Steps:
         assert found.handler is not None
         try:
-            return found.handler(self._service, request, found.names)
+            answer = found.handler(self.service, request, found.names)
+            return answer if isinstance(answer, Response) else (yield from answer)
         except HttpError as refused:
             return with_fields(found.platform.error(refused.status, refused.message), refused.fields)
         except ScriptFailedError as failure:

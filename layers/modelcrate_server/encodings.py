@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 MAX_UNPACKED = 1 << 28
@@ -30,7 +31,7 @@ class EncodingError(Exception):
 
 def supported() -> tuple[str, ...]:
     """Returns the codings that can be unpacked here."""
-    return ("gzip", "deflate") if _zstd() is None else ("gzip", "deflate", "zstd")
+    return ("gzip", "deflate") if zstd_module() is None else ("gzip", "deflate", "zstd")
 
 
 def unpack(body: bytes, field: str, limit: int | None) -> bytes:
@@ -58,7 +59,7 @@ def _unpack_one(body: bytes, name: str, most: int) -> bytes:
         unpacking: _Unpacking = _gunzip
     elif name == "deflate":
         unpacking = _inflate
-    elif name == "zstd" and _zstd() is not None:
+    elif name == "zstd" and zstd_module() is not None:
         unpacking = _unzstd
     else:
         known = ", ".join(supported())
@@ -98,7 +99,7 @@ def _inflate(body: bytes, most: int) -> tuple[bytes, bytes, bool]:
 
 
 def _unzstd(body: bytes, most: int) -> tuple[bytes, bytes, bool]:
-    module = _zstd()
+    module = zstd_module()
     if hasattr(module, "DecompressionParameter"):
         window = {module.DecompressionParameter.window_log_max: _WINDOW.bit_length() - 1}
         return _decompressed(module.ZstdDecompressor(options=window), body, most)
@@ -118,7 +119,16 @@ def _decompressed(stream: Any, body: bytes, most: int) -> tuple[bytes, bytes, bo
     return unpacked, stream.unused_data, stream.eof
 
 
-def _zstd() -> Any:
+def pack_zstd(body: bytes) -> bytes:
+    """Returns a body packed at the lowest level; `zstd_module` has to be there."""
+    module = zstd_module()
+    if hasattr(module, "compress"):
+        return bytes(module.compress(body, 1))
+    return bytes(module.ZstdCompressor(level=1).compress(body))
+
+
+@cache
+def zstd_module() -> Any:
     """Returns the module that unpacks zstd: Python's own since 3.14, else one that the image brings; None without one."""
     for name in ("compression.zstd", "backports.zstd", "zstandard"):
         try:

@@ -101,7 +101,10 @@ def _examined(init: Callable[[], object], run: Callable[..., Any], settings: Set
     inputs = [parameter for parameter in parameters if parameter.name != "request_headers"]
     if not inputs:
         raise EntryError("run() needs an argument for the input data, besides request_headers if it has that")
-    return Entry(init, run, _reader(run, inputs, settings), wants_headers=len(inputs) < len(parameters))
+    reader, wants_headers = _reader(run, inputs, settings), len(inputs) < len(parameters)
+    if settings.process.batch is not None and (wants_headers or not isinstance(reader, TextInput)):
+        raise EntryError("a batch takes a run(inputs) without decorators and without request_headers")
+    return Entry(init, run, reader, wants_headers)
 
 
 def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: Settings) -> Reader:

@@ -19,15 +19,7 @@ def json_body(request: AMLRequest, strict: bool = False) -> Any:
     Raises:
         HttpError: 400, the body is not JSON.
     """
-
-    def constant(name: str) -> None:
-        raise ValueError(f"{name} is no JSON")
-
-    try:
-        body = request.get_data()
-        return json.loads(body, parse_constant=constant) if strict else json.loads(body)
-    except (ValueError, RecursionError) as fault:
-        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+    return _json(request.get_data(), strict)
 
 
 def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
@@ -36,10 +28,31 @@ def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
     Raises:
         HttpError: 400, the body is not a JSON object.
     """
-    document = json_body(request, strict)
+    return object_of(request.get_data(), strict)
+
+
+def object_of(body: bytes, strict: bool = False) -> dict[str, Any]:
+    """Returns bytes as a JSON object (see `json_body`).
+
+    Raises:
+        HttpError: 400, they are not a JSON object.
+    """
+    document = _json(body, strict)
     if not isinstance(document, dict):
         raise HttpError(400, f"The body should be a JSON object; this is {type(document).__name__}")
     return document
+
+
+def _json(body: bytes, strict: bool) -> Any:
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    if not body.strip():
+        raise HttpError(400, "The body is empty; JSON is expected")
+    try:
+        return json.loads(body, parse_constant=constant) if strict else json.loads(body)
+    except (ValueError, RecursionError) as fault:
+        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
 
 
 def instances_of(document: dict[str, Any], members: tuple[str, ...]) -> Data:

@@ -29,6 +29,16 @@ def ports(platforms: Sequence[Platform], process: Process, environ: Mapping[str,
     return tuple(dict.fromkeys(found))
 
 
+def grpc_port(platforms: Sequence[Platform], environ: Mapping[str, str]) -> int | None:
+    """Returns the port for gRPC: MODELCRATE_GRPC_PORT, else that of the platform that speaks it; None without one.
+
+    Raises:
+        SettingsError: The variable is not a port.
+    """
+    found = [each.grpc_port for each in platforms if each.grpc_port is not None]
+    return whole_number(environ, "MODELCRATE_GRPC_PORT", found[0], low=1, high=65535) if found else None
+
+
 def mounted_model(platforms: Sequence[Platform]) -> str:
     """Returns the folder into which a platform has mounted a model, or an empty text."""
     folders = [each.model_folder for each in platforms if each.model_folder]

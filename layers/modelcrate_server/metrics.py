@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -35,6 +36,7 @@ class Metrics:
         self._size = _GAUGES + len(self._routes) * _PER_ROUTE
         self._cells = memoryview(mmap.mmap(-1, 8 * self._size * slots)).cast("d")
         self._own = 0
+        self._lock = threading.Lock()  # of one process, whose threads may count at the same time
 
     def join(self, slot: int) -> None:
         """Makes this process write to a slot: it goes on with the counts of the worker that had it before."""
@@ -43,16 +45,18 @@ class Metrics:
 
     def begin(self) -> None:
         """Counts a request as being answered."""
-        self._cells[self._own + _RUNNING] += 1
+        with self._lock:
+            self._cells[self._own + _RUNNING] += 1
 
     def end(self, route: str, status: int, seconds: float) -> None:
         """Counts a request as answered."""
-        self._cells[self._own + _RUNNING] -= 1
         first = self._own + self._routes[route]
-        self._cells[first + (STATUSES.index(status) if status in STATUSES else len(STATUSES))] += 1
         times = first + len(STATUSES) + 1
-        self._cells[times + bisect_left(SECONDS, seconds)] += 1
-        self._cells[times + len(SECONDS) + 1] += seconds
+        with self._lock:
+            self._cells[self._own + _RUNNING] -= 1
+            self._cells[first + (STATUSES.index(status) if status in STATUSES else len(STATUSES))] += 1
+            self._cells[times + bisect_left(SECONDS, seconds)] += 1
+            self._cells[times + len(SECONDS) + 1] += seconds
 
     def wait(self, requests: int) -> None:
         """Notes how many requests are complete and wait for the script."""

@@ -61,6 +61,10 @@ class Response:
             self._body = b"".join(map(_bytes, self._body))
         return self._body
 
+    def set_data(self, body: bytes) -> None:
+        """Replaces the body."""
+        self._body = body
+
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers by WSGI: without a body for HEAD and for statuses that have none, with a length where it is known."""
         fields = self.headers.copy()

@@ -27,9 +27,9 @@ class Routing:
     """The routes of some platforms. Where two have the same path, the earlier one is taken, after those that fix the form of bodies."""
 
     def __init__(self, platforms: Sequence[Platform], environ: Mapping[str, str]) -> None:
-        self._platforms = sorted(platforms, key=lambda each: each.free_bodies)  # sorting is stable
+        self.platforms = sorted(platforms, key=lambda each: each.free_bodies)  # sorting is stable
         self._routes = [
-            (_pattern(route.path), route, each) for each in self._platforms for route in each.routes(environ)
+            (_pattern(route.path), route, each) for each in self.platforms for route in each.routes(environ)
         ]
 
     def find(self, path: str, method: str) -> Found | None:
@@ -49,7 +49,7 @@ class Routing:
         """Returns the platform in whose form an unknown path is refused: one with a path that begins alike, else the first."""
         top = path.split("/")[1]
         owners = [owner for _, route, owner in self._routes if route.path.split("/")[1] == top]
-        return (owners or self._platforms)[0]
+        return (owners or self.platforms)[0]
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -45,20 +45,22 @@ def _choose_slot(master: Any, worker: Any) -> None:
     worker.slot = next(free, 0)
 
 
-def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:
-    """Serves on these ports until the process is ended.
+def serve(make_app: Callable[[], Any], process: Process, ports: Sequence[int], grpc_port: int | None = None) -> None:
+    """Serves on these ports, and on another one over gRPC if there is one, until the process is ended.
 
     Gunicorn decides the exit code (0 after SIGTERM, 3 when a worker can't boot).
     """
     try:
-        _Application(make_app, process, ports).run()
+        _Application(make_app, process, ports, grpc_port).run()
     except HaltServer as halt:  # a second worker that can't boot, while gunicorn already ends because of the first
         sys.exit(halt.exit_status)
 
 
 class _Application(BaseApplication):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
-    def __init__(self, make_app: Callable[[], Any], process: Process, ports: Sequence[int]) -> None:
-        self.process = process  # for the workers, which have the application
+    def __init__(
+        self, make_app: Callable[[], Any], process: Process, ports: Sequence[int], grpc_port: int | None
+    ) -> None:
+        self.process, self.grpc_port = process, grpc_port  # for the workers, which have the application
         self._make_app, self._options = make_app, options(process, ports)
         super().__init__()
 

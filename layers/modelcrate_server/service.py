@@ -1,10 +1,14 @@
-"""The entry script as a service for any protocol. The platforms' files turn requests into `Data` and call it."""
+"""The entry script as a service for any protocol. The platforms' files turn requests into `Data` and ask for a call of run().
+
+A handler is a generator where it needs the script: it yields the `Call` that it wants, and is sent the `Outcome`. So whoever drives it
+decides when run() is called, and for how many requests at once (`batching`), without a thread for each of them.
+"""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +39,34 @@ class ScriptFailedError(Exception):
 
 
 @dataclass(frozen=True)
+class Call:
+    """A call of run() that a handler asks for.
+
+    Attributes:
+        arguments: The arguments of run().
+        headers: The header fields of the request.
+        blames_clients: Input that does not fit the script's schema is the client's fault.
+    """
+
+    arguments: Mapping[str, Any]
+    headers: Mapping[str, str]
+    blames_clients: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call gave: the result and the milliseconds that run() took, or why there is none."""
+
+    result: object = None
+    elapsed_ms: float = 0.0
+    fault: Exception | None = None
+
+
+Steps = Generator[Call, Outcome, Response]
+"""The way to an answer, with at most one call of run() in it."""
+
+
+@dataclass(frozen=True)
 class Service:
     """One entry script, initialised, with its settings and documents."""
 
@@ -42,8 +74,50 @@ class Service:
     documents: Documents
     settings: Settings
 
-    def call(self, arguments: Any, request: AMLRequest, blames_clients: bool) -> tuple[object, float]:
-        """Calls run().
+    def finish(self, steps: Steps) -> Response:
+        """Goes all the way to an answer."""
+        try:
+            call = next(steps)
+            steps.send(self.run(call))
+        except StopIteration as end:
+            response: Response = end.value
+            return response
+        raise RuntimeError("a handler asked for a second call of run()")
+
+    def run(self, call: Call) -> Outcome:
+        """Returns the outcome of a call. Only a signal's `Stopped` is raised."""
+        limit = self.settings.scoring_timeout_ms
+        try:
+            with deadline(limit):
+                watch = Stopwatch()
+                result = self.entry.call(call.arguments, call.headers)
+                if inspect.iscoroutine(result):
+                    result = awaited(result)
+                if is_stream(result):
+                    result = Stream(result, limit, plain if self.settings.departures.encode_numpy else None)
+                return Outcome(result, watch.elapsed_ms)
+        except Stopped:
+            raise
+        except BaseException as failure:  # SystemExit too: the server does not leave with the script
+            return self.failed(failure, call.blames_clients)
+
+    def failed(self, failure: BaseException, blames_clients: bool) -> Outcome:
+        """Returns the outcome of a call that raised this, and logs it."""
+        limit = self.settings.scoring_timeout_ms
+        if isinstance(failure, TimeoutError):
+            _log.error("run() was ended after %s ms", limit, exc_info=failure)
+            return Outcome(fault=ScriptFailedError(f"Scoring timeout after {limit} ms"))
+        reason = reason_for_client(failure, self.entry.run, blames_clients)
+        if reason:
+            _log.warning("The input was refused: %s", reason)
+            return Outcome(fault=HttpError(400, reason))
+        _log.error("run() raised an exception", exc_info=failure)
+        return Outcome(fault=ScriptFailedError(SCRIPT_FAILED))
+
+    def call(
+        self, arguments: Mapping[str, Any], request: AMLRequest, blames_clients: bool
+    ) -> Generator[Call, Outcome, tuple[object, float]]:
+        """Asks for a call of run().
 
         Args:
             arguments: The arguments of run().
@@ -57,31 +131,13 @@ class Service:
             ScriptFailedError: run() failed.
             HttpError: 400, the input is at fault.
         """
-        limit = self.settings.scoring_timeout_ms
-        try:
-            with deadline(limit):
-                watch = Stopwatch()
-                result = self.entry.call(arguments, request.headers)  # type: ignore[arg-type]  # has keys and items, as dict() needs
-                if inspect.iscoroutine(result):
-                    result = awaited(result)
-                if is_stream(result):
-                    result = Stream(result, limit, plain if self.settings.departures.encode_numpy else None)
-                return result, watch.elapsed_ms
-        except TimeoutError:
-            _log.exception("run() was ended after %s ms", limit)
-            raise ScriptFailedError(f"Scoring timeout after {limit} ms") from None
-        except Stopped:
-            raise
-        except BaseException as failure:  # SystemExit too: the server does not leave with the script
-            reason = reason_for_client(failure, self.entry.run, blames_clients)
-            if reason:
-                _log.warning("The input was refused: %s", reason)
-                raise HttpError(400, reason) from None
-            _log.error("run() raised an exception", exc_info=failure)
-            raise ScriptFailedError(SCRIPT_FAILED) from None
+        outcome = yield Call(arguments, request.headers, blames_clients)  # type: ignore[arg-type]  # has keys and items, as dict() needs
+        if outcome.fault is not None:
+            raise outcome.fault
+        return outcome.result, outcome.elapsed_ms
 
-    def predict(self, read: Callable[[AMLRequest], Data], request: AMLRequest) -> object:
-        """Calls run() with the data of a platform's request.
+    def predict(self, read: Callable[[AMLRequest], Data], request: AMLRequest) -> Generator[Call, Outcome, object]:
+        """Asks for a call of run() with the data of a platform's request.
 
         A script with @rawhttp reads the request itself, so `read` is not called for it.
 
@@ -90,7 +146,7 @@ class Service:
         """
         reader = self.entry.read
         arguments = reader.of_request(request) if isinstance(reader, RawInput) else reader.of_data(read(request))
-        result, _ = self.call(arguments, request, blames_clients=True)
+        result, _ = yield from self.call(arguments, request, blames_clients=True)
         if isinstance(result, Stream):
             return list(result.values())  # the answer is one JSON document
         response = adopted(result)

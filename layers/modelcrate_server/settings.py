@@ -70,6 +70,14 @@ class Departures:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """How many requests run() gets at once at most, and the milliseconds for which the first of them waits for others."""
+
+    most: int
+    wait_ms: int
+
+
+@dataclass(frozen=True)
 class Process:
     """Sockets and workers.
 
@@ -82,6 +90,9 @@ class Process:
         client_timeout: The seconds a client may be silent within its request; 0 for ever.
         preload: init() is called once, before the workers are forked.
         metrics: Requests are counted.
+        threads: In how many threads of each worker run() is called.
+        max_requests: The requests after which a worker is replaced; 0 for none.
+        batch: How requests are answered together; None: each by itself.
     """
 
     host: str
@@ -92,6 +103,9 @@ class Process:
     client_timeout: int
     preload: bool
     metrics: bool = False
+    threads: int = 1
+    max_requests: int = 0
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True)
@@ -227,4 +241,17 @@ def _process(environ: Mapping[str, str]) -> Process:
         client_timeout=whole_number(environ, "MODELCRATE_CLIENT_TIMEOUT", 30, low=0),
         preload=environ.get("WORKER_PRELOAD", "").lower() == "true",
         metrics=switch(environ, "MODELCRATE_METRICS"),
+        threads=whole_number(environ, "MODELCRATE_THREADS", 1, low=1, high=1000),
+        max_requests=whole_number(environ, "MODELCRATE_MAX_REQUESTS", 0, low=0),
+        batch=_batch(environ),
     )
+
+
+def _batch(environ: Mapping[str, str]) -> Batch | None:
+    most = whole_number(environ, "MODELCRATE_BATCH_MAX", 0, low=0, high=10_000)
+    wait = whole_number(environ, "MODELCRATE_BATCH_WAIT_MS", 5, low=0, high=60_000)
+    if most and environ.get("MODELCRATE_THREADS", "").strip() not in ("", "1"):
+        raise SettingsError(
+            "MODELCRATE_BATCH_MAX and MODELCRATE_THREADS exclude each other: a batch is one call of run()"
+        )
+    return Batch(most, wait) if most else None

@@ -5,18 +5,17 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .deadline import deadline
-
-if TYPE_CHECKING:
-    import asyncio
 
 TEXT = "text/plain; charset=utf-8"
 JSON_LINES = "application/x-ndjson"
 
-_loop: asyncio.AbstractEventLoop | None = None
+_own = threading.local()
+"""Has the loop of each thread that runs coroutines."""
 
 
 class Stream:
@@ -61,16 +60,16 @@ def is_stream(result: object) -> bool:
 
 
 def awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Returns what a coroutine gives. All of them run in one loop, so that connections that a script keeps stay usable."""
+    """Returns what a coroutine gives. All of one thread run in one loop, so that connections that a script keeps stay usable."""
     import asyncio  # late: few scripts need it
 
-    global _loop
-    if _loop is None:
-        _loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_loop)
-    task = _loop.create_task(coroutine)
+    loop = getattr(_own, "loop", None)
+    if loop is None:
+        loop = _own.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    task = loop.create_task(coroutine)
     try:
-        return _loop.run_until_complete(task)
+        return loop.run_until_complete(task)
     finally:
         task.cancel()  # where an alarm or a signal has ended it
 

@@ -57,5 +57,7 @@ def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:
 def test_nothing_of_this_machine_is_in_it(names: set[str]) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".orig", "~")) or "__pycache__" in name]
     assert all(
-        Path(name).suffix in {".py", ".asc", ".typed", ".json", ".txt", ""} for name in names if "dist-info" not in name
+        Path(name).suffix in {".py", ".asc", ".css", ".html", ".js", ".typed", ".json", ".txt", ""}
+        for name in names
+        if "dist-info" not in name
     )

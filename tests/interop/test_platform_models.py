@@ -11,7 +11,7 @@ import pytest
 
 from support.demo import PROJECT, REQUEST
 from support.peers import boosters, interpreter
-from support.platforms import ALL, PREDICTS, ROWS, SUMS, keeps, serving, without_a_script
+from support.platforms import HTTP, PREDICTS, ROWS, SUMS, keeps, serving, without_a_script
 from support.serving import Answer, Ask, Server
 from support.sources import REPOSITORY
 
@@ -66,7 +66,7 @@ def numpy_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", HTTP)
 def test_a_numpy_schema_is_converted_for_every_platform(name: str, numpy_server: Server) -> None:
     path, document, predictions = PREDICTS[name]
     assert predictions(told(post(numpy_server, path, document))) == SUMS

@@ -14,9 +14,12 @@ from modelcrate.inspect.conformance import Target, check_contracts
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.project.values import Model, Project
+from support.ports import free_port
 from support.serving import Server, our_server
 
-ALL = ("azureml", "kserve", "mlflow", "oip", "sagemaker", "vertex")
+ALL = ("azureml", "kserve", "mlflow", "oip", "oip-grpc", "sagemaker", "vertex")
+HTTP = tuple(name for name in ALL if name != "oip-grpc")
+"""Those that need no package beside the server."""
 ROWS = [[1, 2], [3, 4.5]]
 SUMS = [3, 7.5]
 
@@ -76,6 +79,7 @@ PREDICTS: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "kserve": ("/v1/models/rows:predict", {"instances": ROWS}, _predictions),
     "mlflow": ("/invocations", {"dataframe_split": {"columns": ["a", "b"], "data": ROWS}}, _predictions),
     "oip": ("/v2/models/rows/infer", {"inputs": [_TENSOR]}, lambda document: document["outputs"][0]["data"]),
+    "oip-grpc": ("/v2/models/rows/infer", {"inputs": [_TENSOR]}, lambda document: document["outputs"][0]["data"]),
     "sagemaker": (
         "/invocations",
         {"inputs": ROWS},
@@ -97,13 +101,14 @@ def serving(
     """Our server with this script, on one port for all of these contracts."""
     script = folder / "score.py"
     script.write_text(source)
-    variables = {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows", **(env or {})}
+    variables = {"MODELCRATE_CONTRACTS": ",".join(contracts), "MODELCRATE_MODEL_NAME": "rows"}
+    variables |= {"MODELCRATE_GRPC_PORT": str(free_port()), **(env or {})}
     with our_server(python, script, folder, variables) as server:
         yield server
 
 
 @contextmanager
-def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence[str] = ALL) -> Iterator[Server]:
+def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence[str] = HTTP) -> Iterator[Server]:
     """Our server as it is in the image of this model and nothing else: template, description and variables are the builder's own."""
     project = Project("rows", None, (Model(model, "rows"),))
     made = complete(ChosenModels(project), model.parent, Config(home=folder / "home")).project
@@ -119,7 +124,7 @@ def without_a_script(model: Path, folder: Path, python: str, contracts: Sequence
         yield server
 
 
-def keeps(server: Server, rows: object, contracts: Sequence[str] = ALL) -> None:
+def keeps(server: Server, rows: object, contracts: Sequence[str] = HTTP) -> None:
     """Every request of every contract is answered as it says."""
     verdicts = check_contracts(Target(f"http://127.0.0.1:{server.port}", "rows", rows), contracts)
     assert [verdict for verdict in verdicts if verdict.ok is not True] == []

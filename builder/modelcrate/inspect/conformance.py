@@ -9,7 +9,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -91,15 +91,28 @@ def check_contracts(target: Target, names: Sequence[str] = ()) -> tuple[Contract
     first = send_request(target, "GET", "/")
     if first.fault:
         raise RegistryError("no server answers", where=target.url, why=first.fault)
-    chosen = [known[name] for name in names] or [each for each in known.values() if is_healthy(target, each)]
+    chosen = [known[name] for name in names] or _recognised(target, known.values())
     if not chosen:
         raise RegistryError(
             "no contract is recognised",
             where=target.url,
-            why="none of the health routes answers with 200",
+            why=_health_answers(target, known.values()),
             hint=f"name one with --contract: {', '.join(known)}",
         )
     return tuple(verdict for each in chosen for verdict in _verdicts(target, each))
+
+
+def _recognised(target: Target, known: Iterable[Platform]) -> list[Platform]:
+    """Returns the contracts whose health route answers with 200. One with gRPC has the routes of another, and has to be named."""
+    return [each for each in known if each.grpc_port is None and is_healthy(target, each)]
+
+
+def _health_answers(target: Target, known: Iterable[Platform]) -> str:
+    """Says how health routes answer: a contract that is not served is 404 there, and one that is broken something else."""
+    asked = {each.health: send_request(target, "GET", each.health) for each in known}
+    broken = [f"{path} with {answer.status or answer.fault}" for path, answer in asked.items() if answer.status != 404]
+    missing = "none of the health routes answers with 200"
+    return f"{missing}: {', '.join(broken)}; so there is a contract, and it is not healthy" if broken else missing
 
 
 def is_healthy(target: Target, platform: Platform) -> bool:
@@ -121,6 +134,9 @@ def _verdicts(target: Target, platform: Platform) -> Iterator[ContractVerdict]:
         wrong = _wrong(each, answer)
         came = answer.fault or f"{answer.status}{f', {wrong}' if wrong else ''}"
         yield ContractVerdict(platform.name, each.what, route, _expected(each), came, not wrong)
+    if platform.grpc_port is not None:
+        why = f"not sent: this check speaks HTTP; port {platform.grpc_port} is for clients of gRPC"
+        yield ContractVerdict(platform.name, "it answers over gRPC", "gRPC", "the service", why, None)
 
 
 def _missing(check: Check, model: str, instances: list[Any] | None) -> str:

@@ -17,6 +17,7 @@ from modelcrate.pipeline.left_out import LeftOut, data_notices
 from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
+from modelcrate.project.serving import serving_variables
 from modelcrate.project.values import AnyModel, Command, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.resolve.lock import ModelPin
@@ -166,7 +167,14 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
         return RunSpec(env=dict(project.env), user=project.user, labels=project.labels)
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
     paths = ":".join([f"{PREFIX}/bin", *served.path])
-    image = {**ANYBODY, **dict(served.env), "PATH": paths, **_azure(project), **_named(project)}
+    image = {
+        **ANYBODY,
+        **dict(served.env),
+        "PATH": paths,
+        **_azure(project),
+        **_named(project),
+        **serving_variables(project.serving),
+    }
     env = lay_over(image, base, project.env)
     return RunSpec(served.argv, env, served.ports, project.user, served.working_dir, project.labels, "SIGTERM")
 

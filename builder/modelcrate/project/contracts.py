@@ -96,7 +96,9 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
         env[platforms.VARIABLE] = ",".join(names)
     files = [*_server_files(), *((f"{SERVER_ROOT}/bin/{name}", _program()) for name in programs)]
     return Promise(
-        ports=tuple(dict.fromkeys(each.port for each in wanted)),
+        ports=tuple(
+            dict.fromkeys([*(each.port for each in wanted), *(each.grpc_port for each in wanted if each.grpc_port)])
+        ),
         env=tuple(sorted(env.items())),
         argv=(PYTHON, "-m", "modelcrate_server"),
         working_dir=APP_ROOT,
@@ -105,11 +107,16 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     )
 
 
+def contract_packages(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the packages that the server needs in the image to keep these contracts, beside those that it always needs."""
+    return tuple(dict.fromkeys(package for name in names for package in _platform(name).packages))
+
+
 def _platform(name: str) -> Platform:
     """Returns one platform. Only its own file is imported, since starting has to be quick."""
     try:
         return platforms.platform(name)
-    except KeyError:
+    except platforms.UnknownPlatformError:
         known = ", ".join(contract_names())
         raise UserError(f"unknown contract {name!r}", hint=f"known contracts: {known}") from None
 
@@ -125,7 +132,8 @@ def _contract(platform: Platform) -> Contract:
 def _server_files() -> tuple[tuple[str, bytes], ...]:
     """Returns the sources of the server package, by their paths in the image."""
     package = Path(platforms.__file__).parents[1]
-    sources = sorted(package.rglob("*.py"), key=lambda path: path.as_posix().encode())
+    found = (path for kind in ("*.py", "*.html", "*.css", "*.js") for path in package.rglob(kind))
+    sources = sorted(found, key=lambda path: path.as_posix().encode())
     return tuple(
         (f"{SERVER_ROOT}/{path.relative_to(package.parent).as_posix()}", path.read_bytes()) for path in sources
     )

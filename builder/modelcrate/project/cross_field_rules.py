@@ -47,7 +47,7 @@ def _command_violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Vi
         for key in ("source", "ports", "workdir", "health"):
             if key in given:
                 yield Violation((key,), f"'{key}' without a command", "name the program: command: [PROGRAM, ARGUMENT]")
-        if form.server == "none":
+        if form.server.origin == "none":
             yield Violation(("server",), "no server, and no command", "name the program: command: [PROGRAM, ARGUMENT]")
         return
     if "entry" in given:
@@ -79,9 +79,16 @@ def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -
     if "contracts" in given and not served:
         hint = "nothing would serve them; add entry: score.py"
         yield Violation(("contracts",), "contracts without an entry script", hint)
-    if form.server == "azureml" and not served:
+    set_up = form.server.model_fields_set - {"origin"}
+    if (form.server.origin == "azureml" or set_up) and not served:
         yield Violation(("server",), "a server, and no entry script for it", "name one: entry: score.py")
-    if form.server == "azureml" and form.contracts != [DEFAULT]:
+    if form.server.origin == "azureml":
+        for name in sorted(set_up - {"workers", "timeout", "preload"}):
+            key = type(form.server).model_fields[name].alias or name
+            yield Violation(("server", key), f"Microsoft's server has no {key!r}", "leave it out, or take modelcrate's")
+    if form.server.batch is not None and (form.server.threads or 1) > 1:
+        yield Violation(("server", "batch"), "a batch and threads at once", "keep one: a batch is one call of run")
+    if form.server.origin == "azureml" and form.contracts != [DEFAULT]:
         hint = "leave out contracts, or take server: modelcrate"
         yield Violation(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
 

@@ -28,11 +28,14 @@ from modelcrate.project.grammar import (
     Inside,
     JsonOrFile,
     Label,
+    LogFormat,
     Module,
     Name,
     OnConflict,
     OptionalAnywhere,
     OptionalCodec,
+    OptionalCount,
+    OptionalDuration,
     OptionalInside,
     OptionalInterpreter,
     OptionalJsonOrFile,
@@ -65,6 +68,7 @@ from modelcrate.project.grammar import (
     YesNo,
     refuse,
 )
+from modelcrate.project.serving import Batch, Serving
 
 V = TypeVar("V")
 
@@ -258,6 +262,45 @@ class TestForm(Form):
     status: OptionalStatus = Field(None, description="The status of the answer; default: any of 200 to 299.")
 
 
+class BatchForm(Form):
+    """Requests that are answered together: run() gets a list of inputs, and returns a list of results in the same order."""
+
+    most: OptionalCount = Field(alias="max", description="How many requests at once, at most.")
+    wait: OptionalDuration = Field(
+        None, description="How long the first one waits for others, while more are likely; default: 5ms."
+    )
+
+
+class ServerForm(Form):
+    """Who answers requests, and how."""
+
+    origin: Server = Field("modelcrate", alias="from", description="The server, as in the short form.")
+    workers: OptionalCount = Field(None, description="Processes, each with the model in memory; default: 1.")
+    threads: OptionalCount = Field(
+        None, description="Threads of each worker in which run is called at the same time; default: 1, the main thread."
+    )
+    timeout: OptionalDuration = Field(
+        None,
+        description="How long one run may take, such as 30s; then it is ended, and the answer is 500; default: 1h.",
+    )
+    max_requests: OptionalCount = Field(
+        None,
+        alias="max-requests",
+        description="Requests after which a worker is replaced by a new one; default: never.",
+    )
+    preload: Flag = Field(
+        False, description="init is called once, before the workers are forked, which share its memory; default: false."
+    )
+    batch: BatchForm | None = Field(None, description="Answers requests together that come at the same time.")
+    validate_input: Flag = Field(
+        False,
+        alias="validate",
+        description="Input that does not fit the script's schema is refused with 400 and the reason; default: false.",
+    )
+    metrics: Flag = Field(False, description="GET /metrics tells counts and times, for Prometheus; default: false.")
+    log_format: LogFormat = Field("text", alias="log-format", description="text, or json: each line is an object.")
+
+
 class ProjectForm(Form):
     """The project file of modelcrate: what goes into the image."""
 
@@ -311,9 +354,13 @@ class ProjectForm(Form):
     health: UrlPath = Field(
         "", description="With a command: the path that answers with 200 to 299 once it is ready, such as /healthz."
     )
-    server: Server = Field(
-        "modelcrate",
-        description="Who answers requests: modelcrate's server (default), azureml: Microsoft's azureml-inference-server-http, or none: a command.",
+    server: Annotated[ServerForm, BeforeValidator(_short("from"), json_schema_input_type=Server | ServerForm)] = Field(
+        default_factory=lambda: ServerForm.model_validate({}),
+        description=(
+            "Who answers requests: modelcrate's server (default), azureml: Microsoft's azureml-inference-server-http, or none: a command; "
+            "or a mapping with from, workers, threads, timeout and more."
+        ),
+        json_schema_extra={"default": "modelcrate"},
     )
     contracts: list[ContractName] = Field(
         default_factory=lambda: [DEFAULT],
@@ -360,6 +407,8 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("models",): ("a model", ModelForm),
     ("entry",): ("the entry", EntryForm),
     ("codec",): ("the codec", CodecForm),
+    ("server",): ("the server", ServerForm),
+    ("server", "batch"): ("the batch", BatchForm),
     ("tests",): ("a test", TestForm),
     ("gates",): ("the gates", GatesForm),
 }
@@ -396,6 +445,8 @@ def value_of(form: ProjectForm) -> values.Project:
         codecs=_value(values.Codecs, form.codec),
         gates=_value(values.Gates, form.gates),
         tests=tuple(_value(values.GoldenTest, each) for each in form.tests),
+        server=form.server.origin,
+        serving=_serving(form.server),
         command=_value(values.Command, form, argv=tuple(form.command)) if form.command else None,
     )
 
@@ -405,6 +456,14 @@ def _value(kind: type[V], form: Form, **given: object) -> V:
     names = [each.name for each in fields(kind) if each.name not in given]  # type: ignore[arg-type]  # values are dataclasses
     plain = {name: getattr(form, name) for name in names}
     return kind(**given, **{name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()})
+
+
+def _serving(form: ServerForm) -> Serving:
+    batch = None
+    if form.batch is not None:
+        assert form.batch.most is not None, "the key has to be there"
+        batch = Batch(form.batch.most, 5 if form.batch.wait is None else form.batch.wait)
+    return _value(Serving, form, validate=form.validate_input, batch=batch)
 
 
 def _base_value(form: BaseForm) -> values.Base:

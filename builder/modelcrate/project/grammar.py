@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationInfo as Info
@@ -261,6 +261,11 @@ def _port(text: str, info: Info) -> int:
     return int(text)
 
 
+def _milliseconds(text: str, info: Info) -> int:
+    number, unit = re.fullmatch("([0-9]+)([a-z]+)", text).groups()  # type: ignore[union-attr]  # the pattern has matched
+    return int(number) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit]
+
+
 def _workdir(text: str, info: Info) -> PurePosixPath:
     path = PurePosixPath(_path(text, info))
     if not path.is_absolute() or ".." in path.parts:
@@ -425,6 +430,20 @@ OnConflict = Annotated[values.OnConflict, Text("refuse or last", choices=("refus
 Server = Annotated[
     values.Server, Text("a server: modelcrate, azureml or none", choices=("modelcrate", "azureml", "none"))
 ]
+OptionalCount = Annotated[
+    int | None, Text("a whole number from 1", r"[1-9][0-9]{0,8}", _version, ("integer", "string"))
+]
+OptionalDuration = Annotated[
+    int | None,
+    Text(
+        "a time such as 5ms, 30s or 2m",
+        "[0-9]{1,7}(ms|s|m|h)",
+        _milliseconds,
+        ("string",),
+        examples=("5ms", "30s"),
+    ),
+]
+LogFormat = Annotated[Literal["text", "json"], Text("text or json", choices=("text", "json"))]
 Port = Annotated[int, Text("a port, 1 to 65535", r"[0-9]{1,5}", _port, ("integer", "string"))]
 OptionalWorkdir = Annotated[
     PurePosixPath | None, Text("an absolute path of the image", check=_workdir, types=("string",))

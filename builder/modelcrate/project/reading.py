@@ -116,6 +116,8 @@ def _fault(document: Document, error: ErrorDetails, guesses: dict[Steps, str]) -
         place, known = _form_at(loc[:-1])
         guess = guesses.get(loc)
         hint = f"did you mean {guess!r}?" if guess else f"known keys: {', '.join(known)}"
+        if len(loc) == 1 and loc[0] in _form_at(("server",))[1]:
+            hint = f"it stands under 'server': server: {{{loc[0]}: ...}}"
         return Fault(document.key_spot(loc), f"unknown key {quoted(str(loc[-1]))} in {place}", hint)
     if kind == "missing":
         return Fault(document.spot_of(loc[:-1]), f"'{loc[-1]}' is missing in {_form_at(loc[:-1])[0]}")

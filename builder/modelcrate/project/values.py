@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelcrate.project.contracts import DEFAULT
+from modelcrate.project.serving import Serving
 from modelcrate_layers.content import Platform
 from modelcrate_layers.frozen import dataclass
 
@@ -352,6 +353,8 @@ class Project:
     """Where registered models are: a folder, or HOST/PREFIX of a registry."""
     gates: Gates = Gates()
     server: Server = "modelcrate"
+    serving: Serving = Serving()
+    """How the server works."""
     contracts: tuple[str, ...] = (DEFAULT,)
     """The platforms that the container serves, by name."""
     max_size: int | None = None

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from modelcrate.project.contracts import DEFAULT
+from modelcrate.project.serving import Serving
 from modelcrate.project.values import (
     DEFAULT_TOLERANCE,
     AnyModel,
@@ -60,8 +61,7 @@ def _lines(project: Project) -> Iterator[str]:
         yield _noted(f"entry: {_entry(project.entry)}", "defines init() and run(data)")
     if project.command:
         yield from _command(project.command)
-    if project.server != "modelcrate":
-        yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
+    yield from _server(project)
     if project.contracts != (DEFAULT,):
         yield _noted(f"contracts: [{', '.join(project.contracts)}]", "whose protocols the container speaks")
     yield from _table("env", project.env)
@@ -165,6 +165,29 @@ def _command(command: Command) -> Iterator[str]:
         yield f"workdir: {scalar(command.workdir)}"
     if command.health:
         yield f"health: {scalar(command.health)}"
+
+
+def _server(project: Project) -> Iterator[str]:
+    serving = project.serving
+    if serving == Serving():
+        if project.server != "modelcrate":
+            yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
+        return
+    batch = serving.batch and f"{{max: {serving.batch.most}, wait: {serving.batch.wait}ms}}"
+    keys = {
+        "from": project.server if project.server != "modelcrate" else None,
+        "workers": serving.workers,
+        "threads": serving.threads,
+        "timeout": None if serving.timeout is None else f"{serving.timeout}ms",
+        "max-requests": serving.max_requests,
+        "preload": "true" if serving.preload else None,
+        "batch": batch,
+        "validate": "true" if serving.validate else None,
+        "metrics": "true" if serving.metrics else None,
+        "log-format": serving.log_format if serving.log_format != "text" else None,
+    }
+    yield "server:"
+    yield from (f"  {key}: {value}" for key, value in keys.items() if value is not None)
 
 
 def _argument(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.project.contracts import contract_packages
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import release_of
@@ -270,7 +271,8 @@ def server_requirements(project: Project) -> tuple[str, ...]:
     if project.entry is None:
         return ()
     shell = isinstance(project.base, DebianBase) and project.base.shell
-    return (*SERVERS[project.server], *(SHELL_NEEDS if shell else ()))
+    protocols = contract_packages(project.contracts) if project.server == "modelcrate" else ()
+    return (*SERVERS[project.server], *protocols, *(SHELL_NEEDS if shell else ()))
 
 
 def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> Solved:

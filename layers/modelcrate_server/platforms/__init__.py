@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # listing the names of the platforms has to be quick
     from ..request import AMLRequest
     from ..response import Response
-    from ..service import Service
+    from ..service import Service, Steps
 
-Handler = Callable[["Service", "AMLRequest", Mapping[str, str]], "Response"]
-"""Answers a request; the mapping has what stands in the place of the path's names. `HttpError` for what is to be refused."""
+Handler = Callable[["Service", "AMLRequest", Mapping[str, str]], "Response | Steps"]
+"""Answers a request, or returns the steps to the answer where it takes the script; the mapping has what stands in the place of the path's
+names. `HttpError` for what is to be refused."""
 
 DEFAULT = "azureml"
 VARIABLE = "MODELCRATE_CONTRACTS"
@@ -90,6 +91,10 @@ class Platform:
     """The protocol leaves the form of bodies to the script. Another protocol with a form for the same path is preferred."""
     ignored: tuple[tuple[str, str], ...] = ()
     """Variables of the platform without effect here, each with the reason."""
+    grpc_port: int | None = None
+    """Where the protocol is spoken over gRPC, beside the routes over HTTP; None where it is not. MODELCRATE_GRPC_PORT moves it."""
+    packages: tuple[str, ...] = ()
+    """What the protocol needs in the image beside the server."""
     program: str = ""
     """What the platform starts in the container instead of the image's own command."""
 
@@ -105,18 +110,22 @@ def platforms() -> dict[str, Platform]:
 
 def names() -> list[str]:
     """Returns the names of all platforms, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+class UnknownPlatformError(Exception):
+    """There is no platform of this name. A fault in a platform's own file is another error."""
 
 
 def platform(name: str) -> Platform:
-    """Returns the platform of this name; KeyError without one."""
+    """Returns the platform of this name; `UnknownPlatformError` without one."""
     if name not in names():
-        raise KeyError(name)
-    found: Platform = importlib.import_module(f"{__name__}.{name}").PLATFORM
+        raise UnknownPlatformError(name)
+    found: Platform = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").PLATFORM
     return found
 
 
 def chosen(environ: Mapping[str, str]) -> tuple[Platform, ...]:
-    """Returns the platforms that this environment names, in its order; KeyError with an unknown name."""
+    """Returns the platforms that this environment names, in its order; `UnknownPlatformError` for a name."""
     wanted = [name.strip() for name in environ.get(VARIABLE, "").split(",") if name.strip()] or [DEFAULT]
     return tuple(map(platform, wanted))

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Union
 
 from ..cors import Origins
 from ..inputs import NoInputError
@@ -17,13 +17,13 @@ from ..request import AMLRequest, HttpError
 from ..request_ids import read_ids
 from ..response import JSON, AMLResponse, Response, adopted, error, with_fields
 from ..results import encode
-from ..service import SERVER_FAILED, ScriptFailedError, Service
+from ..service import SERVER_FAILED, ScriptFailedError, Service, Steps
 from ..swagger import NoSuchVersionError
 from ..variables import switch
 from . import Check, Handler, Platform, Route
 
 _log = logging.getLogger("azmlinfsrv")
-_Answer = Callable[[Service, AMLRequest], Response]
+_Answer = Callable[[Service, AMLRequest], Union[Response, Steps]]
 READ = ("GET", "HEAD")
 _origins = lru_cache(Origins)
 
@@ -44,13 +44,13 @@ def _swagger(service: Service, request: AMLRequest) -> Response:
         return error(404, str(missing))
 
 
-def _score(service: Service, request: AMLRequest) -> Response:
+def _score(service: Service, request: AMLRequest) -> Steps:
     try:
         arguments = service.entry.read.of_request(request)
     except NoInputError:
         return AMLResponse("", 200) if request.method == "OPTIONS" else error(405, "Method not allowed")
     departures = service.settings.departures
-    result, elapsed_ms = service.call(arguments, request, departures.bad_input_is_400)
+    result, elapsed_ms = yield from service.call(arguments, request, departures.bad_input_is_400)
     response = adopted(result)
     if response is None:
         response = AMLResponse(encode(result, departures.encode_numpy), 200)
@@ -73,11 +73,11 @@ def _allowing(methods: tuple[str, ...]) -> _Answer:
 def _dressed(answer: _Answer) -> Handler:
     """Adds Azure's header fields to the answers of a handler, and to its errors."""
 
-    def dressed(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+    def dressed(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
         ids, refusal = read_ids(request)
         if ids.legacy:
             _log.warning("x-ms-request-id is deprecated for a client's own id; use x-ms-client-request-id")
-        response = refusal or _guarded(answer, service, request)
+        response = refusal or (yield from _guarded(answer, service, request))
         if service.settings.version_header:
             response.headers.add("x-ms-server-version", service.settings.version_header)
         ids.write(response)
@@ -90,9 +90,10 @@ def _dressed(answer: _Answer) -> Handler:
     return dressed
 
 
-def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Response:
+def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Steps:
     try:
-        return answer(service, request)
+        answered = answer(service, request)
+        return answered if isinstance(answered, Response) else (yield from answered)
     except HttpError as refused:
         return with_fields(error(refused.status, refused.message), refused.fields)
     except ScriptFailedError as failure:

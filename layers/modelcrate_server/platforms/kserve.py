@@ -10,7 +10,7 @@ from ..envelopes import instances_of, json_object
 from ..predictions import predictions
 from ..request import AMLRequest, HttpError
 from ..response import JSON, Response, error_object
-from ..service import Service, scored
+from ..service import Service, Steps, scored
 from . import Check, Platform, Route
 
 
@@ -22,9 +22,11 @@ def _model(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
     return Response(json.dumps({"name": _known(service, names), "ready": True}), content_type=JSON)
 
 
-def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
     _known(service, names)
-    result = service.predict(lambda request: instances_of(json_object(request), ("instances", "inputs")), request)
+    result = yield from service.predict(
+        lambda request: instances_of(json_object(request), ("instances", "inputs")), request
+    )
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
 
 

@@ -13,7 +13,7 @@ from ..form import content_type_of
 from ..predictions import predictions
 from ..request import AMLRequest, HttpError
 from ..response import JSON, Response
-from ..service import ScriptFailedError, Service, scored
+from ..service import ScriptFailedError, Service, Steps, scored
 from ..tables import table_of_csv, table_of_records, table_of_split
 from . import Check, Platform, Route
 
@@ -29,12 +29,12 @@ def _version(service: Service, request: AMLRequest, names: Mapping[str, str]) ->
     return Response(f"modelcrate/{VERSION}", content_type=JSON)
 
 
-def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
     refused = _unsupported(request)
     if refused:
         return Response(refused, 415, "text/plain; charset=utf-8")
     try:
-        result = service.predict(_data, request)
+        result = yield from service.predict(_data, request)
     except ScriptFailedError as failure:
         raise HttpError(400, str(failure)) from None  # in this protocol, what a model refuses is the client's fault
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)

@@ -10,18 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import VERSION
-from ..data import Data
-from ..envelopes import json_object
-from ..predictions import unwrapped
+from ..binary_tensors import packed, with_data
+from ..envelopes import json_object, object_of
+from ..inference import Inferred, check_model, infer, metadata
 from ..request import AMLRequest, HttpError
 from ..response import JSON, Response, error_object
-from ..service import Service, scored
-from ..signature import signature
-from ..tensors import data_of, tensor_of
+from ..service import Service, Steps
+from ..tensors import tensor_of
 from . import Check, Handler, Platform, Route
 
-OUTPUT = "predict"
-"""The name of the only output, where neither the script's result nor its signature names it."""
+JSON_SIZE = "Inference-Header-Content-Length"
+"""The field that says how many bytes of a body are its JSON; the rest are the elements of tensors."""
 
 
 def _json(document: Any) -> Response:
@@ -33,7 +32,7 @@ def _ready(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
 
 
 def _server(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return _json({"name": "modelcrate", "version": VERSION, "extensions": []})
+    return _json({"name": "modelcrate", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
 
 def _index(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
@@ -42,79 +41,63 @@ def _index(service: Service, request: AMLRequest, names: Mapping[str, str]) -> R
 
 
 def _metadata(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    inputs, outputs = signature(service.entry)
-    model = service.settings.model
-    return _json(
-        {"name": model.name, "versions": [model.version], "platform": "", "inputs": inputs, "outputs": outputs}
-    )
+    return _json(metadata(service))
 
 
-def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    if request.headers.get("Inference-Header-Content-Length") is not None:
-        raise HttpError(400, "Binary tensors are not supported; send the data as JSON")
-    document: dict[str, Any] = {}
+def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
+    found = yield from infer(service, request, _document)
+    return found if isinstance(found, Response) else _answer(service, found)
 
-    def read(request: AMLRequest) -> Data:
-        document.update(json_object(request, strict=True))
-        return _data(document)
 
-    result = service.predict(read, request)
-    own = scored(result)
-    if own is not None:
-        return own
-    own_id = document.get("id")
-    outputs = _wanted(document.get("outputs"), _outputs(_named(result), signature(service.entry)[1]))
-    model = service.settings.model
+def _document(request: AMLRequest) -> dict[str, Any]:
+    """Returns the body's JSON object, with the data of those inputs that follow it as bytes."""
+    field = request.headers.get(JSON_SIZE)
+    if field is None:
+        return json_object(request, strict=True)
+    body = request.get_data()
+    size = int(field) if field.isascii() and field.isdigit() and len(field) < 16 else -1
+    if not 0 <= size <= len(body):
+        raise HttpError(400, f"{JSON_SIZE} is {field[:80]!r}, and the body has {len(body)} bytes")
+    return with_data(object_of(body[:size], strict=True), body[size:])
+
+
+def _answer(service: Service, found: Inferred) -> Response:
+    own_id, model = found.document.get("id"), service.settings.model
     answer = {"model_name": model.name, "model_version": model.version, **({} if own_id is None else {"id": own_id})}
-    return _json({**answer, "outputs": outputs})
+    binary = _binary(found)
+    if not binary:
+        return _json({**answer, "outputs": found.outputs})
+    outputs, rest = [], []
+    for each in found.outputs:
+        if each["name"] not in binary:
+            outputs.append(each)
+            continue
+        rest.append(packed(each["data"], each["datatype"]))
+        plain = {name: value for name, value in each.items() if name != "data"}
+        outputs.append({**plain, "parameters": {"binary_data_size": len(rest[-1])}})
+    head = json.dumps({**answer, "outputs": outputs}).encode()
+    response = Response(b"".join([head, *rest]), content_type="application/octet-stream")
+    response.headers[JSON_SIZE] = len(head)
+    return response
 
 
-def _data(document: Mapping[str, Any]) -> Data:
-    if document.get("id") is not None and not isinstance(document["id"], str):
-        raise HttpError(400, "The id should be a text")
-    return data_of(document.get("inputs"), document.get("parameters"))
-
-
-def _named(result: object) -> tuple[str, Any]:
-    """Returns the name that the script gave its result, the only member of an object, and the result."""
-    if isinstance(result, dict) and len(result) == 1 and not isinstance(unwrapped(result), dict):
-        return str(next(iter(result))), unwrapped(result)
-    return "", unwrapped(result)
-
-
-def _outputs(named: tuple[str, Any], declared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    name, value = named
-    types = {each["name"]: each["datatype"] for each in declared}
-    if isinstance(value, dict) and value and all(isinstance(v, list) or hasattr(v, "tolist") for v in value.values()):
-        return [tensor_of(str(key), item, types.get(str(key))) for key, item in value.items()]
-    only = declared[0] if len(declared) == 1 else None
-    own = only["name"] if only else name or OUTPUT
-    return [tensor_of(own, value, only["datatype"] if only else None)]
-
-
-def _wanted(names: object, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the outputs that the request names, in its order; all when it names none."""
-    if not names:
-        return outputs
-    if not isinstance(names, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("name"), str) for each in names
-    ):
-        raise HttpError(400, "'outputs' should be a list of objects with names")
-    known = {output["name"]: output for output in outputs}
-    for each in names:
-        if each["name"] not in known:
-            raise HttpError(400, f"There is no output {each['name']!r}; there are: {', '.join(known)}")
-    return [known[each["name"]] for each in names]
+def _binary(found: Inferred) -> set[str]:
+    """Returns the names of the outputs that the client wants as bytes: all, or those of which it says so."""
+    parameters = found.document.get("parameters")
+    every = isinstance(parameters, dict) and parameters.get("binary_data_output") is True
+    wanted = {each["name"]: every for each in found.outputs}
+    for each in found.document.get("outputs") or ():
+        own = each.get("parameters")
+        if isinstance(own, dict) and isinstance(own.get("binary_data"), bool):
+            wanted[each["name"]] = own["binary_data"]
+    return {name for name, binary in wanted.items() if binary}
 
 
 def _of_model(handler: Handler) -> Handler:
     """Returns the handler for the image's own model; another model is 404."""
 
-    def checked(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-        name, version = names["model"], names.get("version")
-        if not service.is_model(name, version):
-            of_version = f" with version {version}" if version is not None else ""
-            raise HttpError(404, f"Model {name}{of_version} not found")
+    def checked(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response | Steps:
+        check_model(service, names["model"], names.get("version"))
         return handler(service, request, names)
 
     return checked

@@ -16,7 +16,7 @@ from ..inputs import ObjectInput, TextInput
 from ..predictions import as_json
 from ..request import AMLRequest
 from ..response import JSON, Response, adopted, error
-from ..service import Service
+from ..service import Service, Steps
 from ..tables import table_of_csv
 from . import Check, Platform, Route
 
@@ -25,12 +25,12 @@ def _ping(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Re
     return Response("", content_type=JSON)
 
 
-def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
+def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
     rows = _rows(service, request)
     if rows is None:
-        result, _ = service.call(service.entry.read.of_request(request), request, blames_clients=True)
+        result, _ = yield from service.call(service.entry.read.of_request(request), request, blames_clients=True)
     else:
-        result = service.predict(lambda _: rows, request)
+        result = yield from service.predict(lambda _: rows, request)
     return adopted(result) or Response(json.dumps(as_json(result)), content_type=JSON)
 
 

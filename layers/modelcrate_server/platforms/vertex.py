@@ -10,7 +10,7 @@ from ..envelopes import instances_of, json_object
 from ..predictions import predictions
 from ..request import AMLRequest
 from ..response import JSON, Response, error_object
-from ..service import Service, scored
+from ..service import Service, Steps, scored
 from . import Check, Platform, Route
 
 
@@ -18,8 +18,8 @@ def _health(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
     return Response("{}", content_type=JSON)
 
 
-def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    result = service.predict(lambda request: instances_of(json_object(request), ("instances",)), request)
+def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
+    result = yield from service.predict(lambda request: instances_of(json_object(request), ("instances",)), request)
     return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
 
 

@@ -15,8 +15,8 @@ from modelcrate_server import VERSION
 from modelcrate_server.compat_imports import STAND_INS
 
 AZURE = promise()
-SOURCES = {name: data.decode() for name, data in AZURE.files}
-OF_THE_IMAGE = {"gunicorn", "numpy", "pandas", "dateutil", "debugpy"}
+SOURCES = {name: data.decode() for name, data in AZURE.files if name.endswith(".py")}
+OF_THE_IMAGE = {"grpc", "gunicorn", "numpy", "pandas", "dateutil", "debugpy"}
 """Imported where an image has them; nothing fails where it hasn't."""
 
 
@@ -43,7 +43,7 @@ def test_files_are_sorted_small_and_below_their_folder() -> None:
     names = [name for name, _ in AZURE.files]
     assert names == sorted(names)
     assert all(name.startswith("opt/modelcrate/server/modelcrate_server/") for name in names)
-    assert sum(len(data) for _, data in AZURE.files) < 250_000
+    assert sum(len(data) for _, data in AZURE.files) < 350_000
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -10,7 +10,7 @@ import pytest
 from modelcrate.project.contracts import promise
 from modelcrate_server.arguments import environment_of
 from modelcrate_server.listening import mention_ignored, mounted_model, ports
-from modelcrate_server.platforms import chosen
+from modelcrate_server.platforms import UnknownPlatformError, chosen
 from modelcrate_server.settings import read_settings
 from modelcrate_server.variables import SettingsError
 from support.platforms import ALL
@@ -60,7 +60,7 @@ def test_serve_is_the_one_word_that_may_be_said() -> None:
 
 
 def test_a_contract_that_there_is_not_is_named() -> None:
-    with pytest.raises(KeyError, match="nothing"):
+    with pytest.raises(UnknownPlatformError, match="nothing"):
         chosen({"MODELCRATE_CONTRACTS": "azureml,nothing"})
 
 

@@ -275,21 +275,3 @@ def test_a_signature_is_the_metadata_and_types_the_outputs(tmp_path: Path) -> No
 def test_a_signature_that_fails_is_no_signature(tmp_path: Path) -> None:
     ask = serve(tmp_path, returning("[1]") + "\ndef signature():\n    raise OSError('no')\n")
     assert json.loads(ask("GET", "/v2/models/rows").body)["inputs"] == []
-
-
-def test_binary_tensors_are_refused(tmp_path: Path) -> None:
-    answer = serve(tmp_path, OWN)("POST", "/v2/models/rows/infer", "{}", Inference_Header_Content_Length="2")
-    assert (answer.status, b"Binary" in answer.body) == (400, True)
-
-
-@pytest.mark.parametrize("expression", ["1 / 0", "object()"])
-def test_what_a_script_breaks_is_told_in_each_protocols_form(tmp_path: Path, expression: str) -> None:
-    ask = serve(tmp_path, returning(expression))
-    for path, document, status, members in (
-        ("/predict", {"instances": [1]}, 500, {"error"}),
-        ("/v1/models/rows:predict", {"instances": [1]}, 500, {"error"}),
-        ("/v2/models/rows/infer", {"inputs": [tensor()]}, 500, {"error"}),
-        ("/invocations", {"instances": [1]}, 400 if expression == "1 / 0" else 500, {"error_code", "message"}),
-    ):
-        answer = ask("POST", path, json.dumps(document), Content_Type="application/json")
-        assert (answer.status, set(json.loads(answer.body))) == (status, members)
