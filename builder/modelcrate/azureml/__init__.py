@@ -38,7 +38,9 @@ _HOMES = {
     "images": "ContainerImage Image UnknownImage",
     "inference_config": "InferenceConfig",
     "local_service": "LocalWebservice",
+    "microsofts_images": "DEFAULT_CPU_IMAGE DEFAULT_GPU_IMAGE MPI_CPU_IMAGE MPI_GPU_IMAGE",
     "model": "Model",
+    "offline_run": "OfflineRun Run",
     "package": "ModelPackage",
     "resources": "ResourceConfiguration",
     "sections": "DatabricksSection DockerImagePlatform DockerSection PythonSection RSection SparkSection",
@@ -52,6 +54,7 @@ _OLD = {
     "EnvironmentDefinition": "Environment",
     "PythonEnvironment": "PythonSection",
     "SparkEnvironment": "SparkSection",
+    "_OfflineRun": "OfflineRun",
     "WebserviceDeploymentConfiguration": "DeploymentConfiguration",
 }
 """Older names of the original for some of them."""
@@ -95,7 +98,7 @@ def __getattr__(name: str) -> Any:
         if found := ALIASES.get(name) or NEVER_RAISED.get(name):
             return found
         if name in ABSENT:
-            return absent(name)
+            return absent(name, ABSENT[name])
     raise AttributeError(f"module 'modelcrate.azureml' has no attribute {name!r}")
 
 

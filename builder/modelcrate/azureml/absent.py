@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ SAS = Topic("a SAS URL is an address of the cloud's storage", "model.download(FO
 R = Topic("packages of R and Spark are not installed", "name a base that has them: Environment.from_docker_image")
 
 _NAMES: dict[Topic, str] = {
-    RUNS: """Experiment Run ScriptRun ScriptRunConfig RunConfiguration RunStatus get_run diagnostic_log RunTypeV2
+    RUNS: """Experiment ScriptRun ScriptRunConfig RunConfiguration RunStatus get_run diagnostic_log RunTypeV2
         DataReferenceConfiguration HistoryConfiguration MpiConfiguration ParallelTaskConfiguration PyTorchConfiguration
         TensorflowConfiguration HdiConfiguration SparkConfiguration ApplicationEndpointConfiguration DockerConfiguration ViewType
         HasExperimentPortal HyperDriveConfig SecretsClient""",
@@ -119,9 +122,29 @@ class Absent(type):
         raise cls.topic.error(f"{cls.__name__}.{name}")
 
 
-def absent(name: str) -> Absent:
-    """Returns the stand-in for a name of `ABSENT`."""
-    return Absent(name, (), {"topic": ABSENT[name], "__module__": "modelcrate.azureml"})
+def absent(name: str, topic: Topic) -> Absent:
+    """Returns the stand-in for a name of the original."""
+    return Absent(name, (), {"topic": topic, "__module__": "modelcrate.azureml"})
+
+
+def refusing(
+    methods: Mapping[Topic, str], properties: Mapping[Topic, str] = MappingProxyType({})
+) -> Callable[[type[Kind]], type[Kind]]:
+    """Returns a decorator that gives a class the original's members that are not here. Their use says what to do instead.
+
+    Args:
+        methods: The names of methods, by their topic.
+        properties: The names of properties, by their topic.
+    """
+
+    def decorate(cls: type[Kind]) -> type[Kind]:
+        for table, made in ((methods, refuse), (properties, RefusedProperty)):
+            for topic, names in table.items():
+                for name in names.split():
+                    setattr(cls, name, made(f"{cls.__name__}.{name}", topic))
+        return cls
+
+    return decorate
 
 
 def refuse(name: str, topic: Topic) -> Callable[..., Any]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from modelcrate.azureml.absent import ACCOUNT, refuse
+from modelcrate.azureml.absent import ACCOUNT, refusing
 
 
+@refusing({ACCOUNT: "get_token signed_session"})
 class AbstractAuthentication:
     """A login that is not needed. It takes what the original takes, keeps nothing of it, and can be passed as `auth`."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Takes anything, and forgets it."""
 
-    get_authentication_header = refuse("get_authentication_header", ACCOUNT)
-    get_token = refuse("get_token", ACCOUNT)
-    signed_session = refuse("signed_session", ACCOUNT)
+    def get_authentication_header(self) -> dict[str, str]:
+        """Returns no headers: nobody logs in here, and services of this machine ask for none."""
+        return {}
 
 
 class InteractiveLoginAuthentication(AbstractAuthentication):
@@ -32,10 +33,9 @@ class MsiAuthentication(AbstractAuthentication):
     """See `AbstractAuthentication`."""
 
 
+@refusing({ACCOUNT: "update_arm_access_token"})
 class ArmTokenAuthentication(AbstractAuthentication):
     """See `AbstractAuthentication`."""
-
-    update_arm_access_token = refuse("update_arm_access_token", ACCOUNT)
 
 
 class TokenAuthentication(AbstractAuthentication):

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import ENVIRONMENT_BUILD, LABELS, refuse
+from modelcrate.azureml.absent import BUILD_CONTEXT, ENVIRONMENT_BUILD, LABELS, refusing
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
+from modelcrate.azureml.microsofts_images import MINIMAL, curated_image, curated_name
 from modelcrate.azureml.sections import (
     DatabricksSection,
     DockerImagePlatform,
@@ -41,8 +42,16 @@ _INCLUDED = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S.*)")
 
 if TYPE_CHECKING:
     from modelcrate.azureml.workspace import Workspace
+    from modelcrate.workspace.backend import WorkspaceBackend
 
 
+@refusing(
+    {
+        LABELS: "label",
+        ENVIRONMENT_BUILD: "build build_local get_image_details",
+        BUILD_CONTEXT: "from_docker_build_context",
+    }
+)
 class Environment:
     """A name, a Docker section, a Python section, and variables. It is not frozen, because scripts set its fields one by one.
 
@@ -144,14 +153,6 @@ class Environment:
             read_named_file(path, MAX_NAMED).decode() if path and path.is_file() else dockerfile
         )
         return environment
-
-    @staticmethod
-    def from_docker_build_context(name: str, docker_build_context: object) -> Environment:
-        """Raises a UserError: a build context can't be built without a container engine."""
-        raise UserError(
-            "a build context is built by running its commands, which takes an engine",
-            hint="build it once with one, and name the image: Environment.from_docker_image",
-        )
 
     @staticmethod
     def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment:
@@ -296,18 +297,40 @@ class Environment:
             raise LABELS.error(f"the label {label!r}")
         if version is not None and not str(version).isdigit():
             raise UserError(f"not a version of an environment: {version!r:.60}", hint="expected a number")
-        found = get_environment(workspace.backend, name, None if version is None else int(version))
-        return Environment.registered(found)
+        found, said = Environment.find(workspace.backend, name, None if version is None else int(version))
+        for text in said:
+            warnings.warn(text, UserWarning, stacklevel=2)
+        return found
+
+    @staticmethod
+    def find(backend: WorkspaceBackend, name: str, version: int | None) -> tuple[Environment, tuple[str, ...]]:
+        """Returns a registered environment, or else one that Azure curates under this name, and notices about it.
+
+        Args:
+            backend: The place of the workspace.
+            name: The name.
+            version: The version; None for the latest.
+
+        Raises:
+            SourceError: There is no such environment.
+        """
+        try:
+            return Environment.registered(get_environment(backend, name, version)), ()
+        except SourceError:
+            if not (curated := curated_name(name)):
+                raise
+        made = Environment(name)
+        if curated == MINIMAL:
+            return made, (f"{name} is not registered: it is taken as Azure has it, without packages",)
+        image = made.docker.base_image = curated_image(curated, str(version or ""))
+        return made, (
+            f"{name} is not registered: Azure's public image of it is the base, with all its packages: {image}",
+        )
 
     @staticmethod
     def list(workspace: Workspace) -> dict[str, Environment]:
         """Returns the latest version of every registered environment, by name."""
         return {each.name: Environment.registered(each) for each in list_environments(workspace.backend)}
-
-    label = staticmethod(refuse("Environment.label", LABELS))
-    build = refuse("Environment.build", ENVIRONMENT_BUILD)
-    build_local = refuse("Environment.build_local", ENVIRONMENT_BUILD)
-    get_image_details = refuse("Environment.get_image_details", ENVIRONMENT_BUILD)
 
     @staticmethod
     def registered(found: RegisteredEnvironment) -> Environment:

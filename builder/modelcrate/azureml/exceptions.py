@@ -16,8 +16,13 @@ class ModelNotFoundException(UserError):  # noqa: N818 - the original's name
     """`Model.get_model_path` found no such model."""
 
 
+def never_raised(name: str) -> type[CrateError]:
+    """Returns a class for an exception of the cloud's service, so that a script can name it in `except`."""
+    return type(name, (CrateError,), {"__doc__": "Never raised here: it is about a service of the cloud."})
+
+
 NEVER_RAISED: dict[str, type[CrateError]] = {
-    name: type(name, (CrateError,), {"__doc__": "Never raised here: it is about a service of the cloud."})
+    name: never_raised(name)
     for name in (
         "ActivityFailedException",
         "AuthenticationException",

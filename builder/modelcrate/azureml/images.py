@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import IMAGES, refuse
+from modelcrate.azureml.absent import IMAGES, refusing
 from modelcrate_layers.errors import SourceError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.azureml.workspace import Workspace
 
 
+@refusing({IMAGES: "create image_configuration add_properties add_tags remove_tags update delete"})
 class Image:
     """An image that `Model.package` put into a workspace. `image_location` is its address."""
 
@@ -94,25 +95,15 @@ class Image:
         """Returns the image that `serialize` described."""
         return cls(workspace, str(image_payload["name"]))
 
-    create = staticmethod(refuse("Image.create", IMAGES))
-    image_configuration = staticmethod(refuse("Image.image_configuration", IMAGES))
-    add_properties = refuse("Image.add_properties", IMAGES)
-    add_tags = refuse("Image.add_tags", IMAGES)
-    remove_tags = refuse("Image.remove_tags", IMAGES)
-    update = refuse("Image.update", IMAGES)
-    delete = refuse("Image.delete", IMAGES)
 
-
+@refusing({IMAGES: "run"})
 class ContainerImage(Image):
     """See `Image`."""
 
     assets: tuple[object, ...] = ()
     driver_program = target_runtime = None
 
-    run = refuse("ContainerImage.run", IMAGES)
 
-
+@refusing({IMAGES: "run"})
 class UnknownImage(Image):
     """See `Image`."""
-
-    run = refuse("UnknownImage.run", IMAGES)

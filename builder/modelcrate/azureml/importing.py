@@ -1,7 +1,7 @@
 """Maps the original's imports to modelcrate's for one process: `from azureml.core import Workspace` gives ours. Nothing is installed.
 
-Its modules are made when they are imported. All have all names, because the original's modules have each other's as well. A package of
-the original that is not here can't be imported, and the error says what to do instead.
+Its modules are made when they are imported. All have all names, because the original's modules have each other's as well. Packages of the
+original that are not here can be imported too, because scripts import more than they use; the use of their names says what to do instead.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -16,6 +17,8 @@ from typing import Any
 
 import modelcrate.azureml
 from modelcrate._version import __version__
+from modelcrate.azureml import exceptions
+from modelcrate.azureml.absent import Topic, absent
 from modelcrate_layers.errors import CrateError
 
 TOP = "azureml"
@@ -38,7 +41,7 @@ MODULES: dict[str, str] = {
     "azureml.core.databricks": "DatabricksSection EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary",
     "azureml.core.dataset": "Dataset",
     "azureml.core.datastore": "Datastore",
-    "azureml.core.environment": """CondaDependencies ContainerRegistry DatabricksSection DockerBuildContext DockerEnvironment
+    "azureml.core.environment": """CondaDependencies ContainerRegistry DEFAULT_CPU_IMAGE DEFAULT_GPU_IMAGE DatabricksSection DockerBuildContext DockerEnvironment
         DockerImageDetails DockerImagePlatform DockerSection Environment EnvironmentReference ImageBuildDetails PythonEnvironment
         PythonSection RCranPackage RGitHubPackage RSection SparkEnvironment SparkPackage SparkSection""",
     "azureml.core.experiment": "Experiment",
@@ -52,8 +55,8 @@ MODULES: dict[str, str] = {
     "azureml.core.profile": "ModelProfile",
     "azureml.core.resource_configuration": "ResourceConfiguration",
     "azureml.core.run": "Run get_run",
-    "azureml.core.runconfig": """CondaDependencies DockerConfiguration DockerSection Environment EnvironmentDefinition
-        MpiConfiguration PyTorchConfiguration PythonSection RunConfiguration TensorflowConfiguration""",
+    "azureml.core.runconfig": """CondaDependencies DEFAULT_CPU_IMAGE DEFAULT_GPU_IMAGE DockerConfiguration DockerSection Environment EnvironmentDefinition
+        MPI_CPU_IMAGE MPI_GPU_IMAGE MpiConfiguration PyTorchConfiguration PythonSection RunConfiguration TensorflowConfiguration""",
     "azureml.core.script_run": "ScriptRun",
     "azureml.core.script_run_config": "ScriptRunConfig",
     "azureml.core.webservice": "AciWebservice AksEndpoint AksWebservice LocalWebservice UnknownWebservice Webservice",
@@ -102,27 +105,20 @@ class OriginalFinder(MetaPathFinder, Loader):
         """
         if fullname != TOP and not fullname.startswith(f"{TOP}."):
             return None
-        if fullname in MODULES:
+        if fullname in MODULES or _instead(fullname):
             return ModuleSpec(fullname, self, is_package=True)
-        raise ModuleNotFoundError(_missing(fullname), name=fullname)
+        text = f"{fullname} is not in modelcrate, which has azureml.core's models, environments, packages and services"
+        raise ModuleNotFoundError(text, name=fullname)
 
     def exec_module(self, module: ModuleType) -> None:
         """Gives a module its names, which are made when they are used."""
         name = module.__name__
-
-        def lookup(wanted: str) -> Any:
-            try:
-                return getattr(modelcrate.azureml, wanted)
-            except AttributeError:
-                raise AttributeError(
-                    f"{name} has no {wanted!r} in modelcrate: it is not in the original's documentation, or not about models and services"
-                ) from None
-
         if name == "azureml.core":
             module.VERSION = module.__version__ = VERSION  # type: ignore[attr-defined]
-        module.__getattr__ = lookup  # type: ignore[method-assign] # PEP 562
-        module.__all__ = MODULES[name].split()  # type: ignore[attr-defined]
-        module.__doc__ = "A module of Azure's SDK, with modelcrate's classes."
+        here = name in MODULES
+        module.__getattr__ = partial(_ours if here else _stand_in, name)  # type: ignore[method-assign] # PEP 562
+        module.__all__ = MODULES.get(name, "").split()  # type: ignore[attr-defined]
+        module.__doc__ = f"A module of Azure's SDK, {'with' if here else 'which is not among'} modelcrate's classes."
 
 
 def install() -> None:
@@ -142,10 +138,24 @@ _OF_EXCEPTIONS = {
 """Members of the original's exceptions that only its scripts use; `message` is one of ours."""
 
 
-def _missing(fullname: str) -> str:
-    """Returns why a module can't be imported, and what to do."""
-    parts = fullname.split(".")
-    known = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
-    advice = next((INSTEAD[each] for each in known if each in INSTEAD), "")
-    text = f"{fullname} is not in modelcrate, which has azureml.core's models, environments, packages and services"
-    return f"{text}; instead: {advice}" if advice else text
+def _ours(module: str, wanted: str) -> Any:
+    try:
+        return getattr(modelcrate.azureml, wanted)
+    except AttributeError:
+        raise AttributeError(
+            f"{module} has no {wanted!r} in modelcrate: it is not in the original's documentation, or not about models and services"
+        ) from None
+
+
+def _stand_in(module: str, wanted: str) -> Any:
+    """Returns what takes the place of a name of a package that is not here."""
+    if wanted.startswith("__"):
+        raise AttributeError(wanted)
+    if wanted.endswith(("Exception", "Error")):
+        return exceptions.never_raised(wanted)
+    return absent(wanted, Topic(f"{module} is not here", _instead(module)))
+
+
+def _instead(module: str) -> str:
+    """Returns what takes the place of a package that is not here; empty for one that the original has not."""
+    return next((text for name, text in INSTEAD.items() if module == name or module.startswith(f"{name}.")), "")

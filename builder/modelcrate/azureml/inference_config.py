@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modelcrate.azureml.absent import PAYLOADS, PROFILE, refuse
+from modelcrate.azureml.absent import PAYLOADS, PROFILE, refusing
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.environment import Environment
@@ -20,6 +20,7 @@ CUDA_VERSIONS = ("9.0", "9.1", "10.0")
 _OLD = ("runtime", "conda_file", "extra_docker_file_steps", "enable_gpu", "cuda_version", "base_image")
 
 
+@refusing({PAYLOADS: "build_create_payload", PROFILE: "build_profile_payload"})
 class InferenceConfig:
     """An entry script and its environment. The constructor checks that the script parses and has `init` and `run`.
 
@@ -79,9 +80,6 @@ class InferenceConfig:
     def validation_script_content(self) -> None:
         """Checks the entry script. See `validate_configuration`."""
         self._check_script()
-
-    build_create_payload = refuse("InferenceConfig.build_create_payload", PAYLOADS)
-    build_profile_payload = refuse("InferenceConfig.build_profile_payload", PROFILE)
 
     def facts(self) -> dict[str, Any]:
         """Returns the configuration as data for JSON, without passwords."""

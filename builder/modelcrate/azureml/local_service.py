@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import CLOUD, refuse
+from modelcrate.azureml.absent import CLOUD, refusing
 from modelcrate.azureml.deployment import (
     DeploymentConfiguration,
     LocalWebserviceDeploymentConfiguration,
@@ -40,6 +40,7 @@ ANSWER = 3600.0
 _LOOK = 1.0
 
 
+@refusing({CLOUD: "deploy_to_cloud"})
 class LocalWebservice(Webservice):
     """A service whose container runs on this machine and answers on 127.0.0.1. `LocalWebservice(ws, name)` finds one.
 
@@ -379,8 +380,6 @@ class LocalWebservice(Webservice):
             "models": list(self._facts.get("models") or ()),
             "imageDigest": self.image_digest,
         }
-
-    deploy_to_cloud = refuse("LocalWebservice.deploy_to_cloud", CLOUD)
 
     @property
     def _facts(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, SAS, refuse
+from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, SAS, refusing
 from modelcrate.azureml.deployment import DeploymentConfiguration, local_configuration
 from modelcrate.azureml.exceptions import ModelNotFoundException
 from modelcrate.azureml.inference_config import InferenceConfig
@@ -38,6 +38,7 @@ class Framework:
     CUSTOM, TENSORFLOW, SCIKITLEARN, ONNX, TFKERAS, PYTORCH, MULTI = FRAMEWORKS
 
 
+@refusing({PROFILE: "profile", SAS: "get_sas_urls", DATA: "add_dataset_references"})
 class Model:
     """A model of a workspace. It is found by name (the latest version), by name and version, or by `id` (`NAME:VERSION`)."""
 
@@ -290,10 +291,6 @@ class Model:
         return ModelPackage.begin(
             workspace, records, inference_config, image_name, image_label, dockerfile=generate_dockerfile
         )
-
-    profile = staticmethod(refuse("Model.profile", PROFILE))
-    get_sas_urls = refuse("Model.get_sas_urls", SAS)
-    add_dataset_references = refuse("Model.add_dataset_references", DATA)
 
     @staticmethod
     def deploy(

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
-from modelcrate.azureml.absent import R
+from modelcrate.azureml.absent import BUILD_CONTEXT, R
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.dockerfiles import parse_base
 from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
+from modelcrate.azureml.microsofts_images import is_conda_base
 from modelcrate.azureml.no_code import detect_dependencies
-from modelcrate.azureml.sections import DatabricksSection
+from modelcrate.azureml.sections import DatabricksSection, PythonSection
 from modelcrate.project.conda import CondaSpec, conda_text, package_name
 from modelcrate.project.values import (
     Base,
@@ -81,12 +82,16 @@ def with_environment(environment: Environment, project: Project) -> AzureProject
         UserError: The environment can't be built without a container engine, or contradicts itself.
     """
     _check_sections(environment)
-    base, env, labels = _base(environment)
+    base, env, labels, replaced = _base(environment)
     spec = _spec(environment)
     dropped = [line for line in spec.pip if package_name(line) in SERVERS]
     notices = tuple(
         f"{line} is left out: the image has modelcrate's server, which answers the same" for line in dropped
     )
+    if environment.python.user_managed_dependencies and (ignored := _named(environment)):
+        notices += (
+            f"not installed, because user_managed_dependencies says that the base has all packages: {', '.join(ignored)}",
+        )
     logins = _logins(base, environment.docker.base_image_registry)
     conda, wheels, said = make_conda(spec)
     needs = replace(dependencies([*(line for line in spec.pip if line not in dropped), *wheels]), conda=conda)
@@ -99,7 +104,7 @@ def with_environment(environment: Environment, project: Project) -> AzureProject
         env={**env, **environment.environment_variables},
         labels=labels,
     )
-    return AzureProject(made, (*notices, *said), logins)
+    return AzureProject(made, (*notices, *said, *replaced), logins)
 
 
 def _check_sections(environment: Environment) -> None:
@@ -115,9 +120,16 @@ def _check_sections(environment: Environment) -> None:
 
 def _spec(environment: Environment) -> CondaSpec:
     """Returns the packages that are to be installed: none, where the base has them."""
-    python = environment.python
-    if python.user_managed_dependencies:
-        return CondaSpec()
+    return CondaSpec() if environment.python.user_managed_dependencies else _conda(environment.python)
+
+
+def _named(environment: Environment) -> list[str]:
+    """Returns the packages that an environment names, but for the original's server."""
+    spec = _conda(environment.python)
+    return [line for line in (*spec.packages, *spec.pip) if package_name(line) not in SERVERS]
+
+
+def _conda(python: PythonSection) -> CondaSpec:
     if python.conda_dependencies_file is not None:
         return CondaDependencies(python.conda_dependencies_file).spec
     return python.conda_dependencies.spec if python.conda_dependencies is not None else CondaSpec()
@@ -142,28 +154,31 @@ def _logins(base: Base, registry: ContainerRegistry) -> dict[str, Credential]:
     return {f"{place.registry}/{place.repository}": login}
 
 
-def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str]]:
-    """Returns the base, and the variables and labels that its Dockerfile sets."""
-    docker, env, labels = environment.docker, {}, {}
+def _base(environment: Environment) -> tuple[Base, dict[str, str], dict[str, str], tuple[str, ...]]:
+    """Returns the base, the variables and labels that its Dockerfile sets, and notices."""
+    docker, python, env, labels = environment.docker, environment.python, {}, {}
     given = [docker.base_image, docker.base_dockerfile, docker.build_context]
     if sum(each is not None for each in given) > 1:
         raise UserError("more than one base", hint="base_image, base_dockerfile or build_context: keep one of them")
     if docker.build_context is not None:
-        raise UserError("a build context takes an engine", hint="build it once, and name the image: base_image")
+        raise BUILD_CONTEXT.error("a build context")
     image = docker.base_image
     if docker.base_dockerfile is not None:
         found = parse_base(docker.base_dockerfile)
         image, env, labels = found.image, dict(found.env), dict(found.labels)
+    own = python.interpreter_path.startswith("/")
+    if image and is_conda_base(image) and not python.user_managed_dependencies and not own:
+        said = f"the image {image} has conda and no packages, so a base with the wanted Python is taken instead; the key base of a project file, or python.interpreter_path, keeps it"
+        return DebianBase(), env, labels, (said,)
     if not image:
-        return DebianBase(), env, labels
+        return DebianBase(), env, labels, ()
     address = docker.base_image_registry.address
     from modelcrate.project.reading import parse_base_words
 
     base = parse_base_words(f"{address}/{image}" if address and not image.startswith(f"{address}/") else image)
-    interpreter = environment.python.interpreter_path
-    if interpreter.startswith("/"):
-        base = replace(base, interpreter=PurePosixPath(interpreter))
-    return base, env, labels
+    if own:
+        base = replace(base, interpreter=PurePosixPath(python.interpreter_path))
+    return base, env, labels, ()
 
 
 def dependencies(lines: Sequence[str]) -> Dependencies:

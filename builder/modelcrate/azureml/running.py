@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from modelcrate.azureml import importing
+from modelcrate.azureml import importing, offline_run
 from modelcrate_layers.errors import CrateError
 
 _OURS = ("modelcrate.", "modelcrate_layers.")
@@ -51,7 +51,7 @@ def show(script: dict[str, Any], kind: type[BaseException], fault: BaseException
     found = trace
     while found is not None and found.tb_frame.f_globals is not script:
         found = found.tb_next
-    if isinstance(fault, CrateError) or _last_module(found) == importing.__name__:
+    if isinstance(fault, CrateError) or _last_module(found) in (importing.__name__, offline_run.__name__):
         found = _without_ours(found)
     traceback.print_exception(kind, fault.with_traceback(found), found)
 

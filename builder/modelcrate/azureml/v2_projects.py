@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.environment import Environment, read_requirements
+from modelcrate.azureml.microsofts_images import curated_image
 from modelcrate.azureml.projects import AzureProject, with_environment
 from modelcrate.pipeline.variables import FIXED
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
@@ -27,21 +28,20 @@ from modelcrate.project.values import (
 )
 from modelcrate.project.writing import project_text
 from modelcrate.workspace.backend import WorkspaceBackend
-from modelcrate.workspace.environments import get_environment
 from modelcrate.workspace.find import read_model
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 from modelcrate_layers.store import as_machine_error
 
-MICROSOFTS = re.compile(r"mcr\.microsoft\.com/azureml/.+")
-"""Images that Azure makes its Python environments in. They have an operating system and conda, which nothing here needs."""
-
 PUBLIC_REGISTRY = "azureml"
-CURATED = "mcr.microsoft.com/azureml/curated/"
-"""Where the images of the curated environments are: those of Microsoft's registry `azureml`."""
+"""Microsoft's registry of models and environments, which everybody can read."""
 
 MODELS = "/var/azureml-app/azureml-models"
+
+_SECRET = re.compile(r"\$\{\{.*\}\}|keyvaultref:.*", re.DOTALL)
+"""A value that the original replaces by a secret of the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = 
     if isinstance(environment, AssetReference):
         made = with_environment(_registered(environment, workspace, notices), project)
     elif environment is not None:
-        made = with_environment(_inline(environment, notices), project)
+        made = with_environment(_inline(environment), project)
     project = replace(made.project, env={**made.project.env, **_variables(found, notices)})
     _check_whole(project, found)
     routes = (environment.liveness, environment.scoring) if isinstance(environment, V2Environment) else (None, None)
@@ -135,13 +135,15 @@ def _folder(found: V2Deployment, wanted: Path | None) -> Path:
 
 
 def _name(found: V2Deployment) -> str:
-    text = found.endpoint or found.name or found.file.stem
+    text = found.endpoint or found.name or found.file.absolute().parent.name
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64] or "model"
 
 
 def _begin(found: V2Deployment, folder: Path, notices: list[str]) -> Project:
     """Returns the project without model and environment. What a model or an environment alone lacks is detected in its folder."""
-    if found.endpoint:
+    if not found.alone:
+        if not found.endpoint:
+            notices.append(f"no endpoint_name: az takes it from its command line; the project is called {_name(found)}")
         return Project(_name(found), _entry(found, folder))
     from modelcrate.pipeline.detect import detect
 
@@ -216,7 +218,7 @@ def _number(asset: AssetReference) -> int | None:
 def _registered(asset: AssetReference, workspace: WorkspaceBackend, notices: list[str]) -> Environment:
     """Returns an environment of our workspace, or the public image of a curated one; one of another registry says where its file can be had."""
     if asset.registry == PUBLIC_REGISTRY:
-        image = f"{CURATED}{asset.name}:{asset.version or asset.label or 'latest'}"
+        image = curated_image(asset.name, asset.version or asset.label)
         notices.append(f"environment {asset.text}: its image {image} is the base, and has to bring all packages")
         return Environment.from_docker_image(asset.name, image)
     if asset.registry:
@@ -226,19 +228,15 @@ def _registered(asset: AssetReference, workspace: WorkspaceBackend, notices: lis
             hint=f"az ml environment show --registry-name {asset.registry} --name {asset.name} --version {version} -o yaml > env.yml; "
             f"then write environment: file:env.yml, or the image that it names: environment: {{image: ...}}",
         )
-    found = get_environment(workspace, asset.name, _number(asset))
-    return Environment.registered(found)
+    found, said = Environment.find(workspace, asset.name, _number(asset))
+    notices += said
+    return found
 
 
-def _inline(environment: V2Environment, notices: list[str]) -> Environment:
+def _inline(environment: V2Environment) -> Environment:
     made = Environment(environment.name or "inline")
     if environment.dockerfile is not None:
-        made.docker.base_dockerfile = environment.dockerfile.read_text(encoding="utf-8")
-    elif environment.image and environment.conda is not None and MICROSOFTS.fullmatch(environment.image):
-        notices.append(
-            f"environment.image {environment.image}: its packages are those of conda_file, so a base with that Python is taken instead; "
-            "write base: IMAGE to keep it"
-        )
+        made.docker.base_dockerfile = read_named_file(environment.dockerfile, MAX_NAMED).decode("utf-8", "replace")
     elif environment.image:
         made.docker.base_image = environment.image
     if environment.conda is None:
@@ -278,6 +276,12 @@ def _variables(found: V2Deployment, notices: list[str]) -> dict[str, str]:
         if name in FIXED and found.code is not None:
             notices.append(f"environment_variables.{name} is left out: {FIXED[name]}")
             continue
+        if _SECRET.fullmatch(value.strip()):
+            notices.append(
+                f"environment_variables.{name} is left out: a secret of the cloud, and none goes into an image; "
+                f"at the start: modelcrate run -e {name}=..., or --env-file"
+            )
+            continue
         mount = found.mount_path.rstrip("/")
         moved = mount and (value == mount or value.startswith(f"{mount}/"))
         out[name] = MODELS + value[len(mount) :] if moved else value
@@ -293,12 +297,16 @@ def _variables(found: V2Deployment, notices: list[str]) -> dict[str, str]:
 def _check_whole(project: Project, found: V2Deployment) -> None:
     """Refuses what has nothing that could become an image."""
     if project.entry is None and not project.models:
+        if isinstance(project.base, RegistryBase):
+            hint = f"run the image itself: modelcrate run {project.base}"
+        elif found.alone:
+            hint = "name the file of the deployment that uses it"
+        else:
+            hint = (
+                "az takes them from its command line here; write model: azureml:NAME:VERSION, or model: {path: FOLDER}"
+            )
         raise UserError(
-            "has neither a model nor code, and no image follows from that",
-            where=str(found.file),
-            hint=f"run the image itself: modelcrate run {project.base}"
-            if isinstance(project.base, RegistryBase)
-            else "name the file of the deployment that uses it",
+            "has neither a model nor code, and no image follows from that", where=str(found.file), hint=hint
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import CLOUD, DEPLOYING, KEYS, refuse
+from modelcrate.azureml.absent import CLOUD, DEPLOYING, KEYS, refusing
 from modelcrate.azureml.deployment import (
     AciServiceDeploymentConfiguration,
     AksEndpointDeploymentConfiguration,
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from modelcrate.azureml.workspace import Workspace
 
 
+@refusing(
+    {
+        DEPLOYING: "deploy deploy_from_image deploy_from_model deploy_local_from_model",
+        KEYS: "get_keys get_token regen_key get_access_token",
+        CLOUD: "delete get_logs run serialize update update_deployment_state wait_for_deployment",
+    }
+)
 class Webservice:
     """A service of a workspace. `Webservice(ws, name)` is the `LocalWebservice` of that name."""
 
@@ -102,23 +109,8 @@ class Webservice:
             raise SourceError("a service without a name", where="webservice_payload")
         return Webservice(workspace, str(webservice_payload["name"]))
 
-    deploy = staticmethod(refuse("Webservice.deploy", DEPLOYING))
-    deploy_from_image = staticmethod(refuse("Webservice.deploy_from_image", DEPLOYING))
-    deploy_from_model = staticmethod(refuse("Webservice.deploy_from_model", DEPLOYING))
-    deploy_local_from_model = staticmethod(refuse("Webservice.deploy_local_from_model", DEPLOYING))
-    get_keys = refuse("Webservice.get_keys", KEYS)
-    get_token = refuse("Webservice.get_token", KEYS)
-    regen_key = refuse("Webservice.regen_key", KEYS)
-    get_access_token = refuse("Webservice.get_access_token", KEYS)
-    delete = refuse("Webservice.delete", CLOUD)
-    get_logs = refuse("Webservice.get_logs", CLOUD)
-    run = refuse("Webservice.run", CLOUD)
-    serialize = refuse("Webservice.serialize", CLOUD)
-    update = refuse("Webservice.update", CLOUD)
-    update_deployment_state = refuse("Webservice.update_deployment_state", CLOUD)
-    wait_for_deployment = refuse("Webservice.wait_for_deployment", CLOUD)
 
-
+@refusing({CLOUD: "add_properties add_tags remove_tags"})
 class CloudWebservice(Webservice):
     """A service of a cloud. It can't be made; its configuration can, so that a script may choose at the end."""
 
@@ -133,10 +125,6 @@ class CloudWebservice(Webservice):
         """Returns the configuration. `Model.deploy` refuses it."""
         return cls.configuration(**parameters)
 
-    add_properties = refuse("add_properties", CLOUD)
-    add_tags = refuse("add_tags", CLOUD)
-    remove_tags = refuse("remove_tags", CLOUD)
-
 
 class AciWebservice(CloudWebservice):
     """A service in Azure Container Instances."""
@@ -150,6 +138,7 @@ class AksWebservice(CloudWebservice):
     configuration = AksServiceDeploymentConfiguration
 
 
+@refusing({CLOUD: "create_version update_version delete_version"})
 class AksEndpoint(AksWebservice):
     """An endpoint in Azure Kubernetes Service."""
 
@@ -160,10 +149,6 @@ class AksEndpoint(AksWebservice):
 
         control = "Control"
         treatment = "Treatment"
-
-    create_version = refuse("create_version", CLOUD)
-    update_version = refuse("update_version", CLOUD)
-    delete_version = refuse("delete_version", CLOUD)
 
 
 class UnknownWebservice(CloudWebservice):

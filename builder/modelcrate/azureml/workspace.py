@@ -14,8 +14,7 @@ from modelcrate.azureml.absent import (
     NETWORK,
     RUNS,
     SECRETS,
-    RefusedProperty,
-    refuse,
+    refusing,
 )
 from modelcrate.config import Config
 from modelcrate.environment import read_config
@@ -38,6 +37,23 @@ CONFIG_PLACES = (".azureml", "aml_config", ".")
 """Where the original looks for the configuration file, in a folder and in all folders above it."""
 
 
+@refusing(
+    {
+        COMPUTE: "get_default_compute_target",
+        DATA: "get_default_datastore set_default_datastore",
+        SECRETS: "get_default_keyvault",
+        RUNS: "get_run get_mlflow_tracking_uri",
+        NETWORK: "add_private_endpoint delete_private_endpoint_connection get_connection set_connection delete_connection list_connections",
+        ACCOUNT: "diagnose_workspace list_keys sync_keys setup update update_dependencies",
+    },
+    {
+        COMPUTE: "compute_targets DEFAULT_CPU_CLUSTER_CONFIGURATION DEFAULT_GPU_CLUSTER_CONFIGURATION",
+        DATA: "datasets datastores",
+        RUNS: "experiments",
+        NETWORK: "linked_services private_endpoints",
+        ACCOUNT: "discovery_url service_context",
+    },
+)
 class Workspace:
     """A workspace. `address` is a folder, or `HOST/PREFIX` of a registry; by default a folder with its name in the user's data.
 
@@ -46,9 +62,6 @@ class Workspace:
 
     DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
     DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
-    DEFAULT_CPU_CLUSTER_CONFIGURATION = DEFAULT_GPU_CLUSTER_CONFIGURATION = RefusedProperty(
-        "Workspace.DEFAULT_CPU_CLUSTER_CONFIGURATION", COMPUTE
-    )
 
     def __init__(
         self,
@@ -147,33 +160,6 @@ class Workspace:
             "sku": self.sku,
             "tags": self.tags,
         }
-
-    compute_targets = RefusedProperty("Workspace.compute_targets", COMPUTE)
-    datasets = RefusedProperty("Workspace.datasets", DATA)
-    datastores = RefusedProperty("Workspace.datastores", DATA)
-    experiments = RefusedProperty("Workspace.experiments", RUNS)
-    linked_services = RefusedProperty("Workspace.linked_services", NETWORK)
-    private_endpoints = RefusedProperty("Workspace.private_endpoints", NETWORK)
-    discovery_url = RefusedProperty("Workspace.discovery_url", ACCOUNT)
-    service_context = RefusedProperty("Workspace.service_context", ACCOUNT)
-    get_default_compute_target = refuse("Workspace.get_default_compute_target", COMPUTE)
-    get_default_datastore = refuse("Workspace.get_default_datastore", DATA)
-    set_default_datastore = refuse("Workspace.set_default_datastore", DATA)
-    get_default_keyvault = refuse("Workspace.get_default_keyvault", SECRETS)
-    get_run = refuse("Workspace.get_run", RUNS)
-    get_mlflow_tracking_uri = refuse("Workspace.get_mlflow_tracking_uri", RUNS)
-    add_private_endpoint = refuse("Workspace.add_private_endpoint", NETWORK)
-    delete_private_endpoint_connection = refuse("Workspace.delete_private_endpoint_connection", NETWORK)
-    get_connection = refuse("Workspace.get_connection", NETWORK)
-    set_connection = refuse("Workspace.set_connection", NETWORK)
-    delete_connection = refuse("Workspace.delete_connection", NETWORK)
-    list_connections = refuse("Workspace.list_connections", NETWORK)
-    diagnose_workspace = refuse("Workspace.diagnose_workspace", ACCOUNT)
-    list_keys = refuse("Workspace.list_keys", ACCOUNT)
-    sync_keys = refuse("Workspace.sync_keys", ACCOUNT)
-    setup = staticmethod(refuse("Workspace.setup", ACCOUNT))
-    update = refuse("Workspace.update", ACCOUNT)
-    update_dependencies = refuse("Workspace.update_dependencies", ACCOUNT)
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
         """Raises a UserError: models are never deleted all at once by a program."""

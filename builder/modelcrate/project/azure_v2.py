@@ -58,8 +58,8 @@ class V2Deployment:
 
     Attributes:
         file: Where it was read.
-        name: Its name.
-        endpoint: The name of its endpoint.
+        name: Its name; empty where it comes from the command line of the original.
+        endpoint: The name of its endpoint; empty as the name.
         model: The model, by its path or by its name in a workspace.
         environment: The environment, or its name.
         code: The folder of the code.
@@ -67,6 +67,7 @@ class V2Deployment:
         variables: The variables of the container.
         mount_path: Where the container expects the models, if it says so.
         not_taken: What the file says and an image can't have: key, value, and what to do.
+        alone: Whether the file is that of a model or an environment alone.
     """
 
     file: Path
@@ -79,3 +80,4 @@ class V2Deployment:
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     mount_path: str = ""
     not_taken: tuple[str, ...] = ()
+    alone: bool = False

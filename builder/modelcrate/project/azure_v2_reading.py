@@ -5,90 +5,21 @@ What the original's schema does not know is refused, as the original does. What 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
+from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMENT, MODEL, Section, kind, place_hint
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
-MAX_SHOWN = 120
-"""Characters of a value in a message."""
+Asset = TypeVar("Asset", V2Model, V2Environment)
 
-_MACHINE = "where it runs decides: docs/next-steps/kubernetes.md"
-_ABOUT = "it is about the deployment, and the image has labels: labels: {team: x}"
-NOT_TAKEN: Mapping[str, str] = {
-    "instance_type": _MACHINE,
-    "instance_count": _MACHINE,
-    "scale_settings": _MACHINE,
-    "resources": _MACHINE,
-    "egress_public_network_access": _MACHINE,
-    "private_network_connection": _MACHINE,
-    "request_settings": "at the start: modelcrate run -e SCORING_TIMEOUT_MS=... -e WORKER_COUNT=...",
-    "liveness_probe": "ask the container: GET / on port 5001",
-    "readiness_probe": "ask the container: GET / on port 5001",
-    "app_insights_enabled": "docs/next-steps/monitoring.md",
-    "data_collector": "docs/next-steps/collect-data.md",
-    "tags": _ABOUT,
-    "properties": _ABOUT,
-    "description": _ABOUT,
-}
-"""Keys of a deployment that say nothing about the image, and what to do for them."""
-
-_DEPLOYMENT = frozenset(
-    {*NOT_TAKEN, "$schema", "name", "endpoint_name", "id", "type", "model", "environment", "environment_variables"}
-    | {"code_configuration", "model_mount_path", "provisioning_state", "creation_context"}
-)
-_MODEL = frozenset(
-    [
-        "$schema",
-        "name",
-        "version",
-        "path",
-        "type",
-        "description",
-        "tags",
-        "properties",
-        "flavors",
-        "stage",
-        "id",
-        "utc_time_created",
-        "creation_context",
-        "job_name",
-        "latest_version",
-        "datastore",
-        "intellectual_property",
-        "system_metadata",
-        "default_deployment_template",
-        "allowed_deployment_templates",
-    ]
-)
-_ENVIRONMENT = frozenset(
-    [
-        "$schema",
-        "name",
-        "version",
-        "image",
-        "conda_file",
-        "build",
-        "inference_config",
-        "os_type",
-        "description",
-        "tags",
-        "properties",
-        "id",
-        "creation_context",
-        "latest_version",
-        "auto_delete_setting",
-        "datastore",
-        "intellectual_property",
-    ]
-)
 _ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?")
 _REGISTRY = re.compile(
     r"azureml://registries/(?P<registry>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)(?:/(?P<what>versions|labels)/(?P<which>[^/]+))?"
@@ -103,43 +34,42 @@ def read_v2(file: Path) -> V2Deployment:
         UserError: It is none of these, or has faults; `also` has the others.
     """
     data = _mapping(file)
-    kind = _kind(data, file)
     reader = _Reader(file)
-    found = {"deployment": reader.deployment, "model": reader.alone, "environment": reader.alone}[kind](data)
+    match kind(data):
+        case "deployment":
+            found = reader.deployment(data)
+        case "model":
+            model = reader.model(data, "")
+            found = V2Deployment(file, reader.text(data, "name"), model=model, alone=True)
+        case "environment":
+            environment = reader.environment(data, "")
+            found = V2Deployment(file, reader.text(data, "name"), environment=environment, alone=True)
+        case other:
+            raise _other(file, other, data)
     reader.raise_faults()
-    return found
+    return replace(found, not_taken=tuple(reader.not_taken))
 
 
 class _Reader:
-    """Reads one file and collects its faults, so it is not a value."""
+    """Reads one file, and collects its faults and what an image can't have of it, so it is not a value."""
 
     def __init__(self, file: Path) -> None:
-        self.file, self.faults = file, list[UserError]()
+        self.file, self.faults, self.not_taken = file, list[UserError](), list[str]()
 
     def deployment(self, data: Mapping[str, Any]) -> V2Deployment:
-        self._check_keys(data, _DEPLOYMENT, "a deployment")
+        self._look_over(DEPLOYMENT, data, "")
         code, script = self._code(data.get("code_configuration"))
         return V2Deployment(
             self.file,
-            self._text(data, "name", needed=True),
-            self._text(data, "endpoint_name", needed=True),
-            self._model(data.get("model")),
-            self._environment(data.get("environment")),
+            self.text(data, "name"),
+            self.text(data, "endpoint_name"),
+            self._asset(data.get("model"), "model", _Reader.model),
+            self._asset(data.get("environment"), "environment", _Reader.environment),
             code,
             script,
             self._variables(data.get("environment_variables")),
-            self._text(data, "model_mount_path"),
-            tuple(
-                f"{key}: {_shown(data[key])}; {NOT_TAKEN[key]}"
-                for key in data
-                if key in NOT_TAKEN and data[key] is not None
-            ),
+            self.text(data, "model_mount_path"),
         )
-
-    def alone(self, data: Mapping[str, Any]) -> V2Deployment:
-        if _kind(data, self.file) == "model":
-            return V2Deployment(self.file, self._text(data, "name"), model=self._model(data))
-        return V2Deployment(self.file, self._text(data, "name"), environment=self._environment(data))
 
     def raise_faults(self) -> None:
         if self.faults:
@@ -147,22 +77,29 @@ class _Reader:
             first.also = tuple(rest)
             raise first
 
-    def _model(self, value: object) -> V2Model | AssetReference | None:
+    def _asset(
+        self, value: object, what: str, read: Callable[[_Reader, Mapping[str, Any], str], Asset | None]
+    ) -> Asset | AssetReference | None:
+        """Reads a model or an environment: a reference, a file of its own (`file:PATH`), or a mapping."""
         if value is None:
             return None
-        if isinstance(value, str):
-            if not value.startswith("file:"):
-                return self._reference(value, "model")
-            other = _Reader(self._beside(value.removeprefix("file:")))
-            found = other._model(_mapping(other.file))
-            self.faults += other.faults
-            return found
-        if not isinstance(value, Mapping):
-            self._fault("'model' is a mapping or a reference", "expected azureml:NAME:VERSION, or path: FOLDER")
+        if isinstance(value, Mapping):
+            return read(self, value, f"{what}.")
+        if not isinstance(value, str):
+            self._fault(f"{what!r} is a mapping or a reference", f"expected azureml:NAME:VERSION, or {what}: {{...}}")
             return None
-        self._check_keys(value, _MODEL, "a model")
-        path = self._text(value, "path", needed=True)
-        if path.startswith("azureml:"):
+        if not value.startswith("file:"):
+            return self._reference(value, what)
+        other = _Reader(self._beside(value.removeprefix("file:")))
+        found = read(other, _mapping(other.file), f"{what}.")
+        self.faults += other.faults
+        self.not_taken += other.not_taken
+        return found
+
+    def model(self, data: Mapping[str, Any], above: str) -> V2Model | None:
+        self._look_over(MODEL, data, above)
+        path = self.text(data, "path", needed=True)
+        if path.startswith(("azureml:", "runs:", "https:", "wasbs:")):
             self._fault(
                 f"the model's path is in the cloud: {path[:100]}", "download it, and name the folder: path: FOLDER"
             )
@@ -171,38 +108,21 @@ class _Reader:
             return None
         place = self._beside(path)
         if not place.exists():
-            self._fault(f"the model {path} is not there", f"looked for it at {place}")
-        return V2Model(
-            place, self._text(value, "name"), self._text(value, "version"), self._text(value, "type") or "custom_model"
-        )
+            self._missing(f"the model {path}", path, place)
+        kind_of = self.text(data, "type") or "custom_model"
+        return V2Model(place, self.text(data, "name"), self.text(data, "version"), kind_of)
 
-    def _environment(self, value: object) -> V2Environment | AssetReference | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            if not value.startswith("file:"):
-                return self._reference(value, "environment")
-            other = _Reader(self._beside(value.removeprefix("file:")))
-            found = other._environment(_mapping(other.file))
-            self.faults += other.faults
-            return found
-        if not isinstance(value, Mapping):
-            self._fault("'environment' is a mapping or a reference", "expected azureml:NAME:VERSION, or image: NAME")
-            return None
-        self._check_keys(value, _ENVIRONMENT, "an environment")
-        if str(value.get("os_type") or "linux").lower() != "linux":
+    def environment(self, data: Mapping[str, Any], above: str) -> V2Environment | None:
+        self._look_over(ENVIRONMENT, data, above)
+        if str(data.get("os_type") or "linux").lower() != "linux":
             self._fault("os_type is not Linux", "images are made for Linux")
-        conda, conda_path = self._conda(value.get("conda_file"))
-        liveness, scoring = self._routes(value.get("inference_config"))
-        return V2Environment(
-            self._text(value, "name"),
-            self._text(value, "image"),
-            conda,
-            conda_path,
-            self._dockerfile(value.get("build")),
-            liveness,
-            scoring,
-        )
+        image = self.text(data, "image")
+        if hint := place_hint(image):
+            self._fault(f"the image {image[:100]} is not complete", hint)
+        conda, conda_path = self._conda(data.get("conda_file"))
+        liveness, scoring = self._routes(data.get("inference_config"))
+        dockerfile = self._dockerfile(data.get("build"))
+        return V2Environment(self.text(data, "name"), image, conda, conda_path, dockerfile, liveness, scoring)
 
     def _conda(self, value: object) -> tuple[Mapping[str, Any] | None, Path | None]:
         if value is None:
@@ -211,7 +131,7 @@ class _Reader:
             return value, None
         path = self._beside(str(value).removeprefix("file:"))
         if not path.is_file():
-            self._fault(f"the conda file {value} is not there", f"looked for it at {path}")
+            self._missing(f"the conda file {value}", str(value), path)
             return None, None
         return _mapping(path), path
 
@@ -221,9 +141,10 @@ class _Reader:
         if not isinstance(value, Mapping) or not value.get("path") or "://" in str(value["path"]):
             self._fault("'build' needs the path of a folder here", "build: {path: FOLDER}")
             return None
+        self._look_over(BUILD, value, "environment.build.")
         path = self._beside(str(value["path"])) / str(value.get("dockerfile_path") or "Dockerfile")
         if not path.is_file():
-            self._fault("the Dockerfile of 'build' is not there", f"looked for it at {path}")
+            self._missing("the Dockerfile of 'build'", str(value["path"]), path)
             return None
         return path
 
@@ -253,14 +174,14 @@ class _Reader:
                 "code_configuration: {code: src, scoring_script: score.py}",
             )
             return None, ""
-        self._check_keys(value, frozenset({"code", "scoring_script"}), "code_configuration")
+        self._look_over(CODE, value, "code_configuration.")
         code, script = str(value.get("code") or "."), str(value["scoring_script"])
         if code.startswith(("azureml:", "git+", "http:", "https:")):
             self._fault(f"the code is not here: {code[:100]}", "fetch it, and name the folder: code: FOLDER")
             return None, ""
         folder = self._beside(code)
         if not (folder / script).is_file():
-            self._fault(f"the scoring script {script} is not there", f"looked for it at {folder / script}")
+            self._missing(f"the scoring script {script}", f"{code}/{script}", folder / script)
         return folder, script
 
     def _variables(self, value: object) -> dict[str, str]:
@@ -292,14 +213,13 @@ class _Reader:
         )
         return None
 
-    def _check_keys(self, data: Mapping[str, Any], known: frozenset[str], what: str) -> None:
-        for key in data:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-                self._fault(f"unknown key {key!r:.60} in {what}", hint)
+    def _look_over(self, section: Section, data: Mapping[str, Any], above: str) -> None:
+        """Notes the keys that nobody knows, and those that an image can't have."""
+        for what, hint in section.unknown(data):
+            self._fault(what, hint)
+        self.not_taken += section.not_taken(data, above)
 
-    def _text(self, data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
+    def text(self, data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
         value = data.get(key)
         if value is None:
             if needed:
@@ -316,29 +236,36 @@ class _Reader:
             self._fault("a path has a NUL in it", "name a file or a folder")
         return Path(os.path.abspath(os.path.join(self.file.absolute().parent, path.replace("\0", ""))))
 
+    def _missing(self, what: str, named: str, place: Path) -> None:
+        self._fault(f"{what} is not there", place_hint(named) or f"looked for it at {place}")
+
     def _fault(self, what: str, hint: str) -> None:
         self.faults.append(UserError(what, where=str(self.file), hint=hint))
 
 
-def _kind(data: Mapping[str, Any], file: Path) -> str:
-    """What a file describes, by its schema, else by its keys."""
-    schema = str(data.get("$schema") or "").rpartition("/")[2].partition(".")[0].lower()
-    if schema in ("managedonlinedeployment", "kubernetesonlinedeployment") or "endpoint_name" in data:
-        if "batch" in schema:
-            raise _other(file, "a batch deployment")
-        return "deployment"
-    if schema == "environment" or {"image", "conda_file", "build"} & set(data):
-        return "environment"
-    if schema == "model" or ("path" in data and not schema):
-        return "model"
-    raise _other(file, schema or f"a file with the keys {', '.join(map(str, list(data)[:6]))}")
+_OTHERS = {
+    "modelversionpackage": (
+        "the package of a model that its command names",
+        "write the YAML of an online deployment with model, environment and code_configuration",
+    ),
+    "batch deployment": (
+        "a batch deployment",
+        "name the YAML of an online deployment; a job that reads a folder and ends is an image by `command: [python, batch.py]` in modelcrate.yaml",
+    ),
+    "online endpoint": (
+        "an online endpoint, which names its deployments",
+        "name the YAML of an online deployment; the endpoint itself is the address of a container here",
+    ),
+}
+"""What other files are, and what to do."""
 
 
-def _other(file: Path, what: str) -> UserError:
+def _other(file: Path, found: str, data: Mapping[str, Any]) -> UserError:
+    what, hint = _OTHERS.get(found, (found or f"a file with the keys {', '.join(map(str, list(data)[:6]))}", ""))
     return UserError(
         f"is {what}, and no image follows from it",
         where=str(file),
-        hint="name the YAML of an online deployment, a model or an environment",
+        hint=hint or "name the YAML of an online deployment, a model or an environment",
     )
 
 
@@ -350,34 +277,8 @@ def _mapping(file: Path) -> Mapping[str, Any]:
     try:
         data = load_yaml(text, str(file))
     except UserError as fault:
-        if b"{{" in text:
-            fault.hint = "it has places to be filled in, {{...}}: put the values there first"
+        fault.hint = place_hint(text.decode("utf-8", "replace")) or fault.hint
         raise
     if not isinstance(data, Mapping):
         raise UserError("is no mapping", where=str(file), hint="name the YAML of an online deployment")
     return data
-
-
-def _shown(value: object) -> str:
-    """A value as one short line. It is not walked further than the line, because aliases of YAML can make it endless."""
-    text = ""
-    for each in _tokens(value):
-        text += each
-        if len(text) > MAX_SHOWN:
-            return text[:MAX_SHOWN] + "..."
-    return text
-
-
-def _tokens(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for number, (key, each) in enumerate(value.items()):
-            yield f"{', ' if number else '{'}{key}: "
-            yield from _tokens(each)
-        yield "}" if value else "{}"
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield ", " if number else "["
-            yield from _tokens(each)
-        yield "]" if value else "[]"
-    else:
-        yield str(value)

@@ -18,8 +18,10 @@ from modelcrate.azureml import (
     WebserviceException,
     Workspace,
 )
-from modelcrate.azureml.projects import dependencies, make_conda
+from modelcrate.azureml.microsofts_images import DEFAULT_GPU_IMAGE
+from modelcrate.azureml.projects import dependencies, make_conda, with_environment
 from modelcrate.project.conda import as_requirement, parse_conda
+from modelcrate.project.values import Project
 from modelcrate_layers.errors import SourceError, UserError
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
@@ -329,3 +331,22 @@ def test_get_model_path_finds_the_newest_version_of_the_container(
     (tmp_path / "azureml-models/m/10/second").write_text("")
     with pytest.raises(UserError, match="found 2"):
         Model.get_model_path("m")
+
+
+def test_microsofts_bases_are_taken_only_where_their_python_is_wanted() -> None:
+    made = Environment("one")
+    made.docker.base_image = DEFAULT_GPU_IMAGE
+    found = with_environment(made, Project("one", None))
+    assert str(found.project.base) == "debian"
+    assert any("has conda and no packages" in each for each in found.notices)
+    made.python.interpreter_path = "/opt/miniconda/bin/python"
+    found = with_environment(made, Project("one", None))
+    assert (found.notices, str(found.project.base)) == ((), DEFAULT_GPU_IMAGE)
+
+
+def test_packages_that_are_not_installed_are_named() -> None:
+    made = Environment.from_docker_image("one", "reg.example/base:1")
+    made.python.conda_dependencies = CondaDependencies.create(pip_packages=["azureml-defaults", "attrs"])
+    found = with_environment(made, Project("one", None))
+    assert found.project.dependencies.requirements == ()
+    assert [each for each in found.notices if each.endswith("has all packages: attrs")]

@@ -88,11 +88,13 @@ def test_of_an_error_of_ours_the_users_frames_are_shown(crate: Crate, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("import azureml.train.sklearn", "azureml.train is not in modelcrate"),
-        ("from azureml.train.estimator import Estimator", "register the file: Model.register"),
+        ("import azureml.trainer", "azureml.trainer is not in modelcrate"),
+        ("from azureml.train.estimator import Estimator\nEstimator('.')", "register the file: Model.register"),
+        ("from azureml.widgets import RunDetails\nRunDetails(1).show()", "azureml.widgets is not here"),
         ("from azureml.core import Workspase", "cannot import name 'Workspase'"),
         ("from azureml.core import Experiment\nExperiment('ws', 'one')", "Experiment is not in modelcrate"),
-        ("from azureml.core import Run\nRun.get_context()", "track it with MLflow"),
+        ("from azureml.core import Run\nRun.get(1, 2)", "track it with MLflow"),
+        ("from azureml.core import Run\nRun.get_context().experiment", "Workspace.from_config() gives the workspace"),
         ("import azureml.core\nazureml.core.Modell", "azureml.core has no 'Modell'"),
     ],
 )
@@ -116,3 +118,36 @@ def test_an_installed_sdk_is_not_used_and_nothing_is_installed(crate: Crate, tmp
 
 def test_a_script_that_is_not_there(crate: Crate) -> None:
     crate("azureml", "run", "none.py").failed(3, "there is no such script")
+
+
+TRAINING = """\
+from azureml.core import Run
+from azureml.core.run import _OfflineRun
+from azureml.core.environment import DEFAULT_CPU_IMAGE, Environment
+from azureml.core.runconfig import DEFAULT_GPU_IMAGE
+from azureml.pipeline.core import Pipeline
+from azureml.widgets import RunDetails
+
+run = Run.get_context()
+print(type(run) is _OfflineRun, run.id.startswith("OfflineRun"), hasattr(run, "experiment"))
+run.log("mse", 0.5)
+run.log_row("row", x=1)
+run.tag("kind", "linear")
+run.upload_file("outputs/model.pkl", "model.pkl")
+run.complete()
+print(DEFAULT_CPU_IMAGE.startswith("mcr.microsoft.com/azureml/"), "cuda" in DEFAULT_GPU_IMAGE)
+"""
+
+
+def test_a_training_script_runs_by_itself(crate: Crate, tmp_path: Path) -> None:
+    done = crate("azureml", "run", script(tmp_path, TRAINING)).succeeded()
+    assert done.out.splitlines() == [
+        "True True False",
+        "mse: 0.5",
+        "row: {'x': 1}",
+        "kind: linear",
+        "outputs/model.pkl: stays in model.pkl",
+        "True True",
+    ]
+    text = "from azureml.core import Run\nRun.get_context(allow_offline=False)"
+    assert "a run of the service is not in modelcrate" in crate("azureml", "run", script(tmp_path, text)).err

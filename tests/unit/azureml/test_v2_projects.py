@@ -49,7 +49,7 @@ def test_the_usual_deployment(tmp_path: Path, ws: Workspace) -> None:
     assert dict(project.env) == {"LEVEL": "3", "DEBUG": "True", "RATE": "0.5", "NAME": "x"}
     said = "\n".join(found.made.notices)
     assert "azureml-inference-server-http is left out" in said
-    assert f"environment.image {azure_yaml.IMAGE}" in said
+    assert f"the image {azure_yaml.IMAGE} has conda and no packages" in said
     assert found.deployment.not_taken == (
         "instance_type: Standard_DS3_v2; where it runs decides: docs/next-steps/kubernetes.md",
     )
@@ -139,13 +139,63 @@ def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace
         ("environment: {image: 'reg.example/x:1'}\n", "modelcrate run reg.example/x:1"),
         ("environment: {image: x, os_type: windows}\n", "images are made for Linux"),
         ("instance_typ: x\n", "did you mean 'instance_type'"),
-        ("model: {path: .}\nname: {{NAME}}\n", "put the values there first"),
+        ("model: {path: .}\nname: {{NAME}}\n", "{{NAME}} is a place to be filled in: put the value there first"),
+        ("model: {path: $MODEL}\n", "$MODEL is a place to be filled in"),
+        (azure_yaml.MODEL + "code_configuration: {code: <CODE_DIR>, scoring_script: s.py}\n", "<CODE_DIR> is a place"),
+        (azure_yaml.MODEL + "environment: {image: '#{ACR}#.azurecr.io/x:1'}\n", "#{ACR}# is a place to be filled in"),
+        ("description: only a machine\n", "write model: azureml:NAME:VERSION, or model: {path: FOLDER}"),
     ],
 )
 def test_no_refusal_without_a_way_out(tmp_path: Path, ws: Workspace, text: str, said: str) -> None:
     with pytest.raises(UserError) as fault:
         read(tmp_path, ws, text)
     assert said in str(fault.value)
+
+
+def test_names_may_be_those_of_the_command_line(tmp_path: Path, ws: Workspace) -> None:
+    """`az ml online-deployment create --name --endpoint-name` gives them, and many files leave them out."""
+    file = azure_yaml.write(tmp_path / "files", azure_yaml.DEPLOYMENTS["usual"])
+    file.write_text(file.read_text().replace("name: blue\nendpoint_name: flowers\n", ""))
+    found = read_project(file, ws.backend)
+    assert (found.deployment.name, found.deployment.endpoint, found.made.project.name) == ("", "", "sample")
+    assert "az takes it from its command line; the project is called sample" in "\n".join(found.made.notices)
+    file.write_text(file.read_text().partition("\n")[2])
+    assert read_project(file, ws.backend).made.project == found.made.project, "the keys say what it is, without $schema"
+
+
+def test_keys_of_a_model_and_an_environment_that_say_nothing_of_an_image_are_named(
+    tmp_path: Path, ws: Workspace
+) -> None:
+    text = azure_yaml.CODE + (
+        "model: {path: ../../model-1/model, stage: Production, tags: {a: b}}\n"
+        "environment: file:../../model-1/environment/env.yml\n"
+    )
+    assert [each.partition(":")[0] for each in read(tmp_path, ws, text).deployment.not_taken] == [
+        *("instance_type", "model.stage", "model.tags", "environment.description", "environment.tags")
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["${{azureml://connections/one/credentials/key}}", "keyvaultref:https://v.vault.azure.net/secrets/s"]
+)
+def test_no_secret_of_the_cloud_goes_into_an_image(tmp_path: Path, ws: Workspace, value: str) -> None:
+    text = azure_yaml.DEPLOYMENTS["usual"] + f"environment_variables: {{KEY: '{value}', OTHER: '$x'}}\n"
+    found = read(tmp_path, ws, text)
+    assert dict(found.made.project.env) == {"OTHER": "$x"}
+    assert "environment_variables.KEY is left out: a secret of the cloud" in "\n".join(found.made.notices)
+
+
+def test_a_curated_environment_by_its_name_in_a_workspace(tmp_path: Path, ws: Workspace) -> None:
+    text = azure_yaml.MODEL + azure_yaml.CODE + "environment: azureml:AzureML-sklearn-1.0-ubuntu20.04-py38-cpu:7\n"
+    base = "mcr.microsoft.com/azureml/curated/sklearn-1.0-ubuntu20.04-py38-cpu:7"
+    assert str(read(tmp_path, ws, text).made.project.base) == base
+    with pytest.warns(UserWarning, match="Azure's public image of it is the base"):
+        made = Environment.get(ws, "azureml-sklearn-1.5")
+    assert made.docker.base_image == "mcr.microsoft.com/azureml/curated/sklearn-1.5:latest"
+    with pytest.warns(UserWarning, match="without packages"):
+        assert Environment.get(ws, "AzureML-Minimal").docker.base_image is None
+    made.register(ws)
+    assert Environment.get(ws, "azureml-sklearn-1.5").version == "1", "what is registered goes before"
 
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
