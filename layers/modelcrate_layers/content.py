@@ -21,6 +21,9 @@ CHUNK = 1 << 20
 MAX_JSON = 8 << 20
 """The largest manifest, index or config that is read (distribution-spec requires registries to accept 4 MiB at least)."""
 
+MAX_MEDIA_TYPE = 255
+"""The longest media type: two names of 127 characters (RFC 6838, 4.2)."""
+
 _HEX = {"sha256": 64, "sha512": 128}
 
 
@@ -109,8 +112,8 @@ class Descriptor:
         if not isinstance(value, dict):
             raise IntegrityError(f"not a descriptor: {value!r:.80}")
         media_type, size = value.get("mediaType"), value.get("size")
-        if not isinstance(media_type, str) or not media_type:
-            raise IntegrityError("a descriptor has no mediaType")
+        if not isinstance(media_type, str) or not 0 < len(media_type) <= MAX_MEDIA_TYPE:
+            raise IntegrityError(f"a descriptor has no mediaType that could be one: {media_type!r:.80}")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
             raise IntegrityError(f"a descriptor's size is not a size: {size!r:.80}")
         notes, platform = value.get("annotations") or {}, value.get("platform")
@@ -187,6 +190,11 @@ def verified(chunks: Iterable[bytes], descriptor: Descriptor, where: str = "") -
 def canonical_json(value: object) -> bytes:
     """Serialises a document that has an identity: sorted keys, no spaces, UTF-8. Do it once, and keep the bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def parse_natural(text: str, digits: int = 18) -> int | None:
+    """Returns the natural number that a foreign text writes in ASCII digits; None for any other text, and for more than `digits`."""
+    return int(text) if len(text) <= digits and text.isascii() and text.isdigit() else None
 
 
 def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:

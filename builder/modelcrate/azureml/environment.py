@@ -31,6 +31,7 @@ from modelcrate.workspace.environments import (
     list_environments,
     register_environment,
 )
+from modelcrate.workspace.record import parse_version
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
@@ -295,9 +296,10 @@ class Environment:
         """
         if label is not None and label.lower() != "latest":
             raise LABELS.error(f"the label {label!r}")
-        if version is not None and not str(version).isdigit():
+        number = None if version is None else parse_version(str(version))
+        if version is not None and number is None:
             raise UserError(f"not a version of an environment: {version!r:.60}", hint="expected a number")
-        found, said = Environment.find(workspace.backend, name, None if version is None else int(version))
+        found, said = Environment.find(workspace.backend, name, number)
         for text in said:
             warnings.warn(text, UserWarning, stacklevel=2)
         return found

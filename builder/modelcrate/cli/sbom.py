@@ -46,7 +46,7 @@ def _of_image(address: str, platform: str | None, console: Console) -> Inventory
     from modelcrate.transports.addresses import find
 
     image = find(address, console.connections).image(Platform.parse(platform) if platform else None)
-    title = parse_object(image.manifest.data).get("annotations", {}).get("org.opencontainers.image.title")
+    title = (parse_object(image.manifest.data).get("annotations") or {}).get("org.opencontainers.image.title")
     return inventory(title or image_identity(address), image, console.config)
 
 

@@ -17,10 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.containers import linux
+from modelcrate.home.prune import MADE, read_mounts
 from modelcrate.images.removal import remove_path
 from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob, Descriptor, verified
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.records import read_record, write_record
 
 _CHANGES = "changes"
 _LEFTOVER = re.compile(r"\.new-([0-9]{1,10})-[0-9]+")
@@ -65,11 +67,20 @@ def _mount_over_trees(layers: Sequence[Blob], folder: Path, trees: Path) -> bool
     for blob in layers:
         key = hashlib.sha256(f"{key} {blob.descriptor.digest}".encode()).hexdigest()
         tree = trees / key
-        if not tree.is_dir() and not _unpack_tree(blob, below, tree):
+        if not _is_ours(tree) and (tree.exists() or not _unpack_tree(blob, below, tree)):
             return False
         os.utime(tree)  # the time of its last use
         below.insert(0, tree)
     return _mount(below, folder / _CHANGES, folder / "rootfs")
+
+
+def _is_ours(tree: Path) -> bool:
+    """Returns whether a tree was unpacked here. One that came with a copy of the folder is removed, unless it is mounted: its files are anybody's."""
+    if tree.is_dir() and read_record(tree.parent, f"{tree.name}{MADE}") is not None:
+        return True
+    if str(tree).encode() not in read_mounts():
+        remove_path(tree)
+    return False
 
 
 def _unpack_tree(blob: Blob, below: Sequence[Path], tree: Path) -> bool:
@@ -85,8 +96,11 @@ def _unpack_tree(blob: Blob, below: Sequence[Path], tree: Path) -> bool:
         unpack([checked], root)
         deque(checked.passing, maxlen=0)  # what follows the end of the archive counts for the digest
         _unmount(root)
-        with suppress(OSError):  # another process has made the same tree
+        write_record(tree.parent, f"{tree.name}{MADE}", b"")
+        try:
             (beside / "upper" if below else root).rename(tree)
+        except OSError:  # another process has made the same tree
+            return _is_ours(tree)
         return True
     finally:
         _unmount(root)

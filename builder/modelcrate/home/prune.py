@@ -36,6 +36,9 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.records import MARKER
 from modelcrate_layers.store import REF_NAME, Layout
 
+MADE = ".made"
+"""How the name of the record ends that an unpacked layer was unpacked here."""
+
 _DOWNLOADS = (
     ("wheels", "cache/wheels"),
     ("conda", "cache/conda"),
@@ -105,9 +108,10 @@ def list_items(config: Config) -> list[StoredItem]:
     found = [*_store(config)]
     for kind, folder in (*_DOWNLOADS, *_RESULTS, ("uploads", "uploads"), ("containers", "containers")):
         found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
-    mounted = _mounts()
-    trees = [path for path in _children(config.unpacked, deep=False) if str(path).encode() not in mounted]
-    return [*found, *(_item("unpacked", [path]) for path in trees)]
+    mounted = read_mounts()
+    trees = [path for path in _children(config.unpacked, deep=False) if path.is_dir() or path.suffix != MADE]
+    free = [path for path in trees if str(path).encode() not in mounted]
+    return [*found, *(_item("unpacked", [path, path.with_suffix(MADE)]) for path in free)]
 
 
 def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | None = None) -> list[StoredItem]:
@@ -214,7 +218,7 @@ def _item(kind: str, paths: Sequence[Path], names: tuple[str, ...] = ()) -> Stor
     return StoredItem(kind, tuple(paths), size, used, names)
 
 
-def _mounts() -> bytes:
+def read_mounts() -> bytes:
     """Returns what is mounted here, with the options, in which an overlay names its folders (proc_pid_mountinfo(5))."""
     with suppress(OSError):
         return Path("/proc/self/mountinfo").read_bytes()

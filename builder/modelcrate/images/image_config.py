@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
-from modelcrate_layers.content import Digest, Platform
+from modelcrate_layers.content import Digest, Platform, parse_natural
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 
@@ -139,6 +139,12 @@ def _wrong(found: Mapping[str, Any], types: _Types, prefix: str) -> list[str]:
         for name, (words, fits) in types.items()
         if found.get(name) is not None and not fits(found[name])
     ]
+
+
+def exposed_ports(settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """Returns the port numbers that the settings of a container expose (`80`, `80/tcp`); what is none is passed over, as engines do."""
+    numbers = (parse_natural(text.partition("/")[0], digits=5) for text in settings.get("ExposedPorts") or {})
+    return tuple(number for number in numbers if number)
 
 
 def environment(config: Mapping[str, Any]) -> dict[str, str]:

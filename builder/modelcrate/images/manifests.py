@@ -62,7 +62,11 @@ def parse_document(data: bytes, descriptor: Descriptor, where: str) -> dict[str,
     """
     document = parse_object(data, where)
     refuse_schema_1(document, descriptor.media_type, where)
-    claimed = document.get("mediaType") or descriptor.media_type
+    claimed, notes = document.get("mediaType") or descriptor.media_type, document.get("annotations") or {}
+    if not isinstance(claimed, str):
+        raise IntegrityError(f"a document whose mediaType is no text: {claimed!r:.80}", where=where)
+    if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
+        raise IntegrityError("a document whose annotations are not a map of texts", where=where)
     known = MediaType.MANIFESTS | MediaType.INDEXES
     same_sort = claimed in known and (claimed in MediaType.INDEXES) is (descriptor.media_type in MediaType.INDEXES)
     if claimed != descriptor.media_type and not (same_sort and descriptor.media_type in known):

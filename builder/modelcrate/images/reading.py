@@ -27,6 +27,7 @@ from modelcrate_layers.content import (
     MediaType,
     Platform,
     parse_json,
+    parse_natural,
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
@@ -182,13 +183,8 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: Digest) -> I
     name = _NAMES.get(descriptor.media_type)
     if name is None:
         raise IntegrityError(f"a layer of the unknown type {descriptor.media_type!r:.100}", where=collection.where)
-    size = (
-        descriptor.size
-        if name == "none"
-        else int(notes["layer.tar-size"])
-        if notes.get("layer.tar-size", "").isdigit()
-        else -1
-    )
+    told = descriptor.size if name == "none" else parse_natural(notes.get("layer.tar-size", ""))
+    size = -1 if told is None else told
     layer = Layer(descriptor, diff_id, size, read_codec(notes.get("layer.codec", ""), name), read_inputs(notes))
     key = None
     if "layer.key" in notes:
@@ -217,8 +213,8 @@ def named_codec(media_type: str) -> str | None:
 def read_codec(text: str, name: str) -> Codec:
     """Reads a codec as it prints itself: `zstd-3@1.5.7`."""
     head, _, version = text.partition("@")
-    level = head.removeprefix(f"{name}-")
-    return Codec(name, version, int(level)) if head != level and level.isdigit() else Codec(name)
+    level = parse_natural(head.removeprefix(f"{name}-"), digits=2)
+    return Codec(name) if level is None else Codec(name, version, level)
 
 
 def _collect(

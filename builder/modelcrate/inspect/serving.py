@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.images.image_config import health_path
+from modelcrate.images.image_config import exposed_ports, health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request, split_server_url
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
@@ -115,7 +115,7 @@ def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[E
     _remove_abandoned(config)
     settings = image.settings.get("config") or {}
     served = served_contracts(settings)
-    ports = sorted(int(each.partition("/")[0]) for each in settings.get("ExposedPorts") or {})
+    ports = sorted(exposed_ports(settings))
     port = served[0].port if served and served[0].port in ports else next(iter(ports), 0)
     if not port:
         raise UserError("the image names no port, so it can't be asked", hint="EXPOSE the port that its server has")

@@ -24,7 +24,7 @@ from modelcrate.net.resume import resumed
 from modelcrate.net.retry import Clock, RetryEngine, SystemClock
 from modelcrate.net.tls import Trust
 from modelcrate.net.urls import host_and_port, is_address, origin, split_login
-from modelcrate_layers.content import CHUNK
+from modelcrate_layers.content import CHUNK, parse_natural
 from modelcrate_layers.errors import RegistryError, SourceError
 
 MAX_ERROR_PAGE = 64 << 10
@@ -92,8 +92,8 @@ class UrlReader:
                 if fault.status in (401, 403) and method == "GET":
                     raise
                 continue
-            if length.isdigit():
-                return int(length)
+            if (size := parse_natural(length)) is not None:
+                return size
         return None
 
     def part(self, url: str, count: int) -> bytes | None:

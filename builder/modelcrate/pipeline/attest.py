@@ -97,7 +97,7 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
     maker = _ArtifactMaker("", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
-        name = parse_object(each.manifest.data).get("annotations", {}).get("org.opencontainers.image.title", "")
+        name = (parse_object(each.manifest.data).get("annotations") or {}).get("org.opencontainers.image.title", "")
         contents = inventory(str(name), each, config, pins.get(str(each.platform)), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))

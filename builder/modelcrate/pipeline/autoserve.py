@@ -24,6 +24,7 @@ from modelcrate.pipeline.model_versions import family, judge, lacking, mismatche
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
 from modelcrate.resolve.world import World, has_wheel
 from modelcrate.transports.connections import Connections
+from modelcrate_layers.atomic import remove
 from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
@@ -197,11 +198,20 @@ def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) ->
         digests += [f"{name} {Digest.of(data).hex}" for name, data in sorted(files.items())]
     folder = config.home / "entries" / Digest.of(canonical_json(digests)).hex[:32] / SOURCE
     with as_machine_error(folder):
+        if not _holds(folder, files):
+            remove(folder)
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).exists():
                 write(folder / name, data)
     return folder.absolute()
+
+
+def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Returns whether a folder has nothing but these files, with these bytes."""
+    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    regular = all(path.is_file() and not path.is_symlink() for path in found)
+    return regular and {path.relative_to(folder).as_posix(): path.read_bytes() for path in found} == files
 
 
 def _shown(model: Model | RegisteredModel) -> str:

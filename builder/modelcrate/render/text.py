@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image_config import exposed_ports
 from modelcrate.project.byte_sizes import format_size
 from modelcrate_layers.content import Digest
 
@@ -98,11 +99,11 @@ _WHERE = {"store": "in the local store as", "registry": "pushed to", "docker-arc
 
 
 def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
-    """Yields the commands that start an image from its output. An image without a command has none."""
-    config = image.images[0].settings.get("config")
+    """Yields the commands that start an image from its output. An artifact, and an image without a command, have none."""
+    config = image.images[0].settings.get("config") if image.images else None
     if not isinstance(config, dict) or not (config.get("Entrypoint") or config.get("Cmd")):
         return
-    exposed = next(iter(config.get("ExposedPorts") or {}), "").partition("/")[0]
+    exposed = next(iter(exposed_ports(config)), 0)
     published = f"-p 8080:{exposed} " if exposed else ""
     if delivered.kind == "store":
         yield f"modelcrate run {published}{delivered.target.removesuffix(':latest')}"

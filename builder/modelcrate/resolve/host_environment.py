@@ -11,6 +11,7 @@ from modelcrate.resolve.package_fetcher import PackageFetcher
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.atomic import remove, scratch_folder
 from modelcrate_layers.errors import MachineError, UserError
+from modelcrate_layers.records import claim_folder
 from modelcrate_layers.store import as_machine_error
 
 
@@ -40,11 +41,11 @@ def make_environment(resolved: Resolved, fetcher: PackageFetcher, folder: Path) 
     named = [each.sha256 if same else f"{each.name}=={each.version}" for each in pins]
     key = hashlib.sha256("\n".join((resolved.target.minor, platform.platform(), *named)).encode()).hexdigest()[:32]
     made = folder / key
+    with as_machine_error(folder):
+        claim_folder(folder)  # programs that came with a copy of the home are not started
     if (made / "bin/python").exists():
         return made
     remove(made)  # the Python that it was made with has gone
-    with as_machine_error(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(folder) as scratch:
         _uv(fetcher, "venv", "--relocatable", "--python", resolved.target.minor, str(scratch / "venv"))
         if same:

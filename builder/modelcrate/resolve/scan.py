@@ -14,19 +14,21 @@ from typing import Any, Literal
 
 from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.images.image import ImageLayer
-from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.read_ahead import read_ahead
+from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_VERSION = 2
+_VERSION = 3
 """Raised when scans are to be made anew."""
+
+_FOLDER = "scans"
 
 MAX_FILES = 10_000
 """How many files and links of a layer are kept; a layer with a Python has a dozen."""
@@ -106,7 +108,6 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: boo
     Raises:
         IntegrityError: Its bytes are not those of its digest or diff id, are no tar, or a member's path leads outside.
     """
-    path = _place(layer, cache)
     if (known := recall(layer, cache)) is not None:
         return known
     try:
@@ -119,11 +120,9 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: boo
         "files": [asdict(each) for each in found.files],
         "hidden": found.hidden,
         "tar-size": found.tar_size,
-        "version": _VERSION,
     }
-    with as_machine_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, canonical_json(record))
+    with as_machine_error(cache):
+        write_record(cache / _FOLDER, _name(layer), canonical_json(record))
     return found
 
 
@@ -138,14 +137,14 @@ def says_nothing(paths: Iterable[tuple[str, str]]) -> bool:
 
 
 def recall(layer: ImageLayer, cache: Path) -> LayerScan | None:
-    """Returns the scan of a layer that was made before; a damaged record counts as none."""
+    """Returns the scan of a layer that was made before on this machine (see `records`): it decides which packages fit."""
+    if (data := read_record(cache / _FOLDER, _name(layer))) is None:
+        return None
     try:
-        record: dict[str, Any] = parse_object(_place(layer, cache).read_bytes())
-        if record.get("version") != _VERSION:
-            return None
+        record: dict[str, Any] = parse_object(data)
         files = tuple(ScannedFile(**each) for each in record["files"])
         return LayerScan(files, tuple(map(str, record["hidden"])), int(record["tar-size"]))
-    except (OSError, CrateError, KeyError, TypeError, ValueError):
+    except (CrateError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -167,8 +166,8 @@ def path_in_root(name: bytes, where: str) -> bytes:
     return b"/".join(parts)
 
 
-def _place(layer: ImageLayer, cache: Path) -> Path:
-    return cache / "scans" / f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.json"
+def _name(layer: ImageLayer) -> str:
+    return f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.{_VERSION}"
 
 
 def _scan(layer: ImageLayer, emit: Emit, held: bool) -> LayerScan:

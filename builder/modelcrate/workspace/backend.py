@@ -13,7 +13,7 @@ from typing import Protocol
 from modelcrate.events import Emit
 from modelcrate.images.sinks import Sink
 from modelcrate.transports.output import Output
-from modelcrate.workspace.record import MAX_VERSION
+from modelcrate.workspace.record import parse_version
 from modelcrate_layers.content import Blob, Descriptor, Literal
 
 REPOSITORY = "models"
@@ -99,6 +99,5 @@ def format_tag(name: str, version: int) -> str:
 def parse_tag(tag: str) -> tuple[str, int] | None:
     """Returns the name and version of a tag, or None if it is not a model's."""
     name, dot, version = tag.rpartition(".")
-    if not dot or not name or not version.isascii() or not version.isdigit() or not 1 <= int(version) <= MAX_VERSION:
-        return None
-    return name, int(version)
+    number = parse_version(version) if dot and name else None
+    return None if number is None else (name, number)

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Self
 
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Digest, parse_natural
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer
@@ -125,9 +125,16 @@ def parse_model_id(text: str) -> tuple[str, int | None]:
         UserError: The text is malformed.
     """
     name, colon, version = text.partition(":")
-    if colon and not (version.isascii() and version.isdigit() and 1 <= int(version) <= MAX_VERSION):
+    number = parse_version(version) if colon else None
+    if colon and number is None:
         raise UserError(f"not a version of a model: {version[:40]!r}", hint="expected NAME or NAME:1")
-    return check_name(name), int(version) if colon else None
+    return check_name(name), number
+
+
+def parse_version(text: str) -> int | None:
+    """Returns a version of a model, from 1 to MAX_VERSION; None for any other text."""
+    number = parse_natural(text)
+    return number if number is not None and 1 <= number <= MAX_VERSION else None
 
 
 def check_texts(texts: Mapping[str, str], what: str) -> dict[str, str]:

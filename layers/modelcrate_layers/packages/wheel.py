@@ -289,13 +289,18 @@ def normal_version(text: str) -> str:
     if found is None:
         return text.strip().lower().replace("_", "-")
     part = {key: value or "" for key, value in found.groupdict().items()}
-    release = re.sub(r"(\.0)+$", "", ".".join(str(int(number)) for number in part["release"].split(".")))
-    pre = f"{_PRE.get(part['pre'], part['pre'])}{int(part['pre_number'] or 0)}" if part["pre"] else ""
+    release = re.sub(r"(\.0)+$", "", ".".join(map(_plain, part["release"].split("."))))
+    pre = f"{_PRE.get(part['pre'], part['pre'])}{_plain(part['pre_number'])}" if part["pre"] else ""
     posted = part["post"] or part["post_number"]
-    post = f".post{int(part['post_number'] or part['post_numbered'] or 0)}" if posted else ""
-    dev = f".dev{int(part['dev_number'] or 0)}" if part["dev"] else ""
-    local = [str(int(each)) if each.isdigit() else each for each in re.split(r"[-_.]", part["local"])]
-    return f"{int(part['epoch'] or 0)}!{release}{pre}{post}{dev}+{'.'.join(local)}"
+    post = f".post{_plain(part['post_number'] or part['post_numbered'])}" if posted else ""
+    dev = f".dev{_plain(part['dev_number'])}" if part["dev"] else ""
+    local = [_plain(each) if each.isdigit() else each for each in re.split(r"[-_.]", part["local"])]
+    return f"{_plain(part['epoch'])}!{release}{pre}{post}{dev}+{'.'.join(local)}"
+
+
+def _plain(number: str) -> str:
+    """Returns a number without leading zeros. It stays a text: Python makes no number of 5,000 digits."""
+    return number.lstrip("0") or "0"
 
 
 def _text(wheel: Wheel, source: ZipMember) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_a_second_start_reads_no_layer_and_images_share_lower_layers(trees: Path
         make_root([base, change], container(tmp_path, name), trees)
     make_root([base, layer(member("other", b"o"))], container(tmp_path, "three"), trees)
     assert (base.reads, change.reads) == (1, 1)
-    assert len(list(trees.iterdir())) == 3
+    assert sum(path.is_dir() for path in trees.iterdir()) == 3
 
 
 def test_what_a_container_writes_is_its_own(trees: Path, tmp_path: Path) -> None:
@@ -148,6 +149,30 @@ def test_a_layer_with_other_bytes_than_its_digest_is_kept_by_no_name(trees: Path
     with pytest.raises(IntegrityError, match="size"):
         make_root([longer], container(tmp_path, "two"), trees)
     assert list(trees.iterdir()) == []
+
+
+def test_a_tree_that_came_with_a_copy_of_the_home_is_unpacked_again(trees: Path, tmp_path: Path) -> None:
+    """Whoever may write to a cache of a CI service would else decide what runs in the container."""
+    make_root([BASE], container(tmp_path, "one"), trees)
+    remove_root(tmp_path / "one")
+    copy = tmp_path / "copy"
+    shutil.copytree(trees, copy, copy_function=shutil.copy2)
+    (tree,) = (path for path in copy.iterdir() if path.is_dir())
+    (tree / "etc/name").write_text("hostile")
+    (tree / "etc/more").write_text("hostile")
+    make_root([BASE], container(tmp_path, "two"), copy)
+    assert contents(tmp_path / "two/rootfs")["etc/name"] == "base"
+    assert "etc/more" not in contents(tmp_path / "two/rootfs")
+
+
+def test_a_foreign_tree_that_is_mounted_stays_and_is_not_used(trees: Path, tmp_path: Path) -> None:
+    make_root([BASE], container(tmp_path, "one"), trees)
+    for record in trees.glob("*.made"):
+        record.unlink()
+    make_root([BASE], container(tmp_path, "two"), trees)
+    assert (tmp_path / "one/rootfs").is_mount()
+    assert not (tmp_path / "two/rootfs").is_mount()
+    assert contents(tmp_path / "one/rootfs") == contents(tmp_path / "two/rootfs")
 
 
 def test_where_no_overlay_can_be_mounted_the_layers_are_unpacked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,11 +21,12 @@ from modelcrate.resolve.base_python import Libc, find_interpreter, find_libc, fo
 from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
 from modelcrate.resolve.resolved_base import ResolvedBase
-from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, scan
+from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, MediaType, Platform
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.records import MARKER
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Layer
 from support.foreign_bases import GLIBC, base, image_layer, program
@@ -214,13 +216,26 @@ def test_a_version_that_is_none_is_no_version(name: str, version: str, tmp_path:
     assert found.files[0].version in ("", "2.99")
 
 
+def records(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.glob("scans/*") if path.name != MARKER)
+
+
 def test_a_damaged_record_is_made_again(tmp_path: Path) -> None:
     one = image_layer(DEBIAN)
     first = scan(one, tmp_path)
-    (record,) = (tmp_path / "scans").iterdir()
-    for damage in (b"{}", b"", b'{"version": 2, "files": 5, "hidden": [], "tar-size": 1}', b'{"version": 2}'):
+    (record,) = records(tmp_path)
+    for damage in (b"{}", b"", record.read_bytes()[:-9], record.read_bytes().replace(b"python3", b"python4")):
         record.write_bytes(damage)
         assert scan(one, tmp_path) == first
+
+
+def test_a_record_of_another_machine_is_none(tmp_path: Path) -> None:
+    """A cache of a CI service is a copy: what it says of a base decides which packages are taken."""
+    one = image_layer(DEBIAN)
+    scan(one, tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "copy", copy_function=shutil.copy2)
+    assert recall(one, tmp_path / "here") is not None
+    assert recall(one, tmp_path / "copy") is None
 
 
 def test_a_layer_of_other_bytes_is_refused(tmp_path: Path) -> None:
@@ -259,12 +274,12 @@ def test_a_base_that_leaves_no_room_for_a_layer_is_refused_before_it_is_scanned(
             if count < 127:
                 below = resolve_existing(LayoutBase(root), platform, None, tmp_path, connections, python_needed=False)
                 assert len(below.layers) == count
-                assert len(list(config.cache.glob("scans/*"))) == count
+                assert len(records(config.cache)) == count
             else:
                 with pytest.raises(UserError, match=f"has {count} layers, .* at most 127") as fault:
                     resolve_existing(LayoutBase(root), platform, None, tmp_path, connections)
                 assert fault.value.where == str(root)
-                assert not list(config.cache.glob("scans/*"))
+                assert not records(config.cache)
 
 
 def test_a_layer_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +296,7 @@ def test_a_layer_that_unpacks_to_too_much_is_named(tmp_path: Path, monkeypatch: 
         with pytest.raises(IntegrityError, match="unpacks to more than 4194304 bytes") as fault:
             scan(one, tmp_path)
         assert tar.descriptor.digest.short in fault.value.where
-    assert len(list((tmp_path / "scans").iterdir())) == 1
+    assert len(records(tmp_path)) == 1
 
 
 def test_a_layer_without_the_blocks_that_end_a_tar_is_read_where_an_image_has_its_digest(tmp_path: Path) -> None:

@@ -11,11 +11,19 @@ from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
 from modelcrate_layers.errors import UserError
 
 _TERM = re.compile(r"(\^|~(?!=)|[<>=!~]=?|===)?\s*([0-9][^\s,]*|\*)")
+MAX_CONSTRAINT = 1000
+"""Characters of a constraint that is read: Python makes no number of thousands of digits."""
+
 _ELSEWHERE = ("git", "path", "url", "file", "develop")
 
 
 def specifier(text: str) -> str:
-    """Returns a constraint as a specifier of PEP 440; empty where any version will do, or where alternatives (`||`) are named."""
+    """Returns a constraint as a specifier of PEP 440; empty where any version will do, or where alternatives (`||`) are named.
+
+    A text that is too long for one stays as it is; whoever reads the requirement refuses it.
+    """
+    if len(text) > MAX_CONSTRAINT:
+        return text
     if "||" in text or "|" in text:
         return ""
     terms = [_specifier(operator or "", version) for operator, version in _TERM.findall(text)]

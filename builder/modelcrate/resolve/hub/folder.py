@@ -265,9 +265,10 @@ class _Provider:
         name = self.model.repo.rpartition("/")[2]
         links = sorted((path, os.path.realpath(place)) for path, place in files.items())
         top = self._folder / "views" / Digest.of(canonical_json([name, links])).hex[:32]
-        if top.exists():
+        if _links(top / name) == links:
             return top / name
         with as_machine_error(top):
+            remove(top)
             self._folder.mkdir(parents=True, exist_ok=True)
         with as_machine_error(top), scratch_folder(self._folder) as scratch:
             for path, place in links:
@@ -278,6 +279,12 @@ class _Provider:
             with suppress(OSError):  # another build made it meanwhile
                 os.rename(scratch / "view", top)
         return top / name
+
+
+def _links(folder: Path) -> list[tuple[str, str | None]]:
+    """Returns what is in a folder, sorted: where each link leads, and None for what is no link."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted((str(path.relative_to(folder)), os.readlink(path) if path.is_symlink() else None) for path in found)
 
 
 def _git_blob(place: Path) -> str:

@@ -1,7 +1,7 @@
 """Gathers the contents of an image's layers: from the cache, from artifacts beside earlier images, or from the layers themselves.
 
 The cache has two folders, keyed by diff id. One has contents that were read on this machine. The other has contents from artifacts of other
-builders, which are not used for a signed build.
+builders, which are not used for a signed build. Both hold records (see `records`): what came with a copy of the cache says nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
@@ -19,16 +18,16 @@ from modelcrate.images.previous import Previous
 from modelcrate.security.sbom import contents_artifact
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local, scan_layer
-from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
     from modelcrate.security.signing.keys import PublicKey
 
-VERSION = 5
-"""Part of each cached record. A new number makes all layers be read again."""
+VERSION = 6
+"""Part of the name of each record. A new number makes all layers be read again."""
 
 READ, RECEIVED = "contents", "received-contents"
 """The folders in the cache."""
@@ -87,20 +86,19 @@ def _from_earlier(
     return found
 
 
-def _path(config: Config, folder: str, diff_id: Digest) -> Path:
-    return config.cache / folder / f"{diff_id.hex}.json"
-
-
 def _cached(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
     for diff_id in wanted:
-        with suppress(OSError, CrateError):
-            record = parse_object(_path(config, folder, diff_id).read_bytes())
-            if record.pop("version", None) == VERSION:
-                yield diff_id, LayerContents.parse(record)
+        data = read_record(config.cache / folder, _name(diff_id))
+        with suppress(CrateError):
+            if data is not None:
+                yield diff_id, LayerContents.parse(parse_object(data))
 
 
 def _keep(config: Config, folder: str, diff_id: Digest, contents: LayerContents) -> None:
-    path = _path(config, folder, diff_id)
-    with as_machine_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, canonical_json({"version": VERSION, **contents.json()}))
+    place = config.cache / folder
+    with as_machine_error(place):
+        write_record(place, _name(diff_id), canonical_json(contents.json()))
+
+
+def _name(diff_id: Digest) -> str:
+    return f"{diff_id.hex}.{VERSION}"
