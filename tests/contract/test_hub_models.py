@@ -117,6 +117,23 @@ def test_a_locked_model_is_built_without_the_hub(tmp_path: Path, hub: Hub) -> No
     assert len(hub.log) + len(hub.stored) == asked
 
 
+@pytest.mark.parametrize("change", ["another file", "one more", "one less", "a file in its place"])
+def test_links_of_the_home_that_were_changed_are_made_again(tmp_path: Path, hub: Hub, change: str) -> None:
+    place, crate = project(tmp_path / "project"), Crate.at(tmp_path / "home", **hub.environment)
+    first = built(crate, place)
+    (link,) = crate.home.rglob("views/*/*/tokenizer.json")
+    if change == "one more":
+        (link.parent / "tokenizer.py").symlink_to(link.resolve())
+    else:
+        target = link.with_name("config.json").resolve()
+        link.unlink()
+    if change == "another file":
+        link.symlink_to(target)
+    elif change == "a file in its place":
+        link.write_bytes(files()["tokenizer.json"].replace(b"1.0", b"6.6"))
+    assert built(crate, place) == first
+
+
 def test_the_local_cache_gives_the_same_image_as_the_hub(tmp_path: Path, hub: Hub) -> None:
     first = built(Crate.at(tmp_path / "home", **hub.environment), project(tmp_path / "project"))
     for name, value in (("HF_HUB_CACHE", "cache"), ("HF_HOME", "other")):

@@ -1,7 +1,8 @@
 """Sign an image in a registry, the local store, an OCI layout or an OCI archive. The image itself doesn't change.
 
-The signature is written in both forms that other tools read: a sigstore bundle that refers to the image, and cosign's tag. Attached bills
-of materials and provenance without a signature are signed too.
+The signature is written in both forms that other tools read: a sigstore bundle that refers to the image, and cosign's tag. Where unsigned
+bills of materials are attached, new ones are made from the layers and signed, because anyone may have attached the old ones. Attached
+provenance is not signed: only a build can say how it went (build --sign).
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.pipeline.attest import attest_anew
     from modelcrate.security.signing.keys import load_signer
     from modelcrate.security.signing.naming import image_identity
-    from modelcrate.security.signing.signing import sign
+    from modelcrate.security.signing.signing import sign, unsigned
+    from modelcrate.security.signing.statements import PROVENANCE
     from modelcrate.transports.addresses import find
 
     signer = load_signer(args.key, password_of(args.key, console.config.environment))
     found = find(args.image, console.connections)
-    made = sign(found, image_identity(args.image), signer)
+    identity = image_identity(args.image)
+    if any(PROVENANCE in kinds for kinds in unsigned(found).values()):
+        console.print_message("attached provenance is not signed: only a build can say how it went (build --sign)")
+    made = sign(found, identity, signer, attest_anew(found, identity, console.config, signer))
     facts = {
         "image": args.image,
         "digest": str(found.descriptor.digest),

@@ -27,7 +27,9 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
+    from modelcrate.images.reading import Found
     from modelcrate.security.signing.keys import Signer
+    from modelcrate.security.signing.signing import Predicate
     from modelcrate.transports.output import Output
 
 
@@ -97,10 +99,40 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
     maker = _ArtifactMaker("", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
-        name = (parse_object(each.manifest.data).get("annotations") or {}).get("org.opencontainers.image.title", "")
-        contents = inventory(str(name), each, config, pins.get(str(each.platform)), known)
+        contents = inventory(_title(each), each, config, pins.get(str(each.platform)), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
+
+
+def attest_anew(found: Found, identity: str, config: Config, signer: Signer) -> list[Predicate]:
+    """Returns bills of materials to sign, for the images that have unsigned ones beside them.
+
+    They are made from the layers, which are fetched where their contents are not known: anyone who may write to the repository may have put
+    the unsigned ones there.
+
+    Args:
+        found: The image.
+        identity: Its name in the documents, where it has no title.
+        config: The configuration; its home remembers the contents of layers.
+        signer: The key. Contents that it has signed are believed.
+    """
+    from modelcrate.security.signing.signing import Predicate, unsigned
+
+    beside, made = unsigned(found), []
+    pins = built_pins(found.descriptor.digest, config)
+    for each in found.read().images if beside else ():
+        subject = each.manifest.descriptor
+        if kinds := beside.get(subject.digest, set()) & {SPDX, CYCLONEDX}:
+            known = gather_contents(each.layers, config, key=signer.public)
+            contents = inventory(_title(each) or identity, each, config, pins.get(str(each.platform)), known)
+            values = {SPDX: spdx.document(contents), CYCLONEDX: cyclonedx.document(contents)}
+            made += [Predicate(subject, kind, values[kind]) for kind in sorted(kinds)]
+    return made
+
+
+def _title(image: Image) -> str:
+    notes = parse_object(image.manifest.data).get("annotations") or {}
+    return str(notes.get("org.opencontainers.image.title", ""))
 
 
 def _provenance(

@@ -208,10 +208,12 @@ def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) ->
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Returns whether a folder has nothing but these files, with these bytes."""
-    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    regular = all(path.is_file() and not path.is_symlink() for path in found)
-    return regular and {path.relative_to(folder).as_posix(): path.read_bytes() for path in found} == files
+    """Returns whether a folder has nothing but these files, with these bytes, and the folders that they are in."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents} - {"."}
+    if found.keys() != files.keys() | folders or any(path.is_symlink() for path in found.values()):
+        return False
+    return all(found[name].is_file() and found[name].read_bytes() == data for name, data in files.items())
 
 
 def _shown(model: Model | RegisteredModel) -> str:

@@ -12,14 +12,21 @@ import pytest
 
 from modelcrate.cli import main
 from modelcrate.config import Config
+from modelcrate.images.artifact import make_referrer
 from modelcrate.pipeline.request import read_request
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.existing_base import resolve_existing
+from modelcrate.security.sbom import cyclonedx, spdx
 from modelcrate.security.signing.bases import check_base
+from modelcrate.security.signing.keys import load_public
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.security.signing.provenance import git_revision
+from modelcrate.security.signing.signing import put
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, statement
+from modelcrate.security.signing.verifying import verify
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from support.pickles import EVIL
 
@@ -67,6 +74,58 @@ def test_verify_refuses_with_its_exit_code(project: Path, capsys: pytest.Capture
     assert "all correct" in said(capsys, "verify", "oci:out:1")
     assert "signed oci:out:1" in said(capsys, "sign", "oci:out:1", "--key", "k.key")
     said(capsys, "verify", "oci:out:1", "--key", "k.pub")
+
+
+def attach_lies(address: str, home: Path) -> None:
+    """What anyone who may write to a repository can put beside an image: bills of materials and provenance that name what is not in it."""
+    with Connections(Config(home)) as connections:
+        found = find(address, connections)
+        named = {"name": "forged-package", "version": "6.6.6", "versionInfo": "6.6.6"}
+        digest = found.descriptor.digest
+        documents = (
+            (spdx.MEDIA_TYPE, canonical_json({"spdxVersion": "SPDX-2.3", "name": str(digest), "packages": [named]})),
+            (cyclonedx.MEDIA_TYPE, canonical_json({"bomFormat": "CycloneDX", "components": [named]})),
+            (IN_TOTO, statement(digest, PROVENANCE, {"buildDefinition": {"forged-package": "6.6.6"}})),
+        )
+        put(found, tuple(make_referrer(found.descriptor, kind, Literal(data, kind)) for kind, data in documents))
+
+
+@pytest.mark.parametrize("form", ["oci:out", "oci-archive:out.tar"])
+def test_documents_that_lie_are_neither_signed_nor_shown(
+    form: str, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "-o", f"{form}:1", "--offline")
+    right = said(capsys, "sbom", f"{form}:1")
+    attach_lies(f"{form}:1", tmp_path / "other")
+    for words in (("sbom",), ("sbom", "--format", "cyclonedx"), ("inspect", "--json"), ("explain",), ("verify",)):
+        assert "forged" not in said(capsys, words[0], f"{form}:1", *words[1:])
+    assert "provenance is not signed" in said(capsys, "sign", f"{form}:1", "--key", "k.key")
+    told = json.loads(said(capsys, "verify", f"{form}:1", "--key", "k.pub", "--json"))
+    assert "forged" not in json.dumps(told["proven"])
+    kinds = {each["predicateType"] for each in told["proven"]}
+    assert kinds == {SIGNED, SPDX, CYCLONEDX}
+    assert sum("not signed, so it does not count" in each for each in told["unchecked"]) == 3
+    with Connections(Config(tmp_path / "other")) as connections:
+        verified = verify(find(f"{form}:1", connections), [load_public(tmp_path / "k.pub")], "x")
+    (bill,) = verified.of_type(SPDX)
+    assert bill.statement.predicate["packages"] == json.loads(right)["packages"]
+    (tmp_path / "p.yaml").write_text("rules:\n  - {images: ['*'], keys: [k.pub], require: [signature, provenance]}\n")
+    assert "provenance" in said(capsys, "verify", f"{form}:1", "--policy", "p.yaml", code=5)
+
+
+def test_a_statement_about_another_image_beside_this_one_is_not_signed(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "keygen", "k")
+    said(capsys, "build", str(project), "-o", "oci:out:1", "--offline")
+    with Connections(Config(tmp_path / "other")) as connections:
+        found = find("oci:out:1", connections)
+        other = Descriptor.of(b"another image", MediaType.MANIFEST)
+        put(found, (make_referrer(other, spdx.MEDIA_TYPE, Literal(b"{}", spdx.MEDIA_TYPE)),))
+    said(capsys, "sign", "oci:out:1", "--key", "k.key")
+    told = json.loads(said(capsys, "verify", "oci:out:1", "--key", "k.pub", "--json"))
+    assert {each["predicateType"] for each in told["proven"]} == {SIGNED}
 
 
 def test_signing_changes_no_digest(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from modelcrate_layers.content import (
     Platform,
     canonical_json,
     parse_json,
+    parse_natural,
     parse_object,
     verified,
 )
@@ -218,3 +219,12 @@ def test_half_a_surrogate_pair_is_no_text(text: bytes) -> None:
     with pytest.raises(IntegrityError, match="not valid JSON"):
         parse_json(text)
     assert parse_json(b'"\\ud83d\\ude00 \\u00e9"') == "\U0001f600 \u00e9"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None), ("", None), ("-1", None), ("+1", None)]
+    + [(each, None) for each in ("²", "٣", "𝟙", " 1", "1 ", "1_0", "1.0", "0x1", "1\n")],
+)  # fmt: skip
+def test_a_number_is_ascii_digits_and_not_many(text: str, number: int | None) -> None:
+    assert parse_natural(text) == number

@@ -46,7 +46,7 @@ def prepare(tmp_path: Path, settings: Config) -> Prepare:
     def prepared(model: Path, *wheels: str, more: str = "", asked: str = "[joblib]") -> tuple[Prepared, list[str]]:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
-        (shutil.copytree if model.is_dir() else shutil.copy)(model, folder / model.name)
+        (shutil.copytree if model.is_dir() else shutil.copy2)(model, folder / model.name)
         for each in ("gunicorn-23.0.0", "joblib-1.6.0", "numpy-2.3.0", "pandas-3.0.0", *wheels):
             needs = ["numpy"] if each.startswith("scikit-learn") else []
             make_wheel(folder / "wheels", *each.rsplit("-", 1), requires=needs)
@@ -87,6 +87,38 @@ def test_the_script_the_description_and_the_packages_come_from_the_model(prepare
         "pandas",
         "scikit-learn",
     ]
+
+
+@pytest.mark.parametrize(
+    "change", ["other bytes", "one more file", "one more folder", "a link", "a folder in its place", "as it was"]
+)
+def test_a_script_that_was_changed_in_the_home_is_written_again(
+    prepare: Prepare, settings: Config, tmp_path: Path, change: str
+) -> None:
+    """Whoever may write to a cache of a CI service would else put a program into the image."""
+    prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
+    (script,) = settings.home.rglob("entries/*/*/scikit_learn_model.py")
+    right, folder, before = script.read_bytes(), script.parent, script.stat().st_ctime_ns
+    if change == "other bytes":
+        script.write_bytes(right.replace(b"def run", b"def ran"))
+    elif change == "one more file":
+        (folder / "numpy.py").write_text("import os")
+    elif change == "one more folder":
+        (folder / "numpy").mkdir()
+    elif change == "a link":
+        (tmp_path / "hostile.py").write_text("import os")
+        script.unlink()
+        script.symlink_to(tmp_path / "hostile.py")
+    elif change == "a folder in its place":
+        script.unlink()
+        script.mkdir()
+    prepared, _ = prepare(MODELS / "pipeline.joblib", "scikit-learn-1.9.1")
+    entry = prepared.request.project.entry
+    assert entry is not None
+    assert {path.name for path in folder.iterdir()} == {"scikit_learn_model.py", "modelcrate-schema.json"}
+    assert script.read_bytes() == right
+    assert not script.is_symlink()
+    assert (script.stat().st_ctime_ns == before) is (change == "as it was"), "what is right is not written again"
 
 
 def test_a_model_is_read_once_while_it_stays_as_it_is(

@@ -54,6 +54,22 @@ def test_the_folders_of_the_image_are_links_and_the_packages_are_there(session: 
         assert again.argv[0] == server.argv[0]  # the environment is made once
 
 
+def test_an_environment_that_came_with_a_copy_of_the_home_is_made_again(session: Session, tmp_path: Path) -> None:
+    """Its Python would else be a program of whoever may write to that copy."""
+    prepared = session.prepare(session.read(served(tmp_path / "project")))
+    with local_server(prepared, session, 4711) as server:
+        python = Path(server.argv[0])
+    home = session.config.home
+    shutil.copytree(home / "environments", tmp_path / "copy", symlinks=True)
+    shutil.rmtree(home / "environments")
+    (tmp_path / "copy").rename(home / "environments")
+    python.unlink()
+    python.write_text("#!/bin/sh\necho hostile\n")
+    with local_server(prepared, session, 4711) as server:
+        assert Path(server.argv[0]) == python
+        assert b"hostile" not in python.read_bytes()[:100]
+
+
 def test_a_script_alone_and_what_can_not_be_served(session: Session, tmp_path: Path) -> None:
     project = served(tmp_path / "project")
     file = project / "modelcrate.yaml"

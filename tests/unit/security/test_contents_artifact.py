@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.records import MARKER
 from modelcrate_layers.tar import sources
 from support.pickles import EVIL
 from support.trusted import small_image
@@ -100,6 +102,21 @@ def test_of_very_many_files_those_are_listed_that_say_something(
     assert any(
         "3 more files" in each["value"] for each in cyclonedx.document(told)["metadata"]["component"]["properties"]
     )
+
+
+def test_contents_that_came_with_a_copy_of_the_home_are_read_anew(tmp_path: Path, settings: Config) -> None:
+    """They stand in bills of materials that a key signs."""
+    layers = small_image().layers
+    right = gather_contents(layers, settings)
+    (record,) = (path for path in settings.cache.glob("contents/*") if path.name != MARKER)
+    assert gather_contents(layers, settings) == right
+    copy = Config(tmp_path / "copy")
+    shutil.copytree(settings.home, copy.home, copy_function=shutil.copy2)
+    forged = canonical_json(FORGED.json())
+    checksum, _, _ = record.read_bytes().partition(b"\n")
+    for place, data in ((copy, checksum + b"\n" + forged), (copy, forged), (settings, checksum + b"\n" + forged)):
+        (place.cache / "contents" / record.name).write_bytes(data)
+        assert gather_contents(layers, place) == right
 
 
 @pytest.mark.parametrize("signed", [False, True])

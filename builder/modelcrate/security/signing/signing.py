@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from modelcrate.transports import registry as registries
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate.transports.oci_archive import OciArchiveCollection
 from modelcrate.transports.registry import RegistryCollection
-from modelcrate_layers.content import Descriptor, parse_object
+from modelcrate_layers.content import Descriptor, Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
@@ -49,13 +49,14 @@ def attestations(predicates: Iterator[Predicate], signer: Signer) -> Iterator[Ar
         yield attest(each.subject, each.kind, each.value, signer)
 
 
-def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
-    """Signs an image with all its members and the unsigned documents beside it, stores the result beside it, and returns it.
+def sign(found: Found, identity: str, signer: Signer, predicates: Sequence[Predicate] = ()) -> tuple[Artifact, ...]:
+    """Signs an image with all its members, stores the result beside it, and returns it.
 
     Args:
         found: The image.
         identity: Its name in signatures.
         signer: The key.
+        predicates: What is attested about it as well. Never a document that was found beside it: anyone may put one there.
 
     Raises:
         UserError: Nothing can be stored beside an image of this kind.
@@ -67,7 +68,7 @@ def sign(found: Found, identity: str, signer: Signer) -> tuple[Artifact, ...]:
         )
     subjects = {each.digest: each for each in (found.descriptor, *found.members())}
     made = [artifact for each in subjects.values() for artifact in signatures(each, identity, signer)]
-    made += attestations(_unsigned(found.attached(), subjects), signer)
+    made += attestations(iter(predicates), signer)
     put(found, tuple(made))
     return tuple(made)
 
@@ -107,14 +108,10 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     )
 
 
-def _unsigned(artifacts: tuple[Artifact, ...], subjects: Mapping[Any, Descriptor]) -> Iterator[Predicate]:
-    """Yields the unsigned documents beside the image as predicates."""
-    for artifact in artifacts:
-        named = parse_object(artifact.manifest.data).get("subject")
-        subject = subjects.get(Descriptor.parse(named).digest) if named else None
-        if subject is None or artifact.kind not in RAW:
-            continue
-        (layer,) = artifact.layers
-        blob = next(each for each in artifact.blobs if each.descriptor.digest == layer.digest)
-        value = parse_object(b"".join(blob.chunks()))
-        yield Predicate(subject, RAW[artifact.kind], value.get("predicate", {}) if artifact.kind == IN_TOTO else value)
+def unsigned(found: Found) -> dict[Digest, set[str]]:
+    """Returns the kinds of the unsigned documents beside an image, as predicate types, by what they are about."""
+    kinds: dict[Digest, set[str]] = {}
+    for artifact in found.attached():
+        if artifact.kind in RAW and (subject := artifact.subject) is not None:
+            kinds.setdefault(subject, set()).add(RAW[artifact.kind])
+    return kinds
