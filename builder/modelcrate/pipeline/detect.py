@@ -17,13 +17,16 @@ from modelcrate.pipeline.detect_files import Finding, list_files
 from modelcrate.pipeline.detect_models import cached_name, find_bundles, find_models, model_modules, own_name
 from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
-from modelcrate.project.values import FILE_NAME, Dependencies, Model, Project
+from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
 from modelcrate_layers.errors import UserError
 
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 """Which Python is taken where several are allowed: those of the Debian releases first."""
 
 _MAX_FOLDER_NAME = 64
+
+_SCRIPT = "score.py"
+"""What an entry script is called that is written here."""
 
 
 def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
@@ -167,6 +170,34 @@ def write_project(folder: Path, *, force: bool = False) -> tuple[Path, tuple[Fin
         raise UserError("exists already", where=str(path), hint="edit it, or replace it with --force")
     project, findings = detect(folder)
     refuse_inside_model(project, folder, "project file")
+    written: dict[str, str] = {}
+    if project.served_by_model:
+        project, written = _with_script(project, folder)
+    if written:
+        why = "written to begin with, because the model can't be served as it is"
+        kept = [each for each in findings if each.what not in ("no entry script", "no dependencies")]
+        findings = (*kept, Finding("entry script", Path(_SCRIPT), why))
     with as_machine_error(path):
-        write_file(path, project_text(project).encode())
+        for name, text in {**written, FILE_NAME: project_text(project)}.items():
+            write_file(folder / name, text.encode())
     return path, tuple(findings)
+
+
+def _with_script(project: Project, folder: Path) -> tuple[Project, dict[str, str]]:
+    """Returns a project without a script; where its model can't be served so, with one to begin with, as texts by their names.
+
+    Raises:
+        UserError: The model can't be served without a script, and no script is known to begin with.
+    """
+    from modelcrate.modelfiles.framework_files import ModelFiles
+    from modelcrate.modelfiles.framework_reading import describe_model
+    from modelcrate.modelfiles.starting_script import starting_script
+
+    (model,) = (each for each in project.models if isinstance(each, Model))
+    files = ModelFiles.of(folder / model.path, str(model.path))
+    begin = starting_script(files)
+    if begin is None or (folder / _SCRIPT).exists():
+        describe_model(files)
+        return project, {}
+    needs = project.dependencies if project.dependencies != Dependencies() else Dependencies(begin.requirements)
+    return replace(project, entry=Entry(Path(_SCRIPT)), dependencies=needs), {_SCRIPT: begin.text}

@@ -29,7 +29,8 @@ class Finding:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.path} ({self.why})"
+        place = f": {self.path}" if self.path != Path() else ": the folder itself" if self.what == "model" else ""
+        return f"{self.what}{place} ({self.why})"
 
 
 def list_files(folder: Path) -> list[Path]:

@@ -58,7 +58,7 @@ def test_the_demo_is_detected_and_writes_a_file_that_reads_back() -> None:
     assert [model.path for model in project.models] == [Path("model/sklearn_regression_model.pkl")]
     assert parse_project(project_text(project).encode()) == project
     assert [str(finding) for finding in findings] == [
-        "name diabetes: . (the folder's name)",
+        "name diabetes (the folder's name)",
         "entry script: src/score.py (it defines init and run; all of src goes with it)",
         "dependencies: requirements.txt (a requirements file)",
         "model: model/sklearn_regression_model.pkl (a pickle, by its first bytes)",
@@ -235,7 +235,7 @@ def test_a_model_without_any_script_is_asked_for_its_own(tmp_path: Path) -> None
     assert project.entry is None
     assert project.served_by_model
     assert project.dependencies == Dependencies(Path("requirements.txt"))
-    assert "no entry script: . (no Python file defines init and run, so the model decides how it is served)" in map(
+    assert "no entry script (no Python file defines init and run, so the model decides how it is served)" in map(
         str, findings
     )
     assert parse_project(project_text(project).encode()) == project
@@ -254,7 +254,7 @@ def test_a_folder_that_is_a_model_as_a_whole_is_the_model(tmp_path: Path) -> Non
     (model,) = project.models
     assert (model.name, model.path) == ("mlflow", ROOT / "fixtures/models/mlflow")  # type: ignore[union-attr]
     assert project.dependencies == Dependencies(), "requirements.txt is the model's own"
-    assert "model: . (an MLflow model, by the file MLmodel in it)" in map(str, findings)
+    assert "model: the folder itself (an MLflow model, by the file MLmodel in it)" in map(str, findings)
 
 
 def test_neither_a_script_nor_a_model(tmp_path: Path) -> None:
@@ -469,3 +469,69 @@ def test_what_init_writes_is_accepted(tmp_path: Path, files: dict[str, str | byt
     assert again == project
     check(again, tmp_path)
     assert read_declaration(again.dependencies, tmp_path)
+
+
+def pickled(text: bytes) -> bytes:
+    """A pickle that pushes a Ridge wherever `@` stands."""
+    return b"\x80\x02" + text.replace(
+        b"@", b"csklearn.linear_model._ridge\nRidge\n)\x81}X\x10\x00\x00\x00_sklearn_versionX\x05\x00\x00\x001.9.1sb"
+    )
+
+
+def key(name: str) -> bytes:
+    return b"X" + pack("<I", len(name)) + name.encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "loads"),
+    [
+        (b"}(" + key("model") + b"@" + key("columns") + b"]u.", "held['model'].predict(rows)"),
+        (b"@](K\x01K\x02e\x86.", "held[0].predict(rows)"),
+        (b"]@a.", "held[0].predict(rows)"),
+    ],
+)
+def test_a_container_with_one_estimator_gets_a_script_that_a_build_accepts(
+    tmp_path: Path, data: bytes, loads: str
+) -> None:
+    make(tmp_path, m_pkl=pickled(data))
+    path, findings = detecting.write_project(tmp_path)
+    assert "entry script: score.py (written to begin with" in str(findings[-1])
+    script = (tmp_path / "score.py").read_text()
+    assert loads in script
+    project = read_project(path)
+    assert (project.entry, project.dependencies.requirements) == (
+        Entry(Path("score.py")),
+        ("scikit-learn==1.9.1", "joblib"),
+    )
+    check(project, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "way"),
+    [
+        (
+            b"}(" + key("model") + b"@" + key("other") + b"@u.",
+            "is no estimator, but a dict of several things",
+            "save the estimator alone",
+        ),
+        (b"(@@l.", "is no estimator, but a list of several things", ""),
+        (b"csklearn.cluster._dbscan\nDBSCAN\n)\x81.", "is a DBSCAN, which has nothing to ask", ""),
+        (b"csklearn.utils._bunch\nBunch\n)\x81.", "is no estimator, but a Bunch of several things", ""),
+        (
+            b"csklearn.linear_model._ridge\nRidge\n.",
+            "is no estimator, but the name sklearn.linear_model._ridge.Ridge",
+            "",
+        ),
+        (b"cxgboost.core\nBooster\n)\x81.", "is a pickled Booster of XGBoost", "booster.save_model"),
+    ],
+)
+def test_a_pickle_that_would_answer_nothing_is_refused_and_no_project_is_written(
+    tmp_path: Path, data: bytes, what: str, way: str
+) -> None:
+    make(tmp_path, m_pkl=pickled(data))
+    with pytest.raises(UserError, match=r"m\.pkl") as caught:
+        detecting.write_project(tmp_path)
+    assert what in str(caught.value)
+    assert "write an entry script" in str(caught.value)
+    assert way in str(caught.value)
+    assert not (tmp_path / "modelcrate.yaml").exists()

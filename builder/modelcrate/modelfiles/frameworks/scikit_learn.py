@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
+from modelcrate.modelfiles.estimators import refuse_what_gives_no_answer
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.modelfiles.pickle.findings import StatedVersion
+from modelcrate.modelfiles.pickle.policy import Verdict
 from modelcrate.modelfiles.recognition import ModelFacts
 from modelcrate_layers.errors import UserError
 
@@ -57,14 +59,10 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
     faults = [because for each in facts.pickles for because in each.because if because.startswith("it ")]
     if faults:
         raise UserError(f"{name} is a damaged pickle: {faults[0]}", where=files.where(name))
-    roots = _roots(facts)
-    versions = {each.package: each.version for each in facts.versions}
-    framed = {"pandas"} if any(each.framed for each in facts.pickles) else set()
-    needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"} | framed)
-    lines = [f"{package}=={versions[package]}" if package in versions else package for package in needed]
-    assumed = [
-        f"{name} names no version of {package}, so the newest is taken" for package in needed if package not in versions
-    ]
+    if facts.verdict is not Verdict.UNSAFE:  # that is for the gate to say
+        refuse_what_gives_no_answer(facts.pickles[0].value, files.where(name))
+    lines, unnamed = requirements(facts)
+    assumed = [f"{name} names no version of {package}, so the newest is taken" for package in unnamed]
     features = max((each.features for each in facts.pickles), default=0)
     takes = request_schemas.mapping(
         {"data": request_schemas.rows(features), "method": {"type": "string", "default": "predict"}}, ("data",)
@@ -72,7 +70,17 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
     if not features:
         takes["properties"]["data"] = {"type": "array", "items": {}}  # texts, for a vectorizer, or rows of a table
     gives = request_schemas.mapping({"predict": {"type": "array", "items": {}}})
-    return FrameworkModel(NAME, TEMPLATE, name, (*lines, "joblib"), takes, gives, tuple(assumed))
+    return FrameworkModel(NAME, TEMPLATE, name, lines, takes, gives, tuple(assumed))
+
+
+def requirements(facts: ModelFacts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the requirements of a pickled model, and those packages of which it names no version."""
+    roots = _roots(facts)
+    versions = {each.package: each.version for each in facts.versions}
+    framed = {"pandas"} if any(each.framed for each in facts.pickles) else set()
+    needed = sorted({PACKAGES[root] for root in roots & PACKAGES.keys() - _BELOW} | {"scikit-learn"} | framed)
+    lines = [f"{package}=={versions[package]}" if package in versions else package for package in needed]
+    return (*lines, "joblib"), tuple(package for package in needed if package not in versions)
 
 
 def _roots(facts: ModelFacts) -> set[str]:

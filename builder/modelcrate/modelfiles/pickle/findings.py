@@ -55,6 +55,10 @@ class MadeDict(dict[str, object]):
     complete = True
 
 
+class MadeList(list[object]):
+    """A list that a pickle fills, as far as it is kept: its first items."""
+
+
 @dataclass(slots=True)
 class MadeObject:
     """An object that a pickle makes by calling something. Not frozen: BUILD sets its state later."""
@@ -106,6 +110,8 @@ class PickleFindings:
     """The pickled value, where that is a plain number or text."""
     storages: tuple[Storage, ...] | None = ()
     """PyTorch's storages; None where one of them is of an unknown type."""
+    top: object = None
+    """The stand-in for the pickled value."""
 
 
 def is_named(value: object, module: str, name: str) -> bool:

@@ -109,6 +109,7 @@ def _run(machine: _Machine) -> PickleFindings:
         machine.framed,
         machine.stack[-1] if whole and machine.stack and isinstance(machine.stack[-1], (int, str)) else None,
         None if storages is None else tuple(storages.values()),
+        machine.stack[-1] if whole and machine.stack else None,
     )
 
 

@@ -20,6 +20,7 @@ from enum import Enum
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.containers import Found
 from modelcrate.modelfiles.pickle.findings import COMPUTED, NamedObject, StatedVersion, Use
+from modelcrate.modelfiles.pickle.pickled_value import PickledValue, describe
 from modelcrate_layers.frozen import dataclass
 
 
@@ -51,6 +52,8 @@ class Judgement:
     unlisted: tuple[str, ...] = ()
     """Modules of unknown packages that it names: what a project may allow."""
     embedded: bool = False
+    value: PickledValue = PickledValue()
+    """What it is, once it is loaded."""
 
 
 FRAMEWORKS = (
@@ -169,6 +172,7 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
         findings.framed,
         unread,
         tuple(unlisted),
+        value=describe(findings.top),
     )
 
 

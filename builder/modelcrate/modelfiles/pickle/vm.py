@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from modelcrate.modelfiles.pickle.findings import MadeDict, Use
+from modelcrate.modelfiles.pickle.findings import MadeDict, MadeList, Use
 from modelcrate.modelfiles.pickle.opcodes import OPAQUE, OPAQUE_TEXT
 
 MAX_TUPLE = 16
@@ -13,6 +13,9 @@ MAX_TUPLE = 16
 
 MAX_DICT = 256
 """Keys of a dict that are kept: more than any object's state that matters here."""
+
+MAX_LIST = 32
+"""Items of a list that are kept."""
 
 MARK = object()
 Value = object
@@ -164,8 +167,22 @@ def _marked_dict(machine: Machine, _: Value) -> None:
 
 
 def _drop_items(machine: Machine, _: Value) -> None:
-    """APPENDS and ADDITEMS: the items of lists and sets are not kept."""
+    """ADDITEMS and POP_MARK: the items of sets are not kept."""
     machine.items()
+
+
+def _append(machine: Machine, _: Value) -> None:
+    _extend(machine, [machine.pop()])
+
+
+def _extend(machine: Machine, items: list[Value]) -> None:
+    target = machine.top()
+    if isinstance(target, MadeList):
+        target += items[: MAX_LIST - len(target)]
+
+
+def _marked_list(machine: Machine, _: Value) -> None:
+    machine.push(MadeList(machine.items()[:MAX_LIST]))
 
 
 def _made_of_items(machine: Machine, _: Value) -> None:
@@ -224,12 +241,12 @@ OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     0x86: _tuple(2),
     0x87: _tuple(3),
     ord("t"): _tuple_marked,
-    ord("]"): _opaque,
+    ord("]"): lambda machine, _: machine.push(MadeList()),
     0x8F: _opaque,
-    ord("l"): _made_of_items,
+    ord("l"): _marked_list,
     0x91: _made_of_items,
-    ord("a"): _pop,
-    ord("e"): _drop_items,
+    ord("a"): _append,
+    ord("e"): lambda machine, _: _extend(machine, machine.items()),
     0x90: _drop_items,
     ord("}"): lambda machine, _: machine.push(MadeDict()),
     ord("d"): _marked_dict,

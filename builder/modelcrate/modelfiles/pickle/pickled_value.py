@@ -1,0 +1,59 @@
+"""What a pickle is, when it is loaded: an object of a class, or a container with its parts. Follows from the stand-ins of the interpreter."""
+
+from __future__ import annotations
+
+from modelcrate.modelfiles.pickle.findings import MadeDict, MadeList, MadeObject, NamedObject
+from modelcrate_layers.frozen import dataclass
+
+MAX_PARTS = 32
+"""Parts of a container that are told."""
+
+_REBUILT = frozenset({"copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__"})
+"""Functions that make an object of the class which is their first argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickledValue:
+    """A pickled value.
+
+    Attributes:
+        kind: `object`, `dict`, `list`, `tuple`, `name` (a class or function itself), `plain` (a text, a number) or empty for an unknown one.
+        name: The dotted name of its class, or of what makes it; of a name, that.
+        parts: The parts of a container: the key or the number of each, and its class, or its kind.
+    """
+
+    kind: str = ""
+    name: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+
+
+def describe(value: object) -> PickledValue:
+    """Returns what the value on top of the interpreter's stack stands for."""
+    match value:
+        case MadeObject():
+            return PickledValue("object", _class_of(value))
+        case MadeDict():
+            return PickledValue(
+                "dict", parts=tuple((key, _told(each)) for key, each in list(value.items())[:MAX_PARTS])
+            )
+        case MadeList() | tuple():
+            kind = "list" if isinstance(value, MadeList) else "tuple"
+            return PickledValue(kind, parts=tuple((str(at), _told(each)) for at, each in enumerate(value[:MAX_PARTS])))
+        case NamedObject():
+            return PickledValue("name", str(value))
+        case str() | int() | None:
+            return PickledValue("plain")
+    return PickledValue()
+
+
+def _told(value: object) -> str:
+    found = describe(value)
+    return found.name or found.kind
+
+
+def _class_of(made: MadeObject) -> str:
+    what, arguments = made.what, made.arguments or ()
+    if isinstance(what, NamedObject) and (str(what) in _REBUILT or what.name.startswith("__pyx_unpickle_")):
+        given = arguments[0] if arguments else None
+        return str(given) if isinstance(given, NamedObject) else str(what)
+    return str(what) if isinstance(what, NamedObject) else ""
