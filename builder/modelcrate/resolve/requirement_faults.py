@@ -33,6 +33,15 @@ def is_wheel_url(url: str) -> bool:
         return False
 
 
+def named_wheel(head: str) -> str:
+    """Returns a requirement that is the URL of a wheel alone as NAME @ URL, as pip understands it; any other as it is."""
+    url, space, marker = head.partition(" ")
+    if not is_wheel_url(url):
+        return head
+    name = unquote(url.partition("#")[0].rpartition("/")[2]).partition("-")[0]
+    return f"{name} @ {url}{space}{marker}"
+
+
 def is_place(head: str, folder: Path = Path()) -> bool:
     """Returns whether a line names a place: a path (of Windows, too), a file of a package, or an address."""
     return (
@@ -43,7 +52,7 @@ def is_place(head: str, folder: Path = Path()) -> bool:
 
 
 def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: str) -> UserError:
-    """Returns the fault of a line that is no requirement: a path, a URL without a name, conda's spelling, or a mistake.
+    """Returns the fault of a line that is no requirement: a path, conda's spelling, or a mistake.
 
     Args:
         head: The requirement.
@@ -55,11 +64,6 @@ def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: st
     if shown != head:
         return UserError("not a requirement", where=where, why=_unquoted(shown))
     if is_place(head, folder):
-        if is_wheel_url(head):
-            name = head.rsplit("/", 1)[-1].split("-")[0]
-            return UserError(
-                f"a URL without a package's name: {mask(head)[:200]!r}", where=where, hint=f"write {name} @ URL"
-            )
         return refuse_source(head, where)
     why = str(fault).splitlines()[0] if str(fault) else ""
     conda = re.fullmatch(r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?", head)
@@ -83,11 +87,11 @@ def refuse_source(text: str, where: str, shown: str | None = None) -> UserError:
     if re.search(r"\b(git|hg|svn|bzr)\+", text):
         kind, way = (
             "a version control address",
-            f"build it once: pip wheel --no-deps -w wheels {mask(text)[:120]!r}; {house}",
+            f"build it once: pip wheel --no-deps -w wheels {_word(text)}; {house}",
         )
     elif re.match(r"(\S+\s*@\s*)?https?://", text):
         kind = "an address of something that is not a wheel"
-        way = f"build it once: pip wheel --no-deps -w wheels {mask(text)[:120]!r}; {house}"
+        way = f"build it once: pip wheel --no-deps -w wheels {_word(text)}; {house}"
     elif re.split(r"[\[;]", text.strip())[0].strip() in (".", "./"):
         kind = "the project itself"
         way = "leave the line out: the entry's source folder takes the project's own modules along"
@@ -99,6 +103,12 @@ def refuse_source(text: str, where: str, shown: str | None = None) -> UserError:
     return UserError(
         f"not a package of an index but {kind}: {mask(text)[:200]!r}", where=where, why=_NOT_BUILT, hint=way
     )
+
+
+def _word(text: str) -> str:
+    """Returns a requirement as a word of a command. One that is too long to be shown whole would not work, and is named only."""
+    shown = mask(text)
+    return repr(shown) if len(shown) <= 500 else "'REQUIREMENT'"
 
 
 def _unquoted(shown: str) -> str:

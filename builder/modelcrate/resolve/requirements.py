@@ -276,32 +276,43 @@ def _read_line(line: PlacedLine, state: _State, constraint: bool) -> None:
 
 
 def _read_options(text: str, line: PlacedLine, state: _State, constraint: bool) -> None:
-    """Reads a line of options; pip takes several on one line, and a short one without a space before its value."""
-    import shlex
-
     try:
-        words = shlex.split(text)
+        options = list(split_options(text))
     except ValueError as fault:
         state.faults.append(UserError(f"the line can't be read: {fault}", where=line.where))
         return
+    for name, value in options:
+        if name not in _OPTIONS:
+            name = name if name in line.shown else "of this line"
+            hint = "leave it out, or name the packages in modelcrate.yaml"
+            state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
+            return
+        if value is None:
+            state.faults.append(UserError(f"the option {name} has no value", where=line.where))
+            return
+        _OPTIONS[name][1](value, line, state, constraint)
+
+
+def split_options(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yields the options of a line that begins with one, each with its value; None for a value that is missing.
+
+    pip takes several on one line, and a short one without a space before its value. One that pip does not take there is the last.
+
+    Raises:
+        ValueError: A quote is not closed.
+    """
+    import shlex
+
+    words = shlex.split(text)
     while words:
         word = words.pop(0)
         name, equals, value = (
             word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:].lstrip("="))
         )
-        option = _OPTIONS.get(name)
-        if option is None:
-            name = name if name in line.shown else "of this line"
-            hint = "leave it out, or name the packages in modelcrate.yaml"
-            state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
+        takes_value, _ = _OPTIONS.get(name, (False, None))
+        yield name, value if equals or not takes_value else words.pop(0) if words else None
+        if name not in _OPTIONS:
             return
-        takes_value, act = option
-        if takes_value and not equals:
-            if not words:
-                state.faults.append(UserError(f"the option {name} has no value", where=line.where))
-                return
-            value = words.pop(0)
-        act(value, line, state, constraint)
 
 
 def _include(constraint: bool) -> Callable[[str, PlacedLine, _State, bool], None]:
@@ -357,11 +368,11 @@ def _no_binary(value: str, line: PlacedLine, state: _State, constraint: bool) ->
     state.notices.append(f"{line.where}: --no-binary {value} has no effect; an image gets wheels only")
 
 
+INCLUDES = ("-r", "--requirement", "-c", "--constraint")
+"""The options that name a further file."""
+
 _OPTIONS: Mapping[str, tuple[bool, Callable[[str, PlacedLine, _State, bool], None]]] = {
-    "-r": (True, _include(False)),
-    "--requirement": (True, _include(False)),
-    "-c": (True, _include(True)),
-    "--constraint": (True, _include(True)),
+    **{name: (True, _include(name in ("-c", "--constraint"))) for name in INCLUDES},
     "-e": (True, _editable),
     "--editable": (True, _editable),
     "-i": (True, _index),
@@ -389,10 +400,11 @@ def _add_requirement(
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    from modelcrate.resolve.requirement_faults import is_place, is_wheel_url, refuse_line, refuse_source
+    from modelcrate.resolve.requirement_faults import is_place, is_wheel_url, named_wheel, refuse_line, refuse_source
 
     head, *options = _split_options(text)
     quoted = head if shown is None else _split_options(shown)[0]
+    head = named_wheel(re.sub(r"\s*;$", "", head))  # pip passes over a marker that is empty
     try:
         if is_place(head) and "@" not in head.partition("://")[0]:  # `thing.whl` would pass for a package's name
             raise InvalidRequirement("a place")
@@ -412,7 +424,7 @@ def _add_requirement(
         if not usable:
             state.faults.append(UserError(f"{requirement.name} has no sha256 among its hashes", where=where))
         state.hashes.setdefault(name, set()).update(usable)
-    elif not constraint and "#sha256=" not in requirement.name:
+    elif not constraint and "#sha256=" not in (requirement.url or ""):
         hint = "--require-hashes stands in the file: give every requirement its --hash"
         state.without_hash.append(UserError(f"{requirement.name} has no hash", where=where, hint=hint))
     (state.constraints if constraint else state.lines).append(head)

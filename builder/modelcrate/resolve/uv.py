@@ -273,15 +273,11 @@ def explained(text: str, target: Target) -> CrateError:
         return UserError(
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
-            hint=f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {match[1].strip('`')!r}), and name the folder: "
+            hint=f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {_buildable(match[1].strip('`'))!r}), and name the folder: "
             "dependencies: {requirements: FILE, wheelhouse: wheels, index-url: URL}",
         )
-    if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
-        return IntegrityError(
-            f"the wheel {match[1]} is damaged",
-            why=why,
-            hint="fetch or build it again, and put it in the place of this one",
-        )
+    if (fault := _wheel_fault(text, why)) is not None:
+        return fault
     if "No solution found" in text:
         return UserError("the requirements can't be had together", why=why, hint="loosen one of them")
     if re.search(r"(?i)error sending request|failed to fetch|failed to download|request failed|timed out|dns", text):
@@ -289,6 +285,24 @@ def explained(text: str, target: Target) -> CrateError:
     if re.search(r"(?i)couldn.t parse|unexpected .* in|invalid .*requirement", text):
         return UserError("the requirements can't be read", why=why)
     return MachineError("uv could not lock the requirements", why=why)
+
+
+def _wheel_fault(text: str, why: str) -> CrateError | None:
+    """Returns the fault of one wheel that is not there, or is damaged; None where the complaint is about none."""
+    if match := re.search(r"Failed to download `(\S+) @ (\S+?)`.*\((404 Not Found|410 Gone)\)", " ".join(text.split())):
+        address = re.sub(r"(?<=//)[^/@\s]+@", "", match[2])
+        return UserError(
+            f"there is no wheel of {match[1]} at its address",
+            why=f"{address} was answered with {match[3]}",
+            hint="is the address right? Some servers answer so to those who are not logged in",
+        )
+    if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
+        return IntegrityError(
+            f"the wheel {match[1]} is damaged",
+            why=why,
+            hint="fetch or build it again, and put it in the place of this one",
+        )
+    return None
 
 
 def _refused(url: str, status: str, reason: str) -> RegistryError:
@@ -320,6 +334,11 @@ def _explanation(text: str) -> list[str]:
 def _name(text: str) -> str:
     """Returns the package that a part of a complaint is about: `all versions of docopt` and `numpy>=99` are about docopt and numpy."""
     return re.split(r"[=<>!~]", text.strip("`"))[0]
+
+
+def _buildable(text: str) -> str:
+    """Returns a package with its version, where a complaint names one; of a range of versions that have no wheel the name alone."""
+    return text if "==" in text else _name(text)
 
 
 _QUIET = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")

@@ -78,7 +78,7 @@ def _lines_named(requirements: Requirements) -> Iterator[None]:
     try:
         yield
     except UserError as fault:
-        told = re.match(r"there is no package (\S+) |(\S+) has no wheel for ", fault.what)
+        told = re.match(r"there is no (?:package|wheel of) (\S+) |(\S+) has no wheel for ", fault.what)
         if told and not fault.where:
             from modelcrate.resolve.requirement_faults import place_of
 

@@ -331,16 +331,20 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
 
 
 def _check_wheelhouse(index: Index, server: Sequence[str], wanted: Requirements) -> None:
-    """Refuses a wheelhouse that stands alone and lacks what the image's server needs. A lock may have it, or name its place."""
-    house = index.wheelhouse
-    if house is None or index.url or index.extra or not house.is_dir() or wanted.pylock or wanted.uv_lock:
+    """Refuses folders of wheels that stand alone and lack what the image's server needs. A lock may have it, or name its place."""
+    houses = [index.wheelhouse] if index.wheelhouse is not None else list(map(Path, index.find_links))
+    alone = index.no_index or index.stands_alone
+    if not (alone and houses and all(house.is_dir() for house in houses)) or wanted.pylock or wanted.uv_lock:
         return
-    names = {path.name.split("-")[0].lower().replace("_", "-") for path in house.glob("*.whl")}
+    names = {path.name.split("-")[0].lower().replace("_", "-") for house in houses for path in house.glob("*.whl")}
     lacking = [each for each in server if each not in names]
     if lacking:
         raise UserError(
             f"the wheelhouse has no {', '.join(lacking)}, which the server of the image needs",
-            where=str(house),
-            why="a wheelhouse is searched alone where no index-url stands beside it",
-            hint=f"pip download --only-binary :all: -d {house.name} {' '.join(lacking)}; or name index-url in dependencies, too",
+            where=str(houses[0]),
+            why="--no-index stands in the requirements, so nothing else is searched"
+            if index.no_index
+            else "a wheelhouse is searched alone where no index-url stands beside it",
+            hint=f"pip download --only-binary :all: -d {houses[0].name} {' '.join(lacking)}; or name "
+            + ("an index in place of --no-index" if index.no_index else "index-url in dependencies, too"),
         )

@@ -61,6 +61,27 @@ def test_the_name_says_what_a_file_is(name: str, module: str) -> None:
     assert format_of(Path("a/b") / name)[0] == module
 
 
+def test_what_an_option_line_includes_decides_as_pip_reads_it(tmp_path: Path) -> None:
+    for name, line in (
+        ("a.txt", "six"),
+        ("my b.txt", "idna<4"),
+        ("c.txt", "attrs"),
+        ("d.txt", "pip"),
+        ("e.txt", "wheel"),
+    ):
+        (tmp_path / name).write_text(f"{line}\n")
+    text = "-ra.txt -c 'my b.txt'\n--requirement=c.txt\n-r \\\n  d.txt # a comment\n-rfile://e.txt\nx==1 \\\n  --hash=sha256:aa\n"
+    found = declared(tmp_path, "requirements.txt", text.replace("file://e", f"file://{tmp_path}/e"))
+    assert found.inputs["requirements"] == ["six", "idna<4", "attrs", "pip", "wheel", "x==1 \\", "--hash=sha256:aa"]
+
+
+def test_an_included_file_that_is_not_there_is_told_with_the_line_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(CrateError) as caught:
+        declared(tmp_path, "requirements.txt", "six\n-r nope.txt\n")
+    assert caught.value.where.endswith("nope.txt")
+    assert caught.value.why.endswith("requirements.txt:2 names it")
+
+
 class TestPyproject:
     TEXT = """\
 [project]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.resolve import requirements
-from modelcrate.resolve.requirements import Requirements, read_requirements
+from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 
 
@@ -147,7 +147,7 @@ def test_variables_are_looked_up_and_a_missing_one_is_named(tmp_path: Path) -> N
         ("./lib", ["a path on this machine"]),
         ("x @ git+ssh://git@h.invalid/x", ["a version control address", "pip wheel", "write x in its place"]),
         ("x @ https://h.invalid/x-1.0.tar.gz", ["something that is not a wheel"]),
-        ("https://h.invalid/x-1.0-py3-none-any.whl", ["without a package's name", "write x @ URL"]),
+        (f"x @ https://h.invalid/{'long/' * 60}x-1.0.tar.gz", ["wheels 'x @ https://", "/x-1.0.tar.gz'; write x in"]),
         ("x @ file:///croot/x_1/work", ["conda package on the machine that built it", "x==VERSION"]),
         ("numpy=1.26.4=py311_0", ["conda's spelling", "numpy==1.26.4"]),
         ("-r 'unclosed", ["can't be read"]),
@@ -158,6 +158,29 @@ def test_what_can_not_be_taken_says_what_it_is_and_the_way_out(tmp_path: Path, l
         read_requirements(write(tmp_path, f"plain\n{line}\n"))
     assert caught.value.where.endswith("requirements.txt:2")
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("https://h.invalid/My_x-1.0-py3-none-any.whl", "My_x @ https://h.invalid/My_x-1.0-py3-none-any.whl"),
+        (
+            "https://h.invalid/x-1.0%2Bcpu-py3-none-any.whl#sha256=aa ; python_version > '3'",
+            "x @ https://h.invalid/x-1.0%2Bcpu-py3-none-any.whl#sha256=aa ; python_version > '3'",
+        ),
+        ("x>=1 ;", "x>=1"),
+        ("https://h.invalid/x-1.0-py3-none-any.whl#egg=x", "x @ https://h.invalid/x-1.0-py3-none-any.whl#egg=x"),
+    ],
+)
+def test_the_address_of_a_wheel_alone_is_its_package(tmp_path: Path, line: str, read: str) -> None:
+    found = read_requirements(write(tmp_path, f"{line}\n"))
+    assert found.lines == (read,)
+    assert list(found.urls) == ([package_of(read)] if "@" in read else [])
+
+
+def test_a_hash_in_an_address_is_one_where_hashes_are_required(tmp_path: Path) -> None:
+    address = f"https://h.invalid/x-1.0-py3-none-any.whl#sha256={'a' * 64}"
+    assert read_requirements(write(tmp_path, f"--require-hashes\nx @ {address}\n")).urls == {"x": address}
 
 
 def test_a_file_that_requires_hashes_gets_them(tmp_path: Path) -> None:

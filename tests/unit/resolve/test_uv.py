@@ -39,6 +39,11 @@ hint: Wheels are required for `docopt` because building from source is disabled 
             RegistryError,
             "index could not be used",
         ),
+        (
+            "error: Failed to download `six @ https://h.invalid/s.whl`\n  cause: HTTP status client error (404 Not Found) for url (s.whl)",
+            UserError,
+            "no wheel of six at its address",
+        ),
         ("error: Couldn't parse requirement in `r.txt` at position 3", UserError, "can't be read"),
         ("error: something new", MachineError, "uv could not lock"),
         ("", MachineError, "uv could not lock"),

@@ -82,7 +82,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     placed = _pip_part(wanted, path, text)
     packages = (*(needs.conda.packages if needs.conda else ()), *wanted.packages)
     channels = wanted.channels or (needs.conda.channels if needs.conda else ())
-    listed = [line for each in placed for line in lines_that_decide(each.text, path.parent)]
+    listed = [line for each in placed for line in lines_that_decide(each.text, path.parent, each.where)]
     return Declaration(
         Requirements(placed=placed),
         Conda(packages, channels) if packages else None,

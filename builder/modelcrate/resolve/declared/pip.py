@@ -8,9 +8,9 @@ from pathlib import Path
 
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_parts
-from modelcrate.resolve.requirements import Requirements, read_text
+from modelcrate.resolve.requirements import INCLUDES, Requirements, read_text, split_options
+from modelcrate_layers.errors import SourceError
 
-_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
 _PLACE = re.compile(r"(-i|-f|--(extra-)?index-url|--pypi-url|--find-links|--trusted-host|--no-index)\b")
 
 
@@ -20,20 +20,37 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     return Declaration(Requirements(files=(path,)), needs.conda, inputs={"requirements": [*_lines(path, set())]})
 
 
-def lines_that_decide(text: str, folder: Path, visited: set[Path] | None = None) -> Iterator[str]:
-    """Yields what a line means for a lock: itself, or the lines of the file that it includes.
+def lines_that_decide(text: str, folder: Path, where: str, visited: set[Path] | None = None) -> Iterator[str]:
+    """Yields what a line means for a lock: itself, or the lines of the files that it includes.
 
     Where packages are fetched from is no part of it: a lock names no host, and no password of one.
 
     Args:
         text: A line of a requirements file.
         folder: Where its paths begin.
+        where: The place of the line, for messages.
         visited: The files that have been read.
     """
-    if include := _INCLUDE.match(text):
-        yield from _lines(folder / include[1].strip("\"'"), visited if visited is not None else set())
-    elif text and not _PLACE.match(text):
+    visited = visited if visited is not None else set()
+    included = _included(text)
+    for name in included:
+        try:
+            yield from _lines(folder / name.removeprefix("file://"), visited)
+        except SourceError as fault:
+            raise SourceError(fault.what, where=fault.where, why=f"{where} names it") from None
+    if text and not included and not _PLACE.match(text):
         yield re.sub(r"(?<=//)[^/@\s]+@", "", text)
+
+
+def _included(text: str) -> list[str]:
+    """Returns the files that a line names. A line that can't be read, and a name with a variable, are left to those who read all."""
+    if not text.startswith("-"):
+        return []
+    try:
+        found = [value for name, value in split_options(text) if name in INCLUDES and value]
+    except ValueError:
+        return []
+    return [value for value in found if "://" not in value.removeprefix("file://") and "${" not in value]
 
 
 def _lines(path: Path, visited: set[Path]) -> Iterator[str]:
@@ -41,5 +58,12 @@ def _lines(path: Path, visited: set[Path]) -> Iterator[str]:
     if path.resolve() in visited:
         return
     visited.add(path.resolve())
-    for line in read_text(path).splitlines():
-        yield from lines_that_decide(re.sub(r"(^|\s)#.*", "", line).strip(), path.parent, visited)
+    before = ""
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        if before or (text.startswith(INCLUDES) and text.endswith("\\")):
+            before += text.removesuffix("\\")
+            if text.endswith("\\"):
+                continue
+            text, before = before, ""
+        yield from lines_that_decide(text, path.parent, f"{path}:{number}", visited)
