@@ -85,7 +85,10 @@ class Config:
         if not text:
             return None
         if not text.isascii() or not text.isdigit() or len(text) > 11:
-            raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {text[:40]!r}")
+            raise UserError(
+                f"SOURCE_DATE_EPOCH is not a number of seconds: {text[:40]!r}",
+                hint="it is a whole number, such as the output of: git log -1 --format=%ct",
+            )
         return datetime.fromtimestamp(int(text), UTC)
 
     @classmethod

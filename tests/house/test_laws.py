@@ -209,3 +209,27 @@ def test_the_source_folders_are_no_packages() -> None:
     """`import layers` has to find the user's own code, never ours."""
     for root in ("builder", "layers", "tests"):
         assert not (REPOSITORY / root / "__init__.py").exists()
+
+
+WITHOUT_A_WAY_OUT = {
+    "modelcrate.containers.init",  # passes on what a child said
+    "modelcrate.project.document",  # counts the faults that are not shown
+}
+"""Modules whose messages are made elsewhere."""
+
+READERS = ("modelcrate.modelfiles", "modelcrate.security")
+"""Rooms that tell what a file is; what to do about it is said by who asked them."""
+
+
+def test_an_error_of_the_user_says_what_to_do() -> None:
+    """`hint` is the way out. `why`, an excerpt or errors that were found together may have it as well."""
+    silent = []
+    for module in modules().values():
+        if module.name in WITHOUT_A_WAY_OUT or module.name.startswith(READERS):
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UserError":
+                named = {word.arg for word in node.keywords}
+                if not named & {"hint", "why", "excerpt", "also", None}:
+                    silent.append(f"{module.name}:{node.lineno}")
+    assert silent == []

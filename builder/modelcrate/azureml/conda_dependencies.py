@@ -142,7 +142,10 @@ class CondaDependencies:
             UserError: The text does not begin with a dash.
         """
         if not pip_option.startswith("-"):
-            raise UserError(f"not an option of pip: {pip_option[:60]!r}")
+            raise UserError(
+                f"not an option of pip: {pip_option[:60]!r}",
+                hint="expected for instance --extra-index-url https://HOST/simple",
+            )
         word = pip_option.split()[0]
         self._set(pip=[pip_option, *(line for line in self._spec.pip if line.split()[0] != word)])
 
@@ -241,7 +244,9 @@ class CondaDependencies:
             try:
                 each = Requirement(line)
             except InvalidRequirement:
-                raise UserError(f"not a requirement: {line[:80]!r}") from None
+                raise UserError(
+                    f"not a requirement: {line[:80]!r}", hint="expected for instance scikit-learn==1.7.2"
+                ) from None
             other = joined.setdefault(_pip_name(line), each)
             if other is not each:
                 other.specifier &= each.specifier

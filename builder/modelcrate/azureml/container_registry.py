@@ -26,7 +26,10 @@ class ContainerRegistry:
             UserError: The username or the password is missing.
         """
         if bool(self.username) != bool(self.password):
-            raise UserError("a base image's registry needs username and password, or none of them")
+            raise UserError(
+                "a base image's registry needs username and password, or none of them",
+                hint="set both, or leave both out and use `modelcrate login HOST`",
+            )
 
 
 @dataclass(slots=True)

@@ -45,5 +45,5 @@ def parse_base(text: str) -> BaseDockerfile:
                     hint="build this base once with an engine, and name the image: Environment.from_docker_image",
                 )
     if not image:
-        raise UserError("the base's Dockerfile has no FROM")
+        raise UserError("the base's Dockerfile has no FROM", hint="begin it with FROM IMAGE")
     return BaseDockerfile(image, env, labels)

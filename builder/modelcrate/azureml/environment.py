@@ -62,7 +62,7 @@ class Environment:
 
     def __init__(self, name: str, **kwargs: object) -> None:
         if not isinstance(name, str) or not name:
-            raise UserError("an environment has a name")
+            raise UserError("an environment has a name", hint='expected: Environment(name="my-environment")')
         self.name = name
         self.version: str | None = None
         self.asset_id: str | None = None

@@ -168,4 +168,7 @@ def _check_registry(registry: ContainerRegistry | None) -> None:
         return
     parts = (registry.address, registry.username, registry.password)
     if any(parts) and not all(parts):
-        raise UserError("a base image's registry needs address, username and password, or none of them")
+        raise UserError(
+            "a base image's registry needs address, username and password, or none of them",
+            hint="set all three, or leave all out and use `modelcrate login HOST`",
+        )

@@ -378,7 +378,9 @@ class Model:
         from dataclasses import replace
 
         if sample_input_dataset is not None or sample_output_dataset is not None:
-            raise UserError("there is no service of datasets here")
+            raise UserError(
+                "there is no service of datasets here", hint="keep the data's address among the model's properties"
+            )
         record = self._record
         if tags is not None:
             record = replace(record, tags={}).tagged(tags)
@@ -470,15 +472,23 @@ def _chosen(
     if model_id is not None:
         name, version = parse_model_id(model_id)
     if name is None:
-        raise UserError("a model needs a name or an id")
+        raise UserError(
+            "a model needs a name or an id", hint='expected: Model(workspace, name="my-model") or id="my-model:1"'
+        )
     if version is not None or not (wanted.tags or wanted.properties or wanted.framework):
         record = find.get_model(workspace.backend, name, version)
         if not wanted.fits(record):
-            raise UserError(f"the model {record.id} has other tags, properties or another framework")
+            raise UserError(
+                f"the model {record.id} has other tags, properties or another framework",
+                hint="leave them out, or name another version",
+            )
         return record
     found = find.list_models(workspace.backend, wanted)
     if not found:
-        raise UserError(f"no version of {name} has these tags, properties and framework")
+        raise UserError(
+            f"no version of {name} has these tags, properties and framework",
+            hint="Model.list(workspace, name) shows what is registered",
+        )
     return found[0]
 
 

@@ -169,7 +169,11 @@ class ModelPackage:
             raise UserError("this package is an image, there is no Dockerfile to save", hint="pull it: package.pull()")
         folder = Path(output_directory)
         if folder.exists() and not folder.is_dir():
-            raise UserError("is a file, and a folder is needed", where=output_directory)
+            raise UserError(
+                "is a file, and a folder is needed",
+                where=output_directory,
+                hint="name a folder, or a name that is free",
+            )
         self.wait_for_creation()
         from modelcrate.export.dockerfile import DockerfileOutput
 

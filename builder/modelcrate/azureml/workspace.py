@@ -200,7 +200,11 @@ class Workspace:
         facts = parse_object(read_named_file(file, MAX_NAMED), str(file))
         texts = {key: facts.get(key) for key in ("subscription_id", "resource_group", "workspace_name", "address")}
         if not all(value is None or isinstance(value, str) for value in texts.values()):
-            raise UserError("its members are not texts", where=str(file))
+            raise UserError(
+                "its members are not texts",
+                where=str(file),
+                hint='expected {"subscription_id": "...", "resource_group": "...", "workspace_name": "..."}',
+            )
         return Workspace(
             texts["subscription_id"], texts["resource_group"], texts["workspace_name"], address=texts["address"]
         )
@@ -258,7 +262,9 @@ def _warn(event: Event) -> None:
 def _plain(name: str | None) -> str:
     """Returns the name of a workspace, if it can be that of a folder."""
     if not name or "/" in name or name in (".", ".."):
-        raise UserError(f"not the name of a workspace: {name!r:.80}")
+        raise UserError(
+            f"not the name of a workspace: {name!r:.80}", hint="a name is that of a folder, without a slash"
+        )
     return name
 
 

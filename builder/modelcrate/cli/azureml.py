@@ -29,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
 
 def run(args: argparse.Namespace, console: Console) -> int:
     if not Path(args.script).is_file():
-        raise SourceError("there is no such script", where=args.script)
+        raise SourceError(
+            "there is no such script", where=args.script, hint="expected: modelcrate azureml run SCRIPT.py [ARGUMENTS]"
+        )
     sys.stdout.flush()
     sys.stderr.flush()
     environment = {**console.config.environment, **({"MODELCRATE_OFFLINE": "1"} if args.offline else {})}

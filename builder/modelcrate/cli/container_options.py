@@ -95,12 +95,16 @@ def _lines(name: str) -> Iterator[str]:
     path = Path(name)
     try:
         if not path.is_file():
-            raise UserError("not a file with variables", where=name)
+            raise UserError("not a file with variables", where=name, hint="expected a text file with NAME=VALUE a line")
         if path.stat().st_size > MAX_ENV_FILE:
-            raise UserError(f"a file with variables has at most {MAX_ENV_FILE} bytes", where=name)
+            raise UserError(
+                f"a file with variables has at most {MAX_ENV_FILE} bytes",
+                where=name,
+                hint="a large value goes into a file that is mounted with --volume",
+            )
         lines = read_named_file(path, MAX_ENV_FILE).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UserError("a file with variables is not UTF-8", where=name) from None
+        raise UserError("a file with variables is not UTF-8", where=name, hint="save the file as UTF-8") from None
     for line in lines:
         text = line.lstrip()
         if text and not text.startswith("#"):

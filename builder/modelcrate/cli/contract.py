@@ -47,7 +47,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.inspect.conformance import Target, check_contracts
 
     if args.offline:
-        raise UserError("contract check sends requests to a server, which --offline forbids")
+        raise UserError(
+            "contract check sends requests to a server, which --offline forbids", hint="without --offline they are sent"
+        )
     if not 0 < args.timeout <= LONGEST:
         raise UserError(f"not a time to wait: {args.timeout:g} seconds", hint=f"expected up to {LONGEST}")
     verdicts = check_contracts(Target(args.url, args.model, _instances(args.instances), args.timeout), args.contract)
@@ -67,7 +69,11 @@ def _instances(text: str | None) -> list[Any] | None:
     try:
         value = json.loads(text)
     except ValueError as fault:
-        raise UserError("--instances is not JSON", why=str(fault)) from None
+        raise UserError(
+            "--instances is not JSON",
+            why=str(fault),
+            hint="expected for instance [[1, 2], [3, 4]], in single quotes for the shell",
+        ) from None
     if not isinstance(value, list) or not value:
         raise UserError("--instances is not a list of rows", hint="expected for instance [[1, 2], [3, 4]]")
     return value

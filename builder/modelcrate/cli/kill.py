@@ -24,7 +24,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     for container in [find(console.config.containers, name) for name in args.names]:
         if number is not None:
             if not container.signal(number):
-                raise UserError(f"the container {container.name} does not run")
+                raise UserError(
+                    f"the container {container.name} does not run",
+                    hint="modelcrate ps shows what runs; modelcrate rm NAME removes it",
+                )
             rows.append({"name": container.name})
             continue
         rows.append({"name": container.name, "exit_code": container.stop(timeout=0)})

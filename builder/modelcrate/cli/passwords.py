@@ -31,7 +31,7 @@ def new_password(environment: Mapping[str, str]) -> str | None:
         return given or None
     first = _read_password("password of the new key (empty: none): ")
     if first and _read_password("again: ") != first:
-        raise UserError("the two passwords differ; no key was made")
+        raise UserError("the two passwords differ; no key was made", hint="type the same password twice")
     return first or None
 
 

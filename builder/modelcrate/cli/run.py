@@ -73,7 +73,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.image_config import health_path
 
     if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
-        raise UserError("--wait takes a number of seconds, with --detach and a published port")
+        raise UserError(
+            "--wait takes a number of seconds, with --detach and a published port",
+            hint="expected for instance: modelcrate run -d -p 8080:5001 --wait 60 IMAGE",
+        )
     _build(args, console)
     image = _find(args, console)
     command = tuple(args.command)

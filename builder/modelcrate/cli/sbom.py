@@ -59,5 +59,8 @@ def _of_project(path: Path, platform: str | None, console: Console) -> Inventory
         wanted = platform or str(image.images[0].platform)
         found = next((each for each in image.images if str(each.platform) == wanted), None)
         if found is None:
-            raise UserError(f"the project is not built for {wanted}")
+            raise UserError(
+                f"the project is not built for {wanted}",
+                hint="name one of its platforms, or add it to `platforms:` in the project file",
+            )
         return inventory(build.receipt.name, found, console.config, build.prepared.world.pins.get(wanted))

@@ -50,7 +50,10 @@ def execute_in(container: Container, request: ExecRequest, interactive: bool = F
     if container.state().status not in ("running", "orphaned"):
         raise UserError(f"the container {container.name} does not run", hint=f"modelcrate start {container.name}")
     if container.folder.stat().st_uid != os.geteuid():
-        raise UserError(f"the container {container.name} was started by another user of this machine")
+        raise UserError(
+            f"the container {container.name} was started by another user of this machine",
+            hint="ask as that user, or as root",
+        )
     if terminal and not os.isatty(_IN):
         raise UserError("standard input is not a terminal", hint="leave out --tty")
     return _with_terminal(container, request) if terminal else _with_pipes(container, request, interactive)

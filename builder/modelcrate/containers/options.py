@@ -72,7 +72,11 @@ class Volume:
                 f"not a folder of a container: {self.container[:80]!r}", hint="expected an absolute path, without '..'"
             )
         if first[0] in _ENGINES_OWN:
-            raise UserError(f"nothing can be mounted on {self.container}", why="the engine makes it")
+            raise UserError(
+                f"nothing can be mounted on {self.container}",
+                why="the engine makes it",
+                hint="mount on a folder of its own, such as /data",
+            )
 
     def check(self) -> None:
         """Checks that the machine has it, for an engine would blame itself. UserError otherwise."""
@@ -136,10 +140,14 @@ class RunOptions:
             raise UserError(f"unknown network {self.network[:80]!r}", hint=f"known are {', '.join(NETWORKS)}")
         published = [port.host for port in self.ports if port.host]
         if len(set(published)) != len(published):
-            raise UserError("one port of this machine is published twice")
+            raise UserError(
+                "one port of this machine is published twice", hint="publish it once; 0 takes any free port"
+            )
         targets = [PurePosixPath(volume.container) for volume in self.volumes]
         if len(set(targets)) != len(targets):
-            raise UserError("two folders are mounted on the same path of the container")
+            raise UserError(
+                "two folders are mounted on the same path of the container", hint="give each a path of its own"
+            )
 
 
 def container_name(address: str) -> str:

@@ -56,13 +56,18 @@ def process_of(config: Mapping[str, Any], options: RunOptions) -> Process:
     if not args:
         raise UserError("the image has neither an entry point nor a command", hint="say what to run after the image")
     if not args[0]:
-        raise UserError("the program to start has an empty name")
+        raise UserError(
+            "the program to start has an empty name", hint="name a program behind the image, or with --entrypoint"
+        )
     env = {"PATH": DEFAULT_PATH, **dict(map(_variable, _strings(settings, "Env"))), **options.env}
     variables = tuple(f"{key}={value}" for key, value in env.items())
     for text in (*args, *variables):
         _check_text(text, UserError, "an argument or variable")
     if sum(len(text.encode()) + 1 for text in (*args, *variables)) > MAX_STRINGS:
-        raise UserError(f"the command and the environment are longer than {MAX_STRINGS} bytes")
+        raise UserError(
+            f"the command and the environment are longer than {MAX_STRINGS} bytes",
+            hint="a large value goes into a file that is mounted with --volume",
+        )
     return Process(
         args=args,
         env=variables,

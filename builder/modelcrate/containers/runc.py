@@ -76,7 +76,10 @@ class OciRuntime:
         if done.returncode:
             reason = _last_error(spec) or f"{self.name} {verb} ended with {done.returncode}"
             if _EXEC in reason or any(sign in reason for sign in _MISSING):
-                raise UserError(f"can't start {spec.process.args[0]!r} of the image: {reason.rpartition(': ')[2]}")
+                raise UserError(
+                    f"can't start {spec.process.args[0]!r} of the image: {reason.rpartition(': ')[2]}",
+                    hint="name a program that the image has: modelcrate inspect shows its own command",
+                )
             raise MachineError(reason)
 
 

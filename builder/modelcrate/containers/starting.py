@@ -109,7 +109,10 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
     with locked(folder):
         before = container.state()
         if before.status != "ended":
-            raise UserError(f"the container {container.name} runs already")
+            raise UserError(
+                f"the container {container.name} runs already",
+                hint="modelcrate stop NAME ends it; --name starts another",
+            )
         check_free(spec.ports)
         for volume in spec.volumes:
             volume.check()

@@ -255,7 +255,9 @@ def _check_replaceable(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise UserError("is a file, and a folder is needed", where=str(path))
+        raise UserError(
+            "is a file, and a folder is needed", where=str(path), hint="name a folder, or a name that is free"
+        )
     if not any(path.iterdir()):
         return
     try:

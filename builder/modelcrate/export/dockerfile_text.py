@@ -84,7 +84,10 @@ def _variables(config: Mapping[str, Any]) -> Iterator[str]:
     for line in config.get("Env") or []:
         name, _, value = str(line).partition("=")
         if re.search(r"[\s\"'$\\]", name):
-            raise UserError(f"a Dockerfile has no way to write a variable that is called {name!r:.80}")
+            raise UserError(
+                f"a Dockerfile has no way to write a variable that is called {name!r:.80}",
+                hint="rename the variable: letters, digits and '_'",
+            )
         yield f"ENV {name}={_quoted(value)}"
 
 

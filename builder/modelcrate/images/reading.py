@@ -73,7 +73,10 @@ class Found:
         found = read_image(self.collection, select(self.collection, self.descriptor, platform))
         if platform is not None and not platform.matches(found.settings):
             raise SourceError(
-                f"has no image for {platform}", where=self.collection.where, why=f"it has: {found.platform}"
+                f"has no image for {platform}",
+                where=self.collection.where,
+                why=f"it has: {found.platform}",
+                hint="name one that it has: --platform OS/ARCHITECTURE",
             )
         return found
 

@@ -233,7 +233,7 @@ def split_server_url(url: str) -> tuple[str, str, int | None, str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as fault:
-        raise UserError(f"not a URL: {shown}", why=str(fault)) from None
+        raise UserError(f"not a URL: {shown}", why=str(fault), hint="expected http://HOST:PORT") from None
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname

@@ -115,11 +115,15 @@ def _text(text: str, folder: Path) -> str:
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror}", where=where) from None
         except UnicodeDecodeError as fault:
-            raise UserError(f"is not UTF-8 at byte {fault.start}", where=where) from None
+            raise UserError(f"is not UTF-8 at byte {fault.start}", where=where, hint="save the file as UTF-8") from None
     try:
         parse_json(text.encode(), limit=MAX_BODY)
     except IntegrityError as fault:
-        raise UserError(f"a golden request or answer is no JSON: {fault.what}", where=where) from None
+        raise UserError(
+            f"a golden request or answer is no JSON: {fault.what}",
+            where=where,
+            hint="requests and answers are JSON; docs/golden-requests.md has an example",
+        ) from None
     return text
 
 

@@ -93,7 +93,10 @@ def choose_runnable(images: Sequence[Image]) -> Image:
     image = next((each for each in images if mine.matches(each.settings)), None)
     if image is None:
         built = ", ".join(str(each.platform) for each in images)
-        raise UserError(f"the image is for {built}, so it can't be asked on this machine ({mine})")
+        raise UserError(
+            f"the image is for {built}, so it can't be asked on this machine ({mine})",
+            hint="build it for this machine's platform too: `platforms:` in the project file",
+        )
     return image
 
 

@@ -34,7 +34,7 @@ def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
         raise UserError("nothing is named that could be asked", hint="a URL, an image or a project, such as .")
     if target.startswith(("http://", "https://")):
         if session.config.offline:
-            raise UserError("a request to a server is what --offline forbids")
+            raise UserError("a request to a server is what --offline forbids", hint="without --offline it is sent")
         yield endpoint(target)
         return
     if (project := project_of(target, session.config)) is not None:

@@ -94,12 +94,20 @@ def read_list(path: Path) -> list[Path]:
     try:
         lines = read_named_file(path, MAX_LIST).decode().splitlines()
     except OSError as fault:
-        raise UserError(f"can't read the list of projects: {fault.strerror}", where=str(path)) from None
+        raise UserError(
+            f"can't read the list of projects: {fault.strerror}",
+            where=str(path),
+            hint="name a file with one project a line",
+        ) from None
     except UnicodeDecodeError:
         hint = "write the folders of the projects, one on each line"
         raise UserError("is not a list of projects: it is not UTF-8 text", where=str(path), hint=hint) from None
     if len(lines) > MAX_PROJECTS:
-        raise UserError(f"has more than {MAX_PROJECTS} lines", where=str(path))
+        raise UserError(
+            f"has more than {MAX_PROJECTS} lines",
+            where=str(path),
+            hint="cut the list, and build its parts one after the other",
+        )
     folders = [path.parent / line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not folders:
         raise UserError("lists no project", where=str(path), hint="write the folders of the projects, one on each line")

@@ -58,7 +58,11 @@ def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
             yield SourceError(f"the model {model.name} is not there", where=str(folder / model.path), hint=hint)
     command = project.command
     if command is not None and command.source is not None and not (folder / command.source).is_dir():
-        yield SourceError("is named as the command's sources, and is no folder", where=str(folder / command.source))
+        yield SourceError(
+            "is named as the command's sources, and is no folder",
+            where=str(folder / command.source),
+            hint="`source:` takes a folder; a single file goes into one",
+        )
     needs = project.dependencies
     wanted = [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]
     for path in wanted:

@@ -43,7 +43,9 @@ def list_files(folder: Path) -> list[Path]:
         UserError: It has too many files.
     """
     if not folder.is_dir():
-        raise SourceError("no such folder", where=str(folder))
+        raise SourceError(
+            "no such folder", where=str(folder), hint="name an existing folder; without one it is the current folder"
+        )
     found: list[Path] = []
     inside = os.path.realpath(folder)
     blobs = hub_blobs(folder)

@@ -67,9 +67,17 @@ def check(wanted: Registration) -> None:
     if wanted.framework_version and not wanted.framework:
         raise UserError("a framework's version without a framework", hint="name the framework as well")
     if not wanted.path.exists():
-        raise SourceError(f"the model {wanted.name} is not there", where=str(wanted.path))
+        raise SourceError(
+            f"the model {wanted.name} is not there",
+            where=str(wanted.path),
+            hint="modelcrate model list shows what is registered",
+        )
     if wanted.children and not wanted.path.is_dir():
-        raise UserError("child paths are of a folder, and the model is a file", where=str(wanted.path))
+        raise UserError(
+            "child paths are of a folder, and the model is a file",
+            where=str(wanted.path),
+            hint="register the folder that has the files, or leave the child paths out",
+        )
 
 
 def next_version(tags: Sequence[str], name: str) -> int:
@@ -85,7 +93,7 @@ def next_version(tags: Sequence[str], name: str) -> int:
     found = [each[1] for each in map(parse_tag, tags) if each is not None and each[0] == name]
     version = max(found, default=0) + 1
     if version > MAX_VERSION:
-        raise UserError(f"{name} has no versions left after {MAX_VERSION}")
+        raise UserError(f"{name} has no versions left after {MAX_VERSION}", hint="register it under another name")
     return version
 
 
@@ -111,7 +119,11 @@ def _child(child: str, path: Path, top: bytes) -> bytes:
     if inner.is_absolute():
         inner = PurePosixPath(os.path.relpath(child, path))
     if ".." in inner.parts or not (path / inner).exists():
-        raise SourceError(f"the child path {child!r} is not in the model", where=str(path))
+        raise SourceError(
+            f"the child path {child!r} is not in the model",
+            where=str(path),
+            hint="child paths are relative to the model's folder",
+        )
     return top if inner == PurePosixPath() else top + b"/" + os.fsencode(str(inner))
 
 

@@ -52,7 +52,11 @@ def read_conda(document: object, where: str) -> CondaSpec:
         UserError: It has another form.
     """
     if not isinstance(document, dict):
-        raise UserError("is not a conda environment: it has no keys", where=where)
+        raise UserError(
+            "is not a conda environment: it has no keys",
+            where=where,
+            hint="an environment has the keys `dependencies` and `channels`",
+        )
     lines = _texts(document, "dependencies", where, nested=True)
     conda = [line for line in lines if isinstance(line, str)]
     pip = [text for line in lines if isinstance(line, dict) for text in _texts(line, "pip", where)]
@@ -114,10 +118,14 @@ def _python(line: str, where: str) -> str | None:
 def _texts(document: dict[str, object], key: str, where: str, nested: bool = False) -> list[object]:
     value = document.get(key) or []
     if not isinstance(value, list):
-        raise UserError(f"{key!r} is not a list", where=where)
+        raise UserError(f"{key!r} is not a list", where=where, hint="write one item a line, each behind a dash")
     for each in value:
         if not isinstance(each, str | int | float) and not (nested and isinstance(each, dict)):
-            raise UserError(f"{key!r} has something in it that is no text: {reprlib.repr(each):.60}", where=where)
+            raise UserError(
+                f"{key!r} has something in it that is no text: {reprlib.repr(each):.60}",
+                where=where,
+                hint="write texts; a text that looks like a number goes in quotes",
+            )
     return [each if isinstance(each, dict) else str(each) for each in value]
 
 

@@ -123,7 +123,8 @@ def pairs(rest: str, number: int) -> dict[str, str]:
     try:
         words = shlex.split(rest)
     except ValueError as fault:
-        raise UserError(f"can't be read: {fault}", where=f"Dockerfile:{number}") from None
+        hint = "close the quotes; one line has all of an instruction, or ends with a backslash"
+        raise UserError(f"can't be read: {fault}", where=f"Dockerfile:{number}", hint=hint) from None
     if words and all("=" in word for word in words):
         return dict(word.partition("=")[::2] for word in words)
     name, _, value = rest.strip().partition(" ")

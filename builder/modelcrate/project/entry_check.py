@@ -37,10 +37,22 @@ def check_entry(source: bytes, name: str, *, awaits: bool = True, python: str | 
         where = f"{name}:{error.lineno}" if error.lineno else name
         return (
             *faults,
-            UserError(f"the entry script is no Python: {error.msg}", where=where, why=(error.text or "").rstrip()),
+            UserError(
+                f"the entry script is no Python: {error.msg}",
+                where=where,
+                why=(error.text or "").rstrip(),
+                hint="mend the line; the target's Python has to take it",
+            ),
         )
     except (ValueError, RecursionError, MemoryError) as error:
-        return (*faults, UserError(f"the entry script is no Python: {error}", where=name))
+        return (
+            *faults,
+            UserError(
+                f"the entry script is no Python: {error}",
+                where=name,
+                hint="save it as UTF-8, or name its encoding in the first line (PEP 263)",
+            ),
+        )
     present = dict(bindings(tree.body))
     for wanted in ("init", "run"):
         if wanted not in present and "*" not in present:

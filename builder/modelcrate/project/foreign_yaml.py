@@ -19,12 +19,19 @@ def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
     import yaml
 
     if len(data) > limit:
-        raise UserError(f"has more than {limit} bytes", where=where)
+        raise UserError(
+            f"has more than {limit} bytes", where=where, hint="name the right file; real ones are smaller by far"
+        )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return yaml.load(data, Loader=loader)  # noqa: S506 - both loaders are safe ones
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        raise UserError("is not YAML", where=where, why=str(fault)[:300]) from None
+        raise UserError(
+            "is not YAML",
+            where=where,
+            why=str(fault)[:300],
+            hint="mend the line; indentation is by spaces, and a colon is followed by one",
+        ) from None
 
 
 def dump_yaml(*documents: Any) -> str:

@@ -79,13 +79,19 @@ def _read(path: Path) -> IgnoreRules:
     except UnicodeDecodeError:
         raise UserError("is not UTF-8", where=str(path), hint="save the file as UTF-8") from None
     if len(data) > MAX_BYTES:
-        raise UserError(f"has more than {MAX_BYTES} bytes", where=str(path))
+        raise UserError(
+            f"has more than {MAX_BYTES} bytes",
+            where=str(path),
+            hint="one pattern for a folder replaces many for its files",
+        )
     docker = path.name == DOCKER
     patterns = [_anchored(line) for line in lines] if docker else lines
     try:
         spec = GitIgnoreSpec.from_lines(patterns)
     except ValueError as fault:
-        raise UserError("has a pattern that is none", where=str(path), why=str(fault)) from None
+        raise UserError(
+            "has a pattern that is none", where=str(path), why=str(fault), hint="patterns are those of .gitignore"
+        ) from None
     return IgnoreRules(path, docker and any(line.startswith("!") for line in patterns), spec)
 
 

@@ -326,6 +326,8 @@ def _checked(data: bytes, media_type: str, ref: Reference) -> Descriptor:
     descriptor = Descriptor.of(data, media_type)
     if ref.digest and ref.digest != descriptor.digest:
         raise UserError(
-            f"the manifest is {descriptor.digest}, so it can't be published as {ref.digest}", where=str(ref)
+            f"the manifest is {descriptor.digest}, so it can't be published as {ref.digest}",
+            where=str(ref),
+            hint="name a tag, or leave the digest out",
         )
     return descriptor

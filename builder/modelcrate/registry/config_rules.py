@@ -23,7 +23,11 @@ def read_rules(document: object, folder: Path, where: str = "registries.yaml") -
     """
     entries = document.get("registries") if isinstance(document, Mapping) else None
     if not isinstance(entries, list) or (isinstance(document, Mapping) and set(document) - {"registries"}):
-        raise UserError("expected one key, registries, with a list", where=where)
+        raise UserError(
+            "expected one key, registries, with a list",
+            where=where,
+            hint="the registry checklist of the documentation has an example",
+        )
     faults: list[UserError] = []
     rules = [_rule(entry, folder, f"{where}: registries[{n}]", faults) for n, entry in enumerate(entries)]
     if faults:
@@ -41,7 +45,13 @@ def size(value: object) -> int:
 
 def _rule(entry: object, folder: Path, where: str, faults: list[UserError]) -> Rule:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("match"), str) or not entry["match"]:
-        faults.append(UserError("expected an object with the key match", where=where))
+        faults.append(
+            UserError(
+                "expected an object with the key match",
+                where=where,
+                hint='expected for instance {"match": "registry.example", ...}',
+            )
+        )
         return Rule("-")
     values: dict[str, Any] = {}
     for key, value in entry.items():
@@ -54,7 +64,7 @@ def _rule(entry: object, folder: Path, where: str, faults: list[UserError]) -> R
         try:
             values |= reader(value, folder)
         except ValueError as fault:
-            faults.append(UserError(f"{key}: {fault}", where=where))
+            faults.append(UserError(f"{key}: {fault}", where=where, hint="mend the value, or remove the key"))
     return Rule(**values)
 
 

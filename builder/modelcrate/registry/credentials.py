@@ -218,7 +218,9 @@ def _decoded(text: str, source: str) -> tuple[str, str]:
     try:
         name, colon, password = base64.b64decode("".join(text.split()), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise UserError("an 'auth' that is not base64 of user:password", where=source) from None
+        raise UserError(
+            "an 'auth' that is not base64 of user:password", where=source, hint="log in again: modelcrate login HOST"
+        ) from None
     return name, password.rstrip("\0") if colon else ""
 
 

@@ -43,7 +43,10 @@ class Keychain:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise UserError(f"not the name of a credential helper: {self.name!r:.80}")
+            raise UserError(
+                f"not the name of a credential helper: {self.name!r:.80}",
+                hint="a helper's name is letters, digits, '.', '-' and '_': docker-credential-NAME",
+            )
 
     @property
     def program(self) -> str:

@@ -56,7 +56,9 @@ def login(registry: str, username: str, password: str, settings: RegistryConfig,
     """
     _check(registry)
     if not username or not password:
-        raise UserError("a login needs a user name and a password")
+        raise UserError(
+            "a login needs a user name and a password", hint="expected: modelcrate login HOST -u USER --password-stdin"
+        )
     transport = RegistryTransport(
         replace(settings, username=username, password=password), SystemClock(), emit, Counters()
     )
@@ -130,7 +132,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return parse_object(data, str(path)) if data.strip() else {}
     except CrateError as fault:
-        raise UserError("the file with credentials is not JSON; it is left as it is", where=str(path)) from fault
+        raise UserError(
+            "the file with credentials is not JSON; it is left as it is",
+            where=str(path),
+            hint="mend it, or move it away, and log in again",
+        ) from fault
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:

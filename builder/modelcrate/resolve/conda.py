@@ -130,7 +130,11 @@ def _urls(name: str, folder: Path) -> Iterable[str]:
     place = folder / name
     if name.startswith((".", "/")) or place.is_dir():
         if not place.is_dir():
-            raise SourceError("is not a folder, and is named as a channel", where=str(place))
+            raise SourceError(
+                "is not a folder, and is named as a channel",
+                where=str(place),
+                hint="name a channel by its name or its https address, or a folder that has one",
+            )
         return (place.resolve().as_uri(),)
     return DEFAULTS if name == "defaults" else (HOME + name,)
 
@@ -173,7 +177,10 @@ def _solve(
     try:
         specs = [rattler.MatchSpec(line, strict=False) for line in lines]
     except InvalidMatchSpecError as fault:
-        raise UserError(f"not a specification of a conda package: {fault}") from None
+        raise UserError(
+            f"not a specification of a conda package: {fault}",
+            hint="expected for instance numpy, numpy=2.1 or numpy>=2,<3",
+        ) from None
     try:
         known: list[SparseRepoData | Any] = [
             rattler.SparseRepoData(rattler.Channel(url), part, str(path)) for url, part, path in lists

@@ -125,7 +125,11 @@ def marker_holds(marker: str, environment: Mapping[str, str], extras: Sequence[s
     try:
         parsed = Marker(marker)
     except InvalidMarker as fault:
-        raise UserError(f"not a marker of PEP 508: {marker[:200]!r}", why=str(fault).splitlines()[0]) from None
+        raise UserError(
+            f"not a marker of PEP 508: {marker[:200]!r}",
+            why=str(fault).splitlines()[0],
+            hint="make the lock anew with the tool that wrote it",
+        ) from None
     for extra in extras or ("",):
         try:
             if parsed.evaluate({**environment, "extra": extra}):

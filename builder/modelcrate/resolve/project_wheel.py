@@ -34,7 +34,11 @@ def build_project_wheel(folder: Path, cache: Path, uv: Uv, index: Index) -> Pinn
 
     data = read_toml(folder / "pyproject.toml")
     if "build-system" not in data and "project" not in data:
-        raise UserError("has no [project] and no [build-system], so there is no package to build", where=str(folder))
+        raise UserError(
+            "has no [project] and no [build-system], so there is no package to build",
+            where=str(folder),
+            hint="leave `project: true` out, or add [project] with name and version",
+        )
     place = cache / "projects" / _digest(folder)
     if not list(place.glob("*.whl")):
         with scratch_folder() as scratch:

@@ -29,11 +29,11 @@ def read_pylock(path: Path) -> str:
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
     if len(data) > MAX_LOCK:
-        raise UserError(f"has more than {MAX_LOCK} bytes", where=str(path))
+        raise UserError(f"has more than {MAX_LOCK} bytes", where=str(path), hint="lock less packages in one file")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise UserError("is not UTF-8", where=str(path)) from None
+        raise UserError("is not UTF-8", where=str(path), hint="save the file as UTF-8") from None
 
 
 def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) -> tuple[PinnedWheel, ...]:
@@ -72,7 +72,12 @@ def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
     try:
         return Pylock.from_dict(_narrowed(tomllib.loads(text), hashes, where))
     except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as fault:
-        raise UserError("is not a pylock.toml that we can read", where=where, why=str(fault)) from None
+        raise UserError(
+            "is not a pylock.toml that we can read",
+            where=where,
+            why=str(fault),
+            hint="make it anew, for instance: uv export --format pylock.toml",
+        ) from None
 
 
 def _narrowed(data: dict[str, Any], hashes: Hashes, where: str) -> dict[str, Any]:
@@ -136,7 +141,11 @@ def _pinned(found: PackageWheel, folder: Path, where: str) -> PinnedWheel:
     name, version, _, _ = parse_wheel_filename(found.filename)
     sha256 = found.hashes.get("sha256", "").lower()
     if not sha256:
-        raise UserError(f"{found.filename} has no sha256, so nothing could be held to it", where=where)
+        raise UserError(
+            f"{found.filename} has no sha256, so nothing could be held to it",
+            where=where,
+            hint="make it anew with hashes, for instance: uv export --format pylock.toml",
+        )
     url = _url(found, folder)
     return PinnedWheel(name, str(version), found.filename, sha256, _size(found.size, url), (url,) if url else ())
 

@@ -137,7 +137,11 @@ class Uv:
     def export(self, lock: UvLock, target: Target) -> str:
         """Returns a uv.lock as a pylock.toml, with the extras and groups of `lock`. Nothing is resolved again."""
         if lock.path.name != "uv.lock":
-            raise UserError("uv's lock has to be called uv.lock", where=str(lock.path))
+            raise UserError(
+                "uv's lock has to be called uv.lock",
+                where=str(lock.path),
+                hint="rename the file to uv.lock, beside its pyproject.toml",
+            )
         words = ["export", "--frozen", "--format", "pylock.toml", "--no-header", "--no-emit-workspace", *_QUIET]
         words += ["--no-default-groups", "--preview-features", "frozen-lockfile"]
         words += [word for extra in lock.extras for word in ("--extra", extra)]
@@ -231,7 +235,11 @@ class Uv:
             options += ["--torch-backend", index.torch]
         house = index.wheelhouse
         if house is not None and not house.is_dir():
-            raise SourceError("there is no such folder of wheels", where=str(house))
+            raise SourceError(
+                "there is no such folder of wheels",
+                where=str(house),
+                hint="`wheelhouse:` is relative to the project file; make it with: pip download -d FOLDER -r requirements.txt",
+            )
         folders = [
             *([str(house.absolute())] if house else []),
             *(each for each in index.find_links if "://" not in each),

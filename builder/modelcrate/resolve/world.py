@@ -290,7 +290,9 @@ def _lock_conda(sources: Sources, platform: Platform, below: ResolvedBase) -> So
         found = sources.declared.solved.get(SUBDIRS.get(str(platform), ""))
         if found is None or not found.pinned:
             raise UserError(
-                f"the lock has no packages for {platform}", where=str(sources.project.dependencies.requirements)
+                f"the lock has no packages for {platform}",
+                where=str(sources.project.dependencies.requirements),
+                hint="make it anew: modelcrate lock",
             )
         return found
     return lock_conda(

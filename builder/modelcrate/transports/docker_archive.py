@@ -269,6 +269,10 @@ def _read_layer(opened: Archive, name: str) -> FileBlob:
         file.seek(source.offset)
         packed = codecs.sniff(file.read(6))
     if packed == "xz":
-        raise SourceError(f"{name} is compressed with xz, which no image may be", where=str(opened.path))
+        raise SourceError(
+            f"{name} is compressed with xz, which no image may be",
+            where=str(opened.path),
+            hint="save the image again: docker save has plain layers",
+        )
     descriptor = Descriptor(codecs.Codec(packed).media_type, Digest("sha256", sha256(source)), source.size)
     return FileBlob(opened.path, descriptor, source.offset)

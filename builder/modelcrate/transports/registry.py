@@ -249,7 +249,11 @@ def copy_referrers(found: Found, target: str, connections: Connections) -> int:
     source = found.collection
     kind, _, rest = target.partition(":")
     if not isinstance(source, RegistryCollection) or kind != "registry":
-        raise UserError("referrers are copied from registry to registry only", where=target)
+        raise UserError(
+            "referrers are copied from registry to registry only",
+            where=target,
+            hint="name registries on both sides, or leave --referrers out",
+        )
     to = Reference.parse(rest)
     referrers = source.client.referrers(source.reference.at(found.descriptor.digest))
     client = connections.registries

@@ -62,6 +62,7 @@ def get_model(backend: WorkspaceBackend, name: str, version: int | None = None) 
         f"there is no model {name}" + (f" of version {version}" if version else ""),
         where=backend.address,
         why=f"it has the versions {known}" if known else f"it has: {', '.join(list_names(backend)) or 'no models'}",
+        hint="modelcrate model list shows what is registered",
     )
 
 

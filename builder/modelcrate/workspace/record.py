@@ -86,7 +86,7 @@ class ModelRecord:
         """
         for key in remove:
             if key not in self.tags:
-                raise UserError(f"the model {self.id} has no tag {key!r}")
+                raise UserError(f"the model {self.id} has no tag {key!r}", hint="its tags are in `tags`")
         kept = {key: value for key, value in self.tags.items() if key not in remove}
         return replace(self, tags=check_texts({**kept, **add}, "tag"))
 
@@ -151,5 +151,8 @@ def check_texts(texts: Mapping[str, str], what: str) -> dict[str, str]:
         if not isinstance(key, str) or not isinstance(value, str) or not key:
             raise UserError(f"not a {what}: {key!r:.60}: {value!r:.60}", hint="keys and values are texts")
     if sum(len(key) + len(value) for key, value in texts.items()) > MAX_TEXT:
-        raise UserError(f"the texts of a {what} are longer than {MAX_TEXT} characters together")
+        raise UserError(
+            f"the texts of a {what} are longer than {MAX_TEXT} characters together",
+            hint="keep long texts in a file of the model",
+        )
     return dict(texts)

@@ -78,7 +78,9 @@ def entries(package: CondaPackage, python: str, prefix: str = PREFIX) -> tuple[E
     """Returns the files of a package where an installer would put them. `python` is the environment's, or empty where it has none."""
     contents = read_package(package)
     if contents.noarch_python and not python:
-        raise UserError(f"{package} is for Python, and the environment has none")
+        raise UserError(
+            f"{package} is for Python, and the environment has none", hint="add python to the conda packages"
+        )
     root = prefix[1:].encode()
     found = [each for linked in contents.linked if (each := _entry(contents, linked, python, prefix)) is not None]
     found += _launchers(contents, prefix)

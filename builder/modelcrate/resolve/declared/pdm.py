@@ -46,7 +46,7 @@ def _package(data: Mapping[str, Any], path: Path) -> LockedPackage:
 
     name, version = data.get("name"), data.get("version")
     if not isinstance(name, str) or not isinstance(version, str):
-        raise UserError("has a package without a name and a version", where=str(path))
+        raise UserError("has a package without a name and a version", where=str(path), hint="make it anew: pdm lock")
     kind = next((key for key in _ELSEWHERE if data.get(key)), "")
     marker = data.get("marker")
     return LockedPackage(

@@ -38,9 +38,13 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     try:
         data = json.loads(read_text(path))
     except (ValueError, RecursionError) as fault:
-        raise UserError("is not JSON", where=str(path), why=str(fault)[:300]) from None
+        raise UserError(
+            "is not JSON", where=str(path), why=str(fault)[:300], hint="make it anew: pipenv lock"
+        ) from None
     if not isinstance(data, dict) or not isinstance(data.get("default"), dict):
-        raise UserError("is not a lock of Pipenv: it has no section default", where=str(path))
+        raise UserError(
+            "is not a lock of Pipenv: it has no section default", where=str(path), hint="make it anew: pipenv lock"
+        )
     if needs.extras:
         raise UserError("has no extras", where=str(path), hint="leave out extras in dependencies")
     refuse_unknown("group", needs.groups, [key for key in data if key not in ("_meta", "default")], path)

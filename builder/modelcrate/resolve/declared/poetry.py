@@ -67,7 +67,7 @@ def _package(data: Mapping[str, Any], path: Path, groups: set[str]) -> LockedPac
 
     name, version = data.get("name"), data.get("version")
     if not isinstance(name, str) or not isinstance(version, str):
-        raise UserError("has a package without a name and a version", where=str(path))
+        raise UserError("has a package without a name and a version", where=str(path), hint="make it anew: poetry lock")
     source = table(data, "source")
     kind = str(source.get("type", ""))
     dependencies = (

@@ -67,7 +67,11 @@ def constraint_lines(name: str, value: Any, path: Path, *, locked: bool) -> Iter
     for each in value if isinstance(value, list) else [value]:
         wanted = {"version": each} if isinstance(each, str) else each
         if not isinstance(wanted, dict):
-            raise UserError(f"the dependency {name} is neither a text nor a table", where=str(path))
+            raise UserError(
+                f"the dependency {name} is neither a text nor a table",
+                where=str(path),
+                hint='write it as NAME = "CONSTRAINT" or NAME = {version = "CONSTRAINT"}',
+            )
         if elsewhere := next((key for key in _ELSEWHERE if key in wanted), ""):
             again = "lock it from there" if locked else "write its version instead"
             raise refuse_elsewhere(name, f"{elsewhere} {wanted[elsewhere]}", place_of(str(path), name), again)

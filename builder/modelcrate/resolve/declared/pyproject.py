@@ -28,7 +28,11 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     project = table(data, "project")
     requires = project.get("requires-python")
     if not isinstance(project.get("dependencies", []), list):
-        raise UserError("[project] dependencies is not a list", where=str(path))
+        raise UserError(
+            "[project] dependencies is not a list",
+            where=str(path),
+            hint='write dependencies = ["NAME>=1", ...] (PEP 621)',
+        )
     if not project and table(data, "tool", "poetry"):
         lines = tuple(poetry_lines(path, needs, locked=False))
         return Declaration(
@@ -41,7 +45,11 @@ def read(path: Path, needs: Dependencies) -> Declaration:
             hint="name the file that they are in, for instance dependencies: requirements.txt",
         )
     if "requires-python" in project and not isinstance(requires, str):
-        raise UserError("requires-python is not a text", where=line_of(path, text, "requires-python"))
+        raise UserError(
+            "requires-python is not a text",
+            where=line_of(path, text, "requires-python"),
+            hint='write requires-python = ">=3.11" (PEP 621)',
+        )
     optional, groups = table(project, "optional-dependencies"), table(data, "dependency-groups")
     refuse_unknown("extra", needs.extras, [*optional], path)
     refuse_unknown("group", needs.groups, [*groups], path)
@@ -140,7 +148,12 @@ def _group_lines(groups: dict[str, Any], wanted: Sequence[str], path: Path) -> I
         resolver = DependencyGroupResolver(groups)
         yield from (str(line) for group in wanted for line in resolver.resolve(group))
     except (ValueError, TypeError, LookupError, ExceptionGroup) as fault:
-        raise UserError("[dependency-groups] can't be read", where=str(path), why=str(fault)[:300]) from None
+        raise UserError(
+            "[dependency-groups] can't be read",
+            where=str(path),
+            why=str(fault)[:300],
+            hint='a group is a list of requirements and of {include-group = "NAME"} (PEP 735)',
+        ) from None
 
 
 def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) -> None:

@@ -29,7 +29,12 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise UserError("is not TOML", where=str(path), why=str(fault)[:300]) from None
+        raise UserError(
+            "is not TOML",
+            where=str(path),
+            why=str(fault)[:300],
+            hint="mend the line; TOML has texts in quotes and one assignment a line",
+        ) from None
 
 
 def table(data: Any, *keys: str) -> dict[str, Any]:

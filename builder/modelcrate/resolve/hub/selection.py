@@ -81,7 +81,11 @@ def _by_patterns(files: Sequence[HubFile], patterns: Sequence[str], repo: str) -
     for pattern in whole:
         if not any(fnmatchcase(each.path, pattern) for each in files):
             have = ", ".join(each.path for each in files[:20])
-            raise UserError(f"{repo} has no file {pattern!r}", why=f"it has {have}{' ...' if len(files) > 20 else ''}")
+            raise UserError(
+                f"{repo} has no file {pattern!r}",
+                why=f"it has {have}{' ...' if len(files) > 20 else ''}",
+                hint="name files that the list has, or leave `files:` out",
+            )
     return tuple(each for each in files if any(fnmatchcase(each.path, pattern) for pattern in whole))
 
 

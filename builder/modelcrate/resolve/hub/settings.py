@@ -121,5 +121,9 @@ def _token(environment: Mapping[str, str], home: Path | None) -> Token | None:
 
 def _checked(token: str, source: str) -> Token:
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UserError("is not a token of a hub: it has characters that no token has", where=source)
+        raise UserError(
+            "is not a token of a hub: it has characters that no token has",
+            where=source,
+            hint="a token is one line of letters, digits and '_', such as hf_...",
+        )
     return Token(token, source)
