@@ -211,7 +211,11 @@ def read_text(path: Path, limit: int | None = None) -> str:
     except OSError as fault:
         raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
     if len(data) > limit:
-        raise UserError(f"has more than {limit} bytes", where=str(path))
+        raise UserError(
+            f"has more than {limit} bytes",
+            where=str(path),
+            hint="a requirements file has one requirement a line; name the right file",
+        )
     return decode(data, str(path))
 
 
@@ -238,7 +242,11 @@ def _read_file(file: Path, state: _State, constraint: bool) -> None:
         return
     state.visited.add(place)
     if len(state.visited) > MAX_FILES:
-        raise UserError(f"more than {MAX_FILES} requirements files include one another", where=str(file))
+        raise UserError(
+            f"more than {MAX_FILES} requirements files include one another",
+            where=str(file),
+            hint="put the requirements into fewer files",
+        )
     try:
         own = any(place[0].is_relative_to(folder) for folder in state.folders)
         for line in logical_lines(file):
@@ -279,7 +287,13 @@ def _read_options(text: str, line: PlacedLine, state: _State, constraint: bool) 
     try:
         options = list(split_options(text))
     except ValueError as fault:
-        state.faults.append(UserError(f"the line can't be read: {fault}", where=line.where))
+        state.faults.append(
+            UserError(
+                f"the line can't be read: {fault}",
+                where=line.where,
+                hint="write one requirement a line, as pip takes it",
+            )
+        )
         return
     for name, value in options:
         if name not in _OPTIONS:
@@ -288,7 +302,13 @@ def _read_options(text: str, line: PlacedLine, state: _State, constraint: bool) 
             state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
             return
         if value is None:
-            state.faults.append(UserError(f"the option {name} has no value", where=line.where))
+            state.faults.append(
+                UserError(
+                    f"the option {name} has no value",
+                    where=line.where,
+                    hint="write the value behind it, or remove the line",
+                )
+            )
             return
         _OPTIONS[name][1](value, line, state, constraint)
 
@@ -422,7 +442,13 @@ def _add_requirement(
     if hashes:
         usable = {value for algorithm, value in hashes if algorithm == "sha256"}
         if not usable:
-            state.faults.append(UserError(f"{requirement.name} has no sha256 among its hashes", where=where))
+            state.faults.append(
+                UserError(
+                    f"{requirement.name} has no sha256 among its hashes",
+                    where=where,
+                    hint="add --hash=sha256:..., or leave the hashes out: the lock has its own",
+                )
+            )
         state.hashes.setdefault(name, set()).update(usable)
     elif not constraint and "#sha256=" not in (requirement.url or ""):
         hint = "--require-hashes stands in the file: give every requirement its --hash"
