@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.processes import ProcessId, parent_of
 from modelcrate_layers.content import Literal
 from support.command import Crate
 from support.containers import SERVER, why_not
@@ -334,6 +334,141 @@ def test_each_process_killed_in_turn(crate: Crate, image: str, tmp_path: Path) -
     crate("stop", "-t", "0", "it").succeeded()
     assert listed(crate, "-a")["it"]["status"] == "ended"
     assert not ProcessId(**held["main"]).alive()
+
+
+def test_started_again_until_it_is_stopped_or_has_failed_often_enough(crate: Crate, image: str, tmp_path: Path) -> None:
+    count = ["sh", "-c", "echo run; exit 3"]
+    crate("run", "-d", "--no-wait", "--name", "fails", "--restart", "2", image, *count).succeeded()
+    until(lambda: listed(crate, "-a")["fails"]["status"] == "ended")
+    found = listed(crate, "-a")["fails"]
+    assert (found["exit_code"], found["restarts"]) == (3, 2)
+    assert crate("logs", "fails").out == "run\n" * 3
+    crate(
+        "run", "-d", "--no-wait", "--name", "well", "--restart", "on-failure", image, "sh", "-c", "echo run"
+    ).succeeded()
+    until(lambda: listed(crate, "-a")["well"]["status"] == "ended")
+    assert crate("logs", "well").out == "run\n"
+    started = (
+        crate("run", "-d", "--json", "-p", "0:5001", "--name", "serves", "--restart", "always", image).succeeded().json
+    )
+    port = started["ports"]["5001"]
+    for number in (1, 2):
+        crate("kill", "--signal", "KILL", "serves").succeeded()
+        until(lambda number=number: listed(crate)["serves"]["restarts"] == number)  # type: ignore[misc]
+        until(lambda: answers(port))
+    assert "started again 2 times" in crate("ps").out
+    crate("stop", "serves").succeeded()
+    assert listed(crate, "-a")["serves"]["status"] == "ended"
+    crate("start", "serves").succeeded()
+    assert listed(crate)["serves"]["restarts"] == 0
+    crate("rm", "-f", "serves").succeeded()
+
+
+def answers(port: int) -> bool:
+    try:
+        return bool(get(port))
+    except OSError:
+        return False
+
+
+def test_each_process_killed_in_turn_of_one_that_is_started_again(crate: Crate, image: str, tmp_path: Path) -> None:
+    """The program's parent, and then the supervisor above both."""
+    crate("run", "-d", "--no-wait", "--name", "serves", "--restart", "always", image).succeeded()
+    state = json.loads((tmp_path / "home/containers/serves/state.json").read_text())
+    between = parent_of(state["main"]["pid"])
+    assert parent_of(between) == state["supervisor"]["pid"]
+    os.kill(between, signal.SIGKILL)
+    until(lambda: listed(crate)["serves"]["restarts"] == 1)
+    os.kill(state["supervisor"]["pid"], signal.SIGKILL)
+    until(lambda: listed(crate, "-a")["serves"]["status"] in ("ended", "orphaned"))
+    crate("rm", "-f", "serves").succeeded()
+    assert listed(crate, "-a") == {}
+
+
+def test_limits_of_memory_and_processors(crate: Crate, image: str) -> None:
+    if why_not("runc"):
+        crate("run", "--memory", "64m", image, "sh", "-c", "exit 0").failed(6, "only a runtime")
+        return
+    tells = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; exit 0"
+    assert crate("run", "--memory", "64m", "--cpus", "0.5", "-u", "0", image, "sh", "-c", tells).code == 0
+    eats = 'my $x = "x" x (200 << 20); print "ate it\\n"'
+    eaten = crate("run", "--memory", "64m", image, "perl", "-e", eats)
+    assert (eaten.code, eaten.out) == (137, "")
+    assert crate("run", image, "perl", "-e", eats).succeeded().out == "ate it\n"
+    crate("run", "--engine", "namespaces", "--memory", "64m", image, "sh").failed(6, "only a runtime")
+
+
+def test_no_network_at_all(crate: Crate, image: str) -> None:
+    assert crate("run", "--network", "none", image, "sh", "-c", "cat /proc/net/dev").succeeded().out.count(":") == 1
+    crate("run", "--network", "none", "-p", "0:5001", image).failed(2, "publishes no port")
+
+
+def test_files_out_of_a_container_and_into_it(crate: Crate, image: str, tmp_path: Path) -> None:
+    made = "mkdir -p /home/server/out/deep; echo one > /home/server/out/a; echo two > /home/server/out/deep/b; cd /home/server/out; exec sleep 1000"
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted/m").write_text("of the machine")
+    words = ("-u", "0", "-v", f"{tmp_path}/mounted:/v:ro", "--name", "it", image, "sh", "-c", f"{made}")
+    crate("run", "-d", *words).succeeded()
+    until(lambda: crate("exec", "it", "cat", "/home/server/out/deep/b").code == 0)
+    assert crate("cp", "it:/home/server/out", "got", "--json").succeeded().json == {
+        "files": 2,
+        "size": 8,
+        "left_out": 0,
+    }
+    assert (tmp_path / "got/deep/b").read_text() == "two\n"
+    crate("cp", "it:/home/server/out", "got").succeeded()  # the folder is there now
+    assert (tmp_path / "got/out/a").read_text() == "one\n"
+    crate("cp", "it:/home/server/out/.", "got").succeeded()
+    crate("cp", "it:/home/server/out/a", "b").succeeded()
+    assert (tmp_path / "b").read_text() == "one\n"
+    crate("cp", "it:/v/m", "m").succeeded()
+    assert (tmp_path / "m").read_text() == "of the machine"
+    crate("cp", "b", "it:/home/server/").succeeded()
+    assert crate("exec", "it", "cat", "/home/server/b").out == "one\n"
+    crate("cp", "got/.", "it:/home/server/new").succeeded()
+    assert crate("exec", "it", "cat", "/home/server/new/out/deep/b").out == "two\n"
+    crate("cp", "b", "it:/v/x").failed(6, "can't copy")
+    crate("cp", "it:/nothing", "x").failed(2, "no such file or folder")
+    crate("cp", "it:/home/server/out", "b").failed(2, "a folder can't be copied to a file")
+    crate("cp", "it:/home/server/out/a", "none/").failed(2, "no such folder")
+    crate("cp", "b", "x").failed(2, "has to be a container's path")
+    crate("cp", "it:relative", "x").failed(2, "expected an absolute path")
+    crate("cp", "it:/../etc", "x").failed(2, "not a path of a container")
+    crate("stop", "-t", "0", "it").succeeded()
+    crate("cp", "it:/home/server/out/a", "c").failed(2, "its files are gone")
+
+
+def test_a_container_that_lays_traps_for_copies(crate: Crate, image: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    links = {
+        "out": outside,
+        "secret": outside / "secret",
+        "up": f"../../../../../..{outside}",
+        "root": "/",
+        "link": "in",
+        "proc": "/proc/self/cwd",
+    }
+    traps = "mkdir '/t'; mkdir '/t/in'; open(F, '>', '/t/in/x'); close F; my $fifo = '/t/fifo'; syscall(133, $fifo, 010644, 0); $| = 1;"
+    traps += "".join(f"symlink('{target}', '/t/{name}') or die;" for name, target in links.items())
+    crate(
+        "run", "-d", "-u", "0", "--name", "it", image, "perl", "-e", f"{traps} print qq(ready\n); sleep 1000"
+    ).succeeded()
+    until(lambda: "ready" in crate("logs", "it").out)
+    assert crate("cp", "it:/t", "got", "--json").succeeded().json["left_out"] == 1
+    assert (tmp_path / "got/secret").is_symlink()
+    (tmp_path / "mine").write_text("mine")
+    for place in ("/t/out/new", "/t/up/new"):
+        crate("cp", "mine", f"it:{place}").failed(2, "can't copy")
+    crate("cp", "it:/t/out/secret", "x").failed(2, "no such file")
+    crate("cp", "mine", "it:/t/secret").succeeded()  # the link in the container is replaced
+    crate("cp", "it:/t", "got").succeeded()  # into the folder with the first copy's links
+    crate("cp", "it:/t/.", "got").succeeded()  # over them
+    crate("cp", "it:/proc", "p").succeeded()
+    assert not list(tmp_path.glob("p/*"))
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+    assert (outside / "secret").read_text() == "secret"
 
 
 def test_started_again_from_a_kept_root_and_from_the_image(crate: Crate, image: str) -> None:

@@ -92,6 +92,14 @@ LINKS = {
     "a mount behind a link": Hostile((link("data", "{outside}"),), options={"volumes": "/data"}),
     "a mount below a link": Hostile((link("data", "{outside}"),), options={"volumes": "/data/below"}),
     "a mount below a link to proc": Hostile((link("data", "/proc/self"),), options={"volumes": "/data/cwd"}, refused="engine"),
+    "a mount on proc by a link": Hostile((link("data", "/"),), options={"volumes": "/data/proc"}, refused="engine"),
+    "a mount on dev by a link": Hostile((link("data", "."),), options={"volumes": "/data/dev"}, refused="engine"),
+    "a mount by a name that is no text": Hostile((link("data", "a\udcff"),), options={"volumes": "/data/x"}, refused="UTF-8"),
+    "a mount below tmp, which is a link": Hostile((link("tmp", "{outside}"),), options={"volumes": "/tmp/x", "read_only": True}),
+    "a working folder below a mount": Hostile((), {"WorkingDir": "/data/new"}, options={"volumes": "/data"}, refused="working folder"),
+    "dev is a folder of folders": Hostile((folder("dev"), folder("dev/a"), folder("dev/a/b"), link("dev/a/b/c", "{outside}"))),
+    "etc is a link to proc": Hostile((link("etc", "/proc/self/cwd"),)),
+    "tmp is a fifo": Hostile((other("tmp", F),), command=("sh", "-c", "exit 0")),
 }  # fmt: skip
 
 LAYERS = {
@@ -103,6 +111,22 @@ LAYERS = {
     "a folder over a link": Hostile((link("s", "{outside}"), folder("s"), file("s/new"))),
     "a whiteout through a link": Hostile((link("s", "{outside}"), file("s/.wh.secret"), file("s/.wh..wh..opq"))),
     "a fifo, written": Hostile((other("f", F), file("f", b"y"))),
+    "folders within folders hidden": Hostile((folder("x"), folder("x/y"), file("x/y/f"), file("x/.wh.y"), file(".wh.home"))),
+    "all hidden": Hostile((folder("x"), file("x/own"), file(".wh..wh..opq")), refused="can't start"),
+    "the deepest folders, hidden": Hostile((*(folder("/".join(["d"] * n)) for n in range(1, 500)), file(".wh.d"))),
+    "one folder hidden often": Hostile((*(file(f"many/{n}") for n in range(3000)), *(file("many/.wh..wh..opq") for _ in range(3000)))),
+    "files in folders that are very deep": Hostile(tuple(file("/".join(["d"] * 480) + f"/{n}/{n}/f") for n in range(500))),
+    "a link where a walked folder was": Hostile((folder("s"), file("s/x"), link("s", "{outside}"), file("s/new"), link("s", "."))),
+    "a hard link to a link, written": Hostile((link("s", "{outside}/secret"), other("h", H, linkname="s"), file("h", b"new"))),
+    "a hard link through proc": Hostile((folder("proc"), other("h", H, linkname="proc/1/root/{outside}/secret")), refused="doesn't exist"),
+    "an overlay's own whiteout": shell("[ -e /etc/passwd ] || echo ESCAPED", other("etc/passwd", CHR, devmajor=0, devminor=0)),
+    "an overlay's own attributes": Hostile((
+        ("x", b"", {"kind": D, "pax_headers": {"SCHILY.xattr.trusted.overlay.redirect": "{outside}", "SCHILY.xattr.trusted.overlay.opaque": "y"}}),
+        ("f", b"x", {"pax_headers": {"SCHILY.xattr.security.capability": "\x01"}}),
+    )),
+    "a link to a path that is too long": Hostile((link("l", "a" * 4096),), refused="a symlink to a path"),
+    "names of a terminal's commands": Hostile((file("a\nb\x1b[2J\u202e"), folder("x\ny"), link("x\ny/l", "{outside}"))),
+    "a root folder without rights": Hostile((("./", b"", {"kind": D, "mode": 0}), folder("etc"))),
     "what AUFS left, as links": Hostile((link(".wh..wh.plnk", "{outside}"), file(".wh..wh.plnk/new"), link(".wh..wh.aufs", "{outside}"))),
     "device files": shell(
         "[ -b /disk -o -c /mem ] && echo ESCAPED",
@@ -134,6 +158,16 @@ CONFIGS = {
     "variables that runtimes read": Hostile(
         (), {"Env": ["_LIBCONTAINER_INITPIPE=3", "_LIBCONTAINER_LOGPIPE=4", "LISTEN_FDS=5", "LD_PRELOAD=/x", "PYTHONPATH=/x"]}
     ),
+    "more variables than a runtime can take": Hostile((), {"Env": [f"A{n}=1" for n in range(20_000)]}, refused="Env"),
+    "a program that is a folder": Hostile((folder("p"),), {"Entrypoint": ["/p"]}, (), refused="can't start"),
+    "a program with a line break": Hostile((), {"Entrypoint": ["/no\npe"]}, (), refused="can't start"),
+    "a program that is a link to itself": Hostile((link("p", "p"),), {"Entrypoint": ["/p"]}, (), refused="can't start"),
+    "a program with a name of 5000 bytes": Hostile((), {"Entrypoint": ["/" + "a/" * 2500]}, (), refused="can't start"),
+    "a program of no format": Hostile((file("p", b"", 0o755),), {"Entrypoint": ["/p"]}, ()),
+    "a program that interprets itself": Hostile((file("p", b"#!/p\n", 0o755),), {"Entrypoint": ["/p"]}, ()),
+    "a program of another machine": Hostile((file("p", b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + bytes(44), 0o755),), {"Entrypoint": ["/p"]}, ()),
+    "a program that is one of our descriptors": Hostile((), {"Entrypoint": ["/proc/self/fd/3"]}, ()),
+    "a PATH of the working folder": Hostile((file("w/sh", b"#!/bin/sh\n", 0o755),), {"Env": ["PATH=."], "WorkingDir": "/w"}),
     "a command that is no list": Hostile((), {"Entrypoint": "sh -c x"}, refused="Entrypoint"),
 }  # fmt: skip
 

@@ -41,6 +41,7 @@ VERBS = {
     "exec": "run a program in a container",
     "stop": "stop a container",
     "start": "start a container again",
+    "cp": "copy files out of a container, or into it",
     "kill": "end a container at once",
     "rm": "remove a container",
     "serve": "serve a project on this machine, without an image, and again after each change",

@@ -56,6 +56,7 @@ def _row(container: Container) -> dict[str, Any] | None:
         "started": state.started,
         "ended": state.ended,
         "engine": state.engine,
+        "restarts": state.restarts,
         "ports": {str(port.container): port.host for port in state.ports},
         "notes": list(state.notes),
     }
@@ -76,7 +77,8 @@ def _status(row: dict[str, Any]) -> str:
         return f"ended ({code}) {_age(row['ended'])} ago" if row["ended"] else f"ended ({code})"
     if row["status"] == "orphaned":
         return "runs without its supervisor: stop it"
-    return f"{row['status']} {_age(row['started'])}" if row["started"] else str(row["status"])
+    again = f", started again {row['restarts']} times" if row["restarts"] else ""
+    return f"{row['status']} {_age(row['started'])}{again}" if row["started"] else str(row["status"])
 
 
 def _age(moment: float) -> str:

@@ -57,7 +57,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="what the container is called (default: the image's name)")
     parser.add_argument("--rm", action="store_true", help="remove the container and its log after the end")
     parser.add_argument("--read-only", action="store_true", help="nothing but /tmp and mounted folders can be written")
-    parser.add_argument("--network", choices=("own", "host"), default="own", help="its own network, or this machine's")
+    parser.add_argument(
+        "--network", choices=("own", "host", "none"), default="own", help="its own network, this machine's, or none"
+    )
+    parser.add_argument("-m", "--memory", metavar="BYTES", help="how much memory it may have, such as 512m or 2g")
+    parser.add_argument("--cpus", metavar="NUMBER", help="how many processors it may use, such as 2 or 0.5")
+    parser.add_argument(
+        "--restart",
+        default="no",
+        metavar="N|POLICY",
+        help="with --detach: start it again at most N times when it fails; on-failure[:N], always or no",
+    )
     parser.add_argument("--platform", type=Platform.parse, help="which image of an index (default: this machine's)")
     parser.add_argument(
         "--engine",
@@ -69,6 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.containers import Port, RunOptions, Volume, container_name, start
+    from modelcrate.containers.limits import Limits, Restart
     from modelcrate.home.home_lock import shared_home_lock
     from modelcrate.images.image_config import health_path
 
@@ -77,6 +88,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "--wait takes a number of seconds, with --detach and a published port",
             hint="expected for instance: modelcrate run -d -p 8080:5001 --wait 60 IMAGE",
         )
+    limits, restart = Limits.parse(args.memory, args.cpus), Restart.parse(args.restart)
+    if restart.policy != "no" and not args.detach:
+        raise UserError("--restart is for containers in the background", hint="say --detach too")
     _build(args, console)
     image = _find(args, console)
     command = tuple(args.command)
@@ -95,6 +109,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         volumes=tuple(Volume.parse(text) for text in args.volume),
         engine=args.engine or "auto",
         network=args.network,
+        limits=limits,
+        restart=restart,
         read_only=args.read_only,
         keep=args.keep,
         remove=args.rm and args.detach,  # in the foreground we do it, once we have the exit code

@@ -16,7 +16,7 @@ from modelcrate.containers.layer_trees import remove_root
 from modelcrate.containers.logs import LOG, read_log, since_offset, tail_offset
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
-from modelcrate.containers.state import ContainerState, clear_running
+from modelcrate.containers.state import STOP, ContainerState, clear_running
 from modelcrate.images.removal import remove_path
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -24,7 +24,7 @@ from modelcrate_layers.frozen import dataclass
 STOP_AFTER = 10.0
 """Seconds between the stop signal and SIGKILL: what other engines wait."""
 
-_CLEANING = 120.0
+_CLEANING = 120
 """Seconds that a supervisor gets to remove the root folder after the end."""
 
 
@@ -86,11 +86,15 @@ class Container:
             The exit code; None after a crash.
         """
         state = self._started()
-        if state.main is not None:
-            state.main.signal(state.stop_signal)
-            if not state.main.wait(timeout):
-                state.main.signal(signal.SIGKILL)
-        if not state.supervisor.wait(_CLEANING):
+        if state.status != "ended":
+            with suppress(OSError):  # it is removed at this moment, or its folder can't be written
+                (self.folder / STOP).touch()
+        self._end_main(state, timeout)
+        for _ in range(_CLEANING):
+            if state.supervisor.wait(1):
+                break
+            self._end_main(ContainerState.load(self.folder), timeout)  # it may have been started again in between
+        else:
             state.supervisor.signal(signal.SIGKILL)
             state.supervisor.wait()
         if not self.folder.is_dir():  # it was started with `remove`
@@ -99,6 +103,10 @@ class Container:
         if state.status != "ended":
             self._clear_crash(state)
         return ContainerState.load(self.folder).exit_code
+
+    def _end_main(self, state: ContainerState, timeout: float) -> None:
+        if state.main is not None and state.main.signal(state.stop_signal) and not state.main.wait(timeout):
+            state.main.signal(signal.SIGKILL)
 
     def logs(self, follow: bool = False, start: int = 0) -> Iterator[bytes]:
         """Yields both outputs of the program, in order, in pieces.

@@ -81,6 +81,7 @@ def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, .
         MachineError: no engine works, with the reason of each.
     """
     notes: list[str] = []
+    before = os.fstat(log).st_size
     for name in spec.engines:
         tried = engine(name)
         reason = tried.unusable(spec)
@@ -89,13 +90,17 @@ def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, .
                 return name, tried.launch(spec, log), tuple(notes)
             except MachineError as fault:
                 tried.clear(spec)
-                os.ftruncate(log, 0)  # what a runtime wrote when it failed is in `reason`; the log is the program's
+                os.ftruncate(
+                    log, before
+                )  # what a runtime wrote when it failed is in `reason`; the log is the program's
                 reason = fault.what
         notes.append(f"{name}: {reason}")
     raise MachineError("no engine can start a container here", why="\n".join(notes), hint=_hint(spec))
 
 
 def _hint(spec: SupervisorSpec) -> str:
+    if spec.limits:
+        return "limits take root and runc; an ordinary user can start all of it as `systemd-run --user --scope -p MemoryMax=2G modelcrate run ...`"
     if spec.rootless:
         return "allow user namespaces for ordinary users, or run this as root"
     if spec.engines == ("chroot",):

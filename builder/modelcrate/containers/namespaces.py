@@ -41,6 +41,8 @@ class Namespaces:
 
     def unusable(self, spec: SupervisorSpec) -> str:
         """Tries it in a process that ends at once: only a trial shows what the kernel and its security modules allow."""
+        if spec.limits:
+            return "only a runtime (runc, crun) can limit memory and processors"
         if filter_program(os.uname().machine) is None:
             return f"no system call filter is known for {os.uname().machine}"
         answer, report = os.pipe()

@@ -8,6 +8,7 @@ from dataclasses import field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from modelcrate.containers.limits import Limits, Restart
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -17,8 +18,9 @@ ENGINES = ("runc", "crun", "namespaces", "chroot")
 NOT_HELD_BY_CHROOT = "chroot is no container: a program of the image that runs as root can reach the other processes of this machine, by signals and ptrace"
 """Shown at each start with this engine, and where it is offered."""
 
-NETWORKS = ("own", "host")
-"""`own`: loopback only, reached through the published ports. `host`: the machine's own network."""
+NETWORKS = ("own", "host", "none")
+"""`own`: loopback only, reached through the published ports. `host`: the machine's own network. `none`: loopback, and no published port; a
+machine that can't give it starts nothing."""
 
 MAX_STRING = (1 << 17) - 1
 """Bytes of one argument or variable (execve(2), MAX_ARG_STRLEN, with the NUL at its end)."""
@@ -110,6 +112,8 @@ class RunOptions:
     volumes: tuple[Volume, ...] = ()
     engine: str = "auto"
     network: str = "own"
+    limits: Limits = Limits()
+    restart: Restart = Restart()
     read_only: bool = False
     keep: bool = False
     """Whether the unpacked root folder stays after the end."""
@@ -138,6 +142,10 @@ class RunOptions:
             raise UserError(f"unknown engine {self.engine[:80]!r}", hint=f"known are auto, {', '.join(ENGINES)}")
         if self.network not in NETWORKS:
             raise UserError(f"unknown network {self.network[:80]!r}", hint=f"known are {', '.join(NETWORKS)}")
+        if self.network == "none" and self.ports:
+            raise UserError("a container with --network none publishes no port", hint="leave out one of the two")
+        if self.restart.policy != "no" and self.remove:
+            raise UserError("a container that is started again can't be removed after its end", hint="leave out --rm")
         published = [port.host for port in self.ports if port.host]
         if len(set(published)) != len(published):
             raise UserError(

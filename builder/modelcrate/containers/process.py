@@ -21,6 +21,9 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_STRINGS = 1 << 20
 """Bytes of all arguments and variables together. Linux allows a quarter of the stack, which is 2 MiB by default."""
 
+MAX_VARIABLES = 10_000
+"""Variables of a program. runc compares each with each, and took more than a minute over 100,000."""
+
 _SIGNAL_NUMBER = re.compile(r"[0-9]{1,2}")
 _REAL_TIME = re.compile(r"SIGRTM(?:IN(?:\+([0-9]{1,2}))?|AX(?:-([0-9]{1,2}))?)")
 
@@ -60,6 +63,8 @@ def process_of(config: Mapping[str, Any], options: RunOptions) -> Process:
             "the program to start has an empty name", hint="name a program behind the image, or with --entrypoint"
         )
     env = {"PATH": DEFAULT_PATH, **dict(map(_variable, _strings(settings, "Env"))), **options.env}
+    if len(env) > MAX_VARIABLES:
+        raise IntegrityError(f"the image's config has an Env of more than {MAX_VARIABLES} variables")
     variables = tuple(f"{key}={value}" for key, value in env.items())
     for text in (*args, *variables):
         _check_text(text, UserError, "an argument or variable")

@@ -111,7 +111,7 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
             "seccomp": runtime_profile(),
             "maskedPaths": [f"/{path}" for path in MASKED],
             "readonlyPaths": [f"/{path}" for path in READ_ONLY],
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "resources": {"devices": [{"allow": False, "access": "rwm"}], **spec.limits.resources()},
         },
     }
 

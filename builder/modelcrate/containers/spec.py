@@ -8,6 +8,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 
 from modelcrate.containers.identity import Identity
+from modelcrate.containers.limits import Limits, Restart
 from modelcrate.containers.options import Port, Volume
 from modelcrate.containers.process import Process
 from modelcrate_layers.errors import MachineError
@@ -43,6 +44,8 @@ class SupervisorSpec:
     remove: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     trees: Path | None = None
+    limits: Limits = Limits()
+    restart: Restart = Restart()
 
     @property
     def rootfs(self) -> Path:
@@ -76,5 +79,7 @@ class SupervisorSpec:
                 "volumes": tuple(Volume(**each | {"host": Path(each["host"])}) for each in held["volumes"]),
                 "notes": tuple(held["notes"]),
                 "trees": Path(held["trees"]) if held.get("trees") else None,
+                "limits": Limits(**held.get("limits", {})),
+                "restart": Restart(**held.get("restart", {})),
             }
         )

@@ -24,7 +24,7 @@ from modelcrate.containers.places import MOUNT_POINTS, check_working_folder, mak
 from modelcrate.containers.process import Process, process_of
 from modelcrate.containers.processes import ProcessId
 from modelcrate.containers.spec import SupervisorSpec
-from modelcrate.containers.state import ContainerState
+from modelcrate.containers.state import STOP, ContainerState
 from modelcrate.images.removal import remove_path
 from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
 from modelcrate_layers.content import Blob
@@ -81,6 +81,8 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             remove=options.remove,
             labels=dict(options.labels),
             trees=options.trees,
+            limits=options.limits,
+            restart=options.restart,
         ).save()
         _supervise(folder)
     except OSError as fault:
@@ -117,6 +119,7 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
         for volume in spec.volumes:
             volume.check()
         container.stop()  # what a crash left
+        (folder / STOP).unlink(missing_ok=True)
         ContainerState("starting", ProcessId.own(), before.stop_signal, before.keep).save(folder)
     try:
         if not rootfs.is_dir():

@@ -22,6 +22,9 @@ from modelcrate_layers.frozen import dataclass
 
 STATUSES = ("starting", "running", "orphaned", "ended")
 
+STOP = "stop"
+"""The file by which a container's supervisor knows that somebody has asked for the end, so that it starts nothing again."""
+
 _FILE = "state.json"
 _NO_PROCESS = ProcessId(0, "")
 _SIGTERM = 15
@@ -48,6 +51,7 @@ class ContainerState:
     exit_code: int | None = None
     started: float = 0
     ended: float = 0
+    restarts: int = 0
 
     def save(self, folder: Path) -> None:
         """Writes it beside and renames it, so that a reader finds the old state or the new one."""

@@ -1,7 +1,8 @@
 """The process behind a running container: starts it, forwards its ports, and records its end. It outlives the command line.
 
 Run as `python -m modelcrate.containers.supervisor FOLDER DESCRIPTOR`: the container's folder, and a pipe that gets, once, how the start went.
-It has one thread, for namespaces can't be entered otherwise.
+It has one thread, for namespaces can't be entered otherwise. Where the container is to be started again after its end, it stays outside and
+forks a process for each start, since a process moves into new namespaces only once.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from modelcrate.containers.logs import LogTimes
 from modelcrate.containers.namespaces import enter_user_namespace
 from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.restarting import STOPPING, run_again_and_again
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState, clear_running
 from modelcrate_layers.errors import CrateError, MachineError
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_STARTING = ContainerState("starting", ProcessId(0, ""), signal.SIGTERM)
 
 _LOOK = 1.0
 """Seconds between two looks at the length of the log."""
@@ -43,18 +45,45 @@ def main(folder: Path, report: int) -> None:
         os._exit(0)  # the process that waits for this one goes on
     try:
         spec = SupervisorSpec.load(folder)
-        state, listeners = _start(spec)
+        listeners, ports = listen(spec.ports)
+    except BaseException as fault:
+        _report(report, _fault(fault))
+        raise SystemExit(1) from None
+    own = ProcessId.own()
+    if spec.restart.policy == "no":
+        ended = _run(spec, listeners, ports, own, report)
+    else:
+        ended = run_again_and_again(
+            spec, report, lambda *given: _cleared(spec, _run(spec, listeners, ports, own, *given))
+        )
+    _finish(spec, ended)
+
+
+def _run(
+    spec: SupervisorSpec,
+    listeners: Sequence[socket.socket],
+    ports: Sequence[Port],
+    supervisor: ProcessId,
+    report: int,
+    restarts: int = 0,
+) -> ContainerState:
+    """Starts the program, reports how that went, and waits for its end."""
+    try:
+        state, open_listeners = _start(
+            spec, listeners, ports, replace(_STARTING, supervisor=supervisor, restarts=restarts)
+        )
     except BaseException as fault:
         _report(report, _fault(fault))
         raise SystemExit(1) from None
     _report(report, {})
-    code = asyncio.run(_serve(spec, state, listeners))
-    _finish(spec, replace(state, status="ended", exit_code=code, ended=time.time()))
+    code = asyncio.run(_serve(spec, state, open_listeners))
+    return replace(state, status="ended", exit_code=code, ended=time.time())
 
 
-def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
+def _start(
+    spec: SupervisorSpec, listeners: Sequence[socket.socket], ports: Sequence[Port], state: ContainerState
+) -> tuple[ContainerState, Sequence[socket.socket]]:
     """Listeners first, then the network, then the program; the order is what makes forwarding work."""
-    listeners, ports = listen(spec.ports)
     notes: list[str] = []
     if spec.rootless:
         try:
@@ -68,15 +97,15 @@ def _start(spec: SupervisorSpec) -> tuple[ContainerState, list[socket.socket]]:
     os.fchmod(log, 0o622)  # for programs that open /dev/stderr anew; the folder above is closed to all others
     name, pid, tried = first_usable(spec, log)
     os.close(log)
-    state = ContainerState(
+    state = replace(
+        state,
         status="running",
-        supervisor=ProcessId.own(),
         stop_signal=spec.process.stop_signal,
         keep=spec.keep,
         main=ProcessId.of(pid),
         engine=name,
         network=network,
-        ports=ports,
+        ports=tuple(ports),
         notes=(*spec.notes, *notes, *tried),
         started=time.time(),
     )
@@ -91,9 +120,13 @@ def _enter_network(spec: SupervisorSpec, notes: list[str]) -> str:
         linux.unshare(linux.NEWNET)
         linux.loopback_up()
     except OSError as fault:
+        if spec.network == "none":
+            raise MachineError(
+                f"this machine gives no network of its own: {fault}", hint="leave out --network none"
+            ) from None
         notes.append(f"the container has no network of its own: {fault}")
         return "host"
-    return "own"
+    return spec.network
 
 
 def _without_equal(
@@ -130,7 +163,7 @@ async def _serve(spec: SupervisorSpec, state: ContainerState, listeners: Sequenc
                 os.kill(pid, number)
 
     loop.add_signal_handler(signal.SIGCHLD, reap)
-    for number in _STOPPING:
+    for number in STOPPING:
         loop.add_signal_handler(number, pass_on, state.stop_signal)
     targets = {port.host: port.container for port in state.ports}
     servers = [await forward(listener, targets[listener.getsockname()[1]]) for listener in listeners]
@@ -151,10 +184,16 @@ async def _note_times(folder: Path) -> None:
         await asyncio.sleep(_LOOK)
 
 
-def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
-    """Leaves the state and the log, and removes the rest, or removes all with the option `remove`."""
+def _cleared(spec: SupervisorSpec, state: ContainerState) -> ContainerState:
+    """After the end of the program: nothing of it runs, and the engine keeps nothing."""
     _end_children()
     engine(state.engine).clear(spec)
+    return state
+
+
+def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
+    """Leaves the state and the log, and removes the rest, or removes all with the option `remove`."""
+    _cleared(spec, state)
     clear_running(spec.folder, spec.keep)
     state.save(spec.folder)
     if spec.remove:
@@ -185,6 +224,8 @@ def _fault(fault: BaseException) -> dict[str, str]:
 
 
 def _report(report: int, fault: dict[str, str]) -> None:
+    if report < 0:
+        return  # it is started again, and nobody waits
     with suppress(BrokenPipeError):
         os.write(report, json.dumps(fault).encode() + b"\n")
     os.close(report)
