@@ -69,7 +69,7 @@ def machine_side(path: str) -> Iterator[Side]:
     try:
         root = ContainerRoot(above)
     except OSError as fault:
-        raise UserError(f"can't open the folder: {fault.strerror}", where=str(above)) from None
+        raise UserError(f"can't open the folder: {fault.strerror}", where=str(above), hint="make it first") from None
     with root:
         last = os.fsencode(whole.name)
         if whole.is_dir() and whole.is_symlink():  # the user's own link
@@ -90,20 +90,22 @@ def copy(source: Side, target: Side) -> Copied:
     """
     mode, there = source.mode(), target.mode()
     if not mode:
-        raise UserError("there is no such file or folder", where=source.shown)
+        raise UserError("there is no such file or folder", where=source.shown, hint="name a path that is there")
     parts = target.parts
     if stat.S_ISLNK(there) and _is_folder(target):
         there = stat.S_IFDIR
     if stat.S_ISDIR(there) and not source.contents and source.parts:
         parts = (*parts, source.parts[-1])
     elif stat.S_ISDIR(mode) and there and not stat.S_ISDIR(there):
-        raise UserError("a folder can't be copied to a file", where=target.shown)
+        raise UserError("a folder can't be copied to a file", where=target.shown, hint="name a folder, or a new name")
     elif not stat.S_ISDIR(mode) and target.shown.endswith("/"):
-        raise UserError("there is no such folder", where=target.shown)
+        raise UserError(
+            "there is no such folder", where=target.shown, hint="make it first, or leave out the / at the end"
+        )
     try:
         return _copy(source.root, source.parts, target.root, parts)
     except IntegrityError as fault:
-        raise UserError(f"can't copy: {fault.what}", where=f"{source.shown} to {target.shown}") from None
+        raise UserError("can't copy", where=f"{source.shown} to {target.shown}", why=fault.what) from None
     except OSError as fault:
         raise MachineError(f"can't copy: {fault.strerror}", where=f"{source.shown} to {target.shown}") from None
 
