@@ -5,9 +5,11 @@ Nothing is loaded or unpickled: it is a table over a few bytes. The readers of t
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os.path import splitext
 
 from modelcrate_layers.frozen import dataclass
@@ -21,9 +23,31 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MAX_SAFETENSORS_HEADER = 100_000_000
 """Bytes of the JSON header of a safetensors file, by its specification."""
 
+_BZ2 = (".joblib.bz2", ".pkl.bz2", ".pickle.bz2")
+"""What is called a model where the first bytes do not fill a block of bzip2, which is unpacked as a whole."""
+
+_LZMA_MEMORY = 1 << 28
+"""Bytes that unpacking the beginning of a stream may take."""
+
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
-_FOLDERS = {"MLmodel": "an MLflow model", "saved_model.pb": "a TensorFlow SavedModel"}
+_FOLDERS: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"MLmodel"}), "an MLflow model"),
+    (frozenset({"saved_model.pb"}), "a TensorFlow SavedModel"),
+    (frozenset({"config.cfg", "meta.json", "tokenizer"}), "a spaCy pipeline"),
+    (frozenset({"modules.json", "config_sentence_transformers.json"}), "a Sentence Transformers model"),
+    (frozenset({"modules.json", "config.json"}), "a Sentence Transformers model"),
+    (frozenset({"Manifest.json", "Data"}), "a Core ML package"),
+)
+"""Folders that are a model as a whole, by names in them."""
+
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    ".onnx": (".onnx.data", ".onnx_data", ".data"),
+    ".xml": (".bin",),
+    ".pdmodel": (".pdiparams",),
+    ".params": ("-symbol.json",),
+}
+"""Endings of the files that have to lie beside a model with an ending, by its name without that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +94,25 @@ class Recognised:
 
 
 def _joblib(sample: Sample) -> bool:
-    """A pickle in a zlib or gzip stream, of which a few bytes are inflated."""
+    """A pickle in a compressed stream, of which a few bytes are unpacked."""
     try:
-        return _PICKLE.match(zlib.decompressobj(wbits=47).decompress(sample.head, 2)) is not None
-    except zlib.error:
+        if sample.head.startswith((b"\x78", b"\x1f\x8b")):
+            begin = zlib.decompressobj(wbits=47).decompress(sample.head, 2)
+        elif sample.head.startswith(b"BZh"):
+            begin = bz2.BZ2Decompressor().decompress(sample.head, 2) or b"\x80\x02" * sample.name.lower().endswith(_BZ2)
+        else:
+            begin = lzma.LZMADecompressor(memlimit=_LZMA_MEMORY).decompress(sample.head, 2)
+        return _PICKLE.match(begin) is not None
+    except (zlib.error, lzma.LZMAError, OSError, ValueError):
         return False
+
+
+def _openvino(sample: Sample) -> bool:
+    return sample.ending == ".xml"
+
+
+def _word2vec(sample: Sample) -> bool:
+    return sample.ending in (".bin", ".vec")
 
 
 def _safetensors(sample: Sample) -> bool:
@@ -96,17 +134,41 @@ FORMATS = (
     Format(
         "pickle", "a pickle", _PICKLE.pattern, frozenset({".pkl", ".pickle", ".sav", ".p", ".dill", ".cloudpickle"})
     ),
-    Format("joblib", "a joblib file", rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b", frozenset({".joblib"}), check=_joblib),
-    Format("pytorch", "a PyTorch model", rb"PK\x03\x04", frozenset({".pt", ".pth", ".ckpt"}), check=_torch),
+    Format(
+        "joblib",
+        "a joblib file",
+        rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x5d\0\0",
+        frozenset({".joblib"}),
+        check=_joblib,
+    ),
+    Format(
+        "pytorch", "a PyTorch model", rb"PK\x03\x04", frozenset({".pt", ".pth", ".ckpt", ".pt2", ".ptl"}), check=_torch
+    ),
     Format("keras", "a Keras model", endings=frozenset({".keras"})),
     Format("hdf5", "an HDF5 file", rb"\x89HDF\r\n\x1a\n", frozenset({".h5", ".hdf5", ".he5"})),
     Format("numpy", "a NumPy file", rb"\x93NUMPY", detected=False),
     Format("gguf", "a GGUF model", rb"GGUF", frozenset({".gguf"}), strict=True),
     Format("onnx", "an ONNX model", rb"\x08[\x01-\x20]\x12.", frozenset({".onnx"}), strict=True, check=_onnx),
-    Format("catboost", "a CatBoost model", rb"CBM1", frozenset({".cbm"})),
+    Format("catboost", "a CatBoost model", rb'CBM1|\s*\{\s*"features_info"\s*:', frozenset({".cbm"})),
     Format("lightgbm", "a LightGBM model", rb"tree\r?\n(?:version|num_class)="),
     Format("xgboost", "an XGBoost model", rb'binf|\s*\{\s*"learner"|\{L.{8}learner'),
     Format("tflite", "a TFLite model", rb".{4}TFL3", frozenset({".tflite"})),
+    Format("skops", "a skops file", endings=frozenset({".skops"})),
+    Format("ort", "an ONNX Runtime model", rb".{4}ORTM", frozenset({".ort"})),
+    Format("pmml", "a PMML model", rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]{0,200}>\s*)*<PMML\b", frozenset({".pmml"})),
+    Format("openvino", "an OpenVINO model", rb"\s*(?:<\?[^>]{0,200}>\s*)?<net\s", check=_openvino),
+    Format("paddle", "a Paddle model", endings=frozenset({".pdmodel", ".pdparams"})),
+    Format("coreml", "a Core ML model", endings=frozenset({".mlmodel"})),
+    Format("tensorflow", "a TensorFlow graph", endings=frozenset({".pb"})),
+    Format("tensorrt", "a TensorRT engine", rb"ptrt|ftrt", frozenset({".engine", ".plan"})),
+    Format("fasttext", "a fastText model", rb"\xba\x16\x4f\x2f", frozenset({".ftz"})),
+    Format("word2vec", "word vectors", rb"[1-9][0-9]{0,8} [1-9][0-9]{0,4}\n", check=_word2vec),
+    Format("prophet", "a Prophet model", rb'\s*\{\s*"growth"\s*:'),
+    Format("mxnet", "an MXNet model", endings=frozenset({".params"})),
+    Format("caffe", "a Caffe model", endings=frozenset({".caffemodel"})),
+    Format("libsvm", "a LIBSVM model", rb"(?:svm_type|solver_type) [a-zA-Z]"),
+    Format("crfsuite", "a CRFsuite model", rb"lCRF", frozenset({".crfsuite"})),
+    Format("torchserve", "a TorchServe archive", endings=frozenset({".mar"})),
     Format("safetensors", "safetensors", rb".{8}\{", frozenset({".safetensors"}), strict=True, check=_safetensors),
 )
 """All formats, by their names in facts. The first that a file begins with counts."""
@@ -156,9 +218,10 @@ def _by_first_bytes(sample: Sample) -> Format | None:
 
 def recognise_folder(names: frozenset[str]) -> Recognised | None:
     """Returns what model a folder is as a whole, by the names of the files directly in it."""
-    for name, kind in _FOLDERS.items():
-        if name in names:
-            return Recognised(kind, f"by the file {name} in it")
+    for wanted, kind in _FOLDERS:
+        if wanted <= names:
+            files = "the file" if len(wanted) == 1 else "the files"
+            return Recognised(kind, f"by {files} {' and '.join(sorted(wanted))} in it")
     weights = [name for name in names if _WEIGHTS.fullmatch(name)]
     if "config.json" in names and weights:
         return Recognised("a model with its configuration", f"by config.json and {min(weights)} in it")

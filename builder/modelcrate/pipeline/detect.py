@@ -14,7 +14,14 @@ from pathlib import Path
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
 from modelcrate.pipeline.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detect_files import Finding, list_files
-from modelcrate.pipeline.detect_models import cached_name, find_bundles, find_models, model_modules, own_name
+from modelcrate.pipeline.detect_models import (
+    add_loaded,
+    cached_name,
+    find_bundles,
+    find_models,
+    model_modules,
+    own_name,
+)
 from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
@@ -45,6 +52,8 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
         recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if script is None else None
     )
     models, models_found = _one_model(folder, whole) if whole is not None else find_models(folder, loose, bundles)
+    if script is not None:
+        models, models_found = add_loaded(folder, script.path, loose, models, models_found)
     if script is None and len(models) != 1:
         raise _no_single_model(folder, loose, models)
     extent = None if script is None else find_extent(script, scripts, model_modules(folder, models))

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from modelcrate.modelfiles.formats import HEAD_BYTES, LFS_POINTER, Recognised, Sample, recognise, recognise_folder
+from modelcrate.modelfiles.formats import (
+    BESIDE,
+    HEAD_BYTES,
+    LFS_POINTER,
+    Recognised,
+    Sample,
+    recognise,
+    recognise_folder,
+)
 from modelcrate.pipeline.detect_files import Finding
-from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
+from modelcrate.pipeline.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -18,9 +28,6 @@ _NO_COMPANIONS = re.compile(
     r"\..*|(readme|license|changelog|notice)(\..*)?|.*\.(py|ipynb|pyc|log|ya?ml|toml|lock|sh|dvc)", re.IGNORECASE
 )
 """Files beside a model that are nothing of it: documents, code, the project's own configuration."""
-
-_EXTERNAL_DATA = (".onnx.data", ".onnx_data", ".data")
-"""Endings of the file with an ONNX model's large tensors, which has to lie beside it."""
 
 _MAX_PICKLE = 64 << 20
 """Bytes of a pickle that is looked through for modules of the project."""
@@ -31,6 +38,8 @@ def find_bundles(files: Sequence[Path]) -> dict[Path, Recognised]:
     names: dict[Path, set[str]] = {}
     for path in files:
         names.setdefault(path.parent, set()).add(path.name)
+        if path.parent != Path():
+            names.setdefault(path.parent.parent, set()).add(path.parent.name)
     found: dict[Path, Recognised] = {}
     for folder in sorted(names):
         if folder == Path() or any(outer in folder.parents for outer in found):
@@ -62,6 +71,37 @@ def find_models(
         return (), (Finding("no model", Path(), "no file looks like one, so the entry script has to do without"),)
     findings = tuple(Finding("model", path, f"{what.kind}, {what.why}") for path, what in sorted(known.items()))
     return _named(sorted(known)), findings
+
+
+def add_loaded(
+    folder: Path, script: Path, files: Sequence[Path], models: tuple[Model, ...], findings: tuple[Finding, ...]
+) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """Returns the models with those files that only the script says are some: it loads them from the folder of the models.
+
+    Args:
+        folder: The project's folder.
+        script: The entry script.
+        files: The files of the project that are in no model's folder.
+        models: The models that are known by what they are.
+        findings: What was found about them.
+    """
+    from modelcrate.pipeline.code_findings import File, Loaded
+    from modelcrate.pipeline.python_syntax import parse_for
+    from modelcrate.pipeline.running_code import findings_in
+
+    tree = parse_for(read_some(folder / script, MAX_TEXT + 1), sys.version_info.minor).tree
+    if tree is None:
+        return models, findings
+    file = File(tree, str(script), PurePosixPath("/", script), "", sys.version_info.minor, calls=("init", "run"))
+    loaded = (each.path for each in findings_in(file) if isinstance(each, Loaded))
+    names = dict.fromkeys(path.name for path in loaded if path.parts[0] == MODEL_DIR and len(path.parts) > 1)
+    for name in names:
+        same = [each for each in files if each.name == name]
+        if len(same) == 1 and not any(same[0] == each.path or each.path in same[0].parents for each in models):
+            models = _named(sorted([*(each.path for each in models), same[0]]))
+            kept = (each for each in findings if each.what != "no model")
+            findings = (*kept, Finding("model", same[0], f"{script} loads a file of that name below {MODEL_DIR}"))
+    return models, findings
 
 
 def own_name(path: Path) -> str:
@@ -100,7 +140,7 @@ def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -
         beside = [each for each in files if each.is_relative_to(place) and each not in single]
         companions = [each for each in beside if not _NO_COMPANIONS.fullmatch(each.name)]
         if place == Path() or any(each.is_relative_to(place) for each in code):
-            _check_external_data(path, files)
+            _check_beside(path, files)
             known[path] = what
         elif companions and not any(outer in known for outer in place.parents):
             names = ", ".join(str(each.relative_to(place)) for each in companions[:3])
@@ -110,13 +150,17 @@ def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -
     return known
 
 
-def _check_external_data(path: Path, files: Sequence[Path]) -> None:
-    """Refuses an ONNX model that has its tensors in a second file which would not lie beside it in the image."""
-    stem = str(path).removesuffix(".onnx")
-    data = [each for each in files if path.suffix == ".onnx" and str(each) in {stem + end for end in _EXTERNAL_DATA}]
-    if data:
+def _check_beside(path: Path, files: Sequence[Path]) -> None:
+    """Refuses a model that has a part of it in a second file which would not lie beside it in the image."""
+    stem, ending = str(path.with_suffix("")), path.suffix.lower()
+    stem = re.sub(r"-[0-9]{4}$", "", stem) if ending == ".params" else stem
+    wanted = {stem + end for end in BESIDE.get(ending, ())}
+    parts = [
+        each for each in files if str(each) in wanted or (each.suffix == ".npy" and str(each).startswith(f"{path}."))
+    ]
+    if parts:
         raise UserError(
-            f"the model {path} has its tensors in {data[0]}, and both have to stay together",
+            f"the model {path} has a part of it in {parts[0]}, and both have to stay together",
             hint=f"put them into a folder of their own, or name that in a {FILE_NAME}: models: [FOLDER]",
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import os
 import pickle
 from pathlib import Path
@@ -535,3 +537,48 @@ def test_a_pickle_that_would_answer_nothing_is_refused_and_no_project_is_written
     assert "write an entry script" in str(caught.value)
     assert way in str(caught.value)
     assert not (tmp_path / "modelcrate.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "kind"),
+    [
+        ({"m_skops": b"PK"}, "m.skops", "a skops file"),
+        ({"m_bz2": bz2.compress(MODEL)}, "m.bz2", "a joblib file"),
+        ({"rows_bz2": bz2.compress(b"rows")}, "rows.bz2", ""),
+        ({"m_xz": lzma.compress(MODEL)}, "m.xz", "a joblib file"),
+        ({"m_lzma": lzma.compress(MODEL, lzma.FORMAT_ALONE)}, "m.lzma", "a joblib file"),
+        ({"m_json": b'{\n  "features_info":\n {}}'}, "m.json", "a CatBoost model"),
+        ({"m_ort": b"\x14\0\0\0ORTM"}, "m.ort", "an ONNX Runtime model"),
+        ({"m_pmml": b'<?xml version="1.0"?>\n<!-- x -->\n<PMML version="4.4">'}, "m.pmml", "a PMML model"),
+        ({"a__m_xml": b'<?xml version="1.0"?>\n<net name="x">', "a__m_bin": b"0"}, "a", "an OpenVINO model"),
+        ({"a__m_pdmodel": b"x", "a__m_pdiparams": b"0"}, "a", "a Paddle model"),
+        ({"m_mlmodel": b"\x08\x01"}, "m.mlmodel", "a Core ML model"),
+        ({"m_ftz": b"\xba\x16\x4f\x2f"}, "m.ftz", "a fastText model"),
+        ({"v_bin": b"100 20\nabc"}, "v.bin", "word vectors"),
+        ({"m_json": b'{"growth": "linear"'}, "m.json", "a Prophet model"),
+        ({"m_pt2": b"PK\3\4"}, "m.pt2", "a PyTorch model"),
+        ({"n__config_cfg": b"", "n__meta_json": b"{}", "n__tokenizer": b""}, "n", "a spaCy pipeline"),
+        ({"n__modules_json": b"[]", "n__config_json": b"{}"}, "n", "a Sentence Transformers model"),
+        ({"n__Manifest_json": b"{}", "n__Data__m_mlmodel": b"x"}, "n", "a Core ML package"),
+    ],
+)
+def test_models_of_every_format_are_seen(tmp_path: Path, files: dict[str, bytes], path: str, kind: str) -> None:
+    project, findings = detect(make(tmp_path, score_py=SCRIPT, **files))
+    assert [str(model.path) for model in project.models] == ([path] if kind else [])
+    assert any(kind in str(each) for each in findings)
+
+
+@pytest.mark.parametrize("part", ["m.onnx.data", "m.data"])
+def test_parts_of_a_model_at_the_top_are_refused(tmp_path: Path, part: str) -> None:
+    (tmp_path / part).write_bytes(b"tensors")
+    make(tmp_path, score_py=SCRIPT, m_onnx=b"\x08\x08\x12\x07pytorch\x1a\x03")
+    assert f"has a part of it in {part}" in str(refused(tmp_path))
+
+
+def test_a_file_that_only_the_script_says_is_a_model(tmp_path: Path) -> None:
+    script = "import os, numpy\ndef init():\n numpy.load(os.path.join(os.environ['AZUREML_MODEL_DIR'], 'w.npz'))\ndef run(d): ..."
+    project, findings = detect(make(tmp_path, score_py=script, arrays__w_npz=b"PK", other_npz=b"PK"))
+    assert [str(model.path) for model in project.models] == ["arrays/w.npz"]
+    assert "score.py loads a file of that name below AZUREML_MODEL_DIR" in str(findings[-1])
+    make(tmp_path, more__w_npz=b"PK")
+    assert detect(tmp_path)[0].models == ()
