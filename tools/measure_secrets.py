@@ -125,8 +125,19 @@ PLACES: dict[str, Callable[[str], str]] = {
 PLACES |= {
     "in base64 of variables": lambda text: b64encode(f"TOKEN={text}\n".encode()).decode(),
     "in base64 in lines": lambda text: encodebytes(
-        f"# settings\nname: x\nregion: y\ntoken: {text}\nmore: z\n".encode()
+        f"# {'settings' * draw.randrange(12)}{'.' * draw.randrange(8)}\ntoken: {text}\nmore: z\n".encode()
     ).decode(),
+    "in base64 for URLs": lambda text: urlsafe_b64encode(f"{'~' * draw.randrange(3)}?{text}?\u00e9".encode()).decode(),
+    "in base64, alone": lambda text: b64encode(text.encode()).decode(),
+    "in base64, in YAML": lambda text: (
+        "key: |\n"
+        + "".join(
+            f"    {line}\n" for line in encodebytes(f"{'#' * draw.randrange(60)}\n{text}\n".encode()).decode().split()
+        )
+    ),
+    "in base64, in a row": lambda text: (
+        f"name=x;data={b64encode(bytes(draw.randrange(40)) + text.encode() + b' ').decode()};"
+    ),
 }
 LOOKALIKES: dict[str, Callable[[], str]] = {
     "UUIDs": guid,
@@ -171,7 +182,7 @@ def main(folder: Path) -> None:
 
 def found(text: str) -> bool:
     data = text.encode()
-    return bool(may_have_secrets([("a.txt", data)])) and bool(secrets_in("a.txt", data))
+    return bool(may_have_secrets("a.txt", data)) and bool(secrets_in("a.txt", data))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.modelfiles.pickle.policy import Verdict
+from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.recognition import facts_of
 from support.mutations import HONEST, variants
 from support.pickles import BEHIND, MALICIOUS, safetensors_and_pickle

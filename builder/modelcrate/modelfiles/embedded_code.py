@@ -13,10 +13,11 @@ from os.path import splitext
 from typing import BinaryIO
 
 from modelcrate.modelfiles import hdf5
+from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.gguf import Gguf
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
-from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, rate
+from modelcrate.modelfiles.pickle.policy import Judgement, rate
 from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK, parse_json
 from modelcrate_layers.errors import IntegrityError

@@ -201,6 +201,11 @@ def format_of(sample: Sample) -> Format | None:
     return (_by_first_bytes(sample) or by_name) if sample.size else None
 
 
+def may_have_format(name: str, head: bytes) -> bool:
+    """Returns whether a file with this name and these first bytes may have a format. It costs less than `format_of`, which decides."""
+    return name[name.rfind(".") :].lower() in _BY_ENDING or _BEGINNINGS.match(head) is not None
+
+
 def recognise(sample: Sample) -> Recognised | None:
     """Returns what a model file is, in words, with the reason; None for no model, and for an empty file."""
     found = format_of(sample)

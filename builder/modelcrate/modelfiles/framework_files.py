@@ -9,7 +9,8 @@ from dataclasses import field
 from itertools import islice
 from pathlib import Path
 
-from modelcrate.modelfiles.recognition import ModelFacts, facts_of
+from modelcrate.modelfiles.facts import ModelFacts
+from modelcrate.modelfiles.recognition import facts_of
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file

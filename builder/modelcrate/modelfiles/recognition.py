@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from zipfile import BadZipFile
 from zlib import error
 
 from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetensors, xgboost
+from modelcrate.modelfiles.beginnings import HEAD, ends_as_zip, may_begin_pickles, may_have_facts
+from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts
 from modelcrate.modelfiles.formats import Format, Sample, format_of
-from modelcrate.modelfiles.pickle.containers import HEAD, ends_as_zip, has_zip_end, may_begin_pickles, pickles_in
-from modelcrate.modelfiles.pickle.findings import JOBLIB, StatedVersion
-from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
+from modelcrate.modelfiles.pickle.containers import pickles_in
+from modelcrate.modelfiles.pickle.findings import JOBLIB
+from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
 
 MAX_NAMES = 200
 """Names of pickles that are kept as facts."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """The facts about a file. `format` is such as `safetensors`, empty for an unknown one; `fault` is the header's fault, in words."""
-
-    format: str
-    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    fault: str = ""
-    pickles: tuple[Judgement, ...] = ()
-
-    @property
-    def versions(self) -> tuple[StatedVersion, ...]:
-        """The versions that the file's pickles name."""
-        return tuple(dict.fromkeys(stated for each in self.pickles for stated in each.versions))
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict on the file's pickles."""
-        return max((each.verdict for each in self.pickles), key=lambda one: one.value, default=Verdict.SAFE)
 
 
 def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) -> ModelFacts:
@@ -53,7 +34,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     sample = Sample(name, file.read(HEAD), size)
     known, zipped = format_of(sample), ends_as_zip(file)
     if known is None and not zipped and not may_begin_pickles(sample.head):
-        return _UNKNOWN
+        return NO_FACTS
     if known is None or known.word not in _READERS:
         return _facts_of_pickles(file, sample, known, allowed)
     try:
@@ -70,11 +51,8 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
 
 
 def facts_at_hand(data: bytes, name: str, allowed: Iterable[str] = ()) -> ModelFacts:
-    """Returns the same for a file in memory. Nearly all files are no models, which a few bytes show."""
-    head = data[:HEAD]
-    if format_of(Sample(name, head, len(data))) is None and not may_begin_pickles(head) and not has_zip_end(data):
-        return _UNKNOWN
-    return facts_of(BytesIO(data), name, len(data), allowed)
+    """Returns the same for a file in memory."""
+    return facts_of(BytesIO(data), name, len(data), allowed) if may_have_facts(data, name) else NO_FACTS
 
 
 def _gguf(file: BinaryIO, size: int) -> ModelFacts:
@@ -96,15 +74,13 @@ _READERS: Mapping[str, Callable[[BinaryIO, int], ModelFacts]] = {
 }
 """The readers of the formats that state facts in a header; all other files are searched for pickles."""
 
-_UNKNOWN = ModelFacts("")
-
 
 def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allowed: Iterable[str]) -> ModelFacts:
     found = [judged for each in pickles_in(file, sample.name) if (judged := judge(each, allowed)) is not None]
     word = known.word if known else ""
     found += _embedded(file, sample.head, word, sample.size)
     if not found:
-        return ModelFacts(word) if word else _UNKNOWN
+        return ModelFacts(word) if word else NO_FACTS
     facts = {
         "modules": sorted({named.module.partition(".")[0] for each in found for named in each.names}),
         "names": sorted({str(named) for each in found for named in each.names})[:MAX_NAMES],

@@ -31,7 +31,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import ModelFacts
+    from modelcrate.modelfiles.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.modelfiles.facts import ModelFacts
 from modelcrate.modelfiles.pickle.findings import StatedVersion
-from modelcrate.modelfiles.recognition import ModelFacts, facts_of
+from modelcrate.modelfiles.recognition import facts_of
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 

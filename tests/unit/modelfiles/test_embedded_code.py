@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from modelcrate.modelfiles.pickle.policy import Verdict
-from modelcrate.modelfiles.recognition import ModelFacts, facts_of
+from modelcrate.modelfiles.facts import ModelFacts, Verdict
+from modelcrate.modelfiles.recognition import facts_of
 from support import hdf5_files
 from support.pickles import zipped
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.modelfiles.pickle.policy import Verdict
+from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.recognition import facts_of
 from support import hdf5_files
 from support.trusted import judge

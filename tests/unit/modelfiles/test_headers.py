@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from modelcrate.modelfiles.pickle.policy import Verdict
-from modelcrate.modelfiles.recognition import ModelFacts, facts_of
+from modelcrate.modelfiles.facts import ModelFacts, Verdict
+from modelcrate.modelfiles.recognition import facts_of
 from support.model_files import gguf, onnx, safetensors, tensor
 
 

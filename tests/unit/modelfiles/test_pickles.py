@@ -20,10 +20,12 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from modelcrate.modelfiles.beginnings import may_begin_pickles
+from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
-from modelcrate.modelfiles.pickle.containers import may_begin_pickles, pickles_in
+from modelcrate.modelfiles.pickle.containers import pickles_in
 from modelcrate.modelfiles.pickle.findings import NamedObject
-from modelcrate.modelfiles.pickle.policy import Judgement, Verdict, judge
+from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
 from support.pickles import (
     BEHIND,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64 as b64
 import json
 import pickle
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
 from dataclasses import replace
@@ -130,7 +131,7 @@ LOGIN = "amqp://app:" + "s3cr3tpw@10.0.0.7:5672/x"
 )
 def test_secrets_are_found_behind_escapes_and_base64(text: str, line: int) -> None:
     data = text.encode()
-    assert may_have_secrets([("a.txt", data)]) == {0}
+    assert may_have_secrets("a.txt", data)
     assert [each.line for each in secrets_in("a.txt", data)] == [line]
 
 
@@ -144,7 +145,7 @@ def jwt(expires: int) -> str:
 def test_windows_text_and_wrapped_base64_are_read() -> None:
     text = f"token: ghp_{'aB3dE6gH9' * 4}\nanother line that makes it long enough to be wrapped by base64\n"
     for data in (text.encode("utf-16"), b64.encodebytes(text.encode()), b64.b64encode(text.encode())):
-        assert may_have_secrets([("a.txt", data)])
+        assert may_have_secrets("a.txt", data)
         assert [each.kind for each in secrets_in("a.txt", data)] == ["a token of GitHub's"]
     assert not secrets_in("a.txt", b"\xff\xfe" + b"\0\xd8" * 99)
 
@@ -288,3 +289,45 @@ def test_a_pickle_in_a_source_folder_is_read_whatever_its_name(name: str, tmp_pa
         gate(project, tmp_path)
     (tmp_path / "src" / name).write_bytes("\ufeffwords, and \u00e9 more".encode())
     assert gate(project, tmp_path) == ()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "helper.py", "config.json", "README.md", "data.csv"])
+def test_a_pickle_of_protocol_0_is_read_whatever_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    project = Project("demo", Entry(Path("score.py"), Path("src")), base=ScratchBase())
+    for data in (calls("os", "system"), b"I1\n0" + calls("os", "system"), b"N." + calls("os", "system")):
+        (tmp_path / "src" / name).write_bytes(data)
+        with pytest.raises(SourceError, match="would run code"):
+            gate(project, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(c) 2026 by us\n", "copyright us\n", "class Model:\n    pass\n", "In the beginning\nthere was\n", "]\n", "(1, 2)\n",
+     "cos\n", "Very long words, with commas\nand lines.\n", "# Text.\nimport os\nos.system('x')\n", "x.\n", "I am\nhere.\n"],
+)  # fmt: skip
+def test_texts_are_no_pickles(text: str, project: Project, tmp_path: Path) -> None:
+    for name in ("src/notes.txt", "src/part.py", "model/README.md"):
+        (tmp_path / name).write_text(text)
+    assert gate(project, tmp_path) == ()
+
+
+@pytest.mark.parametrize("before", range(3))
+@pytest.mark.parametrize("secret", ["hf_" + "abcDE" * 7, "123456789:AA" + "h3Bq0" * 6 + "xyz", "TWILIO=SK" + "0123456789abcdef" * 2,
+                                    "0123456789abcdef" * 2 + "-us7", "abc8Q~" + "a1B2" * 8 + "xy", AWS, LOGIN])  # fmt: skip
+def test_a_secret_in_base64_is_found_wherever_it_begins(secret: str, before: int) -> None:
+    text = f"{'#' * before} {secret} \u00ff".encode()
+    lines = b64.encodebytes(b"\n" * 40 + text).decode()
+    for data in (b64.b64encode(text), b"key = " + b64.urlsafe_b64encode(text), json.dumps([lines]).encode()):
+        assert may_have_secrets("a.txt", data)
+        assert len(secrets_in("a.txt", data)) == 1
+
+
+@pytest.mark.parametrize(
+    "mark", [b"AKIA", b"Z2hwX", b"://x@", b"eyJ", b"twilio", b"\\n%3A%2F%2F", b"Z2hwX2FhYWFhYWFhYWFhYWFhYWFhYWFh\n"]
+)
+def test_very_many_marks_are_searched_in_a_short_time(mark: bytes) -> None:
+    begin = time.process_time()
+    secrets_in("a.txt", mark * ((1 << 18) // len(mark)))
+    assert time.process_time() - begin < 10

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from modelcrate.modelfiles import request_schemas
 from modelcrate.modelfiles.estimators import refuse_what_gives_no_answer
+from modelcrate.modelfiles.facts import ModelFacts, Verdict
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.modelfiles.pickle.findings import StatedVersion
-from modelcrate.modelfiles.pickle.policy import Verdict
-from modelcrate.modelfiles.recognition import ModelFacts
 from modelcrate_layers.errors import UserError
 
 NAME = "ScikitLearn"

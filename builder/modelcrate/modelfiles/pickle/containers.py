@@ -9,7 +9,6 @@ Members of a zip are taken by their offsets, without the checks of `zipfile`: Py
 from __future__ import annotations
 
 import io
-import re
 import struct
 import tempfile
 import zipfile
@@ -18,13 +17,28 @@ from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO
 
+from modelcrate.modelfiles.beginnings import (
+    BARE,
+    HEAD,
+    HEADED,
+    LZMA,
+    MAGIC,
+    NPY,
+    STREAMS,
+    UNREAD,
+    ZFILE,
+    ZIP_END,
+    ZIP_TAIL,
+    ZLIB,
+    begins_as_tar,
+    ends_as_zip,
+    has_zip_end,
+)
 from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
 from modelcrate.modelfiles.formats import PICKLES
 from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
 from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings
 from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
-from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS
-from modelcrate.modelfiles.pickle.vm import NEEDY
 from modelcrate.modelfiles.pickle.windows import (
     Unpacked,
     Window,
@@ -39,9 +53,6 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import list_tar
 
-HEAD = 512
-"""Bytes at the beginning of a file that decide its format."""
-
 MAX_DEPTH = 6
 """How deep files may be wrapped in each other."""
 
@@ -55,32 +66,11 @@ MAX_SPOOLED = 8 << 30
 MAX_IN_A_ROW = 10_000
 """How many pickles may follow one another in one file; PyTorch's old format has five."""
 
-_NPY = b"\x93NUMPY"
-_HEADED = re.compile(rb"\x80[\x00-\x05]")
-_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-_UNREAD = (
-    (b"\x04\x22\x4d\x18", "is packed with lz4"),
-    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
-    (b"Rar!\x1a\x07", "is a RAR archive"),
-)
-"""How files begin that the standard library can't unpack; joblib reads lz4."""
-
-_ZFILE = re.compile(rb"ZF0x[0-9a-f]{1,16} ")
-"""How joblib's compressed files before 0.10 begin."""
-
-_ZIP_END = b"PK\5\6"
-"""The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
-
-_ZIP_TAIL = 22 + (1 << 16)
-"""Bytes that the end of a zip may take, its comment included."""
-
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of PyTorch's format before 1.6 (torch/serialization.py, MAGIC_NUMBER)."""
 
 _TORCH_PICKLES = 5
 """That format's pickles: magic, version, the machine's sizes, the object, the keys of its storages, whose bytes follow."""
-
-_CHECKSUM = re.compile(rb"[ \0]*[0-7]{1,8}[ \0]*")
 
 _BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, struct.error, NotImplementedError,
            RuntimeError, MemoryError)  # fmt: skip
@@ -142,12 +132,12 @@ def _within(place: _Place) -> Iterator[Found]:
         return
     try:
         head = place.head(HEAD)
-        unread = next((what for magic, what in _UNREAD if head.startswith(magic)), "")
-        if head.startswith((b"PK\3\4", _ZIP_END)) or _ends_as_zip(place):
+        unread = next((what for magic, what in UNREAD if head.startswith(magic)), "")
+        if head.startswith((b"PK\3\4", ZIP_END)) or _ends_as_zip(place):
             yield from _in_zip(place, head)
         elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
             yield from _within(place.unpacked(unpack))
-        elif unread or _ZFILE.match(head):
+        elif unread or ZFILE.match(head):
             yield place.broken(f"{unread or 'is packed as joblib did before 0.10'}, which is not read")
         elif begins_as_tar(head):
             yield from _in_tar(place)
@@ -156,30 +146,6 @@ def _within(place: _Place) -> Iterator[Found]:
     except _BROKEN as fault:
         what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
         yield place.broken(f"can't be unpacked: {what[:200]}")
-
-
-def ends_as_zip(file: BinaryIO) -> bool:
-    """Returns whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _ZIP_TAIL))
-    tail = file.read()
-    if not has_zip_end(tail):
-        return False
-    ends = [match.start() for match in re.finditer(re.escape(_ZIP_END), tail) if match.start() <= len(tail) - 22]
-    return any(_lists_members(file, size - len(tail) + at, tail[at : at + 22]) for at in ends)
-
-
-def _lists_members(file: BinaryIO, at: int, end: bytes) -> bool:
-    """Whether a list of members is where the end of a zip says. The mark alone stands in one of 65,000 files of random bytes."""
-    size, offset = struct.unpack("<LL", end[12:20])
-    file.seek(max(0, at - 20))
-    if file.read(4) == b"PK\6\7":  # the locator of ZIP64's end
-        return True
-    for start in (at - size, offset):
-        file.seek(max(0, start))
-        if size and file.read(4) == b"PK\1\2":
-            return True
-    return False
 
 
 def _ends_as_zip(place: _Place) -> bool:
@@ -191,37 +157,8 @@ def _ends_as_zip(place: _Place) -> bool:
     place.file.seek(0)
     tail = b""
     while piece := place.file.read(CHUNK):
-        tail = (tail + piece)[-_ZIP_TAIL:]
+        tail = (tail + piece)[-ZIP_TAIL:]
     return has_zip_end(tail) and ends_as_zip(_solid(place))
-
-
-def has_zip_end(data: bytes) -> bool:
-    """Returns whether the mark of a zip's end is in some bytes."""
-    return _ZIP_END[2:3] in data and _ZIP_END in data  # a single byte, which no text has, is found far sooner
-
-
-def begins_as_tar(head: bytes) -> bool:
-    """Returns whether a file begins with a tar's header: by its magic, or by its checksum, which is all that readers check."""
-    if head[257:262] == b"ustar":
-        return True
-    raw = head[148:156]
-    if len(head) < 512:
-        return False
-    if raw[0] in (0x80, 0xFF):
-        claimed = int.from_bytes(raw[1:], "big")
-    elif _CHECKSUM.fullmatch(raw):
-        claimed = int(raw.strip(b" \0") or b"0", 8)
-    else:
-        return False
-    blank = sum(head[:512]) - sum(raw) + 8 * 32
-    return claimed in (blank, blank - 256 * sum(byte > 127 for byte in head[:148] + head[156:512]))
-
-
-def may_begin_pickles(head: bytes) -> bool:
-    """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
-    if head[:1] in _BEGINNINGS and _NO_GLOBAL.match(head) is None:
-        return True
-    return head.startswith(_RARE) or begins_as_tar(head)
 
 
 def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
@@ -296,9 +233,9 @@ def _uncovered(spans: list[tuple[int, int]]) -> tuple[int, int]:
 
 def _ends_at_its_end(file: BinaryIO) -> bool:
     """Whether all readers of zip find the same end: one mark, whose comment reaches to the end of the file and has no other mark."""
-    file.seek(max(0, file.seek(0, io.SEEK_END) - _ZIP_TAIL))
+    file.seek(max(0, file.seek(0, io.SEEK_END) - ZIP_TAIL))
     tail = file.read()
-    at = tail.rfind(_ZIP_END)
+    at = tail.rfind(ZIP_END)
     return 0 <= at <= len(tail) - 22 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail)
 
 
@@ -327,9 +264,9 @@ def _solid(place: _Place) -> BinaryIO:
 
 def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     """Pickles and numpy's arrays, one after another to the file's end. A file that only might be a pickle is tried first."""
-    if _HEADED.match(head) or head.startswith(_NPY) or splitext(place.name)[1].lower() in PICKLES:
+    if HEADED.match(head) or head.startswith(NPY) or splitext(place.name)[1].lower() in PICKLES:
         yield from _row(place)
-    elif head and head[0] in _BARE:
+    elif head and head[0] in BARE:
         yield from _bare(place)
 
 
@@ -339,7 +276,7 @@ def _bare(place: _Place) -> Iterator[Found]:
     for _ in range(MAX_IN_A_ROW):
         findings = interpret_plain(tape)
         behind = tape.peek(6) if findings.whole else b""
-        if findings.limited or findings.arrays or (findings.whole and findings.names) or _MAGIC.match(behind):
+        if findings.limited or findings.arrays or (findings.whole and findings.names) or MAGIC.match(behind):
             yield from _row(place)
             return
         if findings.names:
@@ -364,14 +301,14 @@ def _row(place: _Place) -> Iterator[Found]:
 def _items(place: _Place) -> Iterator[Found]:
     tape = place.tape()
     values: list[PickleFindings] = []
-    numpys = tape.peek(6) == _NPY
+    numpys = tape.peek(6) == NPY
     while not tape.position or tape.peek(1):
         start = tape.position
         if start and not tape.peek(HEAD).strip(PADDING):
             if not tape.ends_in_padding():
                 yield place.broken(f"has padding at byte {start}, and something else behind it")
             return
-        if tape.peek(6) == _NPY and (size := _npy(tape)) is not None:
+        if tape.peek(6) == NPY and (size := _npy(tape)) is not None:
             tape.skip(size)
             continue
         findings = interpret_plain(tape) if numpys else interpret(tape)
@@ -435,27 +372,8 @@ def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
 
 
 _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[Iterator[bytes]], Iterator[bytes]]], ...] = (
-    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"), codec.decode),
-    ((b"\x5d\x00",), lzma_stream),
-    (_ZLIB, zlib_streams),
+    (STREAMS, codec.decode),
+    (LZMA, lzma_stream),
+    (ZLIB, zlib_streams),
 )
-"""How a compressed stream begins, as joblib and pandas recognise it, and what reads it."""
-
-_BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
-"""The first bytes of pickles without a header. What ends at once names nothing."""
-
-_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
-"""A text that begins as a pickle that imports something at once, and goes on with what no name is made of."""
-
-_BEGINNINGS = frozenset(
-    bytes([each]) for each in (*_BARE, *b"P\x93", *(magic[0] for magics, _ in _UNPACKERS for magic in magics))
-)
-"""The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
-
-_MAGIC = re.compile(
-    rb"\x80[\x00-\x05]|"
-    + b"|".join(re.escape(each) for magics, _ in (((_NPY, b"PK\3\4"), None), *_UNPACKERS) for each in magics)
-)
-"""What may stand behind a pickle without a header, and is no text."""
-
-_RARE = (*(magic for magic, _ in _UNREAD), b"ZF0x")
+"""How a compressed stream begins, and what reads it."""

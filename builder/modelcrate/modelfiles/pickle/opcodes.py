@@ -217,3 +217,6 @@ ARGUMENTS: dict[int, Callable[[ByteReader], Argument]] = {
     0x95: _uint(8),
 }
 """How the argument of each opcode is read."""
+
+NEEDY = frozenset(b"012abdeghijlopqrstuQR\x81\x85\x86\x87\x90\x91\x92\x93\x94")
+"""Opcodes that take something from the stack, a mark or the memo. Python's machine reads no pickle that begins with one of them."""

@@ -15,21 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from enum import Enum
 
+from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.containers import Found
 from modelcrate.modelfiles.pickle.findings import COMPUTED, NamedObject, StatedVersion, Use
 from modelcrate.modelfiles.pickle.pickled_value import PickledValue, describe
 from modelcrate_layers.frozen import dataclass
-
-
-class Verdict(Enum):
-    """The judgement of a file; the higher value is the worse."""
-
-    SAFE = 0
-    UNKNOWN = 1
-    UNSAFE = 2
 
 
 @dataclass(frozen=True, slots=True)

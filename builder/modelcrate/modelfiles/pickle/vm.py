@@ -276,6 +276,3 @@ OPCODE_ACTIONS: dict[int, Callable[[Machine, Value], None]] = {
     0x98: _same,
 }
 """What each opcode does to the machine. An opcode that is not here pushes its argument."""
-
-NEEDY = frozenset(b"012abdeghijlopqrstuQR\x81\x85\x86\x87\x90\x91\x92\x93\x94")
-"""Opcodes that take something from the stack, a mark or the memo. Python's machine reads no pickle that begins with one of them."""

@@ -32,7 +32,7 @@ from modelcrate_layers.tar.sources import FileRange, Source, sha256
 from modelcrate_layers.tar.tree import Kind, show
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import ModelFacts
+    from modelcrate.modelfiles.facts import ModelFacts
 
 MANY = 1_000
 """Files of one model in a layer that are listed one by one. Of further files only those with facts are listed, and the others are counted:

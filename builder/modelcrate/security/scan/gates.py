@@ -6,11 +6,12 @@ what can't be read to its end, secrets and damaged headers are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from os.path import splitext
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_facts
+from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in
@@ -19,88 +20,23 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
 
 if TYPE_CHECKING:
+    from modelcrate.modelfiles.facts import ModelFacts
     from modelcrate.modelfiles.pickle.policy import Judgement
-    from modelcrate.modelfiles.recognition import ModelFacts
 
 MAX_SHOWN = 8
 
-_TEXTS = frozenset(
-    f".{each}"
-    for each in [
-        "py",
-        "pyi",
-        "pyx",
-        "pxd",
-        "md",
-        "rst",
-        "txt",
-        "json",
-        "jsonl",
-        "ndjson",
-        "yaml",
-        "yml",
-        "toml",
-        "cfg",
-        "ini",
-        "conf",
-        "csv",
-        "tsv",
-        "html",
-        "htm",
-        "css",
-        "js",
-        "mjs",
-        "ts",
-        "tsx",
-        "jsx",
-        "xml",
-        "svg",
-        "sql",
-        "sh",
-        "bash",
-        "bat",
-        "ps1",
-        "ipynb",
-        "lock",
-        "in",
-        "typed",
-        "c",
-        "h",
-        "cc",
-        "cpp",
-        "hpp",
-        "cu",
-        "cuh",
-        "rs",
-        "go",
-        "java",
-        "r",
-        "jl",
-        "proto",
-        "tex",
-        "log",
-        "po",
-        "env",
-        "gitignore",
-        "dockerignore",
-        "editorconfig",
-        "j2",
-        "jinja",
-        "tmpl",
-    ]
-)
-"""Endings of texts. In a source folder such a file is only searched for secrets, if it begins as a text, too."""
-
-TOGETHER = 1 << 20
-"""Bytes of small files that are searched together: one search of many files costs less than many searches."""
+MANY = 1 << 19
+"""Bytes of a part's small files from which on the faster search for secrets is worth its making."""
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
     """Reads every file of a part; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
-    check = _PartCheck(gates, part.model, {})
-    for fault, setting in check.findings(part.files):
+    files = list(part.files)
+    small = sum(each.source.size for each in files if each.source.size <= MAX_BYTES)
+    check = _PartCheck(gates, part.model, small > MANY, {})
+    for fault, setting in check.findings(files):
         if setting == "refuse":
             refused.append(fault)
         else:
@@ -117,49 +53,53 @@ def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class _PartCheck:
-    """The checks of the files of one part, which is a `model` or not. `facts` collects the facts in the models' files."""
+    """The checks of the files of one part, which is a `model` or not, and has `many` bytes or not. `facts` collects the facts in the files."""
 
     gates: Gates
     model: bool
+    many: bool
     facts: dict[FileRange, ModelFacts]
 
     def findings(self, files: Iterable[GatedFiles]) -> Iterator[tuple[CrateError, str]]:
-        """Yields what is wrong with the files, in their order, and the setting that counts. A small file is read once, for all gates."""
-        for batch in _batches(files):
-            large = batch[0].source.size > MAX_BYTES
-            yield from self._large(batch[0]) if large else self._small([(each, read(each.source)) for each in batch])
+        """Yields what is wrong with the files, in their order, and the setting that counts. A small file is read once, for all gates.
 
-    def _small(self, files: Sequence[tuple[GatedFiles, bytes]]) -> Iterator[tuple[CrateError, str]]:
-        searched = self.gates.secrets != "allow"
-        suspect = may_have_secrets([(file.name, data) for file, data in files]) if searched else frozenset()
-        for at, (file, data) in enumerate(files):
-            if at in suspect:
-                yield from self._secrets(file, data)
-            if self._is_read(file, data):
-                from modelcrate.modelfiles.recognition import facts_at_hand
+        The readers are imported for the first file that needs them. That takes a while, and most scripts need none.
+        """
+        for file in files:
+            yield from self._large(file) if file.source.size > MAX_BYTES else self._small(file, read(file.source))
 
-                yield from self._facts(file, facts_at_hand(data, file.name, self.gates.allow))
+    def _small(self, file: GatedFiles, data: bytes) -> Iterable[tuple[CrateError, str]]:
+        suspect = self.gates.secrets != "allow" and may_have_secrets(file.name, data, self.many)
+        if suspect or may_have_facts(data, file.name):
+            return self._suspect(file, data)
+        if self.model:
+            self.facts[file.source] = NO_FACTS
+        return ()
+
+    def _suspect(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
+        if self.gates.secrets != "allow":
+            yield from self._secrets(file, data)
+        if may_have_facts(data, file.name):
+            from modelcrate.modelfiles.recognition import facts_at_hand
+
+            yield from self._facts(file, facts_at_hand(data, file.name, self.gates.allow))
+        elif self.model:
+            self.facts[file.source] = NO_FACTS
 
     def _large(self, file: GatedFiles) -> Iterator[tuple[CrateError, str]]:
         try:
             with open(file.path, "rb") as handle:
-                head = handle.read(HEAD)
                 if self.gates.secrets != "allow":
-                    yield from self._secrets(file, head)
-                if self._is_read(file, head):
+                    yield from self._secrets(file, handle.read(HEAD))
+                    handle.seek(0)
+                if large_may_have_facts(handle, file.name):
                     from modelcrate.modelfiles.recognition import facts_of
 
-                    handle.seek(0)
                     yield from self._facts(file, facts_of(handle, file.name, file.source.size, self.gates.allow))
+                elif self.model:
+                    self.facts[file.source] = NO_FACTS
         except OSError as fault:
             raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.where) from None
-
-    def _is_read(self, file: GatedFiles, data: bytes) -> bool:
-        """Whether the readers look into a file: into any of a model's, and of others into all but texts that are named as such.
-
-        The readers are imported then. That takes a while, and a script needs none.
-        """
-        return self.model or splitext(file.name)[1].lower() not in _TEXTS or _is_binary(data)
 
     def _secrets(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
         for secret in secrets_in(file.name, data):
@@ -176,8 +116,6 @@ class _PartCheck:
 
     def _pickles(self, file: GatedFiles, facts: ModelFacts) -> Iterator[tuple[CrateError, str]]:
         """What runs code, and what could not be read, is refused; for names that no list has the project decides."""
-        from modelcrate.modelfiles.pickle.policy import Verdict
-
         for judged in facts.pickles if self.gates.unsafe_pickle != "allow" else ():
             if judged.verdict is not Verdict.SAFE:
                 sure = judged.verdict is Verdict.UNSAFE or judged.unread
@@ -185,25 +123,6 @@ class _PartCheck:
                     _pickle(file, judged, judged.verdict is Verdict.UNSAFE),
                     "refuse" if sure else self.gates.unsafe_pickle,
                 )
-
-
-def _is_binary(data: bytes) -> bool:
-    """Whether a file is no text, by its first bytes: it has a NUL, or begins with what no UTF-8 begins with, as pickles do."""
-    return b"\0" in data[:HEAD] or b"\x80" <= data[:1] < b"\xc2"
-
-
-def _batches(files: Iterable[GatedFiles]) -> Iterator[list[GatedFiles]]:
-    """Yields files that are searched together, in their order: small ones, or a large one by itself."""
-    held: list[GatedFiles] = []
-    size = 0
-    for file in files:
-        size += file.source.size
-        if held and size > TOGETHER:
-            yield held
-            held, size = [], file.source.size
-        held.append(file)
-    if held:
-        yield held
 
 
 def _secret(file: GatedFiles, secret: Secret) -> CrateError:

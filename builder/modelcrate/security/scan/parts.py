@@ -15,20 +15,26 @@ from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry, show
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.recognition import ModelFacts
+    from modelcrate.modelfiles.facts import ModelFacts
 
 
 class GatedFiles(NamedTuple):
-    """A file that goes into the image; `name` is what its part calls it, `where` its place for messages."""
+    """A file that goes into the image; `name` is what its part calls it, `top` is the path of the part."""
 
     source: FileRange
     name: str
-    where: str
+    top: str
 
     @property
     def path(self) -> str:
         """The path of the file."""
         return self.source.path
+
+    @property
+    def where(self) -> str:
+        """Its place for messages: its path, where it lies in its part."""
+        below = self.path == self.top or self.path.startswith(f"{self.top}{os.sep}")
+        return self.path if below else f"{self.top}{os.sep}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,11 @@ class ScanPart:
     @property
     def files(self) -> Iterator[GatedFiles]:
         """Its files, sorted by path."""
-        top = min((each.path for each in self.entries), key=len, default=b"")
+        above = min((each.path for each in self.entries), key=len, default=b"")
         found = [(each.source, each.path) for each in self.entries if isinstance(each.source, FileRange)]
+        top = str(self.top)
         for source, path in sorted(found):
-            name = show(path[len(top) + 1 :]) or basename(source.path)
-            below = source.path.startswith(f"{self.top}{os.sep}") or source.path == str(self.top)
-            yield GatedFiles(source, name, source.path if below else f"{self.top}{os.sep}{name}")
+            yield GatedFiles(source, show(path[len(above) + 1 :]) or basename(source.path), top)
 
 
 @dataclass(frozen=True, slots=True)

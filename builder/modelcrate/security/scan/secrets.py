@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64decode, urlsafe_b64decode
-from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from itertools import accumulate
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
-from modelcrate.security.scan.secret_forms import BASE64_MARKS, ESCAPED_MARKS, FORMS, JWT, LONG, Form
+from modelcrate.security.scan.secret_forms import JWT, LONG, URL, Form, marks
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -28,8 +26,14 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 20
 """A file above this is data: its head is looked at, and its name counts."""
 
-MAX_LINE = 256 << 10
-"""Bytes of a line in which escapes are undone: configurations of many keys have some thousand."""
+MAX_DEPTH = 4
+"""How often what is encoded is decoded: JSON in JSON in base64 takes three."""
+
+WINDOW = 64 << 10
+"""Bytes behind a mark in which escapes are undone and base64 is decoded; from where they end, it is done anew for the next mark."""
+
+SHORT = 24
+"""Characters of base64 that are too few for a secret; most marks in base64 stand in words or paths."""
 
 BEFORE, BEHIND, FAR = 256, 640, 12 << 10
 """Bytes before a mark and behind it in which its form is looked for; FAR behind it, for tokens and documents of any length."""
@@ -93,15 +97,11 @@ _SUSPECT = (*_PATHS, *_ENDINGS)
 
 _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 
-_MARKED: tuple[tuple[bytes, Form], ...] = tuple((mark, form) for form in FORMS for mark in form.marks)
-_FIRST_IN_BASE64 = len(_MARKED) + len(ESCAPED_MARKS)
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]{20}")
-_URL_MARK = next(at for at, (mark, _) in enumerate(_MARKED) if mark == b"://")
 _ESCAPE = re.compile(rb"\\(?:[\\/\"'nrt]|u00[0-9a-fA-F]{2}|x[0-9a-fA-F]{2})|%[0-9a-fA-F]{2}")
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_WRAPPED_ABOVE = re.compile(rb"(?:^|(?<=\n))(?:[A-Za-z0-9+/]{40,128}\r?\n)+\Z")
-_WRAPPED_BELOW = re.compile(rb"(?:[A-Za-z0-9+/]{40,128}\r?\n)+(?:[A-Za-z0-9+/]{1,128}={0,2}(?=\s|\Z))?")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{24,}={0,2}|[A-Za-z0-9_-]{24,}={0,2}")
+_RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\r?\n[ \t]*+)*+")
+_BREAK = re.compile(rb"\r?\n[ \t]*")
+_IN_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _VALUE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*[\"']?[^\s\"'$#]")
 
@@ -121,39 +121,48 @@ def by_name(path: str) -> Secret | None:
 def by_content(data: bytes) -> Iterator[Secret]:
     """Yields what stands in a file, with line numbers, in the order of the file.
 
-    It is searched around the marks: as it is, and in their lines with escapes undone (JSON in JSON, Python, URLs) and base64 decoded.
+    It is searched around the marks: as it is, with escapes undone (JSON in JSON, Python, URLs), and with base64 decoded.
     """
-    found: set[tuple[int, Form]] = set()
-    unfolded: set[int] = set()
-    packed: list[tuple[int, int]] = [(-1, -1)]
-    for mark, start in _marks_in(data):
-        if mark == _URL_MARK and data.find(b"@", start, start + BEHIND) < 0:
-            continue  # nearly all of them
-        if mark >= _FIRST_IN_BASE64 and not _RUN.match(data, start):
-            continue  # most of these are parts of words
-        form = _MARKED[mark][1] if mark < len(_MARKED) else None
-        begin = data.rfind(b"\n", 0, start) + 1
+    line, counted = 1, 0
+    told: set[Secret] = set()
+    for start, form in sorted(set(_forms_in(data, MAX_DEPTH)), key=lambda each: (each[0], each[1].kind)):
+        line, counted = line + data.count(b"\n", counted, start), start
+        secret = Secret(form.kind, line, form.warns)
+        if secret not in told and len(told) < MAX_FOUND:
+            told.add(secret)
+            yield secret
+
+
+def _forms_in(data: bytes, depth: int) -> Iterator[tuple[int, Form]]:
+    """Yields the forms in a text and their places; those in what is encoded are where their mark is. `depth`: how often to decode."""
+    searched: dict[object, int] = {}  # up to where, by what is done there: many marks may stand in one place
+    all_marks = marks()
+    for number, start, _ in _search(every=True).find_matches_as_indexes(data, overlapping=True):
+        _, form, place = all_marks[number]
         if form is not None:
             reach = FAR if form.kind in LONG else BEHIND
-            found |= {(at, form) for at in _matches(form, data, max(begin, start - BEFORE), start + reach)}
-        end = data.find(b"\n", start)
-        line = data[begin : end if end >= 0 else len(data)] if begin not in unfolded else b""
-        unfolded.add(begin)
-        if len(line) <= MAX_LINE:
-            for text in _unfolded(line):
-                forms = {_MARKED[each][1] for each, _ in _marks_in(text) if each < len(_MARKED)}
-                found |= {(start, each) for each in forms if list(_matches(each, text, 0, len(text)))}
-        if mark >= len(_MARKED) and start >= packed[-1][1]:
-            packed.append(_block(data, begin, end))
-            found |= {(start, each) for each in _packed(data[slice(*packed[-1])])}
-    kinds = {(data.count(b"\n", 0, start) + 1, form.kind, form.warns) for start, form in found}
-    for line_number, kind, warns in sorted(kinds)[:MAX_FOUND]:
-        yield Secret(kind, line_number, warns)
+            if start + reach > searched.get(form, 0) and not _is_plain_url(form, data, start):
+                searched[form] = start + 4 * reach
+                yield from ((at, form) for at in _matches(form, data, max(0, start - BEFORE), start + 4 * reach))
+        if not depth:
+            continue
+        if start + FAR > searched.get("line", 0):
+            end = data.find(b"\n", start, start + WINDOW)
+            searched["line"] = start + WINDOW if end < 0 else end + FAR
+            begin = max(data.rfind(b"\n", max(0, start - FAR), start) + 1, start - FAR)
+            line = data[begin : start + WINDOW if end < 0 else end]
+            plain = _ESCAPE.sub(_unescape, line)
+            if plain != line:
+                yield from ((start, each) for _, each in _forms_in(plain, depth - 1))
+        if place >= 0 and start + FAR > searched.get((start - place) % 4, 0):
+            for text in _decoded(data, start, place):
+                searched[(start - place) % 4] = start + WINDOW
+                yield from ((start, each) for _, each in _forms_in(text, depth - 1))
 
 
-def _marks_in(data: bytes) -> Iterator[tuple[int, int]]:
-    """The numbers of all marks in some bytes, and their places."""
-    return ((mark, start) for mark, start, _ in _marks()[1].find_matches_as_indexes(data.lower(), overlapping=True))
+def _is_plain_url(form: Form, data: bytes, start: int) -> bool:
+    """Whether a mark of a URL's login has no login behind it. Nearly none has."""
+    return form.marks == URL and data.find(b"@", start, start + BEHIND) < 0
 
 
 def _matches(form: Form, data: bytes, start: int, end: int) -> Iterator[int]:
@@ -168,45 +177,19 @@ def _compiled(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern)
 
 
-def _block(data: bytes, begin: int, end: int) -> tuple[int, int]:
-    """Returns the lines of base64 to which a line belongs, as programs wrap it. It reaches at most MAX_LINE bytes in each direction."""
-    first, last = max(0, begin - MAX_LINE), (end if end >= 0 else len(data)) + MAX_LINE
-    above, below = _WRAPPED_ABOVE.search(data[first:begin]), _WRAPPED_BELOW.match(data[begin:last])
-    return (first + above.start() if above else begin), (begin + below.end() if below else begin)
+def _decoded(data: bytes, start: int, place: int) -> Iterator[bytes]:
+    """Yields what base64 around a mark stands for; `place` is the mark's in a group of four characters.
 
-
-def _packed(block: bytes) -> Iterator[Form]:
-    """Yields the forms in the base64 of several lines."""
-    with suppress(ValueError):
-        decoded = b64decode(b"".join(block.split()))
-        for text in (decoded, *_unescaped(decoded)):
-            for form in {_MARKED[each][1] for each, _ in _marks_in(text) if each < len(_MARKED)}:
-                if list(_matches(form, text, 0, len(text))):
-                    yield form
-
-
-def _unfolded(line: bytes) -> Iterator[bytes]:
-    """The texts in a line that is escaped up to three times, and those in its base64."""
-    plain = line
-    for plain in _unescaped(line):
-        yield plain
-    for match in _BASE64.finditer(plain):
-        with suppress(ValueError):
-            decoded = b64decode(match[0].translate(_URL_SAFE) + b"=" * (-len(match[0]) % 4))
-            if not decoded.translate(None, _PRINTABLE):
-                yield decoded
-                yield from _unescaped(decoded)
-
-
-def _unescaped(text: bytes) -> Iterator[bytes]:
-    for _ in range(3):
-        if b"\\" not in text and b"%" not in text:
-            return
-        plain = _ESCAPE.sub(_unescape, text)
-        if plain == text:
-            return
-        yield plain
-        text = plain
+    What is before the mark is read up to the beginning of its line, and once more with the lines above: they may belong to it or not.
+    """
+    found = _RUN.match(data, start, start + WINDOW)
+    behind = _BREAK.sub(b"", found[0]) if found else b""
+    above = data[max(0, start - 2 * BEFORE) : start]
+    lines = {above.rpartition(b"\n")[2].lstrip(b" \t"), _BREAK.sub(b"", above)}
+    for before in {each[len(each.rstrip(_IN_BASE64)) :] for each in lines}:
+        whole = (before[(len(before) - place) % 4 :] + behind).translate(_URL_SAFE)
+        if len(before) >= place and len(whole) >= SHORT:
+            yield b64decode(whole[: len(whole) - (len(whole) % 4 == 1)] + b"=" * (-len(whole) % 4))
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
@@ -234,24 +217,27 @@ def _is_expired(token: bytes) -> bool:
     return True
 
 
-_PRINTABLE = bytes([*range(0x20, 0x7F), *b"\t\n\r"])
+def may_have_secrets(name: str, data: bytes, many: bool = False) -> bool:
+    """Returns whether a file may have a secret in it. Nearly all have no mark, which shows in a hundredth of the time that the patterns take.
 
-
-def may_have_secrets(files: Sequence[tuple[str, bytes]]) -> frozenset[int]:
-    """Which of these files, each a name and its bytes, may have a secret in them; the others have none.
-
-    Nearly all files have no mark in them. It takes one search to see that of many files, and a hundredth of the time that the patterns take.
+    Args:
+        name: The file's name.
+        data: Its bytes.
+        many: Whether it is one of many files. A search that is faster takes some milliseconds to make.
     """
-    texts = [(at, text) for at, (_, data) in enumerate(files) if (text := _text_of(data)) is not None]
-    met = {at for at, (name, _) in enumerate(files) if by_name(name)}
-    begins = list(accumulate((len(data) + 1 for _, data in texts), initial=0))
-    joined = b"\0".join([data for _, data in texts]).lower()
-    for mark, start, _ in _marks()[0].find_matches_as_indexes(joined):
-        which = bisect(begins, start) - 1  # no mark has a NUL in it, so none is in two files
-        if mark == _URL_MARK and joined.find(b"@", start, min(start + BEHIND, begins[which + 1])) < 0:
-            continue  # nearly all of them
-        met.add(texts[which][0])
-    return frozenset(met)
+    if by_name(name):
+        return True
+    text = _text_of(data)
+    found = _search(many).find_matches_as_indexes(text) if text else []
+    return bool(found) and any(_is_suspect(text or b"", number, start) for number, start, _ in found)
+
+
+def _is_suspect(text: bytes, number: int, start: int) -> bool:
+    """Whether a mark is more than a part of a word or of a URL, which nearly all are."""
+    _, form, place = marks()[number]
+    if form is not None:
+        return not _is_plain_url(form, text, start)
+    return place < 0 or any(_decoded(text, start, place))
 
 
 def _text_of(data: bytes) -> bytes | None:
@@ -262,13 +248,14 @@ def _text_of(data: bytes) -> bytes | None:
 
 
 @cache
-def _marks() -> tuple[BytesAhoCorasick, BytesAhoCorasick]:
-    """A search that finds whether there is any mark, and one that finds all, those within others included, at an eighth of the speed."""
+def _search(many: bool = False, every: bool = False) -> BytesAhoCorasick:
+    """Returns a search that finds whether there is any mark; or one for `every` mark, those within others included, which is slower."""
     from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-    dfa = Implementation.DFA  # for more than a hundred marks the library itself takes one that has a third of its speed
-    marks = [*(mark for mark, _ in _MARKED), *ESCAPED_MARKS, *BASE64_MARKS]
-    return BytesAhoCorasick(marks, MatchKind.LeftmostFirst, dfa), BytesAhoCorasick(marks, implementation=dfa)
+    kind = MatchKind.Standard if every else MatchKind.LeftmostFirst
+    return BytesAhoCorasick(
+        [each.text for each in marks()], kind, Implementation.DFA if many else Implementation.ContiguousNFA
+    )
 
 
 def secrets_in(path: str, data: bytes) -> list[Secret]:

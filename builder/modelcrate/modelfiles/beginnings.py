@@ -1,0 +1,147 @@
+"""How files begin, and how zips end, in which pickles may be: what is looked at in every file, before a reader is imported."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from typing import BinaryIO
+
+from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
+from modelcrate.modelfiles.formats import may_have_format
+from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, NEEDY
+from modelcrate_layers.errors import IntegrityError
+
+HEAD = 512
+"""Bytes at the beginning of a file that decide its format."""
+
+NPY = b"\x93NUMPY"
+STREAMS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+LZMA = (b"\x5d\x00",)
+ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+"""How compressed streams begin, as joblib and pandas recognise them: gzip, bzip2, xz and zstandard; the format before xz; zlib."""
+
+HEADED = re.compile(rb"\x80[\x00-\x05]")
+UNREAD = (
+    (b"\x04\x22\x4d\x18", "is packed with lz4"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
+    (b"Rar!\x1a\x07", "is a RAR archive"),
+)
+"""How files begin that the standard library can't unpack; joblib reads lz4."""
+
+ZFILE = re.compile(rb"ZF0x[0-9a-f]{1,16} ")
+"""How joblib's compressed files before 0.10 begin."""
+
+ZIP_END = b"PK\5\6"
+"""The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
+
+ZIP_TAIL = 22 + (1 << 16)
+"""Bytes that the end of a zip may take, its comment included."""
+
+_USTAR = b"ustar"
+_CHECKSUM = re.compile(rb"[ \0]*[0-7]{1,8}[ \0]*")
+_CHECKED = frozenset(bytes([each]) for each in b"\0 01234567\x80\xff")
+"""How the checksum of a tar's header may begin."""
+
+BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
+"""The first bytes of pickles without a header. What ends at once names nothing."""
+
+_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
+"""A text that begins as a pickle that imports something at once, and goes on with what no name is made of."""
+
+_BEGINNINGS = frozenset(bytes([each]) for each in (*BARE, *b"P\x93", *(magic[0] for magic in (*STREAMS, *LZMA, *ZLIB))))
+"""The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
+
+MAGIC = re.compile(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\4", *STREAMS, *LZMA, *ZLIB))))
+"""What may stand behind a pickle without a header, and is no text."""
+
+_NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
+"""Opcodes that import something or call the loader, and the end, behind which the next pickle may be."""
+
+_RARE = (*(magic for magic, _ in UNREAD), b"ZF0x")
+
+
+def may_have_facts(data: bytes, name: str) -> bool:
+    """Returns whether the readers have to look into a file in memory. Nearly all files are no models, which a few bytes show."""
+    head = data[:HEAD]
+    return may_have_format(name, head) or may_begin_pickles(head) or has_zip_end(data)
+
+
+def large_may_have_facts(file: BinaryIO, name: str) -> bool:
+    """Returns the same for a large file, which is at its beginning, and is there again then."""
+    head = file.read(HEAD)
+    found = may_have_format(name, head) or may_begin_pickles(head) or ends_as_zip(file)
+    file.seek(0)
+    return found
+
+
+def ends_as_zip(file: BinaryIO) -> bool:
+    """Returns whether a file ends as a zip, whatever precedes it. Nearly no file has the mark of a zip's end, which is found quickly."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - ZIP_TAIL))
+    tail = file.read()
+    if not has_zip_end(tail):
+        return False
+    ends = [match.start() for match in re.finditer(re.escape(ZIP_END), tail) if match.start() <= len(tail) - 22]
+    return any(_lists_members(file, size - len(tail) + at, tail[at : at + 22]) for at in ends)
+
+
+def _lists_members(file: BinaryIO, at: int, end: bytes) -> bool:
+    """Whether a list of members is where the end of a zip says. The mark alone stands in one of 65,000 files of random bytes."""
+    size, offset = struct.unpack("<LL", end[12:20])
+    file.seek(max(0, at - 20))
+    if file.read(4) == b"PK\6\7":  # the locator of ZIP64's end
+        return True
+    for start in (at - size, offset):
+        file.seek(max(0, start))
+        if size and file.read(4) == b"PK\1\2":
+            return True
+    return False
+
+
+def has_zip_end(data: bytes) -> bool:
+    """Returns whether the mark of a zip's end is in some bytes."""
+    return ZIP_END[2:3] in data and ZIP_END in data  # a single byte, which no text has, is found far sooner
+
+
+def begins_as_tar(head: bytes) -> bool:
+    """Returns whether a file begins with a tar's header: by its magic, or by its checksum, which is all that readers check."""
+    if head[257:262] == _USTAR:
+        return True
+    raw = head[148:156]
+    if len(head) < 512:
+        return False
+    if raw[0] in (0x80, 0xFF):
+        claimed = int.from_bytes(raw[1:], "big")
+    elif _CHECKSUM.fullmatch(raw):
+        claimed = int(raw.strip(b" \0") or b"0", 8)
+    else:
+        return False
+    blank = sum(head[:512]) - sum(raw) + 8 * 32
+    return claimed in (blank, blank - 256 * sum(byte > 127 for byte in head[:148] + head[156:512]))
+
+
+def may_begin_pickles(head: bytes) -> bool:
+    """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
+    if head[:1] in _BEGINNINGS and (head[0] not in BARE or _may_name(head)):
+        return True
+    return head.startswith(_RARE) or head[257:262] == _USTAR or (head[148:149] in _CHECKED and begins_as_tar(head))
+
+
+def _may_name(head: bytes) -> bool:
+    """Whether what begins as a pickle without a header may import something, as far as these bytes show: most texts end such a pickle soon."""
+    if _NO_GLOBAL.match(head):
+        return False
+    file = io.BytesIO(head)
+    tape = ByteReader(file)
+    try:
+        while (byte := tape.maybe()) and byte not in _NAMING:
+            read = ARGUMENTS.get(byte[0])
+            if read is None:
+                return False
+            read(tape)
+    except LimitError:
+        return True
+    except IntegrityError:
+        return file.tell() == len(head)  # what follows may be right
+    return True
