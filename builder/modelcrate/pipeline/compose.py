@@ -146,11 +146,20 @@ def kinds(project: Project, resolved: Resolved, files: Files) -> tuple[LayerKind
     """Returns the layers that we make, lowest first."""
     out: list[LayerKind] = [*resolved.below.kinds, *resolved.dependencies]
     if (served := serving(project)) is not None and served.files:
-        out.append(ServerLayer(served.files))
+        server = ServerLayer(served.files)
+        out += [server, *_bytecode(resolved, server, checked=False)]
     out += [layer for layers in files.models for layer in layers]
     if files.entry is not None:
-        out.append(files.entry)
+        out += [files.entry, *_bytecode(resolved, files.entry, checked=True)]
     return tuple(out)
+
+
+def _bytecode(resolved: Resolved, of: LayerKind, *, checked: bool) -> Iterator[LayerKind]:
+    """Yields the bytecode of a layer, if the image is to have it. `checked` as in `BytecodeLayer`."""
+    if resolved.below.compiler is not None:
+        from modelcrate_layers.kinds.bytecode import BytecodeLayer
+
+        yield BytecodeLayer(of, resolved.below.compiler, checked)
 
 
 def policies(project: Project) -> dict[str, str]:

@@ -159,7 +159,10 @@ class Packer:
         measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
-        if planned.key is not None or settled(tree.entries, begun):  # stamps that can't be trusted are not remembered
+        files = planned.kind.materials().files
+        if planned.key is not None or settled(
+            (*tree.entries, *files), begun
+        ):  # stamps that can't be trusted are not remembered
             self.config.layer_cache.put(planned.cache_key, layer)
         if is_kept(planned.role, layer.codec):
             return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.fetch))

@@ -70,6 +70,9 @@ def _platform_violations(form: ProjectForm, debian: bool) -> Iterator[Violation]
         if getattr(form.base, key) != BaseForm.model_fields[key].default and not debian:
             name = key.replace("_", "-")
             yield Violation(("base", name), f"'{name}' is for a Debian base only", f"this base is {form.base.origin}")
+    if form.bytecode and not debian:
+        hint = f"only such a base has a Python that is pinned to its last byte; this base is {form.base.origin}"
+        yield Violation(("bytecode",), "'bytecode' is for a Debian base only", hint)
 
 
 def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -> Iterator[Violation]:

@@ -376,6 +376,10 @@ class ProjectForm(Form):
         description="How layers are stored: auto (wheels as gzip of their own deflated files, which compresses nothing; else zstd for what compresses, and none), fast (nothing is compressed: wheels as under auto, else none), small (zstd of level 9 for what compresses, else none), gzip, zstd, none; or, for consumers that refuse plain tars and zstd, stored (gzip that packs nothing) and auto-gzip (wheels as under auto; else gzip for what compresses, and stored); or by role.",
         json_schema_extra={"default": "auto"},
     )
+    bytecode: YesNo = Field(
+        False,
+        description="Whether the image has bytecode of its modules, compiled by its own Python: it starts faster, and its first build takes longer; default: false. For Debian and Ubuntu bases of ours.",
+    )
     created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
     workspace: OptionalWorkspace = Field(
         None, description="Where registered models are: a folder, or HOST/PREFIX of a registry."

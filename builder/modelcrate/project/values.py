@@ -361,6 +361,8 @@ class Project:
     """The most bytes that the image may have."""
     tests: tuple[GoldenTest, ...] = ()
     command: Command | None = None
+    bytecode: bool = False
+    """Whether the image has bytecode, compiled by its own Python, so that it starts faster."""
 
     @property
     def served_by_model(self) -> bool:

@@ -74,6 +74,8 @@ def _lines(project: Project) -> Iterator[str]:
             yield from _test(test)
     if project.max_size is not None:
         yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
+    if project.bytecode:
+        yield _noted("bytecode: true", "compiled by the image's own Python, for faster starts")
     if project.created:
         yield _noted(f"created: {scalar(_moment(project.created))}", "the image's own time; never touches a layer")
     if project.workspace:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
+
+if TYPE_CHECKING:
+    from modelcrate_layers.packages.compiler import Compiler
 
 HIDING = {
     "PYTHONHOME": "Python would not find the packages of the image",
@@ -30,6 +33,7 @@ class ResolvedBase:
         python: The version of that Python, major and minor.
         glibc: The version of its C library, which decides which wheels run on it (PEP 600).
         musl: The version of its C library where that is musl (PEP 656), and `glibc` counts for nothing.
+        compiler: What makes bytecode for its Python; None where the image is to have none.
     """
 
     name: str
@@ -42,3 +46,4 @@ class ResolvedBase:
     musl: tuple[int, int] | None = None
     digest: Digest | None = None
     reference: str = ""
+    compiler: Compiler | None = None

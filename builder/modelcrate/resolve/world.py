@@ -31,7 +31,7 @@ from modelcrate_layers.kinds.conda import conda_layers
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
 from modelcrate_layers.kinds.runtime import RuntimeLayer
-from modelcrate_layers.kinds.wheels import wheel_layers
+from modelcrate_layers.kinds.wheels import WheelsLayer, wheel_layers
 from modelcrate_layers.packages.conflicts import check as check_conflicts
 
 if TYPE_CHECKING:
@@ -176,11 +176,21 @@ def _dependencies(resolved: Resolved, fetcher: PackageFetcher) -> tuple[Dependen
         return ()
     python, pins, rule = resolved.target.minor, resolved.pins, fetcher.sources.project.dependencies.on_conflict
     environment = () if resolved.own_python else (RuntimeLayer(python, resolved.below.interpreter),)
+    wheels = wheel_layers(map(fetcher.placed, pins.wheels), python, on_conflict=rule)
     return (
         *environment,
         *conda_layers(map(fetcher.placed, pins.conda), python, on_conflict=rule),
-        *wheel_layers(map(fetcher.placed, pins.wheels), python, on_conflict=rule),
+        *wheels,
+        *_bytecode(resolved, wheels),
     )
+
+
+def _bytecode(resolved: Resolved, wheels: Sequence[WheelsLayer]) -> Iterable[DependencyKind]:
+    if resolved.below.compiler is None:
+        return ()
+    from modelcrate.resolve.bytecode import wheel_bytecode
+
+    return wheel_bytecode(resolved.below, wheels, own_python=resolved.own_python)
 
 
 def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
@@ -230,7 +240,12 @@ def _debian(
     layer = DebianLayer(release.codename, release.python, debs_in(debs, sources.cache), release.distribution)
     config = {"config": {"Env": [f"{name}={value}" for name, value in debian_environment().items()]}}
     interpreter = str(base.interpreter or f"/usr/bin/python{release.python}")
-    return ResolvedBase(str(base), config, (), (layer,), interpreter, release.python, release.glibc), debs
+    below = ResolvedBase(str(base), config, (), (layer,), interpreter, release.python, release.glibc)
+    if sources.project.bytecode:
+        from modelcrate.resolve.bytecode import with_compiler
+
+        below = with_compiler(below, layer, release)
+    return below, debs
 
 
 def _pin_debs(

@@ -35,6 +35,7 @@ class Materials:
         fingerprint: Stands for the state of these files (`recipe.fingerprint`): while it is equal, so are the layer's bytes.
         existing: The layer itself and its bytes, where it exists and is never made.
         deflated: Whether the packages' files are deflated streams, of which a layer can be made as they are (`tar.splice`).
+        estimate: The bytes of the layer, about, where it has other bytes than its packages and files.
     """
 
     packages: tuple[Package, ...] = ()
@@ -43,10 +44,13 @@ class Materials:
     fingerprint: str = ""
     existing: tuple[Layer, Blob] | None = None
     deflated: bool = False
+    estimate: int | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of packages and files. Of packages that are spread over several layers, the share of one."""
+        """Bytes of packages and files, or about those of the layer. Of packages that are spread over several layers, the share of one."""
+        if self.estimate is not None:
+            return self.estimate
         return sum(each.size for each in self.packages) // self.parts + sum(each.size for each in self.files)
 
     def missing(self) -> tuple[Package, ...]:
