@@ -18,6 +18,7 @@ from modelcrate.transports.oci import LayoutOutput
 from modelcrate_layers import kinds
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
+from modelcrate_layers.kinds.bytecode import BytecodeLayer
 from modelcrate_layers.kinds.conda import CondaLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.entry import EntryLayer
@@ -29,6 +30,7 @@ from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.listing import list_inside, list_path
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.tar.tree import Tree
+from support.compilers import compiler
 from support.conda import greeting, keep_conda, native
 from support.debian_mirror import ROOTS
 from support.debs import keep_deb
@@ -72,7 +74,12 @@ def wheels(place: Path) -> LayerKind:
     return WheelsLayer((rich(place / "wheels"), make_wheel(place / "wheels", "other")), "3.11")
 
 
+def bytecode(place: Path) -> LayerKind:
+    return BytecodeLayer(wheels(place), compiler(place / "debs"))
+
+
 EXAMPLES: dict[str, Callable[[Path], LayerKind]] = {
+    "bytecode": bytecode,
     "conda": conda,
     "debian": debian,
     "entry": entry,
@@ -127,7 +134,7 @@ def test_it_is_made_of_packages_or_of_files_and_reading_neither_tells_which(
     assert bool(found.fingerprint) is (kind.key() is None)
     assert not (found.packages and found.files)
     assert found.existing is None
-    assert found.size == sum(each.size for each in (*found.packages, *found.files))
+    assert found.size == (found.estimate or sum(each.size for each in (*found.packages, *found.files)))
     for path in tmp_path.rglob("*"):
         if path.is_file():
             path.unlink()

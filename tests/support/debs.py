@@ -82,11 +82,20 @@ def deb_bytes(control: str, members: Sequence[Put] = (), suffix: str = ".xz", *,
     )
 
 
-def keep_deb(cache: Path, name: str, members: Sequence[Put], version: str = "1.0", *, md5sums: bytes = b"") -> Deb:
+def keep_deb(
+    cache: Path,
+    name: str,
+    members: Sequence[Put],
+    version: str = "1.0",
+    *,
+    md5sums: bytes = b"",
+    architecture: str = "all",
+    suffix: str = ".xz",
+) -> Deb:
     """A package in a cache, as the layer takes it."""
-    data = deb_bytes(stanza(name, version), members, md5sums=md5sums)
+    data = deb_bytes(stanza(name, version, architecture), members, suffix, md5sums=md5sums)
     digest = hashlib.sha256(data).hexdigest()
     path = cache / f"{digest}.deb"
     cache.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    return Deb(name, version, "all", path, digest, len(data), f"pool/main/{name}_{version}_all.deb")
+    return Deb(name, version, architecture, path, digest, len(data), f"pool/main/{name}_{version}_{architecture}.deb")

@@ -54,13 +54,15 @@ _BUSY = BoundedSemaphore(os.cpu_count() or 1)
 _LIBRARIES = re.compile(rb"(?:usr/)?lib/[^/]+-linux-gnu/(?:ld|lib(?:c|m|z|expat|dl|util|pthread))[-.][^/]*")
 _MODULES = r"usr/lib/python{}/(?:(?:__future__|abc|codecs|io|os)\.py|encodings/[^/]+\.py|lib-dynload/_(?:codecs|multibyte)[^/]+\.so)"
 
-_SUSPECT = re.compile(
-    rb"(?<![\w\])}.])(?!\d+\s*\*\*\s*\d+(?![\w.]))\.?\d[\w.]*[\s\\]*\*\*"  # a number to a power, but for whole ones
-    rb"|\((?:[^A-Za-z_\"'\[\]{}]|(?<=[\d.])[eEjJxXoObB_][\da-fA-F_]*)*\)[\s\\]*\*\*"  # numbers in parentheses
-    rb"|#[^\n]*\n[\s)]*\*\*"
-    rb"|(?<![\w.])[\d.][\d._]*(?:[eE][-+]?\d+)?[jJ]\b"  # complex numbers
-)
-"""Sources that may compute what is not the same on every processor; see `compile_worker`, which looks closely."""
+_IMAGINARY = re.compile(rb"\d\.?[jJ](?!\w)")
+_TOKEN = re.compile(rb"[\w.]+\Z")
+_EXPONENT = re.compile(rb"[\d.][eE][-+]\Z")
+_WHOLE = re.compile(rb"[ \t]*\d+(?![\w.])")
+_PARENTHESES = re.compile(rb"\((?:[^A-Za-z_\"'\[\]{}]|(?<=[\d.])[eEjJxXoObB_][\da-fA-F_]*)*\)\Z")
+_COMMENT = re.compile(rb"#[^\n]*")
+_NO_NUMBER = re.compile(rb"[A-Za-z_]{2}[\s)]*\Z|[^\w.][A-Za-z_][\s)]*\Z")
+_WINDOW = 1024
+"""Bytes before a power in which its number begins."""
 
 
 class Module(NamedTuple):
@@ -212,7 +214,7 @@ class _Process:
             *options,
         ]
         pipe = subprocess.PIPE
-        environment = {"PYTHONHASHSEED": "0"}
+        environment = {"PYTHONHASHSEED": "0", "PYTHONHOME": str(root)}  # else it may find this machine's library
         with as_machine_error(root):
             started = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=root, env=environment)
         assert started.stdout is not None
@@ -290,10 +292,41 @@ def _request(batch: Sequence[Module], sources: Sequence[bytes]) -> Iterator[byte
     yield len(batch).to_bytes(4, "little")
     for module, source in zip(batch, sources, strict=True):
         name = b"/" + module.path
-        flags = module.checked * worker.CHECKED | (_SUSPECT.search(source) is not None) * worker.SEARCHED
+        flags = module.checked * worker.CHECKED | _is_suspect(source) * worker.SEARCHED
         yield bytes([flags]) + len(name).to_bytes(4, "little") + len(source).to_bytes(4, "little")
         yield name
         yield source
+
+
+def _is_suspect(source: bytes) -> bool:
+    """Returns whether a module may have powers of numbers, or complex numbers, that are computed while it is compiled.
+
+    Most modules have neither, and their trees need not be searched.
+    """
+    if _IMAGINARY.search(source) is not None:
+        return True
+    at = source.find(b"**")
+    while at >= 0:
+        if _has_number_before(source, at):
+            return True
+        at = source.find(b"**", at + 2)
+    return False
+
+
+def _has_number_before(source: bytes, at: int) -> bool:
+    """Returns whether what stands before a power may be a number. Whole powers of whole numbers are the same everywhere."""
+    text = source[max(0, at - _WINDOW) : at]
+    left = text.rstrip(b" \t\f\r\n\\")
+    if b"\n" in text[len(left) :] and b"#" in left[left.rfind(b"\n") + 1 :]:
+        return True
+    if left.endswith(b")"):
+        plain = _COMMENT.sub(b"", left)
+        return _NO_NUMBER.search(plain) is None and _PARENTHESES.search(plain) is not None
+    token = _TOKEN.search(left)
+    if token is None or not token[0].lstrip(b".")[:1].isdigit():
+        return False
+    whole = token[0].isdigit() and _EXPONENT.search(left, 0, token.start()) is None
+    return not (whole and _WHOLE.match(source, at + 2))
 
 
 def _answer(pipe: IO[bytes]) -> bytes | None:
