@@ -88,7 +88,7 @@ def promise(names: Sequence[str] = (DEFAULT,)) -> Promise:
     programs = sorted({each.program for each in wanted} - {""})
     env = {
         "AML_APP_ROOT": APP_ROOT,
-        "PYTHONDONTWRITEBYTECODE": "1",  # the root file system may be read-only, and a layer holds no bytecode
+        "PYTHONDONTWRITEBYTECODE": "1",  # the root file system may be read-only, and what is compiled has a layer already
         "PYTHONPATH": f"/{SERVER_ROOT}",
         "PYTHONUNBUFFERED": "1",  # a log line is seen when it is written
     }
