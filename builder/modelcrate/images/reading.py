@@ -71,11 +71,12 @@ class Found:
             SourceError: There is none for the platform, or there are several.
         """
         found = read_image(self.collection, select(self.collection, self.descriptor, platform))
-        if platform is not None and not platform.matches(found.settings):
+        named = found.settings.get("architecture")  # a config without one is taken for what was asked, as Docker does
+        if platform is not None and named and not platform.matches(found.settings):
             raise SourceError(
                 f"has no image for {platform}",
                 where=self.collection.where,
-                why=f"it has: {found.platform}",
+                why=f"the config of what it has says {Platform.of(found.settings)}",
                 hint="name one that it has: --platform OS/ARCHITECTURE",
             )
         return found

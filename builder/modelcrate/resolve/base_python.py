@@ -70,6 +70,22 @@ def find_interpreter(files: Mapping[str, ScannedFile], path: str) -> Interpreter
     return Interpreter(f"/{real}", name[2], header.version if header is not None else "", file.loader)
 
 
+def unfit(files: Mapping[str, ScannedFile]) -> Mapping[str, str]:
+    """Returns the Pythons of a base that no wheel is chosen for, and why, by their absolute paths."""
+    found = {}
+    for path, each in sorted(files.items()):
+        name = path.rpartition("/")[2]
+        if each.kind == "link" or not re.fullmatch(r"(?:.+/)?bin/[^/]+", path):
+            continue
+        if each.kind == "script":
+            found[f"/{path}"] = "is a script, which starts some other program"
+        elif name.startswith("pypy"):
+            found[f"/{path}"] = "is PyPy, and the packages here are built for CPython"
+        elif name.endswith("t"):
+            found[f"/{path}"] = "is free-threaded, and the packages here are built for the usual Python"
+    return found
+
+
 def find_libc(files: Mapping[str, ScannedFile], loader: str = "") -> Libc | None:
     """Returns the C library of a base: the one that the interpreter's loader is of, where a base has both kinds."""
     if "musl" not in loader:

@@ -133,7 +133,8 @@ def _read(
     try:
         image = find_base(base, folder, connections, digest).image(platform)
     except SourceError as fault:
-        fault.hint = fault.hint or f"take a base for {platform}, or build for what it has: platforms: [...]"
+        if not fault.hint or "--platform" in fault.hint:  # a base has no such option
+            fault.hint = f"take a base for {platform}, or build for what it has: platforms: [...]"
         raise
     _pinned(str(base), digest, image.digest)
     reference = str(base) if isinstance(base, RegistryBase) else ""

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from modelcrate.events import Emit, Notice
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.image_config import environment
-from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, interpreters, names
+from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, follow, interpreters, names, unfit
 from modelcrate.resolve.layer_index import listed_paths
 from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, says_nothing, scan
@@ -59,7 +59,7 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
     """
     found = _choose(below, wanted, look)
     if found is None and not look.unread:
-        _refuse_missing(below, wanted, look)
+        _refuse_missing(below, wanted, look, emit)
     if found is not None:
         below = _with(below, found.path, found.python, wanted.python)
     elif wanted.interpreter is not None or look.unread:
@@ -72,7 +72,7 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
     for name, value in environment(below.config).items():
         if name in HIDING and value:
             emit(Notice(f"the base {below.name} sets {name}={value[:80]}, which is not kept: {HIDING[name]}"))
-    if below.interpreter:
+    if below.interpreter and below.python:
         for text in _unverified(below, found is not None, libc is not None, look):
             emit(Notice(text))
     return below
@@ -136,18 +136,27 @@ def _choose(below: ResolvedBase, wanted: Wanted, look: Look) -> Interpreter | No
     return next(iter(fitting or found), None)
 
 
-def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look) -> None:
+def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> None:
     """Raises a UserError if the base, which was read to its end, has nothing at the path that is named.
 
-    A program of another name than Python's may be one all the same.
+    A program of another name than Python's may be one all the same. Where none is named, the Pythons that don't do are told.
     """
+    others = unfit(look.files)
+    found = interpreters(look.files, [])
+    hint = "name one of them as the base's interpreter" if found else "take a base with Python in it"
+    if wanted.interpreter is not None and (why := others.get(f"/{follow(look.files, str(wanted.interpreter))}")):
+        raise UserError(
+            f"{wanted.interpreter} of the base {below.name} {why}", why=f"Pythons in it: {names(found)}", hint=hint
+        )
     if wanted.interpreter is not None and _PYTHON_PROGRAM.fullmatch(wanted.interpreter.name):
-        found = interpreters(look.files, [])
         raise UserError(
             f"the base {below.name} has no {wanted.interpreter}",
             why=f"Pythons in it: {names(found)}",
-            hint="name one of them as the base's interpreter" if found else "take a base with Python in it",
+            hint=hint,
         )
+    if wanted.interpreter is None:
+        for path, why in others.items():
+            emit(Notice(f"{path} of the base {below.name} {why}"))
 
 
 def _as_claimed(below: ResolvedBase, wanted: Wanted) -> ResolvedBase:

@@ -26,7 +26,8 @@ MAX_TABLE = 64 << 20
 """Bytes of a table: a layer with 100,000 files has some 30 MiB."""
 
 _ESTARGZ = "containerd.io/snapshot/stargz/toc.digest"
-_CHUNKED = "io.github.containers.zstd-chunked.manifest-"
+_CHUNKED = ("io.github.containers.zstd-chunked.manifest-", "io.containers.zstd-chunked.manifest-")
+"""How the names of the annotations begin; those of Debian 12's skopeo, podman and buildah in the second way."""
 _FOOTER = 51
 _OFFSET = re.compile(rb"\x1f\x8b.{10}SG\x16\x00([0-9a-f]{16})STARGZ", re.DOTALL)
 """The footer of an eStargz blob: an empty gzip member with an extra field of 22 bytes (RFC 1952, 2.3.1.1)."""
@@ -41,8 +42,8 @@ def listed_paths(layer: ImageLayer) -> tuple[tuple[str, str], ...] | None:
     try:
         if _ESTARGZ in notes:
             table = _estargz(layer, notes[_ESTARGZ])
-        elif f"{_CHUNKED}position" in notes:
-            table = _chunked(layer, notes[f"{_CHUNKED}position"], notes.get(f"{_CHUNKED}checksum", ""))
+        elif prefix := next((each for each in _CHUNKED if f"{each}position" in notes), ""):
+            table = _chunked(layer, notes[f"{prefix}position"], notes.get(f"{prefix}checksum", ""))
         else:
             return None
         entries = parse_object(table)["entries"]

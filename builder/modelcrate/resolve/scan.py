@@ -25,7 +25,7 @@ from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_VERSION = 3
+_VERSION = 4
 """Raised when scans are to be made anew."""
 
 _FOLDER = "scans"
@@ -37,7 +37,7 @@ MAX_HIDDEN = 10_000
 """How many whiteouts of a layer are kept."""
 
 _INTERESTING = re.compile(
-    r"(?:.+/)?bin/python(?:3(?:\.[0-9]{1,2})?)?"  # interpreters, and the links to them
+    r"(?:.+/)?bin/(?:python(?:3(?:\.[0-9]{1,2}t?)?)?|pypy3?(?:\.[0-9]{1,2})?)"  # interpreters, and the links to them
     r"|etc/alternatives/python3?"
     r"|(?:.+/)?include/python3\.[0-9]{1,2}/patchlevel\.h"
     r"|(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.[0-9]+\.so)"
@@ -69,14 +69,14 @@ class ScannedFile:
 
     Attributes:
         path: Below the root, without a leading slash.
-        kind: `link` is a symbolic link or a hard link, whose targets begin with a slash.
+        kind: `link` is a symbolic link or a hard link, whose targets begin with a slash; `script` begins with `#!`.
         target: Of a link.
         loader: The dynamic loader that a program requires, by its file's name: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`.
         version: The version in the bytes: 2.36 of a glibc, 3.11.2 of Python's header; empty where they have none.
     """
 
     path: str
-    kind: Literal["file", "link"] = "file"
+    kind: Literal["file", "link", "script"] = "file"
     target: str = ""
     loader: str = ""
     version: str = ""
@@ -217,12 +217,11 @@ def _file(path: bytes, target: bytes, member: Member) -> ScannedFile | None:
         return ScannedFile(name, "link", f"/{leads_to}")
     if member.kind is not MemberKind.FILE:
         return None
-    loader, version = _facts(name, member.body)
-    return ScannedFile(name, "file", "", loader, version)
+    return _read_file(name, member.body)
 
 
-def _facts(name: str, body: Iterable[bytes]) -> tuple[str, str]:
-    """Reads a file to its end; returns the loader that it requires, and its version."""
+def _read_file(name: str, body: Iterable[bytes]) -> ScannedFile:
+    """Reads a file to its end, for the loader that it requires, and its version."""
     pattern = next((tells for fits, tells in _VERSIONS if fits.fullmatch(name.rpartition("/")[2])), None)
     head, tail, version = b"", b"", ""
     for chunk in body:
@@ -232,7 +231,9 @@ def _facts(name: str, body: Iterable[bytes]) -> tuple[str, str]:
             version = match[1].decode() if (match := pattern.search(text)) else ""
             tail = text[-_OVERLAP:]
     loader = _LOADER.search(head)
-    return (loader[1].decode() if loader else ""), version
+    return ScannedFile(
+        name, "script" if head.startswith(b"#!") else "file", "", loader[1].decode() if loader else "", version
+    )
 
 
 def merged(scans: Iterable[LayerScan]) -> Mapping[str, ScannedFile]:

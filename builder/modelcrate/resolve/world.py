@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
@@ -269,12 +270,29 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
         return None
     if own:
         return Target(own, platform.architecture, below.glibc, below.musl)
-    if not below.interpreter or not below.python:
+    if below.interpreter and not below.python:
+        raise UserError(
+            f"the version of {below.interpreter} in the base {below.name} is not known",
+            hint="say it, and wheels are chosen for it: python: '3.11'",
+        )
+    if not below.interpreter:
         raise UserError(
             f"no Python was found in the base {below.name}",
             hint="name it: base: {from: ..., interpreter: /usr/bin/python3.11}, or take a base with Python in it",
         )
+    _check_server_runs(project, below)
     return Target(below.python, platform.architecture, below.glibc, below.musl)
+
+
+def _check_server_runs(project: Project, below: ResolvedBase) -> None:
+    """Refuses a base whose Python the server of the image does not run on."""
+    if project.entry is None or project.server != "modelcrate" or not re.fullmatch(r"2\..*|3\.[0-8]", below.python):
+        return
+    raise UserError(
+        f"the base {below.name} has Python {below.python}, and the server of the image needs 3.9 or newer",
+        why=f"its Python is {below.interpreter}",
+        hint="take a base with a newer Python, or name another one of it: base: {from: ..., interpreter: /usr/bin/python3.11}",
+    )
 
 
 def _wanted(needs: Dependencies) -> bool:

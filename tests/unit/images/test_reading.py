@@ -141,3 +141,19 @@ def test_an_image_alone_that_is_for_another_platform_is_not_taken() -> None:
     with pytest.raises(SourceError) as caught:
         found.image(Platform("linux", "arm64"))
     assert str(caught.value).splitlines()[0] == "here: has no image for linux/arm64"
+    assert "linux/amd64" in caught.value.why
+
+
+def test_an_image_alone_whose_config_names_no_platform_is_taken_for_what_is_asked() -> None:
+    config = canonical_json({"rootfs": {"type": "layers", "diff_ids": []}})
+    manifest = canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": MediaType.MANIFEST,
+            "config": Descriptor.of(config, MediaType.CONFIG).json(),
+            "layers": [],
+        }
+    )
+    documents = Documents({Digest.of(each): each for each in (config, manifest)})
+    found = Found(documents, Descriptor.of(manifest, MediaType.MANIFEST))
+    assert found.image(Platform("linux", "amd64")).layers == ()

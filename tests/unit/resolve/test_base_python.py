@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -16,12 +17,14 @@ from modelcrate.config import Config
 from modelcrate.events import Event, Notice, ignore_event
 from modelcrate.images.image import ImageLayer, assemble
 from modelcrate.images.image_config import RunSpec
+from modelcrate.project.reading import read_project
 from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.base_python import Libc, find_interpreter, find_libc, follow, interpreters
 from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
+from modelcrate.resolve.world import resolve
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Literal, MediaType, Platform
@@ -128,6 +131,51 @@ def test_a_named_interpreter_has_to_be_there(found: Find) -> None:
     below, notices = found(DEBIAN, interpreter="/opt/mine", python="3.11")
     assert below.interpreter == "/opt/mine"
     assert any("not verified" in each for each in notices)
+
+
+WRAPPER = member("usr/local/bin/python3.11", b'#!/bin/sh\nexec /usr/bin/python3.11 "$@"\n', mode=0o755)
+
+
+def test_a_script_of_pythons_name_is_no_python(found: Find) -> None:
+    below, notices = found(DEBIAN, layer(WRAPPER, link("usr/local/bin/python3", "python3.11")))
+    assert (below.interpreter, notices) == ("/usr/bin/python3.11", [])
+    with pytest.raises(UserError, match=r"/usr/local/bin/python3\.11 of the base .* is a script"):
+        found(DEBIAN, layer(WRAPPER), interpreter="/usr/local/bin/python3.11")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("usr/local/bin/python3.13t", "is free-threaded"), ("opt/pypy/bin/pypy3.10", "is PyPy")]
+)
+def test_a_python_that_no_wheel_is_chosen_for_is_told(found: Find, path: str, words: str) -> None:
+    odd = layer(member(path, program(), mode=0o755), link("usr/local/bin/python3", f"/{path}"))
+    below, notices = found(odd)
+    assert below.interpreter == ""
+    assert [notice for notice in notices if notice.startswith(f"/{path} of the base") and words in notice] == notices
+    for named in (f"/{path}", "/usr/local/bin/python3"):
+        with pytest.raises(UserError, match=words):
+            found(odd, interpreter=named, python="3.13")
+
+
+@pytest.mark.parametrize(
+    ("path", "interpreter", "what"),
+    [
+        ("usr/bin/python3.8", "", r"has Python 3\.8, and the server of the image needs 3\.9 or newer"),
+        ("opt/mine/snake", "interpreter: /opt/mine/snake", "the version of /opt/mine/snake .* is not known"),
+        ("usr/bin/perl", "", "no Python was found"),
+    ],
+)
+def test_a_base_on_which_the_server_does_not_start_is_refused(
+    tmp_path: Path, path: str, interpreter: str, what: str
+) -> None:
+    tar = layer(member(path, program(), mode=0o755), member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC))
+    (tmp_path / "base.tar").write_bytes(tar.data)
+    (tmp_path / "modelcrate.yaml").write_text(
+        f"name: x\nentry: score.py\nbase: {{from: 'rootfs:base.tar', {interpreter}}}\n"
+    )
+    project = read_project(tmp_path / "modelcrate.yaml")
+    config = Config(tmp_path / "home", offline=True)
+    with Connections(config) as connections, pytest.raises(UserError, match=what):
+        resolve(project, tmp_path, connections, datetime.now(UTC))
 
 
 def test_the_environment_of_a_virtual_one_is_its_real_place(found: Find) -> None:
