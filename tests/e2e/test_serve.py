@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -88,7 +89,7 @@ def served(modelcrate: Modelcrate, project: Path, tmp_path: Path) -> Iterator[Se
 def test_edits_of_script_model_and_project_are_seen(served: Served, project: Path) -> None:
     served.ready(1)
     assert served.ask('{"data": [[1, 2]]}') == [6]
-    assert "not as in the image: it runs on this machine's Linux" in served.log.read_text()
+    assert "served by this machine, not by the image" in served.log.read_text()
 
     (project / "src/score.py").write_text(SCRIPT.replace("factor * sum", "100 * factor * sum"))
     served.ready(2)
@@ -146,3 +147,40 @@ def test_a_port_of_another_program_is_refused(modelcrate: Modelcrate, project: P
 
 def test_a_bad_port_is_refused(modelcrate: Modelcrate) -> None:
     assert modelcrate.run("serve", REPOSITORY / "fixtures/projects/diabetes", "-p", "0").returncode == 2
+
+
+def test_the_program_of_a_command_is_served_on_its_own_port(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    port = free_port()
+    folder = tmp_path / "program"
+    (folder / "src").mkdir(parents=True)
+    (folder / "factor.txt").write_text("2")
+    (folder / "src/app.py").write_text(
+        "import http.server, os, sys\n"
+        "class Page(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200)\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(' '.join([os.path.basename(os.getcwd()), *os.listdir(os.environ['AZUREML_MODEL_DIR'])]).encode())\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Page).serve_forever()\n"
+    )
+    (folder / "modelcrate.yaml").write_text(
+        f"name: program\ncommand: [python3, app.py, '{port}']\nsource: src\nports: [{port}]\nmodels: [factor.txt]\n"
+    )
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            modelcrate.words("serve", folder), env=modelcrate.environment, cwd="/", stdout=file, stderr=file
+        )
+    try:
+        until(lambda: f"http://127.0.0.1:{port}" in log.read_text(), HANG)
+        assert urlopen(f"http://127.0.0.1:{port}/").read() == b"src factor.txt"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(HANG)
+    other = subprocess.run(
+        modelcrate.words("serve", folder, "-p", "1", "--no-reload"),
+        env=modelcrate.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (other.returncode, f"the command listens on port {port}" in other.stderr) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from modelcrate.project.pages import SITE
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -88,3 +91,21 @@ def test_the_limits_that_are_told_are_the_codes() -> None:
     assert len(told) > 30
     for limit, module, name in told:
         assert _number(limit) == getattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+def test_the_addresses_in_messages_are_pages_of_the_website() -> None:
+    """Messages name pages through `page`, and each of those is there."""
+    site = re.search(r"^site_url: (\S+)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert site is not None
+    assert site[1] == SITE
+    named = set()
+    for path in (ROOT / "builder").rglob("*.py"):
+        text = path.read_text()
+        named |= set(re.findall(r"""\bpage\(["']([a-z/-]+)["']\)""", text))
+        tree = ast.parse(text)
+        texts = {each for each in ast.walk(tree) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+        texts -= {each.value for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+        files = [each.value for each in texts if re.search(r"\bdocs/[a-z/-]+\.md", str(each.value))]
+        assert files == [], f"{path}: a message names a file that is in no installation"
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / f"docs/{name}.md").is_file()] == []

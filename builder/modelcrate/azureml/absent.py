@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
+from modelcrate.project.pages import page
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -34,7 +35,7 @@ DATA = Topic(
 )
 COMPUTE = Topic(
     "compute targets are machines of a cloud",
-    "an image runs anywhere: LocalWebservice.deploy_configuration(port=6789) here, docs/next-steps/kubernetes.md for a cluster",
+    f"an image runs anywhere: LocalWebservice.deploy_configuration(port=6789) here; for a cluster, {page('next-steps/kubernetes')}",
 )
 CLOUD = Topic(
     "it is a service of a cloud",

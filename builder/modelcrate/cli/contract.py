@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from modelcrate.cli.console import Console
-from modelcrate.render.text import format_table
+from modelcrate.render.text import counted, format_table
 from modelcrate_layers.errors import IntegrityError, UserError
 
 LONGEST = 3600
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.print_result([asdict(each) for each in verdicts], format_table([head, *rows]))
     wrong = sum(each.ok is False for each in verdicts)
     sent = sum(each.ok is not None for each in verdicts)
-    console.print_message(f"{sent} requests, {wrong} without the expected response")
+    console.print_message(f"{counted(sent, 'request')}, {wrong} without the expected response")
     return IntegrityError.exit_code if wrong else 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
 from modelcrate.project.byte_sizes import format_size
+from modelcrate.render.text import counted
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if done.left_out:
         console.print_message(f"{done.left_out} devices, sockets or fifos were left out")
     facts = {"files": done.files, "size": done.size, "left_out": done.left_out}
-    console.print_result(facts, f"{done.files} files, {format_size(done.size)}")
+    console.print_result(facts, f"{counted(done.files, 'file')}, {format_size(done.size)}")
     return 0
 
 

@@ -1,7 +1,8 @@
 """Serve a project on this machine, without an image: its packages in a virtual environment, its sources and models as they lie.
 
 The server and its contracts are those of the image. It listens on 127.0.0.1 only, and starts again when a file of the project changes.
-What differs from the image is said at the start; `modelcrate run` has no such differences.
+--verbose says what differs from the image; `modelcrate run` has no such differences. The program of a
+`command:` is started as well, with its own port.
 """
 
 from __future__ import annotations
@@ -49,15 +50,12 @@ def _serve(args: argparse.Namespace, session: Session, console: Console) -> int 
     from dataclasses import replace
 
     from modelcrate.pipeline.local_server import PortInUseError, local_server
-    from modelcrate.project.contracts import contract
 
     declared = _Watch(_declarations(args.project))
     try:
         prepared = session.prepare(replace(session.read(args.project), locked=args.locked))
-        project = prepared.request.project
-        with local_server(prepared, session, args.port or contract(project.contracts[0]).port) as server:
-            for text in server.differences:
-                console.print_message(f"not as in the image: {text}")
+        with local_server(prepared, session, args.port) as server:
+            _say_differences(server, args, console)
             return _run_again_and_again(server, declared, args, console)
     except CrateError as fault:
         if args.no_reload or not declared.usable or isinstance(fault, PortInUseError):
@@ -94,15 +92,25 @@ def _run_again_and_again(
         console.print_message(f"{sources.name} has changed")
 
 
+def _say_differences(server: LocalServer, args: argparse.Namespace, console: Console) -> None:
+    """Says what is not as in the image: all of it with --verbose, else in a line."""
+    for text in server.differences if args.verbose else ():
+        console.print_message(f"not as in the image: {text}")
+    if not args.verbose:
+        text = "served by this machine, not by the image: modelcrate run starts that, and --verbose says what differs"
+        console.print_message(text)
+
+
 def _report_when_ready(server: LocalServer, process: subprocess.Popen[bytes], begun: float, console: Console) -> None:
     from modelcrate.inspect.conformance import Target, send_request
     from modelcrate.inspect.serving import READY_AFTER
 
     url = f"http://127.0.0.1:{server.port}"
-    while process.poll() is None and time.monotonic() < begun + READY_AFTER:
-        if send_request(Target(url, timeout=5), "GET", server.health).status == 200:
+    while server.port and process.poll() is None and time.monotonic() < begun + READY_AFTER:
+        if server.is_ready(lambda path: send_request(Target(url, timeout=5), "GET", path).status):
             seconds = time.monotonic() - begun
-            console.print_message(f"ready after {seconds:.1f} s: modelcrate predict {url} -d DATA")
+            ask = f"modelcrate predict {url} -d DATA" if server.own else url
+            console.print_message(f"ready after {seconds:.1f} s: {ask}")
             return
         time.sleep(0.05)
 

@@ -15,6 +15,7 @@ from typing import Any
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
+from modelcrate.project.pages import page
 from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest
 from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
@@ -122,7 +123,7 @@ def _text(text: str, folder: Path) -> str:
         raise UserError(
             f"a golden request or answer is no JSON: {fault.what}",
             where=where,
-            hint="requests and answers are JSON; docs/golden-requests.md has an example",
+            hint=f"requests and answers are JSON; {page('golden-requests')} has an example",
         ) from None
     return text
 

@@ -77,7 +77,9 @@ def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
     if any(model.path.is_absolute() for model in project.models if isinstance(model, Model)):
         hint = "put it into a folder of its own below this one, or build it as it is: modelcrate build FOLDER"
         raise UserError(
-            f"the folder is itself a model, and a {what} in it would be a part of that", where=str(folder), hint=hint
+            f"the folder is itself a model, and a {what} in it would be a part of that",
+            where=os.path.abspath(folder),
+            hint=hint,
         )
 
 
@@ -94,7 +96,9 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)
         hint = f"call one of them score.py, or name it in a {FILE_NAME}"
-        raise UserError(f"{len(best)} entry scripts that are equally good: {names}", where=str(folder), hint=hint)
+        raise UserError(
+            f"{len(best)} entry scripts that are equally good: {names}", where=os.path.abspath(folder), hint=hint
+        )
     others = f"; preferred to {', '.join(str(s.path) for s in serving[1:4])}" if serving[1:] else ""
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
 
@@ -102,7 +106,7 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
 def _no_entry(folder: Path, near: list[str]) -> UserError:
     return UserError(
         "no entry script: no Python file here defines both init() and run(data)",
-        where=str(folder),
+        where=os.path.abspath(folder),
         why="\n".join(near),
         hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
     )
@@ -114,11 +118,18 @@ def _no_single_model(folder: Path, files: Sequence[Path], models: Sequence[Model
         names = ", ".join(str(model.path) for model in models[:5] if isinstance(model, Model))
         return UserError(
             f"{len(models)} models and no entry script: {names}",
-            where=str(folder),
+            where=os.path.abspath(folder),
             why="one model can be served without a script; which of several a request is for, only a script can say",
             hint=f"write a score.py with init() and run(data), or name one model in a {FILE_NAME}",
         )
-    seen = ", ".join(map(str, files[:5])) or "no files"
+    if not files:
+        return UserError(
+            "the folder has neither an entry script nor a model",
+            where=os.path.abspath(folder),
+            hint="put a model, or a score.py with init() and run(data), into it; "
+            f"`modelcrate build` then makes an image, and `modelcrate init` writes a {FILE_NAME} for more settings",
+        )
+    seen = ", ".join(map(str, files[:5]))
     return _no_entry(folder, [f"and no model, which might do without one; found {seen}"])
 
 

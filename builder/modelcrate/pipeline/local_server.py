@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from modelcrate.pipeline import compose
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.session import Session
 from modelcrate.project.contracts import APP_ROOT, SERVER_ROOT, contract
+from modelcrate.project.values import Command
 from modelcrate.resolve.host_environment import is_same_machine, make_environment
 from modelcrate.resolve.world import Resolved, open_fetcher
 from modelcrate_layers.atomic import scratch_folder
@@ -50,11 +51,11 @@ class LocalServer:
     Attributes:
         argv: Its command line.
         env: Its variables.
-        port: The port of 127.0.0.1 that it listens on.
+        port: The port of 127.0.0.1 that it listens on; 0 for none.
         folder: Where it starts.
         watched: The files and folders whose changes concern it.
         differences: Sentences about what is not as in the image.
-        health: The route that tells whether it is ready.
+        health: The route that tells whether it is ready; empty where it is ready as soon as it listens.
     """
 
     argv: tuple[str, ...]
@@ -64,6 +65,15 @@ class LocalServer:
     watched: tuple[Path, ...]
     differences: tuple[str, ...]
     health: str
+    own: bool = True
+    """Whether it is the server that modelcrate brings, and not a program of the project."""
+
+    def is_ready(self, status: Callable[[str], int]) -> bool:
+        """Returns whether it answers; `status` returns that of a GET of a path."""
+        if self.health:
+            return status(self.health) // 100 == 2
+        with socket.socket() as probe:
+            return probe.connect_ex((ADDRESS, self.port)) == 0
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts it in a session of its own; its output is this process's.
@@ -71,7 +81,7 @@ class LocalServer:
         Raises:
             PortInUseError: The port can't be listened on. Otherwise the other program's answers would be taken for this server's.
         """
-        with socket.socket() as probe:
+        with socket.socket() as probe:  # port 0 is free at any time
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((ADDRESS, self.port))
@@ -108,13 +118,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def local_server(prepared: Prepared, session: Session, port: int) -> Iterator[LocalServer]:
+def local_server(prepared: Prepared, session: Session, port: int | None) -> Iterator[LocalServer]:
     """Yields the server of a project; its folders are there as long as the block lasts.
 
     Args:
         prepared: The project with everything decided.
         session: Fetches packages; it is open.
-        port: The port of 127.0.0.1 to listen on.
+        port: The port of 127.0.0.1 to listen on; None: the contract's, or the one that the project's command listens on.
 
     Raises:
         UserError: The project starts nothing, or has packages that no virtual environment can have.
@@ -123,27 +133,52 @@ def local_server(prepared: Prepared, session: Session, port: int) -> Iterator[Lo
     project = prepared.request.project
     resolved = next((each for each in prepared.world.platforms if is_same_machine(each)), prepared.world.platforms[0])
     served = compose.serving(project)
-    if served is None or project.entry is None:
+    command = project.command
+    if command is None and (served is None or project.entry is None):
         raise UserError(
-            "the project has no entry script, so there is nothing to serve",
+            "the project has no entry script and no command, so there is nothing to serve",
             hint="`modelcrate build` makes its image, and `modelcrate run` starts it",
         )
+    if command is not None:
+        port = _port_of(command, port)
+    elif port is None:
+        port = contract(project.contracts[0]).port
     fetcher = open_fetcher(prepared.world, session.connections, session.emit)
-    environment = make_environment(resolved, fetcher, session.config.home / "environments")
+    places = session.config.home / "environments"
+    environment = make_environment(resolved, fetcher, places) if command is None or resolved.pins.wheels else None
     with scratch_folder() as root:
         _place_files(prepared, root)
-        for name, data in served.files:
+        for name, data in served.files if served is not None else ():
             _write(root / name, data)
         spec = compose.run_spec(project, resolved)
         yield LocalServer(
             tuple(_moved(each, root, environment) for each in spec.command),
             _variables(spec, root, environment, port, session.config.environment),
             port,
-            root / APP_ROOT.lstrip("/"),
+            _folder(spec, root),
             _watched(prepared),
             tuple(_differences(prepared, resolved)),
-            contract(project.contracts[0]).health.path,
+            command.health if command is not None else contract(project.contracts[0]).health.path,
+            command is None,
         )
+
+
+def _port_of(command: Command, wanted: int | None) -> int:
+    """Returns the port that a command listens on, 0 for none: its own arguments decide, so that another can't be had here."""
+    port = command.ports[0] if command.ports else 0
+    if wanted not in (None, port):
+        raise UserError(
+            f"the command listens on {f'port {port}' if port else 'no port that the project names'}, not on port {wanted}",
+            hint="change its arguments and `ports` in modelcrate.yaml",
+        )
+    return port
+
+
+def _folder(spec: RunSpec, root: Path) -> Path:
+    """The folder in which the program starts; of a folder that only the image has, the app's."""
+    app = root / APP_ROOT.lstrip("/")
+    found = root / spec.folder.lstrip("/") if spec.folder else app
+    return found if found.is_dir() else app
 
 
 def _place_files(prepared: Prepared, root: Path) -> None:
@@ -152,7 +187,9 @@ def _place_files(prepared: Prepared, root: Path) -> None:
     entry, files = project.entry, prepared.files
     app = root / APP_ROOT.lstrip("/")
     app.mkdir(parents=True)
-    if entry is not None and entry.source is not None:
+    if project.command is not None and project.command.source is not None:
+        (app / compose.command_folder(project)).symlink_to((place / project.command.source).absolute())
+    elif entry is not None and entry.source is not None:
         (app / compose.source_name(project, entry)).symlink_to((place / entry.source).absolute())
     elif files.entry is not None:
         _link(files.entry.sources.entries, root)
@@ -181,17 +218,19 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _moved(text: str, root: Path, environment: Path) -> str:
+def _moved(text: str, root: Path, environment: Path | None) -> str:
     """Returns a value of the image with its folders where they are here."""
     places = {
         f"/{SERVER_ROOT}": str(root / SERVER_ROOT),
-        PREFIX: str(environment),
+        PREFIX: str(environment or PREFIX),
         APP_ROOT: f"{root}{APP_ROOT}",
     }
     return re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], text)
 
 
-def _variables(spec: RunSpec, root: Path, environment: Path, port: int, machine: Mapping[str, str]) -> dict[str, str]:
+def _variables(
+    spec: RunSpec, root: Path, environment: Path | None, port: int, machine: Mapping[str, str]
+) -> dict[str, str]:
     """Returns the image's variables, with PATH and HOME of this machine."""
     moved = {name: _moved(value, root, environment) for name, value in spec.env.items()}
     path = os.pathsep.join([moved.get("PATH", ""), machine.get("PATH", os.defpath)])
@@ -207,7 +246,9 @@ def _watched(prepared: Prepared) -> tuple[Path, ...]:
         for each in files
         if isinstance(each.source, FileRange)
     ]
+    command = prepared.request.project.command
     sources = [place / (entry.source or entry.script)] if entry is not None else []
+    sources += [place / command.source] if command is not None and command.source is not None else []
     return tuple(dict.fromkeys([*sources, *models]))
 
 
@@ -222,5 +263,5 @@ def _differences(prepared: Prepared, resolved: Resolved) -> Iterator[str]:
     else:
         minor = resolved.target.minor if resolved.target else ""
         yield f"the wheels are those of the image; Python {minor} is this machine's, maybe another patch release"
-    if project.entry is not None and project.entry.source is not None:
+    if (project.entry is not None and project.entry.source is not None) or project.command is not None:
         yield "files that an ignore file leaves out of the image are there"

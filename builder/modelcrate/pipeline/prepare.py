@@ -57,7 +57,7 @@ class Prepared:
     def __repr__(self) -> str:
         layers = [each for plan in self.plans for each in plan.layers]
         new = sum(each.new for each in layers)
-        return f"<plan of {self.request.project.name}: {len(layers)} layers, {new} new>"
+        return f"<plan of {self.request.project.name}: {len(layers)} layer{'s' * (len(layers) != 1)}, {new} new>"
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
+from modelcrate.project.pages import page
 from modelcrate_layers.frozen import dataclass
 
 MAX_SHOWN = 120
@@ -59,12 +60,12 @@ DEPLOYMENT = Section(
     {
         **_keys(
             "instance_type instance_count scale_settings resources egress_public_network_access private_network_connection",
-            "where it runs decides: docs/next-steps/kubernetes.md",
+            f"where it runs decides: {page('next-steps/kubernetes')}",
         ),
         "request_settings": "at the start: modelcrate run -e SCORING_TIMEOUT_MS=... -e WORKER_COUNT=...",
         **_keys("liveness_probe readiness_probe", "ask the container: GET / on port 5001"),
-        "app_insights_enabled": "docs/next-steps/monitoring.md",
-        "data_collector": "docs/next-steps/collect-data.md",
+        "app_insights_enabled": page("next-steps/monitoring"),
+        "data_collector": page("next-steps/collect-data"),
         **_keys("tags properties description", f"it is about the deployment, and {_LABELS}"),
         **_keys("id provisioning_state creation_context", _SERVICES),
     },

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from modelcrate.project.pages import page
 from modelcrate_layers.errors import UserError
 
 Faults = tuple[UserError, ...]
-_HINT = "a server calls init() once and run(data) for every request; see docs/entry-script.md"
+_HINT = f"a server calls init() once and run(data) for every request; see {page('entry-script')}"
 
 
 def check_entry(source: bytes, name: str, *, awaits: bool = True, python: str | None = None) -> Faults:

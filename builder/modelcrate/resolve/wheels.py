@@ -175,7 +175,7 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
         return tuple(known)
     if uv.network.offline:
         raise RegistryError(
-            f"{len(lost)} wheels are in no cache or wheelhouse, and --offline forbids to fetch them",
+            f"{'a wheel is' if len(lost) == 1 else f'{len(lost)} wheels are'} in no cache or wheelhouse, and --offline forbids to fetch {'it' if len(lost) == 1 else 'them'}",
             why="\n".join(each.filename for each in lost),
             hint=f"put them into a wheelhouse, or build once with the network; the cache is {cache}",
         )

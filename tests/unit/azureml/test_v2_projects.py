@@ -51,7 +51,7 @@ def test_the_usual_deployment(tmp_path: Path, ws: Workspace) -> None:
     assert "azureml-inference-server-http is left out" in said
     assert f"the image {azure_yaml.IMAGE} has conda and no packages" in said
     assert found.deployment.not_taken == (
-        "instance_type: Standard_DS3_v2; where it runs decides: docs/next-steps/kubernetes.md",
+        "instance_type: Standard_DS3_v2; where it runs decides: https://docs.modelcrate.example/docs/next-steps/kubernetes/",
     )
 
 

@@ -63,7 +63,9 @@ def members(raw_data, *known):
         request = json.loads(raw_data)
     except (ValueError, RecursionError) as fault:
         raise InputError(
-            "the body is empty" if not raw_data.strip() else "the body is not JSON: " + str(fault)
+            "the body is empty, or was sent as a form: its type has to be application/json"
+            if not raw_data.strip()
+            else "the body is not JSON: " + str(fault)
         ) from None
     if not isinstance(request, dict):
         raise InputError("the body should be a JSON object with the member " + repr(known[0]))
