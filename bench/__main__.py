@@ -8,7 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from bench import report, simulation
+from bench import report, serving, simulation
 from bench.lab import GIB, REPOSITORY, Lab, Lacking, installed, scratch
 from bench.scenarios import ALL
 
@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="of all corpora; 1 is what the bars are for")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of every contender")
-    parser.add_argument("--only", default="", help=f"some of: {','.join([*names, 'simulation'])}")
+    parser.add_argument("--only", default="", help=f"some of: {','.join([*names, 'serving', 'simulation'])}")
     parser.add_argument("--seed", type=int, default=1, help="of the order in which contenders take turns")
     parser.add_argument("--folder", type=Path, help="where to work; default: memory, where there is room")
     parser.add_argument("--modelcrate", type=Path, help="an installed command; default: a wheel of these sources")
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="where performance.md goes; default: docs, in full size only")
     given = parser.parse_args()
     only = set(filter(None, given.only.split(",")))
-    if unknown := only - {*names, "simulation"}:
+    if unknown := only - {*names, "serving", "simulation"}:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     target = given.write or (REPOSITORY / "docs" if given.scale == 1 else None)
     results = report.load(target) if target else {"rows": {}}
@@ -47,6 +47,9 @@ def main() -> int:
                 print(report.text(scenario.name, results["rows"][scenario.name]) + "\n", flush=True)
                 if target:
                     report.save(results, target)
+        if not only or "serving" in only:
+            results["serving"] = serving.run(lab)
+            print(serving.page(results["serving"]))
     if not only or "simulation" in only:
         results["simulation"] = simulation.page(simulation.run(lab.scaled(simulation.IMAGES, 10)))
         print(results["simulation"])

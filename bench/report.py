@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import serving
 from bench.harness import Bar, Outcome, Outcomes, Row
 from bench.lab import Lab
 
@@ -90,6 +91,8 @@ def page(results: Mapping[str, Any]) -> str:
         about += [f"Not installed: {', '.join(row['missing'])}"] if row["missing"] else []
         out.append("\n" + ". ".join(each.rstrip(".") for each in about) + ".\n")
     out.append((Path(__file__).with_name("codecs.md")).read_text())
+    if "serving" in results:
+        out.append(serving.page(results["serving"]))
     if "simulation" in results:
         out.append(results["simulation"])
     return "\n".join(out)

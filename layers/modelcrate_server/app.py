@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .access import log_access
 from .deadline import Stopwatch
+from .identifiers import new_id
 from .inputs import RawInput
 from .metrics import CONTENT_TYPE, PATH, Metrics
 from .packing import packed
@@ -70,7 +70,7 @@ class ScoringApp:
     def steps(self, environ: Mapping[str, Any]) -> Steps:
         """Returns the steps to the answer of a request (see `service`)."""
         if self._adds_ids:
-            environ = {"HTTP_X_REQUEST_ID": str(uuid.uuid4()), **environ}
+            environ = {"HTTP_X_REQUEST_ID": new_id(), **environ}
         raw = isinstance(self.service.entry.read, RawInput)  # whose script reads and writes bodies as it likes
         request = AMLRequest(environ, self.max_body_bytes, unpacks=not raw)
         response = yield from self._answer(request)

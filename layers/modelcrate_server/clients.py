@@ -17,6 +17,7 @@ from typing import Any
 from .answering import HttpWork, refuse
 from .app import ScoringApp
 from .connection import CLOSED, CLOSING, READING, ClientGoneError, Connection
+from .fixed_settings import FixedSettings
 from .limits import Limits
 from .reading import BadRequestError, RequestReader
 from .work import Work
@@ -54,7 +55,8 @@ class Clients:
         signals: int,
         wake: Callable[[], None],
     ) -> None:
-        self._app, self._cfg, self._limits, self._signals, self._ring = app, cfg, limits, signals, wake
+        self._app, self._limits, self._signals, self._ring = app, limits, signals, wake
+        self._cfg = FixedSettings(cfg)
         self._listeners = list(listeners)
         self._always = {each for each in listeners if each.getsockname()[1] in always}
         # where another worker may be free, a busy one accepts nothing, and no client keeps its connection to one of them

@@ -120,7 +120,7 @@ def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: 
         return ObjectInput(inputs, schemas, forgiving=settings.departures.bad_input_is_400)
     _log.info("run() has no input schema and gets the body as text")
     try:
-        return TextInput(inputs[0].name, described(settings))
+        return TextInput(inputs[0].name, described(settings), validates=settings.departures.bad_input_is_400)
     except (OSError, ValueError) as fault:
         raise EntryError(f"the description beside the entry script can't be read: {fault}") from fault
 

@@ -31,7 +31,11 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Returns the first value of a name."""
-        return next((value for key, value in self._fields if key.lower() == name.lower()), default)
+        own = name.lower()
+        for key, value in self._fields:
+            if key.lower() == own:
+                return value
+        return default
 
     def getlist(self, name: str) -> list[str]:
         """Returns all values of a name."""
@@ -52,7 +56,8 @@ class Headers:
         return value
 
     def __setitem__(self, name: str, value: object) -> None:
-        places = [index for index, (key, _) in enumerate(self._fields) if key.lower() == name.lower()]
+        own = name.lower()
+        places = [index for index, (key, _) in enumerate(self._fields) if key.lower() == own]
         self.add(name, value)
         if places:  # in the place of the first; the others go
             self._fields[places[0]] = self._fields.pop()

@@ -10,6 +10,7 @@ from typing import Any, Union
 
 from .data import Data
 from .described import Described
+from .fitting import misfit
 from .request import AMLRequest, HttpError
 
 
@@ -31,24 +32,44 @@ class RawInput:
 
 @dataclass(frozen=True)
 class TextInput:
-    """For a plain run(): the body as text, or the query's values as the text of a JSON object."""
+    """For a plain run(): the body as text, or the query's values as the text of a JSON object.
+
+    Attributes:
+        parameter: The argument.
+        described: The description beside the script.
+        validates: Input that does not fit the description is refused; else the script gets it.
+    """
 
     parameter: str
     described: Described
+    validates: bool = False
 
     def of_request(self, request: AMLRequest) -> Mapping[str, Any]:
         """Returns the body as the argument."""
         if request.method == "GET":
-            return {self.parameter: json.dumps(query_values(request))}
+            values = query_values(request)
+            self._check(values)
+            return {self.parameter: json.dumps(values)}
         _only_post(request)
         try:
-            return {self.parameter: str(request.data, "utf-8")}
+            text = str(request.data, "utf-8")
         except UnicodeDecodeError as error:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
+        if self.validates and self.described.takes:
+            self._check(_json(text))
+        return {self.parameter: text}
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
         """Returns the text of the object that the script's description asks for; without one the data is in `data`, as from Azure's clients."""
-        return {self.parameter: json.dumps(self.described.request(data))}
+        document = self.described.request(data)
+        self._check(document)
+        return {self.parameter: json.dumps(document)}
+
+    def _check(self, document: Any) -> None:
+        if self.validates and self.described.takes:
+            reason = misfit(document, self.described.takes)
+            if reason:
+                raise HttpError(400, reason)
 
 
 @dataclass(frozen=True)
@@ -58,7 +79,8 @@ class ObjectInput:
     Attributes:
         parameters: The arguments.
         schemas: The schemas of the arguments.
-        forgiving: Bytes that can't be decoded are the client's fault (400); else, as in the original, an internal error.
+        forgiving: Bytes that can't be decoded, and unknown members, are the client's fault (400); else, as in the original, the former are an
+            internal error, and the latter are passed over.
     """
 
     parameters: Sequence[inspect.Parameter]
@@ -72,7 +94,12 @@ class ObjectInput:
         _only_post(request)
         if not request.is_json:
             raise HttpError(415, "Expects Content-Type to be application/json")
-        return _chosen(_json_object(request.get_data(), self.forgiving), self.parameters)
+        given = _json_object(request.get_data(), self.forgiving)
+        unknown = [name for name in given if name not in {each.name for each in self.parameters}]
+        if unknown and self.forgiving:
+            known = ", ".join(each.name for each in self.parameters)
+            raise HttpError(400, f"The body has the unknown member {unknown[0][:80]!r}; known are: {known}")
+        return _chosen(given, self.parameters)
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
         """Returns values by name when every argument without a default has one; else the data is the first argument."""
@@ -107,6 +134,15 @@ def _json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _json(text: str) -> Any:
+    if not text.strip():
+        raise HttpError(400, "The body is empty; JSON is expected")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
 
 
 def _json_object(body: bytes, forgiving: bool) -> dict[str, Any]:

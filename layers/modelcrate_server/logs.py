@@ -24,6 +24,18 @@ class AMLLogFormatter(logging.Formatter):
 
     def __init__(self, fmt: str = FORMAT, datefmt: str | None = None, style: Any = "%") -> None:
         super().__init__(fmt=fmt, datefmt=datefmt, style=style)
+        self._second: tuple[int, str] = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Returns the record's time; the text of a second is made once."""
+        if datefmt:
+            return super().formatTime(record, datefmt)
+        second, text = self._second
+        if int(record.created) != second:
+            second = int(record.created)
+            text = time.strftime("%Y-%m-%d %H:%M:%S", self.converter(second))  # type: ignore[misc, call-arg]  # it is no method
+            self._second = second, text
+        return f"{text},{int(record.msecs):03d}"
 
 
 class JsonLogFormatter(logging.Formatter):

@@ -1,7 +1,8 @@
 "use strict";
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const at = (id) => document.getElementById(id);
-const shown = (value) => JSON.stringify(value, null, 2);
+const shown = (value) => JSON.stringify(value, null, 2) // with what has no inner parts on one line
+  .replace(/\[\n\s+([^[\]{}]*?)\n\s*\]/g, (_, inner) => `[${inner.replace(/,\n\s+/g, ", ")}]`);
 const short = (text) => { try { return JSON.stringify(JSON.parse(text)); } catch { return text; } };
 const chosen = () => facts.routes[at("route").selectedIndex];
 const address = () => new URL("." + chosen().path, location.href).href;
@@ -46,8 +47,7 @@ function pretty(text) { try { return shown(JSON.parse(text)); } catch { return t
 
 at("name").textContent = facts.name;
 at("about").textContent = facts.about;
-at("takes").textContent = shown(facts.takes);
-at("gives").textContent = shown(facts.gives);
+for (const id of ["takes", "gives"]) at(id).textContent = Object.keys(facts[id]).length ? shown(facts[id]) : "The script does not describe it.";
 for (const each of facts.routes) at("route").add(new Option(`POST ${each.path}  (${each.contract})`));
 for (const [path, text] of facts.links) {
   const link = document.createElement("a");

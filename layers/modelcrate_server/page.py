@@ -15,11 +15,12 @@ from functools import cache
 from typing import Any
 
 from .described import properties
-from .entry import schema_of
+from .entry import Entry, schema_of
 from .inputs import TextInput
 from .platforms import Platform
 from .response import HTML, Response
 from .service import Service
+from .signature import signature
 
 _FOLDER = os.path.dirname(__file__)
 _DEPTH = 8
@@ -83,7 +84,18 @@ def _schemas(service: Service) -> tuple[Any, Any, Any, str]:
     if isinstance(entry.read, TextInput) and entry.read.described.takes:
         described = entry.read.described
         return described.takes, described.gives, sample_of(described.takes), described.member
-    return {}, {}, {"data": []} if isinstance(entry.read, TextInput) else None, "data"
+    return {}, {}, _of_signature(entry), "data"
+
+
+def _of_signature(entry: Entry) -> Any:
+    """Returns a sample of what the script's signature() names; None where nothing tells what it takes."""
+    inputs = signature(entry)[0]
+    if len(inputs) != 1 or not isinstance(entry.read, TextInput):
+        return None
+    value: Any = {"BYTES": "text", "BOOL": False}.get(inputs[0]["datatype"], 0.0)
+    for size in reversed(inputs[0]["shape"]):
+        value = [value] * min(max(size, 1), 1000)
+    return {"data": value}
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:

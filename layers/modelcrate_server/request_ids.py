@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .identifiers import new_id
 from .request import AMLRequest
 from .response import AMLResponse, Response, error
 
@@ -32,9 +33,7 @@ def read_ids(request: AMLRequest) -> tuple[RequestIds, AMLResponse | None]:
     """Returns the ids, and a refusal when one of them is too long."""
     own = request.headers.get("x-request-id")
     if own is None:
-        import uuid  # late, as in `form`
-
-        own = str(uuid.uuid4())
+        own = new_id()
     if len(own) > LIMIT:
         return RequestIds(), error(431, f"x-request-id must not exceed {LIMIT} characters")
     old = request.headers.get("x-ms-request-id", "")

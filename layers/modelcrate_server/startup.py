@@ -132,7 +132,11 @@ def _mention(settings: Settings) -> None:
     for key in settings.unknown_keys:
         _log.warning("The config file has a key that this server doesn't know: %s", key)
     if settings.telemetry_wanted:
-        _log.warning("Application Insights and model data collection are not part of this server; nothing is sent")
+        _log.warning(
+            "Application Insights and model data collection are not part of this server; nothing is sent. For traces set "
+            "OTEL_EXPORTER_OTLP_ENDPOINT, for counts MODELCRATE_METRICS=true; azureml-monitoring in the script collects data; "
+            "Microsoft's own server has both: server: azureml"
+        )
     if settings.cors_origins:
         _log.info("Answers may be read by scripts from these origins: %s", ", ".join(settings.cors_origins))
 

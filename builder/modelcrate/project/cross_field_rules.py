@@ -89,6 +89,9 @@ def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -
         for name in sorted(set_up - {"workers", "timeout", "preload"}):
             key = type(form.server).model_fields[name].alias or name
             yield Violation(("server", key), f"Microsoft's server has no {key!r}", "leave it out, or take modelcrate's")
+    if form.server.batch is not None and "entry" not in given:
+        hint = "write one whose run takes a list; the scripts that modelcrate brings take one request at a time"
+        yield Violation(("server", "batch"), "a batch, and no entry script of your own", hint)
     if form.server.batch is not None and (form.server.threads or 1) > 1:
         yield Violation(("server", "batch"), "a batch and threads at once", "keep one: a batch is one call of run")
     if form.server.origin == "azureml" and form.contracts != [DEFAULT]:

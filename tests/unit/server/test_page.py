@@ -49,6 +49,7 @@ def test_it_has_the_schema_a_sample_in_each_contracts_form_and_links(tmp_path: P
 def test_a_decorated_script_shows_its_own_sample_and_a_raw_one_none(tmp_path: Path) -> None:
     facts = facts_of(app_of(tmp_path, SCHEMA)("GET", "/docs").body)
     assert facts["routes"][0]["sample"] == {"data": [[1.0, 2.0]], "rate": 1.0}  # type: ignore[index]
+    assert facts_of(app_of(tmp_path, PLAIN)("GET", "/docs").body)["routes"][0]["sample"] is None  # type: ignore[index]
     assert facts_of(app_of(tmp_path, RAW)("GET", "/docs").body)["routes"][0]["sample"] is None  # type: ignore[index]
 
 

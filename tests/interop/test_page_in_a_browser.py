@@ -1,0 +1,60 @@
+"""The page for people in Chromium: the form works, nothing is fetched from elsewhere, and axe-core finds no fault, in light and dark."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.serving import our_server
+from support.tools import PATH, cache, call, need
+from support.wsgi import SCHEMA
+
+pytestmark = [pytest.mark.interop, pytest.mark.network, pytest.mark.slow]
+
+PACKAGES = ("axe-core@4.14.1", "puppeteer-core@24.43.1")
+SCRIPT = Path(__file__).parents[1] / "support/page_in_a_browser.cjs"
+
+
+@pytest.fixture(scope="module")
+def modules() -> Path:
+    need("chromium", "node", "npm")
+    folder = cache() / "browser"
+    ready = folder / "ready"
+    if not ready.is_file() or ready.read_text() != "\n".join(PACKAGES):
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["npm", "install", "--silent", "--no-save", "--prefix", str(folder), *PACKAGES]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"the packages of npm can't be had: {done.stderr[-300:]}")
+        ready.write_text("\n".join(PACKAGES))
+    return folder / "node_modules"
+
+
+def test_it_works_without_a_fault(modules: Path, tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(SCHEMA)
+    (tmp_path / "pictures").mkdir()
+    env = {"MODELCRATE_CONTRACTS": "azureml,oip", "MODELCRATE_MODEL_NAME": "sums"}
+    with our_server(sys.executable, tmp_path / "score.py", tmp_path, env) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        chromium = shutil.which("chromium", path=PATH)
+        assert chromium is not None
+        words = ("node", SCRIPT, chromium, f"{url}/docs", tmp_path / "pictures")
+        seen = json.loads(call(*words, environment={"NODE_PATH": str(modules)}))
+    assert seen["faults"] == []
+    assert seen["errors"] == []
+    assert set(seen["requests"]) == {f"{url}/docs", f"{url}/score"}
+    assert json.loads(seen["sample"]) == {"data": [[1.0, 2.0]], "rate": 1.0}
+    assert seen["status"].startswith("200 OK")
+    assert json.loads(seen["answer"]) == [3.0]
+    assert seen["curl"].startswith(f"curl {url}/score -H 'Content-Type: application/json' -d '")
+    assert "not JSON" in seen["complaint"]
+    assert seen["quiet"]
+    assert len(seen["routes"]) == 2
+    for name, size in seen["sizes"].items():
+        assert size["wide"] <= int(name.split()[1]), f"{name}: it has to be scrolled sideways"
+    assert len(list((tmp_path / "pictures").iterdir())) == 6
