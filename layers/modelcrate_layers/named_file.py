@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from modelcrate_layers.errors import SourceError
+
 MAX_NAMED = 16 << 20
 """Bytes of a text that a person writes (a script, a list of packages), where its reader has no limit of its own."""
 
@@ -36,6 +38,23 @@ def open_named_file(path: Path) -> BinaryIO:
         os.close(number)
         raise
     return io.BufferedReader(_ReadyFile(number, path))
+
+
+def read_source(path: Path, what: str = "") -> bytes:
+    """Returns the bytes of a text that a user named, at most `MAX_NAMED`.
+
+    Args:
+        path: The file.
+        what: What it is, for the message.
+
+    Raises:
+        SourceError: It can't be read, or is not a regular file.
+    """
+    try:
+        return read_named_file(path, MAX_NAMED)
+    except OSError as fault:
+        text = f"{what} can't be read: {fault.strerror}".strip()
+        raise SourceError(text, where=str(path)) from None
 
 
 class _ReadyFile(io.FileIO):

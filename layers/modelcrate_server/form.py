@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import shutil
 from os import PathLike
+from typing import BinaryIO
 
 from .headers import MultiDict
 
@@ -19,21 +20,35 @@ class FormError(ValueError):
     """The body is not a form."""
 
 
-class UploadedFile:
-    """A file of a form: its name as the client gave it, its type and its bytes."""
+class UploadedFile(io.BytesIO):
+    """A file of a form: its field, its name as the client gave it, its type, and its bytes, as a file that libraries take."""
 
-    def __init__(self, filename: str, content_type: str | None, body: bytes) -> None:
-        self.filename, self.content_type = filename, content_type
-        self.stream = io.BytesIO(body)
+    def __init__(self, name: str, filename: str, content_type: str | None, body: bytes) -> None:
+        super().__init__(body)
+        self.name, self.filename, self.content_type = name, filename, content_type
 
-    def read(self, size: int = -1) -> bytes:
-        """Reads from the file."""
-        return self.stream.read(size)
+    @property
+    def stream(self) -> io.BytesIO:
+        """The file itself."""
+        return self
 
-    def save(self, target: str | PathLike[str]) -> None:
-        """Writes the file to the disk."""
-        with open(target, "wb") as file:
-            shutil.copyfileobj(self.stream, file)
+    @property
+    def mimetype(self) -> str:
+        """The type, without parameters."""
+        return content_type_of(self.content_type)[0]
+
+    def save(self, dst: str | PathLike[str] | BinaryIO, buffer_size: int = 16384) -> None:
+        """Writes the file to the disk, or into another file.
+
+        Args:
+            dst: A path, or a file that is open for writing.
+            buffer_size: Bytes that are copied at once.
+        """
+        if isinstance(dst, (str, PathLike)):
+            with open(dst, "wb") as file:
+                shutil.copyfileobj(self, file, buffer_size)
+        else:
+            shutil.copyfileobj(self, dst, buffer_size)
 
 
 def content_type_of(field: str | None) -> tuple[str, dict[str, str]]:
@@ -61,7 +76,8 @@ def parse_multipart(body: bytes, boundary: str) -> tuple[MultiDict, MultiDict]:
         lines = dict(_field(line) for line in head.decode("utf-8", "replace").split("\r\n") if ":" in line)
         named = _parameters(lines.get("content-disposition", ""))
         if "filename" in named:
-            files.append((named.get("name", ""), UploadedFile(named["filename"], lines.get("content-type"), content)))
+            name = named.get("name", "")
+            files.append((name, UploadedFile(name, named["filename"], lines.get("content-type"), content)))
         else:
             fields.append((named.get("name", ""), content.decode("utf-8", "replace")))
     return MultiDict(fields), MultiDict(files)

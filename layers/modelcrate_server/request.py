@@ -38,6 +38,7 @@ class AMLRequest:
         self.environ = environ
         self.headers = RequestHeaders(environ)
         self._max_body_bytes, self._unpacks = max_body_bytes, unpacks
+        self._kept = False  # whether the script has read the body, and it was to be kept
 
     @property
     def method(self) -> str:
@@ -79,6 +80,11 @@ class AMLRequest:
         return content_type_of(self.content_type)[0]
 
     @property
+    def mimetype_params(self) -> dict[str, str]:
+        """The parameters of the type of the body."""
+        return content_type_of(self.content_type)[1]
+
+    @property
     def is_json(self) -> bool:
         """Whether the type of the body is JSON."""
         kind = self.mimetype
@@ -103,8 +109,10 @@ class AMLRequest:
         return None
 
     def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> Any:
-        """Returns the body. With `parse_form_data` the body of a form is empty, as in the original."""
-        body = b"" if parse_form_data and self._form is not None else self._body
+        """Returns the body. That of a form is empty with `parse_form_data`, and once the form was read, as in the original."""
+        read = parse_form_data or ("_form" in vars(self) and not self._kept)
+        body = b"" if read and self._form is not None else self._body
+        self._kept = self._kept or (cache and not read)
         return body.decode("utf-8", "replace") if as_text else body
 
     @property
@@ -187,6 +195,23 @@ class AMLRequest:
         """The URL."""
         query = self.query_string.decode("utf-8", "replace")
         return f"{self.base_url}?{query}" if query else self.base_url
+
+    @property
+    def host_url(self) -> str:
+        """The URL of the host, with a slash at its end."""
+        return f"{self.scheme}://{self.host}/"
+
+    url_root = root_url = host_url
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the client came by https."""
+        return self.scheme == "https"
+
+    @property
+    def referrer(self) -> str | None:
+        """The page that the client came from."""
+        return self.environ.get("HTTP_REFERER")
 
     @property
     def remote_addr(self) -> str | None:

@@ -186,7 +186,46 @@ HEADED = [
     Ask("GET", "/score", headers=[("X-Request-ID", "abc")]),
 ]
 
+TABLE = [{"name": "Bo", "age": 1}, {"name": "Cy", "age": 2}]
+INPUTS = {"array": [[1, 2], [3, 4]], "table": TABLE, "number": 0.5}
+POWER_BI = [
+    obj(Inputs=INPUTS, GlobalParameters=2.0),
+    obj(Inputs=INPUTS, GlobalParameters=2),
+    obj(Inputs=INPUTS),
+    obj(Inputs={**INPUTS, "array": "no"}, GlobalParameters=1.0),
+    obj(Inputs={**INPUTS, "table": [{"name": "Bo"}]}, GlobalParameters=1.0),
+    obj(Inputs={**INPUTS, "number": "x"}, GlobalParameters=1.0),
+    obj(Inputs={"array": [[1]]}, GlobalParameters=1.0),
+    obj(Inputs=[1], GlobalParameters=1.0),
+    obj(inputs=INPUTS, globalParameters=1.0),
+    obj(Inputs=INPUTS, GlobalParameters=None),
+    obj(Inputs=INPUTS, GlobalParameters="a"),
+    *(Ask("GET", f"/swagger.json?version={each}") for each in ("2", "3", "3.1")),
+]
+PICTURE = (
+    b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="image"\r\n\r\n'
+    b"\x89PNG\r\n\x1a\n--\r\n--frontier--\r\n"
+)
+RAW_HEADERS = [
+    Ask("GET", "/score"),
+    Ask("GET", "/score?"),
+    Ask("GET", "/score?a=%C3%A9&b"),
+    Ask("OPTIONS", "/score", headers=[("Origin", "http://www.example.com")]),
+    Ask("POST", "/score", b"", [JSON]),
+    Ask("POST", "/score", b'{"a": 1}', [JSON]),
+    Ask("POST", "/score", b"a=1", [FORM]),
+    Ask("POST", "/score?keep=1", b"a=1", [FORM]),
+    Ask("POST", "/score?keep=", b"a=1", [FORM]),
+    Ask("POST", "/score?keep=1", PICTURE, [MULTIPART]),
+    Ask("POST", "/score", PICTURE, [MULTIPART]),
+    Ask("POST", "/score", PARTS, [MULTIPART]),
+    Ask("HEAD", "/score"),
+    Ask("PUT", "/score", b"x"),
+]
+
 CASES = {
+    "power_bi": POWER_BI,
+    "raw_headers": RAW_HEADERS,
     "plain": [*EVERYWHERE, *PLAIN],
     "with_headers": HEADED,
     "raw": [*EVERYWHERE, *RAW],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, read_conda, spec
-from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import read_source
 
 
 class CondaDependencies:
@@ -26,7 +27,8 @@ class CondaDependencies:
     ) -> None:
         self._spec = CondaSpec()
         if conda_dependencies_file_path is not None:
-            self._spec = _read(Path(conda_dependencies_file_path))
+            path = Path(conda_dependencies_file_path)
+            self._spec = parse_conda(read_source(path), str(path))
         elif _underlying_structure is not None:
             self._spec = read_conda(_underlying_structure, "the conda dependencies")
 
@@ -269,16 +271,7 @@ class CondaDependencies:
         )
 
 
-def _read(path: Path) -> CondaSpec:
-    try:
-        return parse_conda(read_named_file(path, MAX_NAMED), str(path))
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
-
-
 def _pip_name(line: str) -> str:
     """Returns the normalised name of a requirement (PEP 503), or the text if it has none."""
-    import re
-
     match = re.match(r"\s*([A-Za-z0-9._-]+)", line)
     return re.sub(r"[-_.]+", "-", match[1]).lower() if match else line

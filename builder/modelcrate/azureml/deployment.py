@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelcrate.azureml.absent import CLOUD
+from modelcrate.render.stdout import print_text
 from modelcrate_layers.errors import UserError
 
 
@@ -43,8 +44,6 @@ class DeploymentConfiguration:
 
     def print_deploy_configuration(self) -> None:
         """Prints the parameters, but for keys."""
-        from modelcrate.render.stdout import print_text
-
         print_text(repr(self))
 
 

@@ -34,7 +34,7 @@ from modelcrate.workspace.environments import (
 from modelcrate.workspace.record import parse_version
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.named_file import read_source
 
 DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
@@ -150,9 +150,7 @@ class Environment:
         environment = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
         path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
         environment.docker.base_image = None
-        environment.docker.base_dockerfile = (
-            read_named_file(path, MAX_NAMED).decode() if path and path.is_file() else dockerfile
-        )
+        environment.docker.base_dockerfile = read_source(path).decode() if path and path.is_file() else dockerfile
         return environment
 
     @staticmethod
@@ -202,16 +200,13 @@ class Environment:
             SourceError: A file can't be read.
         """
         folder = Path(path)
-        try:
-            facts = parse_object(read_named_file(folder / DEFINITION, MAX_NAMED), str(folder / DEFINITION))
-        except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=str(folder / DEFINITION)) from None
+        facts = parse_object(read_source(folder / DEFINITION), str(folder / DEFINITION))
         for section, key, name in (
             ("python", "condaSpecification", CONDA),
             ("docker", "baseDockerfile", DOCKERFILE),
         ):
             if (folder / name).exists():
-                facts.setdefault(section, {})[key] = read_named_file(folder / name, MAX_NAMED).decode()
+                facts.setdefault(section, {})[key] = read_source(folder / name).decode()
         return Environment.of(facts, str(folder / DEFINITION))
 
     def facts(self) -> dict[str, Any]:

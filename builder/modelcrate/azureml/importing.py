@@ -86,6 +86,9 @@ INSTEAD = {
     "azureml.interpret": "use interpret-community itself",
     "azureml.explain": "use interpret-community itself",
     "azureml.contrib.services": "it belongs into the container: the server of an image has it; here the script is not a service",
+    "azureml.contrib": "use the packages that it is made from, or leave it out",
+    "azureml.monitoring": "collect data in the script: docs/next-steps/collect-data.md",
+    "azureml.datadrift": "compare data with a tool of your own; docs/next-steps/collect-data.md collects it",
     "azureml.telemetry": "leave it out",
     "azureml.history": "keep results in files; properties of a model keep their ids",
 }

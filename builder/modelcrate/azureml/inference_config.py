@@ -13,7 +13,7 @@ from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.environment import Environment
 from modelcrate.project.entry_check import check_entry
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.named_file import read_source
 
 RUNTIMES = ("python", "spark-py")
 CUDA_VERSIONS = ("9.0", "9.1", "10.0")
@@ -127,10 +127,7 @@ class InferenceConfig:
     def _check_script(self) -> None:
         if self.source_directory is not None and not Path(self.source_directory).is_dir():
             raise SourceError("the source directory does not exist", where=self.source_directory)
-        try:
-            source = read_named_file(self.script, MAX_NAMED)
-        except OSError as fault:
-            raise SourceError(f"the entry script can't be read: {fault.strerror}", where=str(self.script)) from None
+        source = read_source(self.script, "the entry script")
         faults = check_entry(source, self.entry_script)
         if faults:
             first, *rest = faults

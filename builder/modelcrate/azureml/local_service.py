@@ -24,6 +24,7 @@ from modelcrate.events import Event, ignore_event
 from modelcrate.inspect.conformance import Target
 from modelcrate.inspect.serving import Endpoint
 from modelcrate.pipeline.request import Request
+from modelcrate.render.stdout import print_text
 from modelcrate_layers.errors import MachineError, SourceError, UserError
 
 if TYPE_CHECKING:
@@ -92,13 +93,8 @@ class LocalWebservice(Webservice):
         show_output: bool,
     ) -> LocalWebservice:
         """Builds and starts a service. See `Model.deploy`."""
-        known = [each for each in find_services(workspace.settings) if each.name == name]
-        if known and not overwrite:
-            raise UserError(
-                f"the service {name} exists already", hint="overwrite=True replaces it, or service.update(...)"
-            )
-        made: LocalWebservice = cls.__new__(cls, workspace, name)
-        made.workspace, made.name, made._service, made._config, made._answered = workspace, name, None, None, None
+        cls.check_for_existing_webservice(workspace, name, overwrite)
+        made = cls(workspace, name, must_exist=False)
         made.tags, made.properties = dict(deployment_config.tags or {}), dict(deployment_config.properties or {})
         made._deploy(models, inference_config, deployment_config.port, deployment_config.description, show_output)
         return made
@@ -258,7 +254,7 @@ class LocalWebservice(Webservice):
                 printed = self._print_log(printed, show_output)
         self._answered = self._service
         if show_output:
-            _say(f"Local webservice is {self.state} at http://localhost:{self.port}")
+            print_text(f"Local webservice is {self.state} at http://localhost:{self.port}")
 
     def run(self, input_data: str | bytes) -> Any:
         """Sends a request to `scoring_uri`, and returns the answer, parsed from JSON.
@@ -403,7 +399,7 @@ class LocalWebservice(Webservice):
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         for notice in project.notices:
-            _say(notice)
+            print_text(notice)
         self._service = deploy(
             Request(project.project, Path.cwd(), use_lock=False),
             self.name,
@@ -452,7 +448,7 @@ class LocalWebservice(Webservice):
         if not show or self._service is None:
             return start
         data = b"".join(self._service.container.logs(start=start))
-        _say(data.decode("utf-8", "replace"), end="")
+        print_text(data.decode("utf-8", "replace"), end="")
         return start + len(data)
 
 
@@ -460,10 +456,4 @@ def _print_event(event: Event) -> None:
     from modelcrate.azureml.build_log import event_line
 
     if line := event_line(event):
-        _say(line, end="")
-
-
-def _say(text: str, end: str = "\n") -> None:
-    from modelcrate.render.stdout import print_text
-
-    print_text(text, end)
+        print_text(line, end="")

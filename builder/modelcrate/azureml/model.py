@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, SAS, refusing
+from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, RUNS, SAS, refusing
 from modelcrate.azureml.deployment import DeploymentConfiguration, local_configuration
 from modelcrate.azureml.exceptions import ModelNotFoundException
 from modelcrate.azureml.inference_config import InferenceConfig
@@ -16,6 +17,7 @@ from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import ignore_event
 from modelcrate.pipeline import register_model
 from modelcrate.project.values import model_name as name_of_path
+from modelcrate.render.stdout import print_text
 from modelcrate.workspace import find
 from modelcrate.workspace.backend import REPOSITORY, format_tag
 from modelcrate.workspace.deleting import delete
@@ -200,18 +202,12 @@ class Model:
             UserError: A name or text is not valid, or datasets are given.
             SourceError: The file or folder can't be read.
         """
-        for name, value in (
-            ("datasets", datasets),
-            ("sample_input_dataset", sample_input_dataset),
-            ("sample_output_dataset", sample_output_dataset),
-        ):
-            if value is not None:
-                raise UserError(f"{name}: there is no service of datasets here", hint="leave it out, or use properties")
+        _no_data(datasets, sample_input_dataset, sample_output_dataset)
         wanted = register_model.Registration(
             model_name,
             Path(model_path),
-            dict(tags or {}),
-            dict(properties or {}),
+            _texts(tags),
+            _texts(properties),
             description or "",
             model_framework or "",
             model_framework_version or "",
@@ -219,7 +215,7 @@ class Model:
             resource_configuration.facts() if resource_configuration else {},
         )
         register_model.check(wanted)
-        _say(f"Registering model {model_name}")
+        print_text(f"Registering model {model_name}")
         record = register_model.register(workspace.backend, wanted, workspace.settings, datetime.now(UTC), ignore_event)
         return Model._of(workspace, record)
 
@@ -237,7 +233,8 @@ class Model:
         model_framework: str | None = None,
     ) -> list[Model]:
         """Returns the models that meet the conditions, ordered by name, the newest version first."""
-        _no_runs(run_id or dataset_id)
+        _no_runs(run_id)
+        _no_data(dataset_id)
         wanted = _wanted(name, tags, properties, model_framework, latest)
         return [Model._of(workspace, record) for record in find.list_models(workspace.backend, wanted)]
 
@@ -339,10 +336,10 @@ class Model:
     ) -> None:
         """Prints what `deploy` would be given."""
         names = ", ".join(each.id if isinstance(each, Model) else str(each) for each in models)
-        _say(f"Models: {names or 'none'}")
+        print_text(f"Models: {names or 'none'}")
         if inference_config is not None:
-            _say(f"Entry script: {inference_config.script}\nEnvironment: {inference_config.environment!r}")
-        _say(f"Deployment: {deployment_config!r}")
+            print_text(f"Entry script: {inference_config.script}\nEnvironment: {inference_config.environment!r}")
+        print_text(f"Deployment: {deployment_config!r}")
 
     def delete(self) -> None:
         """Deletes this version. Its number is not given again; images that were made of it keep its layers."""
@@ -375,15 +372,10 @@ class Model:
         resource_configuration: ResourceConfiguration | None = None,
     ) -> None:
         """Replaces all tags, the description, or the resources. Arguments that are None change nothing."""
-        from dataclasses import replace
-
-        if sample_input_dataset is not None or sample_output_dataset is not None:
-            raise UserError(
-                "there is no service of datasets here", hint="keep the data's address among the model's properties"
-            )
+        _no_data(sample_input_dataset, sample_output_dataset)
         record = self._record
         if tags is not None:
-            record = replace(record, tags={}).tagged(tags)
+            record = replace(record, tags={}).tagged(_texts(tags))
         if description is not None:
             record = replace(record, description=description)
         if resource_configuration is not None:
@@ -401,8 +393,8 @@ class Model:
         Raises:
             UserError: A tag to remove does not exist, or a property exists with another value.
         """
-        record = self._record.tagged(add_tags or {}, tuple(remove_tags or ()))
-        self._put(record.with_properties(add_properties or {}))
+        record = self._record.tagged(_texts(add_tags), tuple(remove_tags or ()))
+        self._put(record.with_properties(_texts(add_properties)))
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
         """Adds tags, or changes their values."""
@@ -509,12 +501,19 @@ def _filter(texts: Texts | None) -> dict[str, str | None]:
     return out
 
 
+def _texts(values: Mapping[str, object] | None) -> dict[str, Any]:
+    """Returns tags or properties whose numbers are texts: scripts give metrics as they are."""
+    return {
+        key: value if isinstance(value, str | Mapping | Sequence) else str(value)
+        for key, value in (values or {}).items()
+    }
+
+
 def _no_runs(run_id: str | None) -> None:
     if run_id is not None:
-        raise UserError("there are no runs and datasets here", hint="keep their ids in the properties of a model")
+        raise RUNS.error("the id of a run")
 
 
-def _say(text: str) -> None:
-    from modelcrate.render.stdout import print_text
-
-    print_text(text)
+def _no_data(*datasets: object) -> None:
+    if any(each is not None for each in datasets):
+        raise DATA.error("a dataset of a model")

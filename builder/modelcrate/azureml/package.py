@@ -25,6 +25,7 @@ from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Build, Session
 from modelcrate.project.values import DebianBase, RegisteredModel, RegistryBase
+from modelcrate.render.stdout import print_text
 from modelcrate.transports.connections import registry_config
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.output import Output
@@ -111,11 +112,11 @@ class ModelPackage:
         """
         offset = 0
         while show_output and (new := self._log.wait(offset)):
-            _say(new.decode(), end="")
+            print_text(new.decode(), end="")
             offset += len(new)
         self._thread.join()
         if show_output:
-            _say(f"Package creation {self.state}")
+            print_text(f"Package creation {self.state}")
         if self._fault is not None:
             raise _with_state(self._fault, self.state)
 
@@ -153,10 +154,10 @@ class ModelPackage:
             session.copy(name, image, [StoreOutput(name)])
         for layer in layers:
             how = "Already exists" if layer.descriptor.digest in existing else "Pull complete"
-            _say(f"{layer.descriptor.digest.short}: {how}")
+            print_text(f"{layer.descriptor.digest.short}: {how}")
         same = before is not None and before.descriptor.digest == image.digest
         news = "Image is up to date" if same else "Downloaded newer image"
-        _say(f"Digest: {image.digest}\nStatus: {news} for {name}")
+        print_text(f"Digest: {image.digest}\nStatus: {news} for {name}")
 
     def save(self, output_directory: str) -> None:
         """Waits for the build, and writes the folder: Dockerfile, `azureml-app/`, base and packages, for a build without a network.
@@ -261,12 +262,6 @@ def _with_state(fault: BaseException, state: str) -> BaseException:
     plain: type[CrateError] = next(each for each in type(fault).__mro__ if each.__module__ == CrateError.__module__)
     message = f"StatusCode: {fault.exit_code}\nMessage: {fault}"
     return plain(f"package creation ended with state {state}", why=message)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    from modelcrate.render.stdout import print_text
-
-    print_text(text, end)
 
 
 def _with_shell(project: AzureProject) -> AzureProject:

@@ -32,7 +32,7 @@ from modelcrate.workspace.find import read_model
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.named_file import read_source
 from modelcrate_layers.store import as_machine_error
 
 PUBLIC_REGISTRY = "azureml"
@@ -236,7 +236,7 @@ def _registered(asset: AssetReference, workspace: WorkspaceBackend, notices: lis
 def _inline(environment: V2Environment) -> Environment:
     made = Environment(environment.name or "inline")
     if environment.dockerfile is not None:
-        made.docker.base_dockerfile = read_named_file(environment.dockerfile, MAX_NAMED).decode("utf-8", "replace")
+        made.docker.base_dockerfile = read_source(environment.dockerfile).decode("utf-8", "replace")
     elif environment.image:
         made.docker.base_image = environment.image
     if environment.conda is None:

@@ -84,14 +84,14 @@ class Webservice:
         request_func: object = None,
         check_func: object = None,
     ) -> None:
-        """Checks that a name is free.
+        """Checks that no service of this machine, of whatever workspace, has a name.
 
         Raises:
             UserError: There is a service of this name, and `overwrite` is false.
         """
-        from modelcrate.azureml.local_service import LocalWebservice
+        from modelcrate.azureml.local_deployment import find_services
 
-        if not overwrite and any(each.name == name for each in LocalWebservice.list(workspace)):
+        if not overwrite and any(each.name == name for each in find_services(workspace.settings)):
             raise UserError(
                 f"the service {name} exists already", hint="overwrite=True replaces it, or service.update(...)"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from modelcrate.workspace.moving import move_workspaces
 from modelcrate.workspace.opening import open_named, open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.named_file import read_source
 
 if TYPE_CHECKING:
     from modelcrate.azureml.environment import Environment
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 CONFIG_PLACES = (".azureml", "aml_config", ".")
 """Where the original looks for the configuration file, in a folder and in all folders above it."""
+
+_SCOPE = re.compile(
+    r"/subscriptions/(?P<subscription_id>[^/]+)/resource[gG]roups/(?P<resource_group>[^/]+)/.*/workspaces/(?P<workspace_name>[^/]+)"
+)
+"""The other form of the configuration: the path of the workspace in Azure's resource manager."""
 
 
 @refusing(
@@ -197,7 +203,9 @@ class Workspace:
             UserError: The file is malformed.
         """
         file = _find_config(Path(path or "."), _file_name or "config.json")
-        facts = parse_object(read_named_file(file, MAX_NAMED), str(file))
+        facts = parse_object(read_source(file), str(file))
+        if scope := _SCOPE.fullmatch(str(facts.get("Scope") or "")):
+            facts = {**scope.groupdict(), **facts}
         texts = {key: facts.get(key) for key in ("subscription_id", "resource_group", "workspace_name", "address")}
         if not all(value is None or isinstance(value, str) for value in texts.values()):
             raise UserError(

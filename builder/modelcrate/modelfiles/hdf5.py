@@ -29,7 +29,7 @@ _CONFIGS = ("model_config", "training_config")
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 """Filters that the library or h5py brings: deflate, shuffle, fletcher32, szip, nbit, scaleoffset, LZF. Others are loaded as plugins."""
 
-_LINK_INFO, _DATATYPE, _LINK, _EXTERNAL_FILES, _LAYOUT, _FILTERS_USED = 0x02, 0x03, 0x06, 0x07, 0x08, 0x0B
+_LINK_INFO, _LINK, _EXTERNAL_FILES, _LAYOUT, _FILTERS_USED = 0x02, 0x06, 0x07, 0x08, 0x0B
 _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE, _ATTRIBUTE_INFO = 0x0C, 0x10, 0x11, 0x15
 _KNOWN = frozenset({*range(0x10), _CONTINUATION, _SYMBOL_TABLE, 0x12, 0x13, 0x14, _ATTRIBUTE_INFO, 0x16, 0x18})
 _SHARED = 2
@@ -128,7 +128,8 @@ class _Walk:
     def _messages(self, address: int) -> Iterator[tuple[int, Cursor]]:
         """Yields the messages of an object header, of its continuations as well."""
         head = self.at.read(address, 12)
-        if head.startswith(b"OHDR"):
+        new = head.startswith(b"OHDR")
+        if new:
             if head[4] != 2:
                 raise IntegrityError("has an object header of an unknown version")
             flags = head[5]
@@ -141,7 +142,6 @@ class _Walk:
             blocks, ordered = [(address + 16, int.from_bytes(head[8:12], "little"))], False
         else:
             raise IntegrityError(f"has no object header at byte {address}")
-        new = head.startswith(b"OHDR")
         done: set[int] = set()
         while blocks:
             start, size = blocks.pop()

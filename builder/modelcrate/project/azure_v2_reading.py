@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
 from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMENT, MODEL, Section, kind, place_hint
 from modelcrate.project.foreign_yaml import load_yaml
-from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import read_source
 
 Asset = TypeVar("Asset", V2Model, V2Environment)
 
@@ -270,10 +270,7 @@ def _other(file: Path, found: str, data: Mapping[str, Any]) -> UserError:
 
 
 def _mapping(file: Path) -> Mapping[str, Any]:
-    try:
-        text = read_named_file(file, MAX_NAMED)
-    except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(file)) from None
+    text = read_source(file)
     try:
         data = load_yaml(text, str(file))
     except UserError as fault:

@@ -264,6 +264,25 @@ def test_a_workspace_is_found_by_the_originals_config_file(tmp_path: Path, monke
     assert Workspace.get("fresh").name == "fresh"
 
 
+def test_a_workspace_by_the_other_form_of_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELCRATE_HOME", str(tmp_path / "home"))
+    scope = "/subscriptions/s-1/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/team"
+    (tmp_path / "config.json").write_text(json.dumps({"Id": None, "Scope": scope}))
+    found = Workspace.from_config(path=str(tmp_path), _file_name="config.json")
+    assert (found.name, found.resource_group, found.subscription_id) == ("team", "rg", "s-1")
+
+
+def test_metrics_are_tags_as_they_are(ws: Workspace, files: Path) -> None:
+    path = str(files / "models" / "one.bin")
+    model = Model.register(ws, path, "one", tags={"score": 0.8, "best": True}, properties={"rows": 3})  # type: ignore[dict-item]
+    model.add_tags({"epoch": 2})  # type: ignore[dict-item]
+    found = Model(ws, "one")
+    assert found.tags == {"score": "0.8", "best": "True", "epoch": "2"}
+    assert found.properties == {"rows": "3"}
+    with pytest.raises(UserError, match="not a tag"):
+        model.add_tags({"list": [1]})  # type: ignore[dict-item]
+
+
 def test_row_1_a_model_with_all_its_facts(ws: Workspace, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ResourceConfiguration(cpu=1, memory_in_gb=0.5)
     made = Model.register(
@@ -289,7 +308,7 @@ def test_row_1_a_model_with_all_its_facts(ws: Workspace, files: Path, capsys: py
         Model(ws, "two", tags=["nothing"])
     with pytest.raises(WebserviceException, match="datasets"):
         Model.register(ws, str(files / "models/one.bin"), "m", datasets=[("a", "b")])
-    with pytest.raises(WebserviceException, match="no runs"):
+    with pytest.raises(WebserviceException, match="the id of a run is not in modelcrate"):
         Model.list(ws, run_id="1")
 
 

@@ -188,10 +188,8 @@ def test_a_package_that_is_not_here_says_what_to_do_where_it_is_used(module: str
     for use in (imported.Anything, lambda: imported.Anything.member):
         with pytest.raises(UserError) as fault:
             use()
-        assert (fault.value.what, said in fault.value.hint) == (
-            f"Anything{'.member' if fault.value.what.endswith('.member') else ''} is not in modelcrate",
-            True,
-        )
+        assert fault.value.what.startswith("Anything")
+        assert said in fault.value.hint
 
 
 @pytest.mark.parametrize("module", ["azureml.core.nothing", "azureml._restclient", "azureml.trainer"])

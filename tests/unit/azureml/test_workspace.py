@@ -57,7 +57,7 @@ def test_a_password_is_not_registered_and_it_is_said(ws: Workspace, environment:
 
 def test_an_environment_that_is_not_there_says_what_is_and_what_to_do(ws: Workspace, environment: Environment) -> None:
     with pytest.raises(SourceError, match="no environments") as fault:
-        Environment.get(ws, "AzureML-sklearn-1.5")
+        Environment.get(ws, "sklearn-1.5")
     assert "az ml environment show" in fault.value.hint
     environment.register(ws)
     with pytest.raises(SourceError, match="it has the versions 1"):
