@@ -103,12 +103,20 @@ more = ["attrs"]
         assert more.inputs["requirements"][2:] == ["idna", "six", "attrs"]
         assert more.requirements.options == ("--extra", "fast", "--group", f"{tmp_path}/pyproject.toml:serve")
 
+    def test_what_an_extra_takes_of_the_project_itself_decides_too(self, tmp_path: Path) -> None:
+        text = self.TEXT.replace(
+            'fast = ["idna"]', 'fast = ["idna"]\nslow_one = ["six", "Demo[all]"]\nall = ["demo[fast,slow-one]"]'
+        )
+        found = declared(tmp_path, "pyproject.toml", text, extras=("all",))
+        assert found.inputs["requirements"][2:] == ["demo[fast,slow-one]", "idna", "six", "Demo[all]"]
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [
             ("[project]\ndynamic = ['dependencies']\n", ["pyproject.toml:2", "dynamic", "requirements.txt"]),
             ("[project]\ndependencies = [\n 'a',\n 'x @ git+https://h.invalid/x',\n]\n", [":4", "version control"]),
             ("[project]\ndependencies = 'numpy'\n", ["not a list"]),
+            ("[tool.black]\nline-length = 88\n", ["declares no dependencies", "requirements.txt"]),
             ("[project]\ndependencies = ['x']\n[tool.uv.sources]\nx = {path = '../x'}\n", [":4", "path = '../x'"]),
             ("[[[", ["not TOML"]),
         ],

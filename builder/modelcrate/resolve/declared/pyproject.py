@@ -38,6 +38,12 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         return Declaration(
             Requirements(lines), needs.conda, requires_python=_poetry_python(data), inputs={"requirements": list(lines)}
         )
+    if not project and not needs.groups:
+        raise UserError(
+            "declares no dependencies: it has no table [project], and none of Poetry's",
+            where=str(path),
+            hint="name the file that declares them, for instance dependencies: requirements.txt",
+        )
     if "dependencies" in texts(project, "dynamic"):
         raise UserError(
             "the dependencies are dynamic: the build backend computes them",
@@ -55,7 +61,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     refuse_unknown("group", needs.groups, [*groups], path)
     lines = (
         *texts(project, "dependencies"),
-        *(line for extra in needs.extras for line in texts(optional, extra)),
+        *_extra_lines(project, optional, needs.extras),
         *_group_lines(groups, needs.groups, path),
     )
     _check(lines, data, path, text)
@@ -109,13 +115,17 @@ def poetry_lines(path: Path, needs: Dependencies, *, locked: bool) -> list[str]:
 
 def _poetry_entries(path: Path, needs: Dependencies) -> Iterator[tuple[str | None, Any]]:
     """Yields dependencies of Poetry by name; and lines of PEP 508 under no name."""
+    from packaging.utils import canonicalize_name
+
     data = parse_toml(read_text(path), path)
     poetry, project = table(data, "tool", "poetry"), table(data, "project")
     if "dependencies" in project:
         optional = table(project, "optional-dependencies")
         refuse_unknown("extra", needs.extras, [*optional], path)
         yield from ((None, line) for line in texts(project, "dependencies"))
-        yield from ((None, line) for extra in needs.extras for line in texts(optional, extra))
+        own = canonicalize_name(str(project.get("name", "")))
+        lines = _extra_lines(project, optional, needs.extras)
+        yield from ((None, line) for line in lines if package_of(line) != own)
     else:
         extras = table(poetry, "extras")
         refuse_unknown("extra", needs.extras, [*extras], path)
@@ -139,6 +149,28 @@ def _poetry_python(data: dict[str, Any]) -> str:
     return specifier(wanted) if isinstance(wanted, str) else ""
 
 
+def _extra_lines(project: dict[str, Any], optional: dict[str, Any], wanted: Sequence[str]) -> Iterator[str]:
+    """Yields the lines of extras, and of those that they name of the project itself (`demo[fast]`)."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    waiting, seen = list(wanted), set[str]()
+    named = {canonicalize_name(extra): extra for extra in optional}
+    while waiting:
+        extra = named.get(canonicalize_name(waiting.pop(0)), "")
+        if extra in seen:
+            continue
+        seen.add(extra)
+        for line in texts(optional, extra):
+            yield line
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:  # told by the check of all lines
+                continue
+            if canonicalize_name(requirement.name) == canonicalize_name(str(project.get("name", ""))):
+                waiting += sorted(requirement.extras)
+
+
 def _group_lines(groups: dict[str, Any], wanted: Sequence[str], path: Path) -> Iterator[str]:
     from packaging.dependency_groups import DependencyGroupResolver
 
@@ -151,9 +183,18 @@ def _group_lines(groups: dict[str, Any], wanted: Sequence[str], path: Path) -> I
         raise UserError(
             "[dependency-groups] can't be read",
             where=str(path),
-            why=str(fault)[:300],
+            why="; ".join(map(str, _causes(fault)))[:300],
             hint='a group is a list of requirements and of {include-group = "NAME"} (PEP 735)',
         ) from None
+
+
+def _causes(fault: Exception) -> Iterator[Exception]:
+    """Yields an exception, or those that a group of them holds."""
+    if isinstance(fault, ExceptionGroup):
+        for each in fault.exceptions:
+            yield from _causes(each)
+    else:
+        yield fault
 
 
 def _check(lines: Sequence[str], data: dict[str, Any], path: Path, text: str) -> None:
