@@ -431,3 +431,15 @@ def test_a95_what_a_repository_lacks_is_not_found(script: Script, client: Client
         with pytest.raises(NotFound) as caught:
             act()
         assert caught.value.status == 404
+
+
+def test_a_blob_that_comes_in_drops_is_left(script: Script, client: Client) -> None:
+    """A byte for each request would go on for ever: each attempt has to get on by 64 KiB to count as one that did."""
+    one = stored(script)
+    script.plan("GET", "/blobs/", Short(10), times=9999)
+    with pytest.raises(ConnectionFailed):
+        client().blob(at(script), one).read()
+    assert script.count("GET") == 6
+    script.planned.clear()
+    script.plan("GET", "/blobs/", Short(70_000), times=9999)
+    assert client().blob(at(script), one).read() == noise(300_000)

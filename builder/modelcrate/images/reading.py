@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from modelcrate.images.artifact import Artifact, merge_artifacts, read_artifact_index, read_artifact_index_location
 from modelcrate.images.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
@@ -30,7 +31,7 @@ from modelcrate_layers.content import (
     parse_natural,
     parse_object,
 )
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.codec import Codec
@@ -53,6 +54,21 @@ _NAMES = {
 """How a layer of a type should be stored. Layers that may not be distributed are tars as well (layer.md)."""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _placed(method: Callable[Concatenate[Found, P], T]) -> Callable[Concatenate[Found, P], T]:
+    """Makes errors of a method name the collection, where they name no place: a descriptor does not know where it stands."""
+
+    @wraps(method)
+    def named(found: Found, /, *args: P.args, **options: P.kwargs) -> T:
+        with placed(found.collection.where):
+            return method(found, *args, **options)
+
+    return named
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A manifest or index in its collection."""
@@ -60,10 +76,12 @@ class Found:
     collection: Collection
     descriptor: Descriptor
 
+    @_placed
     def document(self) -> dict[str, Any]:
         """Reads the manifest or index itself."""
         return parse_document(self.collection.read(self.descriptor), self.descriptor, self.collection.where)
 
+    @_placed
     def image(self, platform: Platform | None = None) -> Image:
         """Reads the image for a platform; without one, the only image.
 
@@ -81,6 +99,7 @@ class Found:
             )
         return found
 
+    @_placed
     def read(self) -> Image | Index:
         """Reads an image, or an index with all its images."""
         if self.descriptor.media_type not in MediaType.INDEXES:
@@ -93,6 +112,7 @@ class Found:
             images,
         )
 
+    @_placed
     def attached(self) -> tuple[Artifact, ...]:
         """Reads the artifacts about it and its images: signatures, attestations, bills of materials. None of them is verified."""
         found = self._noted()
@@ -100,6 +120,7 @@ class Found:
             found += self.collection.beside(digest)
         return merge_artifacts(found)
 
+    @_placed
     def about(self, digest: Digest, wanted: ArtifactFilter) -> list[Artifact]:
         """Reads the wanted artifacts about one of its manifests. An index lists them, and the others are not fetched."""
         found = [each for each in self._noted() if each.subject == digest] + self.collection.beside(digest, wanted)
@@ -111,12 +132,14 @@ class Found:
             return []
         return read_artifact_index(self.collection.read(index), self.collection.read, self.collection.blob)
 
+    @_placed
     def members(self) -> tuple[Descriptor, ...]:
         """Returns the manifests of an index's images; none for a single image."""
         if self.descriptor.media_type not in MediaType.INDEXES:
             return ()
         return tuple(each for each in leaves(self.collection, self.descriptor) if is_runnable(each))
 
+    @_placed
     def copy(self) -> Copy:
         """Reads it byte for byte, with the artifacts about it, to be written elsewhere."""
         try:
@@ -127,6 +150,7 @@ class Found:
         descriptor = replace(self.descriptor, media_type=graph.root.media_type)
         return Copy(descriptor, images, replace(graph, attached=self.attached()))
 
+    @_placed
     def graph(self) -> Graph:
         """Reads all documents below it and names all blobs, byte for byte, whatever they are."""
         documents: dict[Digest, Literal] = {}

@@ -129,6 +129,11 @@ def split_name(text: str) -> tuple[str, str | None]:
     return text, None
 
 
+def is_tag(text: str) -> bool:
+    """Returns whether this is a tag by the grammar of the distribution specification."""
+    return _TAG.fullmatch(text) is not None
+
+
 def is_registry(text: str) -> bool:
     """Returns whether this is a host, or a host and a port below 65536, by grammar alone."""
     if not _REGISTRY.fullmatch(text):

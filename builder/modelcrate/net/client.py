@@ -89,14 +89,15 @@ class Reply:
         return self._pieces(self.raw.read)
 
     def _pieces(self, read: Callable[..., bytes]) -> Iterator[bytes]:
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         try:
             while piece := read(READ, decode_content=False):
                 self._counters.received(len(piece))
                 yield piece
         except (HTTPError, OSError) as fault:
-            raise ConnectionFailed(self.request, f"the answer broke off: {reason(fault)}") from None
+            silent = isinstance(fault, ReadTimeoutError | TimeoutError)
+            raise ConnectionFailed(self.request, f"the answer broke off: {reason(fault)}", silent=silent) from None
 
 
 class _SourceFault(Exception):  # noqa: N818  (errors are named after what happened)

@@ -45,13 +45,16 @@ class NotFound(ErrorResponse):
 
 
 class ConnectionFailed(RegistryError):  # noqa: N818  (errors are named after what happened)
-    """The connection failed, broke or stalled before the response was complete. `retry`: another attempt may help."""
+    """The connection failed, broke or stalled before the response was complete.
 
-    def __init__(self, request: Request, why: str, *, retry: bool = True, hint: str = "") -> None:
+    `retry`: another attempt may help. `silent`: a time limit has passed, as it may with each further attempt.
+    """
+
+    def __init__(self, request: Request, why: str, *, retry: bool = True, silent: bool = False, hint: str = "") -> None:
         super().__init__(
             f"no answer from {host_and_port(request.url) or 'the server'}", where=request.where(), why=why, hint=hint
         )
-        self.retry = retry
+        self.retry, self.silent = retry, silent
         self.after = ""
 
 

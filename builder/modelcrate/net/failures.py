@@ -38,7 +38,9 @@ def translated(fault: Exception, request: Request, trust: Trust, proxy: str | No
         return RegistryError("not a URL that can be requested", where=request.where())
     # a refused connection is a timeout by urllib3's class, and not by its nature
     silent = isinstance(fault, exceptions.TimeoutError) and not isinstance(fault, exceptions.NewConnectionError)
-    return ConnectionFailed(request, f"{'it fell silent' if silent else 'the connection failed'}: {text}")
+    return ConnectionFailed(
+        request, f"{'it fell silent' if silent else 'the connection failed'}: {text}", silent=silent
+    )
 
 
 def _innermost(fault: BaseException) -> BaseException:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from typing import Protocol, TypeVar
 
+from modelcrate.net.urls import MAX_SHOWN
 from modelcrate_layers.frozen import dataclass
 
 
@@ -54,7 +55,7 @@ class Request:
         """Returns the method and the URL without user information and query, which may hold secrets."""
         scheme, mark, rest = self.url.partition("?")[0].partition("://")
         host, slash, path = rest.partition("/")
-        return f"{self.method} {scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+        return f"{self.method} {scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"[:MAX_SHOWN]
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)

@@ -11,6 +11,9 @@ from modelcrate.net.messages import Response
 from modelcrate.net.retry import RetryEngine
 from modelcrate_layers.errors import IntegrityError
 
+PROGRESS = 64 << 10
+"""Bytes that an attempt has to bring to count as one that got on: a server could else send a byte at a time, each by a request."""
+
 Open = Callable[[Mapping[str, str], Collection[int]], Reply]
 """Sends the request once with these header fields; another status than these is an ErrorResponse."""
 
@@ -20,7 +23,7 @@ def resumed(
 ) -> Iterator[bytes]:
     """Yields the body from byte `start` to its end.
 
-    It breaks off only when no byte came in as many attempts in a row as the engine's patience allows.
+    It breaks off only when fewer than PROGRESS bytes came in each of as many attempts in a row as the engine's patience allows.
 
     Args:
         open_body: Sends the request.
@@ -51,7 +54,7 @@ def resumed(
                 raise ConnectionFailed(reply.request, f"it ended after {at} of {size} bytes")
             return
         except (ConnectionFailed, ErrorResponse) as fault:
-            failures = 1 if at > before else failures + 1
+            failures = 1 if at - before >= PROGRESS else failures + 1
             engine.pause(fault, failures)
 
 

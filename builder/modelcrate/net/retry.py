@@ -67,6 +67,10 @@ def parse_retry_after(text: str, now: float) -> float | None:
         return None
 
 
+SILENCE = 3
+"""How many attempts one counts as that ended with a time limit: a server that stays silent is left after two of them, not six."""
+
+
 @dataclass(frozen=True, slots=True)
 class RetryEngine:
     """Repeats what may pass, within the limits of its patience."""
@@ -86,7 +90,7 @@ class RetryEngine:
             try:
                 return act()
             except (ErrorResponse, ConnectionFailed) as fault:
-                failures += 1
+                failures += SILENCE if isinstance(fault, ConnectionFailed) and fault.silent else 1
                 self.pause(fault, failures)
 
     def pause(self, fault: ErrorResponse | ConnectionFailed, failures: int) -> None:

@@ -7,6 +7,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from modelcrate_layers.errors import RegistryError
 
+MAX_SHOWN = 300
+"""Characters of a URL in a message: a server names what it likes."""
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -87,4 +90,4 @@ def redacted(url: str) -> str:
         f"{name}=..." if _SECRET.match(name) and value else f"{name}{mark}{value}"
         for name, mark, value in (pair.partition("=") for pair in parts.query.split("&"))
     )
-    return f"{parts.scheme}://{host_and_port(url)}{parts.path}" + (f"?{query}" if parts.query else "")
+    return (f"{parts.scheme}://{host_and_port(url)}{parts.path}" + (f"?{query}" if parts.query else ""))[:MAX_SHOWN]

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcrate.net.messages import Response
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object
-from modelcrate_layers.errors import IntegrityError, RegistryError
+from modelcrate_layers.errors import IntegrityError, RegistryError, placed
 
 MAX_MANIFEST = 4 << 20
 """What every registry has to take (distribution-spec); larger ones are refused before they are sent."""
@@ -86,7 +86,8 @@ def check_document(answer: Response, wanted: Digest | None, where: str) -> Descr
         IntegrityError: Its bytes are not those of `wanted`, or of the digest that the registry names; or it is no manifest.
     """
     claimed = answer.headers.get("Docker-Content-Digest").strip()
-    named = Digest.parse(claimed) if claimed else None
+    with placed(where):
+        named = Digest.parse(claimed) if claimed else None
     for digest in (wanted, named):
         if digest is not None and (computed := _digest(answer.body, digest)) != digest:
             if answer.is_web_page:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import Reference, is_tag
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.messages import Response, follow
 from modelcrate.net.urls import resolve
@@ -18,7 +18,7 @@ from modelcrate.registry.remote import Remote
 from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json, parse_object
-from modelcrate_layers.errors import IntegrityError, RegistryError
+from modelcrate_layers.errors import IntegrityError, RegistryError, placed
 
 MAX_PAGES = 100
 RACES = 3
@@ -56,7 +56,8 @@ def pages(
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
         answer = transport.send(request, remote, doing)
-        read(answer)
+        with placed(request.where()):
+            read(answer)
         link = wire.next_page(answer)
         if link is None:
             return
@@ -183,6 +184,8 @@ def read_tags(answer: Response) -> list[str]:
     """Returns the tags of one page; a repository without tags has null."""
     document = parse_object(answer.body)
     tags = document.get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= 128 for tag in tags):
+    if not isinstance(tags, list):
         raise IntegrityError("the registry's list of tags can't be read")
+    if wrong := next((tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)), None):
+        raise IntegrityError(f"the registry's list of tags has one that is none: {wrong!r:.80}")
     return tags

@@ -18,6 +18,7 @@ from modelcrate.net.counters import Counters
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.net.messages import Response
 from modelcrate.net.resume import length
+from modelcrate.net.urls import host_and_port
 from modelcrate.registry import wire
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
 from modelcrate.registry.journal import JournalEntry, UploadSession
@@ -276,8 +277,9 @@ class Uploader:
         return IntegrityError("the registry computed another digest", where=fault.where, why=fault.why)
 
     def _location(self, answer: Response, url: str) -> str:
-        location = wire.upload_location(answer, url, f"upload of {self.source.name}")
-        check_hop(answer.url or url, location, f"upload of {self.source.name}")
+        where = f"upload of {self.source.name} to {host_and_port(url)}"
+        location = wire.upload_location(answer, url, where)
+        check_hop(answer.url or url, location, where)
         return location
 
     def _noted(self, session: UploadSession) -> UploadSession:

@@ -13,7 +13,7 @@ from modelcrate.net.messages import Body, Bytes, Request, Response
 from modelcrate.net.resume import length
 from modelcrate.net.urls import resolve
 from modelcrate_layers.content import Descriptor, Digest, MediaType
-from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.errors import IntegrityError, placed
 from modelcrate_layers.frozen import dataclass
 
 OCTETS = "application/octet-stream"
@@ -222,4 +222,5 @@ def descriptor_of(answer: Response, where: str) -> Descriptor | None:
     claimed, size = answer.headers.get("Docker-Content-Digest").strip(), length(answer)
     if not claimed or size is None or answer.media_type not in MediaType.MANIFESTS | MediaType.INDEXES:
         return None
-    return Descriptor(answer.media_type, Digest.parse(claimed), size)
+    with placed(where):
+        return Descriptor(answer.media_type, Digest.parse(claimed), size)

@@ -108,3 +108,12 @@ def test_the_clock_of_the_machine_draws_evenly_between_0_and_1() -> None:
     drawn = {SystemClock().draw() for _ in range(20)}
     assert len(drawn) > 1
     assert all(0 <= each < 1 for each in drawn)
+
+
+def test_a_server_that_stays_silent_is_left_after_the_second_time_limit() -> None:
+    clock, silent = Clock(), ConnectionFailed(REQUEST, "it fell silent", silent=True)
+    engine = RetryEngine(Patience(), clock, lambda event: None)
+    assert engine.run(failing(silent)) == "done"
+    with pytest.raises(ConnectionFailed, match="no answer"):
+        engine.run(failing(silent, silent))
+    assert len(clock.waits) == 2
