@@ -50,6 +50,14 @@ def reduced(protocol: int) -> bytes:
     return pickle.dumps(_Reduced("os", "system", (COMMAND.decode(),)), protocol)
 
 
+def stack_dtype(kind: str, fields: bytes, flags: bytes, part: bytes = b"N") -> bytes:
+    """A type of numpy's with a state: its part, names and fields, and flags."""
+    made = short("numpy") + short("dtype") + b"\x93" + short(kind) + b"\x89\x88\x87R"
+    if kind == "O8" and fields == b"N":
+        return made + b"(K\x03" + short("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff" + flags + b"tb"
+    return made + b"(K\x03" + short("|") + part + fields + b"K\x08K\x01" + flags + b"tb"
+
+
 def zipped(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:

@@ -55,6 +55,10 @@ _BEGINNINGS = frozenset(bytes([each]) for each in (*BARE, *b"P\x93", *(magic[0] 
 MAGIC = re.compile(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\4", *STREAMS, *LZMA, *ZLIB))))
 """What may stand behind a pickle without a header, and is no text."""
 
+_CONFIGURES = (b"class_name", b"chat_template")
+_HIDDEN_LETTERS = re.compile(rb"\\u00[4-7]")
+"""JSON has no need to escape letters."""
+
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
 """Opcodes that import something or call the loader, and the end, behind which the next pickle may be."""
 
@@ -64,15 +68,31 @@ _RARE = (*(magic for magic, _ in UNREAD), b"ZF0x")
 def may_have_facts(data: bytes, name: str) -> bool:
     """Returns whether the readers have to look into a file in memory. Nearly all files are no models, which a few bytes show."""
     head = data[:HEAD]
-    return may_have_format(name, head) or may_begin_pickles(head) or has_zip_end(data)
+    found = may_have_format(name, head) or may_begin_pickles(head) or has_zip_end(data)
+    return found or (may_configure(name) and may_configure_code(data, name))
 
 
 def large_may_have_facts(file: BinaryIO, name: str) -> bool:
     """Returns the same for a large file, which is at its beginning, and is there again then."""
     head = file.read(HEAD)
-    found = may_have_format(name, head) or may_begin_pickles(head) or ends_as_zip(file)
+    found = may_have_format(name, head) or may_begin_pickles(head) or ends_as_zip(file) or may_configure(name)
     file.seek(0)
     return found
+
+
+def may_configure(name: str) -> bool:
+    """Returns whether a file may be a configuration that names code, by its name."""
+    return name.endswith(".json") or is_template(name)
+
+
+def is_template(name: str) -> bool:
+    """Returns whether a file is a chat template, by its name: chat_template.jinja, or one in the folder of further ones."""
+    return name.endswith((".jinja", ".jinja2")) and "chat_template" in name
+
+
+def may_configure_code(data: bytes, name: str) -> bool:
+    """Returns whether a configuration may name code: a model of Keras', a chat template, or letters that are hidden by escapes."""
+    return is_template(name) or any(each in data for each in _CONFIGURES) or _HIDDEN_LETTERS.search(data) is not None
 
 
 def ends_as_zip(file: BinaryIO) -> bool:
@@ -123,7 +143,7 @@ def begins_as_tar(head: bytes) -> bool:
 
 def may_begin_pickles(head: bytes) -> bool:
     """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
-    if head[:1] in _BEGINNINGS and (head[0] not in BARE or _may_name(head)):
+    if head[:1] in _BEGINNINGS and (MAGIC.match(head) or head[0] not in BARE or _may_name(head)):
         return True
     return head.startswith(_RARE) or head[257:262] == _USTAR or (head[148:149] in _CHECKED and begins_as_tar(head))
 

@@ -7,12 +7,21 @@ import re
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os.path import splitext
 from typing import BinaryIO
 
 from modelcrate.modelfiles import hdf5
+from modelcrate.modelfiles.beginnings import may_configure_code
+from modelcrate.modelfiles.configured_code import (
+    in_chat_templates,
+    in_graph,
+    in_skops,
+    in_template,
+    in_xml,
+    keras_in_json,
+)
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.gguf import Gguf
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
@@ -30,11 +39,6 @@ MAX_NAMED = 8
 
 MAX_MEMBER = 8 << 30
 """Bytes of a compressed HDF5 file in a Keras model, unpacked."""
-
-_TEMPLATE_ATTACKS = re.compile(
-    r"__\w+__|\\x5f|\\u005f|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
-)
-"""What leads from a template to Python's modules. No template of a published model has it."""
 
 _SCRIPT_ATTACKS = re.compile(
     r"\b(from_file|torch\.save|torch\.load|aten::save|torch\.ops\.(?!aten|prim|torchvision|quantized)\w+)\b"
@@ -58,6 +62,12 @@ _TENSORFLOW_ACTS = re.compile(
 )
 """Functions of TensorFlow that read, write or run something."""
 
+_LIBRARIES = (".so", ".dll", ".dylib", ".pyd")
+
+_PICKLED = frozenset({"TorchModuleWrapper"})
+_OUTER = frozenset({"TFSMLayer", "JaxLayer", "FlaxLayer"})
+"""Layers of Keras whose weights are a pickle, and those that call what is not in the file."""
+
 _LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")
 """What a Keras configuration in an HDF5 file has that has a lambda layer, or hides a word by escapes."""
 
@@ -79,17 +89,48 @@ def in_gguf(model: Gguf) -> Iterator[Judgement]:
     for key, text in model.templates:
         if text is None:
             yield _judged(Verdict.UNKNOWN, "gguf", f"{key} is too long to be read", unread=True)
-        elif found := _TEMPLATE_ATTACKS.search(text):
-            yield _judged(Verdict.UNSAFE, "gguf", f"{key} has {found[0]!r}, which leads to Python's modules")
+        else:
+            yield from _each("gguf", in_template(text, key))
+
+
+def in_configuration(data: bytes, name: str) -> Iterator[Judgement]:
+    """Yields verdicts on a model of Keras' in JSON, and on chat templates."""
+    if not may_configure_code(data, name):
+        return
+    yield from _each("transformers", in_chat_templates(data, name))
+    if keras_in_json(data):
+        yield from in_keras_config(data, name)
+
+
+def in_tensorflow(file: BinaryIO) -> Iterator[Judgement]:
+    """Yields verdicts on the operators of a TensorFlow graph."""
+    yield from _each("tensorflow", in_graph(file))
+
+
+def in_pmml(file: BinaryIO) -> Iterator[Judgement]:
+    """Yields a verdict on an XML file that declares entities."""
+    yield from _each("xml", in_xml(file))
+
+
+def _each(framework: str, found: Iterable[tuple[Verdict, str]]) -> Iterator[Judgement]:
+    rated: dict[Verdict, set[str]] = {}
+    for verdict, why in found:
+        rated.setdefault(verdict, set()).add(why)
+    for verdict, because in rated.items():
+        yield _judged(verdict, framework, *sorted(because)[:MAX_NAMED])
 
 
 def in_zip(file: BinaryIO) -> Iterator[Judgement]:
     """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        if "config.json" in names and ("metadata.json" in names or "model.weights.h5" in names):
-            for name in (each for each in names if each == "config.json"):
-                yield from in_keras_config(_member(archive, name))
+        if "config.json" in names:
+            config = _member(archive, "config.json")
+            if "metadata.json" in names or "model.weights.h5" in names or keras_in_json(config):
+                yield from in_keras_config(config)
+        if "schema.json" in names:
+            yield from _each("skops", in_skops(_member(archive, "schema.json")))
+        yield from _in_archive(names)
         for info in archive.infolist():
             if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
                 with _seekable(archive, info, file) as member:
@@ -106,6 +147,17 @@ def in_zip(file: BinaryIO) -> Iterator[Judgement]:
             yield _judged(
                 Verdict.UNKNOWN, "torch", f"TorchScript in {len(scripts)} modules, which PyTorch runs ({scripts[0]})"
             )
+
+
+def _in_archive(names: list[str]) -> Iterator[Judgement]:
+    """Yields verdicts on programs in a zip that its loaders run: TorchServe's handlers, PyTorch's packages, compiled models. Wheels are none."""
+    if any(each.endswith(".dist-info/RECORD") for each in names):
+        return
+    if libraries := [each for each in names if each.endswith(_LIBRARIES)]:
+        yield _judged(Verdict.UNKNOWN, "torch", f"machine code, which a loader may run ({libraries[0][:100]})")
+    served = "MAR-INF/MANIFEST.json" in names or any(re.search(r"(^|/)\.data/", each) for each in names)
+    if served and (scripts := [each for each in names if each.endswith(".py")]):
+        yield _judged(Verdict.UNKNOWN, "torch", f"Python code, which a loader runs ({scripts[0][:100]})")
 
 
 def in_hdf5(file: BinaryIO, size: int) -> Iterator[Judgement]:
@@ -185,6 +237,8 @@ def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdi
         ) else Verdict.SAFE
     if name == "Lambda":
         return "a Lambda layer, which calls a function of the project", Verdict.UNKNOWN
+    if outer := _keras_outer(name, config):
+        return outer
     if not isinstance(module, str):
         return "", Verdict.SAFE
     function = name in ("function", "builtin_function_or_method") and isinstance(config, str)
@@ -199,6 +253,18 @@ def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdi
     return f"{module}.{called}", Verdict.UNSAFE if named_as_function and not _KERAS_FUNCTIONS.match(
         module
     ) else Verdict.SAFE
+
+
+def _keras_outer(name: str, config: object) -> tuple[str, Verdict] | None:
+    """Returns the verdict on a layer that loads what is not in the configuration; None for another one."""
+    if name in _PICKLED:
+        return f"the layer {name}, which is a pickle of PyTorch's", Verdict.UNSAFE
+    if name in _OUTER:
+        return f"the layer {name}, which calls what is not in the file", Verdict.UNKNOWN
+    words = config.get("vocabulary") if isinstance(config, dict) else None
+    if isinstance(words, str) and ("://" in words or leads_out(words)):
+        return f"the layer {name}, which reads {words[:80]!r}", Verdict.UNSAFE
+    return None
 
 
 def _has_code(function: object) -> bool:

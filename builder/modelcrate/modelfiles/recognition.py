@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 from zlib import error
 
 from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetensors, xgboost
-from modelcrate.modelfiles.beginnings import HEAD, ends_as_zip, may_begin_pickles, may_have_facts
+from modelcrate.modelfiles.beginnings import HEAD, ends_as_zip, may_begin_pickles, may_configure, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts
 from modelcrate.modelfiles.formats import Format, Sample, format_of
 from modelcrate.modelfiles.pickle.containers import pickles_in
@@ -33,7 +33,7 @@ def facts_of(file: BinaryIO, name: str, size: int, allowed: Iterable[str] = ()) 
     """
     sample = Sample(name, file.read(HEAD), size)
     known, zipped = format_of(sample), ends_as_zip(file)
-    if known is None and not zipped and not may_begin_pickles(sample.head):
+    if known is None and not zipped and not may_begin_pickles(sample.head) and not may_configure(name):
         return NO_FACTS
     if known is None or known.word not in _READERS:
         return _facts_of_pickles(file, sample, known, allowed)
@@ -78,7 +78,7 @@ _READERS: Mapping[str, Callable[[BinaryIO, int], ModelFacts]] = {
 def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allowed: Iterable[str]) -> ModelFacts:
     found = [judged for each in pickles_in(file, sample.name) if (judged := judge(each, allowed)) is not None]
     word = known.word if known else ""
-    found += _embedded(file, sample.head, word, sample.size)
+    found += _embedded(file, sample, word)
     if not found:
         return ModelFacts(word) if word else NO_FACTS
     facts = {
@@ -92,11 +92,18 @@ def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allo
     return ModelFacts(_with_pickles(word, sample.head, found), facts, pickles=tuple(found))
 
 
-def _embedded(file: BinaryIO, head: bytes, known: str, size: int) -> Iterator[Judgement]:
-    """Returns the verdicts on code in Keras' and PyTorch's archives that is no pickle."""
+def _embedded(file: BinaryIO, sample: Sample, known: str) -> Iterator[Judgement]:
+    """Returns the verdicts on code that is no pickle: in Keras' and PyTorch's archives, in graphs, in configurations."""
     if known == "hdf5":
-        yield from embedded_code.in_hdf5(file, size)
-    elif head.startswith(b"PK") or ends_as_zip(file):
+        yield from embedded_code.in_hdf5(file, sample.size)
+    elif known == "tensorflow":
+        yield from embedded_code.in_tensorflow(file)
+    elif known in ("pmml", "openvino"):
+        yield from embedded_code.in_pmml(file)
+    elif may_configure(sample.name) and sample.size <= embedded_code.MAX_CONFIG:
+        file.seek(0)
+        yield from embedded_code.in_configuration(file.read(), sample.name)
+    elif sample.head.startswith(b"PK") or ends_as_zip(file):
         try:
             yield from embedded_code.in_zip(file)
         except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, BadZipFile, error) as fault:
@@ -105,10 +112,12 @@ def _embedded(file: BinaryIO, head: bytes, known: str, size: int) -> Iterator[Ju
 
 def _with_pickles(word: str, head: bytes, found: list[Judgement]) -> str:
     """Returns the format of a file with pickles or other code in it. What is in a zip says more than its first bytes."""
-    if word in ("hdf5", "numpy"):
+    if word and word not in ("pickle", "joblib", "pytorch"):
         return word
     if head.startswith(b"PK"):
         if any(each.framework == "keras" for each in found):
             return "keras"
         return "pytorch" if any(each.inner.endswith("data.pkl") for each in found) else "zip"
+    if all(each.embedded for each in found):
+        return "keras" if any(each.framework == "keras" for each in found) else ""
     return "joblib" if any(named.module in JOBLIB for each in found for named in each.names) else "pickle"

@@ -54,6 +54,32 @@ def joblib_array_bytes(state: object) -> tuple[int | None, bool]:
     return (None if objects else count * size), padded
 
 
+def hides_objects(made: MadeObject) -> bool:
+    """Returns whether a pickled `numpy.dtype` may have objects in it that its state denies: numpy then takes bytes of the file for addresses."""
+    state = made.state
+    if not isinstance(state, tuple) or len(state) < 8 or not made.arguments or not isinstance(made.arguments[0], str):
+        return True  # nothing that numpy writes
+    subtype, fields, flags = state[2], state[4], state[7]
+    parts = [subtype] if subtype is not None else []
+    if fields is not None:
+        if not isinstance(fields, MadeDict) or not fields.complete:
+            return True
+        parts += fields.values()
+    inner = [each[0] if isinstance(each, tuple) and each else None for each in parts]
+    if not all(isinstance(each, MadeObject) and is_named(each.what, "numpy", "dtype") for each in inner):
+        return True
+    objects = made.arguments[0].startswith("O") or any(map(_says_objects, inner))
+    return objects and not (type(flags) is int and flags & _HAS_OBJECTS)
+
+
+def _says_objects(made: object) -> bool:
+    """Whether a pickled `numpy.dtype` says that its items are objects."""
+    assert isinstance(made, MadeObject)
+    flags = made.state[7] if isinstance(made.state, tuple) and len(made.state) > 7 else 0
+    kind = made.arguments[0] if made.arguments else ""
+    return (isinstance(kind, str) and kind.startswith("O")) or (type(flags) is int and bool(flags & _HAS_OBJECTS))
+
+
 def npy_array_bytes(header: bytes) -> int | None:
     """Returns the length of the array behind the header of an npy file; None for an array of objects, which is a pickle.
 

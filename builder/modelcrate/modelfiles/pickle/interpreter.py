@@ -8,7 +8,7 @@ from __future__ import annotations
 import _compat_pickle
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
-from modelcrate.modelfiles.pickle.arrays import joblib_array_bytes
+from modelcrate.modelfiles.pickle.arrays import hides_objects, joblib_array_bytes
 from modelcrate.modelfiles.pickle.findings import (
     COMPUTED,
     MadeObject,
@@ -18,6 +18,7 @@ from modelcrate.modelfiles.pickle.findings import (
     Storage,
     Use,
     is_array_wrapper,
+    is_named,
 )
 from modelcrate.modelfiles.pickle.names import allowed
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE, OPAQUE_TEXT
@@ -49,6 +50,9 @@ MAKERS = frozenset(
     }
 )
 """Functions that make an instance of a class among their arguments without a call of its constructor; so do Cython's own."""
+
+RECONSTRUCTOR = "copyreg._reconstructor"
+"""It makes an instance of its first argument, and calls the constructor of the second, the class of Python's own that it is based on."""
 
 _MAKE_TEXT = frozenset({"str", "str_", "scalar", "encode"})
 """Names on the list that can make a text."""
@@ -256,8 +260,10 @@ class _Machine:
         given = arguments if isinstance(arguments, tuple) else None
         if isinstance(what, NamedObject):
             self.note(NamedObject(what.module, what.name, use))
+        base = given[1] if given and len(given) > 1 and str(what) == RECONSTRUCTOR else None
         for each in _names_in(given):
-            self.note(NamedObject(each.module, each.name, Use.MADE if _is_maker(what) else Use.CALLED))
+            made = _is_maker(what) and each is not base
+            self.note(NamedObject(each.module, each.name, Use.MADE if made else Use.CALLED))
         self.push(MadeObject(what, given, use))
 
     def build(self, state: Value) -> None:
@@ -271,6 +277,8 @@ class _Machine:
         made.builds += 1
         if is_array_wrapper(made.what):
             self.array(made)
+        elif is_named(made.what, "numpy", "dtype") and hides_objects(made):
+            self.trick("makes a type of numpy's that takes plain bytes for objects")
 
     def array(self, made: MadeObject) -> None:
         """Passes over an array. The wrapper that stood for it is no longer on the stack."""

@@ -51,6 +51,7 @@ _MADE: Mapping[str, str] = {
     "BoolStorage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage QInt32Storage QUInt4x2Storage QUInt2x4Storage",
     "torch.storage": "UntypedStorage TypedStorage",
     "torch.nn.parameter": "Parameter Buffer",
+    "numpy.matrixlib.defmatrix": "matrix",
 }
 
 

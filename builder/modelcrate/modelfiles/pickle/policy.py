@@ -69,6 +69,12 @@ NEVER = re.compile(
 )
 """Parts of those packages that are tools of their developers, or that evaluate text while a pickle is loaded."""
 
+NATIVE = re.compile(
+    r"xgboost\.core\.(\w*DMatrix|DataIter|_RefMixIn)|lightgbm\.basic\.(Dataset|_InnerPredictor|_TempFile|Sequence|_ConfigAliases|_DummyLogger)"
+    r"|catboost\.core\.(Pool|BatchMetricCalcer|_\w+(?:Stack|Wrapper))"
+)
+"""Classes that hand a handle out of their state to a library in C, which frees it when they are gone. No model has one in its pickle."""
+
 _MODEL_PARTS = re.compile(
     r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torchvision\.models|pandas\.core"
     r"|scipy\.(sparse|interpolate|spatial))(\.|$)"
@@ -200,6 +206,7 @@ def rate(name: NamedObject, extra: frozenset[str] = frozenset()) -> Verdict:
         return Verdict.UNSAFE
     if root in FRAMEWORKS and (
         NEVER.search(name.module)
+        or NATIVE.fullmatch(str(name))
         or not _MODEL_PARTS.match(name.module)
         or not name.name.removeprefix("__pyx_unpickle_").lstrip("_")[:1].isupper()
     ):

@@ -140,6 +140,8 @@ def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
     if judged.unread and not unsafe:
         what = "can't be read to its end, so what it runs is not known"
         hint = "save the model anew; gates: {unsafe-pickle: allow} lets every pickle of the project pass"
+    elif judged.embedded and not unsafe:
+        what = "may run what is not read here"
     elif judged.unlisted and enough:
         hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""

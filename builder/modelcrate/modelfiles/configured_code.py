@@ -1,0 +1,113 @@
+"""Code that configurations and graphs name: Keras in JSON, chat templates, TensorFlow's graphs, skops' schemas, XML with entities. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from modelcrate.modelfiles.beginnings import is_template
+from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.pickle import names
+from modelcrate.modelfiles.pickle.findings import NamedObject, Use
+from modelcrate.modelfiles.pickle.policy import UNSAFE_PACKAGES, rate
+from modelcrate_layers.content import CHUNK, parse_json
+from modelcrate_layers.errors import IntegrityError
+
+MAX_XML_HEAD = 64 << 10
+"""Bytes of an XML file in which its entities are declared."""
+
+TEMPLATE_ATTACKS = re.compile(
+    r"__\w+__|\\x5f|\\u005f|\\137|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
+    r"|['\"]__|__['\"]|['\"]_['\"]\s*[,~+]\s*['\"]_|%c[^}]*\|\s*format\b"
+)
+"""What leads from a template to Python's modules, in one piece or put together. No template of a published model has it."""
+
+_ACTING_OPERATORS = (b"PyFunc", b"PyFuncStateless", b"EagerPyFunc", b"WriteFile")
+_READING_OPERATORS = (b"ReadFile", b"MatchingFiles", b"WholeFileReader", b"WholeFileReaderV2", b"PrintV2")
+"""TensorFlow's operators that call Python or write files, and those that read files or may write to one."""
+
+
+def in_template(text: str, name: str) -> Iterator[tuple[Verdict, str]]:
+    """Yields the verdict on a chat template that leads out of Jinja's own values, with the reason."""
+    if found := TEMPLATE_ATTACKS.search(text):
+        yield Verdict.UNSAFE, f"{name} has {found[0]!r}, which leads to Python's modules"
+
+
+def in_chat_templates(data: bytes, name: str) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on the chat templates beside a model: a file of its own, or in a tokenizer's or processor's configuration."""
+    if is_template(name):
+        yield from in_template(data.decode("utf-8", "replace"), name)
+        return
+    config = _parsed(data)
+    given = config.get("chat_template") if isinstance(config, dict) else None
+    for each in given if isinstance(given, list) else [given]:
+        text = each.get("template") if isinstance(each, dict) else each
+        if isinstance(text, str):
+            yield from in_template(text, "the chat template")
+
+
+def keras_in_json(data: bytes) -> bool:
+    """Returns whether a JSON text is a model of Keras': as `to_json` writes it, or for the browser."""
+    root = _parsed(data)
+    if isinstance(root, dict) and isinstance(root.get("modelTopology"), dict):
+        root = root["modelTopology"].get("model_config", root["modelTopology"])
+    return (
+        isinstance(root, dict)
+        and isinstance(root.get("class_name"), str)
+        and isinstance(root.get("config"), (dict, list))
+    )
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return parse_json(data, limit=len(data))
+    except IntegrityError:
+        return None
+
+
+def in_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on the operators of a TensorFlow graph (NodeDef.op, field 2 of a node) that act outside of it."""
+    wanted = {b"\x12" + bytes([len(each)]) + each: each for each in (*_ACTING_OPERATORS, *_READING_OPERATORS)}
+    found: set[bytes] = set()
+    behind = b""
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        found |= {name for coded, name in wanted.items() if name not in found and coded in behind + chunk}
+        behind = chunk[-64:]
+    for name in sorted(found):
+        acts = name in _ACTING_OPERATORS
+        what = "calls Python or writes files" if acts else "reads files, or may write to one"
+        yield Verdict.UNSAFE if acts else Verdict.UNKNOWN, f"the operator {name.decode()} of TensorFlow, which {what}"
+
+
+def in_skops(data: bytes) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on what a skops schema names."""
+    root = _parsed(data)
+    if root is None:
+        yield Verdict.UNKNOWN, "schema.json can't be read"
+    todo = [root]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+            if isinstance(value.get("__module__"), str) and isinstance(value.get("__class__"), str):
+                yield from _skops_object(value["__module__"], value["__class__"], value.get("__loader__"))
+
+
+def _skops_object(module: str, name: str, loader: object) -> Iterator[tuple[Verdict, str]]:
+    root = module.partition(".")[0]
+    acts = root in UNSAFE_PACKAGES or (names.is_standard_library(root) and root not in ("builtins", "functools"))
+    if loader in ("MethodNode", "OperatorFuncNode"):
+        yield Verdict.UNKNOWN, f"{module}.{name}, which is called or bound while skops loads it"
+    elif acts and rate(NamedObject(module, name, Use.MADE)) is not Verdict.SAFE:
+        yield Verdict.UNSAFE, f"{module}.{name}"
+
+
+def in_xml(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields a verdict on an XML file that declares entities: its readers may fetch them from files and addresses."""
+    file.seek(0)
+    if b"<!ENTITY" in file.read(MAX_XML_HEAD).replace(b"\0", b""):
+        yield Verdict.UNKNOWN, "entities, which a reader may fetch from files and addresses"

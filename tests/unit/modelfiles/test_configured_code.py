@@ -1,0 +1,113 @@
+"""Code that configurations and graphs name. Nothing is ever loaded."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
+from support.pickles import zipped
+
+LAMBDA = {
+    "class_name": "Lambda",
+    "module": "keras.layers",
+    "config": {"function": {"class_name": "__lambda__", "config": {"code": "x"}}},
+}
+DENSE = {"class_name": "Dense", "module": "keras.layers", "config": {"units": 1}}
+
+
+def model(*layers: object) -> bytes:
+    """A model of Keras' in JSON."""
+    return json.dumps({"class_name": "Sequential", "module": "keras", "config": {"layers": layers}}).encode()
+
+
+def layer(name: str, **config: object) -> bytes:
+    return zipped(
+        {"config.json": model({"class_name": name, "module": "keras.layers", "config": config}), "metadata.json": b"{}"}
+    )
+
+
+def node(operator: bytes) -> bytes:
+    """A node of a TensorFlow graph."""
+    body = b"\x0a\x01n\x12" + bytes([len(operator)]) + operator
+    return b"\x0a" + bytes([len(body)]) + body
+
+
+def template(text: str) -> bytes:
+    return json.dumps({"chat_template": text}).encode()
+
+
+def schema(module: str, name: str, loader: str = "TypeNode") -> bytes:
+    return zipped(
+        {
+            "schema.json": json.dumps(
+                {"__class__": name, "__module__": module, "__loader__": loader, "content": {}}
+            ).encode()
+        }
+    )
+
+
+HONEST = "{% for message in messages %}{{ message['content'] | trim }}{{ '<|__end__|>'[2:] if loop.last }}{% endfor %}".replace(
+    "__", ""
+)
+UNSAFE = {
+    "Keras in JSON": ("config.json", model(LAMBDA)),
+    "Keras for the browser": (
+        "model.json",
+        json.dumps({"modelTopology": {"model_config": json.loads(model(LAMBDA))}}).encode(),
+    ),
+    "escaped letters": (
+        "model.json",
+        model(LAMBDA).replace(b"class_name", b"\\u0063lass_name").replace(b"Lambda", b"\\u004cambda"),
+    ),
+    "a Keras archive without its papers": ("m.zip", zipped({"config.json": model(LAMBDA)})),
+    "a layer that is a pickle": ("m.keras", layer("TorchModuleWrapper", module="x")),
+    "a vocabulary of the machine": ("m.keras", layer("StringLookup", vocabulary="/etc/passwd")),
+    "a vocabulary of the network": ("m.keras", layer("TextVectorization", vocabulary="http://x.example/words")),
+    "a graph that calls Python": ("saved_model.pb", bytes(3000) + node(b"EagerPyFunc")),
+    "a graph that writes": ("frozen.pb", node(b"Const") + node(b"WriteFile")),
+    "a template in a tokenizer's configuration": ("tokenizer_config.json", template("{{ ''.__class__.__mro__ }}")),
+    "one of several": (
+        "tokenizer_config.json",
+        json.dumps({"chat_template": [{"name": "a", "template": "{{ x|attr('a') }}"}]}).encode(),
+    ),
+    "a template of its own": ("chat_template.jinja", b"{{ ''.__class__ }}"),
+    "a joined name": ("tokenizer_config.json", template("{% set a = '__cla' + 'ss__' %}{{ ''[a] }}")),
+    "a formatted name": ("tokenizer_config.json", template("{{ ''['%c%cclass%c%c'|format(95,95,95,95)] }}")),
+    "a name of pieces": ("tokenizer_config.json", template("{{ ''[['_','_','class','_','_']|join] }}")),
+    "a name in octal": ("tokenizer_config.json", template("{{ namespace['\\137\\137init\\137'] }}")),
+    "skops that calls the system": ("m.skops", schema("os", "system", "FunctionNode")),
+}
+WARNED = {
+    "a layer of a SavedModel": ("m.keras", layer("TFSMLayer", filepath="x")),
+    "a graph that reads files": ("saved_model.pb", node(b"ReadFile")),
+    "skops with a bound method": ("m.skops", schema("sklearn.svm", "SVC", "MethodNode")),
+    "a handler of TorchServe": ("m.mar", zipped({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x"})),
+    "machine code": ("m.pt2", zipped({"m/data/aotinductor/model/x.so": b"x", "m/version": b"1"})),
+    "entities": ("m.pmml", b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///x">]><PMML>&e;</PMML>'),
+}
+SILENT = {
+    "Keras in JSON": ("config.json", model(DENSE)),
+    "another configuration": ("config.json", b'{"class_name": "os.system", "model_type": "bert"}'),
+    "no JSON": ("notes.json", b"class_name: Lambda"),
+    "an honest template": ("tokenizer_config.json", template(HONEST)),
+    "an honest template of its own": ("chat_template.jinja", HONEST.encode()),
+    "a page": ("page.jinja", b"{% set row = cycler('odd', 'even') %}"),
+    "a graph": ("saved_model.pb", node(b"MatMul") + node(b"SaveV2") + b"ReadFile"),
+    "skops": ("m.skops", schema("sklearn.linear_model._base", "LinearRegression", "ObjectNode")),
+    "a vocabulary in the archive": ("m.keras", layer("StringLookup", vocabulary="assets/words.txt")),
+    "a wheel": ("a.whl", zipped({"a/b.so": b"x", "a-1.dist-info/RECORD": b""})),
+}
+
+
+@pytest.mark.parametrize(("verdict", "kind"), [(verdict, kind) for verdict, kinds in [(Verdict.UNSAFE, UNSAFE), (Verdict.UNKNOWN, WARNED), (Verdict.SAFE, SILENT)]
+                                              for kind in kinds])  # fmt: skip
+def test_code_that_a_configuration_names_has_a_verdict(verdict: Verdict, kind: str) -> None:
+    name, data = {Verdict.UNSAFE: UNSAFE, Verdict.UNKNOWN: WARNED, Verdict.SAFE: SILENT}[verdict][kind]
+    found = facts_of(io.BytesIO(data), name, len(data))
+    assert found.verdict is verdict
+    assert facts_at_hand(data, name) == found
+    assert not any(each.unread for each in found.pickles)
