@@ -55,6 +55,10 @@ def chosen(found: Declaration) -> list[str]:
         ("Pipfile", "refused"),
         ("conda-lock.yml", "refused"),
         ("setup.py", "refused"),
+        ("train.py.lock", "refused"),
+        ("Cargo.lock", "refused"),
+        ("pixi.toml", "refused"),
+        ("requirements-dev.lock", "pip"),
     ],
 )
 def test_the_name_says_what_a_file_is(name: str, module: str) -> None:
@@ -226,6 +230,9 @@ source = { editable = "packages/tool" }
     assert "tool" not in said
     (said,) = read_declaration(Dependencies(Path("uv.lock"), groups=("dev",)), tmp_path).notices
     assert "tool (packages/tool)" in said
+    with pytest.raises(UserError, match="has no group nope") as caught:
+        read_declaration(Dependencies(Path("uv.lock"), groups=("nope",)), tmp_path)
+    assert caught.value.hint == "it has dev"
 
 
 def test_a_dependency_of_poetry_that_no_index_has_is_refused() -> None:
@@ -287,6 +294,26 @@ class TestPoetry:
 
     def test_the_needed_without_a_hash_is_refused(self, tmp_path: Path) -> None:
         assert "windows 1.0 has no sha256" in refused(tmp_path, "poetry.lock", POETRY.replace("'win32'", "'linux'"))
+
+    def test_a_lock_before_1_3_has_the_files_in_one_table(self, tmp_path: Path) -> None:
+        (tmp_path / "pyproject.toml").write_text("[tool.poetry.dependencies]\npython = '^3.10'\napp = '^1'\n")
+        entry = '[[package]]\nname = "app"\nversion = "1.0"\ncategory = "main"\n'
+        files = f'[metadata.files]\napp = [{{file = "app-1.0-py3-none-any.whl", hash = "sha256:{A}"}}]\n'
+        assert chosen(declared(tmp_path, "poetry.lock", entry + files)) == ["app==1.0"]
+
+    def test_a_lock_that_is_older_than_a_line_of_the_project_is_refused(self, tmp_path: Path) -> None:
+        text = "[tool.poetry.dependencies]\npython = '^3.10'\nNeeded = '*'\nnewer = '^1'\nlimited = {version='*', python='<3'}\n"
+        (tmp_path / "pyproject.toml").write_text(text)
+        said = refused(tmp_path, "poetry.lock", POETRY)
+        assert "/poetry.lock: has no newer, which pyproject.toml requires" in said
+        assert "/pyproject.toml:4" in said
+        assert "poetry lock" in said
+        (tmp_path / "pyproject.toml").write_text(text.replace("newer", "extra"))
+        assert chosen(declared(tmp_path, "poetry.lock", POETRY)) == ["needed==1.0"]
+        (tmp_path / "pyproject.toml").write_text(
+            "[project]\nname = 'x'\ndependencies = ['newer', 'older; python_version < \"3\"']\n"
+        )
+        assert "has no newer" in refused(tmp_path, "poetry.lock", POETRY)
 
     def test_an_older_lock_is_followed_from_the_projects_dependencies(self, tmp_path: Path) -> None:
         (tmp_path / "pyproject.toml").write_text(

@@ -60,7 +60,10 @@ _FORMATS: Mapping[str, tuple[str, str]] = {
     r"Pipfile\.lock": ("pipfile", "a lock of Pipenv"),
     r"pyproject\.toml": ("pyproject", "a Python project"),
     r".*\.ya?ml": ("environment", "a conda environment"),
-    r"Pipfile|pixi\.toml|conda-lock\.ya?ml|setup\.(py|cfg)": ("refused", "a file that is not read"),
+    r"Pipfile|conda-lock\.ya?ml|setup\.(py|cfg)|(?!requirements).*\.(toml|lock)": (
+        "refused",
+        "a file that is not read",
+    ),
 }
 """By the file's name: the module here, and what such a file is called."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.pylock import digest_of
+from modelcrate.resolve.declared.stale import refuse_stale
 from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table, tables, texts
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
 from modelcrate.resolve.requirements import Requirements
@@ -23,6 +24,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     data = read_toml(path)
     metadata, packages = table(data, "metadata"), tables(data, "package")
     wanted = (*needs.extras, *needs.groups)
+    refuse_stale(path, (str(each.get("name", "")) for each in packages), "pdm lock")
     refuse_unknown("extra or group", wanted, [each for each in texts(metadata, "groups") if each != DEFAULT], path)
     if not all("groups" in each for each in packages):
         raise UserError(

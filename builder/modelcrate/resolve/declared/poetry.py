@@ -15,6 +15,7 @@ from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
 from modelcrate.resolve.declared.pylock import digest_of
 from modelcrate.resolve.declared.pyproject import poetry_lines
+from modelcrate.resolve.declared.stale import refuse_stale
 from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table, tables, texts
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
 from modelcrate.resolve.requirements import Requirements
@@ -29,6 +30,8 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     data = read_toml(path)
     refuse_unknown("extra", needs.extras, [*table(data, "extras")], path)
     packages = tables(data, "package")
+    _take_files_of_metadata(packages, table(data, "metadata", "files"))
+    refuse_stale(path, (str(each.get("name", "")) for each in packages), "poetry lock")
     groups = {MAIN, *needs.groups}
     if all("groups" in each for each in packages):
         known = {name for each in packages for name in texts(each, "groups")} - {MAIN}
@@ -54,6 +57,12 @@ def read(path: Path, needs: Dependencies) -> Declaration:
             **({"groups": list(needs.groups)} if needs.groups else {}),
         },
     )
+
+
+def _take_files_of_metadata(packages: Iterable[dict[str, Any]], files: Mapping[str, Any]) -> None:
+    """Gives packages the files that a lock of Poetry before 1.3 has in one table for all of them."""
+    for each in packages:
+        each.setdefault("files", files.get(str(each.get("name")), []))
 
 
 def _indexes(packages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

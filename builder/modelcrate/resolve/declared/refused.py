@@ -22,5 +22,13 @@ def read(path: Path, needs: Dependencies) -> NoReturn:
     Raises:
         UserError: Always, with the way out.
     """
-    hint = _INSTEAD.get(path.name, "name the environment.yml that it was made from")
+    hint = _INSTEAD.get(
+        path.name,
+        "name a requirements file, a pyproject.toml, an environment.yml, or a lock of uv, pip, Poetry, PDM, pixi or Pipenv",
+    )
+    if path.name.startswith("conda-lock"):
+        hint = "name the environment.yml that it was made from"
+    elif path.name.endswith(".py.lock"):
+        script = path.name.removesuffix(".lock")
+        hint = f"uv export --script {script} --format pylock.toml -o pylock.toml, and name that"
     raise UserError("is not read for dependencies", where=str(path), hint=hint)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.project.values import Dependencies
-from modelcrate.resolve.declared import Declaration
+from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.pylock import digest_of
-from modelcrate.resolve.declared.toml_files import read_toml, table, tables
+from modelcrate.resolve.declared.stale import refuse_stale
+from modelcrate.resolve.declared.toml_files import read_toml, table, tables, texts
 from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.uv import UvLock
 
@@ -17,9 +18,11 @@ from modelcrate.resolve.uv import UvLock
 def read(path: Path, needs: Dependencies) -> Declaration:
     """Reads a uv.lock. Its groups are taken where the project names them, `dev` too."""
     data = read_toml(path)
+    refuse_stale(path, (str(each.get("name", "")) for each in tables(data, "package")), "uv lock")
     requires = data.get("requires-python")
     sources = (table(each, "source").get("registry") for each in tables(data, "package"))
     indexes = tuple(dict.fromkeys(each for each in sources if isinstance(each, str) and "://" in each))
+    _check_parts(data, needs, path)
     parts = {"extras": list(needs.extras), "groups": list(needs.groups)}
     inputs = {"requirements": [], "pylock": digest_of(path), **{key: names for key, names in parts.items() if names}}
     members = _members(data, needs)
@@ -32,6 +35,19 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         inputs=inputs,
         notices=(f"{told}; {way}",) if members else (),
     )
+
+
+def _check_parts(data: Mapping[str, Any], needs: Dependencies, path: Path) -> None:
+    """Refuses extras and groups that the lock's own project does not have; what uv says of them names neither."""
+    from packaging.utils import canonicalize_name as canonical
+
+    own = next((each for each in tables(data, "package") if _local(each) == "."), None)
+    if own is None:
+        return
+    extras = {*texts(table(own, "metadata"), "provides-extras"), *table(own, "optional-dependencies")}
+    groups = {*table(own, "metadata", "requires-dev"), *table(own, "dev-dependencies")}
+    refuse_unknown("extra", tuple(map(canonical, needs.extras)), [*map(canonical, extras)], path)
+    refuse_unknown("group", tuple(map(canonical, needs.groups)), [*map(canonical, groups)], path)
 
 
 def _members(data: Mapping[str, Any], needs: Dependencies) -> list[str]:

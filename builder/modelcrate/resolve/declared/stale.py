@@ -1,0 +1,66 @@
+"""Whether a lock is older than the project that it was made for: a package that the project names, and the lock has nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelcrate.resolve.declared import line_of
+from modelcrate.resolve.declared.toml_files import parse_toml, table, texts
+from modelcrate.resolve.requirements import read_text
+from modelcrate_layers.errors import UserError
+
+
+def refuse_stale(lock: Path, locked: Iterable[str], again: str) -> None:
+    """Refuses a lock that lacks a package which the pyproject.toml beside it requires in any case.
+
+    A lock is taken as it is, so nothing else would bring the package. What a marker limits may rightly be in no lock.
+
+    Args:
+        lock: The lock file.
+        locked: The names of all its packages.
+        again: The command that makes it anew.
+
+    Raises:
+        UserError: It lacks one; it names the first.
+    """
+    from packaging.utils import canonicalize_name
+
+    beside = lock.with_name("pyproject.toml")
+    if not beside.is_file():
+        return
+    text = read_text(beside)
+    data = parse_toml(text, beside)
+    known = {canonicalize_name(name) for name in (*locked, str(table(data, "project").get("name", "")))}
+    known |= {canonicalize_name(line) for line in texts(table(data, "tool", "uv"), "exclude-dependencies")}
+    for name in _required(data):
+        if canonicalize_name(name) not in known:
+            raise UserError(
+                f"has no {name}, which pyproject.toml requires",
+                where=str(lock),
+                why=f"{line_of(beside, text, name)}: the lock is older than this line, and it is taken as it is",
+                hint=f"make it anew: {again}",
+            )
+
+
+def _required(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the names that are required without a marker: those of [project], else Poetry's own."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    project = table(data, "project")
+    for line in texts(project, "dependencies"):
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:  # whoever reads the lines themselves tells it
+            continue
+        if requirement.marker is None:
+            yield requirement.name
+    if "dependencies" in project:
+        return
+    for name, value in table(data, "tool", "poetry", "dependencies").items():
+        limited = isinstance(value, list) or (
+            isinstance(value, dict) and value.keys() & {"markers", "python", "optional"}
+        )
+        if name != "python" and not limited:
+            yield name
