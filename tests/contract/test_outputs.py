@@ -56,8 +56,8 @@ Place = Callable[[str], tuple[str, str]]
 """For a name: the output as the command line writes it, and the address at which the image is then."""
 
 
-NO_IMAGES = {"dockerfile"}
-"""Outputs that write no image but what one can be made of: nothing can be read back from them by address."""
+NO_IMAGES = {"dockerfile", "docker"}
+"""Outputs from which nothing can be read back by address: what an image can be made of, and an engine (interop/test_docker_output.py)."""
 
 
 @pytest.fixture(params=sorted(set(transports.kinds()) - NO_IMAGES))

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +471,46 @@ def test_a_container_that_lays_traps_for_copies(crate: Crate, image: str, tmp_pa
     assert not list(tmp_path.glob("p/*"))
     assert [path.name for path in outside.iterdir()] == ["secret"]
     assert (outside / "secret").read_text() == "secret"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make devices")
+def test_devices_that_a_cdi_file_describes(crate: Crate, image: str, tmp_path: Path) -> None:
+    """A tree of devices that are /dev/null under another name, a library, and a hook that tells that it ran."""
+    for name in ("dev", "cdi"):
+        (tmp_path / name).mkdir()
+    for name in ("nvidia0", "nvidiactl"):
+        os.mknod(tmp_path / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        (tmp_path / "dev" / name).chmod(0o666)
+    (tmp_path / "libcuda.so").write_text("the driver's")
+    (tmp_path / "hook").write_text(f"#!/bin/sh\ncat > {tmp_path}/ran\n")
+    (tmp_path / "hook").chmod(0o755)
+    edits = {
+        "env": ["NVIDIA_VISIBLE_DEVICES=void"],
+        "deviceNodes": [{"path": "/dev/nvidiactl", "hostPath": f"{tmp_path}/dev/nvidiactl"}],
+        "mounts": [{"hostPath": f"{tmp_path}/libcuda.so", "containerPath": "/usr/lib/libcuda.so.1", "options": ["ro"]}],
+    }
+    card = {"deviceNodes": [{"path": "/dev/nvidia0", "hostPath": f"{tmp_path}/dev/nvidia0", "permissions": "rw"}]}
+    document: dict[str, Any] = {"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "containerEdits": edits}
+    document["devices"] = [{"name": name, "containerEdits": card} for name in ("0", "all")]
+    file = tmp_path / "cdi/nvidia.json"
+    file.write_text(json.dumps(document))
+    crate = replace(crate, environment={**crate.environment, "MODELCRATE_CDI_DIRS": f"{tmp_path}/cdi"})
+    script = "[ -c /dev/nvidia0 ] && echo x > /dev/nvidia0 && echo x > /dev/nvidiactl && cat /usr/lib/libcuda.so.1 && echo $NVIDIA_VISIBLE_DEVICES"
+    for engine in ("runc", "namespaces"):
+        if not why_not(engine):
+            done = crate("run", "--engine", engine, "--gpus", "all", "-u", "10001", image, "sh", "-c", script)
+            assert done.succeeded().out == "the driver'svoid\n"
+            without = crate("run", "--engine", engine, image, "sh", "-c", "[ -e /dev/nvidia0 ] || echo none")
+            assert without.succeeded().out == "none\n"
+    document["containerEdits"]["hooks"] = [{"hookName": "createContainer", "path": f"{tmp_path}/hook"}]
+    file.write_text(json.dumps(document))
+    if not why_not("runc"):
+        crate("run", "--engine", "runc", "--device", "nvidia.com/gpu=0", image, "sh", "-c", script).succeeded()
+        assert json.loads((tmp_path / "ran").read_text())["status"] == "creating"
+    crate("run", "--engine", "namespaces", "--gpus", "1", image, "sh").failed(6, "only a runtime")
+    crate("run", "--gpus", "device=9", image, "sh").failed(2, "nvidia-ctk cdi generate")
+    (tmp_path / "dev/nvidia0").unlink()
+    crate("run", "--gpus", "all", image, "sh").failed(2, "there is no such device")
 
 
 def test_started_again_from_a_kept_root_and_from_the_image(crate: Crate, image: str) -> None:

@@ -22,6 +22,7 @@ from modelcrate_layers.errors import MachineError, SourceError, UserError
 if TYPE_CHECKING:
     from modelcrate.containers import Container
     from modelcrate.images.image import Image
+    from modelcrate.project.cdi import Edits
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +61,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network", choices=("own", "host", "none"), default="own", help="its own network, this machine's, or none"
     )
+    parser.add_argument(
+        "--gpus", metavar="all|N|device=...", help="NVIDIA's cards, by the machine's CDI files (as root, with runc)"
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="VENDOR/CLASS=NAME",
+        help="a device that a CDI file of this machine describes, such as nvidia.com/gpu=0",
+    )
     parser.add_argument("-m", "--memory", metavar="BYTES", help="how much memory it may have, such as 512m or 2g")
     parser.add_argument("--cpus", metavar="NUMBER", help="how many processors it may use, such as 2 or 0.5")
     parser.add_argument(
@@ -93,6 +104,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--restart is for containers in the background", hint="say --detach too")
     _build(args, console)
     image = _find(args, console)
+    edits = _edits(args, image, console)
     command = tuple(args.command)
     entrypoint: tuple[str, ...] | None = () if command else None
     if args.entrypoint is not None:
@@ -101,15 +113,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
         args.name or container_name(args.image),
         console.config.containers,
         tuple(Port.parse(text) for text in args.publish),
-        variables(args, console.config.environment),
+        {**edits.env, **variables(args, console.config.environment)},
         entrypoint=entrypoint,
         command=command or None,
         user=args.user,
         workdir=args.workdir,
-        volumes=tuple(Volume.parse(text) for text in args.volume),
+        volumes=(*(Volume.parse(text) for text in args.volume), *edits.volumes),
         engine=args.engine or "auto",
         network=args.network,
         limits=limits,
+        devices=edits.devices,
         restart=restart,
         read_only=args.read_only,
         keep=args.keep,
@@ -210,6 +223,18 @@ def _say_notes(container: Container, console: Console) -> None:
         console.print_message(
             f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}"
         )
+
+
+def _edits(args: argparse.Namespace, image: Image, console: Console) -> Edits:
+    """What the devices that were asked for bring, and NVIDIA's driver held against the CUDA that the image needs."""
+    from modelcrate.containers.cuda import check_driver, installed_driver
+    from modelcrate.images.image_config import environment
+    from modelcrate.project.cdi import FOLDERS, find_devices, gpu_names
+
+    names = [*args.device, *(gpu_names(args.gpus) if args.gpus is not None else ())]
+    if any(name.startswith("nvidia.com/") for name in names):
+        check_driver(environment(image.settings), installed_driver())
+    return find_devices(names, console.config.environment.get("MODELCRATE_CDI_DIRS") or FOLDERS)
 
 
 def _find(args: argparse.Namespace, console: Console) -> Image:

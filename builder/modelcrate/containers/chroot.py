@@ -26,6 +26,8 @@ class Chroot:
 
     def unusable(self, spec: SupervisorSpec) -> str:
         """Returns why this container can't be started with chroot(2); empty where it can."""
+        if spec.devices.nodes or spec.devices.hooks:
+            return "it gives no devices"
         if spec.limits:
             return "only a runtime (runc, crun) can limit memory and processors"
         if spec.rootless:

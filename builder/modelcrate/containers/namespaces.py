@@ -41,6 +41,8 @@ class Namespaces:
 
     def unusable(self, spec: SupervisorSpec) -> str:
         """Tries it in a process that ends at once: only a trial shows what the kernel and its security modules allow."""
+        if spec.devices.hooks or spec.devices.groups:
+            return "the device has hooks or groups, which only a runtime (runc, crun, as root) runs and sets"
         if spec.limits:
             return "only a runtime (runc, crun) can limit memory and processors"
         if filter_program(os.uname().machine) is None:
@@ -105,6 +107,12 @@ def _enter(spec: SupervisorSpec) -> None:
             _mount(inside, (b"sys",), "sysfs", _QUIET | linux.MS_RDONLY)
         _mount(inside, (b"dev",), "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=755,size=64k")
         _fill_dev(inside)
+        for node in spec.devices.nodes:
+            place = parts_of(node.container.encode())
+            inside.mount_point(place, is_file=True)
+            fd = inside.open_path(place)
+            linux.mount(node.host, f"/proc/self/fd/{fd}", flags=linux.MS_BIND)
+            os.close(fd)
         _mount(inside, (b"dev", b"shm"), "tmpfs", _QUIET, "mode=1777")
         if spec.read_only:
             _mount(inside, (b"tmp",), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")

@@ -8,6 +8,7 @@ from dataclasses import field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from modelcrate.containers.devices import Devices
 from modelcrate.containers.limits import Limits, Restart
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -113,6 +114,7 @@ class RunOptions:
     engine: str = "auto"
     network: str = "own"
     limits: Limits = Limits()
+    devices: Devices = Devices()
     restart: Restart = Restart()
     read_only: bool = False
     keep: bool = False

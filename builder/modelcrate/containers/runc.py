@@ -92,11 +92,17 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
     """The bundle's config.json (OCI runtime specification 1.0, config.md and config-linux.md)."""
     kept = list(KEPT)
     held = kept if spec.identity.uid == 0 else []
+    devices = spec.devices.bundle()
     return {
         "ociVersion": "1.0.2",
         "process": {
             "terminal": False,
-            "user": {"uid": spec.identity.uid, "gid": spec.identity.gid, "umask": 0o022},
+            "user": {
+                "uid": spec.identity.uid,
+                "gid": spec.identity.gid,
+                "umask": 0o022,
+                **({"additionalGids": list(spec.devices.groups)} if spec.devices.groups else {}),
+            },
             "args": list(spec.process.args),
             "env": list(spec.process.env),
             "cwd": spec.process.cwd,
@@ -105,13 +111,18 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
         },
         "root": {"path": str(spec.rootfs), "readonly": spec.read_only},
         "hostname": spec.name,
+        "hooks": devices["hooks"],
         "mounts": [*_mounts(spec.read_only), *map(_volume, spec.volumes)],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
             "seccomp": runtime_profile(),
             "maskedPaths": [f"/{path}" for path in MASKED],
             "readonlyPaths": [f"/{path}" for path in READ_ONLY],
-            "resources": {"devices": [{"allow": False, "access": "rwm"}], **spec.limits.resources()},
+            "devices": devices["devices"],
+            "resources": {
+                "devices": [{"allow": False, "access": "rwm"}, *devices["rules"]],
+                **spec.limits.resources(),
+            },
         },
     }
 

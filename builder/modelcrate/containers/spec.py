@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, field
 from pathlib import Path
 
+from modelcrate.containers.devices import Devices
 from modelcrate.containers.identity import Identity
 from modelcrate.containers.limits import Limits, Restart
 from modelcrate.containers.options import Port, Volume
@@ -46,6 +47,7 @@ class SupervisorSpec:
     trees: Path | None = None
     limits: Limits = Limits()
     restart: Restart = Restart()
+    devices: Devices = Devices()
 
     @property
     def rootfs(self) -> Path:
@@ -81,5 +83,6 @@ class SupervisorSpec:
                 "trees": Path(held["trees"]) if held.get("trees") else None,
                 "limits": Limits(**held.get("limits", {})),
                 "restart": Restart(**held.get("restart", {})),
+                "devices": Devices.load(held.get("devices", {})),
             }
         )

@@ -56,6 +56,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     process = process_of(config, options)
     engines, programs = candidates(options.engine)
     check_free(options.ports)
+    options.devices.check()
     for volume in options.volumes:
         volume.check()
     folder = _claim(options, process)
@@ -83,6 +84,7 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
             trees=options.trees,
             limits=options.limits,
             restart=options.restart,
+            devices=options.devices,
         ).save()
         _supervise(folder)
     except OSError as fault:
@@ -116,6 +118,7 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
                 hint="modelcrate stop NAME ends it; --name starts another",
             )
         check_free(spec.ports)
+        spec.devices.check()
         for volume in spec.volumes:
             volume.check()
         container.stop()  # what a crash left

@@ -20,6 +20,7 @@ from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.serving import serving_variables
 from modelcrate.project.values import AnyModel, Command, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
+from modelcrate.resolve.cuda import cuda_variables
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate.security.scan.parts import ScanPart
@@ -178,6 +179,7 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     paths = ":".join([f"{PREFIX}/bin", *served.path])
     image = {
         **ANYBODY,
+        **cuda_variables(resolved.pins.wheels, environment(resolved.below.config)),
         **dict(served.env),
         "PATH": paths,
         **_azure(project),
@@ -192,7 +194,8 @@ def _command_spec(project: Project, command: Command, resolved: Resolved) -> Run
     """Returns the settings of a container that starts a program of the project's own."""
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
     sources = f"{APP_ROOT}/{command_folder(project)}" if command.source is not None else ""
-    image = {**ANYBODY, "PYTHONUNBUFFERED": "1", **model_folder(project)}
+    cuda = cuda_variables(resolved.pins.wheels, environment(resolved.below.config))
+    image = {**ANYBODY, **cuda, "PYTHONUNBUFFERED": "1", **model_folder(project)}
     if resolved.target is not None:
         image["PATH"] = f"{PREFIX}/bin"
     if sources:

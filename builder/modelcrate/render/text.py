@@ -95,7 +95,12 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
     return "\n".join(parts)
 
 
-_WHERE = {"store": "in the local store as", "registry": "pushed to", "docker-archive": "written to"}
+_WHERE = {
+    "store": "in the local store as",
+    "registry": "pushed to",
+    "docker-archive": "written to",
+    "docker": "loaded as",
+}
 
 
 def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
@@ -107,7 +112,7 @@ def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
     published = f"-p 8080:{exposed} " if exposed else ""
     if delivered.kind == "store":
         yield f"modelcrate run {published}{delivered.target.removesuffix(':latest')}"
-    elif delivered.kind == "registry":
+    elif delivered.kind in ("registry", "docker"):
         yield f"docker run {published}{delivered.target}"
     elif delivered.kind == "docker-archive" and delivered.target != "-":
         yield f"docker load -i {delivered.target.partition(':')[0]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.project.values import Dependencies
@@ -10,6 +11,11 @@ from modelcrate.resolve.pinned import PinnedWheel
 
 CUDA_BYTES = 100_000_000
 """From how many bytes on CUDA's packages are worth a word."""
+
+_DRIVER_FOLDERS = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64")
+"""Where clusters mount the driver's libraries (NVIDIA's own images look there, too)."""
+
+_TORCH = re.compile(r"\+cu([0-9]{2})[0-9]$")
 
 NAMED = 3
 """How many of the largest are named."""
@@ -53,6 +59,33 @@ def way_out(wheels: Iterable[PinnedWheel], needs: Dependencies) -> str:
     if "xgboost" in names:
         return "require xgboost-cpu in place of xgboost"
     return ""
+
+
+def cuda_variables(wheels: Iterable[PinnedWheel], below: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables by which NVIDIA's runtimes give a container its cards, where the wheels bring CUDA; else nothing.
+
+    Args:
+        wheels: The wheels of one platform.
+        below: The variables of the base.
+    """
+    release = next(filter(None, map(_release, wheels)), "")
+    if not release:
+        return {}
+    folders = [*_DRIVER_FOLDERS, *below.get("LD_LIBRARY_PATH", "").split(":")]
+    return {
+        "LD_LIBRARY_PATH": ":".join(dict.fromkeys(filter(None, folders))),
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_REQUIRE_CUDA": f"cuda>={release}.0",  # each driver for a release runs all programs of that release
+        "NVIDIA_VISIBLE_DEVICES": "all",
+    }
+
+
+def _release(wheel: PinnedWheel) -> str:
+    """The major version of the CUDA that a wheel brings: NVIDIA's runtime, or PyTorch's own."""
+    if wheel.name.startswith("nvidia-cuda-runtime"):
+        return wheel.version.partition(".")[0]
+    found = _TORCH.search(wheel.version) if wheel.name == "torch" else None
+    return found[1] if found else ""
 
 
 def _of_cuda(wheel: PinnedWheel) -> bool:

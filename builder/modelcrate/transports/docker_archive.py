@@ -40,6 +40,7 @@ from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.recipe import Layer, RecipeBlob
 from modelcrate_layers.tar.sources import sha256
+from modelcrate_layers.tar.tree import Entry
 
 KIND = "docker-archive"
 EXAMPLE = "FILE[:NAME]"
@@ -101,34 +102,49 @@ class DockerArchiveOutput:
         Raises:
             UserError: The image is for several platforms.
         """
-        if len(image.images) != 1:
-            platforms = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
-            raise UserError(
-                "a docker archive holds an image for one platform",
-                where=self.target,
-                why=f"this one has {platforms}",
-                hint="choose one with --platform, or write an oci-archive",
-            )
-        full, short, tag = _names(self.name or "modelcrate:latest")
-        original, attached = image.images[0].manifest, image.graph().attached
-        plain = replace_layers(image.images[0])
-        graph, root = plain.graph(), plain.descriptor
-        if attached:  # artifacts are about the original manifest, which is not the one that Docker gets
-            graph = replace(graph, documents=(*graph.documents, original), attached=attached)
-            root = replace(root, annotations={ORIGINAL_ANNOTATION: format_location(original)})
-        blob_path = "blobs/{0.algorithm}/{0.hex}".format
-        item = {
-            "Config": blob_path(plain.id),
-            "RepoTags": [short],
-            "Layers": [blob_path(layer.descriptor.digest) for layer in plain.layers],
-        }
-        top = plain.layers[-1].layer.diff_id.hex if plain.layers else ""
-        extra = [
-            archive.json_entry("manifest.json", [item]),
-            archive.json_entry("repositories", {short.rpartition(":")[0]: {tag: top}}),
-        ]
-        size = archive.write(self.file, archive.layout_entries(graph, root, full, tag, extra, emit))
-        return Delivered(KIND, self.target, plain.digest, size)
+        plain, entries = archive_of(image, self.name or "modelcrate:latest", self.target, emit)
+        return Delivered(KIND, self.target, plain.digest, archive.write(self.file, entries))
+
+
+def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[Image, list[Entry]]:
+    """Returns the image as Docker gets it, and the members of its archive.
+
+    Args:
+        image: The image.
+        name: What Docker calls it.
+        where: The output, for a failure.
+        emit: Gets the progress of the blobs.
+
+    Raises:
+        UserError: The image is for several platforms.
+    """
+    if len(image.images) != 1:
+        platforms = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
+        raise UserError(
+            "a docker archive holds an image for one platform",
+            where=where,
+            why=f"this one has {platforms}",
+            hint="choose one with --platform, or write an oci-archive",
+        )
+    full, short, tag = _names(name)
+    original, attached = image.images[0].manifest, image.graph().attached
+    plain = replace_layers(image.images[0])
+    graph, root = plain.graph(), plain.descriptor
+    if attached:  # artifacts are about the original manifest, which is not the one that Docker gets
+        graph = replace(graph, documents=(*graph.documents, original), attached=attached)
+        root = replace(root, annotations={ORIGINAL_ANNOTATION: format_location(original)})
+    blob_path = "blobs/{0.algorithm}/{0.hex}".format
+    item = {
+        "Config": blob_path(plain.id),
+        "RepoTags": [short],
+        "Layers": [blob_path(layer.descriptor.digest) for layer in plain.layers],
+    }
+    top = plain.layers[-1].layer.diff_id.hex if plain.layers else ""
+    extra = [
+        archive.json_entry("manifest.json", [item]),
+        archive.json_entry("repositories", {short.rpartition(":")[0]: {tag: top}}),
+    ]
+    return plain, archive.layout_entries(graph, root, full, tag, extra, emit)
 
 
 def replace_layers(image: Image) -> Image:
