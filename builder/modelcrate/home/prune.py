@@ -8,7 +8,7 @@
 | memo       | entries of the layer cache whose blobs are elsewhere           | by age and size                |
 | wheels, conda, debs, indexes, uv, models | downloads                        | by age and size                |
 | environments | virtual environments of `serve`                              | by age and size                |
-| projects, gates, builds and others | cached results                         | by age and size                |
+| projects, gates, builds, choices and others | cached results                         | by age and size                |
 | uploads    | the state of interrupted pushes                                | by age                         |
 | unpacked   | unpacked layers of images that were run                        | by age and size; never where a container has them mounted |
 | containers | containers that were started                                   | never: they belong to the user |
@@ -58,6 +58,7 @@ _RESULTS = (
     ("builds", "builds"),
     ("contents", "cache/contents"),
     ("contents", "cache/told"),
+    ("choices", "cache/choices"),
     ("scans", "cache/scans"),
     ("checked", "checked"),
     ("imports", "imports"),

@@ -126,13 +126,21 @@ class Uv:
             raise
 
     def _choose(self, words: Sequence[str], folder: Path, target: Target, index: Index, house: Path) -> str:
-        """Chooses from a wheelhouse alone, by stand-ins of its wheels, and keeps nothing in uv's cache."""
+        """Chooses from a wheelhouse alone, by stand-ins of its wheels, and keeps nothing in uv's cache. The answer is remembered."""
+        from modelcrate.resolve.remembered_choice import RememberedChoice
+
+        asked = [*words, *(["--prerelease", "allow"] if index.prereleases else [])]
+        choice = RememberedChoice.of(self.cache.with_name("choices"), self._program(), asked, house)
+        if (answer := choice.answer()) is not None:
+            return answer
         from modelcrate.resolve.stand_ins import stand_in_house
 
         with scratch_folder() as scratch:
             stand_ins = stand_in_house(house, scratch / "wheels")
             where = replace(self, cache=scratch / "cache").where(replace(index, wheelhouse=stand_ins.folder))
-            return self._run([*words, *where], folder, target, index, stand_ins.real)
+            answer = self._run([*words, *where], folder, target, index, stand_ins.real)
+        choice.keep(answer)
+        return answer
 
     def export(self, lock: UvLock, target: Target) -> str:
         """Returns a uv.lock as a pylock.toml, with the extras and groups of `lock`. Nothing is resolved again."""

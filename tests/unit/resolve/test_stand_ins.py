@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,62 @@ def test_a_wheel_that_no_build_takes_is_not_locked(tmp_path: Path, house: Path) 
     with pytest.raises(CrateError, match="compressed by a method") as caught:
         lock_wheels(Requirements(lines=("small",)), Target("3.11"), Index(wheelhouse=house), uv(tmp_path))
     assert str(wheel) in str(caught.value)
+
+
+def choose(
+    tmp_path: Path, house: Path, line: str = "large", program: str = "", *, prereleases: bool = False
+) -> list[str]:
+    index = Index(wheelhouse=house, prereleases=prereleases)
+    asked = replace(uv(tmp_path), program=program)
+    return [
+        f"{each.name} {each.version}" for each in lock_wheels(Requirements(lines=(line,)), Target("3.11"), index, asked)
+    ]
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """uv, which writes down that it was started."""
+    real = Uv(tmp_path, HttpConfig())._program()
+    program, log = tmp_path / "uv", tmp_path / "starts"
+    program.write_text(f"#!/bin/sh\necho >> '{log}'\nexec '{real}' \"$@\"\n")
+    program.chmod(0o755)
+    log.touch()
+    return program
+
+
+def starts(counted: Path) -> int:
+    return counted.with_name("starts").read_text().count("\n")
+
+
+def test_nothing_changed_and_uv_is_not_started(tmp_path: Path, house: Path, counted: Path) -> None:
+    time.sleep(0.2)  # younger files could change without a trace
+    one = choose(tmp_path, house, program=str(counted))
+    assert choose(tmp_path, house, program=str(counted)) == one == ["large 1.0", "small 2.0+local.1"]
+    assert starts(counted) == 1
+
+
+def test_what_decides_the_choice_asks_uv_again(tmp_path: Path, house: Path, counted: Path) -> None:
+    time.sleep(0.2)
+    choose(tmp_path, house, program=str(counted))
+    assert choose(tmp_path, house, "small<3", program=str(counted)) == ["small 2.0+local.1"]
+    assert starts(counted) == 2
+    choose(tmp_path, house, program=str(counted), prereleases=True)
+    assert starts(counted) == 3
+    make_wheel(house, "small", "4.0")
+    assert choose(tmp_path, house, program=str(counted)) == ["large 1.0", "small 4.0"]
+    assert starts(counted) == 4
+
+
+def test_a_wheel_that_was_just_written_is_not_remembered(tmp_path: Path, house: Path, counted: Path) -> None:
+    for _ in range(2):
+        (house / "small-3.0-cp311-cp311-musllinux_1_2_x86_64.whl").touch()
+        choose(tmp_path, house, program=str(counted))
+    assert starts(counted) == 2
+
+
+def test_a_fault_is_found_again(tmp_path: Path, house: Path, counted: Path) -> None:
+    time.sleep(0.2)
+    for _ in range(2):
+        with pytest.raises(UserError):
+            choose(tmp_path, house, "none-such", program=str(counted))
+    assert starts(counted) == 2
