@@ -60,6 +60,7 @@ tags: {{team: x}}
     "online/model-1/model.yml": f"$schema: {SCHEMA}model.schema.json\nname: flowers\nversion: 4\npath: model\ntype: custom_model\n",
 }
 
+NAMELESS = "# without a name and an endpoint\n"
 MODEL = "model: {path: ../../model-1/model/}\n"
 CODE = "code_configuration: {code: ../../model-1/onlinescoring/, scoring_script: score.py}\n"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
@@ -95,6 +96,11 @@ DEPLOYMENTS = {
     "environment_variables: {MODEL_BASE_PATH: /var/mounted/m/1, OTHER: /var/mounted2}\nmodel_mount_path: /var/mounted\n"
     f"environment: {{name: s, version: 1, image: 'reg.example/serving:1', inference_config: {{{ROUTES}, "
     "scoring_route: {port: 8501, path: '/v1/models/m:predict'}}}\n",
+    "names on the command line": NAMELESS + MODEL + CODE + CONDA,
+    "what says nothing of an image": "model: {path: ../../model-1/model, description: d, stage: Production, tags: {a: b}}\n"
+    + CODE
+    + f"environment: {{image: '{IMAGE}', conda_file: ../../model-1/environment/conda.yml, description: d, tags: {{a: b}}}}\n"
+    + "type: kubernetes\nresources: {requests: {cpu: '1'}}\n",
     "a named model": "model: {name: flowers, version: 7, path: ../../model-1/model, type: custom_model}\n"
     + CODE
     + CONDA,
@@ -110,5 +116,6 @@ def write(folder: Path, text: str) -> Path:
         path.write_text(content)
     file = folder / "online" / "managed" / "sample" / "blue.yml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(HEAD + text)
+    head = HEAD.replace("name: blue\nendpoint_name: flowers\n", "") if text.startswith(NAMELESS) else HEAD
+    file.write_text(head + text)
     return file
