@@ -556,10 +556,14 @@ def test_what_a_killed_process_was_making_is_removed_by_the_next_start(
     crate: Crate, image: str, tmp_path: Path
 ) -> None:
     state_dir = tmp_path / "home" / "containers"
-    for name in (".new-it-4194304-1", ".gone-it-4194304-2", f".gone-it-{os.getpid()}-3"):  # pids end at 4194304
+    for name in (
+        ".new-4194304-1000000001",
+        ".gone-4194304-1000000002",
+        f".gone-{os.getpid()}-1000000003",
+    ):  # pids end at 4194304
         (state_dir / name / "rootfs").mkdir(parents=True)
     crate("run", "--rm", image, "sh", "-c", "exit 0").succeeded()
-    assert [path.name for path in state_dir.iterdir()] == [f".gone-it-{os.getpid()}-3"]
+    assert [path.name for path in state_dir.iterdir()] == [f".gone-{os.getpid()}-1000000003"]
 
 
 def test_times_in_ps_are_words(crate: Crate, image: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from modelcrate.containers.engine import engine
 from modelcrate.containers.layer_trees import remove_root
 from modelcrate.containers.logs import LOG, read_log, since_offset, tail_offset
-from modelcrate.containers.processes import end_processes_in
+from modelcrate.containers.processes import end_processes_in, own_name
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import STOP, ContainerState, clear_running
 from modelcrate.images.removal import remove_path
@@ -23,6 +23,9 @@ from modelcrate_layers.frozen import dataclass
 
 STOP_AFTER = 10.0
 """Seconds between the stop signal and SIGKILL: what other engines wait."""
+
+GONE = ".gone"
+"""How the name of a folder begins that is being removed."""
 
 _CLEANING = 120
 """Seconds that a supervisor gets to remove the root folder after the end."""
@@ -201,7 +204,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def discard(folder: Path) -> None:
     """Removes a container's folder; the name is free at once."""
-    gone = folder.with_name(f".gone-{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
+    gone = folder.with_name(own_name(GONE))
     with suppress(FileNotFoundError):
         folder.rename(gone)
         remove_root(gone)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.containers import linux
+from modelcrate.containers.processes import is_leftover, own_name
 from modelcrate.home.prune import MADE, read_mounts
 from modelcrate.images.removal import remove_path
 from modelcrate.images.unpack import unpack
@@ -25,7 +25,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.records import read_record, write_record
 
 _CHANGES = "changes"
-_LEFTOVER = re.compile(r"\.new-([0-9]{1,10})-[0-9]+")
+_NEW = ".new"
 _SPECIAL = re.compile(r"[,:\\]")
 """What mount(2) reads as the end of a path in the options of an overlay."""
 
@@ -85,7 +85,7 @@ def _is_ours(tree: Path) -> bool:
 
 def _unpack_tree(blob: Blob, below: Sequence[Path], tree: Path) -> bool:
     """Unpacks one layer over the trees below it, and returns whether this machine could. Nobody sees an unfinished tree."""
-    beside = tree.with_name(f".new-{os.getpid()}-{time.monotonic_ns()}")
+    beside = tree.with_name(own_name(_NEW))
     root = beside / "root"
     root.mkdir(parents=True)
     root.chmod(0o755)
@@ -141,8 +141,8 @@ def _unmount(path: Path) -> None:
 
 
 def _clear_leftovers(trees: Path) -> None:
-    """Removes what a killed process was unpacking. The names end with its pid and a time."""
+    """Removes what a killed process was unpacking."""
     for path in trees.iterdir():
-        if (found := _LEFTOVER.fullmatch(path.name)) and not Path("/proc", found[1]).exists():
+        if is_leftover(path.name, _NEW):
             _unmount(path / "root")
             remove_path(path)

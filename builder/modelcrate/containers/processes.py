@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import time
@@ -17,6 +18,25 @@ _POLL = 0.05
 
 _ROUNDS = 1000
 """How often dying processes are looked for: they may have been forking."""
+
+
+_OWN = re.compile(r"(.+)-([0-9]{1,10})-[0-9]{9,}")
+"""A name of `own_name`: what it is, which process gave it, and when."""
+
+
+def own_name(begin: str) -> str:
+    """Returns a name that no other process gives, and that says which process gave it.
+
+    Args:
+        begin: Its beginning, which says what has it.
+    """
+    return f"{begin}-{os.getpid()}-{time.monotonic_ns()}"
+
+
+def is_leftover(name: str, *begins: str) -> bool:
+    """Returns whether a name is one that `own_name` made of one of these beginnings, in a process that has ended."""
+    found = _OWN.fullmatch(name)
+    return found is not None and found[1] in begins and not Path("/proc", found[2]).exists()
 
 
 @dataclass(frozen=True, slots=True)

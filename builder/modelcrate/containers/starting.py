@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate.containers.container import Container, discard, locked
+from modelcrate.containers.container import GONE, Container, discard, locked
 from modelcrate.containers.engine import candidates
 from modelcrate.containers.forward import check_free
 from modelcrate.containers.identity import Identity, identify
@@ -22,7 +20,7 @@ from modelcrate.containers.layer_trees import make_root, remove_root
 from modelcrate.containers.options import NOT_HELD_BY_CHROOT, RunOptions, Volume
 from modelcrate.containers.places import MOUNT_POINTS, check_working_folder, make_places
 from modelcrate.containers.process import Process, process_of
-from modelcrate.containers.processes import ProcessId
+from modelcrate.containers.processes import ProcessId, is_leftover, own_name
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import STOP, ContainerState
 from modelcrate.images.removal import remove_path
@@ -30,7 +28,9 @@ from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
 
-_LEFTOVER = re.compile(r"\.(?:new|gone)-.+-([0-9]{1,10})-[0-9]+")
+NEW = ".new"
+"""How the name of a folder begins that is being made."""
+
 _HOSTS = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 _FAULTS = {kind.__name__: kind for kind in (UserError, IntegrityError, MachineError)}
 
@@ -189,7 +189,7 @@ def _make_files(root: ContainerRoot) -> None:
 def _claim(options: RunOptions, process: Process) -> Path:
     """Makes the name's folder: beside, with its state in it, and renamed, which only one process can do."""
     folder = options.state_dir.absolute() / options.name
-    beside = folder.with_name(f".new-{options.name}-{os.getpid()}-{time.monotonic_ns()}")
+    beside = folder.with_name(own_name(NEW))
     try:
         _clear_leftovers(folder.parent)
         beside.mkdir(mode=0o700, parents=True)
@@ -209,11 +209,11 @@ def _claim(options: RunOptions, process: Process) -> Path:
 
 
 def _clear_leftovers(state_dir: Path) -> None:
-    """Removes folders that a killed process was making or removing. Their names end with its pid and a time."""
+    """Removes folders that a killed process was making or removing."""
     if not state_dir.is_dir():
         return
     for path in state_dir.iterdir():
-        if (found := _LEFTOVER.fullmatch(path.name)) and not Path("/proc", found[1]).exists():
+        if is_leftover(path.name, NEW, GONE):
             remove_root(path)
             remove_path(path)
 

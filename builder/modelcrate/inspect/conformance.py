@@ -208,7 +208,9 @@ def send_request(
         else http.client.HTTPConnection(host, port, timeout=target.timeout)
     )
     try:
-        connection.request(method, prefix + path, body, {} if body is None else {"Content-Type": content_type})
+        connection.request(
+            method, prefix.rstrip("/") + path, body, {} if body is None else {"Content-Type": content_type}
+        )
         answer = connection.getresponse()
         data = answer.read(MAX_RESPONSE)
     except http.client.BadStatusLine as fault:
@@ -243,4 +245,4 @@ def split_server_url(url: str) -> tuple[str, str, int | None, str]:
         or not url.isprintable()
     ):
         raise UserError(f"not the URL of a server: {shown}", hint="expected http://HOST:PORT or http://HOST:PORT/PATH")
-    return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
+    return parts.scheme, parts.hostname, port, parts.path

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
@@ -30,8 +26,8 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0
 """Seconds to wait for one answer."""
 
-_ASKED = re.compile(r"ask-([0-9]{1,10})-[0-9]{9,}")
-"""The name of a container that was started for a few requests: by which process, and when."""
+_ASKED = "ask"
+"""How the name of a container begins that was started for a few requests."""
 
 FAILED = 500
 """The first status of a server's own fault; the reason is in its log."""
@@ -114,6 +110,7 @@ def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[E
         MachineError: This machine can't start it, or it does not get ready. `why` is the end of its log.
     """
     from modelcrate.containers import Port, RunOptions, start
+    from modelcrate.containers.processes import own_name
 
     _remove_abandoned(config)
     settings = image.settings.get("config") or {}
@@ -123,7 +120,7 @@ def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[E
     if not port:
         raise UserError("the image names no port, so it can't be asked", hint="EXPOSE the port that its server has")
     options = RunOptions(
-        f"ask-{os.getpid()}-{time.monotonic_ns()}",
+        own_name(_ASKED),
         config.containers,
         (Port(0, port),),
         image=str(image.digest),
@@ -158,10 +155,10 @@ def _wait(container: Container, path: str | None, emit: Emit) -> None:
 def _remove_abandoned(config: Config) -> None:
     """Ends and removes the containers that killed processes have started for their requests."""
     from modelcrate.containers import containers
+    from modelcrate.containers.processes import is_leftover
 
     for container in containers(config.containers):
-        found = _ASKED.fullmatch(container.name)
-        if found and not Path("/proc", found[1]).exists():
+        if is_leftover(container.name, _ASKED):
             with suppress(CrateError):  # another process removes it, too
                 container.stop(timeout=1)
                 container.remove()
@@ -174,10 +171,9 @@ def endpoint(url: str) -> Endpoint:
         UserError: The URL is malformed.
         RegistryError: The server does not answer, or none of its routes is known.
     """
-    split_server_url(url)  # what is malformed is refused here, and not by the parser
-    parts = urlsplit(url)
-    if parts.path.strip("/"):
-        return Endpoint(Target(f"{parts.scheme}://{parts.netloc}", timeout=TIMEOUT), parts.path)
+    path = split_server_url(url)[-1]
+    if path.strip("/"):
+        return Endpoint(Target(url.removesuffix(path), timeout=TIMEOUT), path)
     target = Target(url, timeout=TIMEOUT)
     first = send_request(target, "GET", "/")
     if first.fault:

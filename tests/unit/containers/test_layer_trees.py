@@ -190,7 +190,7 @@ def test_where_no_overlay_can_be_mounted_the_layers_are_unpacked(
 
 
 def test_what_a_killed_process_was_unpacking_is_removed(trees: Path, tmp_path: Path) -> None:
-    left = trees / ".new-4194999-1"
+    left = trees / ".new-4194999-1000000001"
     (left / "root").mkdir(parents=True)
     (left / "root/half").write_text("x")
     make_root([BASE], container(tmp_path, "one"), trees)

@@ -167,7 +167,7 @@ def test_a_name_that_runs_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_processes_that_have_gone_are_removed(tmp_path: Path) -> None:
-    for name in (".new-it-4194304-1", ".gone-it-4194304-2"):
+    for name in (".new-4194304-1000000001", ".gone-4194304-1000000002"):
         (tmp_path / "containers" / name).mkdir(parents=True)
     with pytest.raises(UserError):
         start(CONFIG, [layer(member("etc/x", b""))], options(tmp_path, user="nobody-here", ports=(Port(0, 1),)))
