@@ -96,6 +96,7 @@ def _unpack_tree(blob: Blob, below: Sequence[Path], tree: Path) -> bool:
         unpack([checked], root)
         deque(checked.passing, maxlen=0)  # what follows the end of the archive counts for the digest
         _unmount(root)
+        linux.sync_file_system(str(tree.parent))  # or a tree without its bytes would be believed after a crash
         write_record(tree.parent, f"{tree.name}{MADE}", b"")
         try:
             (beside / "upper" if below else root).rename(tree)

@@ -65,6 +65,15 @@ def unmount(target: str) -> None:
     _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), "umount2")
 
 
+def sync_file_system(path: str) -> None:
+    """Waits until all that was written to the file system of a folder is on its disk (syncfs(2))."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.syncfs(fd), "syncfs")
+    finally:
+        os.close(fd)
+
+
 def guard_mounts(target: str, read_only: bool) -> None:
     """mount_setattr(2): no set-user-id programs and no devices on the mount `target` and on all mounts below it; optionally read-only.
 

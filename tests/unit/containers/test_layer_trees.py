@@ -116,6 +116,21 @@ def test_a_place_in_a_lower_layer_is_replaced(trees: Path, tmp_path: Path) -> No
     assert contents(folder / "rootfs") == {"a": ""}
 
 
+def test_a_tree_is_on_the_disk_before_it_is_believed(
+    trees: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(path: str) -> None:
+        raise OSError(5, "the disk is gone")
+
+    monkeypatch.setattr(layer_trees.linux, "sync_file_system", cut)
+    with pytest.raises(OSError, match="the disk is gone"):
+        make_root([BASE], container(tmp_path, "one"), trees)
+    assert list(trees.iterdir()) == []
+    monkeypatch.undo()
+    make_root([BASE], container(tmp_path, "two"), trees)
+    assert contents(tmp_path / "two/rootfs")["etc/name"] == "base"
+
+
 def test_a_second_start_reads_no_layer_and_images_share_lower_layers(trees: Path, tmp_path: Path) -> None:
     base, change = CountedLayer(BASE), CountedLayer(CHANGE)
     for name in ("one", "two"):
