@@ -205,12 +205,18 @@ def run(lab: Lab) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "load": round(os.getloadavg()[0], 1),
+        "machine": _machine(),
         "runs": lab.runs,
         "missing": missing,
         "servers": {
             name: {str(count): _middle(each) for count, each in found.items()} for name, found in shots.items()
         },
     }
+
+
+def _machine() -> str:
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    return f"{cpu.partition(': ')[2]}, {os.cpu_count()} cores"
 
 
 def _middle(shots: Sequence[Shot]) -> dict[str, float]:
@@ -322,6 +328,9 @@ median and 99th percentile in milliseconds; medians of the rounds.
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     failed = {name: sum(each["failed"] for each in by_count.values()) for name, by_count in servers.items()}
     lost = ", ".join(f"{name} {count:.0f}" for name, count in failed.items() if count)
-    lines += [f"\nMeasured {found['date']} UTC, load {found['load']}. Failed requests: {lost or 'none'}.\n"]
+    lines += [
+        f"\nMeasured {found['date']} UTC on {found['machine']}, load {found['load']}. Failed requests: {lost or 'none'}.\n"
+    ]
+    lines.append(Path(__file__).with_suffix(".md").read_text())
     lines += [f"Not measured: {'; '.join(found['missing'])}.\n"] if found["missing"] else []
     return "\n".join(lines)

@@ -70,6 +70,9 @@ class Clients:
         self._selector = selectors.DefaultSelector()
         self._swept = self._accepted_all = 0.0
         self._full = False
+        self._received = memoryview(
+            bytearray(_RECEIVE)
+        )  # one for all: a new one each time would cost a system call or two
         self.work: collections.deque[Work] = collections.deque()
         """The requests that wait for the script."""
         self.stopping = 0.0
@@ -241,19 +244,19 @@ class Clients:
     def _receive(self, connection: Connection) -> bool:
         """Receives what has arrived; returns False when the client has closed, which closes the connection."""
         try:
-            data = connection.sock.recv(_RECEIVE)
+            size = connection.sock.recv_into(self._received)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self._close(connection)
             return False
         if connection.state == READING:
             connection.progress = time.monotonic()
             if not connection.reader.begun:
                 connection.since = connection.progress
-            connection.reader.feed(data)
+            connection.reader.feed(self._received[:size])
         return True
 
     def _read(self, connection: Connection) -> None:

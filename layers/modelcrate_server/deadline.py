@@ -33,13 +33,19 @@ def deadline(milliseconds: int) -> Iterator[None]:
         with _watched(milliseconds):
             yield
         return
-    before = signal.signal(signal.SIGALRM, _ring)
+    if not milliseconds:
+        yield
+        return
+    before = signal.getsignal(signal.SIGALRM)
+    if before is not _ring:
+        signal.signal(signal.SIGALRM, _ring)
     signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        if before not in (_ring, signal.SIG_DFL):  # the script's own; else ours stays, which nothing rings
+            signal.signal(signal.SIGALRM, before)
 
 
 def end_late() -> float | None:

@@ -86,8 +86,8 @@ class RequestReader:
         """The bytes of the current body that have arrived."""
         return self._size
 
-    def feed(self, data: bytes) -> None:
-        """Adds bytes that have arrived."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Adds bytes that have arrived; they are copied."""
         self._buffer += data
 
     def next(self) -> Received | None:

@@ -28,12 +28,22 @@ class Routing:
 
     def __init__(self, platforms: Sequence[Platform], environ: Mapping[str, str]) -> None:
         self.platforms = sorted(platforms, key=lambda each: each.free_bodies)  # sorting is stable
+        self._found: dict[tuple[str, str], Found] = {}
         self._routes = [
             (_pattern(route.path), route, each) for each in self.platforms for route in each.routes(environ)
         ]
 
     def find(self, path: str, method: str) -> Found | None:
         """Returns the route of a path and a method, or None when no platform has the path."""
+        known = self._found.get((path, method))
+        if known is not None:
+            return known
+        found = self._search(path, method)
+        if found is not None and found.path == path:  # without names in it, so that there are few of them
+            self._found[path, method] = found
+        return found
+
+    def _search(self, path: str, method: str) -> Found | None:
         matches = [(found, route, owner) for pattern, route, owner in self._routes if (found := pattern.match(path))]
         for found, route, owner in matches:
             if method in route.methods:
