@@ -206,6 +206,12 @@ def may_have_format(name: str, head: bytes) -> bool:
     return name[name.rfind(".") :].lower() in _BY_ENDING or _BEGINNINGS.match(head) is not None
 
 
+def shown_format(word: str) -> str:
+    """Returns the words for a format in messages, by its word in facts; empty for an unknown one."""
+    found = _BY_WORD.get(word)
+    return found.shown if found is not None else ""
+
+
 def recognise(sample: Sample) -> Recognised | None:
     """Returns what a model file is, in words, with the reason; None for no model, and for an empty file."""
     found = format_of(sample)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
+from modelcrate.modelfiles.estimators import WRITE_SCRIPT
+from modelcrate.modelfiles.formats import recognise_folder, shown_format
 from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
 from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.project.values import Model
@@ -116,15 +118,30 @@ def _unknown(files: ModelFiles) -> CrateError:
     for name in files.names:
         if fault := files.facts(name).fault:
             return SourceError(f"{name} is damaged: it {fault}", where=files.where(name))
-    formats = sorted({facts.format for name in files.names if (facts := files.facts(name)).format})
     listed = ", ".join(files.names[:5]) + (", ..." if len(files.names) > 5 else "") or "no files"
     return UserError(
         "no model of a framework that can be served without an entry script",
         where=files.shown,
-        why=f"looked for {'; '.join(each.IDENTIFIED_BY for each in frameworks())}\n"
-        f"found {', '.join(formats) or 'nothing of that'} among {listed}",
-        hint="write an entry script with init() and run(data), and name it: entry: score.py",
+        why=f"it is {_kind(files) or f'of no format that is known: {listed}'}\n"
+        f"without a script go: {'; '.join(each.IDENTIFIED_BY for each in frameworks())}",
+        hint=WRITE_SCRIPT,
     )
+
+
+def _kind(files: ModelFiles) -> str:
+    """Returns what a model is, in words; empty for one of no known format."""
+    whole = recognise_folder(frozenset(name.partition("/")[0] for name in files.names))
+    if whole is not None and files.top.is_dir():
+        return whole.kind
+    found: dict[str, None] = {}
+    for name in files.names:
+        facts = files.facts(name)
+        shown = shown_format(facts.format)
+        value = facts.pickles[0].value if facts.pickles else None
+        what = value.name or value.kind if value is not None and facts.format in ("pickle", "joblib") else ""
+        if shown:
+            found[f"{shown} of {what}" if what else shown] = None
+    return ", ".join(found)
 
 
 def _read_folder(top: Path) -> ModelDescription:

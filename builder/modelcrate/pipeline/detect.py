@@ -24,6 +24,7 @@ from modelcrate.pipeline.detect_models import (
 )
 from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
+from modelcrate.pipeline.loaded_paths import loaded_beside
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
 from modelcrate_layers.errors import UserError
 
@@ -56,7 +57,10 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
         models, models_found = add_loaded(folder, script.path, loose, models, models_found)
     if script is None and len(models) != 1:
         raise _no_single_model(folder, loose, models)
-    extent = None if script is None else find_extent(script, scripts, model_modules(folder, models))
+    extent = None
+    if script is not None:
+        beside = [each for each in loaded_beside(folder, script.path) if each in files]
+        extent = find_extent(script, scripts, model_modules(folder, models), beside)
     entry = extent.entry if extent is not None else None
     entry_found = tuple(replace(each, why=f"{each.why}; {extent.why}") if extent else each for each in script_found)
     python, python_found = _python(folder, files)
@@ -95,7 +99,8 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     best = [script for script in serving if script.rank == serving[0].rank]
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)
-        hint = f"call one of them score.py, or name it in a {FILE_NAME}"
+        one = best[0].path
+        hint = f"name one in a {FILE_NAME}: entry: {{source: {one.parent}, script: {one.name}}}"
         raise UserError(
             f"{len(best)} entry scripts that are equally good: {names}", where=os.path.abspath(folder), hint=hint
         )

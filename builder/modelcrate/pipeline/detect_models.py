@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from modelcrate.modelfiles.formats import (
     BESIDE,
@@ -19,7 +18,8 @@ from modelcrate.modelfiles.formats import (
     recognise_folder,
 )
 from modelcrate.pipeline.detect_files import Finding
-from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
+from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.pipeline.loaded_paths import loaded_paths
 from modelcrate.pipeline.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
@@ -85,16 +85,8 @@ def add_loaded(
         models: The models that are known by what they are.
         findings: What was found about them.
     """
-    from modelcrate.pipeline.code_findings import File, Loaded
-    from modelcrate.pipeline.python_syntax import parse_for
-    from modelcrate.pipeline.running_code import findings_in
-
-    tree = parse_for(read_some(folder / script, MAX_TEXT + 1), sys.version_info.minor).tree
-    if tree is None:
-        return models, findings
-    file = File(tree, str(script), PurePosixPath("/", script), "", sys.version_info.minor, calls=("init", "run"))
-    loaded = (each.path for each in findings_in(file) if isinstance(each, Loaded))
-    names = dict.fromkeys(path.name for path in loaded if path.parts[0] == MODEL_DIR and len(path.parts) > 1)
+    paths = loaded_paths(folder, script)
+    names = dict.fromkeys(path.name for path in paths if path.parts[0] == MODEL_DIR and len(path.parts) > 1)
     for name in names:
         same = [each for each in files if each.name == name]
         if len(same) == 1 and not any(same[0] == each.path or each.path in same[0].parents for each in models):

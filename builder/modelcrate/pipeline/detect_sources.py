@@ -35,13 +35,16 @@ class Extent:
         return {"PYTHONPATH": ":".join(places)}
 
 
-def find_extent(script: Script, scripts: Sequence[Script], named: Mapping[str, Path]) -> Extent:
+def find_extent(
+    script: Script, scripts: Sequence[Script], named: Mapping[str, Path], loaded: Sequence[Path] = ()
+) -> Extent:
     """Returns a script's folder; or the script alone, at the top of a project, if neither it nor a model needs a neighbour.
 
     Args:
         script: The entry script.
         scripts: All Python files of the project.
         named: The modules that pickles name, each with its model.
+        loaded: Files of the project that the script loads by its own place.
     """
     folder = script.path.parent
     roots = list(dict.fromkeys((folder, *folder.parents, _SOURCES, folder / _SOURCES)))
@@ -50,6 +53,10 @@ def find_extent(script: Script, scripts: Sequence[Script], named: Mapping[str, P
     if not elsewhere:
         if folder != Path():
             return Extent(Entry(Path(script.path.name), folder), (), f"all of {folder} goes with it")
+        if not found and loaded:
+            return Extent(
+                Entry(script.path, folder), (), f"the whole folder goes with it, because it loads {loaded[0]}"
+            )
         if not found:
             return Extent(Entry(script.path), (), "it goes alone")
         return Extent(Entry(script.path, folder), (), f"the whole folder goes with it, because {_reason(found, named)}")

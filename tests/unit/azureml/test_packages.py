@@ -86,7 +86,7 @@ def test_row_5_what_needs_a_config_says_so(
     model = registered("iris")
     with pytest.raises(UserError, match="without an entry script") as fault:
         Model.package(ws, [model])
-    assert "looked for a LightGBM text model; an MLflow folder" in fault.value.why
+    assert "without a script go: a LightGBM text model; an MLflow folder" in fault.value.why
     other = Model.register(ws, str(files / "models/one.bin"), "deep", model_framework="TensorFlow")
     with pytest.raises(UserError, match="needs an inference config") as fault:
         Model.package(ws, [other])

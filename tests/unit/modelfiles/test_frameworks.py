@@ -116,12 +116,12 @@ def test_no_known_framework_says_what_was_looked_for(tmp_path: Path) -> None:
     assert "no model of a framework that can be served without an entry script" in error.what
     for framework in frameworks():
         assert framework.IDENTIFIED_BY in error.why
-    assert "found hdf5 among weights.h5" in error.why
+    assert "it is an HDF5 file" in error.why
     assert "entry: score.py" in error.hint
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"w": 1.0}))
-    assert "found pickle" in refused(tmp_path / "plain.pkl").why
+    assert "it is a pickle of dict" in refused(tmp_path / "plain.pkl").why
     (tmp_path / "empty").mkdir()
-    assert "found nothing of that among no files" in refused(tmp_path / "empty").why
+    assert "it is of no format that is known: no files" in refused(tmp_path / "empty").why
 
 
 def test_two_frameworks_at_once_and_two_models_of_one(tmp_path: Path) -> None:

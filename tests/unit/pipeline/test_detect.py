@@ -582,3 +582,28 @@ def test_a_file_that_only_the_script_says_is_a_model(tmp_path: Path) -> None:
     assert "score.py loads a file of that name below AZUREML_MODEL_DIR" in str(findings[-1])
     make(tmp_path, more__w_npz=b"PK")
     assert detect(tmp_path)[0].models == ()
+
+
+def test_a_file_that_the_script_loads_by_its_own_place_takes_the_folder_along(tmp_path: Path) -> None:
+    script = f"from pathlib import Path\n(Path(__file__).parent / 'labels.json').read_text()\n{SCRIPT}"
+    project, findings = detect(make(tmp_path, score_py=script, labels_json="[]"))
+    assert project.entry == Entry(Path("score.py"), Path())
+    assert any("the whole folder goes with it, because it loads labels.json" in str(each) for each in findings)
+    (tmp_path / "labels.json").unlink()
+    assert detect(tmp_path)[0].entry == Entry(Path("score.py"))
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        ({"m_pkl": b"\x80\x02c__main__\nThing\n)\x81."}, "it is a pickle of __main__.Thing"),
+        ({"m_cbm": b"CBM1.."}, "it is a CatBoost model"),
+        ({"n__config_cfg": b"", "n__meta_json": b"{}", "n__tokenizer": b""}, "it is a spaCy pipeline"),
+    ],
+)
+def test_what_needs_a_script_is_said_by_what_it_is(tmp_path: Path, files: dict[str, bytes], kind: str) -> None:
+    make(tmp_path, **files)
+    with pytest.raises(UserError) as caught:
+        detecting.write_project(tmp_path)
+    assert kind in str(caught.value)
+    assert "write an entry script" in str(caught.value)
