@@ -38,11 +38,24 @@ _PYTHONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "(default|malloc|pymalloc|mimalloc)(_debug)?|debug",
             "default, malloc, pymalloc, debug, malloc_debug or pymalloc_debug",
         ),
+        "PYTHON_CPU_COUNT": ("default|[1-9][0-9]{0,5}", "default, or a number from 1 on"),
+        "PYTHON_FROZEN_MODULES": ("on|off", "on or off"),
+        "PYTHON_GIL": ("1", "1, for a Python that is not free-threaded"),
         "PYTHONTRACEMALLOC": ("[0-9]{1,4}", "a number of frames"),
         "PYTHONUTF8": ("0|1", "0 or 1"),
     }
 )
 """Variables without a valid value of which Python ends before it has begun, with the pattern and the words of one (its documentation)."""
+
+
+def _is_encoding(text: str) -> bool:
+    """Returns whether Python takes this as ENCODING:ERRORS of its standard streams, either of which may be left out."""
+    name = text.partition(":")[0]
+    try:
+        "".encode(name or "utf-8")
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def refused_variables(own: Mapping[str, str], *, checked_by_server: bool = True) -> Iterator[UserError]:
@@ -60,6 +73,12 @@ def refused_variables(own: Mapping[str, str], *, checked_by_server: bool = True)
             yield UserError(
                 f"'env' sets {name} to {own[name]!r:.80}", why="Python would not start", hint=f"expected {words}"
             )
+    if not _is_encoding(own.get("PYTHONIOENCODING", "")):
+        yield UserError(
+            f"'env' sets PYTHONIOENCODING to {own['PYTHONIOENCODING']!r:.80}",
+            why="Python knows no such encoding of text, and would not start",
+            hint="expected for instance utf-8, or utf-8:surrogateescape",
+        )
     if checked_by_server:
         values = {name: value for name, value in own.items() if name not in FIXED and name != "AZUREML_CONFIG_FILE"}
         if not values:

@@ -39,6 +39,7 @@ from modelcrate.project.grammar import (
     OptionalInside,
     OptionalInterpreter,
     OptionalJsonOrFile,
+    OptionalMirror,
     OptionalModelName,
     OptionalPython,
     OptionalRegistered,
@@ -111,7 +112,10 @@ class BaseForm(Form):
     """What lies below our layers, with what its kind needs."""
 
     origin: BaseWords = Field(alias="from", description="The base, as in the short form.")
-    mirror: OptionalUrl = Field(None, description="For debian: the URL of the mirror to fetch packages from.")
+    mirror: OptionalMirror = Field(
+        None,
+        description="For debian: the URL of the mirror to fetch packages from; that of debian-security after a space, if it is elsewhere.",
+    )
     packages: list[Package] = Field([], description="For debian: packages on top of what Python needs.")
     interpreter: OptionalInterpreter = Field(
         None, description="Where the base's Python is, for instance /usr/bin/python3.11; default: it is looked for."

@@ -130,6 +130,10 @@ def _url(text: str, info: Info) -> str:
     return text
 
 
+def _mirror(text: str, info: Info) -> str:
+    return " ".join(_url(each, info) for each in text.split())
+
+
 def _requirement(text: str, info: Info) -> str:
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -284,6 +288,12 @@ def _status(text: str, info: Info) -> int:
 _CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "none")
 _CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)
 _URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
+_MIRROR = Text(
+    "the address of a mirror such as http://host/debian, or two with a space between",
+    r"https?://[^\s/?#]+[^\s]*( https?://[^\s/?#]+[^\s]*)?",
+    _mirror,
+    ("string",),
+)
 _INSIDE = Text("a path", check=_inside)
 _MODEL_NAME = Text(
     "a model name: letters, digits, - . and _, a letter or digit first", r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
@@ -314,6 +324,7 @@ BaseWords = Annotated[
     values.Base, Text("a base", check=_base, examples=("debian", "debian:bookworm", "debian:trixie", "scratch"))
 ]
 Url = Annotated[str, _URL]
+OptionalMirror = Annotated[str | None, _MIRROR]
 OptionalUrl = Annotated[str | None, _URL]
 Flag = Annotated[bool, Text("true or false", "true|false", _flag, ("boolean",))]
 Package = Annotated[str, Text("the name of a Debian package", _PACKAGE)]

@@ -54,6 +54,11 @@ def test_all_that_are_refused_are_named_and_nothing_else() -> None:
         ("PYTHONMALLOC", "fast", "PYTHONMALLOC to 'fast'"),
         ("PYTHONINTMAXSTRDIGITS", "100", "PYTHONINTMAXSTRDIGITS to '100'"),
         ("PYTHONUTF8", "yes", "PYTHONUTF8 to 'yes'"),
+        ("PYTHONIOENCODING", "bogus", "PYTHONIOENCODING to 'bogus'"),
+        ("PYTHONIOENCODING", "hex:strict", "no such encoding of text"),
+        ("PYTHON_CPU_COUNT", "0", "PYTHON_CPU_COUNT to '0'"),
+        ("PYTHON_GIL", "0", "PYTHON_GIL to '0'"),
+        ("PYTHON_FROZEN_MODULES", "yes", "PYTHON_FROZEN_MODULES to 'yes'"),
         ("WORKER_COUNT", "two", "WORKER_COUNT"),
         ("SERVER_PORT", "99999", "SERVER_PORT"),
         ("AZUREML_LOG_LEVEL", "LOUD", "AZUREML_LOG_LEVEL"),
@@ -71,6 +76,8 @@ def test_a_value_with_which_the_server_would_not_start_is_refused(name: str, val
     [
         {"PYTHONHASHSEED": "random", "PYTHONMALLOC": "malloc_debug", "PYTHONUTF8": "1", "PYTHONTRACEMALLOC": "5"},
         {"PYTHONHASHSEED": "", "PYTHONINTMAXSTRDIGITS": "640"},
+        {"PYTHONIOENCODING": ":surrogateescape", "PYTHON_CPU_COUNT": "default", "PYTHON_GIL": "1"},
+        {"PYTHONIOENCODING": "utf-8"},
         {
             "WORKER_COUNT": "2",
             "SERVER_PORT": "8080",
