@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
+from urllib.parse import unquote, urlsplit
 
 from modelcrate.net.download import WORKERS, Download, Downloader
 from modelcrate.resolve.locked import exact_lines, hashes_of
@@ -57,7 +58,7 @@ def lock_wheels(
     lines = _lacking(read.lines, locked)
     projects = [file for file in requirements.files if file.suffix == ".toml"]
     if not lines and not projects:
-        return _reachable((each for each in locked if each.name not in there), index, uv)
+        return _checked(_reachable((each for each in locked if each.name not in there), index, uv))
     with scratch_folder() as scratch:
         given = [*projects, *_written(scratch / "dependencies", lines)]
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
@@ -69,7 +70,17 @@ def lock_wheels(
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
-    return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
+    return _checked(_reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv))
+
+
+def _checked(pinned: tuple[PinnedWheel, ...]) -> tuple[PinnedWheel, ...]:
+    """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes."""
+    for each in pinned:
+        for url in each.urls:
+            path = Path(unquote(urlsplit(url).path))
+            if url.startswith("file://") and path.is_file():
+                _check_wheel(path, each.name)
+    return pinned
 
 
 @contextmanager
@@ -90,12 +101,13 @@ def _lines_named(requirements: Requirements) -> Iterator[None]:
 
 @contextmanager
 def _faulty_wheels_named(index: Index) -> Iterator[None]:
-    """Names the wheel of a wheelhouse that can't be read, where that is why uv has failed: uv says that an index failed, or no package."""
+    """Names the wheel of a folder that can't be read, where that is why uv has failed: uv says that an index failed, or no package."""
     try:
         yield
     except CrateError as fault:
         told = re.sub(r"[-_.]+", "-", str(fault)).lower()
-        for path in sorted(index.wheelhouse.glob("*.whl")) if index.wheelhouse is not None else ():
+        houses = [house for house in (index.wheelhouse, *map(Path, index.find_links)) if house is not None]
+        for path in sorted(path for house in houses for path in house.glob("*.whl")):
             name = re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower()
             if name in told:
                 _check_wheel(path, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -152,3 +153,29 @@ def test_a_fault_is_found_again(tmp_path: Path, house: Path, counted: Path) -> N
         with pytest.raises(UserError):
             choose(tmp_path, house, "none-such", program=str(counted))
     assert starts(counted) == 2
+
+
+@pytest.mark.parametrize(
+    ("member", "data", "what"),
+    [
+        ("../outside.py", b"x = 1", "outside"),
+        (
+            "small-2.0+local.1.dist-info/METADATA",
+            b"Metadata-Version: 2.1\nName: small\nVersion: 7\n",
+            "can't be installed",
+        ),
+        ("other-1.dist-info/RECORD", b"", "dist-info"),
+    ],
+)
+def test_a_wheel_with_a_member_that_no_build_takes_is_not_locked(
+    tmp_path: Path, house: Path, member: str, data: bytes, what: str
+) -> None:
+    [wheel] = house.glob("small-2*.whl")
+    with warnings.catch_warnings(), zipfile.ZipFile(wheel, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr(member, data)
+    for index in (Index(wheelhouse=house), Index(find_links=(str(house),), no_index=True)):
+        with pytest.raises(CrateError) as caught:
+            lock_wheels(Requirements(lines=("small",)), Target("3.11"), index, uv(tmp_path))
+        assert what in str(caught.value)
+        assert wheel.name in str(caught.value)
