@@ -107,9 +107,8 @@ def own_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ImageL
 
 
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
-    """Stores what an image was made from, so that a later push can attest it."""
-    lock = make_lock(prepared, own_models(prepared, made.images[0].layers))
-    _builds(config).put(str(made.digest), lock.text())
+    """Stores the packages that an image was made from, so that a later push can attest it."""
+    _builds(config).put(str(made.digest), Lock({}, prepared.world.pins).text())
 
 
 def built_pins(digest: Digest, config: Config) -> Mapping[str, Pins]:
