@@ -176,7 +176,10 @@ FORMATS = (
 _BEGINNINGS = re.compile(
     b"|".join(b"(?P<%s>%s)" % (each.word.encode(), each.begins) for each in FORMATS if each.begins), re.DOTALL
 )
-"""One search for all of them: it runs for every file."""
+"""One search for all of them."""
+
+_ANY_BEGINNING = re.compile(b"|".join(b"(?:%s)" % each.begins for each in FORMATS if each.begins), re.DOTALL)
+"""The same without groups, which takes a third of the time: it runs for every file."""
 
 _BY_WORD = {each.word: each for each in FORMATS}
 _BY_ENDING = {ending: each for each in FORMATS for ending in each.endings}
@@ -203,7 +206,7 @@ def format_of(sample: Sample) -> Format | None:
 
 def may_have_format(name: str, head: bytes) -> bool:
     """Returns whether a file with this name and these first bytes may have a format. It costs less than `format_of`, which decides."""
-    return name[name.rfind(".") :].lower() in _BY_ENDING or _BEGINNINGS.match(head) is not None
+    return name[name.rfind(".") :].lower() in _BY_ENDING or _ANY_BEGINNING.match(head) is not None
 
 
 def shown_format(word: str) -> str:

@@ -53,10 +53,22 @@ class ScanPart:
     def files(self) -> Iterator[GatedFiles]:
         """Its files, sorted by path."""
         above = min((each.path for each in self.entries), key=len, default=b"")
-        found = [(each.source, each.path) for each in self.entries if isinstance(each.source, FileRange)]
+        found = sorted(
+            (each.source, each.path[len(above) + 1 :]) for each in self.entries if isinstance(each.source, FileRange)
+        )
         top = str(self.top)
-        for source, path in sorted(found):
-            yield GatedFiles(source, show(path[len(above) + 1 :]) or basename(source.path), top)
+        for (source, path), name in zip(found, _names([path for _, path in found]), strict=True):
+            yield GatedFiles(source, name if path else basename(source.path), top)
+
+
+def _names(paths: list[bytes]) -> list[str]:
+    """Returns paths for people. Nearly all are printable, which one look at all of them shows."""
+    whole = b"/\0".join(paths)
+    text = whole.decode("utf-8", "replace")
+    names = text.split("/\0")
+    if len(names) == len(paths) and text.replace("\0", "").isprintable() and "\ufffd" not in text:
+        return names
+    return [show(path) for path in paths]
 
 
 @dataclass(frozen=True, slots=True)
