@@ -21,7 +21,9 @@ from modelcrate.resolve.debian import DebianWanted, Freshness, choose_mirrors, f
 from modelcrate.resolve.debian.releases import RELEASES
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.kinds.debian import DebianLayer, environment
+from modelcrate_layers.packages.compiler import NEWEST, Compiler, Module
 from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Kind, Tree
 
 pytestmark = [pytest.mark.network, pytest.mark.interop]
@@ -123,3 +125,19 @@ def test_the_base_of_another_architecture_is_made_as_easily(release: str, cache:
     assert {each.architecture for each in layer.debs} == {"arm64", "all"}
     assert found[b"lib"].kind is Kind.SYMLINK
     assert b"lib64" not in found
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+COMPILED = {"a.py": b"x = 2 ** 0.5\n", "b.py": b"def f(x):\n    return x[1:2]\n", "c.py": b"# coding: euc-jp\nx = 1\n"}
+
+
+@pytest.mark.parametrize("release", [name for name in DEBIAN if _numbers(RELEASES[name].python) <= NEWEST])
+def test_the_python_of_the_base_compiles_out_of_its_packages(release: str, cache: Path) -> None:
+    layer = base(release, "arm64" if platform.machine() == "aarch64" else "amd64", cache)
+    modules = [Module(name.encode(), Bytes(text), False) for name, text in COMPILED.items()]
+    with Compiler.of(layer.python, layer.debs).run() as run:
+        found = dict(run.compile(modules))
+    assert list(found) == modules

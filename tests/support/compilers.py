@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate_layers.kinds.debian import Deb
-from modelcrate_layers.packages.compiler import Compiler
+from modelcrate_layers.packages.compiler import NEWEST, Compiler
 from support.debs import Put, keep_deb
 
 PROGRAM = Path("/usr/bin/python3")
@@ -22,7 +22,7 @@ VERSION = "1-1"
 
 def needs_compiler() -> None:
     """Skips a test where the system has no Python as Debian and Ubuntu build it."""
-    if sys.platform != "linux" or not PROGRAM.exists() or system_python() > "3.13":
+    if sys.platform != "linux" or not PROGRAM.exists() or tuple(map(int, system_python().split("."))) > NEWEST:
         pytest.skip("the system has no Python that compiles")
 
 

@@ -21,6 +21,7 @@ import _ast
 import _imp
 import _signal  # type: ignore[import-not-found]  # `signal` would read files that the compiler does not have
 import _thread
+import _warnings
 import gc
 import marshal
 import sys
@@ -148,6 +149,7 @@ def _module(read: Any) -> tuple[str, bytes, int]:
 def _run() -> None:
     """Serves in a thread, because the size of its stack is ours to choose."""
     gc.disable()
+    _warnings.filters.insert(0, ("ignore", None, Warning, None, 0))  # an option for it would import `warnings`
     done = _thread.allocate_lock()
     done.acquire()
     _thread.stack_size(STACK)

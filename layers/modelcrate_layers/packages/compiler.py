@@ -44,6 +44,7 @@ MAX_COMPILED = 256 << 20
 NEWEST = (3, 13)
 """The newest Python that writes marshal's version 2 of all code; from 3.14 on, that has no slices."""
 
+_PROGRAM = "compile_worker.py"  # as a file: for a text in the command, newer Pythons import more of the library
 _BATCH = 256 << 10
 """Bytes of sources that are compiled at a time: a millisecond and more for each, so that the way there costs little."""
 
@@ -204,7 +205,7 @@ class _Process:
     def _start(self) -> subprocess.Popen[bytes]:
         root, name = self._root, f"python{self._compiler.python}"
         (linker,) = (root / "lib").glob("ld-linux-*")
-        options = ["-S", "-s", "-B", "-W", "ignore", "-X", "utf8", "-c", Path(worker.__file__).read_text()]
+        options = ["-S", "-s", "-B", "-X", "utf8", str(root / _PROGRAM)]
         command: list[str | Path] = [
             linker,
             "--inhibit-cache",
@@ -260,6 +261,7 @@ def _unpacked(compiler: Compiler) -> Iterator[Path]:
                     _place(item, root / os.fsdecode(item.path.removeprefix(b"usr/")))
                 elif _LIBRARIES.fullmatch(item.path):
                     _place(item, root / "lib" / os.fsdecode(item.path.rpartition(b"/")[2]))
+            (root / _PROGRAM).write_bytes(Path(worker.__file__).read_bytes())
         yield root
 
 
