@@ -24,7 +24,8 @@ from modelcrate.pipeline.detect_models import (
 )
 from modelcrate.pipeline.detect_sources import find_extent
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
-from modelcrate.pipeline.loaded_paths import loaded_beside
+from modelcrate.pipeline.loaded_paths import added_folders, loaded_beside
+from modelcrate.project.pages import page
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
 from modelcrate_layers.errors import UserError
 
@@ -60,7 +61,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     extent = None
     if script is not None:
         beside = [each for each in loaded_beside(folder, script.path) if each in files]
-        extent = find_extent(script, scripts, model_modules(folder, models), beside)
+        extent = find_extent(script, scripts, model_modules(folder, models), beside, added_folders(folder, script.path))
     entry = extent.entry if extent is not None else None
     entry_found = tuple(replace(each, why=f"{each.why}; {extent.why}") if extent else each for each in script_found)
     python, python_found = _python(folder, files)
@@ -92,7 +93,7 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
         if near := list(almost_entry_scripts(scripts)):
-            raise _no_entry(folder, near)
+            raise _no_entry(folder, near, next((each.app for each in scripts if each.app), ""))
         why = "no Python file defines init and run, so the model decides how it is served"
         apps = [f"{script.path}, an app of {script.app}, does not run" for script in scripts if script.app]
         return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3]])),)
@@ -108,12 +109,13 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
 
 
-def _no_entry(folder: Path, near: list[str]) -> UserError:
+def _no_entry(folder: Path, near: list[str], app: str = "") -> UserError:
+    start = f"; or start the app itself by a command: {page('commands')}" if app else ""
     return UserError(
         "no entry script: no Python file here defines both init() and run(data)",
         where=os.path.abspath(folder),
         why="\n".join(near),
-        hint=f"write one, for instance score.py, or name it in a {FILE_NAME}",
+        hint=f"write one, for instance score.py, or name it in a {FILE_NAME}{start}",
     )
 
 

@@ -36,7 +36,11 @@ class Extent:
 
 
 def find_extent(
-    script: Script, scripts: Sequence[Script], named: Mapping[str, Path], loaded: Sequence[Path] = ()
+    script: Script,
+    scripts: Sequence[Script],
+    named: Mapping[str, Path],
+    loaded: Sequence[Path] = (),
+    added: Sequence[Path] = (),
 ) -> Extent:
     """Returns a script's folder; or the script alone, at the top of a project, if neither it nor a model needs a neighbour.
 
@@ -45,9 +49,10 @@ def find_extent(
         scripts: All Python files of the project.
         named: The modules that pickles name, each with its model.
         loaded: Files of the project that the script loads by its own place.
+        added: Folders of the project that the script itself puts on Python's path.
     """
     folder = script.path.parent
-    roots = list(dict.fromkeys((folder, *folder.parents, _SOURCES, folder / _SOURCES)))
+    roots = list(dict.fromkeys((folder, *folder.parents, _SOURCES, folder / _SOURCES, *added)))
     found = dict(_local(script, scripts, named, roots))
     elsewhere = list(dict.fromkeys(root for root in found.values() if root != folder))
     if not elsewhere:
@@ -62,7 +67,7 @@ def find_extent(
         return Extent(Entry(script.path, folder), (), f"the whole folder goes with it, because {_reason(found, named)}")
     source = Path(os.path.commonpath([os.path.join(".", each) for each in (folder, *elsewhere)]))
     apart = {name: root for name, root in found.items() if root != folder}
-    path = tuple(root for root in dict.fromkeys(found.values()) if root != source)
+    path = tuple(root for root in dict.fromkeys(found.values()) if root != source and root not in added)
     whole = "the whole project" if source == Path() else f"all of {source}"
     on_path = f", with {' and '.join(map(str, path))} on Python's path" if path else ""
     entry = Entry(script.path.relative_to(source), source)

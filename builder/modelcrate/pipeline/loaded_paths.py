@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path, PurePosixPath
 
-from modelcrate.pipeline.code_findings import File, Loaded
+from modelcrate.pipeline.code_findings import File, Finding, Loaded, PathChange
 from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
 from modelcrate.pipeline.python_syntax import parse_for
 from modelcrate.pipeline.running_code import findings_in
+from modelcrate.pipeline.script_names import normal
 
 
 def loaded_paths(folder: Path, script: Path) -> tuple[PurePosixPath, ...]:
@@ -18,11 +19,21 @@ def loaded_paths(folder: Path, script: Path) -> tuple[PurePosixPath, ...]:
         folder: The project's folder, which stands for `/`.
         script: The script, relative to it.
     """
+    return tuple(each.path for each in _findings(folder, script) if isinstance(each, Loaded))
+
+
+def _findings(folder: Path, script: Path) -> list[Finding]:
     tree = parse_for(read_some(folder / script, MAX_TEXT + 1), sys.version_info.minor).tree
     if tree is None:
-        return ()
-    file = File(tree, str(script), PurePosixPath("/", script), "", sys.version_info.minor, calls=("init", "run"))
-    return tuple(each.path for each in findings_in(file) if isinstance(each, Loaded))
+        return []
+    place = PurePosixPath("/", script)
+    return findings_in(File(tree, str(script), place, "", sys.version_info.minor, calls=("init", "run")))
+
+
+def added_folders(folder: Path, script: Path) -> tuple[Path, ...]:
+    """Returns the folders of a project that a script adds to `sys.path` by its own place, relative to the project's folder."""
+    added = (each.folder for each in _findings(folder, script) if isinstance(each, PathChange))
+    return tuple(Path(normal(each).relative_to("/")) for each in added if each is not None and each.is_absolute())
 
 
 def loaded_beside(folder: Path, script: Path) -> tuple[Path, ...]:

@@ -607,3 +607,9 @@ def test_what_needs_a_script_is_said_by_what_it_is(tmp_path: Path, files: dict[s
         detecting.write_project(tmp_path)
     assert kind in str(caught.value)
     assert "write an entry script" in str(caught.value)
+
+
+def test_a_folder_that_the_script_adds_to_the_path_goes_along(tmp_path: Path) -> None:
+    script = f"import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))\nimport near\n{SCRIPT}"
+    project, _ = detect(make(tmp_path, score_py=script, lib__near_py=""))
+    assert (project.entry, project.env) == (Entry(Path("score.py"), Path()), {})
