@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.network]
 MARK = "# add your RUN lines here"
 LINES = """\
 COPY more /more
-RUN pip install --no-index /more/*.whl && python -c 'import added' && mkdir -p /srv/x && echo done-by-$(id -u) > /srv/x/note
+RUN ls -l /more && pip install --no-index /more/*.whl && python -c 'import added' && mkdir -p /srv/x && echo done-by-$(id -u) > /srv/x/note
 """
 
 

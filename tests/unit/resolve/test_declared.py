@@ -376,6 +376,15 @@ class TestPipfile:
             "tool==2.0"
         ]
 
+    def test_a_lock_that_is_older_than_a_line_of_the_pipfile_is_refused(self, tmp_path: Path) -> None:
+        lines = "[packages]\nNeeded = '*'\nlimited = {version = '*', os_name = \"== 'nt'\"}\nmine = {path = '.'}\n"
+        (tmp_path / "Pipfile").write_text(lines)
+        assert declared(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK)).requirements.locked is not None
+        (tmp_path / "Pipfile").write_text(lines + "newer = {version = '>=1', extras = ['x']}\n")
+        said = refused(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK))
+        assert "/Pipfile.lock: has no newer, which Pipfile requires" in said
+        assert "/Pipfile:5" in said
+
     def test_what_has_no_version_and_is_needed_is_refused(self, tmp_path: Path) -> None:
         assert "unneeded has no version" in refused(tmp_path, "Pipfile.lock", json.dumps(PIPFILE_LOCK))
 

@@ -10,6 +10,7 @@ from typing import Any
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_unknown
 from modelcrate.resolve.declared.pylock import digest_of
+from modelcrate.resolve.declared.stale import refuse_stale_pipfile
 from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table, tables
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
 from modelcrate.resolve.requirements import Requirements, read_text
@@ -48,6 +49,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     if needs.extras:
         raise UserError("has no extras", where=str(path), hint="leave out extras in dependencies")
     refuse_unknown("group", needs.groups, [key for key in data if key not in ("_meta", "default")], path)
+    refuse_stale_pipfile(path, data["default"], "pipenv lock")
     beside = path.with_name("Pipfile")
     wanted = read_toml(beside) if beside.is_file() else {}
     packages = tuple(

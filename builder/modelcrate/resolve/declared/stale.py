@@ -25,23 +25,48 @@ def refuse_stale(lock: Path, locked: Iterable[str], again: str) -> None:
     Raises:
         UserError: It lacks one; it names the first.
     """
-    from packaging.utils import canonicalize_name
-
     beside = lock.with_name("pyproject.toml")
     if not beside.is_file():
         return
     text = read_text(beside)
     data = parse_toml(text, beside)
-    known = {canonicalize_name(name) for name in (*locked, str(table(data, "project").get("name", "")))}
-    known |= {canonicalize_name(line) for line in texts(table(data, "tool", "uv"), "exclude-dependencies")}
-    for name in _required(data):
-        if canonicalize_name(name) not in known:
-            raise UserError(
-                f"has no {name}, which pyproject.toml requires",
-                where=str(lock),
-                why=f"{line_of(beside, text, name)}: the lock is older than this line, and it is taken as it is",
-                hint=f"make it anew: {again}",
-            )
+    known = {*locked, str(table(data, "project").get("name", ""))}
+    known |= {*texts(table(data, "tool", "uv"), "exclude-dependencies")}
+    for name in _missing(_required(data), known):
+        raise _stale(lock, name, beside, text, again)
+
+
+def refuse_stale_pipfile(lock: Path, locked: Iterable[str], again: str) -> None:
+    """Does the same for a Pipfile and its lock, whose section `default` has these packages."""
+    beside = lock.with_name("Pipfile")
+    if not beside.is_file():
+        return
+    text = read_text(beside)
+    wanted = table(parse_toml(text, beside), "packages")
+    plain = [
+        name
+        for name, value in wanted.items()
+        if not isinstance(value, dict) or value.keys() <= {"version", "extras", "index"}
+    ]
+    for name in _missing(plain, locked):
+        raise _stale(lock, name, beside, text, again)
+
+
+def _missing(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """Yields the names that are not among the known ones, in whatever spelling."""
+    from packaging.utils import canonicalize_name
+
+    there = set(map(canonicalize_name, known))
+    return (name for name in names if canonicalize_name(name) not in there)
+
+
+def _stale(lock: Path, name: str, beside: Path, text: str, again: str) -> UserError:
+    return UserError(
+        f"has no {name}, which {beside.name} requires",
+        where=str(lock),
+        why=f"{line_of(beside, text, name)}: the lock is older than this line, and it is taken as it is",
+        hint=f"make it anew: {again}",
+    )
 
 
 def _required(data: Mapping[str, Any]) -> Iterator[str]:
