@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.azureml.absent import CLOUD, COMPUTE, DATA, KEYS, PROFILE
 from support import demo
 from support.command import Crate
 from support.containers import why_not
@@ -203,7 +204,7 @@ show(service.run("{}"))
 service.delete()
 """
 
-CLOUD = """\
+OF_A_CLOUD = """\
 from azureml.core import Datastore
 from azureml.core.compute import AksCompute, ComputeTarget
 from azureml.core.dataset import Dataset
@@ -224,10 +225,6 @@ except ComputeTargetException:
 gpu_aks_config = AksWebservice.deploy_configuration(autoscale_enabled=False, num_replicas=3, cpu_cores=2, memory_gb=4)
 says(Model.deploy, ws, models=[], inference_config=inference_config, deployment_config=gpu_aks_config, name="aks-dnn")
 """
-
-ACCESS = "call service.run or service.scoring_uri without a key; in production an ingress asks for one"
-PUSH = "push the image of Model.package to a registry and start it there, or deploy here: LocalWebservice.deploy_configuration(port=6789)"
-DATA = "read the data from files or from your storage's own client, and keep its id in the properties of a model"
 
 
 @pytest.fixture
@@ -262,7 +259,7 @@ def test_deploy_locally_and_ask(crate: Crate) -> None:
         "prediction: [5, 4]",
         "prediction: [5, 4]",
         "2.0 ['digits-local']",
-        f"says: {ACCESS}",
+        f"says: {KEYS.instead}",
         "downloaded/model.json [1, 2]",
         "says: Model.package and Model.deploy build both",
         "['azureml-defaults>=1.0.45']",
@@ -288,7 +285,7 @@ def test_deploy_and_where(crate: Crate) -> None:
         "Healthy",
         "test is {'query': 'color', 'context': 'fox'}",
         "xn--bcher-kva",
-        f"says: {PUSH}",
+        f"says: {CLOUD.instead}",
         "running",
         "{}",
     ]
@@ -299,10 +296,10 @@ def test_several_models(crate: Crate) -> None:
 
 
 def test_what_is_a_clouds_says_what_to_do(crate: Crate) -> None:
-    assert carried_out(crate, CLOUD)[0] == [
-        f"says: {DATA}",
-        f"says: {DATA}",
-        "says: run the image, and measure it there: modelcrate run IMAGE",
-        "says: an image runs anywhere: LocalWebservice.deploy_configuration(port=6789) here, docs/next-steps/kubernetes.md for a cluster",
-        f"says: {PUSH}",
+    assert carried_out(crate, OF_A_CLOUD)[0] == [
+        f"says: {DATA.instead}",
+        f"says: {DATA.instead}",
+        f"says: {PROFILE.instead}",
+        f"says: {COMPUTE.instead}",
+        f"says: {CLOUD.instead}",
     ]

@@ -99,6 +99,7 @@ _NAMES: dict[Topic, str] = {
     NETWORK: """PrivateEndPoint PrivateEndPointConfig LinkedService LinkedServiceConfiguration
         SynapseWorkspaceLinkedServiceConfiguration""",
     PROFILE: "ModelProfile",
+    IMAGES: "Asset ContainerImageConfig ImageConfig TargetRuntime",
     BUILD_CONTEXT: "DockerBuildContext",
     ENVIRONMENT_BUILD: "DockerImageDetails ImageBuildDetails",
     R: "RCranPackage RGitHubPackage SparkPackage Cr AzureContainerRegistry",

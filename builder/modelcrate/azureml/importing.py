@@ -18,7 +18,8 @@ from typing import Any
 import modelcrate.azureml
 from modelcrate._version import __version__
 from modelcrate.azureml import exceptions
-from modelcrate.azureml.absent import Topic, absent
+from modelcrate.azureml.absent import COMPUTE, Topic, absent
+from modelcrate.project.pages import page
 from modelcrate_layers.errors import CrateError
 
 TOP = "azureml"
@@ -48,6 +49,7 @@ MODULES: dict[str, str] = {
     "azureml.core.image": "ContainerImage Image UnknownImage",
     "azureml.core.image.container": "ContainerImage",
     "azureml.core.image.image": "Image",
+    "azureml.core.image.unknown_image": "UnknownImage",
     "azureml.core.keyvault": "Keyvault",
     "azureml.core.linked_service": "LinkedService SynapseWorkspaceLinkedServiceConfiguration",
     "azureml.core.model": "InferenceConfig Model ModelPackage ModelProfile",
@@ -61,8 +63,10 @@ MODULES: dict[str, str] = {
     "azureml.core.script_run_config": "ScriptRunConfig",
     "azureml.core.webservice": "AciWebservice AksEndpoint AksWebservice LocalWebservice UnknownWebservice Webservice",
     "azureml.core.webservice.aci": "AciServiceDeploymentConfiguration AciWebservice",
+    "azureml.core.webservice.container_resource_requirements": "ContainerResourceRequirements",
     "azureml.core.webservice.aks": "AksEndpoint AksServiceDeploymentConfiguration AksWebservice",
     "azureml.core.webservice.local": "LocalWebservice LocalWebserviceDeploymentConfiguration",
+    "azureml.core.webservice.unknown_webservice": "UnknownWebservice",
     "azureml.core.webservice.webservice": "Webservice WebserviceDeploymentConfiguration",
     "azureml.core.workspace": "Workspace",
     "azureml.exceptions": """ActivityFailedException AuthenticationException AzureMLAggregatedException AzureMLException
@@ -74,6 +78,7 @@ MODULES: dict[str, str] = {
 """The original's modules and their names, as its documentation has them (azureml-core 1.61)."""
 
 INSTEAD = {
+    "azureml.core.compute": COMPUTE.instead,
     "azureml.train": "train with the framework itself, and register the file: Model.register(ws, PATH, NAME)",
     "azureml.pipeline": "run the steps from a script, make or a CI job; Model.register and Model.package are steps of it",
     "azureml.automl": "train with any tool, and register the file: Model.register(ws, PATH, NAME)",
@@ -87,8 +92,8 @@ INSTEAD = {
     "azureml.explain": "use interpret-community itself",
     "azureml.contrib.services": "it belongs into the container: the server of an image has it; here the script is not a service",
     "azureml.contrib": "use the packages that it is made from, or leave it out",
-    "azureml.monitoring": "collect data in the script: docs/next-steps/collect-data.md",
-    "azureml.datadrift": "compare data with a tool of your own; docs/next-steps/collect-data.md collects it",
+    "azureml.monitoring": f"collect data in the script: {page('next-steps/collect-data')}",
+    "azureml.datadrift": f"compare data with a tool of your own; a script collects it: {page('next-steps/collect-data')}",
     "azureml.telemetry": "leave it out",
     "azureml.history": "keep results in files; properties of a model keep their ids",
 }

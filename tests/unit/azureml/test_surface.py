@@ -180,6 +180,7 @@ def test_a_name_that_the_original_has_not_is_an_import_error() -> None:
         ("azureml.train.dnn", "train with the framework itself"),
         ("azureml.pipeline.core", "Model.package are steps of it"),
         ("azureml.widgets", "show_output=True"),
+        ("azureml.core.compute.amlcompute", "an image runs anywhere"),
     ],
 )
 def test_a_package_that_is_not_here_says_what_to_do_where_it_is_used(module: str, said: str) -> None:
