@@ -23,33 +23,18 @@ from modelcrate.net.download import Downloader
 from modelcrate.pipeline.session import Session
 from modelcrate.resolve.debian import DebianWanted, resolve_debian
 from modelcrate.resolve.debian.pinned import PinnedDeb
-from modelcrate.resolve.lock import FILE_NAME, Lock, Pins, write_lock
-from modelcrate.resolve.lock_inputs import lock_inputs
-from modelcrate.resolve.pinned import PinnedConda, PinnedWheel
-from modelcrate.resolve.world import server_requirements
 from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.records import MARKER
-from support.conda import greeting, native, write_channel
 from support.debian_mirror import NOW, ROOTS, Mirror, new_key, serve
-from support.small_projects import SCRIPT, served, wait_until_trusted
-from support.wheels import make_wheel
+from support.locked import locked_project
+from support.small_projects import served, wait_until_trusted
 
 SEEDS, CASES = 12, 30
 
-PROJECT = """\
-name: tampered
-python: "3.11"
-base: {{from: debian, mirror: "{mirror}/debian"}}
-dependencies: {{requirements: [tiny-lib], wheelhouse: wheels, conda: {{packages: [greeting, native], channels: [./channel]}}}}
-models:
-  - {{path: model.bin, name: tampered, version: 1}}
-entry: {{source: src, script: score.py}}
-"""
-
-ACTIONS = ("flip", "flip", "cut", "another", "longer", "empty", "gone", "folder", "link")
+ACTIONS = ("flip", "flip", "cut", "another", "longer", "empty", "gone", "folder", "link", "fifo", "newer")
 
 
 @dataclass(frozen=True)
@@ -72,37 +57,6 @@ class Place:
         return str(named["digest"])
 
 
-def locked_project(folder: Path, mirror: Mirror) -> Path:
-    """A Debian base, wheels and conda packages, all pinned by hand, so that neither keys nor solvers are needed."""
-    project = folder / "project"
-    (project / "src").mkdir(parents=True)
-    (project / "src" / "score.py").write_text(SCRIPT)
-    (project / "model.bin").write_bytes(b"weights" * 1000)
-    (project / "modelcrate.yaml").write_text(PROJECT.format(mirror=mirror.address))
-    wheels = [make_wheel(project / "wheels", name, "1.0") for name in ("gunicorn", "packaging", "tiny-lib")]
-    recipes = [greeting(), native(ending=".tar.bz2")]
-    write_channel(project / "channel", recipes)
-    debs = []
-    for name, members in ROOTS.items():
-        path = mirror.add(name, members)
-        data = mirror.files[path]
-        pool = path.removeprefix("/debian/")
-        debs.append(PinnedDeb(name, "1.0", "all", "debian", pool, hashlib.sha256(data).hexdigest(), len(data)))
-    conda = []
-    for each in recipes:
-        data = (project / "channel" / each.folder / each.filename).read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        conda.append(PinnedConda(each.name, each.version, each.build, each.folder, each.filename, digest, len(data)))
-    pinned = [PinnedWheel(each.name, each.version, each.filename, each.sha256, each.size) for each in wheels]
-    with Session(Config(folder / "unused")) as session:
-        read = session.read(project).project
-    asked = lock_inputs(read, project, server_requirements(read))
-    pins = Pins(None, tuple(debs), tuple(pinned), tuple(conda))
-    write_lock(project / FILE_NAME, Lock(asked, {"linux/amd64": pins}))
-    wait_until_trusted(project)
-    return project
-
-
 def tamper(victim: Path, others: list[Path], chance: random.Random) -> str:
     """Changes a file, and says how."""
     action, before, status = chance.choice(ACTIONS), victim.read_bytes(), victim.stat()
@@ -113,6 +67,8 @@ def tamper(victim: Path, others: list[Path], chance: random.Random) -> str:
         "another": chance.choice(others).read_bytes(),
         "longer": before + chance.randbytes(chance.choice([1, 512, 5000])),
         "empty": b"",
+        "newer": before.replace(b'"version":1', b'"version":9').replace(b'"lock-version": 1', b'"lock-version": 9')
+        or b"9",
     }
     if action in changed:
         if chance.random() < 0.3:
@@ -125,6 +81,8 @@ def tamper(victim: Path, others: list[Path], chance: random.Random) -> str:
     if action == "folder":
         victim.mkdir()
         (victim / "x").write_bytes(b"x")
+    elif action == "fifo":
+        os.mkfifo(victim)
     elif action == "link":
         victim.symlink_to(chance.choice(others))
     return action
@@ -187,7 +145,7 @@ def test_no_change_of_the_home_gives_another_image(place: tuple[Place, str], see
             assert str(made.home) in fault, f"{case}: {fault}"
             remove(victim)
             assert not refusal(made, tmp_path / "out", right, case), case
-        if victim.is_symlink() or victim.is_dir():
+        if victim.is_symlink() or not victim.is_file():
             remove(victim)  # what does no harm today may do some with the next case
     assert refused <= CASES // 5, (
         "nearly all damage heals: what does not is the index of the store, and places that can't be written"

@@ -6,9 +6,9 @@ The member `asked` repeats the inputs of the project when it was locked; a proje
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +149,7 @@ def read_lock(path: Path) -> Lock | None:
         raise LockedError(f"can't be read: {fault.strerror}", where=str(path)) from None
     try:
         return parse_lock(data)
-    except (CrateError, KeyError, TypeError, ValueError) as fault:
+    except (CrateError, KeyError, TypeError, ValueError, AttributeError) as fault:
         why = fault.what if isinstance(fault, CrateError) else f"{type(fault).__name__}: {fault}"
         raise LockedError("is not a lock that this version can read", where=str(path), why=why, hint=_AGAIN) from None
 
@@ -172,6 +172,8 @@ def parse_lock(data: bytes) -> Lock:
     value = parse_object(data)
     if value["lock-version"] != VERSION:
         raise IntegrityError(f"lock version {value['lock-version']!r:.20}, not {VERSION}")
+    if not isinstance(value["asked"], dict):
+        raise IntegrityError("asked is not an object")
     return Lock(
         value["asked"],
         {str(Platform.parse(name)): _pins(pins) for name, pins in value["platforms"].items()},
@@ -247,8 +249,17 @@ def _pins(value: Mapping[str, Any]) -> Pins:
     base = Digest.parse(value["base"]) if "base" in value else None
     value["wheels"]  # the one section that every lock has
     python = BasePython.parse(value["base-python"]) if "base-python" in value else None
-    packages = {name: tuple(map(parse, value.get(name, ()))) for name, parse in _SECTIONS.items()}
+    packages = {name: _in_order(name, map(parse, value.get(name, ()))) for name, parse in _SECTIONS.items()}
     return Pins(base, **packages, base_python=python)
+
+
+def _in_order(section: str, packages: Iterable[Any]) -> tuple[Any, ...]:
+    """Returns the packages as a lock is written, by name: their order stands in the image, and an editor or a merge may have changed it."""
+    found = sorted(packages, key=lambda each: each.name)
+    for one, other in pairwise(found):
+        if one.name == other.name:
+            raise IntegrityError(f"{section} has {one.name} twice")
+    return tuple(found)
 
 
 def _model_json(model: ModelPin) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from urllib.parse import unquote, urlsplit
 from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
+from modelcrate.resolve.lock import FILE_NAME
 from modelcrate.resolve.pinned import Pinned, PinnedWheel
 from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove
+from modelcrate_layers.errors import LockedError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.packages.checked import is_damaged
@@ -151,6 +153,12 @@ class PackageFetcher:
             if not path.exists():
                 self.fetch([pinned.as_package(self.sources.cache, 0)])
             size = path.stat().st_size
+        elif path.is_file() and path.stat().st_size != size and not is_damaged(path, pinned.sha256):
+            raise LockedError(
+                f"the lock says that {pinned.filename} has {size} bytes, and the file with its hash has {path.stat().st_size}",
+                where=FILE_NAME,
+                hint="lock again: modelcrate lock",
+            )
         return pinned.as_package(self.sources.cache, size)
 
 
