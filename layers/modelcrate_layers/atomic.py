@@ -87,8 +87,8 @@ def write_unsynced(path: Path, data: bytes) -> None:
 
 
 def clear(path: Path) -> None:
-    """Removes a link or a folder that is in the place of a file."""
-    if path.is_symlink() or path.is_dir():
+    """Removes a link, a folder, a fifo or whatever else is in the place of a file."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         remove(path)
 
 

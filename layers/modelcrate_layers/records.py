@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from modelcrate_layers.atomic import clear, locked_folder, remove, write_unsynced
+from modelcrate_layers.named_file import open_named_file
 
 MARKER = ".machine"
 """The empty file whose inode and change time stand for the folder."""
@@ -21,7 +22,8 @@ MARKER = ".machine"
 def read_record(folder: Path, name: str) -> bytes | None:
     """Returns the record of a name; None where it is missing or not valid."""
     with suppress(OSError):
-        checksum, _, data = (folder / name).read_bytes().partition(b"\n")
+        with open_named_file(folder / name) as file:
+            checksum, _, data = file.read().partition(b"\n")
         if checksum == _checksum(folder, name, data):
             return data
     return None

@@ -152,6 +152,21 @@ def test_no_change_of_the_home_gives_another_image(place: tuple[Place, str], see
     )
 
 
+def test_no_file_of_the_home_that_is_a_fifo_stops_a_build(place: tuple[Place, str], tmp_path: Path) -> None:
+    """Whoever opens one waits for ever, and a folder that others can write has one in no time. One of each kind of file is tried."""
+    made, right = place
+    kinds = {f"{path.relative_to(made.home).parts[:2]}{path.suffix}": path for path in files(made.home)}
+    for path in kinds.values():
+        if not path.exists():
+            continue
+        path.unlink()
+        os.mkfifo(path)
+        fault = refusal(made, tmp_path / "out", right, str(path))
+        assert not fault or str(path) in fault
+        remove(path)
+        assert not refusal(made, tmp_path / "out", right, str(path))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_no_change_of_the_indexes_gives_other_debian_packages(seed: int, tmp_path: Path) -> None:
     chance, cache = random.Random(seed), tmp_path / "cache"

@@ -19,6 +19,7 @@ from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.images.removal import remove_path
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 STATUSES = ("starting", "running", "orphaned", "ended")
 
@@ -67,7 +68,8 @@ class ContainerState:
             MachineError: there is no folder.
         """
         try:
-            return _parse(json.loads((folder / _FILE).read_text()))
+            with open_named_file(folder / _FILE) as file:
+                return _parse(json.loads(file.read()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
             if not folder.is_dir():
                 raise MachineError("there is no container any more", where=str(folder)) from None

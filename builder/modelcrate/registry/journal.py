@@ -18,6 +18,7 @@ from modelcrate.net.retry import Clock
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.named_file import open_named_file
 
 LIFETIME = 24 * 3600.0
 """Seconds. Registries remove unfinished uploads after hours to days."""
@@ -45,7 +46,7 @@ class JournalEntry:
         if self._path is None:
             return None
         try:
-            with self._path.open("rb") as file:
+            with open_named_file(self._path) as file:
                 noted = parse_object(file.read(MAX_NOTE))
             location, offset, when = noted["location"], noted["offset"], noted["noted"]
             minimum = noted.get("minimum", 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelcrate_layers.atomic import clear, incoming, write_unsynced
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.sources import FileRange, Stamp, sha256
@@ -92,8 +93,8 @@ def unpack(package: Package, parts: Mapping[Path, Iterable[bytes]]) -> None:
 
 
 def _believed(package: Package, place: Path) -> bool:
-    with suppress(OSError, SourceError):
-        return _note(place).read_bytes() == _sealed(package, place)
+    with suppress(OSError, SourceError), open_named_file(_note(place)) as note:
+        return note.read() == _sealed(package, place)
     return False
 
 

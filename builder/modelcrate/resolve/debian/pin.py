@@ -42,6 +42,7 @@ from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.packages.checked import is_damaged
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
@@ -145,7 +146,8 @@ def _index(
     kept = cache / "debian" / "indexes" / f"{suite.name}.InRelease"
     places = [f"{address}/dists/{suite.name}/InRelease" for address in mirrors.of(suite.archive)]
     if fetcher.offline and kept.exists():
-        return read_release(kept.read_bytes(), suite, keyring, now, mirrors.freshness, str(kept))
+        with as_machine_error(kept), open_named_file(kept) as file:
+            return read_release(file.read(), suite, keyring, now, mirrors.freshness, str(kept))
     faults: list[CrateError] = []
     for place in places:
         try:
