@@ -18,7 +18,9 @@ from .answering import HttpWork, refuse
 from .app import ScoringApp
 from .connection import CLOSED, CLOSING, READING, ClientGoneError, Connection
 from .fixed_settings import FixedSettings
+from .large_bodies import LargeBodies
 from .limits import Limits
+from .listeners import Listeners
 from .reading import BadRequestError, RequestReader
 from .work import Work
 
@@ -26,8 +28,6 @@ _log = logging.getLogger("azmlinfsrv")
 
 _RECEIVE = 262_144
 """The bytes that are read from a client at once."""
-_ACCEPT_ALL_SECONDS = 0.02
-"""How often all waiting connections are accepted together, instead of one."""
 _HESITATION = 0.05
 """How long one of several workers waits for the request of a new connection before it accepts another one."""
 
@@ -57,22 +57,17 @@ class Clients:
     ) -> None:
         self._app, self._limits, self._signals, self._ring = app, limits, signals, wake
         self._cfg = FixedSettings(cfg)
-        self._listeners = list(listeners)
-        self._always = {each for each in listeners if each.getsockname()[1] in always}
         # where another worker may be free, a busy one accepts nothing, and no client keeps its connection to one of them
         self._shared = cfg.workers > 1
-        self._accepting: set[Any] = set()
         self._connections: set[Connection] = set()
         self._newest: tuple[Connection | None, float] = None, 0.0
-        self._large: set[Connection] = set()
-        self._waiting: collections.deque[Connection] = collections.deque()
+        self._bodies = LargeBodies(limits, self._proceed)
         self._attention: collections.deque[Connection] = collections.deque()
         self._selector = selectors.DefaultSelector()
-        self._swept = self._accepted_all = 0.0
+        self._listeners = Listeners(listeners, always, self._shared, self._selector)
+        self._swept = 0.0
         self._full = False
-        self._received = memoryview(
-            bytearray(_RECEIVE)
-        )  # one for all: a new one each time would cost a system call or two
+        self._received = memoryview(bytearray(_RECEIVE))  # a new one each time would cost system calls
         self.work: collections.deque[Work] = collections.deque()
         """The requests that wait for the script."""
         self.stopping = 0.0
@@ -82,8 +77,7 @@ class Clients:
 
     def start(self, woken: socket.socket) -> None:
         """Begins to accept connections, and to listen to what wakes the thread that has the turn."""
-        for each in self._listeners:
-            each.setblocking(False)
+        self._listeners.start()
         self._woken = woken
         self._selector.register(woken, selectors.EVENT_READ)
         self._selector.register(self._signals, selectors.EVENT_READ)
@@ -109,7 +103,10 @@ class Clients:
     def look_after(self, seconds: float) -> None:
         """Waits for clients at most this long, and does what can be done for them."""
         self._attend_waiting()
-        self._listen()
+        if self.stopping and self._listeners:
+            self._listeners.close(self._accept)
+        free = not self._shared or not (self.work or self.busy or self._hesitates())
+        self._listeners.watch(free, self._full)
         if self.stopping:
             seconds = min(seconds, 0.1)
         elif self._shared and self._hesitates():
@@ -136,7 +133,7 @@ class Clients:
         elif isinstance(key.data, Connection):
             self._attend(key.data, readable)
         else:
-            self._accept_some(key.fileobj)
+            self._listeners.accept_from(key.fileobj, self._accept)
 
     def _attend(self, connection: Connection, readable: bool = False) -> None:
         try:
@@ -144,20 +141,6 @@ class Clients:
         except Exception:  # a fault of ours with one client must not silence the others
             _log.exception("A connection has failed")
             self._close(connection)
-
-    def _listen(self) -> None:
-        """Watches the listeners of which connections may be accepted now, and only these."""
-        if self.stopping and self._listeners:
-            self._end_listening()
-        if not self._shared and not self._full and len(self._accepting) == len(self._listeners):
-            return  # nothing has changed: the usual case
-        free = not self._shared or not (self.work or self.busy or self._hesitates())
-        wanted = {each for each in self._listeners if (free or each in self._always) and not self._full}
-        for each in wanted - self._accepting:
-            self._selector.register(each, selectors.EVENT_READ)
-        for each in self._accepting - wanted:
-            self._selector.unregister(each)
-        self._accepting = wanted
 
     def _hesitates(self) -> bool:
         """Whether the request of the newest connection should arrive in a moment: other workers may take the next connection."""
@@ -169,27 +152,6 @@ class Clients:
             and newest.state == READING
             and time.monotonic() - opened < _HESITATION
         )
-
-    def _end_listening(self) -> None:
-        """Takes what the kernel has accepted already, for it would be reset, and closes the listeners."""
-        listeners, self._listeners = self._listeners, []
-        for each in self._accepting:
-            self._selector.unregister(each)
-        self._accepting = set()
-        for each in listeners:
-            while self._accept(each):
-                pass
-            each.close()
-
-    def _accept_some(self, listener: Any) -> None:
-        """Accepts one connection; now and then all of them, so that a probe does not wait behind many other clients."""
-        now = time.monotonic()
-        if self._shared or now - self._accepted_all < _ACCEPT_ALL_SECONDS:
-            self._accept(listener)
-        else:
-            self._accepted_all = now
-            while self._accept(listener):
-                pass
 
     def _accept(self, listener: Any) -> bool:
         """Accepts one connection; returns whether there was one."""
@@ -232,7 +194,7 @@ class Clients:
         elif connection.leave_unread():
             self._watch(connection, read=False, write=not flushed)
         elif connection.state == CLOSING:
-            self._release(connection)
+            self._bodies.release(connection)
             if readable and not self._receive(connection):
                 return
             self._watch(connection, read=True, write=not flushed)
@@ -263,7 +225,7 @@ class Clients:
         """Takes requests out of the bytes that are here."""
         while connection.state == READING:
             if not connection.reader.in_body:
-                self._release(connection)
+                self._bodies.release(connection)
             try:
                 received = connection.reader.next()
             except BadRequestError as fault:
@@ -286,41 +248,21 @@ class Clients:
             except ClientGoneError:
                 self._close(connection)
                 return
-        self._watch(connection, read=connection.state != READING or self._has_turn(connection), write=False)
+        self._watch(connection, read=connection.state != READING or self._bodies.has_turn(connection), write=False)
 
-    def _may_send(self, connection: Connection) -> bool:
-        """Returns whether the server reads what the client sends: a large body may have to wait."""
-        return not connection.large or connection in self._large
-
-    def _has_turn(self, connection: Connection) -> bool:
-        """Returns whether more may be read: large bodies wait until it is their turn."""
-        if not connection.large and connection.reader.body_size >= self._limits.large_body:
-            connection.large = True
-            self._waiting.append(connection)
-            self._give_turns()
-        return self._may_send(connection)
-
-    def _give_turns(self) -> None:
-        while self._waiting and len(self._large) < self._limits.large_bodies:
-            following = self._waiting.popleft()
-            if following in self._connections:
-                self._large.add(following)
-                following.since = following.progress = time.monotonic()
-                self._watch(following, read=True, write=False)
-
-    def _release(self, connection: Connection) -> None:
-        """Gives the turn of a large body to the next one."""
-        if connection.large:
-            connection.large = False
-            self._large.discard(connection)
-            self._give_turns()
+    def _proceed(self, connection: Connection) -> bool:
+        """Reads on from a client whose large body has its turn; returns False for one that is gone."""
+        known = connection in self._connections
+        if known:
+            self._watch(connection, read=True, write=False)
+        return known
 
     def _close(self, connection: Connection) -> None:
         self._watch(connection, read=False, write=False)
         self._connections.discard(connection)
         self._full = False
         connection.close()
-        self._release(connection)
+        self._bodies.release(connection)
 
     def _watch(self, connection: Connection, read: bool, write: bool) -> None:
         events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
@@ -343,7 +285,9 @@ class Clients:
             return
         self._swept = now
         late = [
-            each for each in self._connections if self._limits.is_late(each, now, self.stopping, self._may_send(each))
+            each
+            for each in self._connections
+            if self._limits.is_late(each, now, self.stopping, self._bodies.may_send(each))
         ]
         for each in late:
             if each.state == READING and each.reader.begun and not each.unsent:

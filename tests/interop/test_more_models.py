@@ -39,7 +39,7 @@ columns = make_column_transformer((StandardScaler(), ["size"]), (OneHotEncoder(h
 models = {
     "forest": RandomForestClassifier(5, random_state=1).fit(given, wanted),
     "histogram": HistGradientBoostingClassifier(max_iter=3).fit(given, wanted),
-    "isolation": IsolationForest(5, random_state=1).fit(given),
+    "isolation": IsolationForest(n_estimators=5, random_state=1).fit(given),
     "neighbours": KNeighborsClassifier(3).fit(given, wanted),
     "network": make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=2000, random_state=1)).fit(given, wanted),
     "clusters": KMeans(3, n_init=1, random_state=1).fit(given),
