@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modelcrate.azureml.requirements_files import with_included
 from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, read_conda, spec
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import read_source
@@ -29,6 +30,7 @@ class CondaDependencies:
         if conda_dependencies_file_path is not None:
             path = Path(conda_dependencies_file_path)
             self._spec = parse_conda(read_source(path), str(path))
+            self.include(path.parent)
         elif _underlying_structure is not None:
             self._spec = read_conda(_underlying_structure, "the conda dependencies")
 
@@ -77,6 +79,20 @@ class CondaDependencies:
         made = CondaDependencies()
         made._set(pip=lines)
         return made
+
+    def include(self, folder: Path) -> None:
+        """Takes the lines of the requirements files that the pip part includes (`-r FILE`), and not the files' names.
+
+        Args:
+            folder: The folder from which their paths start.
+
+        Raises:
+            SourceError: A file can't be read.
+            UserError: Files include each other.
+        """
+        lines = with_included(self._spec.pip, folder)
+        if lines != list(self._spec.pip):
+            self._set(pip=lines)
 
     @property
     def spec(self) -> CondaSpec:

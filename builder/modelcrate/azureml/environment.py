@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from modelcrate.azureml.absent import BUILD_CONTEXT, ENVIRONMENT_BUILD, LABELS, 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.microsofts_images import MINIMAL, curated_image, curated_name
+from modelcrate.azureml.requirements_files import read_requirements
 from modelcrate.azureml.sections import (
     DatabricksSection,
     DockerImagePlatform,
@@ -24,7 +24,6 @@ from modelcrate.azureml.sections import (
     SparkSection,
 )
 from modelcrate.events import ignore_event
-from modelcrate.resolve.requirements import logical_lines
 from modelcrate.workspace.environments import (
     RegisteredEnvironment,
     get_environment,
@@ -39,7 +38,6 @@ from modelcrate_layers.named_file import read_source
 DEFINITION = "azureml_environment.json"
 CONDA = "conda_dependencies.yml"
 DOCKERFILE = "BaseDockerfile"
-_INCLUDED = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S.*)")
 
 if TYPE_CHECKING:
     from modelcrate.azureml.workspace import Workspace
@@ -345,24 +343,3 @@ class EnvironmentReference:
     def get_environment(self, workspace: Workspace) -> Environment:
         """Returns the environment. See `Environment.get`."""
         return Environment.get(workspace, self.name, self.version)
-
-
-def read_requirements(path: Path) -> list[str]:
-    """Returns the lines of a requirements file in any encoding of pip's, without comments, and those of the files that it includes.
-
-    Raises:
-        SourceError: A file can't be read.
-        UserError: Files include each other.
-    """
-    return list(_lines(path, ()))
-
-
-def _lines(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
-    if path in above:
-        raise UserError("requirements files include each other", where=str(path), hint="take one of the -r lines out")
-    for line in logical_lines(path):
-        if included := _INCLUDED.fullmatch(line.text):
-            inner = Path(os.path.abspath(path.parent / included[1].strip("\"'")))
-            yield from _lines(inner, (*above, path))
-        else:
-            yield line.text

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
-from modelcrate.azureml.environment import Environment, read_requirements
+from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.microsofts_images import curated_image
 from modelcrate.azureml.projects import AzureProject, with_environment
 from modelcrate.pipeline.variables import FIXED
@@ -242,32 +241,9 @@ def _inline(environment: V2Environment) -> Environment:
     if environment.conda is None:
         made.python.user_managed_dependencies = bool(environment.image or environment.dockerfile)
     else:
-        made.python.conda_dependencies = CondaDependencies(_underlying_structure=_included(environment))
+        needs = made.python.conda_dependencies = CondaDependencies(_underlying_structure=environment.conda)
+        needs.include(environment.conda_path.parent if environment.conda_path else Path())
     return made
-
-
-def _included(environment: V2Environment) -> Mapping[str, object]:
-    """Returns the contents of a conda file, with the lines of the requirements files that it includes."""
-    conda = dict(environment.conda or {})
-    parts: list[object] = []
-    wanted = conda.get("dependencies") or []
-    if not isinstance(wanted, list):
-        return conda  # its reader refuses it
-    for part in wanted:
-        if not isinstance(part, Mapping) or not isinstance(part.get("pip") or [], list):
-            parts.append(part)
-            continue
-        lines: list[str] = []
-        for line in part.get("pip") or ():
-            if isinstance(line, Mapping | list):
-                raise UserError(
-                    "the pip part of a conda file has something in it that is no text", hint="- name==version"
-                )
-            included = re.fullmatch(r"(?:-r|--requirement)[ =]?\s*(\S.*)", str(line).strip())
-            base = environment.conda_path.parent if environment.conda_path else Path()
-            lines += read_requirements(base / included[1]) if included else [str(line)]
-        parts.append({"pip": lines})
-    return {**conda, "dependencies": parts}
 
 
 def _variables(found: V2Deployment, notices: list[str]) -> dict[str, str]:

@@ -369,3 +369,16 @@ def test_packages_that_are_not_installed_are_named() -> None:
     found = with_environment(made, Project("one", None))
     assert found.project.dependencies.requirements == ()
     assert [each for each in found.notices if each.endswith("has all packages: attrs")]
+
+
+def test_a_conda_files_requirements_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("idna==3.10\n")
+    (tmp_path / "requirements.txt").write_text("-r more.txt\nattrs  # here\n")
+    (tmp_path / "env.yml").write_text("dependencies:\n- python=3.11\n- pip:\n  - -r requirements.txt\n  - six\n")
+    made = Environment.from_conda_specification("one", str(tmp_path / "env.yml"))
+    assert made.python.conda_dependencies is not None
+    assert made.python.conda_dependencies.pip_packages == ["idna==3.10", "attrs", "six"]
+    assert made.python.conda_dependencies.python_version == "3.11"
+    (tmp_path / "more.txt").write_text("-r requirements.txt\n")
+    with pytest.raises(UserError, match="include each other"):
+        CondaDependencies(str(tmp_path / "env.yml"))
