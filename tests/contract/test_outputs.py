@@ -216,7 +216,7 @@ def test_a_damaged_blob_that_a_layout_has_is_written_again(
 
 
 def test_an_output_that_is_none_is_refused_with_those_that_there_are() -> None:
-    for text in ("nothing", "oci", "oci:", ":x", "docker:x"):
+    for text in ("nothing", "oci", "oci:", ":x", "rocket:x"):
         with pytest.raises(UserError) as refused:
             transports.parse(text)
         assert all(name in refused.value.hint for name in transports.kinds())
