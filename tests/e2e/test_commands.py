@@ -107,8 +107,12 @@ base: {from: debian, shell: true}
     assert names.split() == ["job.py", "modelcrate.yaml"]
 
 
-def test_it_can_not_be_served_without_an_image(modelcrate: Modelcrate, tmp_path: Path) -> None:
-    project = write(tmp_path / "job", modelcrate_yaml="name: x\ncommand: [python3, job.py]\nsource: .\n", job_py="")
+def test_a_job_runs_without_an_image(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    project = write(
+        tmp_path / "job",
+        modelcrate_yaml="name: x\ncommand: [python3, job.py]\nsource: .\n",
+        job_py="import os; print('ran in', os.path.basename(os.getcwd()), flush=True)",
+    )
     done = modelcrate.run("serve", project, "--no-reload")
-    assert done.returncode == 2
-    assert "no entry script" in done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "ran in job")
+    assert "served by this machine, not by the image" in done.stderr
