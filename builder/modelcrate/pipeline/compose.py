@@ -20,7 +20,6 @@ from modelcrate.project.ignore_rules import read_ignore_rules
 from modelcrate.project.serving import serving_variables
 from modelcrate.project.values import AnyModel, Command, HubModel, Model, Project, RegisteredModel, Role
 from modelcrate.project.values import Entry as ProjectEntry
-from modelcrate.resolve.cuda import cuda_variables
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate.security.scan.parts import ScanPart
@@ -179,7 +178,7 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     paths = ":".join([f"{PREFIX}/bin", *served.path])
     image = {
         **ANYBODY,
-        **cuda_variables(resolved.pins.wheels, environment(resolved.below.config)),
+        **_cuda(resolved),
         **dict(served.env),
         "PATH": paths,
         **_azure(project),
@@ -190,12 +189,19 @@ def run_spec(project: Project, resolved: Resolved) -> RunSpec:
     return RunSpec(served.argv, env, served.ports, project.user, served.working_dir, project.labels, "SIGTERM")
 
 
+def _cuda(resolved: Resolved) -> dict[str, str]:
+    if not any(wheel.name.startswith(("nvidia-", "torch")) for wheel in resolved.pins.wheels):
+        return {}
+    from modelcrate.resolve.cuda import cuda_variables
+
+    return cuda_variables(resolved.pins.wheels, environment(resolved.below.config))
+
+
 def _command_spec(project: Project, command: Command, resolved: Resolved) -> RunSpec:
     """Returns the settings of a container that starts a program of the project's own."""
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", **environment(resolved.below.config)}
     sources = f"{APP_ROOT}/{command_folder(project)}" if command.source is not None else ""
-    cuda = cuda_variables(resolved.pins.wheels, environment(resolved.below.config))
-    image = {**ANYBODY, **cuda, "PYTHONUNBUFFERED": "1", **model_folder(project)}
+    image = {**ANYBODY, **_cuda(resolved), "PYTHONUNBUFFERED": "1", **model_folder(project)}
     if resolved.target is not None:
         image["PATH"] = f"{PREFIX}/bin"
     if sources:
