@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.modelfiles.estimators import WRITE_SCRIPT
-from modelcrate.modelfiles.formats import recognise_folder, shown_format
 from modelcrate.modelfiles.frameworks import Framework, FrameworkModel, frameworks
 from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate.project.values import Model
@@ -115,6 +113,8 @@ def describe_model(files: ModelFiles) -> FrameworkModel:
 
 
 def _unknown(files: ModelFiles) -> CrateError:
+    from modelcrate.modelfiles.estimators import WRITE_SCRIPT  # a build that has nothing to do starts without it
+
     for name in files.names:
         if fault := files.facts(name).fault:
             return SourceError(f"{name} is damaged: it {fault}", where=files.where(name))
@@ -130,6 +130,8 @@ def _unknown(files: ModelFiles) -> CrateError:
 
 def _kind(files: ModelFiles) -> str:
     """Returns what a model is, in words; empty for one of no known format."""
+    from modelcrate.modelfiles.formats import recognise_folder, shown_format
+
     whole = recognise_folder(frozenset(name.partition("/")[0] for name in files.names))
     if whole is not None and files.top.is_dir():
         return whole.kind
