@@ -8,12 +8,12 @@ from typing import Any
 
 from .access import log_access
 from .deadline import Stopwatch
-from .identifiers import new_id
 from .inputs import RawInput
 from .metrics import CONTENT_TYPE, PATH, Metrics
 from .packing import packed
 from .platforms import Platform
 from .request import AMLRequest, HttpError
+from .request_ids import new_id
 from .response import Response, with_fields
 from .routing import Found, Routing
 from .service import SERVER_FAILED, ScriptFailedError, Service, Steps

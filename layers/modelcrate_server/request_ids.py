@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from .identifiers import new_id
 from .request import AMLRequest
 from .response import AMLResponse, Response, error
 
@@ -27,6 +27,15 @@ class RequestIds:
         for name, value in (*names, ("x-ms-client-request-id", self.client)):
             if value:
                 response.headers[name] = value
+
+
+def new_id() -> str:
+    """Returns a random UUID (RFC 9562, version 4) as text. Python's own class for them takes several times as long."""
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def read_ids(request: AMLRequest) -> tuple[RequestIds, AMLResponse | None]:

@@ -15,7 +15,6 @@ from typing import Any
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.project.pages import page
 from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest
 from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
@@ -120,6 +119,8 @@ def _text(text: str, folder: Path) -> str:
     try:
         parse_json(text.encode(), limit=MAX_BODY)
     except IntegrityError as fault:
+        from modelcrate.project.pages import page  # a build that has nothing to do starts without it
+
         raise UserError(
             f"a golden request or answer is no JSON: {fault.what}",
             where=where,

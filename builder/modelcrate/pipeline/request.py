@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.project.dockerfile import is_edited
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.transports.output import Output
@@ -103,10 +102,18 @@ def read_request(path: Path, config: Config, emit: Emit = ignore_event) -> Reque
             emit(Notice(f"detected {finding}"))
         return Request(project, path)
     file = path / FILE_NAME if path.is_dir() else path
-    if is_edited(file.parent):
+    _refuse_edited(file.parent / "Dockerfile")
+    return Request(open_project(file, config.home), file.parent)
+
+
+def _refuse_edited(dockerfile: Path) -> None:
+    if not dockerfile.exists():
+        return
+    from modelcrate.project.dockerfile import is_edited  # most projects have none
+
+    if is_edited(dockerfile.parent):
         raise UserError(
             "was changed, and a build reads modelcrate.yaml",
-            where=str(file.parent / "Dockerfile"),
-            hint=f"take its ENV, LABEL and USER lines over with: modelcrate init --from Dockerfile {file.parent}",
+            where=str(dockerfile),
+            hint=f"take its ENV, LABEL and USER lines over with: modelcrate init --from Dockerfile {dockerfile.parent}",
         )
-    return Request(open_project(file, config.home), file.parent)

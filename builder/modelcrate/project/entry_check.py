@@ -8,11 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from modelcrate.project.pages import page
 from modelcrate_layers.errors import UserError
 
 Faults = tuple[UserError, ...]
-_HINT = f"a server calls init() once and run(data) for every request; see {page('entry-script')}"
 
 
 def check_entry(source: bytes, name: str, *, awaits: bool = True, python: str | None = None) -> Faults:
@@ -57,8 +55,11 @@ def check_entry(source: bytes, name: str, *, awaits: bool = True, python: str | 
     present = dict(bindings(tree.body))
     for wanted in ("init", "run"):
         if wanted not in present and "*" not in present:
+            from modelcrate.project.pages import page  # a build that has nothing to do starts without it
+
             text = f"the entry script has no function {wanted}({'data' if wanted == 'run' else ''})"
-            faults.append(UserError(text, where=name, hint=_HINT))
+            hint = f"a server calls init() once and run(data) for every request; see {page('entry-script')}"
+            faults.append(UserError(text, where=name, hint=hint))
     functions = [node for node in present.values() if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     shapes = [fault for function in functions for fault in _shape_faults(function, name, awaits)]
     return (*faults, *sorted(shapes, key=lambda fault: int(fault.where.rpartition(":")[2])))
