@@ -185,7 +185,7 @@ def init(folder: str | Path = ".", *, force: bool = False) -> Path:
     Raises:
         UserError: There is a project file already, or nothing in the folder can become an image.
     """
-    from modelcrate.pipeline.detect import write_project
+    from modelcrate.pipeline.detection.detect import write_project
 
     return write_project(as_path("folder", folder), force=force)[0]
 

@@ -144,7 +144,7 @@ def _begin(found: V2Deployment, folder: Path, notices: list[str]) -> Project:
         if not found.endpoint:
             notices.append(f"no endpoint_name: az takes it from its command line; the project is called {_name(found)}")
         return Project(_name(found), _entry(found, folder))
-    from modelcrate.pipeline.detect import detect
+    from modelcrate.pipeline.detection.detect import detect
 
     try:
         project, findings = detect(folder)

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         file = import_dockerfile(folder)
         console.print_result({"file": str(file), "detected": []}, f"wrote {file}")
         return 0
-    from modelcrate.pipeline.detect import write_project
+    from modelcrate.pipeline.detection.detect import write_project
 
     path, findings = write_project(folder, force=args.force)
     found = [{"what": each.what, "path": str(each.path), "why": each.why} for each in findings]

@@ -9,7 +9,7 @@ import argparse
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.pipeline.detect import refuse_inside_model
+from modelcrate.pipeline.detection.detect import refuse_inside_model
 from modelcrate.render.text import counted
 from modelcrate.resolve.lock import FILE_NAME, read_lock, write_lock
 from modelcrate_layers.errors import LockedError

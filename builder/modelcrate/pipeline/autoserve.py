@@ -67,7 +67,7 @@ def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
     served = described.understood or _refusal(model, place, registered)
     needs, how = _dependencies(project.dependencies, served)
     python, which = _python(project, served)
-    from modelcrate.pipeline.own_modules import own_modules
+    from modelcrate.pipeline.start_check.own_modules import own_modules
 
     own = own_modules(described, place)
     taken = [
@@ -188,7 +188,7 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
 
 def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) -> Path:
     """Writes the script, its description and the project's own modules into a folder of the home that is named by their digest."""
-    from modelcrate.pipeline.own_modules import read_module
+    from modelcrate.pipeline.start_check.own_modules import read_module
 
     script = (Path(modelfiles.__file__).parent / "scripts" / served.template).read_bytes()
     schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"

@@ -75,7 +75,7 @@ def _near(path: Path, folder: Path) -> str:
     """Returns what a missing path may have been meant for: a file of its name elsewhere in the project, or one with a similar name."""
     from difflib import get_close_matches
 
-    from modelcrate.pipeline.detect_files import list_files
+    from modelcrate.pipeline.detection.detect_files import list_files
 
     try:
         there = [str(each) for each in list_files(folder)]

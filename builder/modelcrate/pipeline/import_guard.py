@@ -61,7 +61,7 @@ def check_imports(
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:
             return tuple(map(str, parse_json(known)))
-    from modelcrate.pipeline.import_check import held_imports
+    from modelcrate.pipeline.start_check.import_check import held_imports
 
     notices = held_imports(project, folder, files, models, resolved, python, home / "cache", generated, gate)
     if files.entry is None or settled(files.entry.sources.entries):

@@ -95,7 +95,7 @@ def read_request(path: Path, config: Config, emit: Emit = ignore_event) -> Reque
         UserError: The project has faults; all of them are in the error.
     """
     if path.is_dir() and not (path / FILE_NAME).exists():
-        from modelcrate.pipeline.detect import detect
+        from modelcrate.pipeline.detection.detect import detect
 
         project, findings = detect(path)
         for finding in findings:

@@ -16,7 +16,7 @@ from modelcrate.azureml.environment import Environment
 from modelcrate.cli.container_options import _lines
 from modelcrate.config import Config
 from modelcrate.pipeline.batch import read_list
-from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.pipeline.detection.entry_candidates import read_some
 from modelcrate.project.dockerfile import LISTING, import_dockerfile
 from modelcrate.project.ignore_rules import NAMES, read_ignore_rules
 from modelcrate.project.opening import open_project

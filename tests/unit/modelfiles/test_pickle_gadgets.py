@@ -16,11 +16,19 @@ from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from support.pickles import EVIL, made, npy, short, stack_dtype
 
 
-@pytest.mark.parametrize(
-    "data",
-    [EVIL[:30] + b"\xff" + EVIL[30:], b"\x80\x04\xff", lzma.compress(EVIL, lzma.FORMAT_ALONE), zstandard.compress(EVIL), bz2.compress(EVIL),
-     gzip.compress(EVIL), zlib.compress(EVIL), npy(EVIL)],
-)  # fmt: skip
+STREAMS = {
+    "damaged": EVIL[:30] + b"\xff" + EVIL[30:],
+    "begun": b"\x80\x04\xff",
+    "lzma": lzma.compress(EVIL, lzma.FORMAT_ALONE),
+    "zstd": zstandard.compress(EVIL),
+    "bzip2": bz2.compress(EVIL),
+    "gzip": gzip.compress(EVIL, mtime=0),
+    "zlib": zlib.compress(EVIL),
+    "npy": npy(EVIL),
+}
+
+
+@pytest.mark.parametrize("data", STREAMS.values(), ids=STREAMS)
 def test_what_begins_as_a_pickle_or_a_stream_is_read_under_any_name(data: bytes) -> None:
     for name in ("weights", "notes.txt"):
         facts = facts_at_hand(data, name)

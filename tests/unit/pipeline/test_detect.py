@@ -11,10 +11,10 @@ from struct import pack
 
 import pytest
 
-from modelcrate.pipeline import detect as detecting
-from modelcrate.pipeline import detect_files
 from modelcrate.pipeline.checks import check
-from modelcrate.pipeline.detect import detect
+from modelcrate.pipeline.detection import detect as detecting
+from modelcrate.pipeline.detection import detect_files
+from modelcrate.pipeline.detection.detect import detect
 from modelcrate.project.reading import parse_project, read_project
 from modelcrate.project.values import Dependencies, Entry
 from modelcrate.project.writing import project_text

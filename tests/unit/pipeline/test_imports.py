@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from modelcrate.modelfiles.framework_reading import PickleNames
-from modelcrate.pipeline.import_graph import Reached, Sources, Start, reach
 from modelcrate.pipeline.known_failures import FAILURES, binary_faults, loading_faults
+from modelcrate.pipeline.start_check.import_graph import Reached, Sources, Start, reach
 from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides
 from modelcrate.resolve.standard_library import standard_library, versions_with
 from support.wheels import make_wheel

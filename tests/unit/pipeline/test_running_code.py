@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.pipeline.import_graph import Reached, Sources, Start, reach
-from modelcrate.pipeline.python_syntax import parse_for
+from modelcrate.pipeline.start_check.import_graph import Reached, Sources, Start, reach
+from modelcrate.pipeline.start_check.python_syntax import parse_for
 from modelcrate.resolve.standard_library import versions_with
 
 BEGIN = "def init(): pass\ndef run(data): pass\n"

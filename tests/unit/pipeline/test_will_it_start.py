@@ -99,7 +99,7 @@ def test_a_module_of_a_pickle_that_lies_elsewhere_in_the_project_is_named(check:
 
 
 def test_without_a_script_the_modules_that_only_the_pickle_needs_go_along(check: Check) -> None:
-    pickled = {"m_pkl": b"(" + RIDGE + b"cmine.parts\nA\nt."}
+    pickled = {"m_pkl": b"\x80\x02" + RIDGE + b")\x81}U\x05partscmine.parts\nA\nsb."}  # an attribute of the estimator
     wheels = ("scikit-learn-1.9.1", "joblib-1.6.0", "numpy-2.3.0")
     code, said = check("models: [m.pkl]\n", wheels, **pickled, mine__parts_py="import sklearn, near\n", near_py="")
     assert (code, "imports near" in said) == (2, True), "what they import is held to the same check"

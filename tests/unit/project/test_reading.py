@@ -453,7 +453,7 @@ def test_a_link_out_of_the_project_is_a_fault(tmp_path: Path) -> None:
 def test_nothing_heavy_is_imported_before_a_file_is_read() -> None:
     code = (
         "import sys; import modelcrate.project.reading, modelcrate.project.values, modelcrate.project.writing, "
-        "modelcrate.pipeline.detect; print([m for m in ('pydantic', 'yaml', 'packaging') if m in sys.modules])"
+        "modelcrate.pipeline.detection.detect; print([m for m in ('pydantic', 'yaml', 'packaging') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

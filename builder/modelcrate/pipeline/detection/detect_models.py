@@ -17,10 +17,10 @@ from modelcrate.modelfiles.formats import (
     recognise,
     recognise_folder,
 )
-from modelcrate.pipeline.detect_files import Finding
-from modelcrate.pipeline.entry_candidates import read_some
-from modelcrate.pipeline.loaded_paths import loaded_paths
-from modelcrate.pipeline.script_names import MODEL_DIR
+from modelcrate.pipeline.detection.detect_files import Finding
+from modelcrate.pipeline.detection.entry_candidates import read_some
+from modelcrate.pipeline.start_check.loaded_paths import loaded_paths
+from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
 

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modelcrate.pipeline.script_names import dotted
+from modelcrate.pipeline.start_check.script_names import dotted
 
 _SYSTEM: Mapping[str, str] = {"sys.platform": "linux", "os.name": "posix", "platform.system": "Linux"}
 """What an image is asked for most often, and answers."""

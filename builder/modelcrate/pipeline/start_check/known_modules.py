@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcrate.pipeline.compose import import_roots
-from modelcrate.pipeline.import_graph import Sources
+from modelcrate.pipeline.start_check.import_graph import Sources
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.import_names import GONE, normalised, prefixes, provides

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path, PurePosixPath
 
-from modelcrate.pipeline.code_findings import File, Finding, Loaded, PathChange
-from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
-from modelcrate.pipeline.python_syntax import parse_for
-from modelcrate.pipeline.running_code import findings_in
-from modelcrate.pipeline.script_names import normal
+from modelcrate.pipeline.detection.entry_candidates import MAX_TEXT, read_some
+from modelcrate.pipeline.start_check.code_findings import File, Finding, Loaded, PathChange
+from modelcrate.pipeline.start_check.python_syntax import parse_for
+from modelcrate.pipeline.start_check.running_code import findings_in
+from modelcrate.pipeline.start_check.script_names import normal
 
 
 def loaded_paths(folder: Path, script: Path) -> tuple[PurePosixPath, ...]:

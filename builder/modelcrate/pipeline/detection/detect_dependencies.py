@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.pipeline.detect_files import Finding
-from modelcrate.pipeline.entry_candidates import read_some
+from modelcrate.pipeline.detection.detect_files import Finding
+from modelcrate.pipeline.detection.entry_candidates import read_some
 from modelcrate.project.foreign_yaml import MAX_BYTES, load_yaml
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, is_pylock
 from modelcrate.resolve.declared import format_of

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelcrate.modelfiles.framework_reading import PickleNames
-from modelcrate.pipeline.entry_candidates import MAX_TEXT, read_some
-from modelcrate.pipeline.import_graph import Sources
-from modelcrate.pipeline.known_modules import KnownModules
-from modelcrate.pipeline.near_modules import NearModules
+from modelcrate.pipeline.detection.entry_candidates import MAX_TEXT, read_some
+from modelcrate.pipeline.start_check.import_graph import Sources
+from modelcrate.pipeline.start_check.known_modules import KnownModules
+from modelcrate.pipeline.start_check.near_modules import NearModules
 from modelcrate.resolve.import_names import proposal
 from modelcrate_layers.errors import UserError
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from modelcrate.pipeline.entry_candidates import Script
+from modelcrate.pipeline.detection.entry_candidates import Script
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Entry
 from modelcrate_layers.frozen import dataclass

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from modelcrate.pipeline.code_findings import CodeFault, File, Finding, Import, Loaded, PathChange
-from modelcrate.pipeline.conditions import (
+from modelcrate.pipeline.start_check.code_findings import CodeFault, File, Finding, Import, Loaded, PathChange
+from modelcrate.pipeline.start_check.conditions import (
     catches,
     holds,
     imported_modules,
@@ -23,8 +23,8 @@ from modelcrate.pipeline.conditions import (
     runs_at_once,
     suppresses,
 )
-from modelcrate.pipeline.loaders import loaded_place
-from modelcrate.pipeline.script_names import bound_names, dotted, imported_names, normal, place_of
+from modelcrate.pipeline.start_check.loaders import loaded_place
+from modelcrate.pipeline.start_check.script_names import bound_names, dotted, imported_names, normal, place_of
 from modelcrate.resolve.standard_library import versions_with
 
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from modelcrate.modelfiles.framework_reading import ModelDescription
-from modelcrate.pipeline.code_findings import Import
 from modelcrate.pipeline.compose import Files
-from modelcrate.pipeline.import_graph import Reached, reach
-from modelcrate.pipeline.known_modules import KnownModules
-from modelcrate.pipeline.loaded_files import lacking_files
 from modelcrate.pipeline.model_versions import judge
-from modelcrate.pipeline.near_modules import NearModules
-from modelcrate.pipeline.pickle_imports import pickle_faults
-from modelcrate.pipeline.started import started
+from modelcrate.pipeline.start_check.code_findings import Import
+from modelcrate.pipeline.start_check.import_graph import Reached, reach
+from modelcrate.pipeline.start_check.known_modules import KnownModules
+from modelcrate.pipeline.start_check.loaded_files import lacking_files
+from modelcrate.pipeline.start_check.near_modules import NearModules
+from modelcrate.pipeline.start_check.pickle_imports import pickle_faults
+from modelcrate.pipeline.start_check.started import started
 from modelcrate.project.values import Gate, Project
 from modelcrate.resolve.import_names import prefixes, proposal
 from modelcrate.resolve.standard_library import NEWEST, OLDEST, standard_library

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from modelcrate.pipeline.code_findings import Loaded
 from modelcrate.pipeline.compose import Files, model_folder
-from modelcrate.pipeline.near_modules import NearModules
-from modelcrate.pipeline.script_names import MODEL_DIR
+from modelcrate.pipeline.start_check.code_findings import Loaded
+from modelcrate.pipeline.start_check.near_modules import NearModules
+from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Project, RegisteredModel
 from modelcrate_layers.errors import UserError

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
-from modelcrate.pipeline.detect_dependencies import find_dependencies
-from modelcrate.pipeline.detect_files import Finding, list_files
-from modelcrate.pipeline.detect_models import (
+from modelcrate.pipeline.detection.detect_dependencies import find_dependencies
+from modelcrate.pipeline.detection.detect_files import Finding, list_files
+from modelcrate.pipeline.detection.detect_models import (
     add_loaded,
     cached_name,
     find_bundles,
@@ -22,9 +22,15 @@ from modelcrate.pipeline.detect_models import (
     model_modules,
     own_name,
 )
-from modelcrate.pipeline.detect_sources import find_extent
-from modelcrate.pipeline.entry_candidates import MAX_TEXT, Script, almost_entry_scripts, read_script, read_some
-from modelcrate.pipeline.loaded_paths import added_folders, loaded_beside
+from modelcrate.pipeline.detection.detect_sources import find_extent
+from modelcrate.pipeline.detection.entry_candidates import (
+    MAX_TEXT,
+    Script,
+    almost_entry_scripts,
+    read_script,
+    read_some,
+)
+from modelcrate.pipeline.start_check.loaded_paths import added_folders, loaded_beside
 from modelcrate.project.pages import page
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
 from modelcrate_layers.errors import UserError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from modelcrate.pipeline.command_code import SERVERS, StartedCode, started_code
 from modelcrate.pipeline.compose import Files, command_folder
-from modelcrate.pipeline.import_graph import Sources, Start
-from modelcrate.pipeline.known_modules import KnownModules
-from modelcrate.pipeline.script_names import normal
+from modelcrate.pipeline.start_check.command_code import SERVERS, StartedCode, started_code
+from modelcrate.pipeline.start_check.import_graph import Sources, Start
+from modelcrate.pipeline.start_check.known_modules import KnownModules
+from modelcrate.pipeline.start_check.script_names import normal
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Command, DebianBase, Entry, Project, ScratchBase
 from modelcrate.resolve.import_names import provides

@@ -1,0 +1,1 @@
+"""A project without a project file: what the files of a folder say."""
