@@ -15,7 +15,6 @@ from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from support.pickles import EVIL, made, npy, short, stack_dtype
 
-
 STREAMS = {
     "damaged": EVIL[:30] + b"\xff" + EVIL[30:],
     "begun": b"\x80\x04\xff",
