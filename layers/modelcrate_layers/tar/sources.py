@@ -21,6 +21,8 @@ from modelcrate_layers.tar.codec import crc32, inflate
 
 STORED, DEFLATED = 0, 8
 _LOCAL = struct.Struct("<4s5H3I2H")
+_BYTES_OF_A_LETTER = 4
+"""Bytes of a letter in UTF-8, at most."""
 
 
 class Source(Protocol):
@@ -215,11 +217,18 @@ class ZipMember:
         """Yields the bytes as they stand in the archive, in pieces of at most CHUNK; a SourceError if the file has changed."""
         handle = _open(self.path)
         try:
-            head = os.pread(handle, _LOCAL.size, self.offset)
-            if len(head) != _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+            head = os.pread(handle, _LOCAL.size + _BYTES_OF_A_LETTER * len(self.name), self.offset)
+            if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
                 check_stamp(handle, self.stamp, self.path)
                 raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
-            at, left = self.offset + len(head) + sum(_LOCAL.unpack(head)[-2:]), self.packed
+            named, more = _LOCAL.unpack_from(head)[-2:]
+            if head[_LOCAL.size : _LOCAL.size + named] not in (
+                self.name.encode(),
+                self.name.encode("cp437", "replace"),
+            ):
+                check_stamp(handle, self.stamp, self.path)
+                raise IntegrityError(f"{self.name} has another name where its bytes begin", where=self.path)
+            at, left = self.offset + _LOCAL.size + named + more, self.packed
             while left:
                 chunk = os.pread(handle, min(left, CHUNK), at)
                 if not chunk:
