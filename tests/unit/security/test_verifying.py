@@ -183,8 +183,9 @@ def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
                 proven(find(address, Connections(settings)), signer.public)
 
 
-def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: LocalKey, settings: Config) -> None:
+def test_unsigned_documents_are_told_and_attested_only_if_they_are_made_anew(placed: Placed, signer: LocalKey, settings: Config) -> None:
     from modelcrate.images.artifact import make_referrer
+    from modelcrate.pipeline.attest import attest_anew
     from modelcrate.security.signing.signing import put
     from modelcrate_layers.content import Literal
 
@@ -202,6 +203,10 @@ def test_unsigned_documents_are_told_and_then_attested(placed: Placed, signer: L
         == 2
     )
     sign(find(address, Connections(settings)), "demo", signer)
+    verified = proven(find(address, Connections(settings)), signer.public)
+    assert verified.of_type(statements.SPDX, statements.CYCLONEDX) == (), "anyone may have put them there"
+    made = attest_anew(find(address, Connections(settings)), "demo", settings, signer)
+    sign(find(address, Connections(settings)), "demo", signer, made)
     verified = proven(find(address, Connections(settings)), signer.public)
     assert len(verified.of_type(statements.SPDX, statements.CYCLONEDX)) == 2
 
