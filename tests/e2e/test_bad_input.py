@@ -71,7 +71,7 @@ def test_a_folder_with_nothing_in_it(crate: Crate, project: Path) -> None:
     failed = crate("build", project)
     assert failed.code in (USER, SOURCE)
     assert "Traceback" not in failed.err
-    assert "no entry script" in failed.err
+    assert "neither an entry script" in failed.err
 
 
 def test_every_file_that_is_missing_is_told(crate: Crate, project: Path) -> None:

@@ -117,7 +117,7 @@ def test_it_says_that_it_is_typed() -> None:
 
 def test_values_are_short_in_a_terminal(settings: modelcrate.Config, tmp_path: Path) -> None:
     project = model_only(tmp_path / "project")
-    assert repr(modelcrate.plan(project, settings=settings)) == "<plan of alone: 1 layers, 1 new>"
+    assert repr(modelcrate.plan(project, settings=settings)) == "<plan of alone: 1 layer, 1 new>"
     image = modelcrate.build(project, settings=settings, outputs=f"oci:{tmp_path / 'out'}:1")
     assert repr(image).startswith("<image alone ")
     assert repr(image.receipt) == f"<receipt of alone {image.digest.short}: oci:{tmp_path / 'out'}:1>"

@@ -183,7 +183,9 @@ def test_every_changed_byte_of_an_archive_s_blobs_is_refused(
                 proven(find(address, Connections(settings)), signer.public)
 
 
-def test_unsigned_documents_are_told_and_attested_only_if_they_are_made_anew(placed: Placed, signer: LocalKey, settings: Config) -> None:
+def test_unsigned_documents_are_told_and_attested_only_if_they_are_made_anew(
+    placed: Placed, signer: LocalKey, settings: Config
+) -> None:
     from modelcrate.images.artifact import make_referrer
     from modelcrate.pipeline.attest import attest_anew
     from modelcrate.security.signing.signing import put
