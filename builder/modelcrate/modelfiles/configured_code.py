@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from modelcrate.modelfiles.beginnings import is_template
 from modelcrate.modelfiles.facts import Verdict
@@ -86,15 +86,9 @@ def in_skops(data: bytes) -> Iterator[tuple[Verdict, str]]:
     root = _parsed(data)
     if root is None:
         yield Verdict.UNKNOWN, "schema.json can't be read"
-    todo = [root]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, list):
-            todo += value
-        elif isinstance(value, dict):
-            todo += value.values()
-            if isinstance(value.get("__module__"), str) and isinstance(value.get("__class__"), str):
-                yield from _skops_object(value["__module__"], value["__class__"], value.get("__loader__"))
+    for value in objects_in(root):
+        if isinstance(value.get("__module__"), str) and isinstance(value.get("__class__"), str):
+            yield from _skops_object(value["__module__"], value["__class__"], value.get("__loader__"))
 
 
 def _skops_object(module: str, name: str, loader: object) -> Iterator[tuple[Verdict, str]]:
@@ -111,3 +105,15 @@ def in_xml(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
     file.seek(0)
     if b"<!ENTITY" in file.read(MAX_XML_HEAD).replace(b"\0", b""):
         yield Verdict.UNKNOWN, "entities, which a reader may fetch from files and addresses"
+
+
+def objects_in(root: object) -> Iterator[dict[str, Any]]:
+    """Yields every object of a JSON value, at any depth."""
+    todo = [root]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+            yield value

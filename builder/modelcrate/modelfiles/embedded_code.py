@@ -21,6 +21,7 @@ from modelcrate.modelfiles.configured_code import (
     in_template,
     in_xml,
     keras_in_json,
+    objects_in,
 )
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.gguf import Gguf
@@ -216,15 +217,9 @@ def in_keras_config(data: bytes, name: str = "config.json") -> Iterator[Judgemen
 
 
 def _keras_objects(config: object) -> Iterator[tuple[str, Verdict]]:
-    todo = [config]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, list):
-            todo += value
-        elif isinstance(value, dict):
-            todo += value.values()
-            if isinstance(value.get("class_name"), str):
-                yield _keras_object(value["class_name"], value.get("module"), value.get("config"))
+    for value in objects_in(config):
+        if isinstance(value.get("class_name"), str):
+            yield _keras_object(value["class_name"], value.get("module"), value.get("config"))
 
 
 def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdict]:
