@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +27,7 @@ from modelcrate.project.values import (
     RegistryBase,
 )
 from modelcrate.registry.credential import Credential
+from modelcrate.resolve.requirements import options_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -187,7 +187,7 @@ def dependencies(lines: Sequence[str]) -> Dependencies:
     Raises:
         UserError: There is another option.
     """
-    options = [option for line in lines if line.startswith("-") for option in _option(line)]
+    options = [option for line in lines if line.startswith("-") for option in _options(line)]
     found = {name: [value for key, value in options if key == name] for name, _ in options}
     wheelhouses = found.pop("--find-links", [])
     if len(wheelhouses) > 1:
@@ -202,13 +202,13 @@ def dependencies(lines: Sequence[str]) -> Dependencies:
     )
 
 
-def _option(line: str) -> Iterator[tuple[str, str]]:
-    word, *rest = shlex.split(line.replace("=", " ", 1) if line.startswith("--") else line)
-    name = _FLAGS.get(word, word)
-    if name not in ("--index-url", "--extra-index-url", "--find-links") or len(rest) != 1:
-        known = "--index-url, --extra-index-url, --find-links"
-        raise UserError(f"an option of pip that is not supported: {line[:80]!r}", hint=f"known are {known}")
-    yield name, rest[0]
+def _options(line: str) -> Iterator[tuple[str, str]]:
+    for name, value in options_of(line, "the pip part"):
+        name = _FLAGS.get(name, name)
+        if name not in ("--index-url", "--extra-index-url", "--find-links"):
+            known = "--index-url, --extra-index-url, --find-links"
+            raise UserError(f"an option of pip that is not supported: {line[:80]!r}", hint=f"known are {known}")
+        yield name, value
 
 
 def make_conda(spec: CondaSpec) -> tuple[Conda | None, tuple[str, ...], tuple[str, ...]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelcrate.resolve.requirements import logical_lines
+from modelcrate.resolve.requirements import logical_lines, options_of
 from modelcrate_layers.errors import UserError
-
-_INCLUDED = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S.*)")
 
 
 def read_requirements(path: Path) -> list[str]:
@@ -34,22 +31,21 @@ def with_included(lines: Iterable[str], folder: Path) -> list[str]:
         SourceError: A file can't be read.
         UserError: Files include each other.
     """
-    found: list[str] = []
-    for line in lines:
-        included = _INCLUDED.fullmatch(line.strip())
-        found += _lines(_inner(folder, included[1]), ()) if included else [line]
-    return found
+    return [each for line in lines for each in _expanded(line.strip(), folder, "the pip part", ())]
 
 
 def _lines(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
     if path in above:
         raise UserError("requirements files include each other", where=str(path), hint="take one of the -r lines out")
     for line in logical_lines(path):
-        if included := _INCLUDED.fullmatch(line.text):
-            yield from _lines(_inner(path.parent, included[1]), (*above, path))
-        else:
-            yield line.text
+        yield from _expanded(line.text, path.parent, line.where, (*above, path))
 
 
-def _inner(folder: Path, name: str) -> Path:
-    return Path(os.path.abspath(folder / name.strip("\"'")))
+def _expanded(text: str, folder: Path, where: str, above: tuple[Path, ...]) -> Iterator[str]:
+    """Yields the line, or those of the files that it includes."""
+    options = options_of(text, where) if text.startswith("-") else ()
+    included = [value for name, value in options if name in ("-r", "--requirement")]
+    for name in included:
+        yield from _lines(Path(os.path.abspath(folder / name)), above)
+    if not included:
+        yield text

@@ -67,11 +67,19 @@ def refuse_what_gives_no_answer(value: PickledValue, where: str) -> None:
     if value.kind in ("plain", "name") or value.name.partition(".")[0] in _DATA:
         what = f"the name {value.name}" if value.kind == "name" else value.name or "a plain value"
         raise UserError(f"is no estimator, but {what}", where=where, hint=WRITE_SCRIPT)
-    if value.name.startswith("sklearn.") and kind in _WITHOUT_ANSWER:
+    asked = value.parts[-1][1] if kind == "Pipeline" and value.parts else value.name
+    last = asked.rpartition(".")[2]
+    if asked.startswith("sklearn.") and last in _WITHOUT_ANSWER:
         raise UserError(
-            f"is a {kind}, which has nothing to ask: no predict, no transform",
+            f"is a {kind}{f' that ends with {last}' if asked != value.name else ''}, which has nothing to ask: no predict, no transform",
             where=where,
             hint=WRITE_SCRIPT,
+        )
+    if kind == "LocalOutlierFactor" and "novelty" in value.off:
+        raise UserError(
+            "is a LocalOutlierFactor that judges its training data alone: novelty is False, so it has no predict",
+            where=where,
+            hint=f"fit it with novelty=True, or {WRITE_SCRIPT}",
         )
     if value.name in ("xgboost.core.Booster", "xgboost.Booster"):
         raise UserError(

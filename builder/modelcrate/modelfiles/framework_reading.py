@@ -28,7 +28,7 @@ from modelcrate_layers.tar.tree import Entry
 if TYPE_CHECKING:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
-VERSION = 6
+VERSION = 7
 """Raise this number when models have to be read again: a reader or a script's requirements changed."""
 
 

@@ -54,6 +54,7 @@ def check_imports(
     pickled = [[each.where, each.names] for model in models for each in model.pickles]
     sources = [files.entry.script, files.entry.fingerprint] if files.entry is not None else []
     apart = [each.name for each in resolved.pins.debs if each.name.startswith("python3-")]
+    apart += sorted(resolved.below.lacking)
     script = [*sources, generated, repr(project.command), str(project.base), apart]
     listed = [[str(model.name), *each] for model, each in zip(files.named, files.fingerprints, strict=True)]
     question = [VERSION, script, listed, path, pickled, python, packages, gate]

@@ -31,7 +31,9 @@ class Section:
         for key in data:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, 1)
+                other = next((each.what for each in _SECTIONS if key in each.read), "")
                 hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+                hint = f"it is a key of {other}" if other else hint
                 yield f"unknown key {key!r:.60} in {self.what}", hint
 
     def not_taken(self, data: Mapping[str, object], above: str = "") -> Iterator[str]:
@@ -97,11 +99,16 @@ ENVIRONMENT = Section(
 )
 CODE = Section("code_configuration", _words("code scoring_script"))
 BUILD = Section("build", _words("path dockerfile_path"))
+_SECTIONS = (ENVIRONMENT, CODE, DEPLOYMENT, MODEL)
 
 
 def kind(data: Mapping[str, object]) -> str:
-    """Returns what a file describes, by its schema, else by its keys: `deployment`, `model`, `environment`, or another word."""
-    schema = str(data.get("$schema") or "").rpartition("/")[2].partition(".")[0].lower()
+    """Returns what a file describes, by its schema, else by its keys: `deployment`, `model`, `environment`, or another word.
+
+    Some name a page of the documentation as the schema, which the original passes over.
+    """
+    name = str(data.get("$schema") or "").rpartition("/")[2].lower()
+    schema = name.removesuffix(".schema.json") if name.endswith(".schema.json") else ""
     if "batch" in schema or {"mini_batch_size", "output_action"} & set(data):
         return "batch deployment"
     if schema:

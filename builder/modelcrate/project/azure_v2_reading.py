@@ -175,12 +175,12 @@ class _Reader:
             )
             return None, ""
         self._look_over(CODE, value, "code_configuration.")
-        code, script = str(value.get("code") or "."), str(value["scoring_script"])
+        code, script = self.text(value, "code") or ".", self.text(value, "scoring_script")
         if code.startswith(("azureml:", "git+", "http:", "https:")):
             self._fault(f"the code is not here: {code[:100]}", "fetch it, and name the folder: code: FOLDER")
             return None, ""
         folder = self._beside(code)
-        if not (folder / script).is_file():
+        if script and not (folder / script).is_file():
             self._missing(f"the scoring script {script}", f"{code}/{script}", folder / script)
         return folder, script
 
@@ -196,6 +196,9 @@ class _Reader:
         return {str(key): "" if each is None else str(each) for key, each in value.items()}
 
     def _reference(self, text: str, kind: str) -> AssetReference | None:
+        if hint := place_hint(text):
+            self._fault(f"the {kind} {text[:100]} is not complete", hint)
+            return None
         if match := _REGISTRY.fullmatch(text):
             label, which = match["what"] == "labels", match["which"] or ""
             return AssetReference(
@@ -226,7 +229,7 @@ class _Reader:
                 self._fault(f"{key!r} is missing", f"{key}: ...")
             return ""
         if isinstance(value, Mapping | list):
-            self._fault(f"{key!r} is no text", f"{key}: ...")
+            self._fault(f"{key!r} is no text", f"write one text behind it: {key}: ...")
             return ""
         return str(value)
 

@@ -112,6 +112,20 @@ def contract_packages(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(package for name in names for package in _platform(name).packages))
 
 
+def server_imports() -> frozenset[str]:
+    """Returns the top modules that the files of the server import when they are imported themselves."""
+    import ast
+
+    found = set[str]()
+    for name, source in _server_files():
+        for node in ast.parse(source).body if name.endswith(".py") else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.partition(".")[0])
+    return frozenset(found)
+
+
 def _platform(name: str) -> Platform:
     """Returns one platform. Only its own file is imported, since starting has to be quick."""
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from modelcrate.resolve.scan import ScannedFile
+from modelcrate.resolve.standard_library import IN_C, standard_library
 from modelcrate_layers.frozen import dataclass
 
 MAX_LINKS = 40
@@ -84,6 +85,30 @@ def unfit(files: Mapping[str, ScannedFile]) -> Mapping[str, str]:
         elif name.endswith("t"):
             found[f"/{path}"] = "is free-threaded, and the packages here are built for the usual Python"
     return found
+
+
+def lacking_modules(
+    files: Mapping[str, ScannedFile], seen: Iterable[str], found: Interpreter, *, complete: bool
+) -> frozenset[str]:
+    """Returns the top modules of the standard library that an interpreter does not have: a layer takes them away, or none brings them.
+
+    Args:
+        files: The files of the base.
+        seen: The paths of all modules in its layers, whether a layer above hides them or not.
+        found: The interpreter.
+        complete: Whether all layers have been looked at.
+    """
+    prefix = found.path.rpartition("/bin/")[0]
+    folders = [f"{follow(files, f'{prefix}/{name}/python{found.python}')}/" for name in ("lib", "lib64")]
+
+    def modules(paths: Iterable[str]) -> set[str]:
+        inside = (path.removeprefix(folder) for path in paths for folder in folders if path.startswith(folder))
+        return {path.partition("/")[0].partition(".")[0] for path in inside}
+
+    present, known = modules(path for path, each in files.items() if each.kind == "module"), modules(seen)
+    if complete and "os" in known:  # else its library is in a zip, or at another place
+        known |= {name for name in standard_library(found.python) - IN_C if not name.startswith("_")}
+    return frozenset(known - present)
 
 
 def find_libc(files: Mapping[str, ScannedFile], loader: str = "") -> Libc | None:

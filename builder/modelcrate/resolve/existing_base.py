@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from modelcrate.events import Emit, ignore_event
@@ -71,10 +71,7 @@ def resolve_existing(
             look = look_at(below.layers, cache, emit, held=not isinstance(base, RootfsBase))
             return _with_sizes(find_python(below, wanted, look, emit if python_needed else ignore_event), cache)
         if pins is not None and (known := pins.base_python) is not None:
-            found = replace(
-                below, interpreter=known.interpreter, python=known.python, glibc=known.glibc, musl=known.musl
-            )
-            return _with_sizes(found, cache)
+            return _with_sizes(replace(below, **asdict(known)), cache)
         if not python_needed:
             return _with_sizes(below, cache)
         return _with_sizes(find_python(below, wanted, look_at_remote(below, wanted, cache, emit), emit), cache)

@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 from modelcrate.events import Emit, Notice
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.image_config import environment
-from modelcrate.resolve.base_python import Interpreter, find_interpreter, find_libc, follow, interpreters, names, unfit
+from modelcrate.resolve.base_python import (
+    Interpreter,
+    find_interpreter,
+    find_libc,
+    follow,
+    interpreters,
+    lacking_modules,
+    names,
+    unfit,
+)
 from modelcrate.resolve.layer_index import listed_paths
 from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, says_nothing, scan
@@ -21,6 +30,9 @@ MAX_FETCHED = 512 << 20
 """Bytes of a registry's layers that are fetched to find a base's Python. An image with more is taken by its config."""
 
 _PYTHON_PROGRAM = re.compile(r"python(?:3(?:\.[0-9]{1,2})?)?")
+_AT_EVERY_START = frozenset({"abc", "codecs", "encodings", "io", "os", "site", "stat"})
+"""Modules that are imported before a program is, by every Python from 3.9 on."""
+
 _CLAIMED_PYTHON = "/usr/local/bin/python"
 """Where the images that set PYTHON_VERSION have their Python: Docker's official ones, and those made from them."""
 
@@ -45,10 +57,19 @@ class Look:
     Attributes:
         files: By their paths below the root.
         unread: Bytes of the layers that were not read.
+        modules: The paths of all modules of a standard library that a layer has, whether another hides them or not.
     """
 
     files: Mapping[str, ScannedFile]
     unread: int = 0
+    modules: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, scans: Iterable[LayerScan], unread: int = 0) -> Look:
+        """Returns what layers have together, lowest first."""
+        scans = tuple(scans)
+        modules = (file.path for each in scans for file in each.files if file.kind == "module")
+        return cls(merged(scans), unread, frozenset(modules))
 
 
 def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> ResolvedBase:
@@ -62,6 +83,9 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
         _refuse_missing(below, wanted, look, emit)
     if found is not None:
         below = _with(below, found.path, found.python, wanted.python)
+        lacking = lacking_modules(look.files, look.modules, found, complete=not look.unread)
+        _check_starts(below, lacking)
+        below = replace(below, lacking=lacking)
     elif wanted.interpreter is not None or look.unread:
         below = _as_claimed(below, wanted)
     libc = find_libc(look.files, found.loader if found is not None else "")
@@ -80,7 +104,7 @@ def find_python(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit) -> 
 
 def look_at(layers: Sequence[ImageLayer], cache: Path, emit: Emit, *, held: bool = True) -> Look:
     """Scans all layers of a base on this machine, which checks their bytes as well; `held` as in `scan`."""
-    return Look(merged([scan(layer, cache, emit, held=held) for layer in layers]))
+    return Look.of(scan(layer, cache, emit, held=held) for layer in layers)
 
 
 def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit) -> Look:
@@ -99,7 +123,7 @@ def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit)
 
     def look() -> Look:
         unread = sum(layer.layer.descriptor.size for number, layer in enumerate(layers) if number not in scans)
-        return Look(merged(scans[number] for number in sorted(scans)), unread)
+        return Look.of((scans[number] for number in sorted(scans)), unread)
 
     def python_is_found() -> bool:
         return _choose(below, wanted, look()) is not None
@@ -157,6 +181,16 @@ def _refuse_missing(below: ResolvedBase, wanted: Wanted, look: Look, emit: Emit)
     if wanted.interpreter is None:
         for path, why in others.items():
             emit(Notice(f"{path} of the base {below.name} {why}"))
+
+
+def _check_starts(below: ResolvedBase, lacking: frozenset[str]) -> None:
+    """Refuses a base whose Python lacks what every Python imports when it starts."""
+    if needed := sorted(lacking & _AT_EVERY_START):
+        raise UserError(
+            f"the Python of the base {below.name} does not start: its library lacks {', '.join(needed)}",
+            why=f"no layer of the base has them below the library of {below.interpreter}, or one takes them away",
+            hint="take a base with a whole Python; in a Dockerfile, remove nothing of its library but tests",
+        )
 
 
 def _as_claimed(below: ResolvedBase, wanted: Wanted) -> ResolvedBase:

@@ -39,25 +39,29 @@ class BasePython:
         python: The version of that Python, major and minor.
         glibc: The version of its C library.
         musl: The same where that is musl.
+        lacking: Top modules of the standard library that its Python does not have.
     """
 
     interpreter: str
     python: str
     glibc: tuple[int, int]
     musl: tuple[int, int] | None = None
+    lacking: frozenset[str] = frozenset()
 
-    def json(self) -> dict[str, str]:
+    def json(self) -> dict[str, Any]:
         """Returns it as a lock has it."""
         name, version = ("musl", self.musl) if self.musl else ("glibc", self.glibc)
-        return {"interpreter": self.interpreter, "python": self.python, name: f"{version[0]}.{version[1]}"}
+        lacking = {"lacking": sorted(self.lacking)} if self.lacking else {}
+        return {"interpreter": self.interpreter, "python": self.python, name: f"{version[0]}.{version[1]}", **lacking}
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> BasePython:
         """Reads it out of a lock."""
         name = "musl" if "musl" in value else "glibc"
         major, minor = map(int, value[name].split("."))
-        given = str(value["interpreter"]), str(value["python"])
-        return cls(*given, (2, 28), (major, minor)) if name == "musl" else cls(*given, (major, minor))
+        glibc, musl = ((2, 28), (major, minor)) if name == "musl" else ((major, minor), None)
+        lacking = frozenset(map(str, value.get("lacking", ())))
+        return cls(str(value["interpreter"]), str(value["python"]), glibc, musl, lacking)
 
 
 @dataclass(frozen=True, slots=True)

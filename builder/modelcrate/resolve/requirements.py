@@ -144,6 +144,7 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
     state = _State(environment)
     for line in requirements.lines:
         _add_requirement(line, "dependencies", state, constraint=False)
+    state.without_hash.clear()  # no file of pip's has these: the server's are among them
     for placed in requirements.placed:
         state.folders.add(placed.file.resolve().parent)
         _read_line(placed, state, constraint=False)
@@ -151,7 +152,7 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
         if file.suffix != ".toml":
             state.folders.add(file.resolve().parent)
             _read_file(file, state, constraint=False)
-    if state.require_hashes:
+    if state.require_hashes or state.hashes:  # one hash, and pip wants them all
         state.faults += state.without_hash
     raise_together(state.faults, "the requirements")
     options = FileOptions(
@@ -285,54 +286,47 @@ def _read_line(line: PlacedLine, state: _State, constraint: bool) -> None:
 
 def _read_options(text: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     try:
-        options = list(split_options(text))
-    except ValueError as fault:
-        state.faults.append(
-            UserError(
-                f"the line can't be read: {fault}",
-                where=line.where,
-                hint="write one requirement a line, as pip takes it",
-            )
-        )
-        return
-    for name, value in options:
-        if name not in _OPTIONS:
-            name = name if name in line.shown else "of this line"
-            hint = "leave it out, or name the packages in modelcrate.yaml"
-            state.faults.append(UserError(f"the option {name} is not understood", where=line.where, hint=hint))
-            return
-        if value is None:
-            state.faults.append(
-                UserError(
-                    f"the option {name} has no value",
-                    where=line.where,
-                    hint="write the value behind it, or remove the line",
-                )
-            )
-            return
-        _OPTIONS[name][1](value, line, state, constraint)
+        for name, value in options_of(text, line.where, line.shown):
+            _OPTIONS[name][1](value, line, state, constraint)
+    except UserError as fault:
+        state.faults.append(fault)
 
 
-def split_options(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yields the options of a line that begins with one, each with its value; None for a value that is missing.
+def options_of(text: str, where: str, shown: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yields the options of a line that begins with one, each with its value, which is empty for one that takes none.
 
-    pip takes several on one line, and a short one without a space before its value. One that pip does not take there is the last.
+    pip takes several on one line, and a short one without a space before its value.
+
+    Args:
+        text: The line.
+        where: Its place, for messages.
+        shown: What messages may quote of it, by default all.
 
     Raises:
-        ValueError: A quote is not closed.
+        UserError: A quote is not closed, pip does not take such an option there, or a value is missing.
     """
     import shlex
 
-    words = shlex.split(text)
+    try:
+        words = shlex.split(text)
+    except ValueError as fault:
+        hint = "write one requirement a line, as pip takes it"
+        raise UserError(f"the line can't be read: {fault}", where=where, hint=hint) from None
     while words:
         word = words.pop(0)
         name, equals, value = (
             word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:].lstrip("="))
         )
-        takes_value, _ = _OPTIONS.get(name, (False, None))
-        yield name, value if equals or not takes_value else words.pop(0) if words else None
         if name not in _OPTIONS:
-            return
+            name = name if name in (text if shown is None else shown) else "of this line"
+            hint = "leave it out, or name the packages in modelcrate.yaml"
+            raise UserError(f"the option {name} is not understood", where=where, hint=hint)
+        if not equals and _OPTIONS[name][0]:
+            if not words:
+                hint = "write the value behind it, or remove the line"
+                raise UserError(f"the option {name} has no value", where=where, hint=hint)
+            value = words.pop(0)
+        yield name, value
 
 
 def _include(constraint: bool) -> Callable[[str, PlacedLine, _State, bool], None]:
@@ -451,7 +445,7 @@ def _add_requirement(
             )
         state.hashes.setdefault(name, set()).update(usable)
     elif not constraint and "#sha256=" not in (requirement.url or ""):
-        hint = "--require-hashes stands in the file: give every requirement its --hash"
+        hint = "give every requirement its --hash, as pip wants it where one has any or --require-hashes stands; or leave all of them out: the lock has its own"
         state.without_hash.append(UserError(f"{requirement.name} has no hash", where=where, hint=hint))
     (state.constraints if constraint else state.lines).append(head)
 

@@ -33,6 +33,7 @@ class ResolvedBase:
         python: The version of that Python, major and minor.
         glibc: The version of its C library, which decides which wheels run on it (PEP 600).
         musl: The version of its C library where that is musl (PEP 656), and `glibc` counts for nothing.
+        lacking: Top modules of the standard library that its Python does not have, as far as it was looked at.
         compiler: What makes bytecode for its Python; None where the image is to have none.
     """
 
@@ -46,4 +47,5 @@ class ResolvedBase:
     musl: tuple[int, int] | None = None
     digest: Digest | None = None
     reference: str = ""
+    lacking: frozenset[str] = frozenset()
     compiler: Compiler | None = None

@@ -1,4 +1,4 @@
-"""Scans a layer of a base for what decides how Python runs on it: interpreters, C libraries, links, and what the layer hides.
+"""Scans a layer of a base for what decides how Python runs on it: interpreters, their libraries, C libraries, links, and what the layer hides.
 
 A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are cached by the
 layer's digest, so a layer is read once on a machine.
@@ -25,13 +25,13 @@ from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_VERSION = 4
+_VERSION = 5
 """Raised when scans are to be made anew."""
 
 _FOLDER = "scans"
 
 MAX_FILES = 10_000
-"""How many files and links of a layer are kept; a layer with a Python has a dozen."""
+"""How many files and links of a layer are kept; a layer with a Python has some 250."""
 
 MAX_HIDDEN = 10_000
 """How many whiteouts of a layer are kept."""
@@ -44,6 +44,9 @@ _INTERESTING = re.compile(
     r"|(?:usr/)?lib/(?:ld-musl-[^/]+\.so\.1|libc\.musl-[^/]+\.so\.1)"
 )
 """Files whose place, or bytes, tell something."""
+
+_MODULE = re.compile(r"(?:.+/)?lib(?:64)?/python3\.[0-9]{1,2}/[A-Za-z_]\w*(?:/__init__)?\.pyc?")
+"""A top module of a standard library: its file, or that of its package."""
 
 _FOLDER_LINK = re.compile(r"(?:usr/|usr/local/)?(?:s?bin|lib(?:64)?)|opt/[^/]+|usr/local|usr")
 """Links in place of folders: a merged /usr, and an /opt/python that leads to one version."""
@@ -69,14 +72,15 @@ class ScannedFile:
 
     Attributes:
         path: Below the root, without a leading slash.
-        kind: `link` is a symbolic link or a hard link, whose targets begin with a slash; `script` begins with `#!`.
+        kind: `link` is a symbolic link or a hard link, whose targets begin with a slash; `script` begins with `#!`; `module` is one of a
+            standard library, of whatever kind its file is.
         target: Of a link.
         loader: The dynamic loader that a program requires, by its file's name: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`.
         version: The version in the bytes: 2.36 of a glibc, 3.11.2 of Python's header; empty where they have none.
     """
 
     path: str
-    kind: Literal["file", "link", "script"] = "file"
+    kind: Literal["file", "link", "script", "module"] = "file"
     target: str = ""
     loader: str = ""
     version: str = ""
@@ -131,7 +135,8 @@ def says_nothing(paths: Iterable[tuple[str, str]]) -> bool:
     for path, kind in paths:
         name = path.rpartition("/")[2]
         linked = kind == "symlink" and _FOLDER_LINK.fullmatch(path)
-        if linked or name.startswith(_WHITEOUT.decode()) or _INTERESTING.fullmatch(path):
+        told = _INTERESTING.fullmatch(path) or _MODULE.fullmatch(path)
+        if linked or name.startswith(_WHITEOUT.decode()) or told:
             return False
     return True
 
@@ -209,6 +214,8 @@ def _hidden(path: bytes) -> str:
 def _file(path: bytes, target: bytes, member: Member) -> ScannedFile | None:
     name, leads_to = path.decode("utf-8", "replace"), target.decode("utf-8", "replace")
     interesting = _INTERESTING.fullmatch(name)
+    if _MODULE.fullmatch(name):
+        return ScannedFile(name, "module")
     if member.kind is MemberKind.SYMLINK and (interesting or _FOLDER_LINK.fullmatch(name)):
         return ScannedFile(name, "link", leads_to)
     if not interesting:
@@ -240,7 +247,7 @@ def merged(scans: Iterable[LayerScan]) -> Mapping[str, ScannedFile]:
     """Lays scans over each other, lowest first, as layer.md says: a layer hides, and replaces, what is below it."""
     files: dict[str, ScannedFile] = {}
     for each in scans:
-        gone = [*each.hidden, *(f"{file.path}/" for file in each.files)]
+        gone = [*each.hidden, *(f"{file.path}/" for file in each.files if file.kind != "module")]
         for path in _below(files, gone):
             del files[path]
         files |= {file.path: file for file in each.files}

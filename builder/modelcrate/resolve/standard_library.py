@@ -29,6 +29,55 @@ DEBIAN_APART: Mapping[str, str] = {
 """Modules that Debian and Ubuntu have in a package of their own, which a base has only where it is asked for; empty: in none that helps."""
 
 
+IN_C = frozenset(
+    [
+        *(
+            "array",
+            "atexit",
+            "audioop",
+            "binascii",
+            "builtins",
+            "cmath",
+            "crypt",
+            "errno",
+            "faulthandler",
+            "fcntl",
+            "gc",
+            "grp",
+        ),
+        *(
+            "itertools",
+            "marshal",
+            "math",
+            "mmap",
+            "msilib",
+            "msvcrt",
+            "nis",
+            "nt",
+            "ossaudiodev",
+            "parser",
+            "posix",
+            "pwd",
+        ),
+        *(
+            "pyexpat",
+            "readline",
+            "resource",
+            "select",
+            "spwd",
+            "sys",
+            "syslog",
+            "termios",
+            "time",
+            "unicodedata",
+            "winreg",
+        ),
+        *("winsound", "xxlimited", "xxsubtype", "zipimport", "zlib"),
+    ]
+)
+"""Modules that no Python on Linux has as a file in its library's folder: they are in the program, in lib-dynload, or for Windows."""
+
+
 def standard_library(minor: str) -> frozenset[str]:
     """Returns the top modules of the standard library of a Python, given by two numbers, such as 3.11."""
     number = int(minor.partition(".")[2])

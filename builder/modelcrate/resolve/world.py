@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.project.contracts import contract_packages
+from modelcrate.project.contracts import contract_packages, server_imports
 from modelcrate.project.values import DebianBase, Dependencies, Project
 from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
 from modelcrate.resolve.debian.releases import release_of
@@ -222,7 +222,7 @@ def _base_python(below: ResolvedBase) -> BasePython | None:
     """Returns what a lock keeps of a base in a registry; layers on this machine are scanned again."""
     if not below.reference or not below.interpreter:
         return None
-    return BasePython(below.interpreter, below.python, below.glibc, below.musl)
+    return BasePython(below.interpreter, below.python, below.glibc, below.musl, below.lacking)
 
 
 def _debian(
@@ -286,7 +286,15 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
 
 def _check_server_runs(project: Project, below: ResolvedBase) -> None:
     """Refuses a base whose Python the server of the image does not run on."""
-    if project.entry is None or project.server != "modelcrate" or not re.fullmatch(r"2\..*|3\.[0-8]", below.python):
+    if project.entry is None or project.server != "modelcrate":
+        return
+    if below.lacking and (needed := sorted(below.lacking & server_imports())):
+        raise UserError(
+            f"the Python of the base {below.name} lacks {', '.join(needed)}, which the server of the image needs",
+            why=f"the library of {below.interpreter} is not whole: a layer takes these modules away, or none brings them",
+            hint="take a base with the whole library (of Debian's packages python3, and not python3-minimal alone)",
+        )
+    if not re.fullmatch(r"2\..*|3\.[0-8]", below.python):
         return
     raise UserError(
         f"the base {below.name} has Python {below.python}, and the server of the image needs 3.9 or newer",

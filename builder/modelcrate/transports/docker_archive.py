@@ -124,7 +124,7 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
             "a docker archive holds an image for one platform",
             where=where,
             why=f"this one has {platforms}",
-            hint="choose one with --platform, or write an oci-archive",
+            hint="copy one of them: modelcrate copy --platform OS/ARCH; or build for one alone (platforms: [linux/amd64]), or write an oci-archive",
         )
     full, short, tag = _names(name)
     original, attached = image.images[0].manifest, image.graph().attached

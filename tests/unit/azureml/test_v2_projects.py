@@ -143,6 +143,15 @@ def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace
         ("model: {path: $MODEL}\n", "$MODEL is a place to be filled in"),
         (azure_yaml.MODEL + "code_configuration: {code: <CODE_DIR>, scoring_script: s.py}\n", "<CODE_DIR> is a place"),
         (azure_yaml.MODEL + "environment: {image: '#{ACR}#.azurecr.io/x:1'}\n", "#{ACR}# is a place to be filled in"),
+        ("model: azureml:<MODEL_NAME>:<VERSION>\n", "<MODEL_NAME> is a place to be filled in"),
+        (
+            azure_yaml.MODEL + "code_configuration: {code: {path: src}, scoring_script: s.py}\n",
+            "write one text behind it: code",
+        ),
+        (
+            azure_yaml.MODEL + "inference_config: {liveness_route: {port: 1, path: /}}\n",
+            "it is a key of an environment",
+        ),
         ("description: only a machine\n", "write model: azureml:NAME:VERSION, or model: {path: FOLDER}"),
     ],
 )
@@ -159,8 +168,13 @@ def test_names_may_be_those_of_the_command_line(tmp_path: Path, ws: Workspace) -
     found = read_project(file, ws.backend)
     assert (found.deployment.name, found.deployment.endpoint, found.made.project.name) == ("", "", "sample")
     assert "az takes it from its command line; the project is called sample" in "\n".join(found.made.notices)
-    file.write_text(file.read_text().partition("\n")[2])
-    assert read_project(file, ws.backend).made.project == found.made.project, "the keys say what it is, without $schema"
+    keys = file.read_text().partition("\n")[2]
+    for schema in (
+        "",
+        "$schema: https://learn.microsoft.com/azure/reference-yaml-deployment-online?view=azureml-api-2\n",
+    ):
+        file.write_text(schema + keys)
+        assert read_project(file, ws.backend).made.project == found.made.project, "the keys say what it is"
 
 
 def test_keys_of_a_model_and_an_environment_that_say_nothing_of_an_image_are_named(

@@ -230,6 +230,25 @@ def test_transformers_without_a_release_or_a_tokenizer_says_so(tmp_path: Path) -
     assert told.takes["properties"]["inputs"]["properties"]["input_ids"]["items"]["items"]["type"] == "integer"
 
 
+@pytest.mark.parametrize(
+    ("settings", "tensor"),
+    [
+        ({"image_size": 30}, "pixel_values"),
+        ({"num_mel_bins": 80}, "input_features"),
+        ({"conv_stride": [5]}, "input_values"),
+    ],
+)
+def test_a_model_of_images_or_sounds_takes_no_token_ids(
+    tmp_path: Path, settings: dict[str, object], tensor: str
+) -> None:
+    shutil.copytree(MODELS / "transformers", tmp_path / "m", ignore=shutil.ignore_patterns("tokenizer*", "vocab*"))
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, **settings}))
+    told = read(tmp_path / "m")
+    assert [*told.takes["properties"]["inputs"]["properties"]] == [tensor]
+    assert tensor in told.assumed[-1]
+
+
 def test_the_script_and_the_description_know_the_same_tasks_and_tokenizers() -> None:
     """The script runs in the image, where the builder is not."""
     script = runpy.run_path(str(TEMPLATES / "transformers_model.py"))

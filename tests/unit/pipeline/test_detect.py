@@ -518,6 +518,22 @@ def test_a_container_with_one_estimator_gets_a_script_that_a_build_accepts(
         ),
         (b"(@@l.", "is no estimator, but a list of several things", ""),
         (b"csklearn.cluster._dbscan\nDBSCAN\n)\x81.", "is a DBSCAN, which has nothing to ask", ""),
+        (
+            b"csklearn.pipeline\nPipeline\n)\x81}"
+            + key("steps")
+            + b"]("
+            + key("s")
+            + b"@\x86"
+            + key("d")
+            + b"csklearn.cluster._dbscan\nDBSCAN\n)\x81\x86esb.",
+            "is a Pipeline that ends with DBSCAN, which has nothing to ask",
+            "",
+        ),
+        (
+            b"csklearn.neighbors._lof\nLocalOutlierFactor\n)\x81}" + key("novelty") + b"\x89sb.",
+            "novelty is False, so it has no predict",
+            "fit it with novelty=True",
+        ),
         (b"csklearn.utils._bunch\nBunch\n)\x81.", "is no estimator, but a Bunch of several things", ""),
         (
             b"csklearn.linear_model._ridge\nRidge\n.",

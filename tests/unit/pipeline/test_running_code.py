@@ -13,6 +13,7 @@ from modelcrate.pipeline.start_check.import_graph import Reached, Sources, Start
 from modelcrate.pipeline.start_check.python_syntax import parse_for
 from modelcrate.resolve.standard_library import versions_with
 
+MODELS = "from __future__ import annotations\nfrom pydantic import BaseModel\n"
 BEGIN = "def init(): pass\ndef run(data): pass\n"
 
 
@@ -90,6 +91,20 @@ def test_one_of_two_modules_is_needed(tmp_path: Path) -> None:
         ("def f():\n x: int | None = 1", "3.9", ""),
         ("def f(x: int | None): ...", "3.10", ""),
         ("flags = a | b", "3.9", ""),
+        (f"{MODELS}class A(BaseModel):\n x: int | None = None", "3.9", "writes types as `int | None`"),
+        (
+            f"{MODELS}class A(BaseModel): ...\nclass B(A):\n x: list[int] | None",
+            "3.9",
+            "writes types as `list[int] | None`",
+        ),
+        (
+            "from pydantic import BaseModel\nclass A(BaseModel):\n x: 'int | None' = None",
+            "3.9",
+            "writes types as `int | None`",
+        ),
+        (f"{MODELS}class A(BaseModel):\n x: int | None = None", "3.10", ""),
+        (f"{MODELS}class A:\n x: int | None = None", "3.9", ""),
+        (f"{MODELS}def f():\n class A(BaseModel):\n  x: int | None = None", "3.9", ""),
         ("x = {1} | {2}", "3.9", ""),
         ("from datetime import UTC", "3.10", "uses datetime.UTC"),
         ("from datetime import UTC", "3.11", ""),

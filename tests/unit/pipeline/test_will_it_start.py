@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from modelcrate.cli import main
+from modelcrate.resolve.standard_library import IN_C, standard_library
+from support.foreign_bases import program
+from support.rootfs import layer, member
 from support.wheels import make_wheel
 
 SCRIPT = "def init(): pass\ndef run(data): return data\n"
+SCRATCH = "base: {from: scratch, interpreter: /usr/bin/python3.11}\n"
 RIDGE = b"csklearn.linear_model._ridge\nRidge\n"
 Check = Callable[..., tuple[int, str]]
 
@@ -31,7 +35,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             make_wheel(tmp_path / "wheels", *each.rsplit("-", 1))
         asked = [each.replace("-", "==") if each.count("-") == 1 else "==".join(each.rsplit("-", 1)) for each in wheels]
         (folder / "modelcrate.yaml").write_text(
-            "name: thing\npython: '3.11'\nbase: {from: scratch, interpreter: /usr/bin/python3.11}\n"
+            f"name: thing\npython: '3.11'\n{'' if 'base:' in more else SCRATCH}"
             f"dependencies: {{requirements: [{', '.join(asked)}], wheelhouse: {tmp_path / 'wheels'}}}\n{more}"
         )
         code = main(["check", str(folder), "--offline"])
@@ -39,6 +43,18 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return code, done.out + done.err
 
     return checked
+
+
+def test_a_module_that_the_library_of_the_base_lacks(check: Check, tmp_path: Path) -> None:
+    names = sorted(standard_library("3.11") - IN_C - {"sqlite3"})
+    python = member("usr/bin/python3.11", program(), mode=0o755)
+    base = layer(python, *(member(f"usr/lib/python3.11/{name}.py") for name in names))
+    (tmp_path / "base.tar").write_bytes(base.data)
+    more = f"entry: score.py\nbase: 'rootfs:{tmp_path}/base.tar'\n"
+    code, said = check(more, score_py=f"import sqlite3\n{SCRIPT}")
+    assert code == 2
+    assert "score.py:1: imports sqlite3, which the library of the base's Python lacks" in said
+    assert check(more, score_py=f"import csv\n{SCRIPT}")[0] == 0
 
 
 def test_a_package_in_src_is_found_where_pythonpath_has_it_and_else_the_lines_are_named(check: Check) -> None:
@@ -129,6 +145,23 @@ def test_a_file_of_rules_that_leaves_out_the_script_says_the_line_that_takes_it_
     (folder / ".modelcrateignore").write_text("model/\n")
     said = check("entry: score.py\nmodels: [model]\n", score_py=SCRIPT, model__m_bin="weights")[1]
     assert "leaves out all of the model" in said
+
+
+def test_what_stays_out_and_what_looks_like_data_is_said(check: Check, tmp_path: Path) -> None:
+    folder = tmp_path / "thing"
+    (folder / "data").mkdir(parents=True)
+    with open(folder / "data" / "rows.csv", "wb") as rows:
+        rows.truncate(11_000_000)
+    (folder / ".modelcrateignore").write_text("notes/\n")
+    more = "entry: {source: ., script: score.py}\nmodels: [weights]\n"
+    code, said = check(more, score_py=SCRIPT, notes__a_txt="x", weights__m_bin="weights", other__m_bin="weights")
+    assert code == 0
+    assert "left out by .modelcrateignore: notes/" in said
+    assert (
+        "11.0 MB of the source folder look like data or a copy of a model: thing/data/rows.csv (11.0 MB), thing/other/m.bin"
+        in said
+    )
+    assert "weights/m.bin" not in said, "it is a model, and no part of the sources"
 
 
 def test_a_file_that_is_not_of_the_images_python_stops_a_project(check: Check) -> None:

@@ -22,8 +22,10 @@ from modelcrate.project.values import LayoutBase
 from modelcrate.resolve.base_python import Libc, find_interpreter, find_libc, follow, interpreters
 from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
+from modelcrate.resolve.lock import BasePython
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
+from modelcrate.resolve.standard_library import IN_C, standard_library
 from modelcrate.resolve.world import resolve
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
@@ -159,6 +161,7 @@ def test_a_python_that_no_wheel_is_chosen_for_is_told(found: Find, path: str, wo
 @pytest.mark.parametrize(
     ("path", "interpreter", "what"),
     [
+        ("usr/bin/python3.11", "", r"lacks http, json, which the server of the image needs"),
         ("usr/bin/python3.8", "", r"has Python 3\.8, and the server of the image needs 3\.9 or newer"),
         ("opt/mine/snake", "interpreter: /opt/mine/snake", "the version of /opt/mine/snake .* is not known"),
         ("usr/bin/perl", "", "no Python was found"),
@@ -167,7 +170,8 @@ def test_a_python_that_no_wheel_is_chosen_for_is_told(found: Find, path: str, wo
 def test_a_base_on_which_the_server_does_not_start_is_refused(
     tmp_path: Path, path: str, interpreter: str, what: str
 ) -> None:
-    tar = layer(member(path, program(), mode=0o755), member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC))
+    files = [member(path, program(), mode=0o755), member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC)]
+    tar = layer(*files, *library("json", "http", "sqlite3"))
     (tmp_path / "base.tar").write_bytes(tar.data)
     (tmp_path / "modelcrate.yaml").write_text(
         f"name: x\nentry: score.py\nbase: {{from: 'rootfs:base.tar', {interpreter}}}\n"
@@ -176,6 +180,31 @@ def test_a_base_on_which_the_server_does_not_start_is_refused(
     config = Config(tmp_path / "home", offline=True)
     with Connections(config) as connections, pytest.raises(UserError, match=what):
         resolve(project, tmp_path, connections, datetime.now(UTC))
+
+
+def library(*without: str) -> list[tuple[tarfile.TarInfo, bytes]]:
+    names = standard_library("3.11") - IN_C - set(without)
+    return [member(f"usr/lib/python3.11/{name}.py", b"#!/usr/bin/python3\n") for name in sorted(names)]
+
+
+def test_a_library_that_a_layer_takes_from_is_not_whole(found: Find) -> None:
+    whole = layer(*library())
+    assert not found(DEBIAN, whole)[0].lacking
+    assert not found(DEBIAN)[0].lacking, "a library that is in a zip is not looked at"
+    assert found(DEBIAN, layer(*library("sqlite3", "json")))[0].lacking == {"sqlite3", "json"}
+    gone = layer(member("usr/lib/python3.11/.wh.sqlite3.py"))
+    assert found(DEBIAN, whole, gone)[0].lacking == {"sqlite3"}
+    again = layer(member("usr/lib/python3.11/sqlite3/__init__.pyc"))
+    assert not found(DEBIAN, whole, gone, again)[0].lacking
+    for hiding in ("usr/lib/python3.11/.wh.encodings.py", "usr/lib/.wh.python3.11", "usr/lib/python3.11/.wh..wh..opq"):
+        with pytest.raises(UserError, match=r"does not start: its library lacks .*encodings"):
+            found(DEBIAN, whole, layer(member(hiding)))
+
+
+def test_what_a_base_in_a_registry_lacks_stands_in_its_lock() -> None:
+    for musl in (None, (1, 2)):
+        kept = BasePython("/usr/bin/python3.11", "3.11", (2, 28), musl, frozenset({"sqlite3"}))
+        assert BasePython.parse(kept.json()) == kept
 
 
 def test_the_environment_of_a_virtual_one_is_its_real_place(found: Find) -> None:

@@ -18,7 +18,7 @@ def write(folder: Path, text: str, name: str = "requirements.txt") -> Requiremen
 
 def test_hashes_are_collected_by_normalised_name(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text(f"Other.Name==1 --hash=sha256:{'c' * 64}\n")
-    text = f"Some_Thing==1.0 ; python_version > '3' \\\n  --hash=sha256:{'A' * 64} \\\n  --hash sha256:{'b' * 64}\nplain\n-r more.txt\n"
+    text = f"Some_Thing==1.0 ; python_version > '3' \\\n  --hash=sha256:{'A' * 64} \\\n  --hash sha256:{'b' * 64}\n-r more.txt\n"
     assert read_requirements(write(tmp_path, text)).hashes == {
         "some-thing": {"a" * 64, "b" * 64},
         "other-name": {"c" * 64},
@@ -184,10 +184,14 @@ def test_a_hash_in_an_address_is_one_where_hashes_are_required(tmp_path: Path) -
 
 
 def test_a_file_that_requires_hashes_gets_them(tmp_path: Path) -> None:
-    good = f"--require-hashes\nplain==1 --hash=sha256:{'a' * 64}\n"
-    assert read_requirements(write(tmp_path, good)).lines == ("plain==1",)
-    with pytest.raises(UserError, match="other has no hash"):
-        read_requirements(write(tmp_path, good + "other==1\n"))
+    hashed = f"plain==1 --hash=sha256:{'a' * 64}\n"
+    for good in (hashed, f"--require-hashes\n{hashed}"):
+        assert read_requirements(write(tmp_path, good)).lines == ("plain==1",)
+        for more in ("other==1\n", "-r more.txt\n"):
+            write(tmp_path, "other==1\n", "more.txt")
+            with pytest.raises(UserError, match="other has no hash"):
+                read_requirements(write(tmp_path, good + more))
+    assert read_requirements(write(tmp_path, f"{hashed}-c more.txt\n")).constraints == ("other==1",)
 
 
 def test_constraints_limit_and_are_not_installed(tmp_path: Path) -> None:

@@ -33,6 +33,14 @@ _TASKS = {
 """What the last part of an architecture's name means for a pipeline over text."""
 
 
+_TENSORS: tuple[tuple[frozenset[str], str, tuple[str, ...]], ...] = (
+    (frozenset({"image_size", "num_channels"}), "pixel_values", ("batch", "channels", "height", "width")),
+    (frozenset({"num_mel_bins"}), "input_features", ("batch", "features", "frames")),
+    (frozenset({"conv_stride"}), "input_values", ("batch", "samples")),
+)
+"""The tensor of numbers that a model of images or sounds takes, by the settings of its config.json that tell it from one of texts."""
+
+
 def find(files: ModelFiles) -> tuple[str, ...]:
     """Returns the models of this framework among the files; "." where the folder as a whole is one."""
     weights = any("/" not in name and name.endswith(".safetensors") for name in files.names)
@@ -81,17 +89,23 @@ def understand(files: ModelFiles, name: str) -> FrameworkModel:
     task = next((task for ending, task in _TASKS.items() if architectures[0].endswith(ending)), "")
     if not (_TOKENIZERS & set(files.names)):
         task = ""
-        assumed.append("there is no tokenizer, so it takes tensors by their names, such as input_ids")
+        assumed.append(f"there is no tokenizer, so it takes tensors by their names, such as {_tensor(config)[0]}")
     return FrameworkModel(
-        NAME, TEMPLATE, ".", (line, "torch", "safetensors"), _takes(task), _gives(task), tuple(assumed)
+        NAME, TEMPLATE, ".", (line, "torch", "safetensors"), _takes(task, config), _gives(task), tuple(assumed)
     )
 
 
-def _takes(task: str) -> dict[str, Any]:
+def _tensor(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the name and the schema of the tensor that a model takes first."""
+    for settings, name, shape in _TENSORS:
+        if not settings.isdisjoint(config):
+            return name, request_schemas.array("float32", shape)
+    return "input_ids", request_schemas.array("int64", ("batch", "tokens"))
+
+
+def _takes(task: str, config: dict[str, Any]) -> dict[str, Any]:
     texts: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    given = (
-        texts if task else request_schemas.mapping({"input_ids": request_schemas.array("int64", ("batch", "tokens"))})
-    )
+    given = texts if task else request_schemas.mapping(dict([_tensor(config)]))
     return request_schemas.mapping({"inputs": given, "parameters": {"type": "object"}}, ("inputs",))
 
 

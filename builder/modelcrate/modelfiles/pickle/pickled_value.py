@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from modelcrate.modelfiles.pickle.findings import MadeDict, MadeList, MadeObject, NamedObject
+from modelcrate.modelfiles.pickle.vm import MAX_LIST
 from modelcrate_layers.frozen import dataclass
 
 MAX_PARTS = 32
@@ -19,19 +22,23 @@ class PickledValue:
     Attributes:
         kind: `object`, `dict`, `list`, `tuple`, `name` (a class or function itself), `plain` (a text, a number) or empty for an unknown one.
         name: The dotted name of its class, or of what makes it; of a name, that.
-        parts: The parts of a container: the key or the number of each, and its class, or its kind.
+        parts: The parts of a container: the key or the number of each, and its class, or its kind. Of a pipeline its steps.
+        off: The attributes of an object that are False.
     """
 
     kind: str = ""
     name: str = ""
     parts: tuple[tuple[str, str], ...] = ()
+    off: frozenset[str] = frozenset()
 
 
 def describe(value: object) -> PickledValue:
     """Returns what the value on top of the interpreter's stack stands for."""
     match value:
         case MadeObject():
-            return PickledValue("object", _class_of(value))
+            state = value.state if isinstance(value.state, MadeDict) else MadeDict()
+            off = frozenset(key for key, each in state.items() if each is False)
+            return PickledValue("object", _class_of(value), tuple(_steps(state.get("steps"))), off)
         case MadeDict():
             return PickledValue(
                 "dict", parts=tuple((key, _told(each)) for key, each in list(value.items())[:MAX_PARTS])
@@ -44,6 +51,14 @@ def describe(value: object) -> PickledValue:
         case str() | int() | None:
             return PickledValue("plain")
     return PickledValue()
+
+
+def _steps(value: object) -> Iterator[tuple[str, str]]:
+    """Yields the steps of a pipeline: a list of names and estimators."""
+    if isinstance(value, MadeList) and len(value) < MAX_LIST:
+        for each in value:
+            if isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str):
+                yield each[0], _told(each[1])
 
 
 def _told(value: object) -> str:

@@ -33,12 +33,16 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class CodeFault:
-    """What the Python of the image can't do, with file and line, and a way out. `always`: it does whenever the script is started."""
+    """What the Python of the image can't do, with file and line, and a way out.
+
+    `always`: it does whenever the script is started. `unless`: a module with which it can; empty for none.
+    """
 
     text: str
     where: str
     always: bool
     hint: str = ""
+    unless: str = ""
 
 
 @dataclass(frozen=True, slots=True)

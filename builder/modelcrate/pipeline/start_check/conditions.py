@@ -143,6 +143,17 @@ def makes_texts(node: ast.stmt) -> bool:
     return any(each.name == "annotations" for each in node.names)
 
 
+def unions_in(annotation: ast.expr) -> list[ast.BinOp]:
+    """Returns the unions (`int | None`) in an annotation, which may be a text."""
+    tree: ast.AST = annotation
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            tree = ast.parse(annotation.value, mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # whoever evaluates it tells it
+            return []
+    return [each for each in ast.walk(tree) if isinstance(each, ast.BinOp) and isinstance(each.op, ast.BitOr)]
+
+
 def parts_of(node: ast.AST) -> tuple[Sequence[ast.AST], Sequence[ast.AST]]:
     """Returns the parts of an expression that are evaluated with it, and those that may not be."""
     match node:

@@ -74,7 +74,7 @@ def held_imports(
 
 def _script_faults(found: Reached, known: KnownModules, python: str, near: NearModules) -> Iterator[UserError]:
     for fault in found.faults:
-        if fault.always:
+        if fault.always and not (fault.unless and known.has(fault.unless)):
             yield UserError(fault.text, where=fault.where, hint=fault.hint)
     seen: set[str] = set()
     for each in found.imports:
@@ -104,9 +104,13 @@ def _missing(found: Import, python: str, known: KnownModules, near: NearModules)
     apart = next((name for name in prefixes(module) if name in known.apart and top in known.standard), None)
     if apart is not None:
         package = known.apart[apart]
-        way = f"write base: {{from: debian, packages: [{package}]}}" if package else "do without it"
         return UserError(
-            f"imports {module}, which the base does not have: Debian packages it apart", where=where, hint=way
+            f"imports {module}, which the library of the base's Python lacks",
+            where=where,
+            why="Debian packages it apart" if package else "",
+            hint=f"write base: {{from: debian, packages: [{package}]}}"
+            if package
+            else "do without it, or take a base whose Python has its whole library",
         )
     gone = next((number for number in nearest if top in standard_library(f"3.{number}")), None)
     if gone is not None:

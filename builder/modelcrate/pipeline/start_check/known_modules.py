@@ -31,7 +31,7 @@ class KnownModules:
     gone: frozenset[str]
     """Modules that packages of the image no longer have."""
     apart: Mapping[str, str]
-    """Modules of the standard library that the base lacks, with the package that has them; empty for none."""
+    """Modules of the standard library that the base lacks, with the Debian package that has them; empty for none."""
 
     @classmethod
     def of(
@@ -82,9 +82,11 @@ class KnownModules:
 
 
 def _apart(project: Project, resolved: Resolved, setuptools: bool) -> Mapping[str, str]:
-    """Returns what Debian packages apart, and the base does not get. setuptools has a distutils of its own."""
-    if not isinstance(project.base, DebianBase) or resolved.own_python:
+    """Returns what the base lacks of its Python's library: Debian packages some of it apart. setuptools has a distutils of its own."""
+    if resolved.own_python:
         return {}
+    if not isinstance(project.base, DebianBase):
+        return dict.fromkeys(resolved.below.lacking, "")
     there = {each.name for each in resolved.pins.debs}
     return {
         module: package

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from modelcrate.pipeline.start_check.code_findings import CodeFault, File, Finding, Import, Loaded, PathChange
 from modelcrate.pipeline.start_check.conditions import (
+    assigned,
     catches,
     holds,
     imported_modules,
@@ -22,6 +23,7 @@ from modelcrate.pipeline.start_check.conditions import (
     parts_of,
     runs_at_once,
     suppresses,
+    unions_in,
 )
 from modelcrate.pipeline.start_check.loaders import loaded_place
 from modelcrate.pipeline.start_check.script_names import bound_names, dotted, imported_names, normal, place_of
@@ -29,6 +31,16 @@ from modelcrate.resolve.standard_library import versions_with
 
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
 _PATH_METHODS = frozenset({"sys.path.append", "sys.path.insert", "site.addsitedir"})
+_MODELS = frozenset(
+    [
+        "pydantic.BaseModel",
+        "pydantic.main.BaseModel",
+        "pydantic.RootModel",
+        "pydantic_settings.BaseSettings",
+        "pydantic.dataclasses.dataclass",
+    ]
+)
+"""What makes a class one whose fields Pydantic evaluates."""
 _TYPES = frozenset(
     ["int", "str", "float", "bool", "bytes", "list", "dict", "tuple", "set", "frozenset", "object", "type", "complex"]
 )
@@ -84,6 +96,7 @@ class _Walk:
             case ast.ClassDef():
                 yield from self._expressions([*node.decorator_list, *node.bases, *node.keywords], always)
                 yield from self.statements(node.body, always)
+                yield from self._fields(node, always)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield from self._definition(node, always)
             case ast.AnnAssign():
@@ -164,9 +177,28 @@ class _Walk:
     def _annotations(self, nodes: Iterable[ast.expr | None], always: bool) -> Iterator[Finding]:
         for node in () if self._later else filter(None, nodes):
             yield from self._expressions([node], always)
-            unions = [each for each in ast.walk(node) if isinstance(each, ast.BinOp) and isinstance(each.op, ast.BitOr)]
-            if unions and self._file.minor < 10:
-                yield self._union(unions[0], always)
+            unions = unions_in(node) if self._file.minor < 10 and not isinstance(node, ast.Constant) else ()
+            yield from (self._union(each, each, always) for each in unions[:1])
+
+    def _fields(self, node: ast.ClassDef, always: bool) -> Iterator[CodeFault]:
+        """Yields the unions among the fields of a Pydantic model: it evaluates them itself where Python does not."""
+        if self._file.minor >= 10 or not self._is_model(node):
+            return
+        for each in node.body:
+            found = each.annotation if isinstance(each, ast.AnnAssign) else None
+            text = isinstance(found, ast.Constant) and isinstance(found.value, str)
+            unions = unions_in(found) if found is not None and (self._later or text) else ()
+            for union in unions[:1]:
+                hint = 'write Optional or Union of typing, add eval-type-backport to the dependencies, or take python: "3.10" or newer'
+                yield replace(self._union(union, each, always), hint=hint, unless="eval_type_backport")
+
+    def _is_model(self, node: ast.ClassDef) -> bool:
+        above = [each.value if isinstance(each, ast.Subscript) else each for each in node.bases]
+        own = [self._own.get(each.id) for each in above if isinstance(each, ast.Name)]
+        makers = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
+        return any(dotted(each, self._names) in _MODELS for each in (*above, *makers)) or any(
+            isinstance(each, ast.ClassDef) and each is not node and self._is_model(each) for each in own
+        )
 
     def _expressions(self, nodes: Iterable[ast.AST], always: bool) -> Iterator[Finding]:
         """Yields what expressions do. Only those parts run always that are evaluated in any case."""
@@ -184,7 +216,7 @@ class _Walk:
                 and self._file.minor < 10
                 and any(map(self._is_type, (node.left, node.right)))
             ):
-                yield self._union(node, always)
+                yield self._union(node, node, always)
             yield from self._expressions(sure, always)
             yield from self._expressions(perhaps, False)
 
@@ -219,21 +251,15 @@ class _Walk:
 
     def _remember(self, node: ast.stmt) -> None:
         """Keeps the path that a variable is given; forgets that of one that is given another value."""
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
-        )
-        for target in targets:
+        for target in assigned(node):
             if isinstance(target, ast.Name):
-                found = self._place(node.value) if isinstance(node, ast.Assign) else None
+                found = self._place(node.value) if isinstance(node, ast.Assign | ast.AnnAssign) else None
                 self._values.pop(target.id, None)
                 if found is not None:
                     self._values[target.id] = found
 
     def _path_assigned(self, node: ast.stmt) -> Iterator[Finding]:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
-        )
-        for each in targets:
+        for each in assigned(node):
             of = each.value if isinstance(each, ast.Subscript) else each
             if dotted(of, self._names) == "sys.path":
                 yield PathChange(None, self._where(node))
@@ -255,9 +281,9 @@ class _Walk:
             f'Python 3.{near} has it: write python: "3.{near}" into modelcrate.yaml, or do without it',
         )
 
-    def _union(self, node: ast.AST, always: bool) -> CodeFault:
+    def _union(self, union: ast.BinOp, node: ast.AST, always: bool) -> CodeFault:
         return CodeFault(
-            f"writes types as `{ast.unparse(node)}`, which Python 3.{self._file.minor} can't evaluate",
+            f"writes types as `{ast.unparse(union)}`, which Python 3.{self._file.minor} can't evaluate",
             self._where(node),
             always,
             'begin the file with `from __future__ import annotations` (for annotations), write Optional or Union of typing, or take python: "3.10" or newer',

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_parts
-from modelcrate.resolve.requirements import INCLUDES, Requirements, read_text, split_options
-from modelcrate_layers.errors import SourceError
+from modelcrate.resolve.requirements import INCLUDES, Requirements, options_of, read_text
+from modelcrate_layers.errors import SourceError, UserError
 
 _PLACE = re.compile(r"(-i|-f|--(extra-)?index-url|--pypi-url|--find-links|--trusted-host|--no-index)\b")
 
@@ -44,12 +45,9 @@ def lines_that_decide(text: str, folder: Path, where: str, visited: set[Path] | 
 
 def _included(text: str) -> list[str]:
     """Returns the files that a line names. A line that can't be read, and a name with a variable, are left to those who read all."""
-    if not text.startswith("-"):
-        return []
-    try:
-        found = [value for name, value in split_options(text) if name in INCLUDES and value]
-    except ValueError:
-        return []
+    found: list[str] = []
+    with suppress(UserError):
+        found += (value for name, value in options_of(text, "") if text.startswith("-") and name in INCLUDES)
     return [value for value in found if "://" not in value.removeprefix("file://") and "${" not in value]
 
 
