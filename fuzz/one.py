@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["modelcrate", "modelcrate_layers"]):
+with atheris.instrument_imports(include=["modelcrate", "modelcrate_layers", "modelcrate_server"]):
     from fuzz import targets
 
 

@@ -7,14 +7,18 @@ import gzip
 import json
 import pickle
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import zstandard
 
 from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
+from modelcrate_server import wire
 from support import debs, hdf5_files
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped
 from support.wheels import wheel_bytes
@@ -190,6 +194,46 @@ def _releases() -> Iterator[bytes]:
     yield b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nCodename: bookworm\n-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n"
 
 
+def _requests() -> Iterator[bytes]:
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\n"
+    yield head + b"Content-Length: 2\r\n\r\n[]" + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    yield head + b"Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: r\r\n\r\n"
+
+
+def _request_bodies() -> Iterator[bytes]:
+    body = b'{"data": [[1, 2]]}' * 9
+    yield b"gzip\n" + gzip.compress(body, mtime=0)
+    yield b"deflate\n" + zlib.compress(body)
+    yield b"deflate\n" + zlib.compress(body)[2:-4]
+    yield b"zstd\n" + zstandard.compress(body)
+    yield b"deflate, zstd\n" + zstandard.compress(zlib.compress(body))
+
+
+def _request_forms() -> Iterator[bytes]:
+    part = b'--b\r\nContent-Disposition: form-data; name="a"%b\r\n\r\n1\r\n'
+    yield b"multipart/form-data; boundary=b\n" + part % b"" + part % b'; filename="f.txt"' + b"--b--\r\n"
+
+
+def _request_tensors() -> Iterator[bytes]:
+    for datatype, data in (("FP32", bytes(8)), ("BYTES", b"\1\0\0\0a\0\0\0\0"), ("BF16", bytes(4)), ("BOOL", b"\0\1")):
+        tensor = {"name": "x", "shape": [2], "datatype": datatype, "parameters": {"binary_data_size": len(data)}}
+        yield json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode() + b"\n-\n" + data
+
+
+def _request_messages() -> Iterator[bytes]:
+    """ModelInferRequest: the elements as contents, and as raw bytes."""
+    head = wire.text(1, "model") + wire.text(2, "1") + wire.text(3, "id")
+    head += wire.part(4, wire.text(1, "limit") + wire.part(2, wire.double(4, 0.5)))
+    for datatype, contents in (
+        ("FP32", wire.part(6, bytes(8))),
+        ("INT64", wire.packed(3, [1, 2])),
+        ("BYTES", wire.part(8, b"a") * 2),
+    ):
+        tensor = wire.text(1, "x") + wire.text(2, datatype) + wire.packed(3, [2])
+        yield head + wire.part(5, tensor + wire.part(5, contents))
+        yield head + wire.part(5, tensor) + wire.part(6, wire.text(1, "y")) + wire.part(7, bytes(8))
+
+
 _PICKLED = frozenset({"pickle", "joblib", "torch"})
 _MAKERS: Mapping[str, Callable[[], Iterator[bytes]]] = {
     "artifacts": _artifacts,
@@ -202,6 +246,11 @@ _MAKERS: Mapping[str, Callable[[], Iterator[bytes]]] = {
     "key": _keys,
     "lock": _locks,
     "onnx": _onnx,
+    "request": _requests,
+    "request-body": _request_bodies,
+    "request-form": _request_forms,
+    "request-grpc": _request_messages,
+    "request-tensors": _request_tensors,
     "safetensors": _safetensors,
     "tar": _tars,
     "torch": lambda: iter([zipped({"a/data.pkl": EVIL})]),

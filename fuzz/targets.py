@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from fuzz import images
+from fuzz import images, server
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.modelfiles.recognition import facts_of
@@ -294,6 +294,11 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "registered-model": registered_model,
     "registries": registries,
     "safetensors": model("m.safetensors"),
+    "request": server.requests,
+    "request-body": server.packed_body,
+    "request-form": server.multipart,
+    "request-grpc": server.grpc,
+    "request-tensors": server.tensors,
     "secrets": lambda data: secrets_in("a", data),
     "tar": tar,
     "torch": model("m.pt"),

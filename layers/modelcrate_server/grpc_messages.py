@@ -160,6 +160,8 @@ def _floats(code: str) -> Callable[[Value], list[float]]:
     size = struct.calcsize(code)
 
     def read(value: Value) -> list[float]:
+        if isinstance(value, int) and value >> 8 * size:
+            raise WireError("an element is longer than its datatype")
         data = value.to_bytes(size, "little") if isinstance(value, int) else value
         if len(data) % size:
             raise WireError("the elements are no whole number of floats")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from modelcrate.project.pages import SITE
+from support.sources import tool
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -22,17 +21,8 @@ PAGES = sorted(
 )
 
 
-def _tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_reference_pages_equal_the_code() -> None:
-    for name, text in _tool("write_reference").pages().items():
+    for name, text in tool("write_reference").pages().items():
         assert (ROOT / "docs" / "reference" / name).read_text() == text, f"docs/reference/{name} is old: make docs"
 
 

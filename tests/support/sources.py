@@ -1,12 +1,14 @@
-"""Our own modules as syntax trees: who imports whom, and when."""
+"""Our own modules as syntax trees: who imports whom, and when; and the programs in tools/."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = ("builder", "layers")
@@ -107,3 +109,13 @@ def _imports(node: ast.AST, typing: bool, local: bool) -> Iterator[Import]:
             )
             inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from _imports(child, typing or guarded, local or inner)
+
+
+def tool(name: str) -> ModuleType:
+    """One of the programs in tools/, as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

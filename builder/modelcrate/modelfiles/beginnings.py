@@ -55,7 +55,11 @@ _BEGINNINGS = frozenset(bytes([each]) for each in (*BARE, *b"P\x93", *(magic[0] 
 MAGIC = re.compile(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\4", *STREAMS, *LZMA, *ZLIB))))
 """What may stand behind a pickle without a header, and is no text."""
 
+YAML = (".yaml", ".yml")
 _CONFIGURES = (b"class_name", b"chat_template")
+_TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]")
+"""The tags by which PyYAML makes objects, and how they are hidden: by a short name, or by escapes."""
+
 _HIDDEN_LETTERS = re.compile(rb"\\u00[4-7]")
 """JSON has no need to escape letters."""
 
@@ -82,7 +86,7 @@ def large_may_have_facts(file: BinaryIO, name: str) -> bool:
 
 def may_configure(name: str) -> bool:
     """Returns whether a file may be a configuration that names code, by its name."""
-    return name.endswith(".json") or is_template(name)
+    return name.endswith((".json", *YAML)) or is_template(name)
 
 
 def is_template(name: str) -> bool:
@@ -91,8 +95,9 @@ def is_template(name: str) -> bool:
 
 
 def may_configure_code(data: bytes, name: str) -> bool:
-    """Returns whether a configuration may name code: a model of Keras', a chat template, or letters that are hidden by escapes."""
-    return is_template(name) or any(each in data for each in _CONFIGURES) or _HIDDEN_LETTERS.search(data) is not None
+    """Returns whether a configuration may name code: a model of Keras', a chat template, tags, or letters that are hidden by escapes."""
+    hidden = _TAGS if name.endswith(YAML) else _HIDDEN_LETTERS
+    return is_template(name) or any(each in data for each in _CONFIGURES) or hidden.search(data) is not None
 
 
 def ends_as_zip(file: BinaryIO) -> bool:

@@ -10,7 +10,6 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from os.path import splitext
 
 from modelcrate_layers.frozen import dataclass
 
@@ -30,6 +29,9 @@ _LZMA_MEMORY = 1 << 28
 """Bytes that unpacking the beginning of a stream may take."""
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_PATHS = re.compile(rb"(?:(?:import[ \t][^\0\n]*+|#[^\0\n]*+|[\w./\\:~@+-]*+)\r?\n?)*+")
+"""The lines of a path configuration file (`site` in Python's documentation): paths, remarks, and imports, which are run."""
+
 _WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
 _FOLDERS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"MLmodel"}), "an MLflow model"),
@@ -50,6 +52,11 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
 """Endings of the files that have to lie beside a model with an ending, by its name without that."""
 
 
+def ending_of(name: str) -> str:
+    """Returns what a name has from its last dot on, in lower case."""
+    return name[name.rfind(".") :].lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A file's name, first bytes (HEAD_BYTES of them suffice) and size in bytes."""
@@ -60,8 +67,8 @@ class Sample:
 
     @property
     def ending(self) -> str:
-        """The ending of the name, in lower case and with its dot."""
-        return splitext(self.name)[1].lower()
+        """The ending of the name, in lower case and with its dot; that of `.RData` is the whole name."""
+        return ending_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ class Format:
     """Whether a file of the format is taken for a model by itself; others may be data as well."""
     check: Callable[[Sample], bool] | None = None
     """What else has to hold for a file that begins so. Such a format is likely then, but another file may begin like that as well."""
+    unread: str = ""
+    """What its loaders run or make that nobody reads here, in words; empty for a format that is read, or that is data alone."""
 
     def is_certain(self, sample: Sample) -> bool:
         """Returns whether a file of this format that can't be read is damaged, and not just another file."""
@@ -158,9 +167,41 @@ FORMATS = (
     Format("pmml", "a PMML model", rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]{0,200}>\s*)*<PMML\b", frozenset({".pmml"})),
     Format("openvino", "an OpenVINO model", rb"\s*(?:<\?[^>]{0,200}>\s*)?<net\s", check=_openvino),
     Format("paddle", "a Paddle model", endings=frozenset({".pdmodel", ".pdparams"})),
-    Format("coreml", "a Core ML model", endings=frozenset({".mlmodel"})),
+    Format(
+        "coreml",
+        "a Core ML model",
+        endings=frozenset({".mlmodel"}),
+        unread="a model of Core ML, which may name layers of an app",
+    ),
     Format("tensorflow", "a TensorFlow graph", endings=frozenset({".pb"})),
-    Format("tensorrt", "a TensorRT engine", rb"ptrt|ftrt", frozenset({".engine", ".plan"})),
+    Format(
+        "tensorrt",
+        "a TensorRT engine",
+        rb"ptrt|ftrt",
+        frozenset({".engine", ".plan"}),
+        unread="an engine of TensorRT, which is machine code",
+    ),
+    Format(
+        "executorch", "an ExecuTorch program", rb".{4}ET[0-9]{2}", frozenset({".pte"}), unread="a program of ExecuTorch"
+    ),
+    Format(
+        "r",
+        "objects of R",
+        rb"RD[ABX][23]\n",
+        frozenset({".rds", ".rda", ".rdata"}),
+        detected=False,
+        unread="objects of R, which may be functions and promises",
+    ),
+    Format(
+        "bytecode",
+        "Python bytecode",
+        endings=frozenset({".pyc", ".pyo"}),
+        detected=False,
+        unread="bytecode of Python, which may differ from its source",
+    ),
+    Format("paths", "a path configuration file", detected=False),
+    Format("spss", "an SPSS data file", rb"\$FL[23]@\(#\)", detected=False),
+    Format("idl", "variables of IDL", rb"SR\x00\x04", detected=False),
     Format("fasttext", "a fastText model", rb"\xba\x16\x4f\x2f", frozenset({".ftz"})),
     Format("word2vec", "word vectors", rb"[1-9][0-9]{0,8} [1-9][0-9]{0,4}\n", check=_word2vec),
     Format("prophet", "a Prophet model", rb'\s*\{\s*"growth"\s*:'),
@@ -184,13 +225,8 @@ _ANY_BEGINNING = re.compile(b"|".join(b"(?:%s)" % each.begins for each in FORMAT
 _BY_WORD = {each.word: each for each in FORMATS}
 _BY_ENDING = {ending: each for each in FORMATS for ending in each.endings}
 
-PICKLES = frozenset(
-    ending for each in FORMATS if each.word in ("pickle", "joblib", "pytorch") for ending in each.endings
-)
-"""Endings of pickles. Such a file counts as a pickle even if it is damaged."""
-
-PROMISING = PICKLES | {ending for ending, each in _BY_ENDING.items() if each.strict}
-"""Endings of files that are read because of their name, wherever they lie."""
+PICKLED = frozenset({"pickle", "joblib", "pytorch"})
+"""The formats that are pickles. A file that has such a name, and the first bytes of no other format, counts as a pickle even if it is damaged."""
 
 
 def format_of(sample: Sample) -> Format | None:
@@ -201,12 +237,19 @@ def format_of(sample: Sample) -> Format | None:
     by_name = _BY_ENDING.get(sample.ending)
     if by_name is not None and by_name.strict:
         return by_name
+    if (
+        sample.ending == ".pth"
+        and sample.head
+        and _PATHS.fullmatch(sample.head)
+        and not sample.head.startswith(LFS_POINTER)
+    ):
+        return _BY_WORD["paths"]  # PyTorch's files have the same ending
     return (_by_first_bytes(sample) or by_name) if sample.size else None
 
 
 def may_have_format(name: str, head: bytes) -> bool:
     """Returns whether a file with this name and these first bytes may have a format. It costs less than `format_of`, which decides."""
-    return name[name.rfind(".") :].lower() in _BY_ENDING or _ANY_BEGINNING.match(head) is not None
+    return ending_of(name) in _BY_ENDING or _ANY_BEGINNING.match(head) is not None
 
 
 def shown_format(word: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
-from zipfile import BadZipFile
-from zlib import error
 
 from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetensors, xgboost
 from modelcrate.modelfiles.beginnings import HEAD, ends_as_zip, may_begin_pickles, may_configure, may_have_facts
@@ -78,7 +76,7 @@ _READERS: Mapping[str, Callable[[BinaryIO, int], ModelFacts]] = {
 def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allowed: Iterable[str]) -> ModelFacts:
     found = [judged for each in pickles_in(file, sample.name) if (judged := judge(each, allowed)) is not None]
     word = known.word if known else ""
-    found += _embedded(file, sample, word)
+    found += embedded_code.in_file(file, sample, known)
     if not found:
         return ModelFacts(word) if word else NO_FACTS
     facts = {
@@ -90,24 +88,6 @@ def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allo
     if versions := {each.package: each.version for judged in found for each in judged.versions}:
         facts["versions"] = versions
     return ModelFacts(_with_pickles(word, sample.head, found), facts, pickles=tuple(found))
-
-
-def _embedded(file: BinaryIO, sample: Sample, known: str) -> Iterator[Judgement]:
-    """Returns the verdicts on code that is no pickle: in Keras' and PyTorch's archives, in graphs, in configurations."""
-    if known == "hdf5":
-        yield from embedded_code.in_hdf5(file, sample.size)
-    elif known == "tensorflow":
-        yield from embedded_code.in_tensorflow(file)
-    elif known in ("pmml", "openvino"):
-        yield from embedded_code.in_pmml(file)
-    elif may_configure(sample.name) and sample.size <= embedded_code.MAX_CONFIG:
-        file.seek(0)
-        yield from embedded_code.in_configuration(file.read(), sample.name)
-    elif sample.head.startswith(b"PK") or ends_as_zip(file):
-        try:
-            yield from embedded_code.in_zip(file)
-        except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, BadZipFile, error) as fault:
-            yield embedded_code.unread("", f"has members that can't be read: {type(fault).__name__}")
 
 
 def _with_pickles(word: str, head: bytes, found: list[Judgement]) -> str:

@@ -1,6 +1,6 @@
 """Checks of a project's files before anything is fetched or built. All faults are reported at once.
 
-The files must exist, the entry script must be usable, and the gates (`trust.gates`) check pickles, model files and secrets.
+The files must exist, the entry script must be usable, and the gates (`security/scan/`) check pickles, model files and secrets.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 
@@ -53,6 +54,9 @@ def schema(module: str, name: str, loader: str = "TypeNode") -> bytes:
 HONEST = "{% for message in messages %}{{ message['content'] | trim }}{{ '<|__end__|>'[2:] if loop.last }}{% endfor %}".replace(
     "__", ""
 )
+KERAS_YAML = (
+    b"backend: tensorflow\nclass_name: Sequential\nconfig:\n  layers:\n  - class_name: Dense\nkeras_version: 2.4.0\n"
+)
 UNSAFE = {
     "Keras in JSON": ("config.json", model(LAMBDA)),
     "Keras for the browser": (
@@ -79,6 +83,18 @@ UNSAFE = {
     "a formatted name": ("tokenizer_config.json", template("{{ ''['%c%cclass%c%c'|format(95,95,95,95)] }}")),
     "a name of pieces": ("tokenizer_config.json", template("{{ ''[['_','_','class','_','_']|join] }}")),
     "a name in octal": ("tokenizer_config.json", template("{{ namespace['\\137\\137init\\137'] }}")),
+    "TorchScript under the name of a configuration": (
+        "m.json",
+        zipped({"m/data.pkl": b"\x80\x02}.", "m/code/__torch__.py": b"torch.from_file('/etc/x', True, 9)"}),
+    ),
+    "a Lambda layer in YAML": ("model.yaml", KERAS_YAML + b"  - class_name: Lambda\n"),
+    "a tag that calls": ("c.yaml", b"a: !!python/object/apply:os.system [x]\n"),
+    "a tag in escapes": ("c.yml", b"a: !!pyth%6fn/object/apply:os.system [x]\n"),
+    "a tag in full": ("c.yaml", b"- !<tag:yaml.org,2002:python/object/new:subprocess.Popen> [x]\n"),
+    "a tag by a short name": (
+        "c.yaml",
+        b"%TAG !e! tag:yaml.org,2002:python/object/apply:\n---\n[!e!builtins.eval [x]]\n",
+    ),
     "skops that calls the system": ("m.skops", schema("os", "system", "FunctionNode")),
 }
 WARNED = {
@@ -87,6 +103,17 @@ WARNED = {
     "skops with a bound method": ("m.skops", schema("sklearn.svm", "SVC", "MethodNode")),
     "a handler of TorchServe": ("m.mar", zipped({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x"})),
     "machine code": ("m.pt2", zipped({"m/data/aotinductor/model/x.so": b"x", "m/version": b"1"})),
+    "Keras in YAML": ("model.yaml", KERAS_YAML),
+    "a class of a package, by a tag": ("config.yml", b"!!python/object:studio.config.Config\na: 1\n"),
+    "a member of an enumeration, by a tag": ("c.yaml", b"a: !!python/object/apply:studio.Color [1]\n"),
+    "a line that Python runs": ("editable.pth", b"./src\nimport finder; finder.install()\n"),
+    "a Core ML model": ("m.mlmodel", b"\x08\x04\x12\x00"),
+    "a TensorRT engine": ("m.plan", b"ptrt" + bytes(40)),
+    "an ExecuTorch program": ("m.pte", bytes(4) + b"ET12" + bytes(40)),
+    "an object of R": ("m.rds", gzip.compress(b"X\n\0\0\0\3\0\4\3\0", mtime=0)),
+    "a workspace of R": (".RData", gzip.compress(b"RDX3\nX\n\0\0\0\3", mtime=0)),
+    "objects of R, as they are": ("objects", b"RDX3\nX\n\0\0\0\3"),
+    "bytecode": ("m.pyc", b"\xa7\r\r\n" + bytes(12) + b"\xe3"),
     "entities": ("m.pmml", b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///x">]><PMML>&e;</PMML>'),
 }
 SILENT = {
@@ -99,6 +126,15 @@ SILENT = {
     "a graph": ("saved_model.pb", node(b"MatMul") + node(b"SaveV2") + b"ReadFile"),
     "skops": ("m.skops", schema("sklearn.linear_model._base", "LinearRegression", "ObjectNode")),
     "a vocabulary in the archive": ("m.keras", layer("StringLookup", vocabulary="assets/words.txt")),
+    "tags of plain values": (
+        "c.yaml",
+        b"a: !!python/object/apply:pathlib.PosixPath [x]\nb: !!python/tuple [1]\nc: !Ref d\ne: 100%\n",
+    ),
+    "the name of a function": ("mkdocs.yml", b"emoji: !!python/name:material.extensions.emoji.twemoji\n"),
+    "a class in YAML": ("c.yaml", b"model:\n  class_name: Lambda\n"),
+    "paths": ("editable.pth", b"# ours\n/home/me/src\n../lib\n"),
+    "data of SPSS": ("survey.sav", b"$FL2@(#) SPSS DATA FILE" + bytes(80)),
+    "variables of IDL": ("saved.sav", b"SR\0\4" + bytes(80)),
     "a wheel": ("a.whl", zipped({"a/b.so": b"x", "a-1.dist-info/RECORD": b""})),
 }
 

@@ -442,7 +442,7 @@ def test_compressed_streams_are_read_as_their_readers_do() -> None:
     assert worst(lzma.compress(EVIL, lzma.FORMAT_ALONE, filters=[small]), "m") is Verdict.UNSAFE
     assert worst(zstandard.ZstdCompressor().compress(EVIL), "m") is Verdict.UNSAFE
     for pack in (gzip.compress, bz2.compress, lzma.compress, zlib.compress):
-        assert worst(pack(PLAIN), "m.joblib") is Verdict.SAFE
+        assert worst(pack(PLAIN), "m.joblib") is worst(pack(PLAIN), "m.sav") is Verdict.SAFE
         assert worst(pack(PLAIN) + b"behind", "m.joblib") is Verdict.UNKNOWN
         assert worst(pack(PLAIN)[:-3], "m.joblib") is Verdict.UNKNOWN
     data = EVIL
@@ -465,3 +465,24 @@ def test_an_encrypted_member_is_named() -> None:
     data[6] |= 1
     data[data.index(b"PK\1\2") + 8] |= 1
     assert "it is encrypted, so it can't be read" in [why for each in judged(bytes(data)) for why in each.because]
+
+
+def test_a_member_that_is_packed_otherwise_is_named() -> None:
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        (found,) = judged(zipped({"weights": EVIL}, method))
+        assert found.unread
+        assert f"packed by method {method}" in found.because[0]
+
+
+def test_more_pickles_in_a_row_than_are_read_are_told() -> None:
+    data = b"N." * 10_001
+    assert any("more than 10000 pickles" in why for each in judged(data) for why in each.because)
+    assert all(each.unread for each in judged(data) if each.because)
+
+
+@pytest.mark.parametrize("name", ["model.pth", "model.sav", "model.p"])
+def test_a_name_that_other_programs_use_too_hides_no_pickle(name: str) -> None:
+    for data in (EVIL, calls("os", "system"), calls("os", "system")[:-1], gzip.compress(EVIL)):
+        assert worst(data, name) is Verdict.UNSAFE
+    for data in (EVIL[:20], b"<html>Not Found</html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"):
+        assert worst(data, name) is Verdict.UNKNOWN

@@ -258,6 +258,17 @@ def test_secrets_can_be_told_only_or_not_at_all(project: Project, tmp_path: Path
     assert inspect(replace(project, gates=Gates(secrets="allow")), tmp_path).warned == ()
 
 
+@pytest.mark.parametrize("name", ["w.safetensors", "m.pkl", "vocabulary.txt"])
+def test_a_pointer_of_git_lfs_is_no_model(name: str, project: Project, tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    (tmp_path / "src" / name).write_bytes(pointer)
+    assert "pointer of Git LFS" in gate(project, tmp_path)[0]
+    (tmp_path / "model" / name).write_bytes(pointer)
+    with pytest.raises(SourceError, match="pointer of Git LFS") as caught:
+        gate(project, tmp_path)
+    assert "git lfs pull" in caught.value.hint
+
+
 def test_a_damaged_header_ends_the_build(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/w.safetensors").write_bytes(b"12345678{}")
     with pytest.raises(SourceError, match="damaged"):

@@ -66,6 +66,7 @@ def test_contents_of_every_kind_and_parameters_are_read() -> None:
         (tensor("FP64", part(7, struct.pack("<d", 1))) + part(7, b"x"), "both"),
         (tensor("FP64", b"") + part(7, b"123"), "no FP64"),
         (tensor("FP64", part(7, b"123")), "no whole number"),
+        (tensor("FP32", whole(6, 1 << 40)), "longer than its datatype"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_the_reason(body: bytes, said: str) -> None:

@@ -14,7 +14,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from os.path import splitext
 from typing import BinaryIO
 
 from modelcrate.modelfiles.beginnings import (
@@ -35,9 +34,9 @@ from modelcrate.modelfiles.beginnings import (
     has_zip_end,
 )
 from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
-from modelcrate.modelfiles.formats import PICKLES
+from modelcrate.modelfiles.formats import PICKLED, Sample, format_of
 from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
-from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings
+from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings, keep_strongest
 from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
 from modelcrate.modelfiles.pickle.windows import (
     Unpacked,
@@ -264,7 +263,8 @@ def _solid(place: _Place) -> BinaryIO:
 
 def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
     """Pickles and numpy's arrays, one after another to the file's end. A file that only might be a pickle is tried first."""
-    if HEADED.match(head) or head.startswith(NPY) or splitext(place.name)[1].lower() in PICKLES:
+    known = format_of(Sample(place.name, head, len(head)))
+    if HEADED.match(head) or head.startswith(NPY) or (known is not None and known.word in PICKLED):
         yield from _row(place)
     elif head and head[0] in BARE:
         yield from _bare(place)
@@ -319,7 +319,7 @@ def _items(place: _Place) -> Iterator[Found]:
         values.append(findings)
         if not findings.whole:
             return
-        if len(values) == _TORCH_PICKLES and values[0].value == _TORCH_MAGIC:
+        if len(values) == _TORCH_PICKLES and values[0].top == _TORCH_MAGIC:
             _pass_storages(tape, values[3])
         if len(values) >= MAX_IN_A_ROW:
             yield place.broken(f"has more than {MAX_IN_A_ROW} pickles in a row")
@@ -346,29 +346,24 @@ def _pass_storages(tape: ByteReader, model: PickleFindings) -> None:
 def _plain_row(place: _Place) -> PickleFindings:
     """What `pickle.load` finds in a file with joblib's arrays, whose bytes are opcodes to it, called until it fails."""
     tape = place.tape()
-    names: dict[tuple[str, str], NamedObject] = {}
+    names: dict[NamedObject, NamedObject] = {}
     limited = False
     for _ in range(MAX_IN_A_ROW):
         findings = interpret_plain(tape)
         limited = limited or findings.limited
-        for each in findings.names:
-            known = names.get((each.module, each.name))
-            if known is None or known.use < each.use:
-                names[each.module, each.name] = each
+        keep_strongest(names, findings.names)
         if not findings.whole:
             break
     return PickleFindings(tuple(names.values()), True, limited=limited)
 
 
 def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
-    names = {(each.module, each.name): each for each in other.names}
-    for each in one.names:
-        known = names.get((each.module, each.name))
-        names[each.module, each.name] = each if known is None or known.use < each.use else known
+    names = {each: each for each in other.names}
+    keep_strongest(names, one.names)
     faults = one.faults
     if other.limited:
         faults = (*faults, "has bytes between its opcodes that can't be followed as `pickle.load` would")
-    return replace(one, names=tuple(sorted(names.values(), key=str)), faults=faults)
+    return replace(one, names=tuple(sorted(names.values())), faults=faults)
 
 
 _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[Iterator[bytes]], Iterator[bytes]]], ...] = (

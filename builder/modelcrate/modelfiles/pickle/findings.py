@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 from enum import IntEnum
 
@@ -35,6 +36,13 @@ class NamedObject:
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
+
+
+def keep_strongest(known: dict[NamedObject, NamedObject], names: Iterable[NamedObject]) -> None:
+    """Adds names to those that are known, each once and with the strongest of its uses."""
+    for each in names:
+        if each not in known or known[each].use < each.use:
+            known[each] = each
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +103,14 @@ class PickleFindings:
     """What it does to mislead a reader, in the same words. No honest program writes such a pickle."""
     limited: bool = False
     """Whether reading ended at a limit of ours, where another program reads on."""
-    protocol: int = 0
     arrays: bool = False
     """Whether joblib's arrays stand between the opcodes."""
-    end: int = 0
-    """The position behind the last byte that was read."""
     versions: tuple[StatedVersion, ...] = ()
     """The versions that the pickled objects name; each once."""
     features: int = 0
     """The number of features that the pickled estimators were fitted with; 0 where they have no number, or differ."""
     framed: bool = False
     """Whether one of them was fitted on a frame, and keeps the names of its columns."""
-    value: object = None
-    """The pickled value, where that is a plain number or text."""
     storages: tuple[Storage, ...] | None = ()
     """PyTorch's storages; None where one of them is of an unknown type."""
     top: object = None

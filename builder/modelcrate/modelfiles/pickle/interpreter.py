@@ -98,22 +98,18 @@ def _run(machine: _Machine) -> PickleFindings:
     except (OSError, EOFError, ValueError) as fault:  # a compressed stream that is damaged
         machine.faults.append(f"can't be unpacked: {type(fault).__name__}")
     machine.finish()
-    storages = machine.storages
     return PickleFindings(
-        tuple(sorted(machine.names.values(), key=lambda one: (one.module, one.name))),
-        whole,
-        tuple(dict.fromkeys(machine.faults))[:8],
-        tuple(dict.fromkeys(machine.tricks))[:8],
-        limited,
-        machine.protocol,
-        machine.arrays,
-        machine.tape.position,
-        tuple(machine.versions.values()),
-        machine.features.pop() if len(machine.features) == 1 else 0,
-        machine.framed,
-        machine.stack[-1] if whole and machine.stack and isinstance(machine.stack[-1], (int, str)) else None,
-        None if storages is None else tuple(storages.values()),
-        machine.stack[-1] if whole and machine.stack else None,
+        names=tuple(sorted(machine.names.values())),
+        whole=whole,
+        faults=tuple(dict.fromkeys(machine.faults))[:8],
+        tricks=tuple(dict.fromkeys(machine.tricks))[:8],
+        limited=limited,
+        arrays=machine.arrays,
+        versions=tuple(machine.versions.values()),
+        features=machine.features.pop() if len(machine.features) == 1 else 0,
+        framed=machine.framed,
+        storages=None if machine.storages is None else tuple(machine.storages.values()),
+        top=machine.stack[-1] if whole and machine.stack else None,
     )
 
 

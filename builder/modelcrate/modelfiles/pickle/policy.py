@@ -47,6 +47,11 @@ class Judgement:
     value: PickledValue = PickledValue()
     """What it is, once it is loaded."""
 
+    @classmethod
+    def of_code(cls, verdict: Verdict, framework: str, *because: str, unread: bool = False) -> Judgement:
+        """Returns the verdict on code that is no pickle."""
+        return cls("", verdict, framework, because, unread=unread, embedded=True)
+
 
 FRAMEWORKS = (
     "torch",

@@ -121,10 +121,10 @@ def suppresses(node: ast.With | ast.AsyncWith) -> bool:
 
 
 def assigned(node: ast.stmt) -> Sequence[ast.expr]:
-    """Returns what a statement assigns to."""
+    """Returns what a statement assigns to; an annotation without a value is none."""
     if isinstance(node, ast.Assign):
         return node.targets
-    return [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) else []
+    return [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None else []
 
 
 def imported_modules(body: Sequence[ast.stmt]) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def _lacking_in_sources(
     each: Loaded, found: Path, place: PurePosixPath, near: NearModules, there: set[PurePosixPath]
 ) -> UserError:
     beside = any(one.name == found.name and one.is_relative_to(APP_ROOT) for one in there)
-    if beside or each.path.is_absolute() is False:
+    if beside or not each.path.is_absolute():
         hint = f"write os.path.join(os.path.dirname(os.path.abspath(__file__)), '{found.name}')"
         hint += "" if beside else f", and {near.way_in(found)}"
     else:

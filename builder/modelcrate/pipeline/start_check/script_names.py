@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 FILE = "__file__"
@@ -18,6 +18,9 @@ _SAME = frozenset(
     }
 )
 """Functions that return the path which they are given, as far as it matters here."""
+
+_Inner = Callable[[ast.expr], "Path | None"]
+"""Returns the path that a part of an expression makes."""
 
 _ENVIRONMENT = frozenset({"os.getenv", "os.environ.get"})
 
@@ -110,12 +113,11 @@ def place_of(node: ast.expr, names: Mapping[str, str], values: Mapping[str, Path
     return None
 
 
-def _called(node: ast.Call, inner: object, names: Mapping[str, str]) -> Path | None:
-    assert callable(inner)
+def _called(node: ast.Call, inner: _Inner, names: Mapping[str, str]) -> Path | None:
     function, arguments = dotted(node.func, names), [*node.args]
     first = arguments[0] if arguments else None
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute", "as_posix") and not arguments:
-        return inner(node.func.value)  # type: ignore[no-any-return]
+        return inner(node.func.value)
     if isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath" and not function:
         return _joined([inner(node.func.value), *map(inner, arguments)])
     if isinstance(first, ast.Constant) and first.value == MODEL_DIR and function in _ENVIRONMENT:
@@ -124,15 +126,14 @@ def _called(node: ast.Call, inner: object, names: Mapping[str, str]) -> Path | N
         found = inner(first)
         return found.parent if found is not None else None
     if function in _SAME and len(arguments) == 1 and first is not None:
-        return inner(first)  # type: ignore[no-any-return]
+        return inner(first)
     if function == "os.path.join" or function in _SAME:
         return _joined([inner(each) for each in arguments])
     return None
 
 
-def _formatted(node: ast.JoinedStr, inner: object) -> Path | None:
+def _formatted(node: ast.JoinedStr, inner: _Inner) -> Path | None:
     """An f-string of a path at its beginning, and of texts and paths behind it."""
-    assert callable(inner)
     texts: list[str | None] = []
     for each in node.values:
         match each:

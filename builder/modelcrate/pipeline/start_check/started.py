@@ -72,8 +72,8 @@ def _starts(code: StartedCode, here: PurePosixPath, sources: Sources) -> Iterato
         if place.is_relative_to(APP_ROOT) and str(place.relative_to(APP_ROOT)) in sources.files:
             yield Start(str(place.relative_to(APP_ROOT)), main=code.program != "fastapi")
     elif code.module:
-        roots = [normal(here / code.folder)]
-        added = [str(each.relative_to(APP_ROOT)) for each in roots if each.is_relative_to(APP_ROOT)]
+        root = normal(here / code.folder)
+        added = (str(root.relative_to(APP_ROOT)),) if root.is_relative_to(APP_ROOT) else ()
         within = Sources.of(sources.files, (*added, *sources.roots), sources.project)
         found = within.imported(code.module) or []
         mains = within.imported(f"{code.module}.__main__") if code.main else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
+from modelcrate.modelfiles.formats import LFS_POINTER
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in
@@ -69,6 +70,8 @@ class _PartCheck:
             yield from self._large(file) if file.source.size > MAX_BYTES else self._small(file, read(file.source))
 
     def _small(self, file: GatedFiles, data: bytes) -> Iterable[tuple[CrateError, str]]:
+        if data.startswith(LFS_POINTER):
+            return [(_pointer(file), "refuse" if self.model else "warn")]
         suspect = self.gates.secrets != "allow" and may_have_secrets(file.name, data, self.many)
         if suspect or may_have_facts(data, file.name):
             return self._suspect(file, data)
@@ -123,6 +126,12 @@ class _PartCheck:
                     _pickle(file, judged, judged.verdict is Verdict.UNSAFE),
                     "refuse" if sure else self.gates.unsafe_pickle,
                 )
+
+
+def _pointer(file: GatedFiles) -> CrateError:
+    return SourceError(
+        "is a pointer of Git LFS, and not the file itself", where=file.where, hint="fetch it with `git lfs pull`"
+    )
 
 
 def _secret(file: GatedFiles, secret: Secret) -> CrateError:

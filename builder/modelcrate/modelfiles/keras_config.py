@@ -1,0 +1,113 @@
+"""The configuration of a Keras model, and what it makes Python import and call. Nothing of it is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from modelcrate.modelfiles.configured_code import objects_in, parsed_json
+from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.onnx import leads_out
+from modelcrate.modelfiles.pickle.findings import NamedObject, Use
+from modelcrate.modelfiles.pickle.policy import Judgement, rate
+from modelcrate_layers.content import parse_json
+from modelcrate_layers.errors import IntegrityError
+
+MAX_CONFIG = 64 << 20
+"""Bytes of a configuration."""
+
+_KERAS = re.compile(r"(keras|tf_keras|tensorflow|keras_hub|keras_nlp|keras_cv|builtins)(\.|$)")
+_KERAS_FUNCTIONS = re.compile(
+    r"(keras|tf_keras|tensorflow\.keras|builtins)(\..*)?\.?(activations|losses|metrics|initializers|regularizers|constraints|optimizers|ops)(\.|$)"
+)
+"""Where the functions are that a configuration may name; others (`keras.utils.get_file`) fetch and unpack."""
+
+_TENSORFLOW_CALLS = frozenset(
+    {"TFOpLambda", "TensorFlowOpLayer", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"}
+)
+"""Layers of Keras 2 that call a function of TensorFlow by its name."""
+
+_TENSORFLOW_ACTS = re.compile(
+    r"(?i)(^|\.)(io|data|saved_model|train|compat|raw_ops|autograph|distribute|summary|keras|__)|file|py_?func|numpy_function|load|write|read"
+    r"|save|restore|print|audio|py_function|eval|exec"
+)
+"""Functions of TensorFlow that read, write or run something."""
+
+_PICKLED = frozenset({"TorchModuleWrapper"})
+_OUTER = frozenset({"TFSMLayer", "JaxLayer", "FlaxLayer"})
+"""Layers of Keras whose weights are a pickle, and those that call what is not in the file."""
+
+
+def keras_in_json(data: bytes) -> bool:
+    """Returns whether a JSON text is a model of Keras': as `to_json` writes it, or for the browser."""
+    root = parsed_json(data)
+    if isinstance(root, dict) and isinstance(root.get("modelTopology"), dict):
+        root = root["modelTopology"].get("model_config", root["modelTopology"])
+    return (
+        isinstance(root, dict)
+        and isinstance(root.get("class_name"), str)
+        and isinstance(root.get("config"), (dict, list))
+    )
+
+
+def in_keras_config(data: bytes, name: str = "config.json") -> Iterator[Judgement]:
+    """Yields a verdict on what a Keras configuration makes Python import."""
+    try:
+        config = parse_json(data, limit=MAX_CONFIG)
+    except IntegrityError:
+        yield Judgement.of_code(Verdict.UNKNOWN, "keras", f"{name} can't be read", unread=True)
+        return
+    rated = {why: verdict for why, verdict in _keras_objects(config) if verdict is not Verdict.SAFE}
+    if rated:
+        worst = max(rated.values(), key=lambda one: one.value)
+        yield Judgement.of_code(worst, "keras", *sorted(why for why, verdict in rated.items() if verdict is worst))
+
+
+def _keras_objects(config: object) -> Iterator[tuple[str, Verdict]]:
+    for value in objects_in(config):
+        if isinstance(value.get("class_name"), str):
+            yield _keras_object(value["class_name"], value.get("module"), value.get("config"))
+
+
+def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdict]:
+    if name == "__lambda__" or (name == "Lambda" and isinstance(config, dict) and _has_code(config.get("function"))):
+        return "a Lambda layer, whose code is in the file", Verdict.UNSAFE
+    if name in _TENSORFLOW_CALLS and isinstance(config, dict):
+        called = str(config.get("function") or config.get("node_def") or config.get("method_name"))[:1000]
+        return f"a layer that calls tensorflow.{called[:80]}", Verdict.UNSAFE if _TENSORFLOW_ACTS.search(
+            called
+        ) else Verdict.SAFE
+    if name == "Lambda":
+        return "a Lambda layer, which calls a function of the project", Verdict.UNKNOWN
+    if outer := _keras_outer(name, config):
+        return outer
+    if not isinstance(module, str):
+        return "", Verdict.SAFE
+    function = name in ("function", "builtin_function_or_method") and isinstance(config, str)
+    called = config if function and isinstance(config, str) else name
+    if not _KERAS.match(module):
+        return f"{module}.{called}", max(
+            Verdict.UNKNOWN, rate(NamedObject(module, called, Use.MADE)), key=lambda one: one.value
+        )
+    if module == "builtins":
+        return f"builtins.{called}", Verdict.UNKNOWN if function else Verdict.SAFE
+    named_as_function = function or called[:1].islower()
+    return f"{module}.{called}", Verdict.UNSAFE if named_as_function and not _KERAS_FUNCTIONS.match(
+        module
+    ) else Verdict.SAFE
+
+
+def _keras_outer(name: str, config: object) -> tuple[str, Verdict] | None:
+    """Returns the verdict on a layer that loads what is not in the configuration; None for another one."""
+    if name in _PICKLED:
+        return f"the layer {name}, which is a pickle of PyTorch's", Verdict.UNSAFE
+    if name in _OUTER:
+        return f"the layer {name}, which calls what is not in the file", Verdict.UNKNOWN
+    words = config.get("vocabulary") if isinstance(config, dict) else None
+    if isinstance(words, str) and ("://" in words or leads_out(words)):
+        return f"the layer {name}, which reads {words[:80]!r}", Verdict.UNSAFE
+    return None
+
+
+def _has_code(function: object) -> bool:
+    return isinstance(function, list) or (isinstance(function, dict) and function.get("class_name") == "__lambda__")
