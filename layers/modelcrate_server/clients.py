@@ -155,17 +155,24 @@ class Clients:
 
     def _accept(self, listener: Any) -> bool:
         """Accepts one connection; returns whether there was one."""
-        if len(self._connections) >= self._limits.connections and not self._evict():
+        crowded = len(self._connections) >= self._limits.connections
+        oldest = self._oldest() if crowded else None
+        if crowded and oldest is None:
             self._full = True
             return False
         try:
             sock, address = listener.accept()
         except BlockingIOError:
-            return False  # another worker was faster
+            return False  # another worker was faster, or there are no more
         except OSError as error:
             _log.warning("A connection could not be accepted: %s", error)  # too many open files, usually
-            self._full = not self._evict()
+            oldest = self._oldest()
+            self._full = oldest is None
+            if oldest is not None:
+                self._close(oldest)
             return False
+        if oldest is not None:
+            self._close(oldest)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = RequestReader(self._cfg, address, listener.getsockname(), self._app.max_body_bytes)
@@ -175,12 +182,10 @@ class Clients:
         self._attend(connection, readable=True)  # a request usually comes with its connection
         return True
 
-    def _evict(self) -> bool:
-        """Closes the connection that has been without a complete request for longest; returns whether there was one."""
-        idle = [each for each in self._connections if each.state in (READING, CLOSING)]
-        if idle:
-            self._close(min(idle, key=lambda each: each.since))
-        return bool(idle)
+    def _oldest(self) -> Connection | None:
+        """Returns the connection that has been without a complete request for longest; None if all have one."""
+        idle = (each for each in self._connections if each.state in (READING, CLOSING))
+        return min(idle, key=lambda each: each.since, default=None)
 
     # one connection
 

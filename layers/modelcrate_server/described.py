@@ -1,4 +1,4 @@
-"""The description beside a script without decorators, and a platform's data in the form that it describes."""
+"""The description of a script without decorators, and a platform's data in the form that it describes."""
 
 from __future__ import annotations
 
@@ -58,19 +58,39 @@ def properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def described(settings: Settings) -> Described:
-    """Reads the description beside the entry script.
+    """Returns the description of the settings, else the one beside the entry script, else an empty one.
 
     Raises:
-        ValueError: The file is not a JSON object.
+        OSError: The file can't be read.
+        ValueError: The file is no description, or there are both.
     """
     path = os.path.join(os.path.dirname(os.path.join(settings.app_root, settings.entry_script)), SCHEMA_FILE)
     if not os.path.isfile(path):
-        return Described()
+        return settings.description or Described()
+    if settings.description is not None:
+        raise ValueError(f"{path} and MODELCRATE_SCHEMA, which `schema:` in a project sets, both have one; keep one")
     with open(path, encoding="utf-8") as file:
-        document = json.load(file)
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} should be a JSON object; this is {type(document).__name__}")
-    return Described(document.get("input") or {}, document.get("output") or {})
+        return read_description(file.read(), path)
+
+
+def read_description(text: str, name: str) -> Described:
+    """Returns the description in the text of a JSON object.
+
+    Args:
+        text: The text.
+        name: Where it is from, for the message.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise ValueError(f"{name} is not JSON: {fault}") from None
+    schemas = [document.get(member) or {} for member in ("input", "output")] if isinstance(document, dict) else [None]
+    if not all(isinstance(each, dict) for each in schemas):
+        raise ValueError(f'{name} should be a JSON object: {{"input": SCHEMA, "output": SCHEMA}}')
+    return Described(*schemas)
 
 
 def _formed(data: Data, schema: Mapping[str, Any]) -> Any:

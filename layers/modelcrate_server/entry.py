@@ -9,12 +9,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import raw_http
-from .described import described
+from .described import Described, described
 from .inputs import ObjectInput, RawInput, Reader, TextInput
 from .stopping import Stopped
 
@@ -38,6 +38,7 @@ class Entry:
         run: The script's run().
         read: Gives the arguments of run() for a request.
         wants_headers: Whether run() has an argument `request_headers`.
+        described: What a run() without decorators takes and gives.
         signature: The script's own signature(), if it has one.
     """
 
@@ -45,6 +46,7 @@ class Entry:
     run: Callable[..., Any]
     read: Reader
     wants_headers: bool
+    described: Described = field(default_factory=Described)
     signature: Callable[[], Any] | None = None
 
     def call(self, arguments: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
@@ -101,28 +103,42 @@ def _examined(init: Callable[[], object], run: Callable[..., Any], settings: Set
     inputs = [parameter for parameter in parameters if parameter.name != "request_headers"]
     if not inputs:
         raise EntryError("run() needs an argument for the input data, besides request_headers if it has that")
-    reader, wants_headers = _reader(run, inputs, settings), len(inputs) < len(parameters)
+    try:
+        description = described(settings)
+    except (OSError, ValueError) as fault:
+        raise EntryError(f"the description of the entry script can't be used: {fault}") from fault
+    reader = _reader(run, inputs, description, settings)
+    wants_headers = len(inputs) < len(parameters)
     if settings.process.batch is not None and (wants_headers or not isinstance(reader, TextInput)):
         raise EntryError("a batch takes a run(inputs) without decorators and without request_headers")
-    return Entry(init, run, reader, wants_headers)
+    return Entry(init, run, reader, wants_headers, description)
 
 
-def _reader(run: Callable[..., Any], inputs: list[inspect.Parameter], settings: Settings) -> Reader:
+def _reader(
+    run: Callable[..., Any], inputs: list[inspect.Parameter], description: Described, settings: Settings
+) -> Reader:
     raw, decorated = raw_http.is_requested(), schema_of(run) is not None
+    validates = settings.departures.bad_input_is_400
     if raw and decorated:
         raise EntryError("run() cannot be decorated with both @rawhttp and @input_schema")
+    if decorated and settings.description is not None:
+        raise EntryError("run() has @input_schema, and the project has `schema:` as well; keep one of them")
+    if validates and (raw or not (decorated or description.takes)):
+        reads = (
+            "run() reads the request itself"
+            if raw
+            else "no schema is known: use @input_schema, or `schema:` in the project"
+        )
+        _log.warning("Input is held to nothing, although it should be: %s", reads)
     if raw:
         _log.info("run() gets the HTTP request itself, as @rawhttp asks")
         return RawInput(inputs[0].name, raw_http.adapt)
     if decorated:
         _log.info("run() has an input schema and gets these arguments: %s", ", ".join(p.name for p in inputs))
         schemas = schema_of(run).get_input_schema(run).get("properties", {})
-        return ObjectInput(inputs, schemas, forgiving=settings.departures.bad_input_is_400)
+        return ObjectInput(inputs, schemas, forgiving=validates)
     _log.info("run() has no input schema and gets the body as text")
-    try:
-        return TextInput(inputs[0].name, described(settings), validates=settings.departures.bad_input_is_400)
-    except (OSError, ValueError) as fault:
-        raise EntryError(f"the description beside the entry script can't be read: {fault}") from fault
+    return TextInput(inputs[0].name, description, validates)
 
 
 def schema_of(run: Callable[..., Any]) -> Any:

@@ -6,44 +6,32 @@ import json
 from typing import Any
 
 from .data import Data
-from .request import AMLRequest, HttpError
-
-
-def json_body(request: AMLRequest, strict: bool = False) -> Any:
-    """Returns the body as JSON.
-
-    Args:
-        request: The request.
-        strict: Refuses NaN and the infinities, which are not JSON.
-
-    Raises:
-        HttpError: 400, the body is not JSON.
-    """
-    return _json(request.get_data(), strict)
-
-
-def json_object(request: AMLRequest, strict: bool = False) -> dict[str, Any]:
-    """Returns the body as a JSON object (see `json_body`).
-
-    Raises:
-        HttpError: 400, the body is not a JSON object.
-    """
-    return object_of(request.get_data(), strict)
+from .request import HttpError
 
 
 def object_of(body: bytes, strict: bool = False) -> dict[str, Any]:
-    """Returns bytes as a JSON object (see `json_body`).
+    """Returns a body as a JSON object (see `json_of`).
 
     Raises:
-        HttpError: 400, they are not a JSON object.
+        HttpError: 400, it is not a JSON object.
     """
-    document = _json(body, strict)
+    document = json_of(body, strict)
     if not isinstance(document, dict):
         raise HttpError(400, f"The body should be a JSON object; this is {type(document).__name__}")
     return document
 
 
-def _json(body: bytes, strict: bool) -> Any:
+def json_of(body: bytes | str, strict: bool = False) -> Any:
+    """Returns a body as JSON.
+
+    Args:
+        body: The body.
+        strict: Refuses NaN and the infinities, which are not JSON.
+
+    Raises:
+        HttpError: 400, the body is not JSON.
+    """
+
     def constant(name: str) -> None:
         raise ValueError(f"{name} is no JSON")
 
@@ -53,6 +41,11 @@ def _json(body: bytes, strict: bool) -> Any:
         return json.loads(body, parse_constant=constant) if strict else json.loads(body)
     except (ValueError, RecursionError) as fault:
         raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
+
+
+def instances_body(instances: list[Any]) -> bytes:
+    """Returns a body that asks for predictions of instances."""
+    return json.dumps({"instances": instances}).encode()
 
 
 def instances_of(document: dict[str, Any], members: tuple[str, ...]) -> Data:

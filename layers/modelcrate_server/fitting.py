@@ -8,7 +8,7 @@ from typing import Any
 from .described import properties
 
 MAX_DEPTH = 64
-_KINDS: Mapping[str, Callable[[Any], bool]] = {
+KINDS: Mapping[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
@@ -17,6 +17,7 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "integer": lambda value: not isinstance(value, bool) and (isinstance(value, int) or _is_whole(value)),
 }
+"""The types of JSON Schema, and whether a value is of them."""
 
 
 def misfit(value: Any, schema: Mapping[str, Any], place: str = "the input") -> str:
@@ -33,8 +34,8 @@ def misfit(value: Any, schema: Mapping[str, Any], place: str = "the input") -> s
 def _misfits(value: Any, schema: Mapping[str, Any], place: str, depth: int) -> Iterator[str]:
     wanted = schema.get("type")
     named = wanted if isinstance(wanted, list) else [wanted]
-    kinds = [each for each in named if isinstance(each, str) and each in _KINDS]
-    if kinds and not any(_KINDS[each](value) for each in kinds):
+    kinds = [each for each in named if isinstance(each, str) and each in KINDS]
+    if kinds and not any(KINDS[each](value) for each in kinds):
         yield f"{place} should be {' or '.join(map(_named, kinds))}; this is {_kind(value)}"
         return
     if "enum" in schema and isinstance(schema["enum"], list) and value not in schema["enum"]:
@@ -68,7 +69,7 @@ def _out_of_bounds(value: Any, schema: Mapping[str, Any], place: str) -> Iterato
             ("minItems", "maxItems", "items") if isinstance(value, list) else ("minLength", "maxLength", "characters")
         )
         size, unit = len(value), what[2]
-    elif _KINDS["number"](value):
+    elif KINDS["number"](value):
         what, size, unit = ("minimum", "maximum", ""), value, ""
     else:
         return
@@ -88,5 +89,5 @@ def _named(kind: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = [name for name in ("object", "array", "string", "boolean", "null", "number") if _KINDS[name](value)]
+    names = [name for name in ("object", "array", "string", "boolean", "null", "number") if KINDS[name](value)]
     return _named(names[0]) if names else type(value).__name__

@@ -6,8 +6,6 @@ https://github.com/kserve/open-inference-protocol, specification/protocol/open_i
 from __future__ import annotations
 
 import struct
-import sys
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -156,20 +154,13 @@ def _number(value: Value) -> int:
     return value
 
 
-def _floats(code: str) -> Callable[[Value], list[float]]:
-    size = struct.calcsize(code)
+def _floats(datatype: str, size: int) -> Callable[[Value], list[Any]]:
+    """Returns a reader of elements of so many bytes: several in a row, or one of them that came alone."""
 
-    def read(value: Value) -> list[float]:
+    def read(value: Value) -> list[Any]:
         if isinstance(value, int) and value >> 8 * size:
             raise WireError("an element is longer than its datatype")
-        data = value.to_bytes(size, "little") if isinstance(value, int) else value
-        if len(data) % size:
-            raise WireError("the elements are no whole number of floats")
-        elements = array(code)
-        elements.frombytes(data)
-        if sys.byteorder == "big":
-            elements.byteswap()
-        return list(map(float, elements))
+        return unpacked(value.to_bytes(size, "little") if isinstance(value, int) else value, datatype, "contents")
 
     return read
 
@@ -184,8 +175,8 @@ _ELEMENTS: Mapping[int, Callable[[Value], list[Any]]] = {
     3: _integers,
     4: varints,
     5: varints,
-    6: _floats("f"),
-    7: _floats("d"),
+    6: _floats("FP32", 4),
+    7: _floats("FP64", 8),
     8: lambda value: [text_of(value)],
 }
 _PARAMETERS: Mapping[int, Callable[[Value], Any]] = {

@@ -60,7 +60,8 @@ class GrpcServer:
             options=[("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", -1)],
         )
         handlers = {name: grpc.unary_unary_rpc_method_handler(self._method(name)) for name in METHODS}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        own = grpc.method_handlers_generic_handler(SERVICE, handlers)
+        self._server.add_generic_rpc_handlers((own, _Unimplemented()))
         self._server.add_insecure_port(f"{host}:{port}")
         self._stopped: threading.Event | None = None
         self._server.start()
@@ -122,6 +123,24 @@ class GrpcWork:
             self.response = Response(SERVER_FAILED, 500)
         finally:
             self.done.set()
+
+
+class _Unimplemented(grpc.GenericRpcHandler):  # type: ignore[misc]  # of the image's grpcio, which has no types here
+    """Refuses every method that is not here, a stream of requests too, with what there is."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Returns the handler of a call (grpc.GenericRpcHandler)."""
+        method = str(handler_call_details.method)[:200]
+
+        def refuse(messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
+            there = f"{SERVICE} has {', '.join(METHODS)}"
+            context.abort(
+                grpc.StatusCode.UNIMPLEMENTED,
+                f"{method} is not here; {there}; the requests of a stream can be sent to ModelInfer one by one",
+            )
+            raise AssertionError("abort raises")
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _environ(name: str, message: bytes, context: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from .data import Data
 from .predictions import unwrapped
 from .request import AMLRequest, HttpError
 from .response import Response
-from .service import Call, Outcome, Service, scored
+from .service import Call, Outcome, Service
 from .signature import signature
 from .tensors import data_of, tensor_of
 
@@ -49,9 +49,8 @@ def infer(
         return _data(document)
 
     result = yield from service.predict(data, request)
-    own = scored(result)
-    if own is not None:
-        return own
+    if isinstance(result, Response):
+        return result
     outputs = _outputs(_named(result), signature(service.entry)[1])
     return Inferred(document, _wanted(document.get("outputs"), outputs))
 

@@ -10,6 +10,7 @@ from typing import Any, Union
 
 from .data import Data
 from .described import Described
+from .envelopes import json_of
 from .request import AMLRequest, HttpError
 
 
@@ -55,7 +56,7 @@ class TextInput:
         except UnicodeDecodeError as error:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
         if self.validates and self.described.takes:
-            self._check(_json(text))
+            self._check(json_of(text))
         return {self.parameter: text}
 
     def of_data(self, data: Data) -> Mapping[str, Any]:
@@ -135,15 +136,6 @@ def _json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _json(text: str) -> Any:
-    if not text.strip():
-        raise HttpError(400, "The body is empty; JSON is expected")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise HttpError(400, f"The body could not be decoded as JSON: {fault}") from None
 
 
 def _json_object(body: bytes, forgiving: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from .described import properties
+from .described import DATA, properties
 from .entry import Entry, schema_of
 from .inputs import TextInput
 from .platforms import Platform
@@ -80,11 +80,11 @@ def _schemas(service: Service) -> tuple[Any, Any, Any, str]:
     if module is not None:
         takes, gives = module.get_input_schema(entry.run), module.get_output_schema(entry.run)
         sample = takes.get("example", {})
-        return _plain(takes), _plain(gives), sample, next(iter(sample), "data")
-    if isinstance(entry.read, TextInput) and entry.read.described.takes:
-        described = entry.read.described
+        return _plain(takes), _plain(gives), sample, next(iter(sample), DATA)
+    described = entry.described
+    if described.takes:
         return described.takes, described.gives, sample_of(described.takes), described.member
-    return {}, {}, _of_signature(entry), "data"
+    return {}, described.gives, _of_signature(entry), DATA
 
 
 def _of_signature(entry: Entry) -> Any:
@@ -95,7 +95,7 @@ def _of_signature(entry: Entry) -> Any:
     value: Any = {"BYTES": "text", "BOOL": False}.get(inputs[0]["datatype"], 0.0)
     for size in reversed(inputs[0]["shape"]):
         value = [value] * min(max(size, 1), 1000)
-    return {"data": value}
+    return {DATA: value}
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:

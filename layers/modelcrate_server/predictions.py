@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .response import Response, json_response
 from .results import plain
 
 
@@ -35,6 +36,11 @@ def predictions(result: object) -> list[Any]:
             return [dict(zip(value, row)) for row in zip(*columns)]
         return [value]
     return value if isinstance(value, list) else [value]
+
+
+def answer_of(result: object) -> Response:
+    """Returns the response that a script made itself, else an object with the predictions."""
+    return result if isinstance(result, Response) else json_response({"predictions": predictions(result)})
 
 
 def as_json(value: object) -> Any:

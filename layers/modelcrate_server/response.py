@@ -126,9 +126,14 @@ def with_fields(response: Response, fields: Iterable[tuple[str, str]]) -> Respon
     return response
 
 
+def json_response(document: Any, status: int = 200) -> Response:
+    """Returns a response with this document."""
+    return Response(json.dumps(document), status, JSON)
+
+
 def error_object(status: int, message: str) -> Response:
     """Returns an error in the form of several protocols: a JSON object with `error`."""
-    return Response(json.dumps({"error": message}), status, JSON)
+    return json_response({"error": message}, status)
 
 
 def adopted(result: object) -> Response | None:

@@ -155,8 +155,3 @@ class Service:
     def is_model(self, name: str, version: str | None = None) -> bool:
         """Returns whether the image's model has this name, and this version unless it is None."""
         return name == self.settings.model.name and version in (None, self.settings.model.version)
-
-
-def scored(result: object) -> Response | None:
-    """Returns the answer that a script made itself, or None."""
-    return result if isinstance(result, Response) else None

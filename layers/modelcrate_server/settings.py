@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import VERSION
+from .described import Described, read_description
 from .variables import SettingsError, switch, whole_number
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104  # a container's platform reaches it from outside, which is what it is for
@@ -127,6 +128,7 @@ class Settings:
     service: Service
     model: ModelName
     departures: Departures
+    description: Described | None
     process: Process
     variables: Mapping[str, str] = field(repr=False)
     """The environment, over the config file: what platforms look at for variables of their own."""
@@ -165,6 +167,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             environ.get("MODELCRATE_MODEL_NAME", "") or "model", environ.get("MODELCRATE_MODEL_VERSION", "") or "1"
         ),
         departures=_departures(values),
+        description=_description(environ),
         process=_process(environ),
         variables=values,
     )
@@ -225,6 +228,14 @@ def _departures(values: Mapping[str, str]) -> Departures:
         probes=switch(values, "MODELCRATE_PROBES"),
         max_body_bytes=whole_number(values, "MODELCRATE_MAX_BODY_BYTES", 0, low=0) or None,
     )
+
+
+def _description(environ: Mapping[str, str]) -> Described | None:
+    text = environ.get("MODELCRATE_SCHEMA", "").strip()
+    try:
+        return read_description(text, "MODELCRATE_SCHEMA") if text else None
+    except ValueError as fault:
+        raise SettingsError(str(fault)) from None
 
 
 def _process(environ: Mapping[str, str]) -> Process:

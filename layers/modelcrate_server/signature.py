@@ -8,7 +8,6 @@ from typing import Any
 
 from .described import Described, properties
 from .entry import Entry, schema_of
-from .inputs import TextInput
 from .tensors import described
 
 _log = logging.getLogger("azmlinfsrv")
@@ -35,7 +34,7 @@ def signature(entry: Entry) -> tuple[Tensors, Tensors]:
             return [], []
     module = schema_of(entry.run)
     if module is None:
-        return _of_description(entry.read.described) if isinstance(entry.read, TextInput) else ([], [])
+        return _of_description(entry.described)
     given = module.get_input_schema(entry.run)
     examples = given.get("example", {})
     inputs = [

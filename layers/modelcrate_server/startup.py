@@ -90,7 +90,7 @@ def _app(settings: Settings, platforms: Sequence[Platform], metrics: Metrics | N
         message = f"init() of the entry script failed: {error!r}"
         raise _FailedError(message, lambda: _log_models(settings.model_dir)) from error
     try:
-        return ScoringApp(Service(entry, write_documents(entry.run, settings), settings), platforms, metrics)
+        return ScoringApp(Service(entry, write_documents(entry, settings), settings), platforms, metrics)
     except Exception as error:
         raise _FailedError(f"The swagger documents could not be written: {error}") from error
 

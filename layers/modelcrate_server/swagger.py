@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .described import described
-from .entry import schema_of
+from .entry import Entry, schema_of
 from .swagger_document import openapi_3, swagger_2
 
 if TYPE_CHECKING:
@@ -48,31 +47,30 @@ class Documents:
         return document
 
 
-def write_documents(run: Callable[..., Any], settings: Settings) -> Documents:
+def write_documents(entry: Entry, settings: Settings) -> Documents:
     """Returns the user's own documents from the app root, and generated ones for the other versions."""
-    documents = {version: _document(version, run, settings) for version in _USER_FILES}
+    documents = {version: _document(version, entry, settings) for version in _USER_FILES}
     found = {version: document for version, document in documents.items() if document is not None}
     _log.info("Swagger documents are ready for these versions: %s", ", ".join(sorted(found)) or "none")
     return Documents(found)
 
 
-def _document(version: str, run: Callable[..., Any], settings: Settings) -> Any:
+def _document(version: str, entry: Entry, settings: Settings) -> Any:
     for name in _USER_FILES[version]:
         path = os.path.join(settings.app_root, name)
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 _log.info("Using %s for version %s", path, version)
                 return json.load(file)
-    return _generated(version, run, settings)
+    return _generated(version, entry, settings)
 
 
-def _generated(version: str, run: Callable[..., Any], settings: Settings) -> Any:
-    module = schema_of(run)
+def _generated(version: str, entry: Entry, settings: Settings) -> Any:
+    module = schema_of(entry.run)
     if module is None:
-        description = described(settings)
-        given, answered = description.takes or _ANYTHING, description.gives or _ANYTHING
-    elif _VERSIONS_OF_TYPES[version] in module.get_supported_versions(run):
-        given, answered = module.get_input_schema(run), module.get_output_schema(run)
+        given, answered = entry.described.takes or _ANYTHING, entry.described.gives or _ANYTHING
+    elif _VERSIONS_OF_TYPES[version] in module.get_supported_versions(entry.run):
+        given, answered = module.get_input_schema(entry.run), module.get_output_schema(entry.run)
     else:
         return None
     if version == "2":

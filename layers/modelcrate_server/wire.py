@@ -40,11 +40,6 @@ def fixed64(field: int, number: int) -> bytes:
     return varint(field << 3 | FIXED64) + struct.pack("<Q", number)
 
 
-def double(field: int, number: float) -> bytes:
-    """Returns a field with a floating-point number of eight bytes."""
-    return varint(field << 3 | FIXED64) + struct.pack("<d", number)
-
-
 def part(field: int, data: bytes) -> bytes:
     """Returns a field with bytes or another message, which may be empty."""
     return varint(field << 3 | LENGTH) + varint(len(data)) + data

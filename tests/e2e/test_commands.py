@@ -33,8 +33,8 @@ JOB = """
 import json, os, pathlib, sys
 
 factor = int(next(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).glob("*.txt")).read_text())
-rows = json.loads(pathlib.Path(sys.argv[1]).read_text())
-print(json.dumps([factor * row for row in rows]), os.getcwd())
+rows = [json.loads(path.read_text()) for path in sorted(pathlib.Path(sys.argv[1]).iterdir())]
+print(json.dumps([factor * sum(row) for row in rows]), os.getcwd())
 """
 
 
@@ -57,7 +57,7 @@ ports: [8000]
 health: /healthz
 dependencies: [fastapi, uvicorn]
 tests:
-  - {request: '{"data": [1, 2]}', answer: '{"sum": 3}', path: /predict}
+  - {request: '{"data": [1, 2]}', expect: '{"sum": 3}', path: /predict}
 """,
         src__app_py=APPLICATION,
     )
@@ -94,13 +94,15 @@ base: {from: debian, shell: true}
         job_py=JOB,
         factor_txt="7",
     )
-    (tmp_path / "rows.json").write_text("[1, 2]")
+    (tmp_path / "in").mkdir()
+    for name, text in (("a.json", "[1]"), ("b.json", "[2, 3]")):
+        (tmp_path / "in" / name).write_text(text)
     modelcrate.said("build", project, "-t", "command-job:1")
     out = modelcrate.said(
-        "run", "--rm", "--name", "command-job", "-v", f"{tmp_path / 'rows.json'}:/in.json:ro", "command-job:1",
-        "python3", "job.py", "/in.json",
+        "run", "--rm", "--name", "command-job", "-v", f"{tmp_path / 'in'}:/in:ro", "command-job:1",
+        "python3", "job.py", "/in",
     )  # fmt: skip
-    assert out == "[7, 14] /var/azureml-app/command-job\n"
+    assert out == "[7, 35] /var/azureml-app/command-job\n"
     names = modelcrate.said(
         "run", "--rm", "--name", "command-job", "command-job:1", "ls", "/var/azureml-app/command-job"
     )

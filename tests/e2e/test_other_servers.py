@@ -67,7 +67,7 @@ ports: [8000]
 health: /health
 dependencies: [litserve==0.2.19]
 tests:
-  - {request: '{"data": [[1, 2], [3, 4.5]]}', answer: '{"sums": [6, 15.0]}', path: /predict}
+  - {request: '{"data": [[1, 2], [3, 4.5]]}', expect: '{"sums": [6, 15.0]}', path: /predict}
 """
     )
     modelcrate.said("build", tmp_path, "--test", "-o", f"oci:{tmp_path / 'layout'}")

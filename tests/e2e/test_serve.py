@@ -54,7 +54,7 @@ class Served:
             assert self.process.poll() is None, self.log.read_text()
             return len(re.findall("^ready after", self.log.read_text(), re.MULTILINE)) >= times
 
-        until(is_ready, HANG)
+        until(is_ready)
 
     def ask(self, data: str) -> object:
         return json.loads(self.modelcrate.said("predict", f"http://127.0.0.1:{self.port}", "-d", data))
@@ -69,7 +69,8 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "src").mkdir(parents=True)
     (folder / "modelcrate.yaml").write_text(
-        "name: served-here\nentry: {source: src, script: score.py}\nmodels: [factor.txt]\n"
+        "name: served-here\nentry: {source: src, script: score.py}\nmodels: [factor.txt]\nserver: {validate: true}\n"
+        "schema: {input: {type: object, properties: {data: {type: array, items: {type: array, items: {type: number}}}}}}\n"
     )
     (folder / "src/score.py").write_text(SCRIPT)
     (folder / "factor.txt").write_text("2")
@@ -90,6 +91,8 @@ def test_edits_of_script_model_and_project_are_seen(served: Served, project: Pat
     served.ready(1)
     assert served.ask('{"data": [[1, 2]]}') == [6]
     assert "served by this machine, not by the image" in served.log.read_text()
+    refused = served.modelcrate.run("predict", f"http://127.0.0.1:{served.port}", "-d", '{"data": [[1, "x"]]}')
+    assert (refused.returncode, "'data'[0][1] should be a number" in refused.stdout) == (4, True)
 
     (project / "src/score.py").write_text(SCRIPT.replace("factor * sum", "100 * factor * sum"))
     served.ready(2)
@@ -100,14 +103,14 @@ def test_edits_of_script_model_and_project_are_seen(served: Served, project: Pat
     assert served.ask('{"data": [[1, 2]]}') == [900]
 
     (project / "src/score.py").write_text("def init(")
-    until(lambda: "the server ended with exit code 3; waiting for a change" in served.log.read_text(), HANG)
+    until(lambda: "the server ended with exit code 3; waiting for a change" in served.log.read_text())
     (project / "src/score.py").write_text(SCRIPT)
     served.ready(4)
 
     file = project / "modelcrate.yaml"
     good = file.read_text()
     file.write_text("name: [")
-    until(lambda: "waiting for a change\n" in served.log.read_text().partition("it is resolved again")[2], HANG)
+    until(lambda: "waiting for a change\n" in served.log.read_text().partition("it is resolved again")[2])
     file.write_text(good + "env: {WHO: me}\n")
     served.ready(5)
     assert served.ask('{"data": [[1, 2]]}') == [9]
@@ -131,7 +134,7 @@ def test_a_killed_serve_leaves_no_server(served: Served) -> None:
     served.ready(1)
     served.process.kill()
     served.process.wait(HANG)
-    until(lambda: f":{served.port}" not in subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout, HANG)
+    until(lambda: f":{served.port}" not in subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout)
 
 
 def test_a_port_of_another_program_is_refused(modelcrate: Modelcrate, project: Path) -> None:
@@ -172,7 +175,7 @@ def test_the_program_of_a_command_is_served_on_its_own_port(modelcrate: Modelcra
             modelcrate.words("serve", folder), env=modelcrate.environment, cwd="/", stdout=file, stderr=file
         )
     try:
-        until(lambda: f"http://127.0.0.1:{port}" in log.read_text(), HANG)
+        until(lambda: f"http://127.0.0.1:{port}" in log.read_text())
         assert urlopen(f"http://127.0.0.1:{port}/").read() == b"src factor.txt"
     finally:
         process.send_signal(signal.SIGINT)

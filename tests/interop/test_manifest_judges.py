@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from support import real_registry
+from support.azure import environment
 from support.demo import REQUEST, Built
 from support.engines import podman as private_podman
 from support.engines import private_network
@@ -80,6 +81,67 @@ def test_kserves_own_types_have_every_member(modelcrate: Modelcrate, reference: 
     assert "@sha256:" in image
     with pytest.raises(AssertionError, match="nodeSelektor"):
         judged("kserve", script, text.replace("nodeSelector:", "nodeSelektor:"), KUBERNETES)
+
+
+AZURE = """
+import json, sys, yaml
+from azure.mgmt.containerinstance.models import ContainerGroup
+
+told = yaml.safe_load(sys.argv[1])
+assert told.pop("apiVersion") == "2023-05-01"
+found = ContainerGroup.deserialize(told)
+assert found.serialize(keep_readonly=True) == told, found.serialize(keep_readonly=True)
+print(found.containers[0].image, found.containers[0].readiness_probe.http_get.path, found.ip_address.ports[0].port)
+"""
+"""What the types do not know is lost when they are written again."""
+
+
+def test_azures_own_types_take_the_container_group(modelcrate: Modelcrate, reference: str) -> None:
+    python = environment("azure-containers", "azure-mgmt-containerinstance==10.1.0", "pyyaml", compiled=False)
+    text = emit(modelcrate, "aci", reference)
+    image, path, port = call(python, "-c", AZURE, text).split()
+    assert ("@sha256:" in image, path, port) == (True, "/", "5001")
+    with pytest.raises(AssertionError, match="memoryInGB"):
+        call(python, "-c", AZURE, text.replace("memoryInGB:", "memoryGB:"))
+
+
+GOOGLE = """
+import json, pathlib, sys, yaml
+import googleapiclient
+
+known = json.loads((pathlib.Path(googleapiclient.__path__[0]) / "discovery_cache/documents/run.v1.json").read_text())["schemas"]
+KINDS = {"string": str, "integer": int, "boolean": bool, "number": (int, float)}
+
+
+def check(value, schema, place):
+    schema = known[schema["$ref"]] if "$ref" in schema else schema
+    kind = schema.get("type")
+    if kind == "array":
+        for each in value:
+            check(each, schema["items"], place + "[]")
+    elif kind == "object":
+        for name, each in value.items():
+            inner = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+            assert inner, f"{place}.{name} is unknown"
+            check(each, inner, f"{place}.{name}")
+    else:
+        assert isinstance(value, KINDS[kind]), (place, value, kind)
+
+
+service = yaml.safe_load(sys.argv[1])
+check(service, known["Service"], "service")
+(container,) = service["spec"]["template"]["spec"]["containers"]
+print(container["image"], container["ports"][0]["containerPort"])
+"""
+
+
+def test_googles_own_description_of_cloud_run_has_every_member(modelcrate: Modelcrate, reference: str) -> None:
+    python = environment("google-api", "google-api-python-client==2.185.0", "pyyaml", compiled=False)
+    text = emit(modelcrate, "cloudrun", reference)
+    image, port = call(python, "-c", GOOGLE, text).split()
+    assert ("@sha256:" in image, port) == (True, "5001")
+    with pytest.raises(AssertionError, match="failureTreshold is unknown"):
+        call(python, "-c", GOOGLE, text.replace("failureThreshold", "failureTreshold"))
 
 
 def test_compose_takes_the_file(modelcrate: Modelcrate, reference: str, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def app_of(folder: Path, source: str = PLAIN, **env: str) -> Ask:
     settings = settings_for(folder, source, **env)
     entry = load_entry(settings)
     entry.init()
-    app = ScoringApp(Service(entry, write_documents(entry.run, settings), settings), chosen(env))
+    app = ScoringApp(Service(entry, write_documents(entry, settings), settings), chosen(env))
 
     def ask(method: str = "POST", path: str = "/score", body: bytes | str = b"", **headers: str) -> Answer:
         return call(app, environ_of(method, path, body, headers))

@@ -39,7 +39,8 @@ COMPUTE = Topic(
 )
 CLOUD = Topic(
     "it is a service of a cloud",
-    "push the image of Model.package to a registry and start it there, or deploy here: LocalWebservice.deploy_configuration(port=6789)",
+    "push the image of Model.package to a registry and start it there (`modelcrate emit aci REFERENCE`, or k8s, prints the file for that), "
+    "or deploy here: LocalWebservice.deploy_configuration(port=6789)",
 )
 SECRETS = Topic(
     "secrets are kept by a cloud's service", "pass them to the container at its start: modelcrate run --env-file"

@@ -240,10 +240,8 @@ def model_folder(project: Project) -> dict[str, str]:
 
 
 def _azure(project: Project) -> dict[str, str]:
-    """The variables that entry scripts look at, by Azure's conventions: one model's own folder, or the root of several."""
-    root = "/" + MODELS.decode()
-    one = project.models[0] if len(project.models) == 1 else None
-    out = {"AZUREML_MODEL_DIR": f"{root}/{one.name}/{one.version}" if one else root}
+    """The variables that entry scripts look at, by Azure's conventions. The folder of models is named without a model, too."""
+    out = {"AZUREML_MODEL_DIR": "/" + MODELS.decode(), **model_folder(project)}
     if project.entry is not None:
         source = source_name(project, project.entry)
         out["AZUREML_ENTRY_SCRIPT"] = _script_name(project, project.entry)

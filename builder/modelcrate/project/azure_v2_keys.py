@@ -64,7 +64,7 @@ DEPLOYMENT = Section(
             "instance_type instance_count scale_settings resources egress_public_network_access private_network_connection",
             f"where it runs decides: {page('next-steps/kubernetes')}",
         ),
-        "request_settings": "at the start: modelcrate run -e SCORING_TIMEOUT_MS=... -e WORKER_COUNT=...",
+        "request_settings": "in the project file: server: {timeout: 5s, threads: 2}",
         **_keys("liveness_probe readiness_probe", "ask the container: GET / on port 5001"),
         "app_insights_enabled": page("next-steps/monitoring"),
         "data_collector": page("next-steps/collect-data"),

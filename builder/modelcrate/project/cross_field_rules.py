@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from modelcrate.project import values
 from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.form import BaseForm, DependenciesForm, ModelForm, ProjectForm, model_value
+from modelcrate.project.request_schema import MAX_DESCRIPTION, description_text
 from modelcrate_layers.frozen import dataclass
+from modelcrate_server.described import SCHEMA_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
         yield Violation((), "'entry' is missing", hint)
     yield from _platform_violations(form, debian)
     yield from _server_violations(form, given, served)
+    yield from _schema_violations(form, given)
     yield from _dependency_violations(needs)
     yield from _model_violations(form)
 
@@ -97,6 +100,26 @@ def _server_violations(form: ProjectForm, given: frozenset[str], served: bool) -
     if form.server.origin == "azureml" and form.contracts != [DEFAULT]:
         hint = "leave out contracts, or take server: modelcrate"
         yield Violation(("server",), f"Microsoft's server keeps the contract {DEFAULT} alone", hint)
+
+
+def _schema_violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
+    schema = form.request_schema
+    if schema is None:
+        return
+    if "entry" not in given:
+        hint = "name one: entry: score.py; the scripts that modelcrate brings describe themselves"
+        yield Violation(("schema",), "a schema, and no entry script of your own", hint)
+    if form.server.origin == "azureml":
+        yield Violation(
+            ("schema",), "Microsoft's server holds no schema but the decorators'", "take modelcrate's server"
+        )
+    if (schema.columns is None) == (schema.takes is None):
+        both = "columns and an input at once" if schema.columns is not None else "a schema without an input"
+        yield Violation(("schema",), both, "one of columns: {NAME: TYPE} and input: {type: object, properties: ...}")
+    size = len(description_text(schema.columns or schema.takes or {}, schema.gives or {}).encode())
+    if size > MAX_DESCRIPTION:
+        hint = f"put it beside the script, in {SCHEMA_FILE}, where there is no such limit"
+        yield Violation(("schema",), f"a schema of {size} bytes as JSON; the most is {MAX_DESCRIPTION}", hint)
 
 
 def _dependency_violations(needs: DependenciesForm) -> Iterator[Violation]:

@@ -34,6 +34,7 @@ from modelcrate.project.grammar import (
     OnConflict,
     OptionalAnywhere,
     OptionalCodec,
+    OptionalColumns,
     OptionalCount,
     OptionalDuration,
     OptionalInside,
@@ -45,6 +46,7 @@ from modelcrate.project.grammar import (
     OptionalRegistered,
     OptionalRepo,
     OptionalRevision,
+    OptionalSchema,
     OptionalSize,
     OptionalStatus,
     OptionalTime,
@@ -69,6 +71,7 @@ from modelcrate.project.grammar import (
     YesNo,
     refuse,
 )
+from modelcrate.project.request_schema import description_text
 from modelcrate.project.serving import Batch, Serving
 
 V = TypeVar("V")
@@ -256,7 +259,9 @@ class TestForm(Form):
     request: JsonOrFile = Field(
         description="JSON, a file of it, or a folder of pairs NAME.request.json and NAME.response.json."
     )
-    answer: OptionalJsonOrFile = Field(None, description="JSON, or a file of it; without one, only the status counts.")
+    answer: OptionalJsonOrFile = Field(
+        None, alias="expect", description="The answer: JSON, or a file of it; without one, only the status counts."
+    )
     tolerance: Tolerance = Field(
         values.DEFAULT_TOLERANCE,
         description="How far numbers may be off, relative, and absolute near zero; default: 1e-6.",
@@ -303,6 +308,19 @@ class ServerForm(Form):
     )
     metrics: Flag = Field(False, description="GET /metrics tells counts and times, for Prometheus; default: false.")
     log_format: LogFormat = Field("text", alias="log-format", description="text, or json: each line is an object.")
+
+
+class SchemaForm(Form):
+    """What the entry script takes and gives: shown at /docs and /swagger.json, and held with `server: {validate: true}`."""
+
+    columns: OptionalColumns = Field(
+        None,
+        description='The columns of a table and their types, such as {age: integer, mass: number}: a request is {"data": [{"age": 42, "mass": 70.5}]}.',
+    )
+    takes: OptionalSchema = Field(
+        None, alias="input", description="Instead of columns: the JSON schema of a request, an object."
+    )
+    gives: OptionalSchema = Field(None, alias="output", description="The JSON schema of an answer, for its readers.")
 
 
 class ProjectForm(Form):
@@ -366,6 +384,11 @@ class ProjectForm(Form):
         ),
         json_schema_extra={"default": "modelcrate"},
     )
+    request_schema: SchemaForm | None = Field(
+        None,
+        alias="schema",
+        description="What the entry script takes and gives, where it has no decorators that say so: columns, or JSON schemas.",
+    )
     contracts: list[ContractName] = Field(
         default_factory=lambda: [DEFAULT],
         description=f"Whose protocols the container speaks: {', '.join(CONTRACTS)}; default: {DEFAULT}.",
@@ -417,6 +440,7 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("codec",): ("the codec", CodecForm),
     ("server",): ("the server", ServerForm),
     ("server", "batch"): ("the batch", BatchForm),
+    ("schema",): ("the schema", SchemaForm),
     ("tests",): ("a test", TestForm),
     ("gates",): ("the gates", GatesForm),
 }
@@ -454,7 +478,7 @@ def value_of(form: ProjectForm) -> values.Project:
         gates=_value(values.Gates, form.gates),
         tests=tuple(_value(values.GoldenTest, each) for each in form.tests),
         server=form.server.origin,
-        serving=_serving(form.server),
+        serving=_serving(form.server, form.request_schema),
         command=_value(values.Command, form, argv=tuple(form.command)) if form.command else None,
     )
 
@@ -466,12 +490,13 @@ def _value(kind: type[V], form: Form, **given: object) -> V:
     return kind(**given, **{name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()})
 
 
-def _serving(form: ServerForm) -> Serving:
+def _serving(form: ServerForm, schema: SchemaForm | None) -> Serving:
+    described = "" if schema is None else description_text(schema.columns or schema.takes or {}, schema.gives or {})
     batch = None
     if form.batch is not None:
         assert form.batch.most is not None, "the key has to be there"
         batch = Batch(form.batch.most, 5 if form.batch.wait is None else form.batch.wait)
-    return _value(Serving, form, validate=form.validate_input, batch=batch)
+    return _value(Serving, form, validate=form.validate_input, batch=batch, description=described)
 
 
 def _base_value(form: BaseForm) -> values.Base:

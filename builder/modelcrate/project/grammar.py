@@ -23,6 +23,7 @@ from modelcrate.net.urls import is_address
 from modelcrate.project import values
 from modelcrate.project.byte_sizes import GRAMMAR, parse_size
 from modelcrate.project.contracts import contract_names
+from modelcrate.project.request_schema import KEYWORDS, SchemaError, read_columns, read_request_schema
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -46,6 +47,30 @@ _ON_DISK: Mapping[str, tuple[Callable[[str], tuple[str, str | None]], Callable[[
     "rootfs": (lambda text: (text, None), lambda path, _: values.RootfsBase(path)),
 }
 """The bases on this machine: how their address is split into a path and an image, as for every other verb."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The grammar of a JSON schema, or of the columns of one; `read` gives the schema, or a SchemaError."""
+
+    read: Callable[[object], dict[str, Any]]
+    expected: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.expected)
+
+    def _checked(self, value: object) -> dict[str, Any]:
+        if value is None:
+            raise refuse("no value")
+        try:
+            return self.read(value)
+        except SchemaError as fault:
+            raise refuse(
+                str(fault), "the keywords are those of JSON Schema; see the reference of the project file"
+            ) from None
 
 
 def refuse(what: str, hint: str = "") -> PydanticCustomError:
@@ -455,6 +480,17 @@ OptionalDuration = Annotated[
     ),
 ]
 LogFormat = Annotated[Literal["text", "json"], Text("text or json", choices=("text", "json"))]
+_SCHEMA = Schema(
+    read_request_schema,
+    {
+        "type": "object",
+        "properties": {key: {} for key in KEYWORDS},
+        "additionalProperties": False,
+        "required": ["type"],
+    },
+)
+OptionalSchema = Annotated[dict[str, Any] | None, _SCHEMA]
+OptionalColumns = Annotated[dict[str, Any] | None, Schema(read_columns, {"type": "object", "minProperties": 1})]
 Port = Annotated[int, Text("a port, 1 to 65535", r"[0-9]{1,5}", _port, ("integer", "string"))]
 OptionalWorkdir = Annotated[
     PurePosixPath | None, Text("an absolute path of the image", check=_workdir, types=("string",))

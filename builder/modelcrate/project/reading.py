@@ -135,7 +135,8 @@ def _shape_fault(error: ErrorDetails, loc: Steps) -> tuple[str, str]:
         return f"{label} has no value", 'leave it out, or write "" for an empty text'
     if error["type"] == "too_short":
         return f"{label} is empty", "leave it out for the default"
-    wanted = _SHAPES.get(error["type"])
+    short = not isinstance(error["input"], str)  # a text is no short form there, or it would stand for its mapping
+    wanted = _SHAPES.get(error["type"]) if short or error["type"] != "model_type" else "a mapping"
     if wanted is None:
         return f"{label}: {error['msg'].lower()}", ""
     return f"{label} has to be {wanted}, not {_KINDS[type(error['input'])]}", ""

@@ -42,6 +42,7 @@ class Serving:
         validate: Input that does not fit the schema is refused with 400 and the reason.
         metrics: Requests are counted, and GET /metrics tells the counts.
         log_format: The form of the log.
+        description: What the script takes and gives, as JSON; empty where the project does not say it.
     """
 
     workers: int | None = None
@@ -53,6 +54,7 @@ class Serving:
     validate: bool = False
     metrics: bool = False
     log_format: LogFormat = "text"
+    description: str = ""
 
 
 def serving_variables(serving: Serving) -> Mapping[str, str]:
@@ -81,3 +83,5 @@ def _variables(serving: Serving) -> Iterator[tuple[str, str]]:
     yield from ((name, "true") for name, on in switches.items() if on)
     if serving.log_format != "text":
         yield "MODELCRATE_LOG_FORMAT", serving.log_format
+    if serving.description:
+        yield "MODELCRATE_SCHEMA", serving.description

@@ -62,6 +62,8 @@ def _lines(project: Project) -> Iterator[str]:
     if project.command:
         yield from _command(project.command)
     yield from _server(project)
+    if project.serving.description:
+        yield f"schema: {_flow(project.serving.description)}"
     if project.contracts != (DEFAULT,):
         yield _noted(f"contracts: [{', '.join(project.contracts)}]", "whose protocols the container speaks")
     yield from _table("env", project.env)
@@ -171,7 +173,7 @@ def _command(command: Command) -> Iterator[str]:
 
 def _server(project: Project) -> Iterator[str]:
     serving = project.serving
-    if serving == Serving():
+    if serving == Serving(description=serving.description):
         if project.server != "modelcrate":
             yield _noted(f"server: {project.server}", "Microsoft's own, instead of modelcrate's")
         return
@@ -199,7 +201,7 @@ def _argument(text: str) -> str:
 
 def _test(test: GoldenTest) -> Iterator[str]:
     rest = {
-        "answer": None if test.answer is None else scalar(test.answer),
+        "expect": None if test.answer is None else scalar(test.answer),
         "tolerance": None if test.tolerance == DEFAULT_TOLERANCE else repr(test.tolerance),
         "path": scalar(test.path) if test.path else None,
         "status": None if test.status is None else str(test.status),
@@ -261,4 +263,9 @@ def scalar(value: str | PurePath | Base) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return _flow(json.dumps(text, ensure_ascii=False))
+
+
+def _flow(document: str) -> str:
+    """Returns JSON as YAML, which it is, but for characters that no reader of YAML takes as they are."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", document)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from ..envelopes import instances_of, json_object
-from ..predictions import predictions
+from ..envelopes import instances_body, instances_of, object_of
+from ..predictions import answer_of
 from ..request import AMLRequest, HttpError
-from ..response import JSON, Response, error_object
-from ..service import Service, Steps, scored
+from ..response import Response, error_object, json_response
+from ..service import Service, Steps
 from . import Check, Platform, Route
 
 
 def _models(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return Response(json.dumps({"models": [service.settings.model.name]}), content_type=JSON)
+    return json_response({"models": [service.settings.model.name]})
 
 
 def _model(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return Response(json.dumps({"name": _known(service, names), "ready": True}), content_type=JSON)
+    return json_response({"name": _known(service, names), "ready": True})
 
 
 def _predict(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
     _known(service, names)
     result = yield from service.predict(
-        lambda request: instances_of(json_object(request), ("instances", "inputs")), request
+        lambda request: instances_of(object_of(request.get_data()), ("instances", "inputs")), request
     )
-    return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
+    return answer_of(result)
 
 
 def _known(service: Service, names: Mapping[str, str]) -> str:
@@ -43,10 +41,6 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
         Route(("GET", "HEAD"), "/v1/models/{model}", _model, probe=True),
         Route(("POST",), "/v1/models/{model}:predict", _predict, logged=True),
     ]
-
-
-def _body(instances: list[Any]) -> bytes:
-    return json.dumps({"instances": instances}).encode()
 
 
 _PREDICT = "/v1/models/{model}:predict"
@@ -68,6 +62,6 @@ PLATFORM = Platform(
         Check("predictions are posted", "GET", _PREDICT, (405,)),
         Check("a body that is not JSON", "POST", _PREDICT, (400,), ("error",), b"{"),
         Check("a body without instances", "POST", _PREDICT, (400,), ("error",), b"{}"),
-        Check("instances are predicted", "POST", _PREDICT, members=("predictions",), body=_body),
+        Check("instances are predicted", "POST", _PREDICT, members=("predictions",), body=instances_body),
     ),
 )

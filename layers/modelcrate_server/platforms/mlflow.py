@@ -8,12 +8,12 @@ from typing import Any
 
 from .. import VERSION
 from ..data import Data
-from ..envelopes import json_body
+from ..envelopes import instances_body, json_of
 from ..form import content_type_of
-from ..predictions import predictions
+from ..predictions import answer_of
 from ..request import AMLRequest, HttpError
-from ..response import JSON, Response
-from ..service import ScriptFailedError, Service, Steps, scored
+from ..response import JSON, Response, json_response
+from ..service import ScriptFailedError, Service, Steps
 from ..tables import table_of_csv, table_of_records, table_of_split
 from . import Check, Platform, Route
 
@@ -37,7 +37,7 @@ def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
         result = yield from service.predict(_data, request)
     except ScriptFailedError as failure:
         raise HttpError(400, str(failure)) from None  # in this protocol, what a model refuses is the client's fault
-    return scored(result) or Response(json.dumps({"predictions": predictions(result)}), content_type=JSON)
+    return answer_of(result)
 
 
 def _unsupported(request: AMLRequest) -> str:
@@ -55,7 +55,7 @@ def _unsupported(request: AMLRequest) -> str:
 def _data(request: AMLRequest) -> Data:
     if request.mimetype == "text/csv":
         return Data(table_of_csv(request))
-    document = json_body(request)
+    document = json_of(request.get_data())
     given = [form for form in FORMS if isinstance(document, dict) and form in document]
     if len(given) != 1:
         raise HttpError(400, f"The body should be a JSON object with exactly one of these members: {', '.join(FORMS)}")
@@ -83,11 +83,7 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
 
 def _error(status: int, message: str) -> Response:
     code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
-    return Response(json.dumps({"error_code": code, "message": message}), status, JSON)
-
-
-def _body(instances: list[Any]) -> bytes:
-    return json.dumps({"instances": instances}).encode()
+    return json_response({"error_code": code, "message": message}, status)
 
 
 def _split(instances: list[Any]) -> bytes:
@@ -115,7 +111,7 @@ PLATFORM = Platform(
         Check("a body that is not JSON", "POST", "/invocations", (400,), _REFUSED, b"{"),
         Check("none of the input forms", "POST", "/invocations", (400,), _REFUSED, b"{}"),
         Check("two input forms", "POST", "/invocations", (400,), _REFUSED, b'{"inputs": [], "instances": []}'),
-        Check("instances are predicted", "POST", "/invocations", members=("predictions",), body=_body),
+        Check("instances are predicted", "POST", "/invocations", members=("predictions",), body=instances_body),
         Check("a split data frame is predicted", "POST", "/invocations", members=("predictions",), body=_split),
     ),
 )

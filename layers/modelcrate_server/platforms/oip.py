@@ -11,10 +11,10 @@ from typing import Any
 
 from .. import VERSION
 from ..binary_tensors import packed, with_data
-from ..envelopes import json_object, object_of
+from ..envelopes import object_of
 from ..inference import Inferred, check_model, infer, metadata
 from ..request import AMLRequest, HttpError
-from ..response import JSON, Response, error_object
+from ..response import JSON, Response, error_object, json_response
 from ..service import Service, Steps
 from ..tensors import tensor_of
 from . import Check, Handler, Platform, Route
@@ -23,25 +23,21 @@ JSON_SIZE = "Inference-Header-Content-Length"
 """The field that says how many bytes of a body are its JSON; the rest are the elements of tensors."""
 
 
-def _json(document: Any) -> Response:
-    return Response(json.dumps(document), content_type=JSON)
-
-
 def _ready(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     return Response("", content_type=JSON)
 
 
 def _server(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return _json({"name": "modelcrate", "version": VERSION, "extensions": ["binary_tensor_data"]})
+    return json_response({"name": "modelcrate", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
 
 def _index(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
     model = service.settings.model
-    return _json([{"name": model.name, "version": model.version, "state": "READY", "reason": ""}])
+    return json_response([{"name": model.name, "version": model.version, "state": "READY", "reason": ""}])
 
 
 def _metadata(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Response:
-    return _json(metadata(service))
+    return json_response(metadata(service))
 
 
 def _infer(service: Service, request: AMLRequest, names: Mapping[str, str]) -> Steps:
@@ -53,7 +49,7 @@ def _document(request: AMLRequest) -> dict[str, Any]:
     """Returns the body's JSON object, with the data of those inputs that follow it as bytes."""
     field = request.headers.get(JSON_SIZE)
     if field is None:
-        return json_object(request, strict=True)
+        return object_of(request.get_data(), strict=True)
     body = request.get_data()
     size = int(field) if field.isascii() and field.isdigit() and len(field) < 16 else -1
     if not 0 <= size <= len(body):
@@ -66,7 +62,7 @@ def _answer(service: Service, found: Inferred) -> Response:
     answer = {"model_name": model.name, "model_version": model.version, **({} if own_id is None else {"id": own_id})}
     binary = _binary(found)
     if not binary:
-        return _json({**answer, "outputs": found.outputs})
+        return json_response({**answer, "outputs": found.outputs})
     outputs, rest = [], []
     for each in found.outputs:
         if each["name"] not in binary:

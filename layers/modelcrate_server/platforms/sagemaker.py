@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data import Data
-from ..envelopes import instances_of, json_body
+from ..envelopes import instances_of, json_of
 from ..inputs import ObjectInput, TextInput
 from ..predictions import as_json
 from ..request import AMLRequest
-from ..response import JSON, Response, adopted, error
+from ..response import JSON, Response, adopted, error, json_response
 from ..service import Service, Steps
 from ..tables import table_of_csv
 from . import Check, Platform, Route
@@ -31,7 +31,7 @@ def _invoke(service: Service, request: AMLRequest, names: Mapping[str, str]) -> 
         result, _ = yield from service.call(service.entry.read.of_request(request), request, blames_clients=True)
     else:
         result = yield from service.predict(lambda _: rows, request)
-    return adopted(result) or Response(json.dumps(as_json(result)), content_type=JSON)
+    return adopted(result) or json_response(as_json(result))
 
 
 def _rows(service: Service, request: AMLRequest) -> Data | None:
@@ -44,7 +44,7 @@ def _rows(service: Service, request: AMLRequest) -> Data | None:
         return Data(table_of_csv(request))
     if not request.is_json:
         return None
-    document = json_body(request)
+    document = json_of(request.get_data())
     if described is not None and isinstance(document, dict) and described.member not in document:
         return instances_of(document, ("instances",)) if "instances" in document else None
     return Data(document) if isinstance(document, list) else None

@@ -48,7 +48,7 @@ ports: [8000]
 health: /
 user: "0"
 tests:
-  - {{request: '[1, 2]', answer: '{{"got": [1, 2]}}', path: /x}}
+  - {{request: '[1, 2]', expect: '{{"got": [1, 2]}}', path: /x}}
   - {{request: '[1]', path: /broken, status: 500}}
 """)
     return folder

@@ -125,6 +125,7 @@ def test_an_index_is_scheduled_anywhere_that_it_has_an_image_for() -> None:
 
 def test_kserve_is_told_whether_the_image_speaks_its_protocol() -> None:
     assert "speaks KServe's protocol v1" in write_manifest("kserve", served())
+    assert "speaks KServe's protocol v2" in write_manifest("kserve", served(contracts=("oip-grpc",)))
     assert "speaks none of KServe's protocols" in write_manifest("kserve", served(contracts=("azureml",)))
 
 

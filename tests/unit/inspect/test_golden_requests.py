@@ -148,7 +148,7 @@ entry: score.py
 tests:
   - golden
   - request: '{"data": [[1]]}'
-    answer: one.json
+    expect: one.json
     tolerance: 1e-3
     path: /v1/models/m:predict
     status: 201
@@ -171,7 +171,7 @@ def test_a_project_file_names_them_and_is_written_again() -> None:
         ("request: '{'", "is no JSON"),
         ("request: ../x", "leads out of the project"),
         ("request: {data: 1}", "a text"),
-        ("answer: x.json", "request"),
+        ("expect: x.json", "request"),
         ("request: x, tolerance: -1", "a number from 0 on"),
         ("request: x, status: 99", "a status from 100 to 599"),
         ("request: x, path: score", "a path such as /score"),

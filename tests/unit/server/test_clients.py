@@ -110,10 +110,14 @@ def test_more_connections_than_there_is_room_for_cost_the_idle_ones_their_place(
         assert idle[0].recv(1) == b"", "the oldest one was closed"
 
 
-def test_many_clients_at_once_are_all_answered(server: Server) -> None:
-    with ThreadPoolExecutor(100) as clients:
-        statuses = list(clients.map(lambda _: server.ask(Ask(body=b"0")).status, range(1000)))
-    assert statuses == [200] * 1000
+def test_a_thousand_clients_at_once_are_all_answered(server: Server) -> None:
+    """All of them are connected and in the middle of their requests before the first one ends its own."""
+    with ExitStack() as stack:
+        begun = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n0"
+        clients = [stack.enter_context(connected(server, begun)) for _ in range(1000)]
+        for client in clients:
+            client.sendall(b"0")
+        assert {everything(client).partition(b"\r\n")[0] for client in clients} == {b"HTTP/1.1 200 OK"}
 
 
 def test_clients_that_vanish_do_no_harm(server: Server) -> None:
@@ -196,6 +200,28 @@ def test_a_worker_that_dies_is_replaced_and_the_log_says_so(tmp_path: Path) -> N
         until(lambda: _pid(server) not in (None, pid))
         server.stop()
     assert f"Worker (pid:{pid}) was sent SIGKILL!" in server.log
+
+
+@pytest.mark.parametrize("more", [{}, {"MODELCRATE_THREADS": "2"}, {"WORKER_COUNT": "2"}], ids=str)
+def test_workers_end_with_a_master_that_was_killed_and_the_port_is_free(tmp_path: Path, more: dict[str, str]) -> None:
+    with our_server(sys.executable, script(tmp_path, SLEEPS), tmp_path, more) as server:
+        with in_background(lambda: server.ask(Ask(body=b"1"))) as scored:
+            until(scored.running)
+            time.sleep(0.3)
+            server.process.kill()
+            server.process.wait()
+            assert scored.result().status == 200, "what was taken is answered"
+        until(lambda: _is_free(server.port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _pid(server: Server) -> int | None:

@@ -12,9 +12,10 @@ from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate_server.data import Data, Table
 from modelcrate_server.described import SCHEMA_FILE, Described
+from modelcrate_server.entry import EntryError
 from support.platforms import ALL, PREDICTS, ROWS, SUMS
 from support.sources import REPOSITORY
-from support.wsgi import app_of
+from support.wsgi import PLAIN, RAW, SCHEMA, app_of, entry_of
 
 MODELS = REPOSITORY / "fixtures" / "models"
 TABLE = Table(("a", "b"), ROWS)
@@ -158,3 +159,19 @@ def test_the_description_is_the_metadata(tmp_path: Path) -> None:
     told = json.loads(ask("GET", "/v2/models/rows").body)
     assert told["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]
     assert told["outputs"] == [{"name": "y", "datatype": "INT64", "shape": [-1]}]
+
+
+def test_a_script_that_says_it_itself_is_not_described_twice(tmp_path: Path) -> None:
+    with pytest.raises(EntryError, match="keep one of them"):
+        entry_of(tmp_path, SCHEMA, MODELCRATE_SCHEMA=json.dumps(FILE))
+    (tmp_path / "modelcrate-schema.json").write_text("{}")
+    with pytest.raises(EntryError, match="keep one"):
+        entry_of(tmp_path, PLAIN, MODELCRATE_SCHEMA=json.dumps(FILE))
+
+
+@pytest.mark.parametrize("source", [PLAIN, RAW])
+def test_validate_without_anything_to_hold_to_is_said(
+    tmp_path: Path, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry_of(tmp_path, source, MODELCRATE_BAD_INPUT_IS_400="true")
+    assert "Input is held to nothing" in caplog.text

@@ -26,6 +26,12 @@ def test_text_bytes_and_json() -> None:
     assert (nothing.status, nothing.body, nothing.header("Content-Type")) == (202, b"{}", "application/json")
 
 
+def test_numbers_that_json_lacks_are_written_as_by_the_original_and_are_null_in_other_contracts(tmp_path: Path) -> None:
+    ask = app_of(tmp_path, returning("[float('nan'), float('-inf')]"), MODELCRATE_CONTRACTS="azureml,kserve")
+    assert ask().body == b"[NaN, -Infinity]"
+    assert ask("POST", "/v1/models/model:predict", '{"instances": [1]}').body == b'{"predictions": [null, null]}'
+
+
 def test_a_failed_run_is_marked() -> None:
     assert sent(AMLResponse("x", 200, run_function_failed=True)).header("x-ms-run-function-failed") == "True"
 

@@ -10,6 +10,7 @@ import pytest
 
 from modelcrate_server.arguments import environment_of
 from modelcrate_server.settings import Process, read_settings
+from modelcrate_server.startup import _mention
 from modelcrate_server.variables import SettingsError
 
 
@@ -79,6 +80,14 @@ def test_switched_off_the_version_is_the_one_from_outside(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["AML_APP_INSIGHTS_ENABLED", "AML_MODEL_DC_STORAGE_ENABLED"])
 def test_telemetry_is_noticed_not_sent(tmp_path: Path, name: str) -> None:
     assert read_settings({"AML_APP_ROOT": str(tmp_path), name: "true"}).telemetry_wanted
+
+
+def test_what_telemetry_wanted_is_answered_with_what_to_use_instead(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _mention(read_settings({"AML_APP_ROOT": str(tmp_path), "AML_APP_INSIGHTS_ENABLED": "true"}))
+    for instead in ("OTEL_EXPORTER_OTLP_ENDPOINT", "MODELCRATE_METRICS=true", "azureml-monitoring", "server: azureml"):
+        assert instead in caplog.text
 
 
 def test_what_only_telemetry_would_tell_is_accepted_and_changes_nothing(tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def test_parts_are_sent_as_they_are_and_values_as_lines(tmp_path: Path, contract
     assert (answer.body, answer.header("Content-Type")) == (b'{"n": 0}\n{"n": 1}\n{"n": 2}\n', "application/x-ndjson")
 
 
+def test_server_sent_events_go_out_as_they_are_made(tmp_path: Path) -> None:
+    before = "from azureml_inference_server_http.api.aml_response import AMLResponse\n"
+    events = "(f'data: {n}\\n\\n' for n in range(2))"
+    source = returning(f"AMLResponse({events}, 200, {{'Content-Type': 'text/event-stream'}})", before)
+    answer = app_of(tmp_path, source)("POST", "/score", Accept_Encoding="gzip")
+    assert (answer.status, answer.body) == (200, b"data: 0\n\ndata: 1\n\n")
+    assert (answer.header("Content-Type"), answer.header("Content-Length")) == ("text/event-stream", None)
+
+
 def test_a_contract_whose_answer_is_one_document_gets_all_parts(tmp_path: Path) -> None:
     ask = app_of(tmp_path, returning("rows(data)", ROWS), MODELCRATE_CONTRACTS="vertex")
     answer = ask("POST", "/predict", '{"instances": [1]}', content_type="application/json")

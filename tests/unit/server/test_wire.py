@@ -65,7 +65,7 @@ def test_contents_of_every_kind_and_parameters_are_read() -> None:
         (tensor("FP64", b"") + part(7, b"") * 2, "2 raw_input_contents for 1 inputs"),
         (tensor("FP64", part(7, struct.pack("<d", 1))) + part(7, b"x"), "both"),
         (tensor("FP64", b"") + part(7, b"123"), "no FP64"),
-        (tensor("FP64", part(7, b"123")), "no whole number"),
+        (tensor("FP64", part(7, b"123")), "are no FP64"),
         (tensor("FP32", whole(6, 1 << 40)), "longer than its datatype"),
     ],
 )

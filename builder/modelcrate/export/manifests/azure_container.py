@@ -18,20 +18,16 @@ _HEAD = """\
 
 def write_container_group(deployment: Deployment) -> str:
     """Returns a container group with a public address. Its location is that of most examples; it has to be named."""
-    probe: dict[str, Any] = {"periodSeconds": 4 * _PERIOD}
-    if deployment.health is not None:
-        probe["httpGet"] = {"path": deployment.health, "port": deployment.ports[0], "scheme": "http"}
-    elif deployment.served:
-        probe["exec"] = {"command": deployment.probe_command()}
     memory = max(0.5, round(deployment.memory / _GIGABYTE + 0.05, 1))
     properties: dict[str, Any] = {
         "image": deployment.image,
         "ports": [{"port": port, "protocol": "TCP"} for port in deployment.ports],
         "resources": {"requests": {"cpu": deployment.cpus, "memoryInGB": memory}},
     }
-    if len(probe) > 1:
-        properties["readinessProbe"] = {**probe, "periodSeconds": _PERIOD}
-        properties["livenessProbe"] = {**probe, "initialDelaySeconds": START_SECONDS}
+    if deployment.health is not None:
+        asked = {"httpGet": {"path": deployment.health, "port": deployment.ports[0], "scheme": "http"}}
+        alive = {"periodSeconds": 4 * _PERIOD, "initialDelaySeconds": START_SECONDS}
+        properties |= {"readinessProbe": {**asked, "periodSeconds": _PERIOD}, "livenessProbe": {**asked, **alive}}
     group = {
         "apiVersion": "2023-05-01",
         "type": "Microsoft.ContainerInstance/containerGroups",

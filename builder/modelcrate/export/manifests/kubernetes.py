@@ -10,8 +10,8 @@ from modelcrate.project.foreign_yaml import dump_yaml
 _PERIOD = 5
 """Seconds between two requests for health."""
 
-_KSERVE_PROTOCOLS = {"kserve": "v1", "oip": "v2"}
-"""Our contracts, and what KServe calls the protocol."""
+_KSERVE_PROTOCOLS = {"kserve": "v1", "oip": "v2", "oip-grpc": "v2"}
+"""Our contracts, and what KServe calls the protocol over HTTP."""
 
 
 def write_workload(deployment: Deployment) -> str:
@@ -44,7 +44,7 @@ def write_inference_service(deployment: Deployment) -> str:
     """Returns KServe's InferenceService (serving.kserve.io/v1beta1) with the image as its predictor. KServe wants one port."""
     container = _container(deployment, "kserve-container")
     container["ports"] = [{"name": "http1", "containerPort": deployment.ports[0], "protocol": "TCP"}]
-    spoken = [protocol for name, protocol in _KSERVE_PROTOCOLS.items() if name in deployment.contracts]
+    spoken = sorted({protocol for name, protocol in _KSERVE_PROTOCOLS.items() if name in deployment.contracts})
     metadata: dict[str, Any] = {"name": deployment.name}
     service = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": metadata}
     text = dump_yaml({**service, "spec": {"predictor": _pod(deployment, [container])}})
