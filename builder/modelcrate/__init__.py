@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING, Any
 from modelcrate._version import __version__
 
 if TYPE_CHECKING:
-    from modelcrate.api import Building, Built, build, find, init, lock, plan, predict, run, start, test
+    from modelcrate.api import (
+        Building,
+        Built,
+        build,
+        create_bundle,
+        find,
+        init,
+        load_bundle,
+        lock,
+        plan,
+        predict,
+        run,
+        start,
+        take_inventory,
+        test,
+    )
     from modelcrate.config import Config
     from modelcrate.config import Config as Settings
     from modelcrate.pipeline.batch import Order, Outcome, build_all
@@ -40,13 +55,16 @@ _HOMES = {
     "UserError": "modelcrate_layers.errors",
     "build": "modelcrate.api",
     "build_all": "modelcrate.pipeline.batch",
+    "create_bundle": "modelcrate.api",
     "find": "modelcrate.api",
     "init": "modelcrate.api",
+    "load_bundle": "modelcrate.api",
     "lock": "modelcrate.api",
     "plan": "modelcrate.api",
     "predict": "modelcrate.api",
     "run": "modelcrate.api",
     "start": "modelcrate.api",
+    "take_inventory": "modelcrate.api",
     "test": "modelcrate.api",
 }
 
@@ -72,13 +90,16 @@ __all__ = [
     "__version__",
     "build",
     "build_all",
+    "create_bundle",
     "find",
     "init",
+    "load_bundle",
     "lock",
     "plan",
     "predict",
     "run",
     "start",
+    "take_inventory",
     "test",
 ]
 

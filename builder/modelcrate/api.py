@@ -29,13 +29,15 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import RegistryError, UserError
 
 if TYPE_CHECKING:
+    from modelcrate.bundles.create import Made as BundleMade
+    from modelcrate.bundles.inventory import Inventory
     from modelcrate.containers import Container
     from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
     from modelcrate.pipeline.request import Request
     from modelcrate.pipeline.session import Build, Session
     from modelcrate.resolve.lock import Lock
-    from modelcrate.transports.output import Output
+    from modelcrate.transports.output import Delivered, Output
 
 
 class Built:
@@ -454,6 +456,100 @@ def test(
 
     with _session(settings, emit) as session:
         return run_tests(address, session, None if project is None else as_path("project", project))
+
+
+def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
+    """Returns what a registry or the local store has, for bundles that leave it out.
+
+    Args:
+        *places: `store`; or HOST/REPOSITORY, or HOST for all repositories that a registry lists. All of one registry.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        Names, digests and sizes, and the pieces of plain layers. `json()` is what a file of it has.
+
+    Raises:
+        UserError: The places are none, or are of several registries.
+        RegistryError: The registry can't be reached, or refuses.
+    """
+    from modelcrate.bundles import inventory
+
+    with _session(settings, emit) as session:
+        return inventory.take_inventory(as_texts("places", places), session.connections, session.emit)
+
+
+def create_bundle(
+    path: str | Path,
+    *images: str,
+    inventory: Inventory | str | Path | None = None,
+    split: int | str | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> BundleMade:
+    """Writes images, and what is beside them, into a file that is carried over an air gap. Digests stay what they are.
+
+    Args:
+        path: The file; with `split`, what its parts are called after.
+        *images: Images of registries or of the local store.
+        inventory: What the other side has, or the file with it: it is left out.
+        split: Bytes of a part, or a text such as `4GB`.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The files, their size, and the digests of the images.
+
+    Raises:
+        UserError: An image is named twice, or has no name.
+        SourceError: There is no such image, or the inventory can't be read.
+        MachineError: A file can't be written.
+    """
+    from modelcrate.bundles import create
+    from modelcrate.bundles.inventory import read_inventory
+
+    known = read_inventory(Path(inventory)) if isinstance(inventory, str | Path) else inventory
+    target, part = as_path("path", path), _bytes(split)
+    with _session(settings, emit) as session:
+        wanted = as_texts("images", images)
+        return create.create_bundle(wanted, target, session.connections, session.emit, known, part)
+
+
+def load_bundle(
+    path: str | Path,
+    to: str,
+    *,
+    keys: Sequence[str | Path] = (),
+    policy: str | Path | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> tuple[Delivered, ...]:
+    """Writes the images of a bundle into a registry or the local store, with their digests and with what is beside them.
+
+    Args:
+        path: The bundle, or one of its parts.
+        to: `store`, or registry:HOST[/PREFIX].
+        keys: Files with public keys; nothing is loaded that none of them has signed.
+        policy: The file with a policy; nothing is loaded that it refuses.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        What was written, an entry an image.
+
+    Raises:
+        SourceError: The bundle is not there, or leaves out what the target does not have.
+        IntegrityError: The bundle is damaged, or an image is not signed as it has to be.
+        RegistryError: The registry can't be reached, or refuses.
+    """
+    from modelcrate.bundles import load
+    from modelcrate.security.signing.requirements import signature_check
+
+    check = signature_check(
+        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
+    )
+    with _session(settings, emit) as session:
+        return load.load_bundle(as_path("path", path), to, session.connections, session.emit, check)
 
 
 def default_settings() -> Config:

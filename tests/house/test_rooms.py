@@ -15,7 +15,19 @@ ORDER = (
     *(
         f"modelcrate.{room}"
         for room in (
-            *("cli", "azureml", "api", "render", "export", "pipeline", "security", "inspect", "workspace", "resolve"),
+            *(
+                "cli",
+                "azureml",
+                "api",
+                "render",
+                "export",
+                "pipeline",
+                "bundles",
+                "security",
+                "inspect",
+                "workspace",
+                "resolve",
+            ),
             *("transports", "modelfiles", "project", "containers", "home", "registry", "images", "net"),
             *("arguments", "environment", "config", "events", "_version"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import pickle
@@ -277,6 +278,7 @@ def test_what_has_a_secret_is_suspect_to_both_searches(name: str, data: bytes) -
 def test_a_secret_is_suspect_as_it_is_and_in_base64(form: Form, data: st.DataObject, before: int) -> None:
     found = data.draw(st.from_regex(form.pattern)).replace(b"\0", b"\1")
     assume(re.search(form.pattern, found))
+    assume(not found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)))  # that is another text
     assert may_have_secrets("a", found)
     assume(len(found) >= SHORT)
     assert may_have_secrets("a", encodebytes(b"~" * before + found + b"~" * 24))

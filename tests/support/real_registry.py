@@ -7,7 +7,8 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +62,19 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, *, auth: str = "", tls: str = "", port: int = 0, level: str = "error", logs: bool = False
+    folder: Path,
+    *,
+    auth: str = "",
+    tls: str = "",
+    port: int = 0,
+    level: str = "error",
+    logs: bool = False,
+    within: Sequence[str] = (),
 ) -> Iterator[Running]:
     """A registry that stores below `folder`; `auth` and `tls` are parts of its configuration.
 
-    `logs` makes it keep an access log; at `level` info it logs every answer besides.
+    `logs` makes it keep an access log; at `level` info it logs every answer besides. `within` are the words of a program that starts it
+    somewhere else, such as in a network namespace.
     """
     port, data = port or free_port(), folder / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -78,13 +87,13 @@ def running(
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [BINARY, "serve", str(config)],
+            [*within, BINARY, "serve", str(config)],
             stdout=log,
             stderr=log,
             env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
         )
     try:
-        _wait_for(port, process, folder / "log")
+        _wait_for(port, process, folder / "log", within)
         yield Running(f"127.0.0.1:{port}", data, process, folder / "log")
     finally:
         process.terminate()
@@ -92,9 +101,12 @@ def running(
         shutil.rmtree(data, ignore_errors=True)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path, within: Sequence[str]) -> None:
     def listens() -> bool:
         assert process.poll() is None, f"docker-registry ended: {log.read_text()[-500:]}"
+        if within:
+            script = f"import socket; socket.create_connection(('127.0.0.1', {port})).close()"
+            return subprocess.run([*within, sys.executable, "-c", script], capture_output=True).returncode == 0
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +17,13 @@ def run(address: str, keys: list[Path], policy: Path | None, console: Console) -
     Raises:
         IntegrityError: A signature is missing or wrong, or the policy is not met.
     """
-    from modelcrate.security.signing.keys import load_public
-    from modelcrate.security.signing.naming import image_identity
-    from modelcrate.security.signing.policy import check, read_policy
-    from modelcrate.security.signing.verifying import require_signature, verify
+    from modelcrate.security.signing.requirements import signature_check
     from modelcrate.transports.addresses import find
 
-    found = find(address, console.connections)
-    if policy is not None:
-        verified = check(found, image_identity(address), read_policy(policy), datetime.now(UTC))
-    if keys:
-        verified = verify(found, [load_public(path) for path in keys], address)
-        require_signature(verified)
+    check = signature_check(keys, policy)
+    assert check is not None, "the caller has one of the two"
+    verified = check(find(address, console.connections), address)
+    assert verified is not None, "so that something was verified"
     console.print_result(_facts(verified), _text(verified))
     return 0
 

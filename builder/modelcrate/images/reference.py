@@ -134,6 +134,11 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_repository(text: str) -> bool:
+    """Returns whether this is the name of a repository by the grammar of the distribution specification."""
+    return _REPOSITORY.fullmatch(text) is not None
+
+
 def is_registry(text: str) -> bool:
     """Returns whether this is a host, or a host and a port below 65536, by grammar alone."""
     if not _REGISTRY.fullmatch(text):

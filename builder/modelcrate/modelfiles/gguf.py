@@ -20,6 +20,8 @@ MAX_ITEMS = 1 << 24
 TEMPLATE = "tokenizer.chat_template"
 """How the keys of chat templates begin, which llama.cpp and its bindings run as Jinja."""
 
+_ALIGNMENT = "general.alignment"
+_USUAL_ALIGNMENT = 32
 _TEXT, _ARRAY = 8, 9
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _KEPT = 200
@@ -62,6 +64,8 @@ class Gguf:
     """Name, shape and the number of the type."""
     templates: tuple[tuple[str, str | None], ...] = ()
     """The chat templates by their keys; None for one that is too long to be read."""
+    starts: tuple[int, ...] = ()
+    """Where the tensors begin, in bytes from the beginning of the file."""
 
     @property
     def parameters(self) -> int:
@@ -105,11 +109,20 @@ def read(file: BinaryIO, size: int) -> Gguf:
         value = _value(tape, kind, size)
         if value is not None and len(metadata) < 1000:
             metadata[key] = value
-    found = tuple(_tensor(tape, size) for _ in range(tensors))
-    return Gguf(version, metadata, found, tuple(templates))
+    found: list[tuple[str, tuple[int, ...], int]] = []
+    offsets: list[int] = []
+    for _ in range(tensors):
+        name, shape, kind, offset = _tensor(tape, size)
+        found.append((name, shape, kind))
+        offsets.append(offset)
+    aligned = metadata.get(_ALIGNMENT)
+    step = aligned if type(aligned) is int and aligned > 0 else _USUAL_ALIGNMENT
+    data = tape.position + -tape.position % step
+    return Gguf(version, metadata, tuple(found), tuple(templates), tuple(data + each for each in offsets))
 
 
-def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int]:
+def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int, int]:
+    """Returns the name, the shape, the number of the type, and the offset behind the header."""
     name, sides = _text(tape, size), _u32(tape)
     if sides > 8:
         raise IntegrityError(f"has a tensor of {sides} dimensions")
@@ -117,7 +130,7 @@ def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int]:
     kind, offset = struct.unpack("<IQ", tape.read(12))
     if offset > size or math.prod(shape) > 1 << 48:
         raise IntegrityError(f"has a tensor that can't lie in it: {name[:80]!r}")
-    return name, shape, kind
+    return name, shape, kind, offset
 
 
 def _value(tape: ByteReader, kind: int, size: int) -> object:

@@ -22,7 +22,7 @@ from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
 from modelcrate.registry.pushes import Pusher, PushResult
-from modelcrate.registry.referrers import Referrers, pages, read_tags
+from modelcrate.registry.referrers import Referrers, pages, read_repositories, read_tags
 from modelcrate.registry.sources import Stream
 from modelcrate.registry.transport import RegistryTransport
 from modelcrate_layers.content import Blob, Descriptor, Literal
@@ -246,6 +246,15 @@ class RegistryClient:
             f"list of the tags of {ref.name}",
             lambda page: found.extend(read_tags(page)),
         )
+        return list(dict.fromkeys(found))
+
+    def repositories(self, registry: str) -> list[str]:
+        """Returns all repositories that a registry lists, in its order. Not every registry has such a list."""
+        remote = self._transport.remote(registry)
+        found: list[str] = []
+        request = wire.list_repositories(remote.origin)
+        doing = f"list of the repositories of {registry}"
+        pages(self._transport, remote, request, doing, lambda page: found.extend(read_repositories(page)))
         return list(dict.fromkeys(found))
 
     def referrers(self, ref: Reference, artifact_type: str | None = None) -> list[Descriptor]:

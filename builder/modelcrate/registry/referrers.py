@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from modelcrate.images.reference import Reference, is_tag
+from modelcrate.images.reference import Reference, is_repository, is_tag
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.messages import Response, follow
 from modelcrate.net.urls import resolve
@@ -189,3 +189,11 @@ def read_tags(answer: Response) -> list[str]:
     if wrong := next((tag for tag in tags if not isinstance(tag, str) or not is_tag(tag)), None):
         raise IntegrityError(f"the registry's list of tags has one that is none: {wrong!r:.80}")
     return tags
+
+
+def read_repositories(answer: Response) -> list[str]:
+    """Returns the repositories of one page of a registry's list."""
+    found = parse_object(answer.body).get("repositories") or []
+    if not isinstance(found, list) or not all(isinstance(each, str) and is_repository(each) for each in found):
+        raise IntegrityError("the registry's list of repositories can't be read")
+    return found

@@ -164,6 +164,11 @@ def list_tags(address: RepositoryAddress) -> RegistryRequest:
     return RegistryRequest("GET", address.url("tags/list"), access=(pull_access(address.repository),))
 
 
+def list_repositories(origin: str) -> RegistryRequest:
+    """Returns the request for the repositories of a registry: no part of the specification, and answered by most registries."""
+    return RegistryRequest("GET", f"{origin}/v2/_catalog?n=1000")
+
+
 def list_referrers(address: RepositoryAddress, digest: Digest, artifact_type: str | None = None) -> RegistryRequest:
     """Returns the request for the referrers of a digest (end-12)."""
     url = address.url(f"referrers/{digest}")

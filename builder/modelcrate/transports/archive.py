@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
@@ -137,9 +138,7 @@ def is_stdout(kind: str, target: str) -> bool:
 def layout_entries(
     graph: Graph, root: Descriptor, name: str | None, tag: str | None, extra: Sequence[Entry], emit: Emit
 ) -> list[Entry]:
-    """Returns the members of an archive with an OCI layout.
-
-    Small documents come first, so that a reader of a stream has them before the layers.
+    """Returns the members of an archive with an OCI layout of one image.
 
     Args:
         graph: The documents and blobs of the image.
@@ -149,22 +148,43 @@ def layout_entries(
         extra: Members to write after index.json.
         emit: Gets the progress of the blobs.
     """
+    blobs = (*graph.documents, *artifact.list_blobs(graph.attached), *graph.blobs)
+    return layout_members([index_entry(graph.attached, root, name, tag)], blobs, extra, emit)
+
+
+def index_entry(
+    attached: Sequence[artifact.Artifact], root: Descriptor, name: str | None, tag: str | None
+) -> dict[str, Any]:
+    """Returns the entry of an image in index.json, as JSON. The arguments are those of `layout_entries`."""
     annotations = {"io.containerd.image.name": name} if name else {}
     annotations |= {REF_NAME: tag} if tag else {}
-    annotations |= artifact.make_artifact_annotations(graph.attached, root)
+    annotations |= artifact.make_artifact_annotations(attached, root)
     described = root.json()
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     if annotations:
         described["annotations"] = {**described.get("annotations", {}), **annotations}
-    documents = (*graph.documents, *artifact.list_blobs(graph.attached))
-    blobs = {blob.descriptor.digest: blob for blob in (*documents, *graph.blobs)}
+    return described
+
+
+def layout_members(
+    manifests: Sequence[dict[str, Any]], blobs: Iterable[Blob], extra: Sequence[Entry], emit: Emit
+) -> list[Entry]:
+    """Returns the members of an archive with an OCI layout.
+
+    Args:
+        manifests: The entries of index.json.
+        blobs: All blobs, each written once. Small documents come first, so that a reader of a stream has them before the layers.
+        extra: Members to write after index.json.
+        emit: Gets the progress of the blobs.
+    """
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": list(manifests)}
+    unique = {blob.descriptor.digest: blob for blob in blobs}
     return [
         _entry("oci-layout", Bytes(LAYOUT_VERSION)),
         _entry("index.json", Bytes(canonical_json(index))),
         *extra,
         directory(b"blobs", 0o755),
         directory(b"blobs/sha256", 0o755),
-        *(_entry(f"blobs/{digest.algorithm}/{digest.hex}", BlobSource(blob, emit)) for digest, blob in blobs.items()),
+        *(_entry(f"blobs/{digest.algorithm}/{digest.hex}", BlobSource(blob, emit)) for digest, blob in unique.items()),
     ]
 
 

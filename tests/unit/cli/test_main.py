@@ -8,7 +8,7 @@ from modelcrate.cli import VERBS, VERSION, _to_crate_error
 from modelcrate_layers.errors import MachineError, SourceError
 from support.command import Inside
 
-INNER = {"azureml": "run", "model": "list", "contract": "check"}
+INNER = {"azureml": "run", "bundle": "show", "model": "list", "contract": "check"}
 """One of the verbs of a verb that has verbs of its own."""
 
 

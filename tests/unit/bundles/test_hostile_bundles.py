@@ -1,0 +1,201 @@
+"""Bundles that nobody of ours made: each is refused in words, and nothing outside of it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcrate.bundles.bundle import NOTES, Bundle
+from modelcrate.bundles.inventory import read_inventory
+from modelcrate.bundles.receivers import StoreReceiver
+from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.store import REF_NAME, Layout
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import file
+
+OLD, NEW = b"old bytes" * 1000, b"new bytes and " + b"old bytes" * 999
+CONFIG = canonical_json(
+    {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(NEW))]},
+    }
+)
+
+
+def descriptor(data: bytes, kind: str, **more: Any) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": str(Digest.of(data)), "size": len(data), **more}
+
+
+MANIFEST = canonical_json(
+    {
+        "schemaVersion": 2,
+        "mediaType": MediaType.MANIFEST,
+        "config": descriptor(CONFIG, MediaType.CONFIG),
+        "layers": [descriptor(NEW, MediaType.LAYER)],
+    }
+)
+STEPS = [[14, None], [8991, 0]]
+
+
+def documents() -> dict[str, Any]:
+    """An honest bundle: one image, whose layer is made of an earlier one."""
+    return {
+        "index.json": {
+            "schemaVersion": 2,
+            "manifests": [descriptor(MANIFEST, MediaType.MANIFEST, annotations={REF_NAME: "a.example/b:1"})],
+        },
+        NOTES: {
+            "version": 1,
+            "place": "store",
+            "left-out": {str(Digest.of(OLD)): [len(OLD), ""]},
+            "rebuilds": {str(Digest.of(NEW)): [str(Digest.of(OLD)), STEPS]},
+        },
+    }
+
+
+def bundle(folder: Path, told: dict[str, Any], pieces: bytes = b"new bytes and ") -> Path:
+    members = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        **{name: json.dumps(value).encode() for name, value in told.items()},
+        f"blobs/sha256/{Digest.of(MANIFEST).hex}": MANIFEST,
+        f"blobs/sha256/{Digest.of(CONFIG).hex}": CONFIG,
+        f"pieces/sha256/{Digest.of(NEW).hex}": pieces,
+    }
+    path = folder / "bundle"
+    entries = [file(name.encode(), Bytes(data), 0o644) for name, data in members.items()]
+    path.write_bytes(b"".join(writer.stream(entries)))
+    return path
+
+
+def layer_of(path: Path, folder: Path) -> bytes:
+    """The bytes of the only layer, as a store with the earlier layer gets them."""
+    store = Layout.create(folder / "store")
+    store.add([OLD], parsed(OLD))
+    opened = Bundle.open(path)
+    (name,) = opened.images
+    (layer,) = opened.found(name, StoreReceiver(store)).image().layers
+    return b"".join(layer.blob.chunks())
+
+
+def parsed(data: bytes) -> Descriptor:
+    return Descriptor.of(data, MediaType.LAYER)
+
+
+def test_an_honest_one_is_read(tmp_path: Path) -> None:
+    assert layer_of(bundle(tmp_path, documents()), tmp_path) == NEW
+
+
+def test_a_layer_is_read_from_any_byte_on(tmp_path: Path) -> None:
+    store = Layout.create(tmp_path / "store")
+    store.add([OLD], parsed(OLD))
+    opened = Bundle.open(bundle(tmp_path, documents()))
+    (layer,) = opened.found("a.example/b:1", StoreReceiver(store)).image().layers
+    for start in (1, 13, 14, 15, 5_000, len(NEW) - 1, len(NEW)):
+        assert b"".join(layer.blob.chunks(start)) == NEW[start:]
+
+
+def _steps(steps: Any) -> Callable[[dict[str, Any]], None]:
+    def change(told: dict[str, Any]) -> None:
+        told[NOTES]["rebuilds"][str(Digest.of(NEW))][1] = steps
+
+    return change
+
+
+def _set(document: str, key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told[document].update({key: value})
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "steps of another length": _steps([[14, None], [8990, 0]]),
+    "steps beyond the earlier layer": _steps([[14, None], [8991, 10]]),
+    "steps that take more than there is": _steps([[15, None], [8990, 0]]),
+    "other steps of the right length": _steps([[14, None], [8991, 4]]),
+    "a step before the beginning": _steps([[14, None], [8991, -1]]),
+    "a step of a huge size": _steps([[14, None], [1 << 70, 0]]),
+    "a step that is a text": _steps([["14", None], [8991, 0]]),
+    "a step of true": _steps([[True, None], [8991, 0]]),
+    "no steps": _steps([]),
+    "steps that are no list": _steps(5),
+    "an earlier layer that nobody named": lambda told: told[NOTES].update({"left-out": {}}),
+    "a blob of another size": lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [1 << 40, ""]}),
+    "a repository that is a number": lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [9000, 5]}),
+    "a later version": _set(NOTES, "version", 2),
+    "no version": lambda told: told[NOTES].pop("version"),
+    "no place": lambda told: told[NOTES].pop("place"),
+    "an image without a name": lambda told: told["index.json"]["manifests"][0].pop("annotations"),
+    "two images of one name": lambda told: told["index.json"]["manifests"].append(told["index.json"]["manifests"][0]),
+    "an index without a list": _set("index.json", "manifests", {}),
+    "an image that is not there": lambda told: told["index.json"]["manifests"][0].update(
+        {"digest": str(Digest.of(b"x")), "size": 1}
+    ),
+    "no notes": lambda told: told.pop(NOTES),
+    "notes that are a list": lambda told: told.update({NOTES: []}),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_one_is_refused(kind: str, tmp_path: Path) -> None:
+    told = documents()
+    FORGED[kind](told)
+    with pytest.raises(IntegrityError):
+        layer_of(bundle(tmp_path, told), tmp_path)
+
+
+def test_pieces_of_another_layer_are_found_out(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="digest"):
+        layer_of(bundle(tmp_path, documents(), b"bad bytes and "), tmp_path)
+
+
+def test_a_changed_earlier_layer_is_found_out(tmp_path: Path) -> None:
+    path = bundle(tmp_path, documents())
+    store = Layout.create(tmp_path / "store")
+    store.add([OLD], parsed(OLD))
+    place = store.path(Digest.of(OLD))
+    place.write_bytes(b"x" + OLD[1:])
+    opened = Bundle.open(path)
+    (layer,) = opened.found("a.example/b:1", StoreReceiver(store)).image().layers
+    with pytest.raises(CrateError):
+        b"".join(layer.blob.chunks())
+
+
+@pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240), b"\x1f\x8b\x08 packed"])
+def test_what_is_no_bundle(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(IntegrityError):
+        Bundle.open(tmp_path / "a")
+
+
+def test_a_bundle_that_is_a_folder_or_a_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(SourceError, match="not a regular file"):
+            Bundle.open(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2, "place": "", "images": {}, "blobs": {}, "pieces": {}}',
+        '{"version": 1, "place": 3, "images": {}, "blobs": {}, "pieces": {}}',
+        '{"version": 1, "place": "", "images": [], "blobs": {}, "pieces": {}}',
+        '{"version": 1, "place": "", "images": {"a": "b"}, "blobs": {}, "pieces": {}}',
+        '{"version": 1, "place": "", "images": {}, "blobs": {"sha256:00": [1, ""]}, "pieces": {}}',
+        '{"version": 1, "place": "", "images": {}, "blobs": {}, "pieces": {"a": [[1]]}}',
+    ],
+)
+def test_what_is_no_inventory(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(text)
+    with pytest.raises(IntegrityError):
+        read_inventory(tmp_path / "a")
