@@ -60,7 +60,8 @@ _CONFIGURES = (b"class_name", b"chat_template")
 _TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]")
 """The tags by which PyYAML makes objects, and how they are hidden: by a short name, or by escapes."""
 
-_HIDDEN_LETTERS = re.compile(rb"\\u00[4-7]")
+_ESCAPE = b"\\u00"
+_HIDDEN_LETTERS = re.compile(re.escape(_ESCAPE) + rb"[4-7]")
 """JSON has no need to escape letters."""
 
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
@@ -96,8 +97,11 @@ def is_template(name: str) -> bool:
 
 def may_configure_code(data: bytes, name: str) -> bool:
     """Returns whether a configuration may name code: a model of Keras', a chat template, tags, or letters that are hidden by escapes."""
-    hidden = _TAGS if name.endswith(YAML) else _HIDDEN_LETTERS
-    return is_template(name) or any(each in data for each in _CONFIGURES) or hidden.search(data) is not None
+    if is_template(name) or any(each in data for each in _CONFIGURES):
+        return True
+    if name.endswith(YAML):
+        return _TAGS.search(data) is not None
+    return _ESCAPE in data and _HIDDEN_LETTERS.search(data) is not None  # the plain text is found far sooner
 
 
 def ends_as_zip(file: BinaryIO) -> bool:

@@ -15,7 +15,7 @@ from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
 from modelcrate.modelfiles.formats import LFS_POINTER
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
-from modelcrate.security.scan.secrets import HEAD, MAX_BYTES, Secret, may_have_secrets, secrets_in
+from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, may_have_secrets, secrets_in
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.pickle.policy import Judgement
 
 MAX_SHOWN = 8
-
-MANY = 1 << 19
-"""Bytes of a part's small files from which on the faster search for secrets is worth its making."""
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:

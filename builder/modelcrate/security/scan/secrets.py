@@ -29,6 +29,9 @@ MAX_BYTES = 4 << 20
 MAX_DEPTH = 4
 """How often what is encoded is decoded: JSON in JSON in base64 takes three."""
 
+MANY = 1 << 19
+"""Bytes from which on the faster search is worth its making."""
+
 WINDOW = 64 << 10
 """Bytes behind a mark in which escapes are undone and base64 is decoded; from where they end, it is done anew for the next mark."""
 
@@ -98,6 +101,10 @@ _SUSPECT = (*_PATHS, *_ENDINGS)
 _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 
 _ESCAPE = re.compile(rb"\\(?:[\\/\"'nrt]|u00[0-9a-fA-F]{2}|x[0-9a-fA-F]{2})|%[0-9a-fA-F]{2}")
+_ESCAPING = re.compile(rb"[\\%]")
+_BEFORE_AT = re.compile(rb"://[^\s@\"'<>{}$]{1,640}+@")
+"""What a URL with a login begins with, its escapes included."""
+
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\r?\n[ \t]*+)*+")
 _BREAK = re.compile(rb"\r?\n[ \t]*")
@@ -137,11 +144,13 @@ def _forms_in(data: bytes, depth: int) -> Iterator[tuple[int, Form]]:
     """Yields the forms in a text and their places; those in what is encoded are where their mark is. `depth`: how often to decode."""
     searched: dict[object, int] = {}  # up to where, by what is done there: many marks may stand in one place
     all_marks = marks()
-    for number, start, _ in _search(every=True).find_matches_as_indexes(data, overlapping=True):
+    for number, start, _ in _search(len(data) > MANY, every=True).find_matches_as_indexes(data, overlapping=True):
         _, form, place = all_marks[number]
+        if form is not None and _is_plain_url(form, data, start):
+            continue
         if form is not None:
             reach = FAR if form.kind in LONG else BEHIND
-            if start + reach > searched.get(form, 0) and not _is_plain_url(form, data, start):
+            if start + reach > searched.get(form, 0):
                 searched[form] = start + 4 * reach
                 yield from ((at, form) for at in _matches(form, data, max(0, start - BEFORE), start + 4 * reach))
         if not depth:
@@ -161,8 +170,15 @@ def _forms_in(data: bytes, depth: int) -> Iterator[tuple[int, Form]]:
 
 
 def _is_plain_url(form: Form, data: bytes, start: int) -> bool:
-    """Whether a mark of a URL's login has no login behind it. Nearly none has."""
-    return form.marks == URL and data.find(b"@", start, start + BEHIND) < 0
+    """Whether a mark of a URL's login has no login behind it, not even one in escapes. Nearly none has."""
+    if form.marks != URL:
+        return False
+    if data.find(b"@", start, start + BEHIND) < 0:
+        return True
+    found = _BEFORE_AT.match(data, start)
+    if found is None or _ESCAPING.search(found[0]):
+        return found is None
+    return _compiled(form.pattern).match(data, start) is None
 
 
 def _matches(form: Form, data: bytes, start: int, end: int) -> Iterator[int]:
