@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from modelcrate.config import Config as Settings
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
+    from modelcrate.pipeline.running import ContainerOptions
     from modelcrate_layers.errors import (
         CrateError,
         IntegrityError,
@@ -42,6 +43,7 @@ _HOMES = {
     "Building": "modelcrate.api",
     "Built": "modelcrate.api",
     "Config": "modelcrate.config",
+    "ContainerOptions": "modelcrate.pipeline.running",
     "CrateError": "modelcrate_layers.errors",
     "IntegrityError": "modelcrate_layers.errors",
     "LimitError": "modelcrate_layers.errors",
@@ -75,6 +77,7 @@ __all__ = [
     "Building",
     "Built",
     "Config",
+    "ContainerOptions",
     "CrateError",
     "IntegrityError",
     "LimitError",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
     from modelcrate.pipeline.request import Request
+    from modelcrate.pipeline.running import ContainerOptions
     from modelcrate.pipeline.session import Build, Session
     from modelcrate.resolve.lock import Lock
     from modelcrate.transports.output import Delivered, Output
@@ -336,53 +337,57 @@ def find(address: str, *, settings: Config | None = None) -> Built:
 
 
 def run(
-    image: Built | str,
+    image: Built | str | Path,
     *,
     ports: Mapping[int, int] | None = None,
     env: Mapping[str, str] | None = None,
     name: str = "",
+    options: ContainerOptions | None = None,
+    wait: float | None = 60.0,
     settings: Config | None = None,
+    emit: Emit | None = None,
 ) -> Container:
     """Starts an image as a container, without a container engine, and waits until it answers.
 
     Args:
-        image: An image, or its address.
+        image: An image, its address, or a project, which is built into the local store.
         ports: Ports of the container by ports of this machine's loopback address: `{8080: 5001}`.
         env: Variables for the container.
         name: The container's name; by default the image's.
-        settings: The configuration; by default that of the process.
+        options: All else that can be said of a container: volumes, limits, devices, a program.
+        wait: How many seconds to wait for an answer, where a port is published; None does not wait.
+        settings: The configuration; by default that of the image or the process.
+        emit: Gets the events of a build, and notices.
 
     Returns:
         The running container; `stop` ends it.
 
     Raises:
-        UserError: The name or a port is taken.
+        UserError: An option can't be fulfilled: the name or a port is taken, or the image is for another system.
+        SourceError: There is no such image, or none for the platform.
         MachineError: This machine can't start containers, or the container did not answer.
     """
-    from modelcrate.containers import Port, RunOptions, container_name, wait_ready
-    from modelcrate.containers import start as start_container
-    from modelcrate.containers.host import host_platform
+    from modelcrate.containers import Port, container_name, wait_ready
     from modelcrate.images.image_config import health_path
+    from modelcrate.inspect.serving import choose_runnable
+    from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
 
-    if isinstance(image, str):
-        image = find(image, settings=settings)
-    built = as_one_of("image", image, Built, "an image, or its address as a text")
-    config = built.settings if settings is None else _config(settings)
-    images = built.image.images
-    chosen = next((each for each in images if host_platform().matches(each.settings)), images[0])
-    options = RunOptions(
-        name or container_name(built.receipt.name),
-        config.containers,
-        tuple(Port(host, container) for host, container in (ports or {}).items()),
-        dict(env or {}),
-        image=built.receipt.name,
-        digest=str(chosen.digest),
-        trees=config.unpacked,
-    )
-    with _session(config, None):
-        container = start_container(chosen.settings, [layer.blob for layer in chosen.layers], options)
-    if options.ports:
-        wait_ready(container, health_path(chosen.settings) or "/")
+    target = image if isinstance(image, Built) else str(as_path("image", image))
+    config = target.settings if isinstance(target, Built) and settings is None else _config(settings)
+    more = as_one_of("options", options or ContainerOptions(), ContainerOptions, "modelcrate.ContainerOptions")
+    published = [Port(host, container) for host, container in (ports or {}).items()]
+    wanted = more.read(name or "unnamed", published, env or {}, config)
+    devices, platform = more.device_names(), more.wanted_platform()
+    with _session(config, emit) as session:
+        if isinstance(target, Built):
+            address, several = target.receipt.name, target.image.images
+            chosen = several[0] if len(several) == 1 and platform is None else choose_runnable(several, platform)
+        else:
+            address, chosen = find_image(target, session, platform)
+        wanted = wanted if name else replace(wanted, name=container_name(address))
+        container = start_image(chosen, address, wanted, session, devices)
+    if published and wait is not None:
+        wait_ready(container, health_path(chosen.settings) or "/", wait)
     return container
 
 

@@ -110,6 +110,18 @@ class LimitError(CrateError):
     exit_code = 8
 
 
+def unreadable(fault: OSError, where: object, what: str = "", hint: str = "") -> SourceError:
+    """Returns the error for a file that can't be read.
+
+    Args:
+        fault: What the operating system said.
+        where: The file.
+        what: What it is, where the message is to say so.
+        hint: What to do.
+    """
+    return SourceError(f"{what} can't be read: {fault.strerror or fault}".lstrip(), where=str(where), hint=hint)
+
+
 @contextmanager
 def placed(where: str) -> Iterator[None]:
     """Adds a place to errors from inside that have none."""

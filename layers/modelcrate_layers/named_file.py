@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import unreadable
 
 MAX_NAMED = 16 << 20
 """Bytes of a text that a person writes (a script, a list of packages), where its reader has no limit of its own."""
@@ -53,8 +53,7 @@ def read_source(path: Path, what: str = "") -> bytes:
     try:
         return read_named_file(path, MAX_NAMED)
     except OSError as fault:
-        text = f"{what} can't be read: {fault.strerror}".strip()
-        raise SourceError(text, where=str(path)) from None
+        raise unreadable(fault, path, what) from None
 
 
 class _ReadyFile(io.FileIO):

@@ -6,6 +6,7 @@ work on one folder; only the index needs a lock, and it is held for as long as i
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,7 +26,7 @@ from modelcrate_layers.content import (
     parse_object,
     verified,
 )
-from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed
+from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.tar.sources import FileRange
@@ -273,13 +274,14 @@ class Adding:
 
 
 @contextmanager
-def as_machine_error(where: Path) -> Iterator[None]:
-    """Raises what the operating system refuses inside as a MachineError about this place."""
+def as_machine_error(where: Path | str, what: str = "can't be written") -> Iterator[None]:
+    """Raises what the operating system refuses inside as a MachineError about this place; `what` says what can't be done."""
     try:
         yield
     except OSError as fault:
-        hint = "free some space, or choose another place" if fault.errno == 28 else ""
-        raise MachineError(f"can't be written: {fault.strerror}", where=str(where), hint=hint) from fault
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space, or choose another place" if full else ""
+        raise MachineError(f"{what}: {fault.strerror}", where=str(where), hint=hint) from fault
 
 
 def _stamp(path: Path) -> bytes:
@@ -307,7 +309,7 @@ def _open_regular(path: Path) -> Iterator[int]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise SourceError("is not a regular file", where=str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -17,13 +18,16 @@ from typing import Any
 
 import pytest
 
+import modelcrate
 from modelcrate.containers.processes import ProcessId, parent_of
+from modelcrate.containers.ready import NotReadyError
 from modelcrate_layers.content import Literal
-from support.command import Crate
+from modelcrate_layers.errors import UserError
+from support.command import Crate, in_this_process
 from support.containers import SERVER, why_not
 from support.images_by_hand import write_index, write_layout
 from support.terminal import Terminal
-from support.waiting import until
+from support.waiting import HANG, until
 
 MINE = "arm64" if os.uname().machine == "aarch64" else "amd64"
 OTHER = "amd64" if MINE == "arm64" else "arm64"
@@ -36,12 +40,15 @@ def _an_engine() -> None:
 
 
 @pytest.fixture
-def crate(tmp_path: Path) -> Iterator[Crate]:
+def crate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Crate]:
+    """Its commands run in this process, which saves their starts; what is started by `crate.command` is a process of its own."""
     crate = Crate.at(tmp_path / "home", folder=tmp_path, WHO="from here")
-    yield crate
-    names = crate("ps", "-aq").out.split()
-    if names:
-        crate("rm", "-f", *names).succeeded()
+    monkeypatch.chdir(tmp_path)
+    with in_this_process(monkeypatch, capfd):
+        yield crate
+        names = crate("ps", "-aq").out.split()
+        if names:
+            crate("rm", "-f", *names).succeeded()
 
 
 @pytest.fixture
@@ -111,7 +118,6 @@ def test_variables_user_folder_and_entry_point(crate: Crate, image: str, tmp_pat
     ("words", "message"),
     [
         (("-e", "=x"), "not a variable"),
-        (("--env-file", "none"), "not a file with variables"),
         (("-w", "srv"), "not a working folder"),
         (("-v", "none:/x"), "no named volumes"),
         (("-v", "./none:/x"), "no folder or file to mount"),
@@ -323,6 +329,18 @@ def test_a_damaged_container_that_has_ended_can_be_removed(crate: Crate, image: 
     assert not folder.exists()
 
 
+def test_a_container_outlives_the_terminal_that_it_was_started_from(crate: Crate, image: str) -> None:
+    with Terminal(["sh"], {**crate.environment, "PS1": ""}) as terminal:
+        terminal.write(
+            shlex.join(crate.command("run", "-d", "-p", "0:5001", "--name", "it", image)) + "; echo do''ne\n"
+        )
+        terminal.read_until("done")
+    time.sleep(0.2)
+    row = listed(crate)["it"]
+    assert row["status"] == "running"
+    assert get(row["ports"]["5001"]).startswith("image got")
+
+
 def test_each_process_killed_in_turn(crate: Crate, image: str, tmp_path: Path) -> None:
     crate("run", "-d", "--name", "it", image).succeeded()
     held = json.loads((tmp_path / "home" / "containers" / "it" / "state.json").read_text())
@@ -398,6 +416,32 @@ def test_limits_of_memory_and_processors(crate: Crate, image: str) -> None:
     assert (eaten.code, eaten.out) == (137, "")
     assert crate("run", image, "perl", "-e", eats).succeeded().out == "ate it\n"
     crate("run", "--engine", "namespaces", "--memory", "64m", image, "sh").failed(6, "only a runtime")
+
+
+def test_the_library_starts_containers_with_the_same_options(crate: Crate, image: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/in").write_text("of the machine")
+    script = "cat /data/in; pwd; id -u; echo $A; touch /x 2>/dev/null || echo read-only; exit 3"
+    settings = modelcrate.Config(crate.home)
+    options = modelcrate.ContainerOptions(
+        command=["-c", script], entrypoint="sh", user="77:78", workdir="/tmp", restart=1, read_only=True, network="none",
+        volumes=f"{tmp_path}/data:/data:ro",
+    )  # fmt: skip
+    container = modelcrate.run(image, name="it", env={"A": "a"}, options=options, settings=settings)
+    assert container.wait(HANG) == 3
+    assert b"".join(container.logs()).decode() == "of the machine/tmp\n77\na\nread-only\n" * 2
+    assert listed(crate, "-a")["it"]["restarts"] == 1
+    with pytest.raises(UserError, match="no CDI file describes the device x/y=z"):
+        modelcrate.run(image, name="other", options=modelcrate.ContainerOptions(devices="x/y=z"), settings=settings)
+    sleeps = modelcrate.ContainerOptions(command=["sleep", "1000"], keep=True)
+    with pytest.raises(NotReadyError, match=r"not ready after 0\.2 seconds"):
+        modelcrate.run(image, name="other", ports={0: 5001}, wait=0.2, options=sleeps, settings=settings)
+    assert listed(crate)["other"]["status"] == "running"
+    if not why_not("runc"):
+        eats = ["perl", "-e", 'my $x = "x" x (200 << 20); print "ate it\\n"']
+        small = modelcrate.ContainerOptions(command=eats, memory=64 << 20, cpus=0.5, remove=True, engine="runc")
+        container = modelcrate.run(image, name="small", options=small, settings=settings)
+        until(lambda: "small" not in listed(crate, "-a"))
 
 
 def test_no_network_at_all(crate: Crate, image: str) -> None:

@@ -18,6 +18,7 @@ MARK = "# add your RUN lines here"
 LINES = """\
 COPY more /more
 RUN ls -l /more && pip install --no-index /more/*.whl && python -c 'import added' && mkdir -p /srv/x && echo done-by-$(id -u) > /srv/x/note
+RUN [ "$ODD" = 'a$HOME"b' ] && [ "$(cat '/var/azureml-app/$HOME [1]*.txt')" = odd ]
 """
 
 
@@ -26,8 +27,12 @@ def saved(modelcrate: Modelcrate, tmp_path: Path) -> Path:
     """The folder of a Dockerfile with lines added by hand."""
     project, folder = tmp_path / "project", tmp_path / "saved"
     project.mkdir()
-    (project / "modelcrate.yaml").write_text("name: shelled\nbase: {from: debian, shell: true}\nentry: score.py\n")
-    (project / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (project / "modelcrate.yaml").write_text(
+        "name: shelled\nbase: {from: debian, shell: true}\nentry: {source: src, script: score.py}\nenv: {ODD: 'a$HOME\"b'}\n"
+    )
+    (project / "src").mkdir()
+    (project / "src/$HOME [1]*.txt").write_text("odd")
+    (project / "src/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
     done = modelcrate.run("build", project, "-o", f"dockerfile:{folder}")
     if done.returncode == 4:
         pytest.skip(f"no mirror answers: {done.stderr.strip()[:300]}")

@@ -705,3 +705,16 @@ def test_a91_an_upload_is_sent_to_no_metadata_service(script: Script, client: Cl
     with pytest.raises(RegistryError, match="metadata service"):
         client().push_blob(at(script), Memory(noise(100)))
     assert script.count("PUT") == 0
+
+
+def test_a_registry_that_keeps_a_few_bytes_of_each_part_is_left(script: Script, client: Client) -> None:
+    """A byte for each request would go on for ever: each part has to get on by 64 KiB, or by all of it, to count as one that did."""
+    rules = (Rule("*", chunk_size=128 * KIB),)
+    script.keeps = 10
+    with pytest.raises(ConnectionFailed, match=r"it keeps 10 of \d+ bytes"):
+        client(rules=rules).push_blob(at(script), Memory(noise(300_000, 1)))
+    assert script.count("PATCH") == 6
+    script.keeps = 64 * KIB
+    blob = Memory(noise(300_000, 2))
+    client(rules=rules).push_blob(at(script), blob)
+    assert kept(script, blob)

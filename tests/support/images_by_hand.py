@@ -10,9 +10,11 @@ from typing import Any
 from modelcrate_layers.content import Descriptor, Literal, MediaType, canonical_json
 
 
-def write_layout(folder: Path, layers: Sequence[Literal], config: Mapping[str, Any], machine: str = "amd64") -> str:
+def write_layout(
+    folder: Path, layers: Sequence[Literal], config: Mapping[str, Any], machine: str = "amd64", system: str = "linux"
+) -> str:
     """A layout of one image; returns its address."""
-    manifest, blobs = _image(layers, config, machine)
+    manifest, blobs = _image(layers, config, machine, system)
     _write(folder, [*blobs, manifest], _named(manifest, MediaType.MANIFEST))
     return f"oci:{folder}:1"
 
@@ -30,9 +32,11 @@ def write_index(folder: Path, images: Mapping[str, tuple[Sequence[Literal], Mapp
     return f"oci:{folder}:1"
 
 
-def _image(layers: Sequence[Literal], config: Mapping[str, Any], machine: str) -> tuple[Literal, list[Literal]]:
+def _image(
+    layers: Sequence[Literal], config: Mapping[str, Any], machine: str, system: str = "linux"
+) -> tuple[Literal, list[Literal]]:
     rootfs = {"type": "layers", "diff_ids": [str(blob.descriptor.digest) for blob in layers]}
-    document = {"architecture": machine, "os": "linux", "config": dict(config), "rootfs": rootfs}
+    document = {"architecture": machine, "os": system, "config": dict(config), "rootfs": rootfs}
     held = Literal(canonical_json(document), MediaType.CONFIG)
     manifest = {
         "schemaVersion": 2,

@@ -103,6 +103,7 @@ class Script:
     referrers: bool = True
     keeps_cut: bool = True
     stuck: bool = False
+    keeps: int | None = None
     patch_limit: int | None = None
     minimum: int = 0
     dash_digest: bool = False
@@ -352,7 +353,7 @@ class Answer:
         if limit is not None and len(self.body) > limit and "content-length" in self.seen.headers:
             return error(416, "RANGE_INVALID", "body too large")
         if not (self.script.stuck and held):
-            held += self.body
+            held += self.body[: self.script.keeps]
         return Reply(202, self._where(name, key))
 
     def upload_put(self, name: str, key: str, held: bytearray) -> Reply:

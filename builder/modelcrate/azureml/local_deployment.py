@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from modelcrate.config import Config
-from modelcrate.containers import Container, Port, RunOptions, containers, start
+from modelcrate.containers import Container, Port, RunOptions, containers
 from modelcrate.containers.forward import check_free
 from modelcrate.events import Emit
 from modelcrate.inspect.serving import choose_runnable
 from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.running import start_image
 from modelcrate.pipeline.session import Session
 from modelcrate.registry.credential import Credential
 from modelcrate.transports.store import StoreOutput, find
@@ -109,9 +110,7 @@ def deploy(
         name,
         config.containers,
         published,
-        image=f"{name}:latest",
         labels={LABEL: json.dumps(dict(facts))},
-        trees=config.unpacked,
     )
     _check_name(name, config)
     if not any(each.name == name and each.port == port for each in find_services(config)):
@@ -123,9 +122,8 @@ def deploy(
             raise MachineError(f"the image {name} has gone", hint="try again")
         image = choose_runnable(found.read().images)
         remove(name, config)
-        layers = [layer.blob for layer in image.layers]
         with placed(f"the service {name}"):
-            started = start(image.settings, layers, replace(options, digest=str(image.digest)))
+            started = start_image(image, f"{name}:latest", options, session)
     return Service(started, dict(facts), str(image.digest))
 
 
@@ -150,7 +148,7 @@ def _check_name(name: str, config: Config) -> None:
 def _service(container: Container) -> Service | None:
     try:
         spec = container.spec()
-        facts = json.loads(spec.labels[LABEL])
+        facts = json.loads(spec.options.labels[LABEL])
     except (MachineError, KeyError, ValueError):  # it is being made or removed, is damaged, or is no service
         return None
-    return Service(container, facts, spec.digest) if isinstance(facts, dict) else None
+    return Service(container, facts, spec.options.digest) if isinstance(facts, dict) else None

@@ -330,7 +330,7 @@ class LocalWebservice(Webservice):
         if image_config is not None and not isinstance(image_config, InferenceConfig):
             raise UserError("image_config was replaced in 2019", hint="service.update(inference_config=...)")
         service = self._running()
-        wanted = service.container.spec().ports[0].host or service.port
+        wanted = service.container.spec().options.ports[0].host or service.port
         if deployment_config is not None:
             wanted = local_configuration(deployment_config).port or wanted
         known = self.models if models is None else [Model._resolve(self.workspace, each) for each in models]

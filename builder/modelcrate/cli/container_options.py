@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.named_file import read_named_file
 
 MAX_ENV_FILE = 1 << 20
@@ -50,7 +50,8 @@ def variables(args: argparse.Namespace, environment: Mapping[str, str]) -> dict[
         environment: where a NAME without a value is looked up; one that is not there is left out, as docker does.
 
     Raises:
-        UserError: a variable or a file can't be read.
+        UserError: a variable is none, or a file is not UTF-8.
+        SourceError: a file can't be read.
     """
     from modelcrate.containers.process import check_variable
 
@@ -92,20 +93,15 @@ def moment(text: str) -> float:
 
 
 def _lines(name: str) -> Iterator[str]:
-    path = Path(name)
     try:
-        if not path.is_file():
-            raise UserError("not a file with variables", where=name, hint="expected a text file with NAME=VALUE a line")
-        if path.stat().st_size > MAX_ENV_FILE:
-            raise UserError(
-                f"a file with variables has at most {MAX_ENV_FILE} bytes",
-                where=name,
-                hint="a large value goes into a file that is mounted with --volume",
-            )
-        lines = read_named_file(path, MAX_ENV_FILE).decode("utf-8-sig").splitlines()
+        lines = read_named_file(Path(name), MAX_ENV_FILE).decode("utf-8-sig").split("\n")
+    except OSError as fault:
+        raise unreadable(
+            fault, name, "the file with variables", "expected a text file with NAME=VALUE a line"
+        ) from None
     except UnicodeDecodeError:
         raise UserError("a file with variables is not UTF-8", where=name, hint="save the file as UTF-8") from None
     for line in lines:
-        text = line.lstrip()
+        text = line.removesuffix("\r").lstrip()
         if text and not text.startswith("#"):
             yield text

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from modelcrate.cli.console import Console
-from modelcrate_layers.errors import RegistryError, SourceError, UserError
+from modelcrate_layers.errors import RegistryError, UserError, unreadable
 from modelcrate_layers.named_file import read_named_file
 
 MAX_BODY = 256 << 20
@@ -54,4 +54,4 @@ def _body(text: str) -> bytes:
     try:
         return read_named_file(Path(text[1:]), MAX_BODY)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=text[1:]) from None
+        raise unreadable(fault, text[1:]) from None

@@ -45,7 +45,7 @@ def _row(container: Container) -> dict[str, Any] | None:
     except MachineError:
         return None
     try:
-        image = container.spec().image
+        image = container.spec().options.image
     except MachineError:
         image = "" if state.status == "starting" else "?"  # not written yet, or damaged
     return {

@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.container_options import process_arguments, variables
-from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import MachineError, SourceError, UserError
+from modelcrate_layers.errors import MachineError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container
-    from modelcrate.images.image import Image
-    from modelcrate.project.cdi import Edits
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,80 +76,58 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|POLICY",
         help="with --detach: start it again at most N times when it fails; on-failure[:N], always or no",
     )
-    parser.add_argument("--platform", type=Platform.parse, help="which image of an index (default: this machine's)")
+    parser.add_argument("--platform", metavar="OS/ARCH", help="which image of an index (default: this machine's)")
     parser.add_argument(
         "--engine",
-        default="",
+        default="auto",
         help="runc, crun, namespaces or chroot (default: the first that works, but never chroot)",
     )
     parser.add_argument("--keep", action="store_true", help="keep the unpacked root folder after the end")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.containers import Port, RunOptions, Volume, container_name, start
-    from modelcrate.containers.limits import Limits, Restart
-    from modelcrate.home.home_lock import shared_home_lock
+    from dataclasses import replace
+
+    from modelcrate.containers import Port, container_name
     from modelcrate.images.image_config import health_path
+    from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
 
     if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
         raise UserError(
             "--wait takes a number of seconds, with --detach and a published port",
             hint="expected for instance: modelcrate run -d -p 8080:5001 --wait 60 IMAGE",
         )
-    limits, restart = Limits.parse(args.memory, args.cpus), Restart.parse(args.restart)
-    if restart.policy != "no" and not args.detach:
-        raise UserError("--restart is for containers in the background", hint="say --detach too")
-    _build(args, console)
-    image = _find(args, console)
-    edits = _edits(args, image, console)
-    command = tuple(args.command)
-    entrypoint: tuple[str, ...] | None = () if command else None
-    if args.entrypoint is not None:
-        entrypoint = (args.entrypoint,) if args.entrypoint else ()
-    options = RunOptions(
-        args.name or container_name(args.image),
-        console.config.containers,
-        tuple(Port.parse(text) for text in args.publish),
-        {**edits.env, **variables(args, console.config.environment)},
-        entrypoint=entrypoint,
-        command=command or None,
+    wanted = ContainerOptions(
+        command=args.command,
+        entrypoint=args.entrypoint,
         user=args.user,
         workdir=args.workdir,
-        volumes=(*(Volume.parse(text) for text in args.volume), *edits.volumes),
-        engine=args.engine or "auto",
+        volumes=args.volume,
+        memory=args.memory,
+        cpus=args.cpus,
+        gpus=args.gpus,
+        devices=args.device,
         network=args.network,
-        limits=limits,
-        devices=edits.devices,
-        restart=restart,
+        restart=args.restart,
         read_only=args.read_only,
         keep=args.keep,
         remove=args.rm and args.detach,  # in the foreground we do it, once we have the exit code
-        image=args.image,
-        digest=str(image.digest),
-        trees=console.config.unpacked,
+        engine=args.engine,
+        platform=args.platform,
     )
-    with shared_home_lock(console.config):
-        container = start(image.settings, [layer.blob for layer in image.layers], options)
+    ports = [Port.parse(text) for text in args.publish]
+    options = wanted.read(args.name or "unnamed", ports, variables(args, console.config.environment), console.config)
+    if options.restart.policy != "no" and not args.detach:
+        raise UserError("--restart is for containers in the background", hint="say --detach too")
+    devices, platform = wanted.device_names(), wanted.wanted_platform()
+    with console.session() as session:
+        address, image = find_image(args.image, session, platform)
+        named = options if args.name else replace(options, name=container_name(address))
+        container = start_image(image, address, named, session, devices)
     if args.detach:
         health = health_path(image.settings) or "/"
         return report(container, console, None if args.no_wait else args.wait, not args.no_wait, health)
     return foreground(container, console, remove=args.rm)
-
-
-def _build(args: argparse.Namespace, console: Console) -> None:
-    """Builds the image first, where the argument is a project; it is then the image of the project's name in the local store."""
-    from dataclasses import replace
-
-    from modelcrate.pipeline.asking import project_of
-    from modelcrate.transports.store import StoreOutput
-
-    project = project_of(args.image, console.config)
-    if project is None:
-        return
-    with console.session() as session:
-        request = session.read(project)
-        session.build(replace(request, outputs=(StoreOutput(request.project.name),)))
-        args.image = request.project.name
 
 
 def report(container: Container, console: Console, wait: float | None, waits: bool, health: str = "/") -> int:
@@ -223,35 +198,3 @@ def _say_notes(container: Container, console: Console) -> None:
         console.print_message(
             f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}"
         )
-
-
-def _edits(args: argparse.Namespace, image: Image, console: Console) -> Edits:
-    """What the devices that were asked for bring, and NVIDIA's driver held against the CUDA that the image needs."""
-    from modelcrate.containers.cuda import check_driver, installed_driver
-    from modelcrate.images.image_config import environment
-    from modelcrate.project.cdi import FOLDERS, find_devices, gpu_names
-
-    names = [*args.device, *(gpu_names(args.gpus) if args.gpus is not None else ())]
-    if any(name.startswith("nvidia.com/") for name in names):
-        check_driver(environment(image.settings), installed_driver())
-    return find_devices(names, console.config.environment.get("MODELCRATE_CDI_DIRS") or FOLDERS)
-
-
-def _find(args: argparse.Namespace, console: Console) -> Image:
-    """The image, and of several the one for this machine."""
-    from modelcrate.containers.host import host_platform
-    from modelcrate.transports.addresses import find
-
-    found = find(args.image, console.connections)
-    several, mine = len(found.members()) > 1, host_platform()
-    try:
-        image = found.image(args.platform or (mine if several else None))
-    except SourceError as fault:
-        if several:
-            fault.hint = fault.hint or "name one of them with --platform"
-        raise
-    if image.platform.architecture != mine.architecture:
-        console.print_message(
-            f"the image is for {image.platform}, and this machine is {mine}: it needs an emulator to run"
-        )
-    return image

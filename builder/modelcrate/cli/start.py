@@ -40,18 +40,18 @@ def _layers(container: Container, console: Console) -> list[Blob]:
     """The layers of the very image that the container was made of."""
     from modelcrate.transports.addresses import find
 
-    spec = container.spec()
-    for address in (spec.digest, spec.image):
+    options = container.spec().options
+    for address in (options.digest, options.image):
         try:
             found = find(address, console.connections)
         except SourceError:
             continue
         for descriptor in found.members() or (found.descriptor,):
-            if str(descriptor.digest) == spec.digest:
+            if str(descriptor.digest) == options.digest:
                 image = type(found)(found.collection, descriptor).image()
                 return [layer.blob for layer in image.layers]
     raise UserError(
-        f"the image of the container {container.name} is not to be had any more: {spec.image}",
-        why=f"it was {spec.digest}",
+        f"the image of the container {container.name} is not to be had any more: {options.image}",
+        why=f"it was {options.digest}",
         hint="run the image that is there now",
     )

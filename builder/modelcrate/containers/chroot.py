@@ -26,15 +26,15 @@ class Chroot:
 
     def unusable(self, spec: SupervisorSpec) -> str:
         """Returns why this container can't be started with chroot(2); empty where it can."""
-        if spec.devices.nodes or spec.devices.hooks:
+        if spec.options.devices.nodes or spec.options.devices.hooks:
             return "it gives no devices"
-        if spec.limits:
+        if spec.options.limits:
             return "only a runtime (runc, crun) can limit memory and processors"
         if spec.rootless:
             return "it needs root"
-        if spec.read_only:
+        if spec.options.read_only:
             return "it can't make the root read-only"
-        return "it can't mount folders" if spec.volumes else ""
+        return "it can't mount folders" if spec.options.volumes else ""
 
     def launch(self, spec: SupervisorSpec, log: int) -> int:
         """Starts the program in the changed root and returns its process id."""

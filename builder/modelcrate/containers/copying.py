@@ -10,15 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelcrate.containers.container import Container
-from modelcrate.containers.places import MOUNT_POINTS
 from modelcrate.containers.processes import processes_in
-from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
+from modelcrate.images.root_folder import MOUNT_POINTS, NEW, READ, ContainerRoot, Parts, parts_of
+from modelcrate_layers.atomic import write_all
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import as_machine_error
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BESIDE = b".modelcrate-copy-%d"
 
 
@@ -102,12 +101,12 @@ def copy(source: Side, target: Side) -> Copied:
         raise UserError(
             "there is no such folder", where=target.shown, hint="make it first, or leave out the / at the end"
         )
+    where = f"{source.shown} to {target.shown}"
     try:
-        return _copy(source.root, source.parts, target.root, parts)
+        with as_machine_error(where, "can't copy"):
+            return _copy(source.root, source.parts, target.root, parts)
     except IntegrityError as fault:
-        raise UserError("can't copy", where=f"{source.shown} to {target.shown}", why=fault.what) from None
-    except OSError as fault:
-        raise MachineError(f"can't copy: {fault.strerror}", where=f"{source.shown} to {target.shown}") from None
+        raise UserError("can't copy", where=where, why=fault.what) from None
 
 
 def _copy(source: ContainerRoot, start: Parts, target: ContainerRoot, end: Parts) -> Copied:
@@ -138,32 +137,21 @@ def _copy(source: ContainerRoot, start: Parts, target: ContainerRoot, end: Parts
 
 def _write_file(source: ContainerRoot, here: Parts, target: ContainerRoot, there: Parts) -> int:
     place = source.place(here)
-    read = os.open(place.name, _READ, dir_fd=place.folder)
+    read = os.open(place.name, READ, dir_fd=place.folder)
     try:
-        held = os.fstat(read)
+        held, done = os.fstat(read), 0
         if not stat.S_ISREG(held.st_mode):
             return 0  # it was replaced meanwhile
-        goal = _free_place(target, there)
-        beside = _BESIDE % os.getpid()
-        with suppress(FileNotFoundError):
-            os.unlink(beside, dir_fd=goal)
-        write = os.open(beside, _NEW, 0o600, dir_fd=goal)
-        try:
-            done = 0
-            while piece := os.read(read, CHUNK):
-                done += len(piece)
-                view = memoryview(piece)
-                while view:
-                    view = view[os.write(write, view) :]
-            os.fchmod(write, held.st_mode & 0o777)
-            os.utime(write, ns=(held.st_mtime_ns, held.st_mtime_ns))
-            os.rename(beside, there[-1], src_dir_fd=goal, dst_dir_fd=goal)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(beside, dir_fd=goal)
-            raise
-        finally:
-            os.close(write)
+        with _beside(target, there) as (folder, name):
+            write = os.open(name, NEW, 0o600, dir_fd=folder)
+            try:
+                while piece := os.read(read, CHUNK):
+                    done += len(piece)
+                    write_all(write, piece)
+                os.fchmod(write, held.st_mode & 0o777)
+                os.utime(write, ns=(held.st_mtime_ns, held.st_mtime_ns))
+            finally:
+                os.close(write)
         return done
     finally:
         os.close(read)
@@ -172,21 +160,27 @@ def _write_file(source: ContainerRoot, here: Parts, target: ContainerRoot, there
 def _write_link(source: ContainerRoot, here: Parts, target: ContainerRoot, there: Parts) -> None:
     place = source.place(here)
     link = os.readlink(place.name, dir_fd=place.folder)
-    goal = _free_place(target, there)
-    beside = _BESIDE % os.getpid()
-    with suppress(FileNotFoundError):
-        os.unlink(beside, dir_fd=goal)
-    os.symlink(link, beside, dir_fd=goal)
-    os.rename(beside, there[-1], src_dir_fd=goal, dst_dir_fd=goal)
+    with _beside(target, there) as (folder, name):
+        os.symlink(link, name, dir_fd=folder)
 
 
-def _free_place(target: ContainerRoot, there: Parts) -> int:
-    """The folder of a place that a file may take: nothing is there, or no folder."""
+@contextmanager
+def _beside(target: ContainerRoot, there: Parts) -> Iterator[tuple[int, bytes]]:
+    """Gives an open folder and a free name in it. What is made under that name takes the place in the end, in which no folder may be."""
     place = target.place(there)
     with suppress(FileNotFoundError):
         if stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode):
             raise IntegrityError("a folder is in the place of a file", where=os.fsdecode(b"/".join(there)))
-    return place.folder
+    name = _BESIDE % os.getpid()
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=place.folder)
+    try:
+        yield place.folder, name
+        os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=place.folder)
+        raise
 
 
 def _make_folder(target: ContainerRoot, there: Parts) -> None:

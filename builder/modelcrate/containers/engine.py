@@ -99,7 +99,7 @@ def first_usable(spec: SupervisorSpec, log: int) -> tuple[str, int, tuple[str, .
 
 
 def _hint(spec: SupervisorSpec) -> str:
-    if spec.limits:
+    if spec.options.limits:
         return "limits take root and runc; an ordinary user can start all of it as `systemd-run --user --scope -p MemoryMax=2G modelcrate run ...`"
     if spec.rootless:
         return "allow user namespaces for ordinary users, or run this as root"
@@ -107,6 +107,6 @@ def _hint(spec: SupervisorSpec) -> str:
         return ""
     return (
         "give this machine namespaces (docker run --privileged, a VM), or, for an image that you trust, type:\n"
-        f"    modelcrate run --engine chroot {spec.image or 'IMAGE'}\n"
+        f"    modelcrate run --engine chroot {spec.options.image or 'IMAGE'}\n"
         f"{NOT_HELD_BY_CHROOT}"
     )

@@ -92,7 +92,7 @@ def _enter(spec: SupervisorSpec, state: ContainerState) -> None:
             namespaces = _open_namespaces(process)
             break
     else:
-        raise MachineError(f"no process of the container {spec.name} can be entered")
+        raise MachineError(f"no process of the container {spec.options.name} can be entered")
     for fd in namespaces:
         linux.setns(fd)
         os.close(fd)
@@ -120,7 +120,7 @@ def _identity(spec: SupervisorSpec, user: str | None) -> Identity:
         identity = identify(root, user)
     if spec.rootless and (identity.uid, identity.gid) != (spec.identity.uid, spec.identity.gid):
         raise UserError(
-            f"the container {spec.name} has the user {spec.identity.uid} and no other",
+            f"the container {spec.options.name} has the user {spec.identity.uid} and no other",
             why="it was started by an ordinary user of this machine",
         )
     return identity

@@ -41,9 +41,9 @@ class Namespaces:
 
     def unusable(self, spec: SupervisorSpec) -> str:
         """Tries it in a process that ends at once: only a trial shows what the kernel and its security modules allow."""
-        if spec.devices.hooks or spec.devices.groups:
+        if spec.options.devices.hooks or spec.options.devices.groups:
             return "the device has hooks or groups, which only a runtime (runc, crun, as root) runs and sets"
-        if spec.limits:
+        if spec.options.limits:
             return "only a runtime (runc, crun) can limit memory and processors"
         if filter_program(os.uname().machine) is None:
             return f"no system call filter is known for {os.uname().machine}"
@@ -107,25 +107,25 @@ def _enter(spec: SupervisorSpec) -> None:
             _mount(inside, (b"sys",), "sysfs", _QUIET | linux.MS_RDONLY)
         _mount(inside, (b"dev",), "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=755,size=64k")
         _fill_dev(inside)
-        for node in spec.devices.nodes:
+        for node in spec.options.devices.nodes:
             place = parts_of(node.container.encode())
             inside.mount_point(place, is_file=True)
             fd = inside.open_path(place)
             linux.mount(node.host, f"/proc/self/fd/{fd}", flags=linux.MS_BIND)
             os.close(fd)
         _mount(inside, (b"dev", b"shm"), "tmpfs", _QUIET, "mode=1777")
-        if spec.read_only:
+        if spec.options.read_only:
             _mount(inside, (b"tmp",), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=1777")
-            for volume in spec.volumes:  # the places that the image had there are covered
+            for volume in spec.options.volumes:  # the places that the image had there are covered
                 if (parts := parts_of(os.fsencode(volume.container)))[:1] == (b"tmp",) and len(parts) > 1:
                     inside.forget()
                     inside.mount_point(parts, volume.host.is_file())
-        for volume in spec.volumes:
+        for volume in spec.options.volumes:
             _mount_volume(inside, volume)
         _guard(inside)
-    _remount(root, linux.MS_RDONLY if spec.read_only else 0)
+    _remount(root, linux.MS_RDONLY if spec.options.read_only else 0)
     linux.pivot_to(root)
-    socket.sethostname(spec.name)
+    socket.sethostname(spec.options.name)
 
 
 def _mount(root: ContainerRoot, parts: Parts, kind: str, flags: int, data: str = "") -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from modelcrate.containers.devices import Devices
 from modelcrate.containers.limits import Limits, Restart
+from modelcrate.images.root_folder import MOUNT_POINTS
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -28,8 +29,6 @@ MAX_STRING = (1 << 17) - 1
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 _PORT = re.compile(r"[0-9]{1,5}")
-_NO_ENV: Mapping[str, str] = MappingProxyType({})
-_ENGINES_OWN = ("proc", "sys", "dev")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Volume:
             raise UserError(
                 f"not a folder of a container: {self.container[:80]!r}", hint="expected an absolute path, without '..'"
             )
-        if first[0] in _ENGINES_OWN:
+        if (os.fsencode(first[0]),) in MOUNT_POINTS:
             raise UserError(
                 f"nothing can be mounted on {self.container}",
                 why="the engine makes it",
@@ -105,7 +104,7 @@ class RunOptions:
     name: str
     state_dir: Path
     ports: tuple[Port, ...] = ()
-    env: Mapping[str, str] = field(default_factory=lambda: _NO_ENV, hash=False)
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     user: str | None = None
@@ -128,7 +127,7 @@ class RunOptions:
 
     digest: str = ""
 
-    labels: Mapping[str, str] = field(default_factory=lambda: _NO_ENV, hash=False)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What others want to know of the container later; it decides nothing."""
 
     trees: Path | None = None

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from modelcrate.containers.options import Volume
-from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
+from modelcrate.images.root_folder import MOUNT_POINTS, ContainerRoot, Parts, parts_of
 from modelcrate_layers.errors import IntegrityError, UserError
-
-MOUNT_POINTS = ((b"proc",), (b"sys",), (b"dev",))
-"""What every engine mounts. Where one was a link, runc would follow it on the machine."""
 
 
 def make_places(root: ContainerRoot, volumes: Sequence[Volume], notes: list[str]) -> tuple[Volume, ...]:

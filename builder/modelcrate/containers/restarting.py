@@ -51,7 +51,7 @@ def run_again_and_again(
         report = _NOBODY
         if time.monotonic() - began > _RAN_WELL:
             pause = _FIRST_PAUSE
-        if not spec.restart.again(code, restarts) or _stopped_within(spec.folder, pause):
+        if not spec.options.restart.again(code, restarts) or _stopped_within(spec.folder, pause):
             return replace(ContainerState.load(spec.folder), status="ended", exit_code=code, ended=time.time())
         restarts, pause = restarts + 1, min(pause * 2, _LAST_PAUSE)
 

@@ -92,7 +92,7 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
     """The bundle's config.json (OCI runtime specification 1.0, config.md and config-linux.md)."""
     kept = list(KEPT)
     held = kept if spec.identity.uid == 0 else []
-    devices = spec.devices.bundle()
+    devices = spec.options.devices.bundle()
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -101,7 +101,7 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
                 "uid": spec.identity.uid,
                 "gid": spec.identity.gid,
                 "umask": 0o022,
-                **({"additionalGids": list(spec.devices.groups)} if spec.devices.groups else {}),
+                **({"additionalGids": list(spec.options.devices.groups)} if spec.options.devices.groups else {}),
             },
             "args": list(spec.process.args),
             "env": list(spec.process.env),
@@ -109,10 +109,10 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
             "noNewPrivileges": True,
             "capabilities": {"bounding": kept, "effective": held, "permitted": held},
         },
-        "root": {"path": str(spec.rootfs), "readonly": spec.read_only},
-        "hostname": spec.name,
+        "root": {"path": str(spec.rootfs), "readonly": spec.options.read_only},
+        "hostname": spec.options.name,
         "hooks": devices["hooks"],
-        "mounts": [*_mounts(spec.read_only), *map(_volume, spec.volumes)],
+        "mounts": [*_mounts(spec.options.read_only), *map(_volume, spec.options.volumes)],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
             "seccomp": runtime_profile(),
@@ -121,7 +121,7 @@ def bundle_config(spec: SupervisorSpec) -> dict[str, Any]:
             "devices": devices["devices"],
             "resources": {
                 "devices": [{"allow": False, "access": "rwm"}, *devices["rules"]],
-                **spec.limits.resources(),
+                **spec.options.limits.resources(),
             },
         },
     }

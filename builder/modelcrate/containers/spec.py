@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from modelcrate.containers.devices import Devices
 from modelcrate.containers.identity import Identity
 from modelcrate.containers.limits import Limits, Restart
-from modelcrate.containers.options import Port, Volume
+from modelcrate.containers.options import Port, RunOptions, Volume
 from modelcrate.containers.process import Process
-from modelcrate_layers.errors import MachineError
+from modelcrate_layers.errors import CrateError, MachineError
 from modelcrate_layers.frozen import dataclass
 
 _FILE = "spec.json"
@@ -22,32 +22,25 @@ _FILE = "spec.json"
 class SupervisorSpec:
     """One container to be started.
 
-    `programs` are the OCI runtimes that were found, by engine name. `volumes` have real paths of the root folder, as `mount_point` gave them.
-    `notes` say what was changed in the image before the start. `image` and `digest` say where it came from, `labels` what others
-    want to know of it. `trees` is the folder of unpacked layers that are kept.
+    Attributes:
+        options: What was asked for; its volumes have the real paths of the root folder, as `mount_point` gave them.
+        folder: The container's folder.
+        process: The program.
+        identity: Its user by number.
+        engines: The engines to try, best first.
+        programs: The OCI runtimes that were found, by engine name.
+        rootless: Whether an ordinary user starts it.
+        notes: What was changed in the image before the start.
     """
 
-    name: str
+    options: RunOptions
     folder: Path
     process: Process
     identity: Identity
-    ports: tuple[Port, ...]
     engines: tuple[str, ...]
     programs: dict[str, str]
-    network: str
-    read_only: bool
-    keep: bool
     rootless: bool
-    volumes: tuple[Volume, ...] = ()
     notes: tuple[str, ...] = ()
-    image: str = ""
-    digest: str = ""
-    remove: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    trees: Path | None = None
-    limits: Limits = Limits()
-    restart: Restart = Restart()
-    devices: Devices = Devices()
 
     @property
     def rootfs(self) -> Path:
@@ -60,29 +53,40 @@ class SupervisorSpec:
 
     @classmethod
     def load(cls, folder: Path) -> SupervisorSpec:
-        """Reads it. MachineError for a file that is gone or damaged, or whose volumes are not there any more."""
+        """Reads it. MachineError for a file that is gone or damaged."""
         try:
-            return cls._read(folder)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+            held = json.loads((folder / _FILE).read_text())
+            process = held["process"]
+            return cls(
+                **held
+                | {
+                    "options": _options(held["options"]),
+                    "folder": folder,
+                    "process": Process(**process | {"args": tuple(process["args"]), "env": tuple(process["env"])}),
+                    "identity": Identity(**held["identity"]),
+                    "engines": tuple(held["engines"]),
+                    "notes": tuple(held["notes"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, CrateError) as fault:
             raise MachineError("a container's description can't be read", where=str(folder), why=str(fault)) from None
 
-    @classmethod
-    def _read(cls, folder: Path) -> SupervisorSpec:
-        held = json.loads((folder / _FILE).read_text())
-        process = held["process"]
-        return cls(
-            **held
-            | {
-                "folder": folder,
-                "process": Process(**process | {"args": tuple(process["args"]), "env": tuple(process["env"])}),
-                "identity": Identity(**held["identity"]),
-                "ports": tuple(Port(**port) for port in held["ports"]),
-                "engines": tuple(held["engines"]),
-                "volumes": tuple(Volume(**each | {"host": Path(each["host"])}) for each in held["volumes"]),
-                "notes": tuple(held["notes"]),
-                "trees": Path(held["trees"]) if held.get("trees") else None,
-                "limits": Limits(**held.get("limits", {})),
-                "restart": Restart(**held.get("restart", {})),
-                "devices": Devices.load(held.get("devices", {})),
-            }
-        )
+
+def _options(held: dict[str, Any]) -> RunOptions:
+    def words(name: str) -> tuple[str, ...] | None:
+        return None if held[name] is None else tuple(held[name])
+
+    return RunOptions(
+        **held
+        | {
+            "state_dir": Path(held["state_dir"]),
+            "ports": tuple(Port(**port) for port in held["ports"]),
+            "entrypoint": words("entrypoint"),
+            "command": words("command"),
+            "volumes": tuple(Volume(**each | {"host": Path(each["host"])}) for each in held["volumes"]),
+            "limits": Limits(**held["limits"]),
+            "devices": Devices.load(held["devices"]),
+            "restart": Restart(**held["restart"]),
+            "trees": Path(held["trees"]) if held["trees"] else None,
+        }
+    )

@@ -18,19 +18,21 @@ from modelcrate.containers.identity import Identity, identify
 from modelcrate.containers.interpreter import start_module
 from modelcrate.containers.layer_trees import make_root, remove_root
 from modelcrate.containers.options import NOT_HELD_BY_CHROOT, RunOptions, Volume
-from modelcrate.containers.places import MOUNT_POINTS, check_working_folder, make_places
+from modelcrate.containers.places import check_working_folder, make_places
 from modelcrate.containers.process import Process, process_of
 from modelcrate.containers.processes import ProcessId, is_leftover, own_name
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import STOP, ContainerState
 from modelcrate.images.removal import remove_path
-from modelcrate.images.root_folder import ContainerRoot, Parts, parts_of
+from modelcrate.images.root_folder import MOUNT_POINTS, NEW, ContainerRoot, Parts, parts_of
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
+from modelcrate_layers.store import as_machine_error
 
-NEW = ".new"
+BEGUN = ".new"
 """How the name of a folder begins that is being made."""
 
+_CANT_START = "can't start a container"
 _HOSTS = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n"
 _FAULTS = {kind.__name__: kind for kind in (UserError, IntegrityError, MachineError)}
 
@@ -55,41 +57,23 @@ def start(config: Mapping[str, Any], layers: Sequence[Blob], options: RunOptions
     """
     process = process_of(config, options)
     engines, programs = candidates(options.engine)
-    check_free(options.ports)
-    options.devices.check()
-    for volume in options.volumes:
-        volume.check()
+    _check_machine(options)
     folder = _claim(options, process)
     try:
-        make_root(layers, folder, None if options.keep else options.trees)
-        identity, volumes, notes = prepare(folder / "rootfs", process, options.volumes, options.read_only)
-        SupervisorSpec(
-            name=options.name,
-            folder=folder,
-            process=_with_home(process, identity),
-            identity=identity,
-            ports=options.ports,
-            engines=engines,
-            programs=programs,
-            network=options.network,
-            read_only=options.read_only,
-            keep=options.keep,
-            rootless=os.geteuid() != 0,
-            volumes=volumes,
-            notes=(*notes, *((NOT_HELD_BY_CHROOT,) if options.engine == "chroot" else ())),
-            image=options.image,
-            digest=options.digest,
-            remove=options.remove,
-            labels=dict(options.labels),
-            trees=options.trees,
-            limits=options.limits,
-            restart=options.restart,
-            devices=options.devices,
-        ).save()
-        _supervise(folder)
-    except OSError as fault:
-        _abandon(folder)
-        raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
+        with as_machine_error(folder, _CANT_START):
+            make_root(layers, folder, None if options.keep else options.trees)
+            identity, volumes, notes = prepare(folder / "rootfs", process, options.volumes, options.read_only)
+            SupervisorSpec(
+                options=replace(options, volumes=volumes),
+                folder=folder,
+                process=_with_home(process, identity),
+                identity=identity,
+                engines=engines,
+                programs=programs,
+                rootless=os.geteuid() != 0,
+                notes=notes + _engine_notes(options),
+            ).save()
+            _supervise(folder)
     except BaseException:
         _abandon(folder)
         raise
@@ -109,7 +93,7 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
     """
     folder = container.folder
     spec = container.spec()
-    rootfs = folder / "rootfs"
+    options, rootfs = spec.options, folder / "rootfs"
     with locked(folder):
         before = container.state()
         if before.status != "ended":
@@ -117,26 +101,36 @@ def start_again(container: Container, layers: Sequence[Blob]) -> None:
                 f"the container {container.name} runs already",
                 hint="modelcrate stop NAME ends it; --name starts another",
             )
-        check_free(spec.ports)
-        spec.devices.check()
-        for volume in spec.volumes:
-            volume.check()
+        _check_machine(options)
         container.stop()  # what a crash left
         (folder / STOP).unlink(missing_ok=True)
         ContainerState("starting", ProcessId.own(), before.stop_signal, before.keep).save(folder)
     try:
-        if not rootfs.is_dir():
-            make_root(layers, folder, None if spec.keep else spec.trees)
-        _, volumes, notes = prepare(rootfs, spec.process, spec.volumes, spec.read_only)  # a kept root was written to
-        replace(spec, volumes=volumes, notes=notes).save()
-        _supervise(folder)
-    except BaseException as fault:
-        if not spec.keep:
+        with as_machine_error(folder, _CANT_START):
+            if not rootfs.is_dir():
+                make_root(layers, folder, None if options.keep else options.trees)
+            # a kept root was written to
+            _, volumes, notes = prepare(rootfs, spec.process, options.volumes, options.read_only)
+            options = replace(options, volumes=volumes)
+            replace(spec, options=options, notes=notes + _engine_notes(options)).save()
+            _supervise(folder)
+    except BaseException:
+        if not options.keep:
             remove_root(folder)
         before.save(folder)
-        if isinstance(fault, OSError):
-            raise MachineError(f"can't start a container: {fault.strerror}", where=str(folder)) from None
         raise
+
+
+def _check_machine(options: RunOptions) -> None:
+    """Checks what a start takes of the machine, before anything is unpacked. UserError otherwise."""
+    check_free(options.ports)
+    options.devices.check()
+    for volume in options.volumes:
+        volume.check()
+
+
+def _engine_notes(options: RunOptions) -> tuple[str, ...]:
+    return (NOT_HELD_BY_CHROOT,) if options.engine == "chroot" else ()
 
 
 def prepare(
@@ -180,7 +174,7 @@ def _make_files(root: ContainerRoot) -> None:
     root.make_folder((b"etc",))
     place = root.place((b"etc", b"hosts"))
     with suppress(FileExistsError):
-        fd = os.open(place.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=place.folder)
+        fd = os.open(place.name, NEW, 0o644, dir_fd=place.folder)
         with os.fdopen(fd, "wb") as file:
             file.write(_HOSTS)
             os.fchmod(fd, 0o644)
@@ -189,20 +183,19 @@ def _make_files(root: ContainerRoot) -> None:
 def _claim(options: RunOptions, process: Process) -> Path:
     """Makes the name's folder: beside, with its state in it, and renamed, which only one process can do."""
     folder = options.state_dir.absolute() / options.name
-    beside = folder.with_name(own_name(NEW))
+    beside = folder.with_name(own_name(BEGUN))
     try:
-        _clear_leftovers(folder.parent)
-        beside.mkdir(mode=0o700, parents=True)
-        (beside / "log").touch(0o600)
-        ContainerState("starting", ProcessId.own(), process.stop_signal, options.keep).save(beside)
-        for last in (False, True):
-            with suppress(OSError):
-                beside.rename(folder)
-                return folder
-            if not last:
-                _clear_ended(folder)
-    except OSError as fault:
-        raise MachineError(f"can't make the container's folder: {fault.strerror}", where=str(folder)) from None
+        with as_machine_error(folder, "can't make the container's folder"):
+            _clear_leftovers(folder.parent)
+            beside.mkdir(mode=0o700, parents=True)
+            (beside / "log").touch(0o600)
+            ContainerState("starting", ProcessId.own(), process.stop_signal, options.keep).save(beside)
+            for last in (False, True):
+                with suppress(OSError):
+                    beside.rename(folder)
+                    return folder
+                if not last:
+                    _clear_ended(folder)
     finally:
         remove_path(beside)
     raise UserError(f"the name {options.name} was taken at the same moment", hint="choose another name")
@@ -213,7 +206,7 @@ def _clear_leftovers(state_dir: Path) -> None:
     if not state_dir.is_dir():
         return
     for path in state_dir.iterdir():
-        if is_leftover(path.name, NEW, GONE):
+        if is_leftover(path.name, BEGUN, GONE):
             remove_root(path)
             remove_path(path)
 

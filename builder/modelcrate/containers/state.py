@@ -17,7 +17,7 @@ from modelcrate.containers.options import Port
 from modelcrate.containers.processes import ProcessId, parent_of, process_of_module, processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.images.removal import remove_path
-from modelcrate_layers.errors import MachineError
+from modelcrate_layers.errors import CrateError, MachineError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -70,7 +70,7 @@ class ContainerState:
         try:
             with open_named_file(folder / _FILE) as file:
                 return _parse(json.loads(file.read()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, CrateError) as fault:
             if not folder.is_dir():
                 raise MachineError("there is no container any more", where=str(folder)) from None
             return _recovered(folder, f"the state file can't be read: {fault}")
@@ -96,9 +96,9 @@ def _recovered(folder: Path, note: str) -> ContainerState:
         status="running" if main else "ended",
         supervisor=supervisor or _NO_PROCESS,
         stop_signal=spec.process.stop_signal if spec else _SIGTERM,
-        keep=bool(spec and spec.keep),
+        keep=bool(spec and spec.options.keep),
         main=main,
-        ports=tuple(port for port in spec.ports if port.host) if spec else (),
+        ports=tuple(port for port in spec.options.ports if port.host) if spec else (),
         notes=(note,),
     )
 

@@ -45,12 +45,12 @@ def main(folder: Path, report: int) -> None:
         os._exit(0)  # the process that waits for this one goes on
     try:
         spec = SupervisorSpec.load(folder)
-        listeners, ports = listen(spec.ports)
+        listeners, ports = listen(spec.options.ports)
     except BaseException as fault:
         _report(report, _fault(fault))
         raise SystemExit(1) from None
     own = ProcessId.own()
-    if spec.restart.policy == "no":
+    if spec.options.restart.policy == "no":
         ended = _run(spec, listeners, ports, own, report)
     else:
         ended = run_again_and_again(
@@ -101,7 +101,7 @@ def _start(
         state,
         status="running",
         stop_signal=spec.process.stop_signal,
-        keep=spec.keep,
+        keep=spec.options.keep,
         main=ProcessId.of(pid),
         engine=name,
         network=network,
@@ -114,19 +114,19 @@ def _start(
 
 
 def _enter_network(spec: SupervisorSpec, notes: list[str]) -> str:
-    if spec.network == "host":
+    if spec.options.network == "host":
         return "host"
     try:
         linux.unshare(linux.NEWNET)
         linux.loopback_up()
     except OSError as fault:
-        if spec.network == "none":
+        if spec.options.network == "none":
             raise MachineError(
                 f"this machine gives no network of its own: {fault}", hint="leave out --network none"
             ) from None
         notes.append(f"the container has no network of its own: {fault}")
         return "host"
-    return spec.network
+    return spec.options.network
 
 
 def _without_equal(
@@ -194,9 +194,9 @@ def _cleared(spec: SupervisorSpec, state: ContainerState) -> ContainerState:
 def _finish(spec: SupervisorSpec, state: ContainerState) -> None:
     """Leaves the state and the log, and removes the rest, or removes all with the option `remove`."""
     _cleared(spec, state)
-    clear_running(spec.folder, spec.keep)
+    clear_running(spec.folder, spec.options.keep)
     state.save(spec.folder)
-    if spec.remove:
+    if spec.options.remove:
         discard(spec.folder)
 
 

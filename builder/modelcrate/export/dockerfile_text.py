@@ -18,6 +18,9 @@ APP_ROOT = "/var/azureml-app"
 SERVER = "server"
 SERVER_ROOT = "/opt/modelcrate/server"
 
+_PATTERN = re.compile(r"[*?\[]")
+"""Characters with which COPY means several files; in a set of its own, each stands for itself."""
+
 _HEAD = """\
 # {name}: base, packages, models and code, each in layers of its own. Build it with
 #   docker build --tag {name} .
@@ -69,11 +72,11 @@ def _lines(parts: DockerfileParts, config: Mapping[str, Any]) -> Iterator[str]:
     if parts.note:
         yield f"# {parts.note}"
     yield f"FROM {parts.base}"
-    yield from (_array("ADD", [path, "/"]) for path in parts.tars)
-    yield from (_array("COPY", [f"{APP}/{path}/", f"{APP_ROOT}/{path}/"]) for path in parts.models)
+    yield from (_copied("ADD", path, "/") for path in parts.tars)
+    yield from (_copied("COPY", f"{APP}/{path}/", f"{APP_ROOT}/{path}/") for path in parts.models)
     if parts.server:
-        yield _array("COPY", [f"{SERVER}/", f"{SERVER_ROOT}/"])
-    yield from (_array("COPY", [f"{APP}/{path}", f"{APP_ROOT}/{path}"]) for path in parts.code)
+        yield _copied("COPY", f"{SERVER}/", f"{SERVER_ROOT}/")
+    yield from (_copied("COPY", f"{APP}/{path}", f"{APP_ROOT}/{path}") for path in parts.code)
     yield from _variables(config)
     if parts.shell:
         yield "# add your RUN lines here: they run as root, in the image's environment"
@@ -96,19 +99,25 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"LABEL {_quoted(name)}={_quoted(value)}"
     for word, key in (("USER", "User"), ("WORKDIR", "WorkingDir"), ("STOPSIGNAL", "StopSignal")):
         if config.get(key):
-            yield f"{word} {config[key]}"
-    yield from (f"EXPOSE {port}" for port in config.get("ExposedPorts") or {})
+            yield f"{word} {_escaped(config[key])}"
+    yield from (f"EXPOSE {_escaped(port)}" for port in config.get("ExposedPorts") or {})
     for word, key in (("ENTRYPOINT", "Entrypoint"), ("CMD", "Cmd")):
         if config.get(key):
-            yield _array(word, list(config[key]))
+            yield f"{word} {json.dumps(list(config[key]))}"
 
 
-def _array(word: str, items: list[str]) -> str:
-    """Returns an instruction in the form with a JSON array, which allows spaces in paths."""
-    return f"{word} {json.dumps(items)}"
+def _copied(word: str, source: str, target: str) -> str:
+    """Returns an ADD or COPY in the form with a JSON array, which allows spaces. Variables are filled in and patterns matched there, too."""
+    literal = _PATTERN.sub(r"[\g<0>]", source)
+    return f"{word} {json.dumps([_escaped(literal), _escaped(target)])}"
+
+
+def _escaped(text: str) -> str:
+    """Returns a value without quotes, with the characters escaped that a Dockerfile would replace."""
+    return re.sub(r"""[\\"'$]""", r"\\\g<0>", text)
 
 
 def _quoted(text: str) -> str:
     """Returns a value in double quotes, with the characters escaped that a Dockerfile would replace."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    escaped = re.sub(r'[\\"$]', r"\\\g<0>", text)
     return f'"{escaped}"'

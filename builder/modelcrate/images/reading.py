@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -52,6 +52,8 @@ _NAMES = {
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
 }
 """How a layer of a type should be stored. Layers that may not be distributed are tars as well (layer.md)."""
+
+_CONFIGS = frozenset({MediaType.CONFIG, MediaType.DOCKER_CONFIG})
 
 
 P = ParamSpec("P")
@@ -141,14 +143,24 @@ class Found:
 
     @_placed
     def copy(self) -> Copy:
-        """Reads it byte for byte, with the artifacts about it, to be written elsewhere."""
-        try:
-            images = self.read().images
-        except CrateError:
-            images = ()  # an artifact: it is copied, and can't be run
+        """Reads it byte for byte, with the artifacts about it, to be written elsewhere.
+
+        Raises:
+            IntegrityError: An image in it can't be run: its config is damaged, or fits another manifest.
+        """
+        images = tuple(self._images())
         graph = self.graph()
         descriptor = replace(self.descriptor, media_type=graph.root.media_type)
         return Copy(descriptor, images, replace(graph, attached=self.attached()))
+
+    def _images(self) -> Iterator[Image]:
+        """Reads the images below it. What can't be read as one, and does not say that it is one, is an artifact."""
+        for each in self.members() or (self.descriptor,):
+            try:
+                yield read_image(self.collection, each)
+            except CrateError:
+                if _is_image(self.collection, each):
+                    raise
 
     @_placed
     def graph(self) -> Graph:
@@ -184,6 +196,15 @@ def read_image(collection: Collection, descriptor: Descriptor) -> Image:
         document_literal(data, manifest, descriptor),
         tuple(_layer(collection, layer, diff_id) for layer, diff_id in zip(layers, diff_ids, strict=True)),
     )
+
+
+def _is_image(collection: Collection, descriptor: Descriptor) -> bool:
+    """Returns whether a manifest says that it is an image's: its config and all its layers are of types that engines take."""
+    if descriptor.media_type not in MediaType.MANIFESTS:
+        return False
+    manifest = parse_document(collection.read(descriptor), descriptor, collection.where)
+    config, *layers = (Descriptor.parse(each) for each in (manifest.get("config"), *(manifest.get("layers") or [])))
+    return config.media_type in _CONFIGS and all(each.media_type in _NAMES for each in layers)
 
 
 def plain_size(layer: ImageLayer) -> int:

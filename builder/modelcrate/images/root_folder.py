@@ -30,10 +30,12 @@ _NEAR = 4
 """Folders that are opened below one that is held open."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOUNTED = ((b"proc",), (b"sys",), (b"dev",))
-"""Folders that an engine fills; the image's own contents of them are hidden."""
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file in a root is opened to be read, and made."""
+
+MOUNT_POINTS = ((b"proc",), (b"sys",), (b"dev",))
+"""What every engine mounts: the image's own contents are hidden. Where one was a link, runc would follow it on the machine."""
 
 Parts = tuple[bytes, ...]
 
@@ -115,7 +117,7 @@ class ContainerRoot:
         for links in range(LINKS):
             try:
                 place = self.place(parts)
-                fd = os.open(place.name, _READ, dir_fd=place.folder)
+                fd = os.open(place.name, READ, dir_fd=place.folder)
             except IntegrityError:
                 if not links:
                     return None
@@ -126,7 +128,7 @@ class ContainerRoot:
                 if fault.errno != errno.ELOOP:
                     raise IntegrityError(f"{shown} of the image is not a regular file") from None
                 parts = _joined(place.path[:-1], os.readlink(place.name, dir_fd=place.folder))
-                if parts[:1] in _MOUNTED or not parts:
+                if parts[:1] in MOUNT_POINTS or not parts:
                     raise IntegrityError(f"{shown} of the image is a link into /{_shown(parts[:1])}") from None
                 continue
             held = os.fstat(fd)
@@ -156,7 +158,7 @@ class ContainerRoot:
             self.forget(keep=place.folder)
             replaced = True
         if is_file:
-            os.close(os.open(place.name, _NEW, 0o644, dir_fd=place.folder))
+            os.close(os.open(place.name, NEW, 0o644, dir_fd=place.folder))
         else:
             os.mkdir(place.name, dir_fd=place.folder)
             os.chmod(place.name, 0o755, dir_fd=place.folder)  # noqa: S103 - whatever our umask is

@@ -18,7 +18,6 @@ Owners are applied by root only; an ordinary user owns all of it and may enter e
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -27,9 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcrate.images.removal import remove_tree
-from modelcrate.images.root_folder import ContainerRoot, Parts, PathInRoot, parts_of
+from modelcrate.images.root_folder import NEW, ContainerRoot, Parts, PathInRoot, parts_of
+from modelcrate_layers.atomic import write_all
 from modelcrate_layers.content import Blob
-from modelcrate_layers.errors import IntegrityError, MachineError
+from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.codec import decode
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 
@@ -44,8 +45,6 @@ _OPAQUE = b".wh..wh..opq"
 _AUFS = b".wh..wh."
 _AUFS_LINKS = b".wh..wh.plnk"
 """AUFS kept files with several names in a folder of this name, and layers that Docker made of it still hold it (moby, pkg/archive)."""
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,12 @@ def unpack(layers: Sequence[Blob], root: Path, max_bytes: int = MAX_BYTES) -> Un
         for blob in layers:
             layer = _Layer(inside, folders, max_bytes, total.size)
             try:
-                layer.apply(read_tar(decode(blob.chunks()), held=True))
-                layer.clear_aufs()
+                with as_machine_error(root, "can't unpack the image"):
+                    layer.apply(read_tar(decode(blob.chunks()), held=True))
+                    layer.clear_aufs()
             except IntegrityError as fault:
                 where = f"layer {blob.descriptor.digest.short}" + (f", {fault.where}" if fault.where else "")
                 raise IntegrityError(fault.what, where=where, why=fault.why, hint=fault.hint) from None
-            except OSError as fault:
-                raise _machine(fault, root) from None
             done = layer.done
             total = UnpackResult(total.members + done.members, total.size + done.size, total.devices + done.devices)
         folders.finish(inside)
@@ -273,12 +271,10 @@ class _Layer:
 
 
 def _write(place: PathInRoot, member: Member) -> None:
-    fd = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
+    fd = os.open(place.name, NEW, 0o600, dir_fd=place.folder)
     try:
         for chunk in member.body:
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
+            write_all(fd, chunk)
         _own(fd, member)
         os.fchmod(fd, member.mode & 0o777)
         os.utime(fd, ns=(member.mtime, member.mtime))
@@ -295,9 +291,3 @@ def _own_name(place: PathInRoot, member: Member) -> None:
     if os.geteuid() == 0:
         os.chown(place.name, member.uid, member.gid, dir_fd=place.folder, follow_symlinks=False)
     os.utime(place.name, ns=(member.mtime, member.mtime), dir_fd=place.folder, follow_symlinks=False)
-
-
-def _machine(fault: OSError, root: Path) -> MachineError:
-    full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "free some space, or give a state folder on another disk" if full else ""
-    return MachineError(f"can't unpack the image: {fault.strerror}", where=str(root), hint=hint)

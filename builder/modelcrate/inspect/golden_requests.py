@@ -17,7 +17,7 @@ from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest
 from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_json, parse_object
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
@@ -113,7 +113,7 @@ def _text(text: str, folder: Path) -> str:
         try:
             text = read_named_file(folder / text, MAX_BODY).decode()
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=where) from None
+            raise unreadable(fault, where) from None
         except UnicodeDecodeError as fault:
             raise UserError(f"is not UTF-8 at byte {fault.start}", where=where, hint="save the file as UTF-8") from None
     try:

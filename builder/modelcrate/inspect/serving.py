@@ -14,6 +14,7 @@ from modelcrate.images.image_config import exposed_ports, health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request, split_server_url
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
 from modelcrate.project.contracts import DEFAULT
+from modelcrate_layers import content
 from modelcrate_layers.errors import CrateError, MachineError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.platforms import VARIABLE, platforms
@@ -77,23 +78,27 @@ class GoldenVerdict:
     seconds: float
 
 
-def choose_runnable(images: Sequence[Image]) -> Image:
-    """Returns the image for this machine.
+def choose_runnable(images: Sequence[Image], platform: content.Platform | None = None) -> Image:
+    """Returns the image for a platform; of several that fit, the plainest variant.
+
+    Args:
+        images: The images.
+        platform: The platform; by default this machine's.
 
     Raises:
         UserError: There is none.
     """
     from modelcrate.containers.host import host_platform
 
-    mine = host_platform()
-    image = next((each for each in images if mine.matches(each.settings)), None)
-    if image is None:
+    wanted = platform or host_platform()
+    fitting = [each for each in images if wanted.matches(each.settings)]
+    if not fitting:
         built = ", ".join(str(each.platform) for each in images)
         raise UserError(
-            f"the image is for {built}, so it can't be asked on this machine ({mine})",
-            hint="build it for this machine's platform too: `platforms:` in the project file",
+            f"the image is for {built or 'no platform'}, and {wanted} is wanted here",
+            hint="build it for that platform too: `platforms:` in the project file",
         )
-    return image
+    return min(fitting, key=lambda each: each.platform.level)
 
 
 @contextmanager

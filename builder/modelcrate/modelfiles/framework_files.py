@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelcrate.modelfiles.facts import ModelFacts
 from modelcrate.modelfiles.recognition import facts_of
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -77,7 +77,7 @@ class ModelFiles:
                 with open_named_file(path) as handle:
                     self._facts[name] = facts_of(handle, name, path.stat().st_size)
             except OSError as fault:
-                raise SourceError(f"can't be read: {fault.strerror or fault}", where=self.where(name)) from None
+                raise unreadable(fault, self.where(name)) from None
         return self._facts[name]
 
     def sound(self, name: str) -> ModelFacts:
@@ -103,7 +103,7 @@ class ModelFiles:
             with open_named_file(path) as handle:
                 data = handle.read(MAX_TEXT + 1)
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror or fault}", where=self.where(name)) from None
+            raise unreadable(fault, self.where(name)) from None
         if len(data) > MAX_TEXT:
             raise UserError(f"has more than {MAX_TEXT} bytes", where=self.where(name))
         return data

@@ -28,7 +28,7 @@ class Timeouts:
     """Limits on waiting, in seconds and bytes a second. A transfer that keeps moving may take as long as it needs.
 
     Attributes:
-        connect: Until a connection stands, and for one piece (256 KiB) to leave.
+        connect: Until a connection stands, and for one piece of a body (256 KiB; over TLS a record of 16 KiB) to leave.
         answer: Until the first byte of a response, and between two pieces of it.
         finish: As `answer`, after the last byte of an upload, because the registry hashes it then. A second more is
             given for every 20 MiB.

@@ -9,6 +9,8 @@ from modelcrate.net.messages import Request
 from modelcrate.net.tls import Trust
 from modelcrate_layers.errors import MachineError, RegistryError
 
+_SLOW = "run the same command again: what the registry keeps of an upload is not sent again"
+
 
 def translated(fault: Exception, request: Request, trust: Trust, proxy: str | None) -> RegistryError | MachineError:
     """Returns the error of ours for one of the HTTP library."""
@@ -36,6 +38,8 @@ def translated(fault: Exception, request: Request, trust: Trust, proxy: str | No
         return MachineError("a certificate file is missing", where=request.where(), why=str(fault)[:300])
     if isinstance(fault, exceptions.LocationValueError):
         return RegistryError("not a URL that can be requested", where=request.where())
+    if isinstance(fault, exceptions.ProtocolError) and isinstance(cause, TimeoutError):
+        return ConnectionFailed(request, f"it takes our bytes too slowly: {text}", silent=True, hint=_SLOW)
     # a refused connection is a timeout by urllib3's class, and not by its nature
     silent = isinstance(fault, exceptions.TimeoutError) and not isinstance(fault, exceptions.NewConnectionError)
     return ConnectionFailed(

@@ -25,7 +25,7 @@ from modelcrate.net.retry import Clock, RetryEngine, SystemClock
 from modelcrate.net.tls import Trust
 from modelcrate.net.urls import host_and_port, is_address, origin, split_login
 from modelcrate_layers.content import CHUNK, parse_natural
-from modelcrate_layers.errors import RegistryError, SourceError
+from modelcrate_layers.errors import RegistryError, unreadable
 
 MAX_ERROR_PAGE = 64 << 10
 
@@ -215,4 +215,4 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
         asked = Request("GET", path.as_uri())
         raise NotFound(asked, Response(404, Headers()), "is not there", where=str(path)) from None
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None

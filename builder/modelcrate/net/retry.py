@@ -71,6 +71,11 @@ SILENCE = 3
 """How many attempts one counts as that ended with a time limit: a server that stays silent is left after two of them, not six."""
 
 
+def attempts_of(fault: ErrorResponse | ConnectionFailed) -> int:
+    """Returns how many attempts a failed one counts as."""
+    return SILENCE if isinstance(fault, ConnectionFailed) and fault.silent else 1
+
+
 @dataclass(frozen=True, slots=True)
 class RetryEngine:
     """Repeats what may pass, within the limits of its patience."""
@@ -90,7 +95,7 @@ class RetryEngine:
             try:
                 return act()
             except (ErrorResponse, ConnectionFailed) as fault:
-                failures += SILENCE if isinstance(fault, ConnectionFailed) and fault.silent else 1
+                failures += attempts_of(fault)
                 self.pause(fault, failures)
 
     def pause(self, fault: ErrorResponse | ConnectionFailed, failures: int) -> None:

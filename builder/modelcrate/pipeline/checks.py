@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelcrate.pipeline.variables import refused_variables
 from modelcrate.project.values import Model, Project
-from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, SourceError, UserError, unreadable
 from modelcrate_layers.named_file import open_named_file
 
 MAX_SCRIPT = 16 << 20
@@ -96,7 +96,7 @@ def _entry(project: Project, folder: Path) -> Iterator[CrateError]:
             source = script.read(MAX_SCRIPT)
     except OSError as fault:
         hint = _near(project.entry.file, folder)
-        yield SourceError(f"the entry script can't be read: {fault.strerror}", where=str(path), hint=hint)
+        yield unreadable(fault, path, "the entry script", hint)
         return
     from modelcrate.project.entry_check import check_entry
 

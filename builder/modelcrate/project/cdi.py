@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modelcrate.containers.cuda import check_driver, installed_driver
 from modelcrate.containers.devices import DeviceNode, Devices, Hook
-from modelcrate.containers.options import Volume
+from modelcrate.containers.options import RunOptions, Volume
 from modelcrate.project.foreign_yaml import load_yaml
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
@@ -63,7 +64,8 @@ def find_devices(names: Sequence[str], folders: str = FOLDERS) -> Edits:
         folders: The folders of CDI files, with colons between them.
 
     Raises:
-        UserError: A name is none, no file describes it, two files of one folder do, or a file can't be read.
+        UserError: A name is none, no file describes it, two files of one folder do, or a file is not what the specification says.
+        SourceError: A file can't be read.
     """
     if not names:
         return Edits()
@@ -89,6 +91,28 @@ def find_devices(names: Sequence[str], folders: str = FOLDERS) -> Edits:
             raise UserError(f"no CDI file describes the device {name}", where=folders, hint=_hint(name, known))
         found = found.joined(known[name])
     return found
+
+
+def with_devices(
+    options: RunOptions, names: Sequence[str], needs: Mapping[str, str], environment: Mapping[str, str]
+) -> RunOptions:
+    """Returns the options of a container with what devices bring. What the options have already, wins.
+
+    Args:
+        options: The options.
+        names: The devices, as for `find_devices`.
+        needs: The image's variables, which say what of NVIDIA's driver it needs.
+        environment: This machine's variables: MODELCRATE_CDI_DIRS names the folders of CDI files.
+
+    Raises:
+        UserError: See `find_devices`.
+        MachineError: NVIDIA's driver is too old for the image.
+    """
+    if any(name.startswith("nvidia.com/") for name in names):
+        check_driver(needs, installed_driver())
+    found = find_devices(names, environment.get("MODELCRATE_CDI_DIRS") or FOLDERS)
+    volumes = (*options.volumes, *found.volumes)
+    return replace(options, env={**found.env, **options.env}, volumes=volumes, devices=found.devices)
 
 
 def gpu_names(text: str) -> tuple[str, ...]:
@@ -134,9 +158,7 @@ def _files(folder: Path) -> Iterable[CdiFile]:
         try:
             data = read_named_file(path, MAX_FILE)
         except OSError as fault:
-            raise UserError(
-                f"can't be read: {fault.strerror}", where=str(path), hint="mend or remove the file"
-            ) from None
+            raise unreadable(fault, path, hint="mend or remove the file") from None
         yield read_cdi(data, str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def _with(project: Project, line: str, number: int, folder: Path) -> Project:
         case "LABEL":
             return replace(project, labels={**project.labels, **pairs(rest, number)})
         case "USER":
-            return replace(project, user=rest.strip())
+            return replace(project, user=_plain(rest.strip(), number))
     raise _refused(folder, number, f"this line was added: {line[:80]}")
 
 
@@ -121,11 +122,32 @@ def pairs(rest: str, number: int) -> dict[str, str]:
     import shlex  # only a changed Dockerfile needs it
 
     try:
-        words = shlex.split(rest)
+        words = [_with_dollars(word) for word in shlex.split(_without_dollars(rest, number))]
     except ValueError as fault:
         hint = "close the quotes; one line has all of an instruction, or ends with a backslash"
         raise UserError(f"can't be read: {fault}", where=f"Dockerfile:{number}", hint=hint) from None
     if words and all("=" in word for word in words):
         return dict(word.partition("=")[::2] for word in words)
     name, _, value = rest.strip().partition(" ")
-    return {name: value.strip()}
+    return {name: _plain(value.strip(), number)}
+
+
+def _plain(text: str, number: int) -> str:
+    """A value without quotes around it: a backslash stands before what is meant as it is."""
+    return _with_dollars(re.sub(r"\\(.)", r"\1", _without_dollars(text, number)))
+
+
+def _without_dollars(text: str, number: int) -> str:
+    r"""Marks each `\$`, which shlex reads otherwise than a Dockerfile. A `$` alone is a variable, which takes an engine to fill in."""
+    marked = re.sub(r"\\(.)", lambda found: "\0" if found[1] == "$" else found[0], text)
+    if "$" in marked:
+        raise UserError(
+            f"names a variable: {text[:80]}",
+            where=f"Dockerfile:{number}",
+            hint="write the value itself; for a dollar sign write \\$",
+        )
+    return marked
+
+
+def _with_dollars(text: str) -> str:
+    return text.replace("\0", "$")

@@ -12,7 +12,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -75,7 +75,7 @@ def _read(path: Path) -> IgnoreRules:
             data = file.read(MAX_BYTES + 1)
         lines = data.decode("utf-8-sig").splitlines()
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     except UnicodeDecodeError:
         raise UserError("is not UTF-8", where=str(path), hint="save the file as UTF-8") from None
     if len(data) > MAX_BYTES:

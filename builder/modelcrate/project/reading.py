@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.project.document import MAX_BYTES, Document, Fault, Steps, Table, parse, quoted
 from modelcrate.project.values import FILE_NAME, Base, Project
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_project(path: Path) -> Project:
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
         hint = "`modelcrate init` writes one" if isinstance(fault, FileNotFoundError) else ""
-        raise SourceError(f"can't read the project file: {fault.strerror}", where=str(path), hint=hint) from None
+        raise unreadable(fault, path, "the project file", hint) from None
     return parse_project(data, str(path), folder=path.parent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcrate.project.document import parse
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import unreadable
 from modelcrate_layers.named_file import read_named_file
 
 MAX_BYTES = 1 << 20
@@ -16,7 +16,7 @@ def read_registries(path: Path) -> object:
     try:
         data = read_named_file(path, MAX_BYTES)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     document = parse(data, str(path))
     if document.faults:
         raise document.error(document.faults)

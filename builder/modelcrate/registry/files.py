@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate_layers.content import CHUNK, Descriptor, verified
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import unreadable
 from modelcrate_layers.frozen import dataclass
 
 
@@ -29,4 +29,4 @@ class FileBlob:
                 while chunk := file.read(CHUNK):
                     yield chunk
         except OSError as fault:
-            raise SourceError("a file can't be read", where=str(self.path), why=str(fault.strerror)) from None
+            raise unreadable(fault, self.path) from None

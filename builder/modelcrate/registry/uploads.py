@@ -17,7 +17,8 @@ from modelcrate.net.cancellation import Halted
 from modelcrate.net.counters import Counters
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse
 from modelcrate.net.messages import Response
-from modelcrate.net.resume import length
+from modelcrate.net.resume import PROGRESS, length
+from modelcrate.net.retry import attempts_of
 from modelcrate.net.urls import host_and_port
 from modelcrate.registry import wire
 from modelcrate.registry.events import Moved, Restarted, Resumed, Waiting
@@ -115,7 +116,7 @@ class Uploader:
                 current = self._parts(reader, method, current)
                 return self._finish(current)
             except (ConnectionFailed, ErrorResponse) as fault:
-                current = self._recover(fault, method, current)
+                current = self._recover(fault, method, self.state.session or current)
 
     def _begin(self) -> UploadSession:
         doing = f"upload of {self.source.name}"
@@ -149,7 +150,7 @@ class Uploader:
                 self.address, session.location, part, session.offset if method == "chunks" else None
             )
             answer = self._send_part(request, session)
-            session = self._after(answer, session, size, request.url)
+            session = self._after(answer, session, size, request)
             if length is None:
                 break
         if self.source.known is None and length is not None and not reader.ended:
@@ -179,9 +180,11 @@ class Uploader:
     def _unchunkable(self, why: str) -> Exception:
         return Unchunkable(why) if self.source.known else RegistryError(f"a layer can't be streamed there: {why}")
 
-    def _after(self, answer: Response, session: UploadSession, size: int | None, url: str) -> UploadSession:
+    def _after(
+        self, answer: Response, session: UploadSession, size: int | None, request: RegistryRequest
+    ) -> UploadSession:
         """The session after a part, by the registry's own count."""
-        location = self._location(answer, url) if answer.headers.get("Location") else session.location
+        location = self._location(answer, request.url) if answer.headers.get("Location") else session.location
         held = wire.stored_bytes(answer)
         if size is None:
             return self._noted(replace(session, location=location, offset=self.state.shown))
@@ -193,6 +196,8 @@ class Uploader:
         if held <= session.offset:
             self._delete(location)
             raise self._unchunkable("the registry accepts chunks but does not keep them (its Range stands still)")
+        if held - session.offset < min(size, PROGRESS):
+            raise ConnectionFailed(request, f"it keeps {held - session.offset} of {size} bytes")
         self.state.failures = self.state.refused_ranges = 0
         return self._noted(replace(session, location=location, offset=held))
 
@@ -204,7 +209,7 @@ class Uploader:
             fault.status in (404, 410, 416) or bool(fault.codes & {"BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"})
         )
         self.remote.limiter.failed()
-        self.state.failures += 1
+        self.state.failures += attempts_of(fault)
         if gone and self.state.failures < self.transport.settings.patience.attempts:
             pass  # waiting does not help: request the state at once
         else:

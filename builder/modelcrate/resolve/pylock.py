@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
 from modelcrate.resolve.target import Target
-from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.errors import IntegrityError, UserError, unreadable
 from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_pylock(path: Path) -> str:
         with open_named_file(path) as handle:
             data = handle.read(MAX_LOCK + 1)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     if len(data) > MAX_LOCK:
         raise UserError(f"has more than {MAX_LOCK} bytes", where=str(path), hint="lock less packages in one file")
     try:

@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -210,7 +210,7 @@ def read_text(path: Path, limit: int | None = None) -> str:
         with open_named_file(path) as handle:
             data = handle.read(limit + 1)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     if len(data) > limit:
         raise UserError(
             f"has more than {limit} bytes",

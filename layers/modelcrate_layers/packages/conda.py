@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate_layers.content import CHUNK, parse_object
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages import checked, deb
 from modelcrate_layers.packages.deb import Item
@@ -113,7 +113,7 @@ def _packed(package: CondaPackage, part: str) -> Iterator[bytes]:
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError) as fault:
         raise IntegrityError(f"is no conda package: {name}: {fault}") from None
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}") from None
+        raise unreadable(fault, "") from None
 
 
 def _text(info: Mapping[str, Item], name: str) -> str:

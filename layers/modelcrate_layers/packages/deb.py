@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.errors import IntegrityError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages import checked
 from modelcrate_layers.packages.pinned import Package
@@ -115,7 +115,7 @@ def items(tar: Path) -> Iterator[Item]:
                 if path := _clean(member.name, where):
                     yield _item(member, path, FileRange(where, stamp, member.offset, member.size))
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=where) from None
+        raise unreadable(fault, where) from None
     except IntegrityError as fault:
         raise fault if fault.where else IntegrityError(fault.what, where=where, why=fault.why) from None
 
@@ -159,7 +159,7 @@ def _part(path: Path, part: str, limit: int) -> Iterator[bytes]:
             archive.seek(found.offset)
             yield from _limited(codec.decode(_chunks(archive, found.size)), limit, f"{part} of a package")
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None
     except IntegrityError as fault:
         raise fault if fault.where else IntegrityError(fault.what, where=str(path), why=fault.why) from None
 

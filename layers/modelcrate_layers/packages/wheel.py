@@ -15,7 +15,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import sources
 from modelcrate_layers.tar.sources import DEFLATED, STORED, FileRange, Stamp, ZipMember, check_stamp
@@ -137,7 +137,7 @@ def _directory(wheel: Wheel, stamp: Stamp) -> dict[str, zipfile.ZipInfo]:
             check_stamp(file.fileno(), stamp, wheel.path)
             infos, end = archive.infolist(), archive.start_dir
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror or fault}", where=wheel.path) from None
+        raise unreadable(fault, wheel.path) from None
     except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, RuntimeError, EOFError) as fault:
         raise IntegrityError(f"is not a whole zip file: {fault}", where=wheel.filename) from None
     if len(infos) > MAX_MEMBERS or sum(info.file_size for info in infos) > MAX_UNPACKED:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, Stamp
 from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, symlink
@@ -100,7 +100,7 @@ def _walk(
     try:
         status = os.stat(top)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=top) from None
+        raise unreadable(fault, top) from None
     if not stat.S_ISDIR(status.st_mode):
         yield _file(top, under, status)
         return
@@ -138,7 +138,7 @@ def _items(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as found:
             return list(found)
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=folder) from None
+        raise unreadable(fault, folder) from None
 
 
 def _file(where: str, path: bytes, status: os.stat_result) -> Entry:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from modelcrate_layers.content import CHUNK
-from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.errors import IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.codec import crc32, inflate
 
@@ -87,7 +87,7 @@ class FileRange(NamedTuple):
         try:
             status = os.stat(path)
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=path) from None
+            raise unreadable(fault, path) from None
         if not stat.S_ISREG(status.st_mode):
             raise SourceError("is not a regular file", where=path)
         return cls(path, Stamp.of(status), 0, status.st_size)
@@ -103,7 +103,7 @@ class FileRange(NamedTuple):
             data = os.pread(handle, self.size, self.offset)
             self._complete(handle, self.size - len(data))
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+            raise unreadable(fault, self.path) from None
         finally:
             os.close(handle)
         return data
@@ -119,7 +119,7 @@ class FileRange(NamedTuple):
                     self._complete(handle, left)  # before the last bytes are handed over: a stream that ends is right
                 yield chunk
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+            raise unreadable(fault, self.path) from None
         finally:
             os.close(handle)
 
@@ -238,7 +238,7 @@ class ZipMember:
                     check_stamp(handle, self.stamp, self.path)
                 yield chunk
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=self.path) from None
+            raise unreadable(fault, self.path) from None
         finally:
             os.close(handle)
 

@@ -10,7 +10,7 @@ import pytest
 
 from modelcrate.containers.engine import candidates, engine
 from modelcrate.containers.identity import Identity
-from modelcrate.containers.options import ENGINES, Volume
+from modelcrate.containers.options import ENGINES, RunOptions, Volume
 from modelcrate.containers.process import Process
 from modelcrate.containers.runc import OciRuntime, bundle_config, hybrid_cgroups
 from modelcrate.containers.spec import SupervisorSpec
@@ -21,9 +21,8 @@ from modelcrate_layers.errors import MachineError, UserError
 def spec(tmp_path: Path) -> SupervisorSpec:
     process = Process(("serve",), ("A=1",), "/srv", "7:8", 15)
     volumes = (Volume(tmp_path, "/data"), Volume(tmp_path, "/model", True))
-    return SupervisorSpec(
-        "it", tmp_path, process, Identity(7, 8), (), ("runc",), {}, "own", False, False, False, volumes
-    )
+    options = RunOptions("it", tmp_path.parent, volumes=volumes)
+    return SupervisorSpec(options, tmp_path, process, Identity(7, 8), ("runc",), {}, rootless=False)
 
 
 def test_a_user_has_no_capabilities_and_root_has_few(spec: SupervisorSpec) -> None:
@@ -42,7 +41,7 @@ def test_mounts_can_not_gain_rights_and_a_read_only_root_gets_a_tmp(spec: Superv
     assert "rw" in mounts["/data"]
     assert all("nosuid" in options for options in mounts.values())
     assert "/tmp" not in mounts
-    made = bundle_config(replace(spec, read_only=True))
+    made = bundle_config(replace(spec, options=replace(spec.options, read_only=True)))
     assert made["root"]["readonly"] is True
     assert "/tmp" in {each["destination"] for each in made["mounts"]}
 

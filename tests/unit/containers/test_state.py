@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from modelcrate.containers.container import Container, containers, discard, find, locked
+from modelcrate.containers.devices import DeviceNode, Devices, Hook
 from modelcrate.containers.identity import Identity
-from modelcrate.containers.options import Port, Volume
+from modelcrate.containers.limits import Limits, Restart
+from modelcrate.containers.options import Port, RunOptions, Volume
 from modelcrate.containers.process import Process
 from modelcrate.containers.processes import ProcessId
 from modelcrate.containers.ready import NotReadyError, wait_ready
@@ -24,10 +26,13 @@ PROCESS = Process(("serve", "--fast"), ("A=1",), "/srv", "server", 15)
 
 
 def spec(folder: Path) -> SupervisorSpec:
-    return SupervisorSpec(
-        "it", folder, PROCESS, Identity(7, 8, "/home/it"), (Port(80, 5001),), ("namespaces",), {"runc": "/bin/runc"},
-        "own", read_only=True, keep=False, rootless=True, volumes=(Volume(folder, "/data", True),), notes=("a note",),
+    options = RunOptions(
+        "it", folder.parent, ports=(Port(80, 5001),), env={"A": "1"}, command=("serve", "--fast"), volumes=(Volume(folder, "/data", True),),
+        limits=Limits(1 << 30, 1.5), restart=Restart("on-failure", 3), read_only=True, labels={"l": "v"}, trees=folder / "trees",
+        devices=Devices((DeviceNode("/dev/x", "/dev/y"),), (Hook("prestart", "/h", ("a",), ("B=1",), 5),), (7,)),
     )  # fmt: skip
+    identity = Identity(7, 8, "/home/it")
+    return SupervisorSpec(options, folder, PROCESS, identity, ("namespaces",), {"runc": "/bin/runc"}, True, ("a note",))
 
 
 @pytest.fixture

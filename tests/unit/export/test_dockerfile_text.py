@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelcrate.export.dockerfile_text import DockerfileParts, dockerfile_text
@@ -31,8 +33,32 @@ def test_values_come_back_as_they_were() -> None:
     assert 'LABEL "l l"="v v"\n' in text
 
 
-def test_a_dollar_is_no_variable() -> None:
-    assert 'ENV A="\\$HOME"\n' in dockerfile_text(PARTS, {"Env": ["A=$HOME"]})
+def test_a_dollar_is_no_variable_and_a_star_no_pattern() -> None:
+    config = {
+        "Env": ["A=$HOME's"],
+        "Labels": {"$a": "$b"},
+        "User": "$u",
+        "WorkingDir": "/a $b/'c\"",
+        "ExposedPorts": {"$p": {}},
+    }
+    lines = dockerfile_text(replace(PARTS, code=["$a b[1]*?.py"]), config).splitlines()
+    assert lines[-7:] == [
+        'COPY ["azureml-app/\\\\$a b[[]1][*][?].py", "/var/azureml-app/\\\\$a b[1]*?.py"]',
+        'ENV A="\\$HOME\'s"',
+        "# add your RUN lines here: they run as root, in the image's environment",
+        'LABEL "\\$a"="\\$b"',
+        "USER \\$u",
+        "WORKDIR /a \\$b/\\'c\\\"",
+        "EXPOSE \\$p",
+    ]
+
+
+def test_values_with_dollars_come_back_and_variables_are_refused() -> None:
+    assert pairs('A="\\$HOME\\\\" B=\\$C', 1) == {"A": "$HOME\\", "B": "$C"}
+    assert pairs("A \\$HOME x", 1) == {"A": "$HOME x"}
+    for text in ("A=$HOME", 'A="${HOME}"', "A=\\\\$HOME", "A $HOME"):
+        with pytest.raises(UserError, match="names a variable"):
+            pairs(text, 1)
 
 
 @pytest.mark.parametrize(

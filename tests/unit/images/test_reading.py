@@ -157,3 +157,42 @@ def test_an_image_alone_whose_config_names_no_platform_is_taken_for_what_is_aske
     documents = Documents({Digest.of(each): each for each in (config, manifest)})
     found = Found(documents, Descriptor.of(manifest, MediaType.MANIFEST))
     assert found.image(Platform("linux", "amd64")).layers == ()
+
+
+def held(config: object, kind: str = MediaType.CONFIG, layer: str = MediaType.LAYER) -> tuple[Documents, Descriptor]:
+    """A manifest over one layer, with this config."""
+    data, blob = canonical_json(config), b"layer"
+    document = {
+        "schemaVersion": 2,
+        "config": Descriptor.of(data, kind).json(),
+        "layers": [Descriptor.of(blob, layer).json()],
+    }
+    manifest = canonical_json(document)
+    found = {Digest.of(each): each for each in (data, blob, manifest)}
+    return Documents(found), Descriptor.of(manifest, MediaType.MANIFEST)
+
+
+GOOD = {"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": ["sha256:" + "0" * 64]}}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (GOOD | {"config": {"StopSignal": 15}}, "members of the wrong type"),
+        (GOOD | {"rootfs": {"diff_ids": []}}, "not as many as the manifest's layers"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_a_copy_of_an_image_is_one_that_can_be_run(config: object, said: str) -> None:
+    assert len(Found(*held(GOOD)).copy().images) == 1
+    with pytest.raises(IntegrityError, match=said):
+        Found(*held(config)).copy()
+
+
+def test_what_does_not_say_that_it_is_an_image_is_copied_as_it_is() -> None:
+    for kind, layer in (
+        ("application/vnd.cncf.helm.config.v1+json", MediaType.LAYER),
+        (MediaType.CONFIG, "text/x-signature"),
+    ):
+        copied = Found(*held({"name": "x"}, kind, layer)).copy()
+        assert (copied.images, len(copied.graph().blobs)) == ((), 2)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
+from dataclasses import replace
 
 import pytest
 
 from modelcrate.net.client import HttpClient
 from modelcrate.net.config import HttpConfig, Timeouts
 from modelcrate.net.errors import ConnectionFailed
-from modelcrate.net.messages import Request
+from modelcrate.net.messages import Bytes, Request
 from modelcrate.net.tls import Trust
 from support.raw_server import Serve, at_once, raw_server, trickle
 
@@ -17,10 +19,13 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
 OK = HEAD + b"\r\nhello"
 
 
-def ask(serve: Serve, **limits: float) -> bytes:
+GET = Request("GET", "http://{}/")
+
+
+def ask(serve: Serve, request: Request = GET, **limits: float) -> bytes:
     config = HttpConfig(timeouts=Timeouts(**{"answer": 5.0, **limits}))  # type: ignore[arg-type]
     with raw_server(serve) as place, HttpClient(config) as client:
-        return client.exchange(Request("GET", f"http://{place}/"), Trust()).read(1 << 20).body
+        return client.exchange(replace(request, url=request.url.format(place)), Trust()).read(1 << 20).body
 
 
 def test_a_header_that_trickles_is_given_up() -> None:
@@ -49,6 +54,22 @@ def test_a_slow_body_that_keeps_its_rate_is_read_to_its_end() -> None:
         trickle(b"hello", 0.1)(connection)
 
     assert ask(serve, answer=0.25, slowest=1) == b"hello"
+
+
+def test_a_body_that_is_taken_byte_by_byte_is_given_up() -> None:
+    """The kernels on both sides take some megabytes; of what is left, a piece has to leave in time."""
+
+    def serve(connection: socket.socket) -> None:
+        while connection.recv(1):
+            time.sleep(0.02)
+
+    request = Request("PUT", "http://{}/", body=Bytes(bytes(32 << 20)))
+    began = time.monotonic()
+    with pytest.raises(ConnectionFailed, match="it takes our bytes too slowly") as caught:
+        ask(serve, request, connect=0.5)
+    assert caught.value.silent
+    assert "run the same command again" in caught.value.hint
+    assert time.monotonic() - began < 20
 
 
 def test_a_document_has_to_end_in_time_whatever_its_rate() -> None:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from modelcrate.project.values import FILE_NAME
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.listing import hub_blobs
 
@@ -60,7 +60,7 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def _unreadable(fault: OSError) -> None:
-    raise SourceError(f"can't read the folder: {fault.strerror}", where=str(fault.filename)) from None
+    raise unreadable(fault, fault.filename, "the folder") from None
 
 
 def _wanted(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelcrate.project.entry_check import bindings
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -115,4 +115,4 @@ def read_some(path: Path, limit: int) -> bytes:
         with open_named_file(path) as file:
             return file.read(limit)
     except OSError as fault:
-        raise SourceError(f"can't read the file: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None

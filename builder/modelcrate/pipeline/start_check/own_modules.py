@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate.modelfiles.framework_reading import ModelDescription
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 MAX_OWN = 1000
@@ -51,4 +51,4 @@ def read_module(module: Path) -> Iterator[tuple[str, bytes]]:
         try:
             yield str(path.relative_to(module.parent)), read_named_file(path, MAX_NAMED)
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+            raise unreadable(fault, path) from None

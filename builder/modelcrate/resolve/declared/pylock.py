@@ -9,7 +9,7 @@ from modelcrate.resolve.declared import Declaration, refuse_parts
 from modelcrate.resolve.pylock import MAX_LOCK
 from modelcrate.resolve.requirements import Requirements
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import unreadable
 from modelcrate_layers.named_file import read_named_file
 
 
@@ -24,4 +24,4 @@ def digest_of(path: Path) -> str:
     try:
         return str(Digest.of(read_named_file(path, MAX_LOCK)))
     except OSError as fault:
-        raise SourceError(f"can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path) from None

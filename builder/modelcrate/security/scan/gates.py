@@ -16,7 +16,7 @@ from modelcrate.modelfiles.formats import LFS_POINTER
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, may_have_secrets, secrets_in
-from modelcrate_layers.errors import CrateError, SourceError
+from modelcrate_layers.errors import CrateError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
 
@@ -99,7 +99,7 @@ class _PartCheck:
                 elif self.model:
                     self.facts[file.source] = NO_FACTS
         except OSError as fault:
-            raise SourceError(f"can't be read: {fault.strerror or fault}", where=file.where) from None
+            raise unreadable(fault, file.where) from None
 
     def _secrets(self, file: GatedFiles, data: bytes) -> Iterator[tuple[CrateError, str]]:
         for secret in secrets_in(file.name, data):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelcrate_layers.content import parse_object
-from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, UserError
+from modelcrate_layers.errors import IntegrityError, MachineError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.store import as_machine_error
@@ -293,7 +293,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_named_file(path, MAX_KEY)
     except OSError as fault:
-        raise SourceError(f"the key can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path, "the key") from None
 
 
 def _run(words: tuple[str, ...], verb: str, data: bytes) -> bytes:

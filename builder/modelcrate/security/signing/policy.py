@@ -26,7 +26,7 @@ from modelcrate.security.sbom.licences import expression, ids
 from modelcrate.security.signing.keys import PublicKey, load_public
 from modelcrate.security.signing.statements import CYCLONEDX, PROVENANCE, SPDX
 from modelcrate.security.signing.verifying import Verified, require_signature, verify
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -210,7 +210,7 @@ def read_policy(path: Path) -> Policy:
         with open_named_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as fault:
-        raise SourceError(f"the policy can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path, "the policy") from None
     document = parse(data, str(path))
     reader = _Reader(document, path.parent)
     rules = tuple(reader.rules())
