@@ -27,6 +27,7 @@ from modelcrate.project.values import (
     RegistryBase,
 )
 from modelcrate.registry.credential import Credential
+from modelcrate.resolve.debian.releases import by_python
 from modelcrate.resolve.requirements import options_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
@@ -94,17 +95,30 @@ def with_environment(environment: Environment, project: Project) -> AzureProject
         )
     logins = _logins(base, environment.docker.base_image_registry)
     conda, wheels, said = make_conda(spec)
+    python, older = _python(spec, base)
     needs = replace(dependencies([*(line for line in spec.pip if line not in dropped), *wheels]), conda=conda)
     made = replace(
         project,
         base=base,
-        python=spec.python,
+        python=python,
         platforms=(environment.docker.platform.platform,),
         dependencies=needs,
         env={**env, **environment.environment_variables},
         labels=labels,
     )
-    return AzureProject(made, (*notices, *said, *replaced), logins)
+    return AzureProject(made, (*notices, *said, *replaced, *older), logins)
+
+
+def _python(spec: CondaSpec, base: Base) -> tuple[str | None, tuple[str, ...]]:
+    """Returns the Python of an environment. One that is older than any that the server runs on is replaced, which is a notice."""
+    oldest = by_python()[0].python
+    if spec.python is None or not isinstance(base, DebianBase) or _minor(spec.python) >= _minor(oldest):
+        return spec.python, ()
+    return oldest, (f"Python {spec.python} is taken as {oldest}: the server of an image does not run on an older one",)
+
+
+def _minor(python: str) -> int:
+    return int(python.partition(".")[2])
 
 
 def _check_sections(environment: Environment) -> None:

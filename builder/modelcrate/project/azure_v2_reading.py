@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
 from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMENT, MODEL, Section, kind, place_hint
+from modelcrate.project.conda import unread_keys
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import read_source
@@ -128,12 +129,15 @@ class _Reader:
         if value is None:
             return None, None
         if isinstance(value, Mapping):
-            return value, None
-        path = self._beside(str(value).removeprefix("file:"))
-        if not path.is_file():
-            self._missing(f"the conda file {value}", str(value), path)
-            return None, None
-        return _mapping(path), path
+            conda, path = value, None
+        else:
+            path = self._beside(str(value).removeprefix("file:"))
+            if not path.is_file():
+                self._missing(f"the conda file {value}", str(value), path)
+                return None, None
+            conda = _mapping(path)
+        self.not_taken += (f"conda_file: {each}" for each in unread_keys(conda))
+        return conda, path
 
     def _dockerfile(self, value: object) -> Path | None:
         if value is None:

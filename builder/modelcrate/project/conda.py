@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
@@ -12,6 +13,9 @@ from modelcrate_layers.frozen import dataclass
 
 _PYTHON = re.compile(r"python\s*(?:[=~><]=?=?)\s*(3\.\d+)(?:\.[0-9*]+)*")
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9._-]+)\s*(.*)", re.DOTALL)
+_READ = frozenset({"name", "channels", "dependencies", "prefix"})
+"""The keys of a file that are read; `prefix` is a folder of the machine that wrote it."""
+
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
 """The installers of Python packages, which conda environments list beside pip requirements; an image of ours has none."""
 
@@ -31,13 +35,17 @@ _ON_PYPI = {
 
 @dataclass(frozen=True, slots=True)
 class CondaSpec:
-    """`packages` are conda's own, without python and pip; `pip` the lines of its pip section; `python` has two numbers."""
+    """`packages` are conda's own, without python and pip; `pip` the lines of its pip section; `python` has two numbers.
+
+    `unread` tells which keys of a file say nothing here, and what to do.
+    """
 
     name: str = ""
     channels: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     pip: tuple[str, ...] = ()
     python: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def parse_conda(data: bytes, where: str) -> CondaSpec:
@@ -60,8 +68,17 @@ def read_conda(document: object, where: str) -> CondaSpec:
     lines = _texts(document, "dependencies", where, nested=True)
     conda = [line for line in lines if isinstance(line, str)]
     pip = [text for line in lines if isinstance(line, dict) for text in _texts(line, "pip", where)]
-    return spec(
-        str(document.get("name") or ""), map(str, _texts(document, "channels", where)), conda, map(str, pip), where
+    channels = map(str, _texts(document, "channels", where))
+    found = spec(str(document.get("name") or ""), channels, conda, map(str, pip), where)
+    return replace(found, unread=unread_keys(document))
+
+
+def unread_keys(document: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns what to do for each key of an environment file that says nothing here."""
+    known = f"known are {', '.join(sorted(_READ))}"
+    ways = {"variables": "set them in modelcrate.yaml: env: {NAME: VALUE}"}
+    return tuple(
+        f"the key {str(key)[:60]!r} is not read; {ways.get(key, known)}" for key in document if key not in _READ
     )
 
 

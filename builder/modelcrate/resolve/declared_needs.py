@@ -40,10 +40,14 @@ def with_declared(project: Project, declared: Declaration) -> tuple[Project, tup
         (each.python for each in RELEASES.values() if allows_python(declared.requires_python, each.python)), None
     )
     if found is None:
-        have = ", ".join(each.python for each in by_python())
+        have = [each.python for each in by_python()]
+        newer = any(allows_python(declared.requires_python, f"3.{minor}") for minor in range(9, 100))
         raise UserError(
-            f"the dependencies need Python {declared.requires_python}, and a base of modelcrate's own has {have}",
-            hint="name a base that has it, for instance base: python:3.12-slim",
+            f"the dependencies need Python {declared.requires_python}, and a base of modelcrate's own has {', '.join(have)}",
+            where=str(project.dependencies.pylock or project.dependencies.requirements),
+            hint="name a base that has it: base: IMAGE"
+            if newer
+            else f"let them take Python {have[0]} or newer: the server of an image does not run on an older one",
         )
     return replace(project, python=found), (f"Python {found}: the dependencies need {declared.requires_python}",)
 

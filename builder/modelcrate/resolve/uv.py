@@ -269,10 +269,8 @@ class Uv:
 def explained(text: str, target: Target) -> CrateError:
     """Returns uv's complaint as an error of ours. Its advice is about its own options, and of no use here."""
     lines = _explanation(text)
-    if match := re.search(
-        r"index URL \((\S+)\) could not be queried [^(]*\((4\d\d) ([\w ]+)\)", " ".join(text.split())
-    ):
-        return _refused(match[1], match[2], match[3])
+    if match := _REFUSED.search(" ".join(text.split())):
+        return _refused(*filter(None, match.groups()))
     words, why = " ".join(lines), "\n".join(lines[:_MAX_WHY])
     if match := re.search(r"(?:Because|and|that) (\S+) was not found in the cache", words):
         return RegistryError(
@@ -312,6 +310,14 @@ def _wheel_fault(text: str, why: str) -> CrateError | None:
             why=f"{address} was answered with {match[3]}",
             hint="is the address right? Some servers answer so to those who are not logged in",
         )
+    if match := re.search(
+        r"there are no versions of ([\w.-]+) and you require \1(?![\w.=<>!~-])", " ".join(why.split())
+    ):
+        return UserError(
+            f"no file of {match[1]} is where wheels are looked for",
+            why=why,
+            hint="is the index or wheelhouse the right one? An index that shows a page to sign in has none either",
+        )
     if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
         return IntegrityError(
             f"the wheel {match[1]} is damaged",
@@ -325,7 +331,8 @@ def _refused(url: str, status: str, reason: str) -> RegistryError:
     return RegistryError(
         f"the package index answered {status} {reason}",
         where=re.sub(r"(?<=//)[^/@\s]+@", "", url),
-        why="it wants a user and a password, and those that were found are missing or wrong",
+        why="it wants a user and a password, and those that were found are missing or wrong"
+        + ("; or it says so of packages that it does not have" if status == "403" else ""),
         hint="credentials are looked for in ~/.netrc, in UV_INDEX_NAME_USERNAME and _PASSWORD, in the URLs of UV_INDEX, PIP_INDEX_URL, "
         "pip.conf and uv.toml, and in the keyring (UV_KEYRING_PROVIDER=subprocess)",
     )
@@ -356,6 +363,12 @@ def _buildable(text: str) -> str:
     """Returns a package with its version, where a complaint names one; of a range of versions that have no wheel the name alone."""
     return text if "==" in text else _name(text)
 
+
+_REFUSED = re.compile(
+    r"index URL \((\S+)\) could not be queried [^(]*\((4\d\d) ([\w ]+)\)"
+    r"|An index \((\S+)\) returned an? (40[13]) ([\w ]+) error"
+)
+"""How uv says that an index wants a login: its URL, the status and the reason."""
 
 _QUIET = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
 

@@ -269,6 +269,7 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
     if project.entry is None and not _wanted(project.dependencies):
         return None
     if own:
+        _check_server_runs(project, "the conda environment", own, "take a newer Python: python: '3.12'")
         return Target(own, platform.architecture, below.glibc, below.musl)
     if below.interpreter and not below.python:
         raise UserError(
@@ -280,27 +281,28 @@ def _target(project: Project, platform: Platform, below: ResolvedBase, own: str)
             f"no Python was found in the base {below.name}",
             hint="name it: base: {from: ..., interpreter: /usr/bin/python3.11}, or take a base with Python in it",
         )
-    _check_server_runs(project, below)
+    _check_library(project, below)
+    way = "take a base with a newer Python, or name another one of it: base: {from: ..., interpreter: /usr/bin/python3.11}"
+    _check_server_runs(project, f"the base {below.name}", below.python, f"its Python is {below.interpreter}; {way}")
     return Target(below.python, platform.architecture, below.glibc, below.musl)
 
 
-def _check_server_runs(project: Project, below: ResolvedBase) -> None:
-    """Refuses a base whose Python the server of the image does not run on."""
-    if project.entry is None or project.server != "modelcrate":
+def _check_library(project: Project, below: ResolvedBase) -> None:
+    """Refuses a base whose Python has not all of its library that the server of the image needs."""
+    if not below.lacking or project.entry is None or project.server != "modelcrate":
         return
-    if below.lacking and (needed := sorted(below.lacking & server_imports())):
+    if needed := sorted(below.lacking & server_imports()):
         raise UserError(
             f"the Python of the base {below.name} lacks {', '.join(needed)}, which the server of the image needs",
             why=f"the library of {below.interpreter} is not whole: a layer takes these modules away, or none brings them",
             hint="take a base with the whole library (of Debian's packages python3, and not python3-minimal alone)",
         )
-    if not re.fullmatch(r"2\..*|3\.[0-8]", below.python):
-        return
-    raise UserError(
-        f"the base {below.name} has Python {below.python}, and the server of the image needs 3.9 or newer",
-        why=f"its Python is {below.interpreter}",
-        hint="take a base with a newer Python, or name another one of it: base: {from: ..., interpreter: /usr/bin/python3.11}",
-    )
+
+
+def _check_server_runs(project: Project, what: str, python: str, hint: str) -> None:
+    """Refuses a Python that the server of the image does not run on."""
+    if project.entry is not None and project.server == "modelcrate" and re.fullmatch(r"2\..*|3\.[0-8]", python):
+        raise UserError(f"{what} has Python {python}, and the server of the image needs 3.9 or newer", hint=hint)
 
 
 def _wanted(needs: Dependencies) -> bool:

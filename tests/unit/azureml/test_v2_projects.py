@@ -70,6 +70,19 @@ def test_a_conda_file_with_requirements_of_a_file(tmp_path: Path, ws: Workspace)
     assert project.python == "3.12"
 
 
+def test_a_python_that_no_server_runs_on_is_replaced_and_it_is_said(tmp_path: Path, ws: Workspace) -> None:
+    conda = "environment: {image: '%s', conda_file: {dependencies: [python=%s, {pip: [idna]}], variables: {A: b}}}\n"
+    for python, taken in (("3.7", "3.9"), ("3.8.13", "3.9"), ("3.12", "3.12")):
+        found = read(tmp_path, ws, azure_yaml.MODEL + azure_yaml.CODE + conda % (azure_yaml.IMAGE, python))
+        assert found.made.project.python == taken
+        assert any(f"is taken as {taken}" in each for each in found.made.notices) is (taken == "3.9")
+    assert "conda_file: the key 'variables' is not read; set them in modelcrate.yaml" in "\n".join(
+        found.deployment.not_taken
+    )
+    own = read(tmp_path, ws, azure_yaml.MODEL + azure_yaml.CODE + conda % ("reg.example/own:1", "3.8"))
+    assert own.made.project.python == "3.8", "a base of one's own is looked at when it is there"
+
+
 def test_a_base_of_the_users_own_is_kept(tmp_path: Path, ws: Workspace) -> None:
     for name in ("conda inline", "an image with all packages", "a Dockerfile"):
         project = read(tmp_path / name.replace(" ", "-"), ws, azure_yaml.DEPLOYMENTS[name]).made.project

@@ -191,6 +191,8 @@ def test_a_lock_is_preferred_to_requirements_and_the_top_to_the_scripts_folder(t
     [
         (".python-version", "3.12.4\n", "3.12"),
         (".python-version", "pypy3.10\n", None),
+        (".python-version", "3.8.10\n", None),
+        ("pyproject.toml", "[project]\nrequires-python = '==3.8.*'\n", None),
         ("pyproject.toml", "[project]\nrequires-python = '>=3.10'\n", "3.11"),
         ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "3.13"),
         ("pyproject.toml", "[project]\nrequires-python = '==3.9.*'\n", "3.9"),
@@ -203,7 +205,11 @@ def test_a_lock_is_preferred_to_requirements_and_the_top_to_the_scripts_folder(t
 def test_the_python_version(tmp_path: Path, name: str, text: str, python: str | None) -> None:
     make(tmp_path, score_py=SCRIPT)
     (tmp_path / name).write_text(text)
-    assert detect(tmp_path)[0].python == python
+    project, findings = detect(tmp_path)
+    assert project.python == python
+    assert any("no base of modelcrate's own has it" in each.why for each in findings) is (
+        "3.8" in text or "new" in text
+    )
 
 
 def test_links_out_of_the_folder_pipes_and_dangling_links_are_left_out(tmp_path: Path) -> None:
@@ -506,6 +512,15 @@ def test_a_container_with_one_estimator_gets_a_script_that_a_build_accepts(
         ("scikit-learn==1.9.1", "joblib"),
     )
     check(project, tmp_path)
+
+
+def test_init_writes_nothing_for_a_python_that_no_server_runs_on(tmp_path: Path) -> None:
+    make(tmp_path, score_py=SCRIPT, environment_yml="dependencies: [python=3.8]\n")
+    with pytest.raises(UserError, match="the dependencies need Python ==3") as caught:
+        detecting.write_project(tmp_path)
+    assert caught.value.where == "environment.yml"
+    assert "let them take Python 3.9 or newer" in caught.value.hint
+    assert not (tmp_path / "modelcrate.yaml").exists()
 
 
 @pytest.mark.parametrize(

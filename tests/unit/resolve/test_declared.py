@@ -405,6 +405,15 @@ class TestEnvironment:
         assert found.conda == Conda(("numpy=1.26", "libgomp"), ("c",))
         assert found.inputs == {"requirements": ["six", "idna"], "conda": ["numpy=1.26", "libgomp"]}
 
+    def test_keys_that_say_nothing_are_named(self, tmp_path: Path) -> None:
+        found = declared(
+            tmp_path, "environment.yml", "name: e\nprefix: /x\ndependencies: []\nvariables: {A: b}\ndependancies: [x]\n"
+        )
+        assert found.notices == (
+            "environment.yml: the key 'variables' is not read; set them in modelcrate.yaml: env: {NAME: VALUE}",
+            "environment.yml: the key 'dependancies' is not read; known are channels, dependencies, name, prefix",
+        )
+
     def test_wheels_stand_for_condas_packages_and_it_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "more.txt").write_text("idna\n")
         instead = declared(tmp_path, "environment.yml", self.TEXT).wheels_instead

@@ -44,6 +44,24 @@ hint: Wheels are required for `docopt` because building from source is disabled 
             UserError,
             "no wheel of six at its address",
         ),
+        (
+            OLD.replace("hint: Pre", "hint: An index (https://u:pw@h.invalid/s) returned a 403 Forbidden error. Pre"),
+            RegistryError,
+            "index answered 403 Forbidden",
+        ),
+        (
+            WHEELS.replace("all versions of docopt>=1 have no usable wheels", "there are no versions of docopt"),
+            UserError,
+            "no file of docopt is where wheels are looked for",
+        ),
+        (
+            WHEELS.replace(
+                "all versions of docopt>=1 have no usable wheels and you require docopt",
+                "there are no versions of docopt>3 and you require docopt>3",
+            ),
+            UserError,
+            "can't be had together",
+        ),
         ("error: Couldn't parse requirement in `r.txt` at position 3", UserError, "can't be read"),
         ("error: something new", MachineError, "uv could not lock"),
         ("", MachineError, "uv could not lock"),

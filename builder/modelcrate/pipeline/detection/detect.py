@@ -151,7 +151,7 @@ def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding,
     if pinned in files:
         text = read_some(folder / pinned, HEAD_BYTES).decode("utf-8", "replace")
         if found := re.match(r"\s*(3\.[0-9]{1,2})(\.|\s|$)", text):
-            return found[1], (Finding(f"python {found[1]}", pinned, "the version it names"),)
+            return _known_python(found[1], Finding(f"python {found[1]}", pinned, "the version it names"))
     if project in files and (wanted := _requires_python(read_some(folder / project, MAX_TEXT))):
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -159,9 +159,17 @@ def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding,
             allowed = [version for version in PYTHONS if SpecifierSet(wanted).contains(f"{version}.99")]
         except InvalidSpecifier:
             allowed = []
-        if allowed:
-            return allowed[0], (Finding(f"python {allowed[0]}", project, f"requires-python is {wanted}"),)
+        version = allowed[0] if allowed else wanted
+        return _known_python(version, Finding(f"python {version}", project, f"requires-python is {wanted}"))
     return None, ()
+
+
+def _known_python(version: str, found: Finding) -> tuple[str | None, tuple[Finding, ...]]:
+    """Returns a version of Python; None for one that no base of ours has, which is said."""
+    if version in PYTHONS:
+        return version, (found,)
+    why = f"{found.why}, and no base of modelcrate's own has it; name one that does: base: IMAGE"
+    return None, (replace(found, what=f"not taken: {found.what}", why=why),)
 
 
 def _requires_python(data: bytes) -> str:
@@ -195,6 +203,8 @@ def write_project(folder: Path, *, force: bool = False) -> tuple[Path, tuple[Fin
         UserError: There is a project file already, or nothing in the folder can become an image.
     """
     from modelcrate.project.writing import project_text
+    from modelcrate.resolve.declared import read_declaration
+    from modelcrate.resolve.declared_needs import with_declared
     from modelcrate_layers.atomic import write_file
     from modelcrate_layers.store import as_machine_error
 
@@ -210,6 +220,7 @@ def write_project(folder: Path, *, force: bool = False) -> tuple[Path, tuple[Fin
         why = "written to begin with, because the model can't be served as it is"
         kept = [each for each in findings if each.what not in ("no entry script", "no dependencies")]
         findings = (*kept, Finding("entry script", Path(_SCRIPT), why))
+    with_declared(project, read_declaration(project.dependencies, folder))  # refuses what no build takes
     with as_machine_error(path):
         for name, text in {**written, FILE_NAME: project_text(project)}.items():
             write_file(folder / name, text.encode())

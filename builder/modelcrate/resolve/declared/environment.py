@@ -89,6 +89,7 @@ def read(path: Path, needs: Dependencies) -> Declaration:
         wheels_instead=partial(as_wheels, packages, path, text) if packages and needs.conda is None else None,
         requires_python=f"=={wanted.python}.*" if wanted.python else "",
         inputs={"requirements": listed, **({"conda": list(packages)} if packages else {})},
+        notices=tuple(f"{path.name}: {each}" for each in wanted.unread),
     )
 
 
