@@ -44,6 +44,7 @@ PARTS = {
     "xgboost": re.compile(r"xgboost\.(core|sklearn)"),
     "lightgbm": re.compile(r"lightgbm\.(basic|sklearn)"),
     "catboost": re.compile(r"catboost\.core"),
+    "statsmodels": re.compile(r"statsmodels\.(base\.(?!data)|regression|discrete|genmod|robust|tsa|multivariate|nonparametric|duration|gam)(?!.*(plotting|output|x13)).*"),
 }  # fmt: skip
 """Where the classes of models are defined."""
 
@@ -193,7 +194,7 @@ def names_of(obj: object) -> Iterator[tuple[str, str, Use]]:
 
 def objects() -> Iterator[object]:
     """Real objects, as models are saved."""
-    for make in (arrays, sparse, tables, estimators, boosted):
+    for make in (arrays, sparse, tables, estimators, boosted, statistics):
         try:
             yield from make()
         except ImportError as fault:
@@ -406,6 +407,31 @@ def boosted() -> Iterator[object]:
 
         for kind in ("CatBoostClassifier", "CatBoostRegressor"):
             yield getattr(catboost, kind)(iterations=2, verbose=False, allow_writing_files=False).fit(numbers, classes)
+
+
+def statistics() -> Iterator[object]:
+    """Results of statsmodels. Those of formulas are none: their data evaluates the formula while it is loaded."""
+    import numpy as np
+    import pandas as pd
+    import statsmodels.api as sm
+
+    numbers = np.random.RandomState(0).rand(60, 3)
+    table = pd.DataFrame(numbers, columns=list("abc"), index=pd.date_range("2020", periods=60, freq="D"))
+    classes = (numbers[:, 0] > 0.5).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield from (sm.OLS(table.a, table[["b", "c"]]).fit(), sm.WLS(numbers[:, 0], numbers[:, 1:]).fit())
+        yield from (sm.Logit(classes, numbers[:, 1:]).fit(disp=0), sm.Probit(classes, numbers[:, 1:]).fit(disp=0))
+        for family in (sm.families.Binomial, sm.families.Poisson, sm.families.Gaussian, sm.families.Gamma):
+            yield sm.GLM(numbers[:, 0], numbers[:, 1:], family=family()).fit()
+        yield from (sm.RLM(numbers[:, 0], numbers[:, 1:]).fit(), sm.QuantReg(numbers[:, 0], numbers[:, 1:]).fit())
+        yield sm.MixedLM(numbers[:, 0], numbers[:, 1:], groups=np.arange(60) % 5).fit()
+        yield from (sm.tsa.AutoReg(table.a, 2).fit(), sm.tsa.VAR(table).fit(1))
+        yield from (
+            sm.tsa.ExponentialSmoothing(table.a).fit(),
+            sm.PCA(numbers),
+            sm.nonparametric.KDEUnivariate(numbers[:, 0]),
+        )
 
 
 if __name__ == "__main__":

@@ -47,6 +47,28 @@ def models() -> Any:
             yield name, getattr(lightgbm, name)(n_estimators=2, verbose=-1).fit(numbers, classes)
         yield "lightgbm.Booster", lightgbm.train({"verbose": -1}, lightgbm.Dataset(numbers, classes), 2)
 
+    with suppress(ImportError):
+        yield from _statistics(numbers, classes)
+
+
+def _statistics(numbers: Any, classes: Any) -> Any:
+    """Yields results of statsmodels, over arrays and over a table."""
+    import pandas as pd
+    import statsmodels.api as sm
+
+    table = pd.DataFrame(numbers, index=pd.date_range("2020", periods=len(numbers), freq="D"))
+    for kind, data, target in (("arrays", numbers[:, 1:], numbers[:, 0]), ("table", table[[1, 2]], table[0])):
+        for name in ("OLS", "WLS", "GLS", "RLM", "QuantReg", "GLM"):
+            yield f"statsmodels.{name} {kind}", getattr(sm, name)(target, data).fit()
+        for name in ("Logit", "Probit"):
+            yield f"statsmodels.{name} {kind}", getattr(sm, name)((classes > 0).astype(int), data).fit(disp=0)
+        yield f"statsmodels.Poisson {kind}", sm.Poisson(classes, data).fit(disp=0)
+        yield f"statsmodels.PCA {kind}", sm.PCA(data)
+        yield f"statsmodels.MixedLM {kind}", sm.MixedLM(target, data, groups=classes).fit()
+    yield "statsmodels.AutoReg", sm.tsa.AutoReg(table[0], 2).fit()
+    yield "statsmodels.VAR", sm.tsa.VAR(table).fit(1)
+    yield "statsmodels.ExponentialSmoothing", sm.tsa.ExponentialSmoothing(table[0]).fit()
+
 
 def _made(name: str, kind: Any) -> Any:
     from sklearn.linear_model import LogisticRegression, Ridge

@@ -66,3 +66,33 @@ def test_the_base_of_what_is_reconstructed_is_called() -> None:
     head = b"\x80\x04" + short("copyreg") + short("_reconstructor") + b"\x93" + estimator
     assert facts_at_hand(head + plain + b"N\x87R.", "m.pkl").verdict is Verdict.SAFE
     assert facts_at_hand(head + estimator + short("x") + b"\x87R.", "m.pkl").verdict is Verdict.UNSAFE
+
+
+DATA = b"cstatsmodels.base.data\nPandasData\n)\x81"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"}S'restore_design_info'\nI01\nsb",
+        b"}S'restore_model_spec'\nI01\nsb",
+        b"}S'\\x72estore_design_info'\nI01\nsb",
+        b"}I1\nI01\nsb",
+        b"Nb",
+        b"cbuiltins\ndict\n)Rb",
+        b"}(S'a'\nNS'a'\nNub",
+    ],
+)
+def test_data_that_may_evaluate_a_formula_while_it_is_loaded_is_unsafe(state: bytes) -> None:
+    for end in (b".", b""):  # what precedes a broken end is done all the same
+        for head, name in ((b"", "weights"), (b"\x80\x02", "m.pkl")):
+            assert facts_at_hand(head + DATA + state + end, name).verdict is Verdict.UNSAFE
+    assert facts_at_hand(b"\x80\x02" + DATA + b"}S'formula'\nS'a ~ b'\nsb.", "m.pkl").verdict is Verdict.SAFE
+
+
+def test_classes_of_known_packages_that_are_not_on_the_list_can_be_allowed() -> None:
+    data = made("statsmodels.tsa.statespace._kalman_filter", "dKalmanFilter")
+    (judged,) = facts_at_hand(data, "m.pkl").pickles
+    assert judged.unlisted == ("statsmodels.tsa.statespace._kalman_filter",)
+    assert facts_at_hand(data, "m.pkl", judged.unlisted).verdict is Verdict.SAFE
+    assert facts_at_hand(made("torch", "load"), "m.pkl").pickles[0].unlisted == ()

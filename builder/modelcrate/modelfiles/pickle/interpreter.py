@@ -6,11 +6,13 @@ Stack, marks and memo are followed as Python's own machine follows them, because
 from __future__ import annotations
 
 import _compat_pickle
+from dataclasses import replace
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate.modelfiles.pickle.arrays import hides_objects, joblib_array_bytes
 from modelcrate.modelfiles.pickle.findings import (
     COMPUTED,
+    MadeDict,
     MadeObject,
     NamedObject,
     PickleFindings,
@@ -53,6 +55,9 @@ MAKERS = frozenset(
 
 RECONSTRUCTOR = "copyreg._reconstructor"
 """It makes an instance of its first argument, and calls the constructor of the second, the class of Python's own that it is based on."""
+
+FORMULA_DATA = "statsmodels.base.data"
+"""The module whose classes evaluate a formula while they are given their state (`ModelData.__setstate__`), if the state asks for it."""
 
 _MAKE_TEXT = frozenset({"str", "str_", "scalar", "encode"})
 """Names on the list that can make a text."""
@@ -273,6 +278,8 @@ class _Machine:
         made.builds += 1
         if is_array_wrapper(made.what):
             self.array(made)
+        elif isinstance(made.what, NamedObject) and made.what.module == FORMULA_DATA and not _has_no_formula(state):
+            self.note(replace(made.what, use=Use.CALLED))
         elif is_named(made.what, "numpy", "dtype") and hides_objects(made):
             self.trick("makes a type of numpy's that takes plain bytes for objects")
 
@@ -340,6 +347,11 @@ def _may_be_text(value: Value) -> bool:
     if isinstance(value, MadeObject) and isinstance(value.what, NamedObject):
         return value.what.name in _MAKE_TEXT or allowed(value.what.module, value.what.name) is None
     return isinstance(value, (str, MadeObject)) or value is OPAQUE_TEXT
+
+
+def _has_no_formula(state: Value) -> bool:
+    """Whether the state of the data of a model of statsmodels has nothing of a formula, whose text is evaluated while it is set."""
+    return isinstance(state, MadeDict) and state.complete and not any(key.startswith("restore_") for key in state)
 
 
 def _names_in(value: Value, depth: int = 0) -> list[NamedObject]:

@@ -41,9 +41,13 @@ _CALLED: Mapping[str, str] = {
     "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
     "torch._tensor": "_rebuild_from_type_v2 Tensor",
     "torch.serialization": "_get_layout",
+    "transformers.trainer_utils": "IntervalStrategy EvaluationStrategy SaveStrategy HubStrategy SchedulerType FSDPOption",
+    "transformers.training_args": "OptimizerNames ParallelMode",
+    "accelerate.utils.dataclasses": "DistributedType SageMakerDistributedType PrecisionType DynamoBackend RNGType ComputeEnvironment "
+    "FP8BackendType",
     "torch.jit._pickle": "build_intlist build_doublelist build_boollist build_tensorlist build_tensor_from_id restore_type_tag",
 }
-"""Plain values of Python, and the functions by which arrays and tensors rebuild themselves. Each was read: it makes a value of its
+"""Plain values of Python, members of enumerations, and the functions by which arrays and tensors rebuild themselves. Each was read: it makes a value of its
 arguments, or calls what is among them, which is then checked against the list itself."""
 
 _MADE: Mapping[str, str] = {
@@ -52,7 +56,14 @@ _MADE: Mapping[str, str] = {
     "torch.storage": "UntypedStorage TypedStorage",
     "torch.nn.parameter": "Parameter Buffer",
     "numpy.matrixlib.defmatrix": "matrix",
+    "statsmodels.base.data": "ModelData PandasData",
+    "transformers.training_args": "TrainingArguments",
+    "transformers.training_args_seq2seq": "Seq2SeqTrainingArguments",
+    "transformers.trainer_pt_utils": "AcceleratorConfig",
+    "accelerate.state": "PartialState AcceleratorState",
 }
+"""Classes that are given their state as it is. The data of statsmodels' models calls what evaluates a formula, if its state says so: the
+interpreter looks at the state, and counts such an object as called."""
 
 
 def allowed(module: str, name: str) -> Use | None:

@@ -42,7 +42,7 @@ class Judgement:
     unread: bool = False
     """Whether it could not be read to its end, so that it may name more than is known."""
     unlisted: tuple[str, ...] = ()
-    """Modules of unknown packages that it names: what a project may allow."""
+    """Modules that it names and that a project may allow: of unknown packages, or with classes of known ones that are not on the list."""
     embedded: bool = False
     value: PickledValue = PickledValue()
     """What it is, once it is loaded."""
@@ -163,7 +163,9 @@ def judge(found: Found, extra: Iterable[str] = ()) -> Judgement | None:
     if unread:
         verdict = max(verdict, Verdict.UNKNOWN, key=lambda one: one.value)
         because += [f"it {fault}" for fault in findings.faults]
-    unlisted = sorted({name.module for name, rate in rated.items() if rate is not Verdict.SAFE and _is_unknown(name)})
+    unlisted = sorted(
+        {name.module for name, rate in rated.items() if rate is not Verdict.SAFE and _may_be_allowed(name)}
+    )
     return Judgement(
         found.inner,
         verdict,
@@ -183,16 +185,12 @@ def _shown(name: NamedObject) -> str:
     return f"{name} (called)" if name.use is Use.CALLED else str(name)
 
 
-def _is_unknown(name: NamedObject) -> bool:
-    """Whether a name is of a package about which nothing is known here."""
+def _may_be_allowed(name: NamedObject) -> bool:
+    """Whether a name is of a package about which nothing is known here, or a class of a known framework: somebody may vouch for these."""
     root = name.module.partition(".")[0]
-    known = (
-        root in FRAMEWORKS
-        or root in UNSAFE_PACKAGES
-        or names.is_standard_library(root)
-        or COMPUTED in (root, name.name)
-    )
-    return not known and "." not in name.name
+    known = root in UNSAFE_PACKAGES or names.is_standard_library(root) or COMPUTED in (root, name.name)
+    is_class = root not in FRAMEWORKS or re.match(r"_*[A-Z]|[sdcz][A-Z]", name.name) is not None
+    return not known and is_class and "." not in name.name
 
 
 def rate(name: NamedObject, extra: frozenset[str] = frozenset()) -> Verdict:
