@@ -37,6 +37,21 @@ class KnownFailure:
 
 FAILURES = (
     KnownFailure(
+        "scikit-learn",
+        r"sklearn\.(tree|ensemble|linear_model|svm|neighbors|cluster|decomposition|mixture|preprocessing|feature_selection"
+        r"|neural_network|manifold|covariance|cross_decomposition|semi_supervised|gaussian_process)\.(?!_|kernels\.)[a-z]\w*\.",
+        ">=0.24",
+        "scikit-learn<0.24",
+        "scikit-learn 0.22 renamed its modules (linear_model.ridge to linear_model._ridge), and 0.24 has no more the old names",
+    ),
+    KnownFailure(
+        "scikit-learn",
+        r"sklearn\.externals\.(joblib|six)\b",
+        ">=0.23",
+        "scikit-learn<0.23",
+        "scikit-learn 0.23 removed its copy of joblib, which wrote this file",
+    ),
+    KnownFailure(
         "numpy",
         r"numpy\._core\.",
         "<1.26.1",

@@ -49,15 +49,20 @@ class Sources:
         return self.connections.config.cache
 
     @property
+    def base_python(self) -> str | None:
+        """The Python that the base is to have; None for any, because none is asked for, or conda brings its own."""
+        return self.project.python if self.project.dependencies.conda is None else None
+
+    @property
     def mirrors(self) -> Mirrors:
         """The mirrors for Debian packages: that of the project, then those of the environment."""
         from modelcrate.resolve.debian import Freshness, choose_mirrors, release_of
 
-        base, python = self.project.base, self.project.python
+        base = self.project.base
         if not isinstance(base, DebianBase):
             return choose_mirrors((), self.connections.config.environment)
         named = [base.mirror] if base.mirror else []
-        release = release_of(base.release, python)
+        release = release_of(base.release, self.base_python)
         found = choose_mirrors(named, self.connections.config.environment, distribution=release.distribution)
         if base.valid_until == "ignored" and found.freshness is Freshness.REQUIRED:
             return replace(found, freshness=Freshness.IGNORED)

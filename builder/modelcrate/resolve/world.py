@@ -197,8 +197,7 @@ def _bytecode(resolved: Resolved, wheels: Sequence[WheelsLayer]) -> Iterable[Dep
 def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
     project = sources.project
     pins = lock.of(platform) if lock is not None else None
-    conda = project.dependencies.conda
-    python = project.python if conda is None else None  # conda brings its own; the base may have any
+    python = sources.base_python
     if isinstance(project.base, DebianBase):
         below, debs = _debian(project.base, python, platform, sources, now, pins, emit)
     else:

@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from modelcrate.config import Config
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Downloader
-from modelcrate.project.values import Conda
+from modelcrate.project.values import Conda, Dependencies, Project
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
 from modelcrate.resolve.lock import Lock, Pins, parse_lock
+from modelcrate.resolve.package_fetcher import Sources
 from modelcrate.resolve.pinned import PinnedConda, Solved, python_of
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate.resolve.wheels import Requirements, lock_wheels
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support import conda
@@ -185,6 +188,15 @@ def test_without_the_extra_the_wheels_that_would_serve_are_named(tmp_path: Path)
     assert "pip install 'modelcrate[conda]'" in done.stderr
     assert "torch==2.1.*, numpy>=1.26" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.12", "3.13"])
+def test_the_base_below_condas_python_is_the_default_one(tmp_path: Path, python: str) -> None:
+    project = Project("x", None, python=python, dependencies=Dependencies(conda=Conda(("numpy",))))
+    with Connections(Config(tmp_path)) as connections:
+        assert "debian" in Sources(project, tmp_path, connections).mirrors.addresses, (
+            "whoever's release has this Python"
+        )
 
 
 def test_a_python_of_old_has_no_name_for_another(tmp_path: Path) -> None:
