@@ -223,7 +223,7 @@ def _request_tensors() -> Iterator[bytes]:
 def _request_messages() -> Iterator[bytes]:
     """ModelInferRequest: the elements as contents, and as raw bytes."""
     head = wire.text(1, "model") + wire.text(2, "1") + wire.text(3, "id")
-    head += wire.part(4, wire.text(1, "limit") + wire.part(2, wire.double(4, 0.5)))
+    head += wire.part(4, wire.text(1, "limit") + wire.part(2, wire.fixed64(4, 0)))
     for datatype, contents in (
         ("FP32", wire.part(6, bytes(8))),
         ("INT64", wire.packed(3, [1, 2])),

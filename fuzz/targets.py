@@ -87,6 +87,11 @@ def model(name: str) -> Callable[[bytes], object]:
     return lambda data: facts_of(io.BytesIO(data), name, len(data))
 
 
+def configuration(data: bytes) -> None:
+    for name in ("config.json", "config.yaml", "chat_template.jinja", "editable.pth"):
+        model(name)(data)
+
+
 def tar(data: bytes) -> None:
     with suppress(CrateError):
         for member in read_tar(codec.decode([data])):
@@ -269,6 +274,7 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "bundle": bundle,
     "challenge": challenge,
     "conda": lambda data: parse_conda(data, "conda.yaml"),
+    "configuration": configuration,
     "contents": contents,
     "deb": debian_package,
     "debian-lists": debian_lists,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
 import json
+import lzma
 import pickle
 import re
+import zipfile
 import zlib
 from base64 import b64encode, encodebytes
 from collections.abc import Callable
@@ -33,7 +36,7 @@ from modelcrate.security.scan.secrets import SHORT, may_have_secrets, secrets_in
 from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
-from support.pickles import EVIL, MALICIOUS, npy, short, tarred, zipped
+from support.pickles import EVIL, MALICIOUS, joblib_array, npy, short, tarred, zipped
 
 NAMES = ["m.pkl", "m.safetensors", "m.gguf", "m.onnx", "m.pt", "m.npy", "m", "m.joblib", "m.tar"]
 SEEDS = [*MALICIOUS.values(), npy(EVIL), zipped({"a": EVIL}), tarred({"a": EVIL}), zlib.compress(EVIL)]
@@ -131,6 +134,29 @@ def test_plain_values_are_always_safe(value: object, protocol: int) -> None:
     judged = judge(found)
     assert judged is not None
     assert judged.verdict is Verdict.SAFE, judged.because
+
+
+IN_A_ROW: list[Callable[[bytes], bytes]] = [
+    lambda data: data, npy, lambda data: joblib_array("u1", 3, b"abc") + data, lambda data: pickle.dumps(1, 0) + data,
+]  # fmt: skip
+PACKED: list[Callable[[bytes], bytes]] = [
+    lambda data: zipped({"a": data}), lambda data: zipped({"a": data}, zipfile.ZIP_DEFLATED),
+    lambda data: tarred({"a": data, "b": bytes(1 << 17)}), gzip.compress, lzma.compress, zlib.compress,
+]  # fmt: skip
+
+
+@given(plain, st.sampled_from(IN_A_ROW), st.lists(st.sampled_from(PACKED), max_size=2), st.binary(max_size=8))
+@settings(max_examples=60)
+def test_no_byte_behind_what_is_read_is_passed_over(
+    value: object, row: Callable[[bytes], bytes], packs: list[Callable[[bytes], bytes]], rest: bytes
+) -> None:
+    """However a pickle is packed: every byte of a file belongs to something, or the file is not safe."""
+    data = row(pickle.dumps(value))
+    for pack in packs:
+        data = pack(data)
+    assert facts_of(io.BytesIO(data), "m.pkl", len(data)).verdict is Verdict.SAFE
+    behind = data + b"\xff" + rest  # no opcode
+    assert facts_of(io.BytesIO(behind), "m.pkl", len(behind)).verdict is not Verdict.SAFE
 
 
 @given(plain, st.integers(0, 5), st.integers(0, 5))

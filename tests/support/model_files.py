@@ -53,4 +53,5 @@ def gguf(version: int = 3, tensors: int = 1) -> bytes:
     pairs += text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"b")
     pairs += text(b"general.count") + struct.pack("<II", 4, 7)
     body = text(b"w") + struct.pack("<IQQIQ", 2, 3, 4, 1, 0)
-    return b"GGUF" + struct.pack("<IQQ", version, tensors, 3) + pairs + body
+    head = b"GGUF" + struct.pack("<IQQ", version, tensors, 3) + pairs + body
+    return head + bytes(-len(head) % 32 + 3 * 4 * 2)

@@ -25,33 +25,20 @@ _USUAL_ALIGNMENT = 32
 _TEXT, _ARRAY = 8, 9
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _KEPT = 200
-_TYPES = {
-    0: "F32",
-    1: "F16",
-    2: "Q4_0",
-    3: "Q4_1",
-    6: "Q5_0",
-    7: "Q5_1",
-    8: "Q8_0",
-    9: "Q8_1",
-    10: "Q2_K",
-    11: "Q3_K",
-    12: "Q4_K",
-    13: "Q5_K",
-    14: "Q6_K",
-    15: "Q8_K",
-    24: "I8",
-    25: "I16",
-    26: "I32",
-    27: "I64",
-    28: "F64",
-    30: "BF16",
-}
+_TYPES: Mapping[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34),
+    10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210),
+    16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18),
+    21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4),
+    27: ("I64", 1, 8), 28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66),
+    39: ("MXFP4", 32, 17),
+}  # fmt: skip
+"""The types of tensors: their names, the elements of a block, and its bytes (ggml's block structures)."""
 
 
 def type_name(kind: int) -> str:
     """Returns the name of a tensor type by its number."""
-    return _TYPES.get(kind, f"type {kind}")
+    return _TYPES[kind][0] if kind in _TYPES else f"type {kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +105,25 @@ def read(file: BinaryIO, size: int) -> Gguf:
     aligned = metadata.get(_ALIGNMENT)
     step = aligned if type(aligned) is int and aligned > 0 else _USUAL_ALIGNMENT
     data = tape.position + -tape.position % step
-    return Gguf(version, metadata, tuple(found), tuple(templates), tuple(data + each for each in offsets))
+    starts = tuple(data + each for each in offsets)
+    _check_end(tape.position, found, starts, step, size)
+    return Gguf(version, metadata, tuple(found), tuple(templates), starts)
+
+
+def _check_end(
+    header: int, tensors: list[tuple[str, tuple[int, ...], int]], starts: tuple[int, ...], step: int, size: int
+) -> None:
+    """Compares the end of the last tensor with that of the file; of an unknown type nobody here knows the bytes."""
+    if any(kind not in _TYPES for _, _, kind in tensors):
+        return
+    end = header
+    for (_, shape, kind), start in zip(tensors, starts, strict=True):
+        _, elements, block = _TYPES[kind]
+        end = max(end, start + -(-math.prod(shape) // elements) * block)
+    if end > size:
+        raise IntegrityError(f"is cut short: its tensors end at byte {end}, and it has {size}")
+    if size > end + -end % step:
+        raise IntegrityError(f"has {size - end} bytes behind its tensors, which end at byte {end}")
 
 
 def _tensor(tape: ByteReader, size: int) -> tuple[str, tuple[int, ...], int, int]:

@@ -83,6 +83,9 @@ def test_wrong_gguf() -> None:
     assert "version 1" in read(gguf(1), "m.gguf").fault
     assert "can't be" in read(gguf(3, 1 << 60), "m.gguf").fault
     assert all(read(gguf()[:end], "m.gguf").fault for end in range(len(gguf())))
+    padding = bytes(-len(gguf()) % 32)
+    assert not read(gguf() + padding, "m.gguf").fault
+    assert f"has {len(padding) + 1} bytes behind its tensors" in read(gguf() + padding + b"x", "m.gguf").fault
 
 
 def test_an_onnx_model_of_any_name_is_read_and_a_file_that_only_begins_like_one_is_no_fault() -> None:
