@@ -31,6 +31,7 @@ VERBS = {
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",
+    "rebase": "put an image onto another base, if it runs there",
     "bundle": "carry images over an air gap as a file",
     "tags": "list the tags of a repository",
     "digest": "print the digest of an image",

@@ -19,7 +19,8 @@ from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, has_host, is_registry, split_name, split_tag
 from modelcrate.transports import oci, store
 from modelcrate.transports.connections import Connections
-from modelcrate_layers.errors import SourceError
+from modelcrate.transports.output import Output
+from modelcrate_layers.errors import SourceError, UserError
 
 
 def find(address: str | Reference, connections: Connections) -> Found:
@@ -47,6 +48,26 @@ def find(address: str | Reference, connections: Connections) -> Found:
         why=_list_names(connections),
         hint="an image elsewhere has an address such as registry:REF, oci:DIR or docker-archive:FILE",
     )
+
+
+def output_of(address: str) -> Output:
+    """Returns the output that writes an image under the name that it was found by, so that it takes the place of the one there.
+
+    Raises:
+        UserError: The address is no name: an archive, a layout, or a digest.
+    """
+    from modelcrate.transports.registry import RegistryOutput
+
+    kind, colon, rest = address.partition(":")
+    named = rest if colon and kind == "registry" else address
+    if (colon and kind in _KINDS and kind != "registry") or "@" in named:
+        raise UserError(
+            f"nothing takes the place of {address[:200]!r}",
+            hint="name an output: -o KIND:TARGET, such as -o store:NAME:TAG",
+        )
+    if kind == "registry" or (has_host(named) and is_registry(named.partition("/")[0])):
+        return RegistryOutput.of(Reference.parse(named))
+    return store.StoreOutput(named)
 
 
 def _layout(rest: str, connections: Connections) -> Found:

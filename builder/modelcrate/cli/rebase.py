@@ -1,0 +1,59 @@
+"""Put an image onto another base, after a proof that it runs there. No layer of the image changes, and none is made.
+
+    modelcrate rebase registry.example/team/sums:1 --onto registry.example/base/python:3.11
+
+Both bases are read once on a machine. An image that would not run on the new base is refused, with each library or version that it lacks. The
+result replaces the image under its name, unless -o names another place. --all does this for every image of the repositories whose names fit, if it
+has an earlier base of the same name.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from modelcrate.cli.console import Console
+from modelcrate.render.text import format_table
+from modelcrate_layers.errors import UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "image", metavar="IMAGE", help="the image; with --all HOST/PATTERN, such as 'registry.example/team/*'"
+    )
+    parser.add_argument("--onto", required=True, metavar="BASE", help="the address of the new base")
+    parser.add_argument(
+        "-o", "--output", metavar="KIND:TARGET", help="where to write it (default: in the place of the image)"
+    )
+    parser.add_argument("--all", action="store_true", help="all images of the repositories that fit the pattern")
+    parser.add_argument("--check", action="store_true", help="only say whether it would run there")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from modelcrate.maintenance.fleet import rebase_all
+    from modelcrate.maintenance.rebase import NewBase, rebase
+    from modelcrate.transports import parse
+    from modelcrate.transports.addresses import find, output_of
+
+    base = NewBase(find(args.onto, console.connections), args.onto.removeprefix("registry:").partition("@")[0])
+    if args.all:
+        if args.output:
+            raise UserError("--all replaces each image in its place", hint="leave -o out, or name one image")
+        outcomes = rebase_all(args.image, base, console.connections, console.emit, check=args.check)
+        rows = [(each.name, each.what) for each in outcomes]
+        console.print_result([{"image": name, "result": what} for name, what in rows], format_table(rows))
+        return max((each.exit_code for each in outcomes), default=0)
+    done = rebase(find(args.image, console.connections), base, console.connections, console.emit)
+    for text in done.notices:
+        console.print_message(text)
+    facts = {"image": args.image, "digest": str(done.image.digest), "onto": base.name}
+    if args.check:
+        console.print_result(facts, f"{args.image} runs on {base.name}")
+        return 0
+    output = parse(args.output) if args.output else output_of(args.image)
+    delivered = output.deliver(done.image, console.connections, console.emit)
+    facts |= {"target": delivered.target, "sent": delivered.sent}
+    console.print_result(facts, f"{delivered.target}  {done.image.digest}  on {base.name}")
+    console.print_message(
+        "signatures and bills of materials beside the old image are not about this one: modelcrate sign"
+    )
+    return 0

@@ -1,0 +1,100 @@
+"""Puts all images of a registry that have an earlier base of one name onto its new one, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from functools import partial
+
+from modelcrate.events import Emit
+from modelcrate.images.reading import Found
+from modelcrate.images.reference import Reference, is_registry
+from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.registry import RegistryOutput, find
+from modelcrate_layers.content import Descriptor
+from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.frozen import dataclass
+
+AT_ONCE = 16
+"""Images that are worked on at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an image, in words, and the exit code of its failure; 0 without one."""
+
+    name: str
+    what: str
+    exit_code: int = 0
+
+
+def rebase_all(
+    pattern: str, base: NewBase, connections: Connections, emit: Emit, *, check: bool = False
+) -> list[Outcome]:
+    """Rebases the images of all repositories that fit a pattern; those with another base, or with the new one, are left alone.
+
+    Args:
+        pattern: HOST/PATTERN, where `*` stands for any characters.
+        base: The new base. Images are on an earlier one if theirs has the same name, its tag aside.
+        connections: The open connections.
+        emit: Gets the progress.
+        check: Whether nothing is written.
+
+    Returns:
+        What became of each image that is on an earlier base, by their names.
+
+    Raises:
+        UserError: The pattern names no registry, or nothing fits.
+        RegistryError: The registry does not list its repositories.
+    """
+    host, _, wanted = pattern.removeprefix("registry:").partition("/")
+    if not is_registry(host) or not wanted:
+        raise UserError(
+            f"not a pattern for images: {pattern[:200]!r}", hint="expected HOST/PATTERN, such as 'HOST/team/*'"
+        )
+    repositories = [each for each in connections.registries.repositories(host) if fnmatchcase(each, wanted)]
+    if not repositories:
+        raise UserError(f"no repository of {host} fits {wanted[:200]!r}", hint="quote the pattern, and try 'HOST/*'")
+    work = partial(_rebase_one, base=base, connections=connections, emit=emit, check=check)
+    with ThreadPoolExecutor(AT_ONCE, "rebase") as pool:
+        tagged = pool.map(lambda each: list(_tagged(Reference(host, each), connections)), repositories)
+        images = [each for found in tagged for each in found]
+        return sorted((each for each in pool.map(work, images) if each is not None), key=lambda each: each.name)
+
+
+def _tagged(repository: Reference, connections: Connections) -> Iterator[Reference]:
+    return (repository.tagged(tag) for tag in connections.registries.tags(repository))
+
+
+def _rebase_one(
+    reference: Reference, base: NewBase, connections: Connections, emit: Emit, check: bool
+) -> Outcome | None:
+    try:
+        found = find(reference, connections)
+        if not _is_earlier(next(iter(found.members()), found.descriptor), found, base):
+            return None
+        done = rebase(found, base, connections, emit)
+        if not check:
+            RegistryOutput.of(reference).deliver(done.image, connections, emit)
+        return Outcome(str(reference), "would run there" if check else str(done.image.digest))
+    except CrateError as fault:
+        return Outcome(str(reference), fault.sentence, fault.exit_code)
+
+
+def _is_earlier(descriptor: Descriptor, found: Found, base: NewBase) -> bool:
+    """Returns whether an image, or the first one of an index, names an earlier base of that name."""
+    notes = Found(found.collection, descriptor).document().get("annotations") or {}
+    own = base.found.descriptor.digest, *(each.digest for each in base.found.members())
+    digest = str(notes.get(BASE_DIGEST, ""))
+    return digest not in set(map(str, own)) and _repository(notes.get(BASE_NAME, "")) == _repository(
+        base.name
+    )
+
+
+def _repository(name: str) -> str:
+    try:
+        return Reference.parse(name).name
+    except CrateError:
+        return ""
