@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.arguments import as_one_of, as_path, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.environment import read_config
-from modelcrate.events import Emit, Event
+from modelcrate.events import Emit, Event, Notice
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
@@ -461,6 +461,42 @@ def test(
 
     with _session(settings, emit) as session:
         return run_tests(address, session, None if project is None else as_path("project", project))
+
+
+def rebase(
+    image: str, onto: str, *, output: str = "", settings: Config | None = None, emit: Emit | None = None
+) -> Built:
+    """Puts an image onto another base, after a proof that it runs there, and writes it in its place.
+
+    Args:
+        image: The address of the image.
+        onto: The address of the new base.
+        output: Where to write it instead, as the command line names outputs.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The image. `receipt` says where it was written.
+
+    Raises:
+        UserError: Nothing can take the image's place, or it has no base.
+        SourceError: There is no such image, or the base has none for its platform.
+        IntegrityError: The image would not run on the new base; each reason is named.
+    """
+    from modelcrate import transports
+    from modelcrate.maintenance.rebase import NewBase
+    from modelcrate.maintenance.rebase import rebase as put_onto
+    from modelcrate.transports.addresses import find, output_of
+
+    address, place = as_text("image", image), as_text("output", output)
+    target = transports.parse(place) if place else output_of(address)
+    with _session(settings, emit) as session:
+        base = NewBase.at(as_text("onto", onto), session.connections)
+        made = put_onto(find(address, session.connections), base, session.connections, session.emit)
+        for notice in made.notices:
+            session.emit(Notice(notice))
+        receipt = session.copy(address, made.image, [target])
+        return Built(receipt, session.config)
 
 
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:

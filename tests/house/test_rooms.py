@@ -23,6 +23,7 @@ ORDER = (
                 "export",
                 "pipeline",
                 "bundles",
+                "maintenance",
                 "security",
                 "inspect",
                 "workspace",

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports import parse
     from modelcrate.transports.addresses import find, output_of
 
-    base = NewBase(find(args.onto, console.connections), args.onto.removeprefix("registry:").partition("@")[0])
+    base = NewBase.at(args.onto, console.connections)
     if args.all:
         if args.output:
             raise UserError("--all replaces each image in its place", hint="leave -o out, or name one image")

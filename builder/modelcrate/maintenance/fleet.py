@@ -88,9 +88,7 @@ def _is_earlier(descriptor: Descriptor, found: Found, base: NewBase) -> bool:
     notes = Found(found.collection, descriptor).document().get("annotations") or {}
     own = base.found.descriptor.digest, *(each.digest for each in base.found.members())
     digest = str(notes.get(BASE_DIGEST, ""))
-    return digest not in set(map(str, own)) and _repository(notes.get(BASE_NAME, "")) == _repository(
-        base.name
-    )
+    return digest not in set(map(str, own)) and _repository(notes.get(BASE_NAME, "")) == _repository(base.name)
 
 
 def _repository(name: str) -> str:

@@ -28,6 +28,7 @@ from modelcrate.maintenance.libraries import Libraries, read_libraries
 from modelcrate.maintenance.settings import move_settings
 from modelcrate.resolve.base_python import Interpreter, Libc, find_libc, interpreters, lacking_modules
 from modelcrate.resolve.find_python import Look, look_at
+from modelcrate.transports.addresses import find as find_image
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import find
 from modelcrate_layers.content import Digest, Literal, MediaType, canonical_json, parse_object
@@ -44,6 +45,11 @@ class NewBase:
 
     found: Found
     name: str
+
+    @classmethod
+    def at(cls, address: str, connections: Connections) -> NewBase:
+        """Finds a base. Images get its address as the name of their base, without a digest."""
+        return cls(find_image(address, connections), address.removeprefix("registry:").partition("@")[0])
 
 
 @dataclass(frozen=True, slots=True)

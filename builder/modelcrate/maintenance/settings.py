@@ -32,9 +32,7 @@ def move_settings(
     own = dict(config.get("config") or {})
     settings = {name: value for name, value in after.items() if name not in (*_MAPS, "Env") and value is not None}
     settings |= {
-        name: value
-        for name, value in own.items()
-        if name not in (*_MAPS, "Env") and value != before.get(name)
+        name: value for name, value in own.items() if name not in (*_MAPS, "Env") and value != before.get(name)
     }
     if own.get("Entrypoint") != before.get("Entrypoint") and not own.get("Cmd"):
         settings.pop("Cmd", None)  # a new entry point has cleared the base's command

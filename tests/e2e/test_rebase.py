@@ -1,0 +1,125 @@
+"""Images of a registry onto a newer base: one by name, and all that fit a pattern; nothing but manifests and configs is sent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcrate_layers.content import Literal
+from support import real_registry
+from support.demo import shell_rootfs
+from support.images_by_hand import write_layout
+from support.rootfs import layer, member
+from support.shared_command import Modelcrate
+from support.small_projects import write_project
+from support.validator import assert_valid_layout
+from support.waiting import HANG
+
+COUNT = 12
+"""Images on the old base."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    folder: Path
+    crate: Modelcrate
+    registry: real_registry.Running
+
+    @property
+    def host(self) -> str:
+        return self.registry.host
+
+    def base(self, version: str) -> str:
+        return f"{self.host}/base/os:{version}"
+
+    def manifest(self, reference: str) -> Any:
+        return json.loads(self.crate.said("inspect", "--json", reference))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    if reason := real_registry.missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("fleet")
+    crate = Modelcrate(folder / "home")
+    with real_registry.running(folder / "registry", logs=True) as registry:
+        made = Fleet(folder, crate, registry)
+        for version in ("3.0", "3.1"):
+            layers = [shell_rootfs(), layer(member("etc/version", version.encode()))]
+            crate.said("copy", _base(folder / version, layers, version), f"registry:{made.base(version)}")
+        for number in range(COUNT):
+            project = write_project(
+                folder / f"p{number}",
+                f"name: n{number}\nbase: {made.base('3.0')}\nmodels: [model.txt]\nenv: {{MINE: '{number}'}}\n",
+            )
+            (project / "model.txt").write_text(f"model {number}\n")
+            crate.said("build", project, "--push", f"{made.host}/team/n{number}:1")
+        other = write_project(folder / "other", "name: other\nbase: scratch\nmodels: [model.txt]\n")
+        (other / "model.txt").write_text("on no base\n")
+        crate.said("build", other, "--push", f"{made.host}/team/other:1")
+        yield made
+
+
+def _base(folder: Path, layers: list[Literal], version: str) -> str:
+    return write_layout(folder, layers, {"Env": ["PATH=/usr/bin:/bin", f"RELEASE={version}"]})
+
+
+def test_one_by_its_name(fleet: Fleet) -> None:
+    before = fleet.manifest(f"{fleet.host}/team/n0:1")
+    checked = fleet.crate.json("rebase", f"{fleet.host}/team/n0:1", "--onto", fleet.base("3.1"), "--check")
+    assert fleet.manifest(f"{fleet.host}/team/n0:1") == before, "--check writes nothing"
+    entries = len(fleet.registry.asked())
+    done = fleet.crate.json("rebase", f"{fleet.host}/team/n0:1", "--onto", fleet.base("3.1"))
+    assert done["digest"] == checked["digest"]
+    assert done["sent"] < 10_000, "a config and a manifest"
+    sent = [
+        path for method, path, _ in fleet.registry.asked(entries) if method in ("PATCH", "PUT") and "/blobs/" in path
+    ]
+    assert len(sent) <= 2, "the config, in one upload"
+    said = fleet.crate.said(
+        "run", "--rm", "-w", "/", f"{fleet.host}/team/n0:1", "sh", "-c", "cat /etc/version; echo $RELEASE $MINE"
+    )
+    assert said == "3.13.1 0\n"
+    fleet.crate.said("copy", f"registry:{fleet.host}/team/n0:1", f"oci:{fleet.folder / 'layout'}:1")
+    assert_valid_layout(fleet.folder / "layout")
+
+
+def test_all_that_fit(fleet: Fleet) -> None:
+    done = fleet.crate.json("rebase", f"{fleet.host}/team/*", "--onto", fleet.base("3.1"), "--all")
+    names = {each["image"] for each in done}
+    assert names >= {f"{fleet.host}/team/n{number}:1" for number in range(1, COUNT)}
+    assert f"{fleet.host}/team/other:1" not in names, "it is on no earlier base of that name"
+    assert all(each["result"].startswith("sha256:") for each in done)
+    assert fleet.crate.json("rebase", f"{fleet.host}/team/*", "--onto", fleet.base("3.1"), "--all") == []
+
+
+def test_what_does_not_fit(fleet: Fleet) -> None:
+    done = fleet.crate.run("rebase", f"{fleet.host}/nobody/*", "--onto", fleet.base("3.1"), "--all")
+    assert done.returncode == 2
+    assert "no repository of" in done.stderr
+    done = fleet.crate.run("rebase", f"oci:{fleet.folder / '3.0'}:1", "--onto", fleet.base("3.1"))
+    assert done.returncode == 2
+    assert "name an output" in done.stderr
+
+
+def test_the_library_does_the_same(fleet: Fleet) -> None:
+    words = f"modelcrate.rebase('{fleet.host}/team/n1:1', '{fleet.base('3.1')}', output='store:copy:1').digest"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import modelcrate; print({words})"],
+        env=fleet.crate.environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.strip()
+        == fleet.crate.json("rebase", f"{fleet.host}/team/n1:1", "--onto", fleet.base("3.1"), "--check")["digest"]
+    )
