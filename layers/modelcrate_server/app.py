@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,14 +11,12 @@ from .inputs import RawInput
 from .metrics import CONTENT_TYPE, PATH, Metrics
 from .packing import packed
 from .platforms import Platform
-from .request import AMLRequest, HttpError
+from .request import AMLRequest
 from .request_ids import new_id
-from .response import Response, with_fields
+from .response import Response
 from .routing import Found, Routing
-from .service import SERVER_FAILED, ScriptFailedError, Service, Steps
+from .service import Service, Steps, guarded
 from .tracing import tracer
-
-_log = logging.getLogger("azmlinfsrv")
 
 NOT_FOUND = (
     "The requested URL was not found on the server. "
@@ -115,14 +112,6 @@ class ScoringApp:
         return None
 
     def _guarded(self, request: AMLRequest, found: Found) -> Steps:
-        assert found.handler is not None
-        try:
-            answer = found.handler(self.service, request, found.names)
-            return answer if isinstance(answer, Response) else (yield from answer)
-        except HttpError as refused:
-            return with_fields(found.platform.error(refused.status, refused.message), refused.fields)
-        except ScriptFailedError as failure:
-            return found.platform.error(500, str(failure))
-        except Exception as failure:
-            _log.exception("The server could not answer %s %s: %s", request.method, request.path, failure)
-            return found.platform.error(500, SERVER_FAILED)
+        handler, error = found.handler, found.platform.error
+        assert handler is not None
+        return guarded(request, lambda: handler(self.service, request, found.names), error, error)

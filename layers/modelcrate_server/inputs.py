@@ -10,7 +10,6 @@ from typing import Any, Union
 
 from .data import Data
 from .described import Described
-from .envelopes import json_of
 from .request import AMLRequest, HttpError
 
 
@@ -56,6 +55,8 @@ class TextInput:
         except UnicodeDecodeError as error:
             raise HttpError(400, f"Input cannot be decoded as UTF-8: {error}") from None
         if self.validates and self.described.takes:
+            from .envelopes import json_of  # late, as below
+
             self._check(json_of(text))
         return {self.parameter: text}
 

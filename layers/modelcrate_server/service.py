@@ -17,7 +17,7 @@ from .data import Data
 from .deadline import Stopwatch, deadline
 from .inputs import RawInput
 from .request import AMLRequest, HttpError
-from .response import Response, adopted
+from .response import Response, adopted, with_fields
 from .results import plain
 from .stopping import Stopped
 from .streams import Stream, awaited, is_stream
@@ -64,6 +64,32 @@ class Outcome:
 
 Steps = Generator[Call, Outcome, Response]
 """The way to an answer, with at most one call of run() in it."""
+
+
+def guarded(
+    request: AMLRequest,
+    answer: Callable[[], Response | Steps],
+    error: Callable[[int, str], Response],
+    script_failed: Callable[[int, str], Response],
+) -> Steps:
+    """Returns what a handler answers, or its failure in the form of its protocol.
+
+    Args:
+        request: The request, for the log.
+        answer: Calls the handler.
+        error: Makes an error of a status and a message.
+        script_failed: The same, where the script has failed.
+    """
+    try:
+        answered = answer()
+        return answered if isinstance(answered, Response) else (yield from answered)
+    except HttpError as refused:
+        return with_fields(error(refused.status, refused.message), refused.fields)
+    except ScriptFailedError as failure:
+        return script_failed(500, str(failure))
+    except Exception as failure:
+        _log.exception("The server could not answer %s %s: %s", request.method, request.path, failure)
+        return error(500, SERVER_FAILED)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .entry import Entry, schema_of
+from .request import HttpError
 from .swagger_document import openapi_3, swagger_2
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ _USER_FILES = {"2": ("swagger.json", "swagger2.json"), "3": ("swagger3.json",), 
 _ANYTHING = {"type": "object", "example": {}}
 
 
-class NoSuchVersionError(Exception):
-    """There is no document of that version; the text names the others."""
-
-
 class Documents:
     """The documents of one entry script by version. They are made once, when the server starts."""
 
@@ -34,15 +31,16 @@ class Documents:
         self._by_version = by_version
 
     def of(self, version: str) -> Any:
-        """Returns the document of a version; NoSuchVersionError without one."""
+        """Returns the document of a version; `HttpError` 404 without one, which names the others."""
         supported = ", ".join(sorted(self._by_version))
         if version not in ALIASES:
-            raise NoSuchVersionError(f"Swagger version [{version}] is not valid. Supported versions: [{supported}].")
+            raise HttpError(404, f"Swagger version [{version}] is not valid. Supported versions: [{supported}].")
         document = self._by_version.get(ALIASES[version])
         if not document:
-            raise NoSuchVersionError(
+            raise HttpError(
+                404,
                 f"Swagger version [{version}] is not supported for the scoring script. "
-                f"Supported swagger versions: [{supported}]."
+                f"Supported swagger versions: [{supported}].",
             )
         return document
 

@@ -101,7 +101,7 @@ def test_azures_own_types_take_the_container_group(modelcrate: Modelcrate, refer
     text = emit(modelcrate, "aci", reference)
     image, path, port = call(python, "-c", AZURE, text).split()
     assert ("@sha256:" in image, path, port) == (True, "/", "5001")
-    with pytest.raises(AssertionError, match="memoryInGB"):
+    with pytest.raises(AssertionError, match="in <module>"):
         call(python, "-c", AZURE, text.replace("memoryInGB:", "memoryGB:"))
 
 

@@ -1,4 +1,4 @@
-"""Asks a server with other people's clients of the Open Inference Protocol, and prints what they got: FILE CLIENT PORT-OF-GRPC PORT-OF-HTTP.
+"""Asks a server with other people's clients of the Open Inference Protocol, and prints what they got: FILE CLIENT [PORT-OF-GRPC PORT-OF-HTTP]...
 
 Run by an environment that has kserve and mlserver, of which a process can import one: their messages have the same names; the model is called `rows`, and gives the sums of rows.
 """
@@ -9,15 +9,15 @@ import sys
 
 import numpy
 
-CLIENT, GRPC, HTTP = sys.argv[1:4]
+CLIENT, *PORTS = sys.argv[1:]
 ROWS = numpy.array([[1, 2], [3, 4.5]])
-found = {}
 
 
-async def kserve():
+async def kserve(grpc_port, http_port):
     from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
-    client = InferenceGRPCClient(url=f"127.0.0.1:{GRPC}")
+    found = {}
+    client = InferenceGRPCClient(url=f"127.0.0.1:{grpc_port}")
     found["ready"] = [
         await client.is_server_ready(),
         await client.is_server_live(),
@@ -30,18 +30,20 @@ async def kserve():
         request = InferRequest(model_name="rows", infer_inputs=[given], parameters={"binary_data_output": binary})
         answer = await client.infer(request)
         found[f"kserve grpc {binary}"] = answer.outputs[0].as_numpy().tolist()
-        answer = await rest.infer(f"http://127.0.0.1:{HTTP}", request, model_name="rows")
+        answer = await rest.infer(f"http://127.0.0.1:{http_port}", request, model_name="rows")
         found[f"kserve rest {binary}"] = answer.outputs[0].as_numpy().tolist()
+    return found
 
 
-def mlserver():
+def mlserver(grpc_port):
     import grpc
     from mlserver.codecs import NumpyCodec, NumpyRequestCodec
     from mlserver.grpc import dataplane_pb2, dataplane_pb2_grpc
     from mlserver.grpc.converters import ModelInferRequestConverter, ModelInferResponseConverter
     from mlserver.types import InferenceRequest
 
-    stub = dataplane_pb2_grpc.GRPCInferenceServiceStub(grpc.insecure_channel(f"127.0.0.1:{GRPC}"))
+    found = {}
+    stub = dataplane_pb2_grpc.GRPCInferenceServiceStub(grpc.insecure_channel(f"127.0.0.1:{grpc_port}"))
     request = InferenceRequest(inputs=[NumpyCodec.encode_input("x", ROWS)], id="one")
     for raw in (False, True):
         message = ModelInferRequestConverter.from_types(request, "rows", use_raw=raw)
@@ -62,10 +64,8 @@ def mlserver():
             stub.ModelInfer(message)
         except grpc.RpcError as fault:
             found["refused"].append([fault.code().name, fault.details()])
+    return found
 
 
-if CLIENT == "kserve":
-    asyncio.run(kserve())
-else:
-    mlserver()
-print(json.dumps(found))
+pairs = list(zip(PORTS[::2], PORTS[1::2], strict=True))
+print(json.dumps([asyncio.run(kserve(*each)) if CLIENT == "kserve" else mlserver(each[0]) for each in pairs]))

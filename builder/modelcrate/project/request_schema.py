@@ -6,6 +6,7 @@ Scalars of a project file are texts; the type beside them decides what they mean
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -94,9 +95,9 @@ def read_schema(value: object, place: str) -> dict[str, Any]:
         raise SchemaError(f"{place} should be a mapping of JSON Schema, such as {{type: number}}")
     for keyword in value:
         if keyword not in KEYWORDS:
-            raise SchemaError(
-                f"{place} has the keyword {keyword[:40]!r}, which is not held; known are: {', '.join(KEYWORDS)}"
-            )
+            near = difflib.get_close_matches(keyword[:40], KEYWORDS, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(KEYWORDS)}"
+            raise SchemaError(f"{place} has the keyword {keyword[:40]!r}, which is not held; {known}")
     schema = dict(_plain(value, place))
     for keyword, given in schema.items():
         if keyword == "enum":

@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Union
 
 from ..cors import Origins
 from ..inputs import NoInputError
-from ..request import AMLRequest, HttpError
+from ..request import AMLRequest
 from ..request_ids import read_ids
-from ..response import JSON, AMLResponse, Response, adopted, error, with_fields
+from ..response import JSON, AMLResponse, Response, adopted, error
 from ..results import encode
-from ..service import SERVER_FAILED, ScriptFailedError, Service, Steps
-from ..swagger import NoSuchVersionError
+from ..service import Service, Steps, guarded
 from ..variables import switch
 from . import Check, Handler, Platform, Route
 
@@ -26,6 +25,7 @@ _log = logging.getLogger("azmlinfsrv")
 _Answer = Callable[[Service, AMLRequest], Union[Response, Steps]]
 READ = ("GET", "HEAD")
 _origins = lru_cache(Origins)
+_failed = partial(error, run_function_failed=True)
 
 
 def _healthy(service: Service, request: AMLRequest) -> Response:
@@ -37,11 +37,7 @@ def _probed(service: Service, request: AMLRequest) -> Response:
 
 
 def _swagger(service: Service, request: AMLRequest) -> Response:
-    version = request.args.get("version", "2")
-    try:
-        return AMLResponse(service.documents.of(version), 200, json_str=True)
-    except NoSuchVersionError as missing:
-        return error(404, str(missing))
+    return AMLResponse(service.documents.of(request.args.get("version", "2")), 200, json_str=True)
 
 
 def _score(service: Service, request: AMLRequest) -> Steps:
@@ -77,7 +73,7 @@ def _dressed(answer: _Answer) -> Handler:
         ids, refusal = read_ids(request)
         if ids.legacy:
             _log.warning("x-ms-request-id is deprecated for a client's own id; use x-ms-client-request-id")
-        response = refusal or (yield from _guarded(answer, service, request))
+        response = refusal or (yield from guarded(request, lambda: answer(service, request), error, _failed))
         if service.settings.version_header:
             response.headers.add("x-ms-server-version", service.settings.version_header)
         ids.write(response)
@@ -88,19 +84,6 @@ def _dressed(answer: _Answer) -> Handler:
         return response
 
     return dressed
-
-
-def _guarded(answer: _Answer, service: Service, request: AMLRequest) -> Steps:
-    try:
-        answered = answer(service, request)
-        return answered if isinstance(answered, Response) else (yield from answered)
-    except HttpError as refused:
-        return with_fields(error(refused.status, refused.message), refused.fields)
-    except ScriptFailedError as failure:
-        return error(500, str(failure), run_function_failed=True)
-    except Exception as failure:
-        _log.exception("The server could not answer %s %s: %s", request.method, request.path, failure)
-        return error(500, SERVER_FAILED)
 
 
 def _routes(environ: Mapping[str, str]) -> Sequence[Route]:

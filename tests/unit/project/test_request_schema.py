@@ -135,6 +135,7 @@ def test_scalars_mean_what_their_type_says() -> None:
         ("schema: {columns: }", "has no value"),
         ("schema: {input: {type: array}}", "should have type: object"),
         ("schema: {input: {type: object, pattern: x}}", "the keyword 'pattern', which is not held"),
+        ("schema: {input: {type: object, minItem: 3}}", "did you mean 'minItems'?"),
         ("schema: {input: {type: object, properties: [a]}}", "properties is a mapping"),
         ("schema: {input: {type: object, properties: {a: integer}}}", "'a' should be a mapping of JSON Schema"),
         ("schema: {input: {type: object, required: a}}", "required is a list of names"),
