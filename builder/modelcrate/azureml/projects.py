@@ -27,7 +27,7 @@ from modelcrate.project.values import (
     RegistryBase,
 )
 from modelcrate.registry.credential import Credential
-from modelcrate.resolve.debian.releases import by_python
+from modelcrate.resolve.debian.releases import nearest_python
 from modelcrate.resolve.requirements import options_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
@@ -111,14 +111,10 @@ def with_environment(environment: Environment, project: Project) -> AzureProject
 
 def _python(spec: CondaSpec, base: Base) -> tuple[str | None, tuple[str, ...]]:
     """Returns the Python of an environment. One that is older than any that the server runs on is replaced, which is a notice."""
-    oldest = by_python()[0].python
-    if spec.python is None or not isinstance(base, DebianBase) or _minor(spec.python) >= _minor(oldest):
+    taken = nearest_python(spec.python) if spec.python is not None and isinstance(base, DebianBase) else None
+    if taken in (None, spec.python):
         return spec.python, ()
-    return oldest, (f"Python {spec.python} is taken as {oldest}: the server of an image does not run on an older one",)
-
-
-def _minor(python: str) -> int:
-    return int(python.partition(".")[2])
+    return taken, (f"Python {spec.python} is taken as {taken}: the server of an image does not run on an older one",)
 
 
 def _check_sections(environment: Environment) -> None:

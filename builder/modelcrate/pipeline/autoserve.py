@@ -179,11 +179,13 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
     """Returns the Python that made the model, where the base can have it: a pickle of functions holds bytecode."""
     if not served.python or project.python or not isinstance(project.base, DebianBase) or project.base.release:
         return project.python, ()
-    from modelcrate.resolve.debian.releases import RELEASES
+    from modelcrate.resolve.debian.releases import nearest_python
 
-    if any(release.python == served.python for release in RELEASES.values()):
-        return served.python, (f"Python {served.python}, which made it",)
-    return None, (f"it was made with Python {served.python}, which no release of Debian has; the default's is taken",)
+    found = nearest_python(served.python)
+    if found == served.python:
+        return found, (f"Python {found}, which made it",)
+    taken = f"{found}, the nearest," if found else "the default's"
+    return found, (f"it was made with Python {served.python}, which no release of Debian has; {taken} is taken",)
 
 
 def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -227,6 +228,17 @@ def test_the_python_that_made_a_model_is_taken_where_nobody_says_otherwise(
 ) -> None:
     project = Project("p", None, (Model(Path("mlflow"), "m"),), python=python, base=base)
     assert complete(ChosenModels(project), MODELS, settings).project.python == wanted
+
+
+@pytest.mark.parametrize(("made", "taken"), [("3.7.11", "3.9"), ("3.12.1", "3.12"), ("3.99.0", None), ("nine.x", None)])
+def test_the_nearest_python_is_taken_where_no_base_has_the_one_that_made_a_model(
+    tmp_path: Path, settings: Config, made: str, taken: str | None
+) -> None:
+    shutil.copytree(MODELS / "mlflow", tmp_path / "mlflow")
+    text = (tmp_path / "mlflow" / "MLmodel").read_text()
+    (tmp_path / "mlflow" / "MLmodel").write_text(re.sub(r"python_version: \S+", f"python_version: {made}", text))
+    project = Project("p", None, (Model(Path("mlflow"), "m"),))
+    assert complete(ChosenModels(project), tmp_path, settings).project.python == taken
 
 
 def test_lines_of_the_project_go_before_the_models(settings: Config) -> None:

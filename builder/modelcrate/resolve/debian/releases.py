@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 
@@ -178,3 +179,12 @@ def release_of(codename: str | None, python: str | None) -> DebianRelease:
 def by_python() -> list[DebianRelease]:
     """Returns the releases in the order of their Pythons."""
     return sorted(RELEASES.values(), key=lambda release: tuple(map(int, release.python.split("."))))
+
+
+def nearest_python(python: str) -> str | None:
+    """Returns the Python of a release that takes the place of a version: the same, or the oldest for an older one; None for any other."""
+    known = [release.python for release in by_python()]
+    number = re.fullmatch(r"3\.([0-9]{1,2})", python)
+    if number and int(number[1]) < int(known[0].removeprefix("3.")):
+        return known[0]
+    return python if python in known else None
