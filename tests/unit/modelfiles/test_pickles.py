@@ -493,3 +493,22 @@ def test_a_name_that_other_programs_use_too_hides_no_pickle(name: str) -> None:
         assert worst(data, name) is Verdict.UNSAFE
     for data in (EVIL[:20], b"<html>Not Found</html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"):
         assert worst(data, name) is Verdict.UNKNOWN
+
+
+def test_a_zip_at_the_end_of_a_tar_is_a_member_of_it() -> None:
+    """As NeMo stores its models. Readers of zip that look for it elsewhere would see something else."""
+    for inner, verdict in ((PLAIN, Verdict.SAFE), (EVIL, Verdict.UNSAFE)):
+        assert (
+            worst(tarred({"config.yaml": b"a: 1\n", "weights.ckpt": zipped({"a/data.pkl": inner})}), "m.nemo")
+            is verdict
+        )
+    first, last = zipped({"a": b"x" * 99}), bytearray(zipped({"a": b"y" * 99}))
+    data = tarred({"first": first, "last": bytes(last)})
+    last[-6:-2] = data.index(b"PK\1\2").to_bytes(
+        4, "little"
+    )  # the list of members is that of the first, from the file's beginning
+    assert worst(tarred({"first": first, "last": bytes(last)}), "m.tar") is Verdict.UNKNOWN
+    hidden = bytearray(tarred({"last": zipped({"a": b"x"})}))
+    end = hidden.rindex(b"PK\5\6")
+    hidden[end + 22 : end + 44] = hidden[end : end + 22]  # an end in what fills the last block
+    assert worst(bytes(hidden), "m.tar") is Verdict.UNKNOWN

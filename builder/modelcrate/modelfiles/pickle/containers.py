@@ -46,6 +46,7 @@ from modelcrate.modelfiles.pickle.windows import (
     lzma_stream,
     zlib_streams,
 )
+from modelcrate.modelfiles.pickle.zip_places import descriptor_bytes, ends_at_its_end, is_in_a_member, uncovered
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -150,7 +151,7 @@ def _within(place: _Place) -> Iterator[Found]:
 def _ends_as_zip(place: _Place) -> bool:
     """The same for a part of a file. A compressed member of a zip is unpacked to its end for this; other streams are not."""
     if place.seekable:
-        return ends_as_zip(place.file)
+        return ends_as_zip(place.file) and not (begins_as_tar(place.head(HEAD)) and is_in_a_member(place.file))
     if not place.member:
         return False
     place.file.seek(0)
@@ -175,20 +176,20 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
         if len(local) < 30 or not local.startswith(b"PK\3\4"):
             raise IntegrityError(f"has no member where {info.filename[:100]!r} should be")
         start = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
-        end = start + info.compress_size + _descriptor(file, start, info)
+        end = start + info.compress_size + descriptor_bytes(file, start, info)
         spans.append((info.header_offset, end))
         if end > start_of_list:
             yield place.broken(f"has a member that reaches over the end of the others: {info.filename[:100]!r}")
         if info.file_size or info.compress_size:
             yield from _in_member(solid, info, start)
-    prefix, gap = _uncovered(sorted(spans))
+    prefix, gap = uncovered(sorted(spans))
     if gap:
         yield place.broken(f"has bytes that belong to no member of the zip, at byte {gap}")
     if prefix and head.startswith(b"PK"):
         yield place.broken("has members that its list at the end does not name, at its beginning")
     elif prefix:
         yield from _within(replace(solid.window(0, prefix), depth=place.depth + 1))
-    if not _ends_at_its_end(file):
+    if not ends_at_its_end(file):
         yield place.broken("has more than one end of a zip, or bytes behind it")
 
 
@@ -203,39 +204,6 @@ def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Fou
         yield from _within(replace(inner.unpacked(deflate_stream), depth=inner.depth, member=True))
     else:
         yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
-
-
-def _descriptor(file: BinaryIO, start: int, info: zipfile.ZipInfo) -> int:
-    """Returns the length of what follows a member whose sizes were not known at first (APPNOTE.TXT 4.3.9)."""
-    if not info.flag_bits & 8:
-        return 0
-    file.seek(start + info.compress_size)
-    found = file.read(24)
-    mark = 4 if found.startswith(b"PK\7\x08") else 0
-    for width in (8, 4):
-        sizes = info.compress_size.to_bytes(8, "little")[:width] + info.file_size.to_bytes(8, "little")[:width]
-        if found[mark + 4 : mark + 4 + 2 * width] == sizes and (mark or len(found) >= 4 + 2 * width):
-            return mark + 4 + 2 * width
-    return 0
-
-
-def _uncovered(spans: list[tuple[int, int]]) -> tuple[int, int]:
-    """Returns how many bytes precede the first of some sorted spans, and where the first gap behind it is, 0 for none."""
-    at = first = spans[0][0]
-    gap = 0
-    for start, end in spans:
-        if start > at and not gap:
-            gap = at
-        at = max(at, end)
-    return first, gap
-
-
-def _ends_at_its_end(file: BinaryIO) -> bool:
-    """Whether all readers of zip find the same end: one mark, whose comment reaches to the end of the file and has no other mark."""
-    file.seek(max(0, file.seek(0, io.SEEK_END) - ZIP_TAIL))
-    tail = file.read()
-    at = tail.rfind(ZIP_END)
-    return 0 <= at <= len(tail) - 22 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail)
 
 
 def _in_tar(place: _Place) -> Iterator[Found]:
