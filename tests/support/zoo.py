@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import tempfile
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ def models() -> Any:
         (numbers, classes), (numbers, numbers[:, 0]), (numbers, numbers[:, :2]), (texts, classes), ([{"a": 1, "b": "x"}] * 30, classes),
         (numbers[:, 0], numbers[:, 1]), (numbers @ numbers.T, classes),
     ]  # fmt: skip
+    yield from _arrays()
     for name, kind in all_estimators():
         for data, target in targets:
             with suppress(Exception):
@@ -49,6 +51,24 @@ def models() -> Any:
 
     with suppress(ImportError):
         yield from _statistics(numbers, classes)
+
+
+def _arrays() -> Any:
+    """Yields arrays of each kind of item, whose bytes joblib and numpy write raw or as objects."""
+    import numpy as np
+
+    kinds: list[Any] = ["f8", ">i4", "U3", "S5", "M8[ns]", "m8[s]", "O", "?", "c16", "f2", "V6", [("a", "f4"), ("b", "i8")],
+                        [("a", "O"), ("b", "f4", (2,))]]  # fmt: skip
+    for number, kind in enumerate(kinds):
+        for shape in ((), (0,), (2, 3)):
+            yield f"array {number} {len(shape)} {0 in shape}", [np.zeros(shape, kind), np.zeros(shape, kind, order="F")]
+    yield from (
+        ("recarray", np.rec.array([(1, 2.0)], dtype=[("a", int), ("b", object)])),
+        ("matrix", np.matrix([[1.0]])),
+    )
+    yield "masked", np.ma.masked_array([1.0, 2], [0, 1])
+    with tempfile.NamedTemporaryFile() as file:
+        yield "memmap", np.memmap(file.name, "f4", "w+", shape=(3,))
 
 
 def _statistics(numbers: Any, classes: Any) -> Any:

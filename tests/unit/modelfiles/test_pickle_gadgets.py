@@ -55,6 +55,15 @@ def test_a_type_that_takes_bytes_for_objects_is_unsafe(kind: str) -> None:
     assert facts_at_hand(b"\x80\x04" + honest + b".", "m.pkl").verdict is Verdict.SAFE
 
 
+def test_the_rows_of_a_record_array_are_of_a_class_of_numpys() -> None:
+    def rows(flags: bytes) -> bytes:
+        dtype = stack_dtype("V8", short("a") + b"\x85}" + short("a") + _OBJECTS + b"K\x00\x86s", flags)
+        return b"\x80\x04" + dtype.replace(short("V8"), short("numpy") + short("record") + b"\x93") + b"."
+
+    assert facts_at_hand(rows(b"K\x1b"), "m.pkl").verdict is Verdict.SAFE
+    assert facts_at_hand(rows(b"K\x00"), "m.pkl").verdict is Verdict.UNSAFE
+
+
 @pytest.mark.parametrize("name", ["xgboost.core DMatrix", "lightgbm.basic Dataset", "catboost.core Pool"])
 def test_what_frees_a_handle_out_of_the_file_is_unsafe(name: str) -> None:
     assert facts_at_hand(made(*name.split()), "m.pkl").verdict is Verdict.UNSAFE

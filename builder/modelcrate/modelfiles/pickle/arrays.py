@@ -57,7 +57,10 @@ def joblib_array_bytes(state: object) -> tuple[int | None, bool]:
 def hides_objects(made: MadeObject) -> bool:
     """Returns whether a pickled `numpy.dtype` may have objects in it that its state denies: numpy then takes bytes of the file for addresses."""
     state = made.state
-    if not isinstance(state, tuple) or len(state) < 8 or not made.arguments or not isinstance(made.arguments[0], str):
+    kind = made.arguments[0] if made.arguments else None
+    if is_named(kind, "numpy", "record"):
+        kind = "V"  # what the rows of a record array are
+    if not isinstance(state, tuple) or len(state) < 8 or not isinstance(kind, str):
         return True  # nothing that numpy writes
     subtype, fields, flags = state[2], state[4], state[7]
     parts = [subtype] if subtype is not None else []
@@ -68,7 +71,7 @@ def hides_objects(made: MadeObject) -> bool:
     inner = [each[0] if isinstance(each, tuple) and each else None for each in parts]
     if not all(isinstance(each, MadeObject) and is_named(each.what, "numpy", "dtype") for each in inner):
         return True
-    objects = made.arguments[0].startswith("O") or any(map(_says_objects, inner))
+    objects = kind.startswith("O") or any(map(_says_objects, inner))
     return objects and not (type(flags) is int and flags & _HAS_OBJECTS)
 
 
@@ -155,15 +158,29 @@ def _item(value: object) -> tuple[int, bool]:
     if not isinstance(state, tuple) or len(state) not in (8, 9):
         raise IntegrityError(f"{_UNUSUAL} type")
     _, _, subtype, names, fields, item_size, _, flags = state[:8]
-    if subtype is not None or type(item_size) is not int or type(flags) is not int or item_size not in (-1, size):
+    if type(item_size) is not int or type(flags) is not int or item_size not in (-1, size):
         raise IntegrityError(f"{_UNUSUAL} type")
     if (names is None) != (fields is None) or (fields is not None and kind[0] != "V"):
         raise IntegrityError(f"{_UNUSUAL} type")
+    if subtype is not None and (fields is not None or kind[0] != "V"):
+        raise IntegrityError(f"{_UNUSUAL} type")
+    if subtype is not None:
+        objects = _part_holds_objects(subtype, size)
     if fields is not None:
         objects = _fields_hold_objects(fields)
     if objects != bool(flags & _HAS_OBJECTS):
         raise IntegrityError(f"{_UNUSUAL} type")
     return size, objects
+
+
+def _part_holds_objects(subtype: object, size: int) -> bool:
+    """Whether the items of a field that is an array are objects; `subtype` is a pair of a dtype and a shape, and `size` the bytes of all."""
+    if not isinstance(subtype, tuple) or len(subtype) != 2 or not isinstance(subtype[1], tuple):
+        raise IntegrityError(f"{_UNUSUAL} type")
+    inner, objects = _item(subtype[0])
+    if inner * _count(subtype[1]) != size:
+        raise IntegrityError(f"{_UNUSUAL} type")
+    return objects
 
 
 def _fields_hold_objects(fields: object) -> bool:

@@ -66,6 +66,10 @@ _MADE: Mapping[str, str] = {
 interpreter looks at the state, and counts such an object as called."""
 
 
+_NAMED: Mapping[str, str] = {"numpy": "memmap"}
+"""Classes that joblib only compares with: which class an array had that it has written."""
+
+
 def allowed(module: str, name: str) -> Use | None:
     """Returns the most that a pickle may do with a name; None for a name that is not on the list."""
     return _listed().get((module, name))
@@ -89,7 +93,7 @@ def _listed() -> Mapping[tuple[str, str], Use]:
             found["", module] = Use.NAMED
         for name in names if section in _SECTIONS else ():
             found[module, name] = max(_SECTIONS[section], found.get((module, name), Use.NAMED))
-    for by_hand, use in ((_MADE, Use.MADE), (_CALLED, Use.CALLED)):
+    for by_hand, use in ((_NAMED, Use.NAMED), (_MADE, Use.MADE), (_CALLED, Use.CALLED)):
         for module, line in by_hand.items():
             found |= {(module, name): use for name in line.split()}
     return found
