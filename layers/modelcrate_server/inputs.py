@@ -57,7 +57,7 @@ class TextInput:
         if self.validates and self.described.takes:
             from .envelopes import json_of  # late, as below
 
-            self._check(json_of(text))
+            self._check(json_of(text, strict=True))  # NaN is within all limits
         return {self.parameter: text}
 
     def of_data(self, data: Data) -> Mapping[str, Any]:

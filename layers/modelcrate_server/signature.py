@@ -71,6 +71,8 @@ def _tensors(name: str, schema: Mapping[str, Any], example: Any) -> Iterator[Map
     if schema.get("type") == "object" and len(shape) == 1:
         for column, inner in schema.get("properties", {}).items():
             yield from _tensors(column, {"type": "array", "items": inner}, None)
-    datatype = _FORMATS.get(str(schema.get("format", ""))) or _TYPES.get(str(schema.get("type", "")))
+    kinds = schema.get("type", "")
+    kind = next((each for each in kinds if each != "null"), "") if isinstance(kinds, list) else kinds
+    datatype = _FORMATS.get(str(schema.get("format", ""))) or _TYPES.get(str(kind))
     if datatype is not None:
         yield {"name": name, "datatype": datatype, "shape": shape or [1]}

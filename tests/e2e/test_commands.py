@@ -62,7 +62,7 @@ tests:
         src__app_py=APPLICATION,
     )
     layout = tmp_path / "layout"
-    modelcrate.said("build", project, "--test", "-o", f"oci:{layout}")
+    modelcrate.said("build", project, "--test", "-o", f"oci:{layout}", "-t", "command-api:1")
     assert_valid_layout(layout)
     (image,) = oci.find(layout, None).read().images
     config = image.settings["config"]
@@ -71,12 +71,11 @@ tests:
     assert list(config["ExposedPorts"]) == ["8000/tcp"]
     assert config["Labels"]["io.modelcrate.health"] == "/healthz"
     assert [layer.role for layer in image.layers if layer.role == "server"] == []
-    asked = modelcrate.said("predict", f"oci:{layout}", "--path", "/predict", "-d", '{"data": [4]}')
-    assert json.loads(asked) == {"sum": 4}
-    modelcrate.said("build", project, "-t", "command-api:1")
     started = modelcrate.json("run", "-d", "-p", "0:8000", "--wait", "120", "--name", "command-api", "command-api:1")
     try:
         assert started["ready"] is True
+        url = f"http://127.0.0.1:{started['ports']['8000']}/predict"
+        assert json.loads(modelcrate.said("predict", url, "-d", '{"data": [4]}')) == {"sum": 4}
     finally:
         modelcrate.said("rm", "--force", "command-api")
 

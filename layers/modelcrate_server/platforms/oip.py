@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import VERSION
 from ..binary_tensors import packed, with_data
+from ..data import Table
 from ..envelopes import object_of
 from ..inference import Inferred, check_model, infer, metadata
 from ..request import AMLRequest, HttpError
@@ -116,7 +117,10 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
 
 
 def _body(instances: list[Any]) -> bytes:
-    return json.dumps({"id": "check", "inputs": [tensor_of("input-0", instances)]}).encode()
+    named: Mapping[str, Any] = {"input-0": instances}
+    if instances and all(isinstance(each, dict) for each in instances):
+        named = Table.of_records(instances).by_column()
+    return json.dumps({"id": "check", "inputs": [tensor_of(*each) for each in named.items()]}).encode()
 
 
 _MODEL, _INFER = "/v2/models/{model}", "/v2/models/{model}/infer"

@@ -106,6 +106,21 @@ def test_a_schema_is_shown_for_people_and_programs_and_names_the_tensors(tmp_pat
     assert "at most 100" in ask("POST", "/v2/models/model/infer", json.dumps(bad)).body.decode()
 
 
+def test_columns_are_tensors_and_the_page_asks_for_them_in_every_contract(tmp_path: Path) -> None:
+    ask = app_of(tmp_path, SUMS, **variables(COLUMNS), MODELCRATE_CONTRACTS="azureml,oip,kserve,mlflow,vertex")
+    inputs = json.loads(ask("GET", "/v2/models/model").body)["inputs"]
+    assert [(each["name"], each["datatype"]) for each in inputs] == [
+        ("age", "INT64"),
+        ("mass", "FP64"),
+        ("group", "BYTES"),
+    ]
+    page = ask("GET", "/docs").body.decode()
+    facts = json.loads(page.partition('id="facts">')[2].partition("</script>")[0])
+    for route in facts["routes"]:
+        answer = ask("POST", route["path"], json.dumps(route["sample"]), Content_Type=route["type"])
+        assert answer.status == 200, (route, answer.body)
+
+
 def test_without_validate_it_only_describes(tmp_path: Path) -> None:
     found = variables(ROWS.replace("server: {validate: true}", ""))
     assert "MODELCRATE_BAD_INPUT_IS_400" not in found

@@ -38,6 +38,7 @@ BAD = {
     '{"data": [[1, 2, 3]]}': "'data'[0] should have at most 2 items; this is 3",
     '{"data": [[1, "x"]]}': "'data'[0][1] should be a number; this is a string",
     '{"data": [[1, true]]}': "'data'[0][1] should be a number; this is a boolean",
+    '{"data": [[1, NaN]]}': "NaN is no JSON",
     '{"data": [[1, 101]]}': "should be at most 100; this is 101",
     '{"data": [[1, 2]], "dta": 1}': "unknown member 'dta'; known are: data, method, count",
     '{"data": [[1, 2]], "method": "c"}': "should be one of 'a', 'b'",
