@@ -18,7 +18,7 @@ MARK = "# add your RUN lines here"
 LINES = """\
 COPY more /more
 RUN ls -l /more && pip install --no-index /more/*.whl && python -c 'import added' && mkdir -p /srv/x && echo done-by-$(id -u) > /srv/x/note
-RUN [ "$ODD" = 'a$HOME"b' ] && [ "$(cat '/var/azureml-app/$HOME [1]*.txt')" = odd ]
+RUN [ "$ODD" = 'a$HOME"b' ] && [ "$(cat "/var/azureml-app/s \\$HOME's/x.txt")" = odd ]
 """
 
 
@@ -28,11 +28,11 @@ def saved(modelcrate: Modelcrate, tmp_path: Path) -> Path:
     project, folder = tmp_path / "project", tmp_path / "saved"
     project.mkdir()
     (project / "modelcrate.yaml").write_text(
-        "name: shelled\nbase: {from: debian, shell: true}\nentry: {source: src, script: score.py}\nenv: {ODD: 'a$HOME\"b'}\n"
+        "name: shelled\nbase: {from: debian, shell: true}\nentry: {source: \"s $HOME's\", script: score.py}\nenv: {ODD: 'a$HOME\"b'}\n"
     )
-    (project / "src").mkdir()
-    (project / "src/$HOME [1]*.txt").write_text("odd")
-    (project / "src/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    (project / "s $HOME's").mkdir()
+    (project / "s $HOME's/x.txt").write_text("odd")
+    (project / "s $HOME's/score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
     done = modelcrate.run("build", project, "-o", f"dockerfile:{folder}")
     if done.returncode == 4:
         pytest.skip(f"no mirror answers: {done.stderr.strip()[:300]}")

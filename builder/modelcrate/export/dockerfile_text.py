@@ -18,8 +18,8 @@ APP_ROOT = "/var/azureml-app"
 SERVER = "server"
 SERVER_ROOT = "/opt/modelcrate/server"
 
-_PATTERN = re.compile(r"[*?\[]")
-"""Characters with which COPY means several files; in a set of its own, each stands for itself."""
+_PATTERN = re.compile(r"[*?\[\\]")
+"""Characters with which COPY means other files than one of this name."""
 
 _HEAD = """\
 # {name}: base, packages, models and code, each in layers of its own. Build it with
@@ -108,8 +108,13 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _copied(word: str, source: str, target: str) -> str:
     """Returns an ADD or COPY in the form with a JSON array, which allows spaces. Variables are filled in and patterns matched there, too."""
-    literal = _PATTERN.sub(r"[\g<0>]", source)
-    return f"{word} {json.dumps([_escaped(literal), _escaped(target)])}"
+    if _PATTERN.search(source):
+        raise UserError(
+            f"a Dockerfile has no way to copy {source!r:.80}",
+            why="its name has one of * ? [ and \\, which builders read as patterns, each in its own way",
+            hint="rename it, or move it into a folder: the names of folders' contents are not written",
+        )
+    return f"{word} {json.dumps([_escaped(source), _escaped(target)])}"
 
 
 def _escaped(text: str) -> str:

@@ -33,7 +33,7 @@ def test_values_come_back_as_they_were() -> None:
     assert 'LABEL "l l"="v v"\n' in text
 
 
-def test_a_dollar_is_no_variable_and_a_star_no_pattern() -> None:
+def test_a_dollar_is_no_variable() -> None:
     config = {
         "Env": ["A=$HOME's"],
         "Labels": {"$a": "$b"},
@@ -41,9 +41,9 @@ def test_a_dollar_is_no_variable_and_a_star_no_pattern() -> None:
         "WorkingDir": "/a $b/'c\"",
         "ExposedPorts": {"$p": {}},
     }
-    lines = dockerfile_text(replace(PARTS, code=["$a b[1]*?.py"]), config).splitlines()
+    lines = dockerfile_text(replace(PARTS, code=["$a 'b.py"]), config).splitlines()
     assert lines[-7:] == [
-        'COPY ["azureml-app/\\\\$a b[[]1][*][?].py", "/var/azureml-app/\\\\$a b[1]*?.py"]',
+        'COPY ["azureml-app/\\\\$a \\\\\'b.py", "/var/azureml-app/\\\\$a \\\\\'b.py"]',
         'ENV A="\\$HOME\'s"',
         "# add your RUN lines here: they run as root, in the image's environment",
         'LABEL "\\$a"="\\$b"',
@@ -51,6 +51,12 @@ def test_a_dollar_is_no_variable_and_a_star_no_pattern() -> None:
         "WORKDIR /a \\$b/\\'c\\\"",
         "EXPOSE \\$p",
     ]
+
+
+@pytest.mark.parametrize("name", ["a*.py", "a?.py", "[a].py", "a\\.py"])
+def test_a_name_that_is_a_pattern_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="no way to copy"):
+        dockerfile_text(replace(PARTS, code=[name]), {})
 
 
 def test_values_with_dollars_come_back_and_variables_are_refused() -> None:
