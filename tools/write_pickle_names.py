@@ -8,7 +8,7 @@ It is run once for each version of the packages, in an environment that has them
   other versions were unpacked. A class counts where it is defined. One whose methods evaluate text, open files or start something while
   a pickle makes it is left out and printed. Such a class may be made and given its state; its constructor may not be called.
 - names that pickles of real objects have: every estimator of scikit-learn, XGBoost, LightGBM and CatBoost, fitted, arrays, tables.
-- the standard library's modules of Python 3.9 to 3.14, by the package `stdlib-list`.
+- the standard library's modules of Python 3.9 to 3.14.
 
 The result is reviewed by eye before it is committed: whatever is on the list is called safe.
 """
@@ -35,6 +35,8 @@ from modelcrate.modelfiles.byte_reader import ByteReader  # noqa: E402
 from modelcrate.modelfiles.pickle.findings import Use  # noqa: E402
 from modelcrate.modelfiles.pickle.interpreter import interpret  # noqa: E402
 from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, NEVER  # noqa: E402
+from modelcrate.resolve.standard_library import NEWEST, OLDEST  # noqa: E402
+from modelcrate.resolve.standard_library import standard_library as table  # noqa: E402
 
 LIST = ROOT / "builder/modelcrate/modelfiles/pickle/names.txt"
 PARTS = {
@@ -106,11 +108,11 @@ def write(found: dict[tuple[str, str], set[str]]) -> None:
 
 
 def standard_library() -> set[str]:
-    from stdlib_list import stdlib_list
-
-    versions = [stdlib_list(f"3.{minor}") for minor in range(9, 15)]
-    named = {module.partition(".")[0] for modules in versions for module in modules} | set(sys.stdlib_module_names)
-    return {module for module in named if module.isidentifier()} - {"__main__"}
+    """The top-level modules of every Python that an image may have, by the table for the check of imports, and of this one."""
+    modules = {each for minor in range(OLDEST, NEWEST + 1) for each in table(f"3.{minor}")} | set(
+        sys.stdlib_module_names
+    )
+    return {each for each in {module.partition(".")[0] for module in modules} if each.isidentifier()} - {"__main__"}
 
 
 def classes(folder: Path, package: str) -> Iterator[tuple[str, str]]:

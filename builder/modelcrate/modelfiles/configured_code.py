@@ -28,7 +28,7 @@ TEMPLATE_ATTACKS = re.compile(
 """What leads from a template to Python's modules, in one piece or put together. No template of a published model has it."""
 
 _TAG_HANDLE = re.compile(rb"(?m)^%TAG[ \t]+(![\w-]*!?)[ \t]+(\S+)")
-_TAG = re.compile(rb"!<([^>\s]*+)>|(!(?:[\w-]*+!)?)([^\s!,\[\]{}]*+)")
+_TAG = re.compile(rb"!<([^<>\s]{0,1000}+)>|(!(?:[\w-]*+!)?)([^\s!,\[\]{}]*+)")
 _MADE_BY_TAG = re.compile(r"tag:yaml\.org,2002:python/object(?P<called>/apply|/new)?:(?P<module>[\w.]+)\.(?P<name>\w+)")
 """The tags by which PyYAML makes an object, or calls something for it."""
 

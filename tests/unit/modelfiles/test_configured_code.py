@@ -11,6 +11,7 @@ import pytest
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from support.pickles import zipped
+from support.waiting import processor_limit
 
 LAMBDA = {
     "class_name": "Lambda",
@@ -147,3 +148,9 @@ def test_code_that_a_configuration_names_has_a_verdict(verdict: Verdict, kind: s
     assert found.verdict is verdict
     assert facts_at_hand(data, name) == found
     assert not any(each.unread for each in found.pickles)
+
+
+@pytest.mark.parametrize("part", [b"python/!<", b"!", b"!a", b"!%41", b"%TAG !a! b\n", b"class_name: \nconfig: \n"])
+def test_very_many_tags_are_read_in_a_short_time(part: bytes) -> None:
+    with processor_limit(10):
+        facts_at_hand(part * ((1 << 21) // len(part)), "c.yaml")

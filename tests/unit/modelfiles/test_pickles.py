@@ -27,6 +27,7 @@ from modelcrate.modelfiles.pickle.containers import pickles_in
 from modelcrate.modelfiles.pickle.findings import NamedObject
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
+from modelcrate.resolve.standard_library import NEWEST, OLDEST, standard_library
 from support.pickles import (
     BEHIND,
     COMMAND,
@@ -160,6 +161,12 @@ def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> Non
 def test_the_list(module: str, name: str, when_made: str, when_called: str) -> None:
     assert worst(made(module, name)).name == when_made
     assert worst(calls(module, name)).name == when_called
+
+
+def test_the_standard_library_is_that_of_every_python() -> None:
+    for minor in range(OLDEST, NEWEST + 1):
+        tops = {each.partition(".")[0] for each in standard_library(f"3.{minor}")} - {"__main__"}
+        assert [each for each in sorted(tops) if each.isidentifier() and not names.is_standard_library(each)] == []
 
 
 def test_the_list_has_no_name_of_a_module_that_runs_code() -> None:
