@@ -114,9 +114,11 @@ def test_an_mlflow_folder(crates: Crates) -> None:
     ]
     with crates.running(address) as server:
         answers = [server.ask(body) for body in bodies]
+        as_azure = [server.ask({"input_data": each}) for each in (table, {**table, "index": [7, 8][: len(ROWS)]}, ROWS)]
         direct, sklearn_alone = server.direct(FOUND + MLFLOW_DIRECTLY, json.dumps(bodies[0]))
         described = server.described()["ServiceInput"]["properties"]["dataframe_records"]["items"]
     assert answers == [{"predictions": direct}] * 4
+    assert as_azure == [direct] * 3
     assert sklearn_alone == {"predictions": direct}
     assert sorted(described["properties"]) == sorted(COLUMNS)
 

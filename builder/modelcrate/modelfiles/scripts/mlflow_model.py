@@ -1,13 +1,14 @@
 """Scores an MLflow model that has no entry script of its own, with the bodies that MLflow's own server takes at /invocations.
 
 One of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or `data` as Azure's clients send it, and `params`, if the model
-has any; the answer is {"predictions": ...}. A model with the flavour python_function is served by it, one with sklearn alone by that.
+has any; the answer is {"predictions": ...}. `input_data` is what Azure's deployments of MLflow models take, and the answer is the
+predictions alone, as there. A model with the flavour python_function is served by it, one with sklearn alone by that.
 """
 
 import json
 import os
 
-FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs", "data")
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs", "data", "input_data")
 
 model = None
 
@@ -46,7 +47,7 @@ def run(raw_data):
         OverflowError,
     ) as fault:  # how MLflow and models refuse columns and types
         raise InputError("the model does not take this input: " + str(fault)) from None
-    return {"predictions": plain(found)}
+    return plain(found) if given == ["input_data"] else {"predictions": plain(found)}
 
 
 class InputError(ValueError):
@@ -80,7 +81,8 @@ def read(form, value):
     import numpy
     import pandas
 
-    if form == "dataframe_split":
+    split = isinstance(value, dict) and "data" in value and ("columns" in value or "index" in value)
+    if form == "dataframe_split" or (form == "input_data" and split):
         if not isinstance(value, dict) or "data" not in value:
             raise InputError("'dataframe_split' should be an object with the member 'data'")
         return typed(pandas.DataFrame(value["data"], columns=value.get("columns"), index=value.get("index")))
