@@ -32,6 +32,7 @@ VERBS = {
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",
     "rebase": "put an image onto another base, if it runs there",
+    "outdated": "show which packages of an image are behind, or vulnerable",
     "bundle": "carry images over an air gap as a file",
     "tags": "list the tags of a repository",
     "digest": "print the digest of an image",

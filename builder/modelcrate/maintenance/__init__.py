@@ -1,1 +1,1 @@
-"""Images that exist, kept fresh: put onto another base, with a proof that they run on it."""
+"""Images that exist, kept fresh: what of them is behind, and another base, with a proof that they run on it."""

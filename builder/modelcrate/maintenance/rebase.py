@@ -99,7 +99,7 @@ def _rebase_one(image: Image, base: NewBase, connections: Connections, emit: Emi
             hint="take a base with fewer layers",
         )
     cache = connections.config.cache
-    before, after = (_side(_path(each), layers, cache, emit) for each, layers in ((image, old), (onto, new)))
+    before, after = (find_side(each, layers, cache, emit) for each, layers in ((image, old), (onto, new)))
     above = Libraries.of(read_libraries(each, cache, emit) for each in own)
     if faults := [*_python_faults(before, after, base.name), *_library_faults(above, before, after, base.name)]:
         first, *rest = faults
@@ -121,7 +121,7 @@ def base_layers(layers: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
     """A base: its Pythons, its C library, its shared libraries."""
 
     pythons: tuple[Interpreter, ...]
@@ -131,19 +131,20 @@ class _Side:
 
 
 @lru_cache(maxsize=64)
-def _side(path: tuple[str, ...], layers: tuple[ImageLayer, ...], cache: Path, emit: Emit) -> _Side:
+def _side(path: tuple[str, ...], layers: tuple[ImageLayer, ...], cache: Path, emit: Emit) -> Side:
     """Returns what a base is, which many images may have in common. `path` are the folders of its PATH."""
     look = look_at(layers, cache, emit)
     found = interpreters(look.files, path)
     libc = find_libc(look.files, found[0].loader if found else "")
-    return _Side(tuple(found), libc, look, Libraries.of(read_libraries(each, cache, emit) for each in layers))
+    return Side(tuple(found), libc, look, Libraries.of(read_libraries(each, cache, emit) for each in layers))
 
 
-def _path(image: Image) -> tuple[str, ...]:
-    return tuple(filter(None, environment(image.settings).get("PATH", "").split(":")))
+def find_side(image: Image, layers: tuple[ImageLayer, ...], cache: Path, emit: Emit) -> Side:
+    """Returns what the base of an image is; `layers` are the base's. They are read once on a machine."""
+    return _side(tuple(filter(None, environment(image.settings).get("PATH", "").split(":"))), layers, cache, emit)
 
 
-def _python_faults(before: _Side, after: _Side, name: str) -> Iterator[CrateError]:
+def _python_faults(before: Side, after: Side, name: str) -> Iterator[CrateError]:
     if before.libc is not None:
         there = after.libc
         if there is None or there.name != before.libc.name or there.version < before.libc.version:
@@ -166,7 +167,7 @@ def _python_faults(before: _Side, after: _Side, name: str) -> Iterator[CrateErro
             yield _refusal(f"Python in {name} lacks modules that the old base has: {', '.join(gone[:8])}")
 
 
-def _library_faults(above: Libraries, before: _Side, after: _Side, name: str) -> Iterator[CrateError]:
+def _library_faults(above: Libraries, before: Side, after: Side, name: str) -> Iterator[CrateError]:
     own, told = above.names, set[tuple[str, str]]()
     for path, file in sorted(above.files.items()):
         for library in file.needed:

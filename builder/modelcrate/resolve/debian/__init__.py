@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcrate.resolve.debian.mirrors import Mirrors, choose_mirrors
-    from modelcrate.resolve.debian.pin import DebianWanted, fetch_debs, resolve_debian
+    from modelcrate.resolve.debian.pin import DebianWanted, fetch_debs, newest_debs, resolve_debian
     from modelcrate.resolve.debian.pinned import PinnedDeb, debs_in
     from modelcrate.resolve.debian.release import Freshness, Keyring
     from modelcrate.resolve.debian.releases import known_release, release_of
@@ -21,13 +21,14 @@ __all__ = [
     "debs_in",
     "fetch_debs",
     "known_release",
+    "newest_debs",
     "release_of",
     "resolve_debian",
 ]
 
 _HOMES = {
     "mirrors": ("Mirrors", "choose_mirrors"),
-    "pin": ("DebianWanted", "fetch_debs", "resolve_debian"),
+    "pin": ("DebianWanted", "fetch_debs", "newest_debs", "resolve_debian"),
     "pinned": ("PinnedDeb", "debs_in"),
     "release": ("Freshness", "Keyring"),
     "releases": ("known_release", "release_of"),

@@ -86,9 +86,7 @@ def resolve_debian(
     lists' hashes. Offline, the indexes of the last time are used, under the same checks.
     """
     release = _checked(wanted)
-    suites = release.suites(wanted.architecture)
-    with ThreadPoolExecutor(len(suites)) as pool:
-        indexes = list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), suites))
+    indexes = _indexes(release, wanted.architecture, mirrors, fetcher, cache, now)
     if mirrors.freshness is Freshness.IGNORED and (ended := [each for each in indexes if each.ended]):
         emit(Notice(_ended(ended)))
     lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
@@ -98,6 +96,30 @@ def resolve_debian(
     return _remembered(
         cache / "debian" / "answers", name, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache))
     )
+
+
+def newest_debs(
+    release: str, architecture: str, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
+) -> Packages:
+    """Returns all packages of a release with its updates and its security updates.
+
+    Raises:
+        UserError: The release or the architecture is unknown.
+        RegistryError: No mirror answers.
+        IntegrityError: An index or a list is not signed as it has to be, or has another hash.
+    """
+    known = _checked(DebianWanted(release, architecture))
+    indexes = _indexes(known, architecture, mirrors, fetcher, cache, now)
+    lists = [packages_file(index, architecture, index.suite.name) for index in indexes]
+    return _packages(indexes, lists, mirrors, fetcher, cache)
+
+
+def _indexes(
+    release: DebianRelease, architecture: str, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
+) -> list[Release]:
+    suites = release.suites(architecture)
+    with ThreadPoolExecutor(len(suites)) as pool:
+        return list(pool.map(lambda suite: _index(suite, release, mirrors, fetcher, cache, now), suites))
 
 
 def _ended(indexes: Sequence[Release]) -> str:
