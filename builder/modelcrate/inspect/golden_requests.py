@@ -15,7 +15,7 @@ from typing import Any
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
-from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest
+from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest, is_json
 from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
@@ -74,7 +74,7 @@ def load(tests: Sequence[GoldenTest], folder: Path) -> tuple[GoldenRequest, ...]
 
 def _load(test: GoldenTest, folder: Path, number: int) -> Iterator[GoldenRequest]:
     rest = (test.tolerance, test.path, test.status)
-    if _is_json(test.request):
+    if is_json(test.request):
         answer = _text(test.answer, folder) if test.answer is not None else None
         yield GoldenRequest(f"tests[{number}]", _text(test.request, folder), answer, *rest)
         return
@@ -101,14 +101,10 @@ def _load(test: GoldenTest, folder: Path, number: int) -> Iterator[GoldenRequest
         )
 
 
-def _is_json(text: str) -> bool:
-    return text.lstrip()[:1] in ("{", "[", '"')
-
-
 def _text(text: str, folder: Path) -> str:
     """Returns JSON that stands in the project file, or that of a file that it names."""
     where = "tests"
-    if not _is_json(text):
+    if not is_json(text):
         where = str(folder / text)
         try:
             text = read_named_file(folder / text, MAX_BODY).decode()

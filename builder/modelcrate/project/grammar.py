@@ -275,8 +275,9 @@ _RELEASES = frozenset({"bullseye", "bookworm", "trixie", "forky", "jammy", "nobl
 
 def _json_or_file(text: str, info: Info) -> str:
     """Returns JSON as it stands, or the path of a file or folder of the project."""
-    if text.lstrip()[:1] not in ("{", "[", '"'):
-        return _inside(text, info).as_posix()
+    if not values.is_json(text):
+        path = _inside(text, info).as_posix()
+        return f"./{path}" if values.is_json(path) else path
     try:
         json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -392,8 +393,9 @@ OptionalSize = Annotated[
     int | None,
     Text("a size such as 2GB", GRAMMAR, _size, types=("string", "integer"), examples=("2GB", "500MB")),
 ]
-JsonOrFile = Annotated[str, Text("JSON, or a file", check=_json_or_file, types=("string",))]
-OptionalJsonOrFile = Annotated[str | None, Text("JSON, or a file", check=_json_or_file, types=("string",))]
+_JSON_OR_FILE = Text("JSON, or a file", check=_json_or_file)
+JsonOrFile = Annotated[str, _JSON_OR_FILE]
+OptionalJsonOrFile = Annotated[str | None, _JSON_OR_FILE]
 Tolerance = Annotated[
     float,
     Text(

@@ -386,6 +386,11 @@ def model_name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:255]
 
 
+def is_json(text: str) -> bool:
+    """Returns whether a text of a golden request is JSON, and not the path of a file; a file that is called `3` is `./3`."""
+    return re.match(r'\s*([\[{"]|(-?[0-9][0-9.eE+-]*|true|false|null)\s*$)', text) is not None
+
+
 def is_pylock(path: str) -> bool:
     """Returns whether a file is a lock by its name (PEP 751): pylock.toml or pylock.NAME.toml."""
     return re.fullmatch(r"(.*/)?pylock(\.[^/.]+)?\.toml", path) is not None

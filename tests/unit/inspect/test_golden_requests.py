@@ -166,6 +166,17 @@ def test_a_project_file_names_them_and_is_written_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "answer"), [("3", "3"), ("-1.5e3", "-1.5e3"), ("true", "true"), ("'null'", "null")]
+)
+def test_an_answer_may_be_a_number_or_a_word_of_json(tmp_path: Path, written: str, answer: str) -> None:
+    project = parse_project(f"name: g\nentry: s.py\ntests: [{{request: 7, expect: {written}}}]\n".encode())
+    (found,) = load(project.tests, tmp_path)
+    assert (found.body, found.answer) == ("7", answer)
+    assert parse_project(project_text(project).encode()) == project
+    assert parse_project(b"name: g\nentry: s.py\ntests: ./3\n").tests == (GoldenTest("./3"),)
+
+
+@pytest.mark.parametrize(
     ("line", "what"),
     [
         ("request: '{'", "is no JSON"),
