@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import pickle
 import sys
-import tempfile
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -67,8 +66,6 @@ def _arrays() -> Any:
         ("matrix", np.matrix([[1.0]])),
     )
     yield "masked", np.ma.masked_array([1.0, 2], [0, 1])
-    with tempfile.NamedTemporaryFile() as file:
-        yield "memmap", np.memmap(file.name, "f4", "w+", shape=(3,))
 
 
 def _statistics(numbers: Any, classes: Any) -> Any:

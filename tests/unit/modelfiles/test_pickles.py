@@ -369,6 +369,11 @@ def test_a_wrapper_of_an_array_that_joblib_would_not_write_is_a_trick(how: str) 
     assert worst(ARRAY) is Verdict.SAFE
 
 
+def test_an_array_that_was_mapped_from_a_file_is_written_as_others_are() -> None:
+    ndarray, memmap = (short("numpy") + short(name) + b"\x93" for name in ("ndarray", "memmap"))
+    assert worst(ARRAY.replace(ndarray, memmap)) is Verdict.SAFE
+
+
 def test_a_name_that_is_changed_is_a_trick() -> None:
     assert worst(b"\x80\x02ccollections\nOrderedDict\n}" + short("x") + b"Nsb.") is Verdict.UNSAFE
 
