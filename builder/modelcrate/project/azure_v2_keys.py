@@ -17,6 +17,10 @@ _PLACE = re.compile(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]
 """A place that a script of the user's fills in: {{NAME}}, <NAME>, $NAME, ${NAME}, #{NAME}#."""
 
 
+_NOW = {"local_path": "path", "docker": "image"}
+"""Keys of the CLI's preview, and what took their places."""
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A mapping of the YAML: its name in messages, the keys that are read, and what to do for those that say nothing of an image."""
@@ -34,6 +38,7 @@ class Section:
                 other = next((each.what for each in _SECTIONS if key in each.read), "")
                 hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
                 hint = f"it is a key of {other}" if other else hint
+                hint = f"the CLI's preview of 2021 had it; now it is {_NOW[key]!r}" if key in _NOW else hint
                 yield f"unknown key {key!r:.60} in {self.what}", hint
 
     def not_taken(self, data: Mapping[str, object], above: str = "") -> Iterator[str]:

@@ -156,6 +156,7 @@ def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace
         ("model: {path: $MODEL}\n", "$MODEL is a place to be filled in"),
         (azure_yaml.MODEL + "code_configuration: {code: <CODE_DIR>, scoring_script: s.py}\n", "<CODE_DIR> is a place"),
         (azure_yaml.MODEL + "environment: {image: '#{ACR}#.azurecr.io/x:1'}\n", "#{ACR}# is a place to be filled in"),
+        ("model: {local_path: ./m.pkl}\n", "the CLI's preview of 2021 had it; now it is 'path'"),
         ("model: azureml:<MODEL_NAME>:<VERSION>\n", "<MODEL_NAME> is a place to be filled in"),
         (
             azure_yaml.MODEL + "code_configuration: {code: {path: src}, scoring_script: s.py}\n",
