@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         rebase,
         run,
         start,
+        swap_model,
         take_inventory,
         test,
     )
@@ -68,6 +69,7 @@ _HOMES = {
     "rebase": "modelcrate.api",
     "run": "modelcrate.api",
     "start": "modelcrate.api",
+    "swap_model": "modelcrate.api",
     "take_inventory": "modelcrate.api",
     "test": "modelcrate.api",
 }
@@ -105,6 +107,7 @@ __all__ = [
     "rebase",
     "run",
     "start",
+    "swap_model",
     "take_inventory",
     "test",
 ]

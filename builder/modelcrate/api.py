@@ -499,6 +499,50 @@ def rebase(
         return Built(receipt, session.config)
 
 
+def swap_model(
+    image: str,
+    model: str | Path,
+    *,
+    name: str = "",
+    output: str = "",
+    workspace: str = "",
+    test: bool = True,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Built:
+    """Gives an image another model, and writes it in its place. The golden requests beside it are asked before that.
+
+    Args:
+        image: The address of the image.
+        model: A file or folder, or a registered model, NAME:VERSION.
+        name: The model that goes, where the image has several.
+        output: Where to write it instead, as the command line names outputs.
+        workspace: Where the registered model is.
+        test: Whether the golden requests are asked.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The image. `receipt` says where it was written.
+
+    Raises:
+        UserError: Nothing can take the image's place, or it has no such model.
+        SourceError: There is no such image or model, or the gates refuse the model.
+        IntegrityError: A golden request is answered otherwise.
+    """
+    from modelcrate import transports
+    from modelcrate.pipeline import swap_model as swapping
+    from modelcrate.transports.addresses import find, output_of
+
+    address, place = as_text("image", image), as_text("output", output)
+    target = transports.parse(place) if place else output_of(address)
+    new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
+    with _session(settings, emit) as session:
+        found = find(address, session.connections)
+        done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
+        return Built(session.copy(address, done.image, [target]), session.config)
+
+
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
     """Returns what a registry or the local store has, for bundles that leave it out.
 

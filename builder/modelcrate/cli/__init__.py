@@ -32,6 +32,7 @@ VERBS = {
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",
     "rebase": "put an image onto another base, if it runs there",
+    "swap-model": "give an image another model, if it answers as before",
     "outdated": "show which packages of an image are behind, or vulnerable",
     "bundle": "carry images over an air gap as a file",
     "tags": "list the tags of a repository",
@@ -220,4 +221,4 @@ def _check_verb(word: str) -> None:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"modelcrate.cli.{name}")
+    return importlib.import_module(f"modelcrate.cli.{name.replace('-', '_')}")

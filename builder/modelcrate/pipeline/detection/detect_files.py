@@ -65,7 +65,8 @@ def _unreadable(fault: OSError) -> None:
 
 def _wanted(folder: Path) -> bool:
     hidden = folder.name.startswith(".") or folder.name.endswith(".egg-info")
-    generated = folder.name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    environment = os.path.exists(folder / "pyvenv.cfg")  # Path.exists raises where a folder may not be looked into
+    generated = folder.name in _SKIPPED or environment
     return not hidden and not generated and not _holds_hub_blobs(folder)
 
 
