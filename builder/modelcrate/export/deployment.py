@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from modelcrate.images.image_config import environment, health_path
+from modelcrate.images.image_config import environment, exposed_ports, health_path
 from modelcrate.images.reference import Reference
 from modelcrate.inspect.serving import served_contracts
 from modelcrate.project.contracts import PYTHON
@@ -92,11 +92,12 @@ def describe_deployment(
     image = images[0]
     settings = image.settings.get("config") or {}
     contracts = served_contracts(settings)
+    first = contracts[0].port if contracts else 0
     models = sum(each.layer.tar_size for each in image.layers if each.role == "model")
     return Deployment(
         _label(name) if name else _derive_label(reference.repository),
         str(reference),
-        _ports(settings, contracts[0].port if contracts else 0),
+        tuple(sorted(exposed_ports(settings), key=lambda port: (port != first, port))),
         contracts[0].health if contracts else health_path(image.settings),
         tuple(each.name for each in contracts),
         _user(settings.get("User") or ""),
@@ -106,12 +107,6 @@ def describe_deployment(
         bool(contracts),
         tuple(sorted({each.platform.architecture for each in images})),
     )
-
-
-def _ports(settings: Mapping[str, Any], first: int) -> tuple[int, ...]:
-    exposed = (each.partition("/") for each in settings.get("ExposedPorts") or {})
-    ports = {int(port) for port, _, protocol in exposed if protocol in ("", "tcp") and re.fullmatch("[0-9]{1,5}", port)}
-    return tuple(sorted(ports, key=lambda port: (port != first, port)))
 
 
 def _user(text: str) -> tuple[int, int] | None:

@@ -142,8 +142,9 @@ def _wrong(found: Mapping[str, Any], types: _Types, prefix: str) -> list[str]:
 
 
 def exposed_ports(settings: Mapping[str, Any]) -> tuple[int, ...]:
-    """Returns the port numbers that the settings of a container expose (`80`, `80/tcp`); what is none is passed over, as engines do."""
-    numbers = (parse_natural(text.partition("/")[0], digits=5) for text in settings.get("ExposedPorts") or {})
+    """Returns the TCP ports that the settings of a container expose (`80`, `80/tcp`); what is none is passed over, as engines do."""
+    named = (text.partition("/") for text in settings.get("ExposedPorts") or {})
+    numbers = (parse_natural(port, digits=5) for port, _, protocol in named if protocol in ("", "tcp"))
     return tuple(number for number in numbers if number)
 
 

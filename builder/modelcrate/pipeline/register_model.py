@@ -70,7 +70,7 @@ def check(wanted: Registration) -> None:
         raise SourceError(
             f"the model {wanted.name} is not there",
             where=str(wanted.path),
-            hint="modelcrate model list shows what is registered",
+            hint="name the file or folder that is to be registered; a relative path starts at the current folder",
         )
     if wanted.children and not wanted.path.is_dir():
         raise UserError(

@@ -7,7 +7,6 @@ measured. A key is trusted here; `verify` and --paranoid check it. No bytes are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Notice
 from modelcrate.images.image import ImageLayer
@@ -16,9 +15,6 @@ from modelcrate.images.reference import Reference
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError
-
-if TYPE_CHECKING:
-    pass
 
 ASKERS = 16
 """HEAD requests at once."""

@@ -21,7 +21,6 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
 
 if TYPE_CHECKING:
-    from modelcrate.modelfiles.facts import ModelFacts
     from modelcrate.modelfiles.pickle.policy import Judgement
 
 MAX_SHOWN = 8
