@@ -374,7 +374,9 @@ def run(
 
     target = image if isinstance(image, Built) else str(as_path("image", image))
     config = target.settings if isinstance(target, Built) and settings is None else _config(settings)
-    more = as_one_of("options", options or ContainerOptions(), ContainerOptions, "modelcrate.ContainerOptions")
+    more = as_one_of(
+        "options", ContainerOptions() if options is None else options, ContainerOptions, "modelcrate.ContainerOptions"
+    )
     published = [Port(host, container) for host, container in (ports or {}).items()]
     wanted = more.read(name or "unnamed", published, env or {}, config)
     devices, platform = more.device_names(), more.wanted_platform()

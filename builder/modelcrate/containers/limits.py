@@ -38,12 +38,15 @@ class Limits:
             match = _MEMORY.fullmatch(memory)
             found = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
             if found < MIN_MEMORY:
-                hint = f"a number with b, k, m or g, such as 512m or 2g; at least {MIN_MEMORY >> 20}m"
+                hint = f"expected a number with b, k, m or g, such as 512m or 2g; at least {MIN_MEMORY >> 20}m"
                 raise UserError(f"not an amount of memory: {memory[:40]!r}", hint=hint)
         if cpus is not None:
             number = float(cpus) if _CPUS.fullmatch(cpus) and any(map(str.isdigit, cpus)) else 0.0
             if number < 0.01:
-                raise UserError(f"not a number of processors: {cpus[:40]!r}", hint="such as 2 or 0.5; at least 0.01")
+                raise UserError(
+                    f"not a number of processors: {cpus[:40]!r}",
+                    hint="expected a number such as 2 or 0.5; at least 0.01",
+                )
         return cls(found, number)
 
     def resources(self) -> dict[str, Any]:

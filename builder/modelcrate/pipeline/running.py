@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from modelcrate.arguments import as_texts
+from modelcrate.arguments import as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.containers import Container, Port, RunOptions, Volume, start
 from modelcrate.containers.host import host_platform
 from modelcrate.containers.limits import Limits, Restart
+from modelcrate.containers.process import check_variable
 from modelcrate.events import Notice
 from modelcrate.images.image import Image
 from modelcrate.images.image_config import environment
@@ -70,7 +71,7 @@ class ContainerOptions:
 
     def wanted_platform(self) -> Platform | None:
         """Returns the platform, where one was named. UserError where it is none."""
-        return None if self.platform is None else Platform.parse(self.platform)
+        return None if self.platform is None else Platform.parse(as_text("platform", self.platform))
 
     def read(self, name: str, ports: Sequence[Port], env: Mapping[str, str], config: Config) -> RunOptions:
         """Returns the options as values.
@@ -87,13 +88,19 @@ class ContainerOptions:
         Raises:
             UserError: One can't be read.
         """
+        for each in ("entrypoint", "user", "workdir", "network", "engine"):
+            if (value := getattr(self, each)) is not None:
+                as_text(each, value)
+        variables = {str(variable): str(value) for variable, value in env.items()}
+        for variable, value in variables.items():
+            check_variable(variable, value)
         words = as_texts("command", self.command)
         program = (self.entrypoint,) if self.entrypoint else () if words or self.entrypoint is not None else None
         return RunOptions(
             name,
             config.containers,
             tuple(ports),
-            dict(env),
+            variables,
             entrypoint=program,
             command=words or None,
             user=self.user,
