@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from modelcrate_layers.content import MediaType
+from support.bases import documents, small
 from support.command import Crate, blobs, half_made, names
 from support.scripted import Stall, scripted
 from support.small_projects import served, sparse_model
@@ -136,6 +138,27 @@ def test_while_a_layer_is_sent(crate: Crate, tmp_path: Path) -> None:
         done.failed(130, "interrupted")
         assert not registry.manifests
         assert not registry.blobs
+    nothing_made(crate)
+
+
+@pytest.mark.parametrize("verb", ["pull", "run"])
+def test_while_a_layer_is_fetched(crate: Crate, verb: str) -> None:
+    config, manifest = documents([small()], settings={"Cmd": ["/bin/x"]})
+    with scripted() as registry:
+        registry.blobs["a/b", str(config.descriptor.digest)] = config.data
+        registry.manifests["a/b", "1"] = registry.manifests["a/b", str(manifest.descriptor.digest)] = (
+            MediaType.MANIFEST,
+            manifest.data,
+        )
+        registry.plan("GET", f"/blobs/{small().descriptor.digest}", Stall(), times=99)
+        address = f"{registry.host}/a/b:1" if verb == "pull" else f"registry:{registry.host}/a/b:1"
+        with crate.start(verb, address) as process:
+            until(lambda: registry.count("GET", "/manifests/") > 0 and registry.inside > 0)
+            process.send_signal(signal.SIGHUP)
+            _, err = process.communicate(timeout=HANG)
+    assert process.returncode == 128 + signal.SIGHUP, err
+    assert b"interrupted" in err
+    assert not list((crate.home / "containers").glob("*"))
     nothing_made(crate)
 
 
