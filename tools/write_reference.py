@@ -1,15 +1,16 @@
-"""Write the pages of docs/reference that are made from the code: the command line, the project file, the exit codes."""
+"""Write the pages of docs/reference that are made from the code: the command line (for `man` too), the project file, the exit codes."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelcrate.cli import VERBS, parser
+from modelcrate.cli import SUMMARY, VERBS, parser, subcommands
 from modelcrate.project.schema import schema
 from modelcrate_layers import errors
 
@@ -23,6 +24,7 @@ def pages() -> dict[str, str]:
         "command-line.md": "\n".join(command_line()) + "\n",
         "project-file.md": "\n".join(project_file()) + "\n",
         "exit-codes.md": "\n".join(exit_codes()) + "\n",
+        "modelcrate.1": "\n".join(manual()) + "\n",
     }
 
 
@@ -31,15 +33,15 @@ def command_line() -> Iterator[str]:
     yield from ("| command | what it does |", "|---|---|")
     yield from (f"| [`{name}`](#{name}) | {summary} |" for name, summary in VERBS.items())
     for name in VERBS:
-        verb = subparsers(parser([name]))[name]
+        verb = subcommands(parser([name]))[name]
         yield from ("", f"## {name}", "", (verb.description or "").strip(), "")
         yield from nested(verb)
-    yield from ("", "## Every command also takes", "", *rows(common(subparsers(parser(["images"]))["images"])))
+    yield from ("", "## Every command also takes", "", *rows(common(subcommands(parser(["images"]))["images"])))
 
 
 def nested(verb: argparse.ArgumentParser) -> Iterator[str]:
     """A verb's arguments; of a verb with sub-commands, theirs."""
-    inner = subparsers(verb)
+    inner = subcommands(verb)
     if not inner:
         yield f"    {usage(verb)}"
         yield ""
@@ -55,10 +57,6 @@ def nested(verb: argparse.ArgumentParser) -> Iterator[str]:
         )
         yield from rows(own(each))
         yield ""
-
-
-def subparsers(top: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    return next((each.choices for each in top._actions if isinstance(each, argparse._SubParsersAction)), {})
 
 
 def usage(verb: argparse.ArgumentParser) -> str:
@@ -155,20 +153,69 @@ def told(node: Mapping[str, Any]) -> str:
 
 
 def exit_codes() -> Iterator[str]:
-    yield from ("# Exit codes", "", NOTE, "")
-    yield "The code is the kind of cause. After any of them, no incomplete image or file is left behind."
-    yield from ("", "| code | meaning |", "|---|---|", "| 0 | done |")
+    yield from ("# Exit codes", "", NOTE, "", EXIT_CODES)
+    yield from ("", "| code | meaning |", "|---|---|")
+    yield from (f"| {code} | {meaning} |" for code, meaning in meanings())
+    yield from ("", PASSED_ON)
+
+
+EXIT_CODES = "The code is the kind of cause. After any of them, no incomplete image or file is left behind."
+PASSED_ON = "`modelcrate run` in the foreground, `exec` and `azureml run` end with the exit code of the program that they started."
+
+
+def meanings() -> Iterator[tuple[str, str]]:
+    """The exit codes with what they mean."""
+    yield ("0", "done")
     kinds = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.CrateError)]
     own = {each.exit_code: each for each in sorted(kinds, key=lambda each: len(each.__mro__))}
     for code, each in sorted(own.items()):
         first = (inspect.getdoc(each) or "").split("\n\n")[0].replace("\n", " ")
-        yield f"| {code} | {first} (`{each.__name__}`) |"
-    yield f"| {errors.INTERRUPTED} | Interrupted by Ctrl-C. |"
-    yield "| 129, 143 | Ended by a signal: 128 and its number, of SIGHUP and SIGTERM. |"
-    yield from (
-        "",
-        "`modelcrate run` in the foreground, `exec` and `azureml run` end with the exit code of the program that they started.",
-    )
+        yield (str(code), f"{first} (`{each.__name__}`)")
+    yield (str(errors.INTERRUPTED), "Interrupted by Ctrl-C.")
+    yield ("129, 143", "Ended by a signal: 128 and its number, of SIGHUP and SIGTERM.")
+
+
+def manual() -> Iterator[str]:
+    """The page for `man`, in the macros of man(7)."""
+    yield from (".TH MODELCRATE 1", ".nh", ".SH NAME", rf"modelcrate \- {troff(SUMMARY)}", ".SH SYNOPSIS")
+    yield from (r"\fBmodelcrate\fR \fICOMMAND\fR [\fIARGUMENT\fR ...]", ".SH COMMANDS")
+    for name in VERBS:
+        verb = subcommands(parser([name]))[name]
+        inner = subcommands(verb)
+        for each in inner.values() or [verb]:
+            yield rf'.SS "{troff(each.prog)}"'
+            yield from paragraphs(usage(each))
+            if inner and each is next(iter(inner.values())):
+                yield from paragraphs(verb.description or "")
+            yield from paragraphs(each.description or "")
+            yield from terms(own(each))
+    yield from (".SH COMMON OPTIONS", *terms(common(subcommands(parser(["images"]))["images"])))
+    yield from (".SH EXIT STATUS", *paragraphs(EXIT_CODES))
+    for code, meaning in meanings():
+        yield from (".TP", rf"\fB{code}\fR", troff(meaning))
+    yield from paragraphs(PASSED_ON)
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Paragraphs in the macros of man(7); indented lines stay as they are."""
+    for paragraph in text.strip().split("\n\n"):
+        if paragraph.startswith("    "):
+            yield from (".PP", ".RS 4", ".EX", *(troff(line[4:]) for line in paragraph.splitlines()), ".EE", ".RE")
+        elif paragraph:
+            yield from (".PP", *map(troff, paragraph.splitlines()))
+
+
+def terms(actions: list[argparse.Action]) -> Iterator[str]:
+    for each in actions:
+        names = [rf"\fB{troff(option)}\fR{troff(value(each))}" for option in each.option_strings]
+        yield from (".TP", ", ".join(names) or rf"\fI{troff(metavar(each))}\fR", troff(each.help or ""))
+
+
+def troff(text: str) -> str:
+    """Text as troff reads it: what stands in backquotes is bold, a hyphen is the character that users type."""
+    text = text.replace("\\", r"\e").replace("-", r"\-").replace('"', r"\(dq")
+    text = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", text)
+    return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
 def main() -> int:

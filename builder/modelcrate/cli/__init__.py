@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
@@ -62,12 +62,14 @@ VERBS = {
     "keygen": "create a key pair for signing",
     "sign": "sign an image",
     "verify": "verify signatures or contents of an image, or rebuild a project",
+    "completion": "print the script that completes commands in a shell",
 }
 """The commands. Each is a module of this folder, imported only when it is called, to keep the start fast."""
 
 COLLECT_AFTER = 100_000
 """New objects after which Python collects garbage: a build makes tens of thousands of small values that live to its end."""
 
+SUMMARY = "turns a trained model into a runnable container image, with nothing but Python"
 VERSION = f"modelcrate {__version__}"
 
 
@@ -136,9 +138,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Returns the parser of the command line. Only the command that `words` name is imported and has its options."""
     import argparse
 
-    top = argparse.ArgumentParser(
-        prog="modelcrate", description="Turns a trained model into a runnable container image, with nothing but Python."
-    )
+    top = argparse.ArgumentParser(prog="modelcrate", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
     top.add_argument("--version", action="version", version=VERSION, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)
@@ -152,6 +152,13 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
             for place in verb.arguments(each) or (each,):  # a verb with verbs of its own gives their parsers
                 _common(place)
     return top
+
+
+def subcommands(verb: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Returns the parsers of a command's own commands, such as those of `model`."""
+    from argparse import _SubParsersAction
+
+    return next((each.choices for each in verb._actions if isinstance(each, _SubParsersAction)), {})
 
 
 def _common(verb: argparse.ArgumentParser) -> None:

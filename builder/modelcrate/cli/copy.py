@@ -13,7 +13,9 @@ from modelcrate.cli.console import Console
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", help="the image's address: a name in the local store, registry:REF, oci:DIR, an archive"
+        "source",
+        metavar="IMAGE",
+        help="the image's address: a name in the local store, registry:REF, oci:DIR, an archive",
     )
     parser.add_argument(
         "target", metavar="KIND:TARGET", help="the output: registry:REF, oci:DIR[:TAG], oci-archive:FILE, ..."

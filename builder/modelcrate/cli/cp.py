@@ -1,7 +1,7 @@
 """Copy a file or folder out of a container, or into one.
 
-    modelcrate cp NAME:/PATH LOCAL
-    modelcrate cp LOCAL NAME:/PATH
+    modelcrate cp CONTAINER:/PATH LOCAL
+    modelcrate cp LOCAL CONTAINER:/PATH
 
 A folder that is there gets the source in it; another name is made. `FOLDER/.` means what is in the folder. Links stay links, devices are left
 out, and files belong to whoever runs this.
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="NAME:/PATH|LOCAL", help="what is copied")
-    parser.add_argument("target", metavar="LOCAL|NAME:/PATH", help="where it goes")
+    parser.add_argument("source", metavar="CONTAINER:/PATH|LOCAL", help="what is copied")
+    parser.add_argument("target", metavar="LOCAL|CONTAINER:/PATH", help="where it goes")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -33,7 +33,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     if _is_container(args.source) == _is_container(args.target):
         raise UserError(
-            "one of the two has to be a container's path", hint="NAME:/PATH is one; ./NAME:/PATH is a file here"
+            "one of the two has to be a container's path",
+            hint="CONTAINER:/PATH is one; ./CONTAINER:/PATH is a file here",
         )
     with _side(args.source, console) as source, _side(args.target, console) as target:
         done = copy(source, target)

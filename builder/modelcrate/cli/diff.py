@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("before", help="an image's address")
-    parser.add_argument("after", help="the address of the image to compare with")
+    parser.add_argument("before", metavar="IMAGE", help="an image's address")
+    parser.add_argument("after", metavar="IMAGE", help="the address of the image to compare with")
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
 
 

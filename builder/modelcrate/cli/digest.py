@@ -9,7 +9,7 @@ from modelcrate.cli.transfer import platform_argument
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address")
+    parser.add_argument("image", metavar="IMAGE", help="the image's address")
     platform_argument(parser)
 
 

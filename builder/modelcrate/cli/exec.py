@@ -10,7 +10,7 @@ from modelcrate_layers.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the container's name")
+    parser.add_argument("name", metavar="CONTAINER", help="the container's name")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the program and its arguments")
     parser.add_argument("-i", "--interactive", action="store_true", help="give it our standard input")
     parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal")

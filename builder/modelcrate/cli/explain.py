@@ -13,8 +13,8 @@ from modelcrate.render.text import format_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address")
-    parser.add_argument("other", nargs="?", help="the address of a newer image to compare with")
+    parser.add_argument("image", metavar="IMAGE", help="the image's address")
+    parser.add_argument("other", nargs="?", metavar="IMAGE", help="the address of a newer image to compare with")
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
 
 

@@ -14,7 +14,7 @@ from modelcrate.render.text import image_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address")
+    parser.add_argument("image", metavar="IMAGE", help="the image's address")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -9,7 +9,7 @@ from modelcrate_layers.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="+", metavar="NAME", help="containers by name")
+    parser.add_argument("names", nargs="+", metavar="CONTAINER", help="containers by name")
     parser.add_argument("-s", "--signal", metavar="SIGNAL", help="send this signal, by name or number, and no more")
 
 

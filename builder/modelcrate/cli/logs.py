@@ -14,7 +14,7 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the container's name")
+    parser.add_argument("name", metavar="CONTAINER", help="the container's name")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
     parser.add_argument(
         "-n", "--tail", default="all", metavar="N", help="only the last N lines of what there is (default: all)"

@@ -11,7 +11,9 @@ from modelcrate.render.text import receipt_text
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "image", help="the image's address: a name in the local store, oci:DIR, an archive, a reference"
+        "image",
+        metavar="IMAGE",
+        help="the image's address: a name in the local store, oci:DIR, an archive, a reference",
     )
     parser.add_argument(
         "references",

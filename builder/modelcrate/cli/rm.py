@@ -8,7 +8,7 @@ from modelcrate.cli.console import Console
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="+", metavar="NAME", help="containers by name")
+    parser.add_argument("names", nargs="+", metavar="CONTAINER", help="containers by name")
     parser.add_argument("-f", "--force", action="store_true", help="end those that run, at once")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address, or a project's folder or file")
+    parser.add_argument("image", metavar="IMAGE|PROJECT", help="the image's address, or a project's folder or file")
     parser.add_argument(
         "--format", choices=("spdx", "cyclonedx"), default="spdx", help="SPDX 2.3 or CycloneDX 1.6, both JSON"
     )

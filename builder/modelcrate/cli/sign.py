@@ -14,7 +14,7 @@ from modelcrate.cli.passwords import password_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the image's address")
+    parser.add_argument("image", metavar="IMAGE", help="the image's address")
     parser.add_argument(
         "--key", required=True, help="the private key's file, or command:PROGRAM for a program that signs"
     )

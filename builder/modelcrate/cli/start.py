@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the container's name")
+    parser.add_argument("name", metavar="CONTAINER", help="the container's name")
     parser.add_argument("-a", "--attach", action="store_true", help="stay in the foreground, with its output")
 
 

@@ -55,7 +55,7 @@ class Side:
 def container_side(container: Container, path: str) -> Iterator[Side]:
     """Opens a path of a container: as its programs see it while it runs, else of its root folder where that was kept."""
     if not path.startswith("/"):
-        raise UserError(f"not a path of a container: {path[:80]!r}", hint="expected an absolute path: NAME:/PATH")
+        raise UserError(f"not a path of a container: {path[:80]!r}", hint="expected an absolute path: CONTAINER:/PATH")
     with _container_root(container) as root:
         yield Side(root, _parts(path), f"{container.name}:{path}", path.endswith("/."))
 

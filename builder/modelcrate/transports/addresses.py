@@ -97,7 +97,7 @@ def _registry(rest: str | Reference, connections: Connections) -> Found:
 
 
 def _list_names(connections: Connections) -> str:
-    names = [name for name, _ in store.list_images(connections.config)]
+    names = store.list_names(connections.config)
     return f"it has: {', '.join(names)}" if names else "it is empty"
 
 

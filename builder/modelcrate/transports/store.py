@@ -67,9 +67,18 @@ def find(name: str, config: Config) -> Found | None:
 def list_images(config: Config) -> Iterator[tuple[str, Image | Index]]:
     """Yields the names of the store with their images, ordered by name."""
     store = open_store(config)
-    named = [(each.annotations[REF_NAME], each) for each in store.manifests() if REF_NAME in each.annotations]
-    for name, descriptor in sorted(named, key=lambda pair: pair[0]):
+    for name, descriptor in _named(store):
         yield name, Found(LayoutCollection(store), descriptor).read()
+
+
+def list_names(config: Config) -> list[str]:
+    """Returns the names of the store's images, in order, without reading the images."""
+    return [name for name, _ in _named(open_store(config))]
+
+
+def _named(store: Layout) -> list[tuple[str, Descriptor]]:
+    named = [(each.annotations[REF_NAME], each) for each in store.manifests() if REF_NAME in each.annotations]
+    return sorted(named, key=lambda pair: pair[0])
 
 
 def _add_tag(name: str) -> str:
