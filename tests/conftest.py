@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from socketserver import BaseServer
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,20 @@ from support.shared_command import Modelcrate
 # how long an example takes is the machine's business: the suite shares its cores with itself
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_servers() -> Iterator[None]:
+    """Servers of tests write no traceback for a client that goes away: standard error is what a command said."""
+    usual = BaseServer.handle_error
+
+    def told(server: BaseServer, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            usual(server, request, client_address)  # type: ignore[arg-type]
+
+    BaseServer.handle_error = told  # type: ignore[method-assign]
+    yield
+    BaseServer.handle_error = usual  # type: ignore[method-assign]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

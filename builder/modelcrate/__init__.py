@@ -11,22 +11,18 @@ if TYPE_CHECKING:
         Building,
         Built,
         build,
-        create_bundle,
         find,
         init,
-        load_bundle,
         lock,
         plan,
         predict,
-        rebase,
         run,
         start,
-        swap_model,
-        take_inventory,
         test,
     )
     from modelcrate.config import Config
     from modelcrate.config import Config as Settings
+    from modelcrate.lifecycle import create_bundle, find_outdated, load_bundle, rebase, swap_model, take_inventory
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate.pipeline.running import ContainerOptions
@@ -59,18 +55,19 @@ _HOMES = {
     "UserError": "modelcrate_layers.errors",
     "build": "modelcrate.api",
     "build_all": "modelcrate.pipeline.batch",
-    "create_bundle": "modelcrate.api",
+    "create_bundle": "modelcrate.lifecycle",
     "find": "modelcrate.api",
+    "find_outdated": "modelcrate.lifecycle",
     "init": "modelcrate.api",
-    "load_bundle": "modelcrate.api",
+    "load_bundle": "modelcrate.lifecycle",
     "lock": "modelcrate.api",
     "plan": "modelcrate.api",
     "predict": "modelcrate.api",
-    "rebase": "modelcrate.api",
+    "rebase": "modelcrate.lifecycle",
     "run": "modelcrate.api",
     "start": "modelcrate.api",
-    "swap_model": "modelcrate.api",
-    "take_inventory": "modelcrate.api",
+    "swap_model": "modelcrate.lifecycle",
+    "take_inventory": "modelcrate.lifecycle",
     "test": "modelcrate.api",
 }
 
@@ -99,6 +96,7 @@ __all__ = [
     "build_all",
     "create_bundle",
     "find",
+    "find_outdated",
     "init",
     "load_bundle",
     "lock",

@@ -22,15 +22,13 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.arguments import as_one_of, as_path, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.environment import read_config
-from modelcrate.events import Emit, Event, Notice
+from modelcrate.events import Emit, Event
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import RegistryError, UserError
 
 if TYPE_CHECKING:
-    from modelcrate.bundles.create import Made as BundleMade
-    from modelcrate.bundles.inventory import Inventory
     from modelcrate.containers import Container
     from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from modelcrate.pipeline.running import ContainerOptions
     from modelcrate.pipeline.session import Build, Session
     from modelcrate.resolve.lock import Lock
-    from modelcrate.transports.output import Delivered, Output
+    from modelcrate.transports.output import Output
 
 
 class Built:
@@ -120,7 +118,7 @@ class Built:
         return self._deliver([transports.parse(target) for target in as_texts("targets", targets)], emit)
 
     def _deliver(self, outputs: Sequence[Output], emit: Emit | None) -> Receipt:
-        with _session(self.settings, emit) as session:
+        with as_session(self.settings, emit) as session:
             if self._build is None:
                 return session.copy(self.receipt.name, self.image, outputs)
             return session.deliver(self._build, outputs)
@@ -221,9 +219,9 @@ def plan(
         LimitError: The image would be larger than `max_size`.
         CrateError: The project can't be built; the class is the kind of cause.
     """
-    with _session(settings, emit) as session:
+    with as_session(settings, emit) as session:
         request = _request(session, project, push, (), locked=locked, cache_from=cache_from)
-        return session.prepare(replace(request, max_size=_bytes(max_size)))
+        return session.prepare(replace(request, max_size=as_bytes("max_size", max_size)))
 
 
 def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Lock:
@@ -242,7 +240,7 @@ def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | No
     """
     from modelcrate.resolve.lock import FILE_NAME, write_lock
 
-    with _session(settings, emit) as session:
+    with as_session(settings, emit) as session:
         request = session.read(as_path("project", project))
         made = session.lock(request)
         write_lock(request.folder / FILE_NAME, made)
@@ -290,11 +288,13 @@ def build(
     """
     from modelcrate.pipeline.request import AttestationOptions
 
-    config = _config(settings)
-    with _session(config, emit) as session:
+    config = as_config(settings)
+    with as_session(config, emit) as session:
         request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
         attestations = AttestationOptions(sbom, provenance)
-        done = session.build(replace(request, attestations=attestations, max_size=_bytes(max_size), test=test))
+        done = session.build(
+            replace(request, attestations=attestations, max_size=as_bytes("max_size", max_size), test=test)
+        )
         return Built(done.receipt, config, done)
 
 
@@ -312,7 +312,7 @@ def start(project: str | Path, *, settings: Config | None = None, locked: bool =
     Raises:
         CrateError: The configuration can't be used. Errors of the build are raised by `Building.result`.
     """
-    return Building(project, _config(settings), locked)
+    return Building(project, as_config(settings), locked)
 
 
 def find(address: str, *, settings: Config | None = None) -> Built:
@@ -332,14 +332,14 @@ def find(address: str, *, settings: Config | None = None) -> Built:
     from modelcrate.transports.addresses import find as find_image
     from modelcrate.transports.connections import Connections
 
-    config, address = _config(settings), as_text("address", address)
+    config, address = as_config(settings), as_text("address", address)
     return Built(Receipt(address, find_image(address, Connections(config)).read()), config)
 
 
 def run(
     image: Built | str | Path,
     *,
-    ports: Mapping[int, int] | None = None,
+    ports: Mapping[int | str, int] | None = None,
     env: Mapping[str, str] | None = None,
     name: str = "",
     options: ContainerOptions | None = None,
@@ -351,7 +351,7 @@ def run(
 
     Args:
         image: An image, its address, or a project, which is built into the local store.
-        ports: Ports of the container by ports of this machine's loopback address: `{8080: 5001}`.
+        ports: Ports of the container by ports of this machine's loopback address, `{8080: 5001}`, or of another, `{"0.0.0.0:8080": 5001}`.
         env: Variables for the container.
         name: The container's name; by default the image's.
         options: All else that can be said of a container: volumes, limits, devices, a program.
@@ -373,14 +373,14 @@ def run(
     from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
 
     target = image if isinstance(image, Built) else str(as_path("image", image))
-    config = target.settings if isinstance(target, Built) and settings is None else _config(settings)
+    config = target.settings if isinstance(target, Built) and settings is None else as_config(settings)
     more = as_one_of(
         "options", ContainerOptions() if options is None else options, ContainerOptions, "modelcrate.ContainerOptions"
     )
-    published = [Port(host, container) for host, container in (ports or {}).items()]
+    published = [Port.of(host, container) for host, container in (ports or {}).items()]
     wanted = more.read(name or "unnamed", published, env or {}, config)
     devices, platform = more.device_names(), more.wanted_platform()
-    with _session(config, emit) as session:
+    with as_session(config, emit) as session:
         if isinstance(target, Built):
             address, several = target.receipt.name, target.image.images
             chosen = several[0] if len(several) == 1 and platform is None else choose_runnable(several, platform)
@@ -423,7 +423,7 @@ def predict(
 
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     config = settings or (target.settings if isinstance(target, Built) else read_config())
-    with _session(config, emit) as session:
+    with as_session(config, emit) as session:
         opened = (
             serve(choose_runnable(target.image.images), config, session.emit)
             if isinstance(target, Built)
@@ -461,215 +461,42 @@ def test(
     """
     from modelcrate.pipeline.asking import run_tests
 
-    with _session(settings, emit) as session:
+    with as_session(settings, emit) as session:
         return run_tests(address, session, None if project is None else as_path("project", project))
 
 
-def rebase(
-    image: str, onto: str, *, output: str = "", settings: Config | None = None, emit: Emit | None = None
-) -> Built:
-    """Puts an image onto another base, after a proof that it runs there, and writes it in its place.
-
-    Args:
-        image: The address of the image.
-        onto: The address of the new base.
-        output: Where to write it instead, as the command line names outputs.
-        settings: The configuration; by default that of the process.
-        emit: Gets the events.
-
-    Returns:
-        The image. `receipt` says where it was written.
+def as_bytes(name: str, value: int | str | None) -> int | None:
+    """Returns a number of bytes; None if there is none.
 
     Raises:
-        UserError: Nothing can take the image's place, or it has no base.
-        SourceError: There is no such image, or the base has none for its platform.
-        IntegrityError: The image would not run on the new base; each reason is named.
+        UserError: It is neither a number nor a text such as `4GB`.
     """
-    from modelcrate import transports
-    from modelcrate.maintenance.rebase import NewBase
-    from modelcrate.maintenance.rebase import rebase as put_onto
-    from modelcrate.transports.addresses import find, output_of
-
-    address, place = as_text("image", image), as_text("output", output)
-    target = transports.parse(place) if place else output_of(address)
-    with _session(settings, emit) as session:
-        base = NewBase.at(as_text("onto", onto), session.connections)
-        made = put_onto(find(address, session.connections), base, session.connections, session.emit)
-        for notice in made.notices:
-            session.emit(Notice(notice))
-        receipt = session.copy(address, made.image, [target])
-        return Built(receipt, session.config)
-
-
-def swap_model(
-    image: str,
-    model: str | Path,
-    *,
-    name: str = "",
-    output: str = "",
-    workspace: str = "",
-    test: bool = True,
-    settings: Config | None = None,
-    emit: Emit | None = None,
-) -> Built:
-    """Gives an image another model, and writes it in its place. The golden requests beside it are asked before that.
-
-    Args:
-        image: The address of the image.
-        model: A file or folder, or a registered model, NAME:VERSION.
-        name: The model that goes, where the image has several.
-        output: Where to write it instead, as the command line names outputs.
-        workspace: Where the registered model is.
-        test: Whether the golden requests are asked.
-        settings: The configuration; by default that of the process.
-        emit: Gets the events.
-
-    Returns:
-        The image. `receipt` says where it was written.
-
-    Raises:
-        UserError: Nothing can take the image's place, or it has no such model.
-        SourceError: There is no such image or model, or the gates refuse the model.
-        IntegrityError: A golden request is answered otherwise.
-    """
-    from modelcrate import transports
-    from modelcrate.pipeline import swap_model as swapping
-    from modelcrate.transports.addresses import find, output_of
-
-    address, place = as_text("image", image), as_text("output", output)
-    target = transports.parse(place) if place else output_of(address)
-    new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
-    with _session(settings, emit) as session:
-        found = find(address, session.connections)
-        done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
-        return Built(session.copy(address, done.image, [target]), session.config)
-
-
-def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
-    """Returns what a registry or the local store has, for bundles that leave it out.
-
-    Args:
-        *places: `store`; or HOST/REPOSITORY, or HOST for all repositories that a registry lists. All of one registry.
-        settings: The configuration; by default that of the process.
-        emit: Gets the events.
-
-    Returns:
-        Names, digests and sizes, and the pieces of plain layers. `json()` is what a file of it has.
-
-    Raises:
-        UserError: The places are none, or are of several registries.
-        RegistryError: The registry can't be reached, or refuses.
-    """
-    from modelcrate.bundles import inventory
-
-    with _session(settings, emit) as session:
-        return inventory.take_inventory(as_texts("places", places), session.connections, session.emit)
-
-
-def create_bundle(
-    path: str | Path,
-    *images: str,
-    inventory: Inventory | str | Path | None = None,
-    split: int | str | None = None,
-    settings: Config | None = None,
-    emit: Emit | None = None,
-) -> BundleMade:
-    """Writes images, and what is beside them, into a file that is carried over an air gap. Digests stay what they are.
-
-    Args:
-        path: The file; with `split`, what its parts are called after.
-        *images: Images of registries or of the local store.
-        inventory: What the other side has, or the file with it: it is left out.
-        split: Bytes of a part, or a text such as `4GB`.
-        settings: The configuration; by default that of the process.
-        emit: Gets the events.
-
-    Returns:
-        The files, their size, and the digests of the images.
-
-    Raises:
-        UserError: An image is named twice, or has no name.
-        SourceError: There is no such image, or the inventory can't be read.
-        MachineError: A file can't be written.
-    """
-    from modelcrate.bundles import create
-    from modelcrate.bundles.inventory import read_inventory
-
-    known = read_inventory(Path(inventory)) if isinstance(inventory, str | Path) else inventory
-    target, part = as_path("path", path), _bytes(split)
-    with _session(settings, emit) as session:
-        wanted = as_texts("images", images)
-        return create.create_bundle(wanted, target, session.connections, session.emit, known, part)
-
-
-def load_bundle(
-    path: str | Path,
-    to: str,
-    *,
-    keys: Sequence[str | Path] = (),
-    policy: str | Path | None = None,
-    settings: Config | None = None,
-    emit: Emit | None = None,
-) -> tuple[Delivered, ...]:
-    """Writes the images of a bundle into a registry or the local store, with their digests and with what is beside them.
-
-    Args:
-        path: The bundle, or one of its parts.
-        to: `store`, or registry:HOST[/PREFIX].
-        keys: Files with public keys; nothing is loaded that none of them has signed.
-        policy: The file with a policy; nothing is loaded that it refuses.
-        settings: The configuration; by default that of the process.
-        emit: Gets the events.
-
-    Returns:
-        What was written, an entry an image.
-
-    Raises:
-        SourceError: The bundle is not there, or leaves out what the target does not have.
-        IntegrityError: The bundle is damaged, or an image is not signed as it has to be.
-        RegistryError: The registry can't be reached, or refuses.
-    """
-    from modelcrate.bundles import load
-    from modelcrate.security.signing.requirements import signature_check
-
-    check = signature_check(
-        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
-    )
-    with _session(settings, emit) as session:
-        return load.load_bundle(as_path("path", path), to, session.connections, session.emit, check)
-
-
-def default_settings() -> Config:
-    """Returns the configuration from the environment of this process."""
-    return read_config()
-
-
-def _bytes(size: int | str | None) -> int | None:
     from modelcrate.project.byte_sizes import parse_size
 
-    if size is None:
+    if value is None:
         return None
     return (
-        parse_size(size)
-        if isinstance(size, str)
-        else as_one_of("max_size", size, int, "bytes, or a text such as '2GB'")
+        parse_size(value) if isinstance(value, str) else as_one_of(name, value, int, "bytes, or a text such as '2GB'")
     )
 
 
-def _session(config: Config | None, emit: Emit | None) -> Session:
+def as_config(value: Config | None) -> Config:
+    """Returns the configuration that was given, else that of the process."""
+    return read_config() if value is None else as_one_of("settings", value, Config, "a modelcrate.Config")
+
+
+def as_session(config: Config | None, emit: Emit | None) -> Session:
+    """Returns a session for a configuration and a receiver of events; without one, a notebook shows progress.
+
+    Raises:
+        UserError: One is something else.
+    """
     from modelcrate.pipeline.session import Session
     from modelcrate.render.notebook import notebook_emit
 
     if emit is not None and not callable(emit):
         raise UserError(f"emit is {emit!r:.80}", hint="expected a function that takes an event")
-    return Session(_config(config), emit or notebook_emit())
-
-
-def _config(settings: Config | None) -> Config:
-    """Returns the configuration that was given, else that of the process."""
-    if settings is None:
-        return read_config()
-    return as_one_of("settings", settings, Config, "a modelcrate.Config")
+    return Session(as_config(config), emit or notebook_emit())
 
 
 def _request(

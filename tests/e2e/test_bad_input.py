@@ -7,6 +7,7 @@ import lzma
 import os
 import socket
 import tarfile
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -107,8 +108,8 @@ def test_what_can_not_be_packed_is_named(crate: Crate, project: Path, tmp_path: 
     door = None
     if kind == "socket":
         door = socket.socket(socket.AF_UNIX)
-        os.chdir(bad.parent)
-        door.bind("bad")
+        with chdir(bad.parent):  # a socket's path may have 107 bytes
+            door.bind("bad")
     elif kind == "pipe":
         os.mkfifo(bad)
     elif kind == "device":

@@ -31,7 +31,7 @@ def test_without_arguments_it_says_what_it_can_do(inside: Inside) -> None:
     assert all(verb in failed.err for verb in VERBS)
 
 
-INNER = {"azureml": "run", "contract": "check", "model": "list"}
+INNER = {"azureml": "run", "bundle": "show", "contract": "check", "model": "list"}
 """One of the verbs of a verb that has verbs of its own."""
 
 

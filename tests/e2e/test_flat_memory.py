@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 MEMORY = 150_000_000
 DISK = 10_000_000
-HUGE = 4 << 30
+HUGE = 2 << 30
 LARGE = 512 << 20
 
 MEASURE = """
@@ -57,7 +57,7 @@ def project(folder: Path, codec: str) -> Path:
 
 @pytest.fixture
 def sparse(tmp_path: Path) -> Path:
-    """A model of 4 GiB that takes no room, forced to be stored as it is."""
+    """A model of 2 GiB that takes no room, forced to be stored as it is."""
     folder = project(tmp_path / "sparse", "none")
     with (folder / "model.bin").open("wb") as file:
         file.truncate(HUGE)
@@ -81,7 +81,7 @@ def roomy(tmp_path: Path) -> Iterator[Path]:
     fits = memory.is_dir() and shutil.disk_usage(memory).free > HUGE * 3
     folder = (memory if fits else tmp_path) / f"modelcrate-test-{os.getpid()}"
     if shutil.disk_usage(folder.parent).free < HUGE * 1.5:
-        pytest.skip("no room for a target of 4 GiB")
+        pytest.skip("no room for a target of 2 GiB")
     folder.mkdir()
     try:
         yield folder
@@ -104,7 +104,7 @@ def own(tmp_path: Path) -> Modelcrate:
 
 
 @pytest.mark.interop
-def test_a_model_of_4_gib_is_pushed_in_little_memory(sparse: Path, own: Modelcrate, registry: Running) -> None:
+def test_a_model_of_2_gib_is_pushed_in_little_memory(sparse: Path, own: Modelcrate, registry: Running) -> None:
     name = f"{registry.host}/large:1"
     peak, receipt = measured(own, "build", sparse, "--push", name)
     assert receipt["layers"][0]["size"] > HUGE

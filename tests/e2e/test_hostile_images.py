@@ -43,9 +43,12 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def mounts(own: Path) -> list[str]:
-    """What is mounted, without the roots of containers that others start at the same time."""
+    """What is mounted, without what other tests mount at the same time: roots of containers, networks, and folders of their own."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return sorted(line.split(" ", 3)[3] for line in lines if str(own) in line or " - overlay " not in line)
+    others = (" - overlay ", " - nsfs ", str(own.parents[1]))
+    return sorted(
+        line.split(" ", 3)[3] for line in lines if str(own) in line or not any(each in line for each in others)
+    )
 
 
 def machine(own: Path) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from modelcrate import SourceError, find_outdated
 from support.demo import Built
 from support.images_by_hand import write_layout
 from support.rootfs import layer, member
@@ -65,6 +66,10 @@ def test_old_packages_of_a_foreign_image(modelcrate: Modelcrate, tmp_path: Path)
     assert int(found["packaging"]["newest"].partition(".")[0]) >= 25
     assert "no-such-package" not in found
     assert modelcrate.run("outdated", image, "--check").returncode == 5
+    in_python = find_outdated(image, advisories=tmp_path / "osv.json", platform="linux/amd64")
+    assert {each.name for each in in_python.findings} == set(found)
+    with pytest.raises(SourceError, match="no image for"):
+        find_outdated(image, platform="linux/s390x")
 
 
 def test_the_demo_is_fresh_and_its_vulnerable_packages_are_named(demo: Built, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ ORDER = (
             *(
                 "cli",
                 "azureml",
+                "lifecycle",
                 "api",
                 "render",
                 "export",

@@ -24,14 +24,12 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         return set(archive.namelist())
 
 
-def test_there_are_three_packages_and_nothing_else(names: set[str]) -> None:
+def test_there_are_three_packages_and_a_manual_page_and_nothing_else(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
-        "modelcrate",
-        "modelcrate_layers",
-        "modelcrate_server",
-    }
-    assert len(tops) == 4
+    (information,) = {top for top in tops if top.endswith(".dist-info")}
+    data = information.replace(".dist-info", ".data")
+    assert tops - {information} == {"modelcrate", "modelcrate_layers", "modelcrate_server", data}
+    assert [name for name in names if name.startswith(data)] == [f"{data}/data/share/man/man1/modelcrate.1"]
 
 
 def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:
@@ -59,5 +57,5 @@ def test_nothing_of_this_machine_is_in_it(names: set[str]) -> None:
     assert all(
         Path(name).suffix in {".py", ".asc", ".css", ".html", ".js", ".typed", ".json", ".txt", ""}
         for name in names
-        if "dist-info" not in name
+        if ".dist-info/" not in name and ".data/" not in name
     )

@@ -23,7 +23,7 @@ from support.trusted import judge as python_with
 
 pytestmark = pytest.mark.interop
 
-COUNT = int(os.environ.get("MODELCRATE_MUTATIONS", "60"))
+COUNT = int(os.environ.get("MODELCRATE_MUTATIONS", "25"))
 """Variants of each attack."""
 
 ATTACKS = {**MALICIOUS, **{f"behind: {kind}": data for kind, data in BEHIND.items()}}

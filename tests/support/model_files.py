@@ -48,10 +48,10 @@ def text(value: bytes) -> bytes:
     return struct.pack("<Q", len(value)) + value
 
 
-def gguf(version: int = 3, tensors: int = 1) -> bytes:
+def gguf(version: int = 3, tensors: int = 1, kind: int = 1) -> bytes:
     pairs = text(b"general.name") + struct.pack("<I", 8) + text(b"tiny")
     pairs += text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"b")
     pairs += text(b"general.count") + struct.pack("<II", 4, 7)
-    body = text(b"w") + struct.pack("<IQQIQ", 2, 3, 4, 1, 0)
+    body = text(b"w") + struct.pack("<IQQIQ", 2, 3, 4, kind, 0)
     head = b"GGUF" + struct.pack("<IQQ", version, tensors, 3) + pairs + body
     return head + bytes(-len(head) % 32 + 3 * 4 * 2)

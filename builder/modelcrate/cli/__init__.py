@@ -138,7 +138,13 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Returns the parser of the command line. Only the command that `words` name is imported and has its options."""
     import argparse
 
-    top = argparse.ArgumentParser(prog="modelcrate", description=f"{SUMMARY[0].upper()}{SUMMARY[1:]}.")
+    class Formatter(argparse.HelpFormatter):
+        def format_help(self) -> str:
+            self._action_max_length += 2  # the names of commands stand further in than argparse counts
+            return super().format_help()
+
+    description = f"{SUMMARY[0].upper()}{SUMMARY[1:]}."
+    top = argparse.ArgumentParser(prog="modelcrate", description=description, formatter_class=Formatter)
     top.add_argument("--version", action="version", version=VERSION, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     called = next((word for word in words if word in VERBS), None)

@@ -58,16 +58,13 @@ def _row(container: Container) -> dict[str, Any] | None:
         "engine": state.engine,
         "restarts": state.restarts,
         "ports": {str(port.container): port.host for port in state.ports},
+        "published": [str(port) for port in state.ports],
         "notes": list(state.notes),
     }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    ports = (
-        ", ".join(f"127.0.0.1:{host}->{port}" for port, host in row["ports"].items())
-        if row["status"] == "running"
-        else ""
-    )
+    ports = ", ".join(row["published"]) if row["status"] == "running" else ""
     return (row["name"], row["image"], _status(row), ports, row["engine"])
 
 

@@ -3,7 +3,7 @@
 A project (a path, or a folder that no image of the local store is named like) is built first.
 
 COMMAND replaces the image's own entry point and command; with --entrypoint it is the arguments of that program. Ports are published on
-127.0.0.1 only. Of an image for several platforms this machine's runs. The container has its own /proc, /sys and /dev, its own processes, no
+127.0.0.1, unless another address is named. Of an image for several platforms this machine's runs. The container has its own /proc, /sys and /dev, its own processes, no
 capability over the machine, and a system call filter. --engine chroot is no container: a program of the image that runs as root can reach the
 other processes of this machine, by signals and ptrace. It is never chosen by itself.
 """
@@ -30,8 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--publish",
         action="append",
         default=[],
-        metavar="HOST:CONTAINER",
-        help="reach a port of the container on 127.0.0.1:HOST; 0 as HOST takes any free port",
+        metavar="[ADDRESS:]HOST:CONTAINER",
+        help="reach a port of the container on this machine's port HOST, by default on 127.0.0.1; 0 as HOST takes any free port",
     )
     parser.add_argument(
         "-v",
@@ -196,5 +196,5 @@ def _say_notes(container: Container, console: Console) -> None:
         console.print_message(f"{container.name}: {note}")
     for port in state.ports:
         console.print_message(
-            f"{container.name}: http://127.0.0.1:{port.host} is port {port.container} of it, by {state.engine}"
+            f"{container.name}: http://{port.reached} is port {port.container} of it, by {state.engine}"
         )

@@ -1,4 +1,4 @@
-"""Published ports: listeners on the machine's loopback, and connections carried into the container's network.
+"""Published ports: listeners on addresses of the machine, and connections carried into the container's network.
 
 A socket belongs to the network namespace that it was made in. So listeners are made first, then the supervisor moves into the container's
 network, accepts in one and connects in the other: no other program, no packet filter, no root.
@@ -10,11 +10,11 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from modelcrate.containers.options import Port
+from modelcrate.containers.options import LOOPBACK, Port
 from modelcrate_layers.errors import UserError
 
-ADDRESS = "127.0.0.1"
 _BACKLOG = 128
 _PIECE = 1 << 16
 
@@ -24,18 +24,21 @@ def listen(ports: Sequence[Port]) -> tuple[list[socket.socket], tuple[Port, ...]
     found: list[socket.socket] = []
     try:
         for port in ports:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            version_6 = ":" in port.address
+            listener = socket.socket(socket.AF_INET6 if version_6 else socket.AF_INET, socket.SOCK_STREAM)
             found.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if version_6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # 0.0.0.0 may be published beside it
             listener.setblocking(False)
-            listener.bind((ADDRESS, port.host))
+            listener.bind((port.address, port.host))
             listener.listen(_BACKLOG)
     except OSError as fault:
         for listener in found:
             listener.close()
         hint = "choose another port, as HOST:CONTAINER; 0 takes any free one"
-        raise UserError(f"can't publish port {port.host}: {fault.strerror}", hint=hint) from None
-    return found, tuple(Port(each.getsockname()[1], port.container) for each, port in zip(found, ports, strict=True))
+        raise UserError(f"can't publish port {port.host} on {port.address}: {fault.strerror}", hint=hint) from None
+    return found, tuple(replace(port, host=each.getsockname()[1]) for each, port in zip(found, ports, strict=True))
 
 
 def check_free(ports: Sequence[Port]) -> None:
@@ -49,7 +52,7 @@ async def forward(listener: socket.socket, port: int) -> asyncio.Server:
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            inner_reader, inner_writer = await asyncio.open_connection(ADDRESS, port)
+            inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, port)
         except OSError:  # the program does not listen yet, or no longer: the client sees a connection that ends
             writer.transport.abort()
             return

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 
 from modelcrate.containers.devices import Devices
@@ -28,15 +29,19 @@ MAX_STRING = (1 << 17) - 1
 """Bytes of one argument or variable (execve(2), MAX_ARG_STRLEN, with the NUL at its end)."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
-_PORT = re.compile(r"[0-9]{1,5}")
+_MAPPING = re.compile(r"(?:([0-9]+(?:\.[0-9]+){3}|\[[0-9A-Fa-f:.]+\]):(?=[0-9]+:))?([0-9]{1,5})(?::([0-9]{1,5}))?")
+
+LOOPBACK = "127.0.0.1"
+"""Where ports are published unless a user names another address: only this machine reaches them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A published port: 127.0.0.1:`host` on the machine leads to `container` inside. 0 as `host` means any free one."""
+    """A published port: `host` on an address of the machine leads to `container` inside. 0 as `host` means any free one."""
 
     host: int
     container: int
+    address: str = LOOPBACK
 
     def __post_init__(self) -> None:
         if not all(type(number) is int for number in (self.host, self.container)):
@@ -45,17 +50,36 @@ class Port:
             )
         if not (0 <= self.host <= 65535 and 1 <= self.container <= 65535):
             raise UserError(f"not a port mapping: {self.host}:{self.container}", hint="ports are 1 to 65535")
+        try:
+            object.__setattr__(self, "address", str(ip_address(self.address)))
+        except ValueError:
+            hint = "expected one of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+            raise UserError(f"not an IP address: {self.address[:80]!r}", hint=hint) from None
 
     @classmethod
     def parse(cls, text: str) -> Port:
-        """Reads `HOST:CONTAINER`, or one number for both."""
-        host, colon, container = text.partition(":")
-        numbers = (host, container if colon else host)
-        if not all(_PORT.fullmatch(number) for number in numbers):
-            raise UserError(
-                f"not a port mapping: {text[:80]!r}", hint="expected HOST:CONTAINER, for instance 8080:5001"
-            )
-        return cls(int(numbers[0]), int(numbers[1]))
+        """Reads `[ADDRESS:]HOST:CONTAINER`, or one number for both; an IPv6 address is in brackets, as docker has it."""
+        found = _MAPPING.fullmatch(text)
+        if found is None:
+            hint = "expected [ADDRESS:]HOST:CONTAINER, for instance 8080:5001"
+            raise UserError(f"not a port mapping: {text[:80]!r}", hint=hint)
+        address, host, container = found.groups()
+        return cls(int(host), int(container or host), address.strip("[]") if address else LOOPBACK)
+
+    @classmethod
+    def of(cls, host: int | str, container: int) -> Port:
+        """Returns the port for a number of this machine's, or for text such as `0.0.0.0:8080`."""
+        return cls.parse(f"{host}:{container}") if isinstance(host, str) else cls(host, container)
+
+    @property
+    def reached(self) -> str:
+        """The address and port by which this machine reaches it."""
+        address = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.address, self.address)  # noqa: S104 - a user's wish
+        return f"[{address}]:{self.host}" if ":" in address else f"{address}:{self.host}"
+
+    def __str__(self) -> str:
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{shown}:{self.host}->{self.container}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +171,7 @@ class RunOptions:
             raise UserError("a container with --network none publishes no port", hint="leave out one of the two")
         if self.restart.policy != "no" and self.remove:
             raise UserError("a container that is started again can't be removed after its end", hint="leave out --rm")
-        published = [port.host for port in self.ports if port.host]
+        published = [(port.address, port.host) for port in self.ports if port.host]
         if len(set(published)) != len(published):
             raise UserError(
                 "one port of this machine is published twice", hint="publish it once; 0 takes any free port"

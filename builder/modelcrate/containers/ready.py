@@ -11,7 +11,6 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from modelcrate.containers.container import Container
-from modelcrate.containers.forward import ADDRESS
 from modelcrate_layers.errors import MachineError, UserError
 
 READY_AFTER = 60.0
@@ -51,7 +50,7 @@ def wait_ready(container: Container, path: str | None = "/", timeout: float = RE
             raise MachineError(
                 f"the container {container.name} ended ({code}) before it was ready", why=log_since(container)
             )
-        last = _status(ports[0].host, path or "/")
+        last = _status(ports[0].reached, path or "/")
         if last.startswith("2") or (path is None and last.isdigit()):
             return
         if time.monotonic() >= deadline:
@@ -64,9 +63,9 @@ def wait_ready(container: Container, path: str | None = "/", timeout: float = RE
     )
 
 
-def _status(port: int, path: str) -> str:
+def _status(address: str, path: str) -> str:
     """Returns the status of one GET as text, or why there is none. The server is a stranger's: it gets _ANSWER seconds for its whole answer."""
-    connection = http.client.HTTPConnection(ADDRESS, port, timeout=_ANSWER)
+    connection = http.client.HTTPConnection(address, timeout=_ANSWER)
     late = threading.Event()
 
     def end(sock: socket.socket) -> None:

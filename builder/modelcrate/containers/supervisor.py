@@ -165,8 +165,8 @@ async def _serve(spec: SupervisorSpec, state: ContainerState, listeners: Sequenc
     loop.add_signal_handler(signal.SIGCHLD, reap)
     for number in STOPPING:
         loop.add_signal_handler(number, pass_on, state.stop_signal)
-    targets = {port.host: port.container for port in state.ports}
-    servers = [await forward(listener, targets[listener.getsockname()[1]]) for listener in listeners]
+    targets = {(port.address, port.host): port.container for port in state.ports}
+    servers = [await forward(listener, targets[listener.getsockname()[:2]]) for listener in listeners]
     times = asyncio.ensure_future(_note_times(spec.folder))
     reap()
     code = await ended

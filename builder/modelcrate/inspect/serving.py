@@ -135,7 +135,7 @@ def serve(image: Image, config: Config, emit: Emit = ignore_event) -> Iterator[E
     container = start(image.settings, [layer.blob for layer in image.layers], options)
     try:
         _wait(container, served[0].health if served else health_path(image.settings), emit)
-        target = Target(f"http://127.0.0.1:{container.state().ports[0].host}", timeout=TIMEOUT)
+        target = Target(f"http://{container.state().ports[0].reached}", timeout=TIMEOUT)
         yield Endpoint(target, score_path(target, served), container)
     finally:
         container.stop(timeout=1)

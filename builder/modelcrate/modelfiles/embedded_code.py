@@ -26,7 +26,7 @@ from modelcrate.modelfiles.configured_code import (
 )
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.formats import Format, Sample
-from modelcrate.modelfiles.gguf import Gguf
+from modelcrate.modelfiles.gguf import Gguf, unknown_types
 from modelcrate.modelfiles.keras_config import MAX_CONFIG, in_keras_config, keras_in_json
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
 from modelcrate.modelfiles.pickle.policy import Judgement
@@ -96,7 +96,10 @@ def in_onnx(model: Onnx) -> Iterator[Judgement]:
 
 
 def in_gguf(model: Gguf) -> Iterator[Judgement]:
-    """Yields a verdict on chat templates that lead out of Jinja's own values, or are too long to be read."""
+    """Yields verdicts on chat templates that lead out of Jinja's own values, and on what could not be read to its end."""
+    if kinds := unknown_types(model.tensors):
+        why = f"tensors of type {', '.join(map(str, kinds[:MAX_NAMED]))}, which is not known: where they end was not checked"
+        yield Judgement.of_code(Verdict.UNKNOWN, "gguf", why)
     for key, text in model.templates:
         if text is None:
             yield Judgement.of_code(Verdict.UNKNOWN, "gguf", f"{key} is too long to be read", unread=True)

@@ -14,17 +14,53 @@ HERE = Path("state")
 
 
 @pytest.mark.parametrize(
-    ("text", "port"), [("8080:5001", Port(8080, 5001)), ("5001", Port(5001, 5001)), ("0:1", Port(0, 1))]
+    ("text", "port"),
+    [
+        ("8080:5001", Port(8080, 5001)),
+        ("5001", Port(5001, 5001)),
+        ("0:1", Port(0, 1)),
+        ("127.0.0.1:1:2", Port(1, 2)),
+        ("0.0.0.0:8080:5001", Port(8080, 5001, "0.0.0.0")),
+        ("[::0]:8080:5001", Port(8080, 5001, "::")),
+    ],
 )
 def test_ports(text: str, port: Port) -> None:
     assert Port.parse(text) == port
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "a:1", "1:0", "1:65536", "70000:1", "1:2:3", "-1:2", "1:", "٣:1", "127.0.0.1:1:2"]
+    "text",
+    [
+        "",
+        ":",
+        "a:1",
+        "1:0",
+        "1:65536",
+        "70000:1",
+        "1:2:3",
+        "-1:2",
+        "1:",
+        "٣:1",
+        "127.0.0.1:1",
+        "::1:1:2",
+        "host:1:2",
+        "127.0.0.1::2",
+    ],
 )
 def test_not_ports(text: str) -> None:
     with pytest.raises(UserError, match="not a port mapping"):
+        Port.parse(text)
+
+
+def test_how_this_machine_reaches_a_port() -> None:
+    texts = ("80:1", "0.0.0.0:80:1", "[::]:80:1", "192.0.2.1:80:1")
+    assert [Port.parse(each).reached for each in texts] == ["127.0.0.1:80", "127.0.0.1:80", "[::1]:80", "192.0.2.1:80"]
+    assert str(Port.parse("[::]:80:1")) == "[::]:80->1"
+
+
+@pytest.mark.parametrize("text", ["1.2.3.256:1:2", "[1::2::3]:1:2", "[127.0.0.1.1]:1:2"])
+def test_not_addresses(text: str) -> None:
+    with pytest.raises(UserError, match="not an IP address"):
         Port.parse(text)
 
 

@@ -88,6 +88,12 @@ def test_wrong_gguf() -> None:
     assert f"has {len(padding) + 1} bytes behind its tensors" in read(gguf() + padding + b"x", "m.gguf").fault
 
 
+def test_a_gguf_tensor_of_an_unknown_type_is_told() -> None:
+    found = read(gguf(kind=999) + b"anything", "m.gguf")
+    assert [each.verdict for each in found.pickles] == [Verdict.UNKNOWN]
+    assert "tensors of type 999, which is not known" in found.pickles[0].because[0]
+
+
 def test_an_onnx_model_of_any_name_is_read_and_a_file_that_only_begins_like_one_is_no_fault() -> None:
     assert read(onnx(), "weights.bin").format == "onnx"
     assert read(b"\x08\x08\x12\x03abc" + b"\xff" * 9, "cache.pb") == ModelFacts("")

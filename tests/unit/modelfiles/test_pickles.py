@@ -22,7 +22,7 @@ import zstandard
 
 from modelcrate.modelfiles.beginnings import may_begin_pickles
 from modelcrate.modelfiles.facts import Verdict
-from modelcrate.modelfiles.pickle import names
+from modelcrate.modelfiles.pickle import containers, interpreter, names
 from modelcrate.modelfiles.pickle.containers import pickles_in
 from modelcrate.modelfiles.pickle.findings import NamedObject
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
@@ -232,6 +232,16 @@ def test_a_bomb_ends() -> None:
     bomb = zipped({"x": zipped({"y": b"\x80\x02" + b"]" * (50 << 20)}, zipfile.ZIP_DEFLATED)}, zipfile.ZIP_DEFLATED)
     (found,) = judged(bomb, "model.zip")
     assert "holds more than" in " ".join(found.because)
+
+
+def test_what_is_too_many_is_never_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = b"".join(b"cmath\nf%d\n0" % number for number in range(10_001))
+    assert "names more than 10000 things" in " ".join(judged(b"\x80\x04" + many + b"N.")[0].because)
+    monkeypatch.setattr(interpreter, "MAX_MEMO", 1000)
+    assert "remembers more than 1000 values" in " ".join(judged(b"\x80\x04" + b"]\x940" * 1001 + b"N.")[0].because)
+    monkeypatch.setattr(containers, "MAX_MEMBERS", 100)
+    (found,) = judged(zipped({f"{number}": b"x" for number in range(101)}), "model.zip")
+    assert (found.verdict, "has more than 100 members" in " ".join(found.because)) == (Verdict.UNKNOWN, True)
 
 
 def test_nesting_ends() -> None:

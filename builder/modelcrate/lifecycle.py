@@ -1,0 +1,234 @@
+"""The library, for images that are there: other bases and models, what is behind, and the way over an air gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate.api import Built, as_bytes, as_session
+from modelcrate.arguments import as_path, as_text, as_texts
+from modelcrate.config import Config
+from modelcrate.events import Emit, Notice
+from modelcrate_layers.content import Platform
+
+if TYPE_CHECKING:
+    from modelcrate.bundles.create import Made as BundleMade
+    from modelcrate.bundles.inventory import Inventory
+    from modelcrate.maintenance.outdated import Report
+    from modelcrate.transports.output import Delivered
+
+
+def rebase(
+    image: str, onto: str, *, output: str = "", settings: Config | None = None, emit: Emit | None = None
+) -> Built:
+    """Puts an image onto another base, after a proof that it runs there, and writes it in its place.
+
+    Args:
+        image: The address of the image.
+        onto: The address of the new base.
+        output: Where to write it instead, as the command line names outputs.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The image. `receipt` says where it was written.
+
+    Raises:
+        UserError: Nothing can take the image's place, or it has no base.
+        SourceError: There is no such image, or the base has none for its platform.
+        IntegrityError: The image would not run on the new base; each reason is named.
+    """
+    from modelcrate import transports
+    from modelcrate.maintenance.rebase import NewBase
+    from modelcrate.maintenance.rebase import rebase as put_onto
+    from modelcrate.transports.addresses import find, output_of
+
+    address, place = as_text("image", image), as_text("output", output)
+    target = transports.parse(place) if place else output_of(address)
+    with as_session(settings, emit) as session:
+        base = NewBase.at(as_text("onto", onto), session.connections)
+        made = put_onto(find(address, session.connections), base, session.connections, session.emit)
+        for notice in made.notices:
+            session.emit(Notice(notice))
+        receipt = session.copy(address, made.image, [target])
+        return Built(receipt, session.config)
+
+
+def swap_model(
+    image: str,
+    model: str | Path,
+    *,
+    name: str = "",
+    output: str = "",
+    workspace: str = "",
+    test: bool = True,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Built:
+    """Gives an image another model, and writes it in its place. The golden requests beside it are asked before that.
+
+    Args:
+        image: The address of the image.
+        model: A file or folder, or a registered model, NAME:VERSION.
+        name: The model that goes, where the image has several.
+        output: Where to write it instead, as the command line names outputs.
+        workspace: Where the registered model is.
+        test: Whether the golden requests are asked.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The image. `receipt` says where it was written.
+
+    Raises:
+        UserError: Nothing can take the image's place, or it has no such model.
+        SourceError: There is no such image or model, or the gates refuse the model.
+        IntegrityError: A golden request is answered otherwise.
+    """
+    from modelcrate import transports
+    from modelcrate.pipeline import swap_model as swapping
+    from modelcrate.transports.addresses import find, output_of
+
+    address, place = as_text("image", image), as_text("output", output)
+    target = transports.parse(place) if place else output_of(address)
+    new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
+    with as_session(settings, emit) as session:
+        found = find(address, session.connections)
+        done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
+        return Built(session.copy(address, done.image, [target]), session.config)
+
+
+def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
+    """Returns what a registry or the local store has, for bundles that leave it out.
+
+    Args:
+        *places: `store`; or HOST/REPOSITORY, or HOST for all repositories that a registry lists. All of one registry.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        Names, digests and sizes, and the pieces of plain layers. `json()` is what a file of it has.
+
+    Raises:
+        UserError: The places are none, or are of several registries.
+        RegistryError: The registry can't be reached, or refuses.
+    """
+    from modelcrate.bundles import inventory
+
+    with as_session(settings, emit) as session:
+        return inventory.take_inventory(as_texts("places", places), session.connections, session.emit)
+
+
+def create_bundle(
+    path: str | Path,
+    *images: str,
+    inventory: Inventory | str | Path | None = None,
+    split: int | str | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> BundleMade:
+    """Writes images, and what is beside them, into a file that is carried over an air gap. Digests stay what they are.
+
+    Args:
+        path: The file; with `split`, what its parts are called after.
+        *images: Images of registries or of the local store.
+        inventory: What the other side has, or the file with it: it is left out.
+        split: Bytes of a part, or a text such as `4GB`.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The files, their size, and the digests of the images.
+
+    Raises:
+        UserError: An image is named twice, or has no name.
+        SourceError: There is no such image, or the inventory can't be read.
+        MachineError: A file can't be written.
+    """
+    from modelcrate.bundles import create
+    from modelcrate.bundles.inventory import read_inventory
+
+    known = read_inventory(Path(inventory)) if isinstance(inventory, str | Path) else inventory
+    target, part = as_path("path", path), as_bytes("split", split)
+    with as_session(settings, emit) as session:
+        wanted = as_texts("images", images)
+        return create.create_bundle(wanted, target, session.connections, session.emit, known, part)
+
+
+def load_bundle(
+    path: str | Path,
+    to: str,
+    *,
+    keys: Sequence[str | Path] = (),
+    policy: str | Path | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> tuple[Delivered, ...]:
+    """Writes the images of a bundle into a registry or the local store, with their digests and with what is beside them.
+
+    Args:
+        path: The bundle, or one of its parts.
+        to: `store`, or registry:HOST[/PREFIX].
+        keys: Files with public keys; nothing is loaded that none of them has signed.
+        policy: The file with a policy; nothing is loaded that it refuses.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        What was written, an entry an image.
+
+    Raises:
+        SourceError: The bundle is not there, or leaves out what the target does not have.
+        IntegrityError: The bundle is damaged, or an image is not signed as it has to be.
+        RegistryError: The registry can't be reached, or refuses.
+    """
+    from modelcrate.bundles import load
+    from modelcrate.security.signing.requirements import signature_check
+
+    check = signature_check(
+        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
+    )
+    with as_session(settings, emit) as session:
+        return load.load_bundle(as_path("path", path), to, session.connections, session.emit, check)
+
+
+def find_outdated(
+    image: str,
+    *,
+    advisories: str | Path | Sequence[str | Path] = (),
+    platform: str | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Report:
+    """Finds out which packages of an image, and whether its base, are behind their sources, and which have known vulnerabilities.
+
+    Args:
+        image: The address of the image.
+        advisories: Files, or folders of files, with vulnerabilities: in OSV's JSON, or the export of Debian's tracker.
+        platform: Which image of an index, such as `linux/arm64`; by default the only one.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The packages that are behind or vulnerable, the digest of a newer base, and notices about what could not be looked at.
+
+    Raises:
+        SourceError: There is no such image or file.
+        IntegrityError: A file has none of the two formats.
+        RegistryError: A source can't be reached.
+    """
+    from datetime import UTC, datetime
+
+    from modelcrate.maintenance import outdated
+    from modelcrate.maintenance.advisories import read_advisories
+    from modelcrate.transports.addresses import find
+
+    given = [advisories] if isinstance(advisories, str | Path) else advisories
+    known = read_advisories([as_path("advisories", each) for each in given])
+    address = as_text("image", image)
+    with as_session(settings, emit) as session:
+        found = find(address, session.connections).image(
+            Platform.parse(platform) if isinstance(platform, str) else platform
+        )
+        return outdated.find_outdated(address, found, known, session.connections, datetime.now(UTC), session.emit)
