@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def mounts(own: Path) -> list[str]:
-    """What is mounted, without what other tests mount at the same time: roots of containers, networks, and folders of their own."""
+    """What is mounted, without what other tests mount at the same time: parts of containers, and folders of their own."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    others = (" - overlay ", " - nsfs ", str(own.parents[1]))
+    others = (" - overlay ", " - nsfs ", " - tmpfs shm ", f" {tempfile.gettempdir()}/")
     return sorted(
         line.split(" ", 3)[3] for line in lines if str(own) in line or not any(each in line for each in others)
     )
