@@ -106,14 +106,14 @@ def archive(data: bytes) -> None:
     for number, each in enumerate(rest[1:], 2):
         named |= {f"blobs/sha256/{Digest.of(each).hex}": each, str(number): each}
     path = Path(_scratch().name) / "image.tar"
-    path.write_bytes(_tar(named))
+    path.write_bytes(tar_of(named))
     for look in (lambda: oci_archive.find(path), lambda: docker_archive.find(path, "a:1")):
         with suppress(CrateError):
             looked_at(look())
     looked_at(docker_archive.find(path))
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def tar_of(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as made:
         for name, data in files.items():

@@ -20,6 +20,7 @@ from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
 from modelcrate_server import wire
 from support import debs, hdf5_files
+from support.elf_files import make_elf
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped
 from support.wheels import wheel_bytes
 
@@ -234,13 +235,50 @@ def _request_messages() -> Iterator[bytes]:
         yield head + wire.part(5, tensor) + wire.part(6, wire.text(1, "y")) + wire.part(7, bytes(8))
 
 
+def _elves() -> Iterator[bytes]:
+    yield make_elf(
+        "liba.so.1", ["libc.so.6"], {"libc.so.6": ["GLIBC_2.2.5", "GLIBC_2.38"]}, ["A_1", "A_2"], weak=["GLIBC_2.38"]
+    )
+
+
+def _advisories() -> Iterator[bytes]:
+    events = [{"introduced": "0"}, {"fixed": "2.0"}, {"last_affected": "3"}]
+    affected = {"package": {"ecosystem": "Debian:12", "name": "a"}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+    of_pypi = {**affected, "package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1.0"]}
+    yield json.dumps({"id": "A-1", "affected": [affected, of_pypi]}).encode()
+    release = {"status": "resolved", "fixed_version": "2.0", "urgency": "low"}
+    yield json.dumps({"a": {"CVE-1": {"releases": {"bookworm": release}}}}).encode()
+
+
+def _air_gaps() -> Iterator[bytes]:
+    image = Descriptor(MediaType.MANIFEST, Digest.of(b"a"), 1).json()
+    index = {
+        "schemaVersion": 2,
+        "manifests": [{**image, "annotations": {"org.opencontainers.image.ref.name": "x/a:1"}}],
+    }
+    digest = str(Digest.of(b"b"))
+    rebuilds = {digest: [digest, [[512, None], [512, 1024]]]}
+    notes = {"version": 1, "place": "store", "left-out": {digest: [1, "x/a"]}, "rebuilds": rebuilds}
+    yield canonical_json(index) + b"\n-\n" + canonical_json(notes)
+
+
+def _inventories() -> Iterator[bytes]:
+    digest = str(Digest.of(b"a"))
+    known = {"images": {"x/a:1": digest}, "blobs": {digest: [1, "x/a"]}, "pieces": {digest: [[0, 512, "0" * 64]]}}
+    yield canonical_json({"version": 1, "place": "x", **known})
+
+
 _PICKLED = frozenset({"pickle", "joblib", "torch"})
 _MAKERS: Mapping[str, Callable[[], Iterator[bytes]]] = {
+    "advisories": _advisories,
+    "air-gap": _air_gaps,
+    "air-gap-inventory": _inventories,
     "artifacts": _artifacts,
     "bundle": _bundles,
     "deb": _debs,
     "debian-release": _releases,
     "dsse": _envelopes,
+    "elf": _elves,
     "gguf": _gguf,
     "hdf5": _hdf5,
     "key": _keys,

@@ -12,8 +12,12 @@ from functools import cache
 from pathlib import Path
 
 from fuzz import images, server
+from modelcrate.bundles.bundle import NOTES, Bundle
+from modelcrate.bundles.inventory import read_inventory
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
+from modelcrate.maintenance.advisories import read_advisories
+from modelcrate.maintenance.elf import read_elf
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate.net.addresses import check_hop
 from modelcrate.net.messages import Headers, Response
@@ -267,7 +271,26 @@ def key(data: bytes) -> None:
     keys.load_signer(str(written(data, "x.key")), "secret")
 
 
+def advisories(data: bytes) -> None:
+    """A list of vulnerabilities, and what it says of versions."""
+    known = read_advisories([written(data, "list.json")])
+    for version in ("1.0", "1:2.3~rc1-4", text_of(data[:20])):
+        known.of_deb("a", version, "bookworm", "12")
+        known.of_wheel("a", version)
+
+
+def air_gap(data: bytes) -> None:
+    """A bundle's index.json and notes, a line with a dash between them; and the bytes as a bundle."""
+    with suppress(CrateError):
+        Bundle.open(written(data, "raw.bundle"))
+    index, _, notes = data.partition(b"\n-\n")
+    Bundle.open(written(images.tar_of({"index.json": index, NOTES: notes}), "made.bundle"))
+
+
 TARGETS: Mapping[str, Callable[[bytes], object]] = {
+    "advisories": advisories,
+    "air-gap": air_gap,
+    "air-gap-inventory": lambda data: read_inventory(written(data, "inventory.json")),
     "answer": answer,
     "archive": images.archive,
     "artifacts": artifacts,
@@ -283,6 +306,7 @@ TARGETS: Mapping[str, Callable[[bytes], object]] = {
     "docker-config": docker_config,
     "dockerfile": lambda data: list(instructions(text_of(data))),
     "dsse": dsse,
+    "elf": lambda data: read_elf(io.BytesIO(data)),
     "gguf": model("m.gguf"),
     "hdf5": model("m.h5"),
     "joblib": model("m.joblib"),

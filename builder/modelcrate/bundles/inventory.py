@@ -14,7 +14,7 @@ from modelcrate.images.reading import Found, named_codec
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json, parse_json
-from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.errors import IntegrityError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.store import REF_NAME
@@ -78,7 +78,7 @@ def read_inventory(path: Path) -> Inventory:
     try:
         data = read_named_file(path, MAX_INVENTORY)
     except OSError as fault:
-        raise SourceError(f"the inventory can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path, "the inventory") from None
     value = parse_json(data, str(path), MAX_INVENTORY)
     try:
         if value["version"] != VERSION:

@@ -23,8 +23,11 @@ MAX_DYNAMIC = 4096
 MAX_NAMES = 16 << 20
 """Bytes of a table of names."""
 
+MAX_NAME = 4096
+"""Bytes of one name, as long as a path may be."""
+
 MAX_VERSIONS = 10_000
-"""Versions of symbols of one file; glibc has about 40."""
+"""Versions of symbols of one file, and libraries that it needs some of; glibc has about 40."""
 
 _MAGIC = b"\x7fELF\x02\x01"
 _LOAD, _DYNAMIC = 1, 2
@@ -119,12 +122,14 @@ class _Reader:
 
     def wants(self, address: int, count: int, names: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yields the needed versions by library (Elf64_Verneed, Elf64_Vernaux)."""
-        if not address or count > MAX_VERSIONS:
-            return
-        for _ in range(count):
+        rest = MAX_VERSIONS
+        for _ in range(count if address else 0):
             _, inner, library, first, following = struct.unpack("<HHIII", self.at(address, 16))
             found, place = [], address + first
-            for _ in range(min(inner, MAX_VERSIONS)):
+            rest -= 1 + inner
+            if rest < 0:
+                raise ValueError(count)
+            for _ in range(inner):
                 _, flags, _, name, next_one = struct.unpack("<IHHII", self.at(place, 16))
                 if not flags & _WEAK:
                     found.append(_name(names, name))
@@ -134,9 +139,9 @@ class _Reader:
 
     def gives(self, address: int, count: int, names: bytes) -> Iterator[str]:
         """Yields the defined versions (Elf64_Verdef, Elf64_Verdaux)."""
-        if not address or count > MAX_VERSIONS:
-            return
-        for _ in range(count):
+        if count > MAX_VERSIONS:
+            raise ValueError(count)
+        for _ in range(count if address else 0):
             _, flags, _, _, _, first, following = struct.unpack("<HHHHIII", self.at(address, 20))
             (name,) = struct.unpack("<I", self.at(address + first, 4))
             if not flags & _BASE:
@@ -153,7 +158,7 @@ def _at(file: IO[bytes], offset: int, size: int) -> bytes:
 
 
 def _name(names: bytes, at: int) -> str:
-    end = names.find(b"\0", at)
-    if at >= len(names) or end < 0:
+    end = names.find(b"\0", at, at + MAX_NAME)
+    if end < 0:
         raise ValueError(at)
     return names[at:end].decode("utf-8", "backslashreplace")

@@ -95,3 +95,17 @@ def test_it_needs_no_program_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(subprocess, "Popen", forbidden)
     assert read_elf(BytesIO(make_elf("a.so"))) == Elf("a.so")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        make_elf("a", ["b"], {"b": [f"V_{number}" for number in range(10_001)]}),
+        make_elf("a", ["b"], gives=[f"V_{number}" for number in range(10_000)]),
+        make_elf("a", ["b" * 5000]),
+    ],
+    ids=["wanted versions", "given versions", "a name"],
+)
+def test_more_than_any_library_has_is_damage_and_not_nothing(made: bytes) -> None:
+    with pytest.raises(IntegrityError, match="damaged"):
+        read_elf(BytesIO(made))
