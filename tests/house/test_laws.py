@@ -221,6 +221,17 @@ READERS = ("modelcrate.modelfiles", "modelcrate.security")
 """Rooms that tell what a file is; what to do about it is said by who asked them."""
 
 
+def test_no_test_leaves_its_worker_in_another_folder() -> None:
+    """The folder of a test that passed is removed, and all later tests of the same process would be in a folder that is gone."""
+    moved = [
+        f"{path.relative_to(REPOSITORY)}:{call.lineno}"
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "os.chdir"
+    ]
+    assert not moved, "contextlib.chdir and monkeypatch.chdir come back"
+
+
 def test_an_error_of_the_user_says_what_to_do() -> None:
     """`hint` is the way out. `why`, an excerpt or errors that were found together may have it as well."""
     silent = []
