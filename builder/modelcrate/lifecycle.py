@@ -39,13 +39,12 @@ def rebase(
         SourceError: There is no such image, or the base has none for its platform.
         IntegrityError: The image would not run on the new base; each reason is named.
     """
-    from modelcrate import transports
     from modelcrate.maintenance.rebase import NewBase
     from modelcrate.maintenance.rebase import rebase as put_onto
-    from modelcrate.transports.addresses import find, output_of
+    from modelcrate.transports.addresses import find, output_for
 
     address, place = as_text("image", image), as_text("output", output)
-    target = transports.parse(place) if place else output_of(address)
+    target = output_for(address, place)
     with as_session(settings, emit) as session:
         base = NewBase.at(as_text("onto", onto), session.connections)
         made = put_onto(find(address, session.connections), base, session.connections, session.emit)
@@ -86,12 +85,11 @@ def swap_model(
         SourceError: There is no such image or model, or the gates refuse the model.
         IntegrityError: A golden request is answered otherwise.
     """
-    from modelcrate import transports
     from modelcrate.pipeline import swap_model as swapping
-    from modelcrate.transports.addresses import find, output_of
+    from modelcrate.transports.addresses import find, output_for
 
     address, place = as_text("image", image), as_text("output", output)
-    target = transports.parse(place) if place else output_of(address)
+    target = output_for(address, place)
     new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
     with as_session(settings, emit) as session:
         found = find(address, session.connections)
@@ -227,8 +225,7 @@ def find_outdated(
     given = [advisories] if isinstance(advisories, str | Path) else advisories
     known = read_advisories([as_path("advisories", each) for each in given])
     address = as_text("image", image)
+    wanted = None if platform is None else Platform.parse(as_text("platform", platform))
     with as_session(settings, emit) as session:
-        found = find(address, session.connections).image(
-            Platform.parse(platform) if isinstance(platform, str) else platform
-        )
+        found = find(address, session.connections).image(wanted)
         return outdated.find_outdated(address, found, known, session.connections, datetime.now(UTC), session.emit)

@@ -15,7 +15,7 @@ from modelcrate.images import artifact
 from modelcrate.images.image import Graph
 from modelcrate.images.reference import Reference, has_host
 from modelcrate.transports import archive
-from modelcrate.transports.addresses import find
+from modelcrate.transports.addresses import find, name_of
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import UserError
@@ -132,9 +132,8 @@ def _named(addresses: Iterable[str], connections: Connections) -> Iterator[tuple
 
 def _name(address: str) -> str:
     """Returns the name that an image has in a bundle: its reference, or its name in the local store."""
-    kind, colon, rest = address.partition(":")
-    text = rest if colon and kind == "registry" else address
-    if colon and kind in ("oci", "oci-archive", "docker-archive"):
+    text = name_of(address)
+    if text is None:
         raise UserError(
             f"the image at {address!r:.200} has no name to be loaded under",
             hint=f"give it one: modelcrate copy {address} store:NAME:TAG, and name that",

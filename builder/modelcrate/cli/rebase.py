@@ -22,7 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--onto", required=True, metavar="BASE", help="the address of the new base")
     parser.add_argument(
-        "-o", "--output", metavar="KIND:TARGET", help="where to write it (default: in the place of the image)"
+        "-o",
+        "--output",
+        default="",
+        metavar="KIND:TARGET",
+        help="where to write it (default: in the place of the image)",
     )
     parser.add_argument("--all", action="store_true", help="all images of the repositories that fit the pattern")
     parser.add_argument("--check", action="store_true", help="only say whether it would run there")
@@ -31,8 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.maintenance.fleet import rebase_all
     from modelcrate.maintenance.rebase import NewBase, rebase
-    from modelcrate.transports import parse
-    from modelcrate.transports.addresses import find, output_of
+    from modelcrate.transports.addresses import find, output_for
 
     base = NewBase.at(args.onto, console.connections)
     if args.all:
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.check:
         console.print_result(facts, f"{args.image} runs on {base.name}")
         return 0
-    output = parse(args.output) if args.output else output_of(args.image)
+    output = output_for(args.image, args.output)
     delivered = output.deliver(done.image, console.connections, console.emit)
     facts |= {"target": delivered.target, "sent": delivered.sent}
     console.print_result(facts, f"{delivered.target}  {done.image.digest}  on {base.name}")

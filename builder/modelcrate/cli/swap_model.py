@@ -23,7 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", default="", help="the model that goes, where the image has several")
     parser.add_argument(
-        "-o", "--output", metavar="KIND:TARGET", help="where to write it (default: in the place of the image)"
+        "-o",
+        "--output",
+        default="",
+        metavar="KIND:TARGET",
+        help="where to write it (default: in the place of the image)",
     )
     parser.add_argument("--no-test", action="store_true", help="ask no golden requests")
     workspace_argument(parser)
@@ -31,10 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.pipeline.swap_model import registered_or_path, swap_model
-    from modelcrate.transports import parse
-    from modelcrate.transports.addresses import find, output_of
+    from modelcrate.transports.addresses import find, output_for
 
-    output = parse(args.output) if args.output else output_of(args.image)
+    output = output_for(args.image, args.output)
     model = registered_or_path(args.model)
     with console.session() as session:
         found = find(args.image, session.connections)

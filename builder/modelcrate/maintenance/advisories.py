@@ -12,7 +12,7 @@ from typing import Any
 
 from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers.content import parse_json
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
@@ -131,7 +131,7 @@ def _read(path: Path) -> Any:
     try:
         return parse_json(read_named_file(path, MAX_FILE), str(path), MAX_FILE)
     except OSError as fault:
-        raise SourceError(f"the list of vulnerabilities can't be read: {fault.strerror}", where=str(path)) from None
+        raise unreadable(fault, path, "the list of vulnerabilities") from None
 
 
 def _osv(advisory: dict[str, Any]) -> Iterator[tuple[tuple[str, str], _Affected]]:

@@ -190,10 +190,9 @@ def _target(image: Image, connections: Connections, emit: Emit) -> Target | None
     side = find_side(image, base_layers(image.layers), connections.config.cache, emit)
     if not side.pythons:
         return None
-    glibc, musl = (2, 36), None
-    if side.libc is not None:
-        glibc, musl = (side.libc.version, None) if side.libc.name == "glibc" else ((2, 36), side.libc.version)
-    return Target(side.pythons[0].python, image.platform.architecture, glibc, musl)
+    of_libc = {side.libc.name: side.libc.version} if side.libc is not None else {}
+    architecture = image.platform.architecture
+    return Target(side.pythons[0].python, architecture, of_libc.get("glibc", (2, 36)), of_libc.get("musl"))
 
 
 def _is_newer(one: str, other: str) -> bool:

@@ -50,22 +50,36 @@ def find(address: str | Reference, connections: Connections) -> Found:
     )
 
 
-def output_of(address: str) -> Output:
-    """Returns the output that writes an image under the name that it was found by, so that it takes the place of the one there.
+def name_of(address: str) -> str | None:
+    """Returns the reference, or the name in the local store, that an address is; None for an archive or a layout."""
+    kind, colon, rest = address.partition(":")
+    if colon and kind in _KINDS:
+        return rest if kind == "registry" else None
+    return address
+
+
+def output_for(address: str, output: str = "") -> Output:
+    """Returns the output that a user names; without one, that which writes an image under the name that it was found by.
+
+    Args:
+        address: The address of the image that was found.
+        output: KIND:TARGET, or nothing: the new image takes the place of that one.
 
     Raises:
-        UserError: The address is no name: an archive, a layout, or a digest.
+        UserError: There is no such output; or the address is no name: an archive, a layout, or a digest.
     """
+    from modelcrate.transports import parse
     from modelcrate.transports.registry import RegistryOutput
 
-    kind, colon, rest = address.partition(":")
-    named = rest if colon and kind == "registry" else address
-    if (colon and kind in _KINDS and kind != "registry") or "@" in named:
+    if output:
+        return parse(output)
+    named = name_of(address)
+    if named is None or "@" in named:
         raise UserError(
             f"nothing takes the place of {address[:200]!r}",
             hint="name an output: -o KIND:TARGET, such as -o store:NAME:TAG",
         )
-    if kind == "registry" or (has_host(named) and is_registry(named.partition("/")[0])):
+    if named != address or (has_host(named) and is_registry(named.partition("/")[0])):
         return RegistryOutput.of(Reference.parse(named))
     return store.StoreOutput(named)
 
