@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate import __version__
-from modelcrate.project.contracts import contract, contracts, promise
+from modelcrate.project.contracts import contract, contracts, promise, server_imports
 from modelcrate_layers.errors import UserError
 from modelcrate_server import VERSION
 from modelcrate_server.compat_imports import STAND_INS
@@ -54,6 +54,15 @@ def test_the_server_imports_the_standard_library_and_itself_only(name: str) -> N
             imported = [node.module or ""]
         for module in imported:
             assert module.split(".")[0] in sys.stdlib_module_names | OF_THE_IMAGE, f"{name}:{node.lineno}"
+
+
+def test_what_the_server_imports_is_read_from_its_lines_as_a_parser_reads_it() -> None:
+    tops = [node for source in SOURCES.values() for node in ast.parse(source).body]
+    plain = {alias.name.partition(".")[0] for node in tops if isinstance(node, ast.Import) for alias in node.names}
+    begun = {
+        (node.module or "").partition(".")[0] for node in tops if isinstance(node, ast.ImportFrom) and not node.level
+    }
+    assert server_imports() == plain | begun
 
 
 @pytest.mark.parametrize("name", SOURCES)

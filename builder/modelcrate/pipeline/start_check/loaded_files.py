@@ -31,26 +31,37 @@ def lacking_files(
         near: Where files of the project are looked for.
         start: The folder of the image in which the program starts.
     """
+    wanted = dict.fromkeys(loaded)
+    if not wanted:
+        return
     listed = [each for model in files.by_model for each in model]
     sources = files.entry.sources.entries if files.entry is not None else ()
-    there = {PurePosixPath("/", show(each.path)) for each in (*listed, *sources)}
-    there |= {above for each in there for above in each.parents}
+    there = _with_folders(f"/{show(each.path)}" for each in (*listed, *sources))
     root = PurePosixPath(model_folder(project).get(MODEL_DIR, "/"))
     unread = (
         not project.models or MODEL_DIR in project.env or any(isinstance(each, RegisteredModel) for each in files.named)
     )
-    for each in dict.fromkeys(loaded):
+    for each in wanted:
         if each.path.parts[:1] == (MODEL_DIR,):
             inside = PurePosixPath(*each.path.parts[1:])
-            if not unread and root / inside not in there and ".." not in inside.parts:
+            if not unread and str(root / inside) not in there and ".." not in inside.parts:
                 below = [PurePosixPath("/", show(one.path)) for one in listed if one.kind is Kind.FILE]
                 yield _lacking_in_model(each, [str(one.relative_to(root)) for one in below if one.is_relative_to(root)])
             continue
         place = start / each.path
-        if place in there or not place.is_relative_to(APP_ROOT):
+        if str(place) in there or not place.is_relative_to(APP_ROOT):
             continue
         if (found := near.file(place, each.path)) is not None:
             yield _lacking_in_sources(each, found, place, near, there)
+
+
+def _with_folders(paths: Iterable[str]) -> set[str]:
+    """Returns absolute paths and the folders above them, as text: a model may have ten thousands of files."""
+    found = set(paths)
+    new = found
+    while new := {path.rpartition("/")[0] or "/" for path in new} - found:
+        found |= new
+    return found
 
 
 def _lacking_in_model(each: Loaded, have: list[str]) -> UserError:
@@ -66,9 +77,9 @@ def _lacking_in_model(each: Loaded, have: list[str]) -> UserError:
 
 
 def _lacking_in_sources(
-    each: Loaded, found: Path, place: PurePosixPath, near: NearModules, there: set[PurePosixPath]
+    each: Loaded, found: Path, place: PurePosixPath, near: NearModules, there: set[str]
 ) -> UserError:
-    beside = any(one.name == found.name and one.is_relative_to(APP_ROOT) for one in there)
+    beside = any(one.startswith(f"{APP_ROOT}/") and one.endswith(f"/{found.name}") for one in there)
     if beside or not each.path.is_absolute():
         hint = f"write os.path.join(os.path.dirname(os.path.abspath(__file__)), '{found.name}')"
         hint += "" if beside else f", and {near.way_in(found)}"
