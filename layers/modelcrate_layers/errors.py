@@ -105,7 +105,7 @@ class LockedError(CrateError):
 
 
 class LimitError(CrateError):
-    """The image is, or would be, larger than the limit that was set for it (`--max-size`). It was not delivered."""
+    """The image is, or would be, larger than the limit that was set for it (`--max-size`, `--max-layer-growth`). It was not delivered."""
 
     exit_code = 8
 

@@ -6,6 +6,7 @@ Without a project file, modelcrate looks for an entry script with init and run, 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
@@ -16,10 +17,23 @@ from modelcrate.transports import archive
 def arguments(parser: argparse.ArgumentParser) -> None:
     build_options.project_argument(parser)
     build_options.output_arguments(parser)
+    build_options.growth_arguments(parser)
     parser.add_argument(
         "--test",
         action="store_true",
         help="run the image first, and deliver it only if it answers the project's golden requests as expected",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page about the image and its build: what takes the room, what decided each layer, how long it took",
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="write the times of the build for Chromium's trace viewer or Perfetto",
     )
     build_options.batch_arguments(parser)
 
@@ -29,7 +43,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         from modelcrate.cli.build_batch import build_each
 
         return build_each(args, console)
-    receipt = build_options.build(args, console)
+    if args.report is None and args.trace is None:
+        receipt = build_options.build(args, console).receipt
+    else:
+        from modelcrate.cli.build_report import build_and_report
+
+        receipt = build_and_report(args, console).receipt
     if any(archive.is_stdout(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.print_message(receipt_text(receipt, reasons=args.verbose))
     else:

@@ -17,6 +17,11 @@ from modelcrate_layers.errors import MachineError, UserError
 
 def build_each(args: argparse.Namespace, console: Console) -> int:
     """Builds all projects of a list, also after one has failed. Returns the highest exit code of them."""
+    alone = [f"--{name}" for name in ("against", "report", "trace") if getattr(args, name)]
+    if alone:
+        raise UserError(
+            f"{' and '.join(alone)} can't be given for many projects", hint="build the project alone for it"
+        )
     folders = batch.read_list(args.each)
     _check_targets([*map(str, args.push), *args.tag], len(folders))
     orders = [
@@ -34,6 +39,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             args.paranoid,
             args.max_size,
             args.test,
+            args.max_layer_growth,
         )
         for folder in folders
     ]

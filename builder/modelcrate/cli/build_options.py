@@ -11,10 +11,10 @@ from pathlib import Path
 from modelcrate import transports
 from modelcrate.cli import attestation_options
 from modelcrate.cli.console import Console
+from modelcrate.events import Emit
 from modelcrate.images.reference import Reference
-from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
-from modelcrate.pipeline.session import Session
+from modelcrate.pipeline.session import Build, Session
 from modelcrate.project.byte_sizes import parse_size
 from modelcrate.transports import archive
 from modelcrate.transports.output import Output
@@ -63,6 +63,17 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
     reuse_arguments(parser)
 
 
+def growth_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for the growth of layers."""
+    parser.add_argument(
+        "--max-layer-growth",
+        type=parse_size,
+        metavar="SIZE",
+        help="refuse an image with a layer that is larger by more than SIZE, such as 50MB, than in the image that the target has",
+    )
+    parser.add_argument("--against", metavar="IMAGE", help="measure growth against this image instead")
+
+
 def reuse_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options for reusing layers."""
     parser.add_argument(
@@ -101,16 +112,24 @@ def read_request(args: argparse.Namespace, console: Console, session: Session) -
         policy=args.policy,
         max_size=args.max_size,
         test=getattr(args, "test", False),
+        max_layer_growth=getattr(args, "max_layer_growth", None),
+        against=getattr(args, "against", None) or "",
     )
 
 
-def build(args: argparse.Namespace, console: Console) -> Receipt:
-    """Builds the project, and writes its image to the named outputs, by default to the local store. Returns the receipt."""
+def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) -> Build:
+    """Builds the project, and writes its image to the named outputs, by default to the local store.
+
+    Args:
+        args: The options.
+        console: The console.
+        emit: Gets the events in place of the console.
+    """
     _check_streams(_outputs(args), args)
-    with console.session() as session:
+    with console.session(emit) as session:
         request = read_request(args, console, session)
         outputs = request.outputs or (StoreOutput(request.project.name),)
-        return session.build(replace(request, outputs=outputs)).receipt
+        return session.build(replace(request, outputs=outputs))
 
 
 def _pushed(text: str) -> Reference | str:

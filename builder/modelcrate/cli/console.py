@@ -43,11 +43,11 @@ class Console:
         self.progress.clear()
         self.connections.close()
 
-    def session(self) -> Session:
-        """Returns a session for builds. The caller opens it with `with`."""
+    def session(self, emit: Emit | None = None) -> Session:
+        """Returns a session for builds, whose events go to the console, or to `emit`. The caller opens it with `with`."""
         from modelcrate.pipeline.session import Session
 
-        return Session(self.config, self.emit)
+        return Session(self.config, emit or self.emit)
 
     @property
     def emit(self) -> Emit:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.page_files import write_page
 from modelcrate.render.text import format_table
 
 if TYPE_CHECKING:
@@ -18,6 +20,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="IMAGE", help="an image's address")
     parser.add_argument("after", metavar="IMAGE", help="the address of the image to compare with")
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page with a map of what differs, and each layer before and after",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -27,6 +35,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     platform = Platform.parse(args.platform) if args.platform else None
     before, after = (find(each, console.connections).image(platform) for each in (args.before, args.after))
+    if args.html is not None:
+        from modelcrate.reports.pages import page_of_two
+
+        return write_page(page_of_two(before, after), args.html, str(after.digest), console)
     found = diff(before, after)
     facts = {
         "before": str(before.digest),

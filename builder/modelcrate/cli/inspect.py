@@ -6,21 +6,37 @@ Its address is a name in the local store, a registry reference, oci:DIR[:TAG], o
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.page_files import write_page
 from modelcrate.images.image import Image
 from modelcrate.render.text import image_text
+from modelcrate_layers.content import Platform
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="the image's address")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a page with a map of what takes the room, what decided each layer, and what is known of the contents; layers are fetched",
+    )
+    parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
-    image = find(args.image, console.connections).read()
+    found = find(args.image, console.connections)
+    image = found.image(Platform.parse(args.platform)) if args.platform else found.read()
+    if args.html is not None:
+        from modelcrate.reports.pages import page_of_found
+
+        page = page_of_found(args.image, found, image, console.config, console.emit)
+        return write_page(page, args.html, str(image.digest), console)
     facts: dict[str, Any] = {
         "image": args.image,
         "digest": str(image.digest),

@@ -65,6 +65,18 @@ def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
     return max(same, key=lambda each: _alike(each.name, name), default=None)
 
 
+def grown(old: Image, new: Image) -> Iterator[tuple[ImageLayer, int]]:
+    """Yields the layers of `new` that `old` does not have, and by how many stored bytes each is larger than its counterpart.
+
+    One without a counterpart has grown by all that it has.
+    """
+    there = {each.layer.diff_id for each in old.layers}
+    for layer in new.layers:
+        if layer.layer.diff_id not in there:
+            other = find_counterpart(layer.role, layer.name, old)
+            yield layer, layer.descriptor.size - (other.descriptor.size if other is not None else 0)
+
+
 def describe_changes(before: ImageLayer | None, now: Sequence[str]) -> str:
     """Returns how the inputs of a layer differ from others, in a few words; empty if they don't.
 

@@ -50,6 +50,7 @@ class Order:
         paranoid: Whether every file is read and nothing that was remembered is believed.
         max_size: The most bytes that the image may have; None: what the project says.
         test: Whether the image has to pass its golden requests before it is delivered.
+        max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
     """
 
     project: Path
@@ -65,6 +66,7 @@ class Order:
     paranoid: bool = False
     max_size: int | None = None
     test: bool = False
+    max_layer_growth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +205,5 @@ def _request(order: Order, session: Session) -> Request:
         paranoid=order.paranoid,
         max_size=order.max_size,
         test=order.test,
+        max_layer_growth=order.max_layer_growth,
     )

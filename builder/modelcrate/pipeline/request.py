@@ -62,6 +62,8 @@ class Request:
         policy: A policy file that the base has to satisfy.
         max_size: The most bytes that the image may have; None: what the project says.
         test: Whether the image has to pass its golden requests before it is delivered.
+        max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
+        against: The address of the image that growth is measured against; empty for the one that is in the target.
     """
 
     project: Project
@@ -76,6 +78,13 @@ class Request:
     policy: Path | None = None
     max_size: int | None = None
     test: bool = False
+    max_layer_growth: int | None = None
+    against: str = ""
+
+    @property
+    def growth_limit(self) -> int | None:
+        """The most stored bytes by which a layer may grow."""
+        return self.project.max_layer_growth if self.max_layer_growth is None else self.max_layer_growth
 
     @property
     def limit(self) -> int | None:

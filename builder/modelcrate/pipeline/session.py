@@ -131,7 +131,7 @@ class Session:
         """Returns the image that a build would give, if all its layers are known; else None."""
         if any(each.new for plan in prepared.plans for each in plan.layers):
             return None
-        return self._assemble(prepared, self._pack(prepared, DEFAULT_TARGETS))
+        return self._assembled(prepared, self._pack(prepared, DEFAULT_TARGETS))
 
     def lock(self, request: Request) -> Lock:
         """Resolves a project anew, and returns its lock. Only the models on this machine are read; no package is fetched or built into a layer."""
@@ -218,7 +218,7 @@ class Session:
         with time_step("pack", timings, self.emit):
             packed = self._pack(prepared, targets)
         with time_step("assemble", timings, self.emit):
-            made = self._assemble(prepared, packed)
+            made = self._assembled(prepared, packed)
             remember_build(prepared, made, self.config)
         return Receipt(prepared.request.project.name, made, (), timings)
 
@@ -250,10 +250,6 @@ class Session:
             remember_checked(prepared.plans, self.config)
         for text in contradictions(chain.from_iterable(packed), prepared.previous):
             self.emit(Notice(text))
-        if (limit := prepared.request.limit) is not None:
-            from modelcrate.pipeline.size_limit import check_layers
-
-            check_layers(packed, limit, limit_way_out(prepared.request, world))
         check_models(prepared, own_models(prepared, packed[0]))
         return packed
 
@@ -262,6 +258,28 @@ class Session:
         check_package_conflicts(world, fetcher)
         for notice in package_notices(world):
             self.emit(Notice(notice))
+
+    def _assembled(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
+        """Assembles the image, and holds it to the limits of its size and growth."""
+        request, made = prepared.request, self._assemble(prepared, packed)
+        if request.limit is None and request.growth_limit is None:
+            return made
+        from modelcrate.pipeline.size_limit import TooLarge, check_growth, check_size, find_earlier
+
+        earlier = find_earlier(request, self.connections) if request.growth_limit is not None else {}
+        try:
+            if request.limit is not None:
+                check_size(made, request.limit, limit_way_out(request, prepared.world))
+            if request.growth_limit is not None:
+                if not earlier:
+                    self.emit(
+                        Notice("max-layer-growth: no earlier image is there to measure against, so nothing was refused")
+                    )
+                check_growth(made, earlier, request.growth_limit)
+        except TooLarge as fault:
+            fault.previous = (*earlier.values(), *prepared.previous)
+            raise
+        return made
 
     def _assemble(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
         project = prepared.request.project

@@ -6,12 +6,19 @@ its caches know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
-from modelcrate.images.image import ImageLayer
+from modelcrate.images.image import Deliverable, ImageLayer
+from modelcrate.images.previous import Previous
+from modelcrate.images.reading import Found
+from modelcrate.inspect.explain import grown
 from modelcrate.pipeline.plan import Plan, PlannedLayer, choose_codec
+from modelcrate.pipeline.request import Request
 from modelcrate.project.byte_sizes import format_size
-from modelcrate_layers.errors import LimitError
+from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Platform
+from modelcrate_layers.errors import LimitError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.codec import NONE, STORED
 from modelcrate_layers.tar.sources import UnfetchedFile
@@ -48,17 +55,112 @@ def check_plans(plans: Iterable[Plan], limit: int, way_out: str) -> None:
         _check(parts, limit, "would have", way_out)
 
 
-def check_layers(images: Iterable[Sequence[ImageLayer]], limit: int, way_out: str) -> None:
+class TooLarge(LimitError):
+    """The image that was made is larger than the limit that was set for it, or one of its layers has grown by more. It was not delivered.
+
+    Attributes:
+        image: The image.
+        layer: The layer that takes the most, or has grown the most.
+        previous: Earlier images that it can be compared with.
+    """
+
+    def __init__(self, what: str, why: str, hint: str, image: Deliverable, layer: ImageLayer) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.image, self.layer = image, layer
+        self.previous: tuple[Previous, ...] = ()
+
+
+def check_size(made: Deliverable, limit: int, way_out: str) -> None:
     """Refuses images whose layers, as they are stored, are larger than the limit.
 
     Raises:
-        LimitError: One is too large; it names the largest layers.
+        TooLarge: One is too large; it names the largest layers.
     """
-    for layers in images:
-        parts = [
-            Part(f"{each.role} {each.name or each.descriptor.digest.short}", each.descriptor.size) for each in layers
-        ]
-        _check(parts, limit, "has", way_out)
+    for image in made.images:
+        parts = [Part(_name(each), each.descriptor.size) for each in image.layers]
+        try:
+            _check(parts, limit, "has", way_out)
+        except LimitError as fault:
+            largest = max(image.layers, key=lambda each: each.descriptor.size)
+            raise TooLarge(fault.what, fault.why, fault.hint, made, largest) from None
+
+
+def check_growth(made: Deliverable, earlier: Mapping[Platform, Previous], limit: int) -> None:
+    """Refuses images with a layer that is larger than its counterpart in an earlier image by more than the limit.
+
+    Args:
+        made: The image or index.
+        earlier: The images to measure against. Platforms without one are not measured.
+        limit: The most stored bytes by which a layer may grow. All of a new layer counts.
+
+    Raises:
+        TooLarge: A layer has grown by more; all of them are named.
+    """
+    for image in made.images:
+        before = earlier.get(image.platform)
+        if before is None:
+            continue
+        over = sorted(
+            ((growth, each) for each, growth in grown(before.image, image) if growth > limit),
+            key=lambda pair: (-pair[0], _name(pair[1])),
+        )
+        if over:
+            lines = [f"{_name(each)}: grew by {format_size(growth)}" for growth, each in over[:NAMED]]
+            lines += [f"{len(over) - NAMED} more"] if len(over) > NAMED else []
+            layers = f"{len(over)} layers have" if len(over) > 1 else "a layer has"
+            raise TooLarge(
+                f"{layers} grown by more than {format_size(limit)} since {before.where}",
+                "\n".join(lines),
+                "leave something out, or raise max-layer-growth (in modelcrate.yaml or as --max-layer-growth)",
+                made,
+                over[0][1],
+            )
+
+
+def find_earlier(request: Request, connections: Connections) -> dict[Platform, Previous]:
+    """Returns the images to measure growth against: the one that the request names, else what its target has, or the local store.
+
+    Raises:
+        SourceError: The request names an image that is not there, or is none for the platform.
+        RegistryError: A registry can't be reached.
+    """
+    if request.against:
+        from modelcrate.transports.addresses import find
+
+        named = find(request.against, connections)
+        return {each: Previous(request.against, named.image(each), found=named) for each in request.project.platforms}
+    places = list(_targets(request, connections))
+    earlier: dict[Platform, Previous] = {}
+    for platform in request.project.platforms:
+        for where, found in places:
+            with suppress(SourceError):  # it has none for this platform
+                earlier.setdefault(platform, Previous(where, found.image(platform), found=found))
+    return earlier
+
+
+def _targets(request: Request, connections: Connections) -> Iterator[tuple[str, Found]]:
+    """Yields the images that the outputs have now; without outputs, the one that the local store has under the project's name.
+
+    Archives of Docker are passed over: what they store is not compressed.
+    """
+    from modelcrate.net.errors import NotFound
+    from modelcrate.transports import store
+    from modelcrate.transports.addresses import find
+
+    named = [(each.kind, each.target) for each in request.outputs] or [("store", request.project.name)]
+    for kind, target in named:
+        with suppress(NotFound, SourceError):  # there is nothing yet
+            found = None
+            if kind == "store":
+                found = store.find(target, connections.config)
+            elif kind in ("registry", "oci") or (kind == "oci-archive" and target != "-"):
+                found = find(f"{kind}:{target}", connections)
+            if found is not None:
+                yield target, found
+
+
+def _name(layer: ImageLayer) -> str:
+    return f"{layer.role} {layer.name or layer.descriptor.digest.short}"
 
 
 def _check(parts: Sequence[Part], limit: int, verb: str, way_out: str) -> None:

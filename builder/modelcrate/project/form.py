@@ -416,6 +416,11 @@ class ProjectForm(Form):
         alias="max-size",
         description="The most that the image may have, such as 2GB: a larger one is refused, before anything is fetched where sizes are known.",
     )
+    max_layer_growth: OptionalSize = Field(
+        None,
+        alias="max-layer-growth",
+        description="The most by which a layer may be larger than in the image before, such as 50MB; all of a new layer counts. The image before is what the target has, or --against.",
+    )
     tests: Annotated[
         list[Annotated[TestForm, BeforeValidator(_short("request"), json_schema_input_type=JsonOrFile | TestForm)]],
         BeforeValidator(_listed, json_schema_input_type=JsonOrFile | list[JsonOrFile | TestForm]),

@@ -359,6 +359,8 @@ class Project:
     """The platforms that the container serves, by name."""
     max_size: int | None = None
     """The most bytes that the image may have."""
+    max_layer_growth: int | None = None
+    """The most stored bytes by which a layer may be larger than in the image before."""
     tests: tuple[GoldenTest, ...] = ()
     command: Command | None = None
     bytecode: bool = False

@@ -76,6 +76,10 @@ def _lines(project: Project) -> Iterator[str]:
             yield from _test(test)
     if project.max_size is not None:
         yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
+    if project.max_layer_growth is not None:
+        yield _noted(
+            f"max-layer-growth: {project.max_layer_growth}", "bytes; a layer that has grown by more is refused"
+        )
     if project.bytecode:
         yield _noted("bytecode: true", "compiled by the image's own Python, for faster starts")
     if project.created:

@@ -88,5 +88,10 @@ def _release(wheel: PinnedWheel) -> str:
     return found[1] if found else ""
 
 
+def is_cuda(name: str) -> bool:
+    """Returns whether a package of this name is one of CUDA's."""
+    return name.startswith(("nvidia-", "cuda-")) or name == "triton"
+
+
 def _of_cuda(wheel: PinnedWheel) -> bool:
-    return wheel.name.startswith(("nvidia-", "cuda-")) or wheel.name == "triton"
+    return is_cuda(wheel.name)

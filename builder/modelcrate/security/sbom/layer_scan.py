@@ -82,7 +82,7 @@ def scan_layer(layer: ImageLayer, known_facts: KnownFacts = NO_FACTS) -> LayerCo
     Raises:
         IntegrityError: An existing layer differs from its diff id.
     """
-    return _collected(_entries(layer), known_facts)
+    return _collected(layer_files(layer), known_facts)
 
 
 def is_local(layer: ImageLayer) -> bool:
@@ -98,7 +98,7 @@ def _materials_local(blob: DeferredBlob) -> bool:
     return not blob.kind.materials().missing()
 
 
-class _Item(NamedTuple):
+class LayerFile(NamedTuple):
     """A file of a layer: its path in the image, and its bytes, which are opened only when they are needed. A layer may have 10,000s."""
 
     path: bytes
@@ -106,15 +106,22 @@ class _Item(NamedTuple):
     body: Iterator[bytes] | Source
 
     def small(self, limit: int) -> bytes:
+        """Returns the bytes; none of a file with more than `limit`."""
         if self.size > limit:
             return b""
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
+        """Returns the bytes. Those of a member of a tar can be read once, and only until the next file is taken."""
         return self.body if isinstance(self.body, Iterator) else self.body.chunks()
 
 
-def _entries(layer: ImageLayer) -> Iterator[_Item]:
+def layer_files(layer: ImageLayer) -> Iterator[LayerFile]:
+    """Yields the regular files of a layer: of its entries if it is being built, else of its tar, which is held to its diff id.
+
+    Raises:
+        IntegrityError: An existing layer is damaged, or differs from its diff id.
+    """
     blob = layer.blob
     if isinstance(blob, DeferredBlob) and (_materials_local(blob) or not blob.store.has(blob.descriptor)):
         blob.fetch(blob.kind)
@@ -126,21 +133,21 @@ def _entries(layer: ImageLayer) -> Iterator[_Item]:
         return
     for entry in tree.entries:
         if entry.kind is Kind.FILE and entry.source is not None:
-            yield _Item(entry.path, entry.size, entry.source)
+            yield LayerFile(entry.path, entry.size, entry.source)
 
 
-def _members(layer: ImageLayer) -> Iterator[_Item]:
+def _members(layer: ImageLayer) -> Iterator[LayerFile]:
     tally = Tally()
     for member in read_tar(tally.passing(codecs.decode(layer.blob.chunks())), held=True):
         if member.kind is MemberKind.FILE:
-            yield _Item(member.name.removeprefix(b"./"), member.size, member.body)
+            yield LayerFile(member.name.removeprefix(b"./"), member.size, member.body)
     if tally.digest != layer.layer.diff_id:
         raise IntegrityError(
             f"a layer differs from its config: claimed diff id {layer.layer.diff_id}, computed {tally.digest}"
         )
 
 
-def _collected(items: Iterator[_Item], known_facts: KnownFacts) -> LayerContents:
+def _collected(items: Iterator[LayerFile], known_facts: KnownFacts) -> LayerContents:
     parts: list[InstalledPackage] = []
     files: list[ModelFile] = []
     copyrights: dict[str, str] = {}
@@ -176,7 +183,7 @@ def _collected(items: Iterator[_Item], known_facts: KnownFacts) -> LayerContents
     )
 
 
-def _model_file(item: _Item, model: str, name: bytes, known_facts: KnownFacts, many: bool) -> ModelFile | None:
+def _model_file(item: LayerFile, model: str, name: bytes, known_facts: KnownFacts, many: bool) -> ModelFile | None:
     """Returns a file of a model. If the model has `many` files, None for one without facts."""
     source = item.body if isinstance(item.body, FileRange) else None
     facts = known_facts.facts.get(source) if source else None
@@ -224,7 +231,7 @@ def _card_licence(handle: BinaryIO, size: int) -> str:
 
 
 @contextmanager
-def _opened(item: _Item, known: str = "") -> Iterator[tuple[BinaryIO, str]]:
+def _opened(item: LayerFile, known: str = "") -> Iterator[tuple[BinaryIO, str]]:
     """Opens a file of a layer for random access, and returns it with its SHA-256.
 
     A small file is read into memory, a whole file on this machine is opened itself, and any other is copied to a temporary file.
