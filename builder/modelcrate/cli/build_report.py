@@ -9,7 +9,7 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.page_files import write
 from modelcrate.events import ignore_event
 from modelcrate.pipeline.session import Build
-from modelcrate.pipeline.size_limit import TooLarge
+from modelcrate.pipeline.size_limit import ImageSizeError
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.reports.pages import Page, page_of_build, page_of_refused, place_in_map
 from modelcrate.reports.timeline import Recorder, chrome_trace
@@ -24,7 +24,7 @@ def build_and_report(args: argparse.Namespace, console: Console) -> Build:
     recorder = Recorder(console.emit)
     try:
         build = build_options.build(args, console, recorder.emit)
-    except TooLarge as fault:
+    except ImageSizeError as fault:
         if args.report is not None:
             page = page_of_refused(
                 args.project.resolve().name, fault, console.config, ignore_event, recorder.timeline()

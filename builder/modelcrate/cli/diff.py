@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.html is not None:
         from modelcrate.reports.pages import page_of_two
 
-        return write_page(page_of_two(before, after), args.html, str(after.digest), console)
+        return write_page(page_of_two(args.before, before, args.after, after), args.html, str(after.digest), console)
     found = diff(before, after)
     facts = {
         "before": str(before.digest),

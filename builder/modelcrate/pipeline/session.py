@@ -264,7 +264,7 @@ class Session:
         request, made = prepared.request, self._assemble(prepared, packed)
         if request.limit is None and request.growth_limit is None:
             return made
-        from modelcrate.pipeline.size_limit import TooLarge, check_growth, check_size, find_earlier
+        from modelcrate.pipeline.size_limit import ImageSizeError, check_growth, check_size, find_earlier
 
         earlier = find_earlier(request, self.connections) if request.growth_limit is not None else {}
         try:
@@ -276,7 +276,7 @@ class Session:
                         Notice("max-layer-growth: no earlier image is there to measure against, so nothing was refused")
                     )
                 check_growth(made, earlier, request.growth_limit)
-        except TooLarge as fault:
+        except ImageSizeError as fault:
             fault.previous = (*earlier.values(), *prepared.previous)
             raise
         return made

@@ -55,7 +55,7 @@ def check_plans(plans: Iterable[Plan], limit: int, way_out: str) -> None:
         _check(parts, limit, "would have", way_out)
 
 
-class TooLarge(LimitError):
+class ImageSizeError(LimitError):
     """The image that was made is larger than the limit that was set for it, or one of its layers has grown by more. It was not delivered.
 
     Attributes:
@@ -74,7 +74,7 @@ def check_size(made: Deliverable, limit: int, way_out: str) -> None:
     """Refuses images whose layers, as they are stored, are larger than the limit.
 
     Raises:
-        TooLarge: One is too large; it names the largest layers.
+        ImageSizeError: One is too large; it names the largest layers.
     """
     for image in made.images:
         parts = [Part(_name(each), each.descriptor.size) for each in image.layers]
@@ -82,7 +82,7 @@ def check_size(made: Deliverable, limit: int, way_out: str) -> None:
             _check(parts, limit, "has", way_out)
         except LimitError as fault:
             largest = max(image.layers, key=lambda each: each.descriptor.size)
-            raise TooLarge(fault.what, fault.why, fault.hint, made, largest) from None
+            raise ImageSizeError(fault.what, fault.why, fault.hint, made, largest) from None
 
 
 def check_growth(made: Deliverable, earlier: Mapping[Platform, Previous], limit: int) -> None:
@@ -94,7 +94,7 @@ def check_growth(made: Deliverable, earlier: Mapping[Platform, Previous], limit:
         limit: The most stored bytes by which a layer may grow. All of a new layer counts.
 
     Raises:
-        TooLarge: A layer has grown by more; all of them are named.
+        ImageSizeError: A layer has grown by more; all of them are named.
     """
     for image in made.images:
         before = earlier.get(image.platform)
@@ -108,7 +108,7 @@ def check_growth(made: Deliverable, earlier: Mapping[Platform, Previous], limit:
             lines = [f"{_name(each)}: grew by {format_size(growth)}" for growth, each in over[:NAMED]]
             lines += [f"{len(over) - NAMED} more"] if len(over) > NAMED else []
             layers = f"{len(over)} layers have" if len(over) > 1 else "a layer has"
-            raise TooLarge(
+            raise ImageSizeError(
                 f"{layers} grown by more than {format_size(limit)} since {before.where}",
                 "\n".join(lines),
                 "leave something out, or raise max-layer-growth (in modelcrate.yaml or as --max-layer-growth)",

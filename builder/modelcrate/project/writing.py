@@ -74,12 +74,7 @@ def _lines(project: Project) -> Iterator[str]:
         yield "tests:"
         for test in project.tests:
             yield from _test(test)
-    if project.max_size is not None:
-        yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
-    if project.max_layer_growth is not None:
-        yield _noted(
-            f"max-layer-growth: {project.max_layer_growth}", "bytes; a layer that has grown by more is refused"
-        )
+    yield from _limits(project)
     if project.bytecode:
         yield _noted("bytecode: true", "compiled by the image's own Python, for faster starts")
     if project.created:
@@ -87,6 +82,15 @@ def _lines(project: Project) -> Iterator[str]:
     if project.workspace:
         yield _noted(f"workspace: {scalar(project.workspace)}", "where registered models are")
     yield from _gates(project.gates)
+
+
+def _limits(project: Project) -> Iterator[str]:
+    if project.max_size is not None:
+        yield _noted(f"max-size: {project.max_size}", "bytes; a larger image is refused")
+    if project.max_layer_growth is not None:
+        yield _noted(
+            f"max-layer-growth: {project.max_layer_growth}", "bytes; a layer that has grown by more is refused"
+        )
 
 
 def _base(base: Base) -> Iterator[str]:

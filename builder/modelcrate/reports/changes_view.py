@@ -52,7 +52,7 @@ def changes(found: Difference) -> Markup:
         _part("Packages", ("package",), packages, len(found.packages)),
         _part("Settings", ("setting", "before", "after"), settings, len(found.config)),
         _part("Tensors and headers of models", ("name", "before", "after", "file"), tensors, len(found.tensors)),
-        _part("Files, the largest first", ("", "file", "before", "after", "how"), files, len(found.files), (2, 3)),
+        _part("Files, the largest first", ("state", "file", "before", "after", "how"), files, len(found.files), (2, 3)),
     )
 
 

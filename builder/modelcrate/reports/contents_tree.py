@@ -96,8 +96,9 @@ def _package(name: str, files: list[tuple[str, int]], tensors: Mapping[str, tupl
 
 def path_tree(files: Iterable[tuple[str, int, str]]) -> tuple[Node, ...]:
     """Returns paths with sizes and states as folders and files."""
-    states = {path: state for path, _, state in files}
-    return tuple(_tree([(path, size) for path, size, _ in files], {}, states))
+    listed = list(files)
+    states = {path: state for path, _, state in listed}
+    return tuple(_tree([(path, size) for path, size, _ in listed], {}, states))
 
 
 def short(name: str) -> str:
@@ -121,7 +122,7 @@ def _tree(
 
 def _of_tensors(found: tuple[TensorPlace, ...], size: int) -> Iterator[Node]:
     def leaf(name: str, each: TensorPlace) -> Node:
-        return Node(short(f"{name} {each.what}"), "tensor", each.size)
+        return Node(short(name), "tensor", each.size, what=short(each.what))
 
     yield from _nested(((each.name.split("."), each) for each in found), ".", "group", leaf)
     left = size - sum(each.size for each in found)
@@ -132,7 +133,7 @@ def _of_tensors(found: tuple[TensorPlace, ...], size: int) -> Iterator[Node]:
 def _nested(
     paths: Iterable[tuple[list[str], Any]], between: str, kind: Kind, leaf: Callable[[str, Any], Node]
 ) -> Iterator[Node]:
-    """Yields names in folders; a folder with nothing but a folder in it is one with it."""
+    """Yields names in folders; a folder with a single thing in it is one with it."""
     root: dict[str, Any] = {}
     for parts, value in paths:
         if len(parts) > MAX_DEPTH:
@@ -148,9 +149,12 @@ def _nested(
             if not isinstance(value, dict):
                 yield leaf(name, value)
                 continue
-            while len(value) == 1 and isinstance(only := next(iter(value.values())), dict):
-                name, value = name + next(iter(value)), only
-            yield _container(short(name.removesuffix(between)), kind, made(value))
+            while isinstance(value, dict) and len(value) == 1:
+                name, value = name + next(iter(value)), next(iter(value.values()))
+            if isinstance(value, dict):
+                yield _container(short(name.removesuffix(between)), kind, made(value))
+            else:
+                yield leaf(name, value)
 
     yield from made(root)
 

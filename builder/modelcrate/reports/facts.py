@@ -24,6 +24,7 @@ class Node:
         stored: Bytes as stored, where that is known exactly: of layers. Inside a layer each byte counts the same.
         role: The role of a layer.
         state: In a comparison, of a file: added, removed or changed.
+        what: Type and shape of a tensor.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Node:
     stored: int | None = None
     role: str = ""
     state: str = ""
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def picture(root: Node) -> Markup:
         pieces.append(_placed(each, box, "b1", role(each.role)))
         inside = Box(box.x + 3, box.y + 20, box.width - 6, box.height - 23)
         if inside.width > _SMALL and inside.height > _SMALL:
-            inner = _falling(each)
+            inner = _inside(each)
             for one, its in zip(inner, squarify([that.size for that in inner], inside), strict=True):
                 if its.width > 3 and its.height > 3:
                     pieces.append(_placed(one, its, "b2", role(each.role)))
@@ -78,7 +78,7 @@ def tables(facts: ImageFacts, layers: Sequence[LayerFacts]) -> Markup:
         for each, names in files[:MAX_FILES]
     ]
     return join(
-        table("Layers, lowest first", ("role", "layer", "stored", "unpacked", ""), rows, numbers=(2, 3)),
+        table("Layers, lowest first", ("role", "layer", "stored", "unpacked", "share"), rows, numbers=(2, 3)),
         table(f"The {len(listed)} largest files", ("file", "unpacked"), listed, numbers=(1,)),
     )
 
@@ -102,6 +102,14 @@ def _swatch(word: str) -> Markup:
 
 def _falling(node: Node) -> list[Node]:
     return sorted((each for each in node.children if each.size > 0), key=lambda each: (-each.size, each.name))
+
+
+def _inside(node: Node) -> list[Node]:
+    """Returns the boxes to draw in one: those in its only box, where it has only one."""
+    inner = [each for each in _falling(node) if each.kind != "rest" or each.size > node.size / 50]
+    while len(inner) == 1 and inner[0].children:
+        inner = _falling(inner[0])
+    return inner
 
 
 def _placed(node: Node, box: Box, level: str, colour: str) -> Markup:

@@ -6,7 +6,9 @@ from html import escape
 
 from modelcrate.project.byte_sizes import format_size
 
-_VOID = frozenset({"meta", "link", "input", "rect"})
+_VOID = frozenset({"meta", "link", "input"})
+_EMPTY = frozenset({"rect", "line"})
+"""Elements of SVG, which have to be closed, and have nothing in them."""
 
 
 class Markup(str):
@@ -37,7 +39,10 @@ def tag(name: str, /, *children: str, **attributes: object) -> Markup:
         word = "class" if key == "cls" else key.rstrip("_").replace("_", "-")
         words.append(word if value is True else f'{word}="{escape(clean(str(value)))}"')
     inner = "".join(each if isinstance(each, Markup) else escape(clean(each)) for each in children)
-    return Markup(f"<{' '.join(words)}>" if name in _VOID else f"<{' '.join(words)}>{inner}</{name}>")
+    opened = " ".join(words)
+    if name in _EMPTY:
+        return Markup(f"<{opened}/>")
+    return Markup(f"<{opened}>" if name in _VOID else f"<{opened}>{inner}</{name}>")
 
 
 def join(*pieces: str) -> Markup:

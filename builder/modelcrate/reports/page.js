@@ -5,18 +5,20 @@
   const facts = JSON.parse($("facts").textContent);
   const KINDS = { "!": "image", "@": "platform", "#": "layer", $: "package", "/": "folder", ":": "file", "~": "tensor", ".": "group", "+": "more", "%": "rest", ">": "file", "-": "file", "^": "file" };
   const STATES = { ">": "added", "-": "removed", "^": "changed" };
-  const LINE = /^(.)(.)(.*)([!@#$/:~.+%>^-])(?:([0-9a-z]+)|\*([0-9a-z]+))?(?:,([0-9a-z]+),([a-z]*))?$/u;
+  const LINE = /^(.)(.)(.*)([!@#$/:~.+%>^-])(?:([0-9a-z]+)|\*([0-9a-z]+))?(?:,([0-9a-z]+),([a-z]*))?(?:;([0-9a-z]+))?$/u;
+  const SHARED = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   const MOST = 1600; // boxes that are drawn at once
   const LISTED = 200;
 
   function read(text) {
     const last = [], above = [], all = [];
     for (const line of text.slice(1, -1).split("\n")) {
-      const [, depth, shared, rest, sign, size, same, stored, role] = LINE.exec(line);
+      const [, depth, shared, rest, sign, size, same, stored, role, what] = LINE.exec(line);
       const at = parseInt(depth, 36);
-      last[at] = (last[at] || "").slice(0, parseInt(shared, 36)) + rest.replace(/\\(.)/g, (_, each) => (each === "l" ? "<" : each));
+      last[at] = (last[at] || "").slice(0, SHARED.indexOf(shared)) + rest.replace(/\\(.)/g, (_, each) => (each === "l" ? "<" : facts.endings[each] || each));
       const node = { name: last[at], kind: KINDS[sign], state: STATES[sign], size: parseInt(size || "0", 36), in: [], up: above[at - 1] };
       if (stored !== undefined) Object.assign(node, { stored: parseInt(stored, 36), role: role || "other" });
+      if (what) node.what = facts.whats[parseInt(what, 36)];
       if (same) node.in = all[parseInt(same, 36)].in.map((each) => copy(each, node));
       if (node.up) node.up.in.push(node);
       above[at] = node;
@@ -120,10 +122,10 @@
   }
 
   const whole = read($("lines").textContent);
-  measure(whole, "other");
+  measure(whole, facts.comparison ? "base" : "other");
   let mode = facts.comparison ? "unpacked" : "stored", root = whole, here = whole, hits = null, drawn = [], added;
   const value = (node) => (mode === "stored" ? node.kept : node.size);
-  const falling = (node) => node.in.filter((each) => value(each) > 0).sort((one, other) => value(other) - value(one) || (one.name < other.name ? -1 : 1));
+  const falling = (node) => node.in.filter((each) => value(each) > 0).sort((one, other) => value(other) - value(one) || one.name.localeCompare(other.name, "en", { numeric: true }));
   const path = (node) => (node.up ? [...path(node.up), node] : []);
   const percent = (part, all) => { const share = all ? (100 * part) / all : 0; return share >= 99.95 ? "100 %" : share < 0.1 ? "< 0.1 %" : `${share.toFixed(1)} %`; };
 
@@ -140,12 +142,13 @@
     drawn = [];
     map.classList.toggle("hits", !!hits);
     const inside = here.in.length ? here : { ...here, in: [here] };
-    place(map, inside, 0, 0, map.clientWidth, map.clientHeight, 0);
+    const jobs = [[map, inside, 0, 0, map.clientWidth, map.clientHeight, 0]];
+    for (const job of jobs) place(jobs, ...job); // level by level, so that a limit leaves out the smallest
     const first = map.querySelector("button");
     if (first) first.tabIndex = 0;
   }
 
-  function place(parent, node, x, y, width, height, depth) {
+  function place(jobs, parent, node, x, y, width, height, depth) {
     let inner = falling(node).filter((each) => each.kind !== "rest" || value(each) > value(node) / 50);
     while (depth && inner.length === 1 && inner[0].in.length) inner = falling(inner[0]);
     squarify(inner.map(value), x, y, width, height).forEach(([left, top, wide, high], at) => {
@@ -157,32 +160,38 @@
       if (!depth) {
         box.type = "button";
         box.tabIndex = -1;
-        box.setAttribute("aria-label", `${each.name} ${bytes(value(each))}, ${percent(value(each), value(here))}`);
       }
       const named = wide > 44 && high > 17;
+      if (!depth && !named) box.setAttribute("aria-label", `${each.name} ${bytes(value(each))}`);
       if (named) {
         const name = element("span", "name", each.name);
         if (wide > 110) name.append(" ", element("i", "", bytes(value(each))));
-        if (depth) name.setAttribute("aria-hidden", "true");
         box.append(name);
       }
       parent.append(box);
       const head = named ? 20 : 3;
-      if (each.in.length && depth < 3 && wide > 24 && high > head + 12) place(box, each, 3, head, wide - 6, high - head - 3, depth + 1);
+      if (each.in.length && depth < 5 && wide > 24 && high > head + 12) {
+        const inside = depth ? box : element("span", "");
+        if (!depth) {
+          inside.setAttribute("aria-hidden", "true");
+          box.append(inside);
+        }
+        jobs.push([inside, each, 3, head, wide - 6, high - head - 3, depth + 1]);
+      }
     });
   }
 
   function list() {
     const inner = falling(here), most = inner.length ? value(inner[0]) : 1;
     const rows = inner.slice(0, LISTED).map((each) => {
-      const item = element("li", `r-${each.role}`), row = element(each.in.length ? "button" : "div", "row");
+      const item = element("li", each.state ? `st-${each.state}` : `r-${each.role}`), row = element(each.in.length ? "button" : "div", "row");
       if (each.in.length) {
         row.type = "button";
         row.addEventListener("click", () => go(each));
       }
       const share = element("span", "share");
       share.style.width = `${(100 * value(each)) / most}%`;
-      row.append(element("span", "label", each.name), element("span", "value", `${bytes(value(each))} · ${percent(value(each), value(here))}`), share);
+      row.append(element("span", "label", each.what ? `${each.name} ${each.what}` : each.name), element("span", "value", `${bytes(value(each))} · ${percent(value(each), value(here))}`), share);
       item.append(row);
       return item;
     });
@@ -214,7 +223,7 @@
 
   function tell(node) {
     const names = path(node).map((each) => each.name);
-    const words = [`${names.join(" › ") || node.name}: ${bytes(node.size)}${facts.comparison ? "" : " unpacked"}`];
+    const words = [`${names.join(" › ") || node.name}${node.what ? `, ${node.what}` : ""}: ${bytes(node.size)}${facts.comparison ? "" : " unpacked"}`];
     if (node.kept !== undefined && !facts.comparison) words.push(`${node.kind === "layer" || facts.exact ? "" : "about "}${bytes(node.kept)} stored`);
     if (node.state) words.push(node.state);
     words.push(`${percent(value(node), value(root))} of all`);
@@ -313,7 +322,7 @@
   window.addEventListener("popstate", follow);
   window.addEventListener("resize", draw);
 
-  $("picture").remove();
+  $("picture")?.remove();
   if ($("tables")) $("tables").open = false;
   $("tools").hidden = $("zoom").hidden = false;
   show();

@@ -82,8 +82,14 @@ def image_page(facts: ImageFacts, timeline: Timeline | None = None, refusal: str
     )
 
 
-def comparison_page(found: Comparison) -> bytes:
-    """Returns the page about the differences between two images."""
+def comparison_page(before: str, after: str, found: Comparison) -> bytes:
+    """Returns the page about the differences between two images.
+
+    Args:
+        before: What the earlier image is called.
+        after: What the later image is called.
+        found: The differences.
+    """
     grown = found.after_size - found.before_size
     stats = [
         (format_size(found.before_size), "stored before"),
@@ -103,8 +109,8 @@ def comparison_page(found: Comparison) -> bytes:
         _View("changes", "Changes", "Packages, settings, tensors and files that differ.", changes(found.difference)),
     ]
     return _page(
-        f"{found.before} to {found.after}: differences",
-        _header("What changed", [f"before {found.before}", f"after {found.after}"], (), stats),
+        f"{before} to {after}: differences",
+        _header("What changed", [f"before: {before}, {found.before}", f"after: {after}, {found.after}"], (), stats),
         _MapPart(found.map, lead, notes, Markup(""), Markup(""), Markup(""), told),
         views,
     )
@@ -215,7 +221,12 @@ def _filled(title: str, header: Markup, part: _MapPart, views: Sequence[_View], 
         tag("nav", tag("ul", *links), cls="views", aria_label="Views"),
         tag("main", *sections, id="main"),
         tag("footer", "Made by modelcrate. This page is one file and asks for nothing from anywhere."),
-        data(text, json.dumps(part.told, sort_keys=True, separators=(",", ":"))),
+        data(
+            text,
+            json.dumps(
+                {**part.told, "endings": text.endings, "whats": text.whats}, sort_keys=True, separators=(",", ":")
+            ),
+        ),
         Markup(f"<script>{_file('page.js')}</script>"),
     )
     head = join(

@@ -10,7 +10,7 @@ from modelcrate.events import Emit
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.images.reading import Found
-from modelcrate.pipeline.size_limit import TooLarge, find_earlier
+from modelcrate.pipeline.size_limit import ImageSizeError, find_earlier
 from modelcrate.reports.comparison import compare
 from modelcrate.reports.gathering import gather
 from modelcrate.reports.image_facts import image_facts
@@ -75,7 +75,9 @@ def page_of_build(build: Build, connections: Connections, emit: Emit, timeline: 
     return _page_of_built(receipt.name, receipt.image, previous, connections.config, emit, timeline)
 
 
-def page_of_refused(name: str, fault: TooLarge, config: Config, emit: Emit, timeline: Timeline | None = None) -> Page:
+def page_of_refused(
+    name: str, fault: ImageSizeError, config: Config, emit: Emit, timeline: Timeline | None = None
+) -> Page:
     """Returns the page about an image that was made and is too large to be delivered.
 
     Args:
@@ -85,7 +87,7 @@ def page_of_refused(name: str, fault: TooLarge, config: Config, emit: Emit, time
         emit: Gets events.
         timeline: When the build's steps began and ended.
     """
-    words = f"{fault.what}\n{fault.why}"
+    words = f"{fault.what}: {'; '.join(fault.why.splitlines())}"
     return _page_of_built(name, fault.image, fault.previous, config, emit, timeline, words)
 
 
@@ -115,10 +117,16 @@ def _page_of_built(
     return Page(image_page(facts, timeline, refusal))
 
 
-def page_of_two(old: Image, new: Image) -> Page:
+def page_of_two(before: str, old: Image, after: str, new: Image) -> Page:
     """Returns the page about the differences between two images. Layers that both have are not read.
+
+    Args:
+        before: The address of the earlier image.
+        old: The earlier image.
+        after: The address of the later image.
+        new: The later image.
 
     Raises:
         IntegrityError: A layer that differs is damaged.
     """
-    return Page(comparison_page(compare(old, new)))
+    return Page(comparison_page(before, after, compare(old, new)))

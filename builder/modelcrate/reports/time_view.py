@@ -85,6 +85,6 @@ def _table(timeline: Timeline, steps: list[Span], longest: list[Span]) -> Markup
     rows = [row(each, "step") for each in steps] + [row(each, "task") for each in longest[:MAX_LISTED]]
     left = len(longest) - MAX_LISTED + timeline.left_out
     rest = [tag("p", f"{left} shorter tasks are not listed; --trace has them.", cls="faint")] if left > 0 else []
-    head = ("", "what", "began at", "took", "bytes", "rate")
+    head = ("kind", "what", "began at", "took", "bytes", "rate")
     shown = table("Steps, and the longest tasks", head, rows, numbers=(2, 3, 4, 5))
     return join(tag("details", tag("summary", "As a table"), shown, *rest))

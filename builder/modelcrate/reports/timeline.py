@@ -21,8 +21,8 @@ class Span:
 
     Attributes:
         label: What was done.
-        begin: Seconds from the beginning of the recording.
-        end: Seconds from the beginning of the recording.
+        begin: Seconds from the first event on.
+        end: Seconds from the first event on.
         count: Bytes that were done.
         note: How it ended, such as "already there".
         step: Whether it is a step, which follows the one before.
@@ -59,7 +59,7 @@ class Recorder:
 
     def __init__(self, emit: Emit = ignore_event, clock: Callable[[], float] = time.monotonic) -> None:
         self._emit, self._clock, self._lock = emit, clock, threading.Lock()
-        self._begun = clock()
+        self._begun: float | None = None
         self._step: tuple[str, float] | None = None
         self._tasks: dict[str, list[tuple[float, int]]] = {}
         self._spans: list[Span] = []
@@ -68,13 +68,15 @@ class Recorder:
     def emit(self, event: Event) -> None:
         """Notes an event, and passes it on."""
         with self._lock:
+            if self._begun is None:
+                self._begun = self._clock()
             self._note(event, self._clock() - self._begun)
         self._emit(event)
 
     def timeline(self) -> Timeline:
         """Returns what was noted so far. A step or task that has not ended ends now."""
         with self._lock:
-            now = self._clock() - self._begun
+            now = self._clock() - self._begun if self._begun is not None else 0.0
             running = [Span(self._step[0], self._step[1], now, step=True)] if self._step else []
             running += [Span(label, begin, now, count) for label, of in self._tasks.items() for begin, count in of]
             spans = sorted([*self._spans, *running], key=lambda each: (each.begin, -each.end, each.label))
