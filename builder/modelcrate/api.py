@@ -30,11 +30,14 @@ from modelcrate_layers.errors import RegistryError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container
+    from modelcrate.images.image import Image
+    from modelcrate.images.reading import Found
     from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
     from modelcrate.pipeline.request import Request
     from modelcrate.pipeline.running import ContainerOptions
     from modelcrate.pipeline.session import Build, Session
+    from modelcrate.reports.timeline import Timeline
     from modelcrate.resolve.lock import Lock
     from modelcrate.transports.output import Output
 
@@ -42,9 +45,16 @@ if TYPE_CHECKING:
 class Built:
     """An image that was built or found. Bytes that no output has yet are made when the image is pushed or saved."""
 
-    def __init__(self, receipt: Receipt, settings: Config, build: Build | None = None) -> None:
+    def __init__(
+        self,
+        receipt: Receipt,
+        settings: Config,
+        build: Build | None = None,
+        timeline: Timeline | None = None,
+        found: Found | None = None,
+    ) -> None:
         self.receipt, self.settings = receipt, settings
-        self._build = build
+        self._build, self._timeline, self._found = build, timeline, found
 
     def __repr__(self) -> str:
         from modelcrate.project.byte_sizes import format_size
@@ -116,6 +126,71 @@ class Built:
         from modelcrate import transports
 
         return self._deliver([transports.parse(target) for target in as_texts("targets", targets)], emit)
+
+    def write_report(self, path: str | Path, *, against: Built | str | None = None, emit: Emit | None = None) -> Path:
+        """Writes a page about the image: what takes the room, what decided each layer, how long it took, what is known of the contents.
+
+        Args:
+            path: The file to write.
+            against: An earlier image, or its address: the page is about what differs from it.
+            emit: Gets the progress of layers that are fetched: those of an image in a registry.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: With `against`: an image is for several platforms.
+            IntegrityError: A layer is damaged.
+            MachineError: The file can't be written.
+        """
+        from modelcrate.reports import pages
+        from modelcrate.reports.files import write_file
+
+        target = as_path("path", path)
+        with as_session(self.settings, emit) as session:
+            if against is not None:
+                other = (
+                    against if isinstance(against, Built) else find(as_text("against", against), settings=self.settings)
+                )
+                page = pages.page_of_two(other.receipt.name, other._only, self.receipt.name, self._only)
+            elif self._build is not None:
+                page = pages.page_of_build(self._build, session.connections, session.emit, self._timeline)
+            else:
+                page = pages.page_of_found(self.receipt.name, self._found, self.image, session.config, session.emit)
+        write_file(target, page.data)
+        return target
+
+    def write_trace(self, path: str | Path) -> Path:
+        """Writes the times of the build in the form that Chromium's trace viewer and Perfetto open.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: The image was found, not built.
+            MachineError: The file can't be written.
+        """
+        from modelcrate.reports.files import write_file
+        from modelcrate.reports.timeline import chrome_trace
+
+        if self._timeline is None:
+            raise UserError("an image that was found has no times", hint="build it, or keep the trace of its build")
+        target = as_path("path", path)
+        write_file(target, chrome_trace(self._timeline))
+        return target
+
+    @property
+    def _only(self) -> Image:
+        """The image, which has to be one for a comparison."""
+        if len(self.image.images) != 1:
+            raise UserError(
+                f"{self.receipt.name} has {len(self.image.images)} images, and one is compared with one",
+                hint="modelcrate diff --platform OS/ARCHITECTURE --html FILE chooses",
+            )
+        return self.image.images[0]
 
     def _deliver(self, outputs: Sequence[Output], emit: Emit | None) -> Receipt:
         with as_session(self.settings, emit) as session:
@@ -257,6 +332,8 @@ def build(
     provenance: bool = False,
     cache_from: str | Sequence[str] = (),
     max_size: int | str | None = None,
+    max_layer_growth: int | str | None = None,
+    against: str = "",
     test: bool = False,
     settings: Config | None = None,
     emit: Emit | None = None,
@@ -274,6 +351,8 @@ def build(
         provenance: Whether a statement of how the image was built is put beside it.
         cache_from: Addresses of images whose layers may be taken.
         max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
+        max_layer_growth: The most by which a layer may be larger than in the image before, likewise.
+        against: The address of the image before; by default what the target has.
         test: Whether the image has to pass its golden requests before it is delivered.
         settings: The configuration; by default that of the process.
         emit: Gets the events. It may raise to cancel the build.
@@ -287,15 +366,20 @@ def build(
         CrateError: The build failed; the class is the kind of cause. No output has an incomplete image.
     """
     from modelcrate.pipeline.request import AttestationOptions
+    from modelcrate.reports.timeline import Recorder
 
-    config = as_config(settings)
-    with as_session(config, emit) as session:
-        request = _request(session, project, push, outputs, locked=locked, cache_from=cache_from)
-        attestations = AttestationOptions(sbom, provenance)
-        done = session.build(
-            replace(request, attestations=attestations, max_size=as_bytes("max_size", max_size), test=test)
+    config, recorder = as_config(settings), Recorder(as_emit(emit))
+    with as_session(config, recorder.emit) as session:
+        request = replace(
+            _request(session, project, push, outputs, locked=locked, cache_from=cache_from),
+            attestations=AttestationOptions(sbom, provenance),
+            max_size=as_bytes("max_size", max_size),
+            max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
+            against=as_text("against", against),
+            test=test,
         )
-        return Built(done.receipt, config, done)
+        done = session.build(request)
+        return Built(done.receipt, config, done, recorder.timeline())
 
 
 def start(project: str | Path, *, settings: Config | None = None, locked: bool = False) -> Building:
@@ -333,7 +417,8 @@ def find(address: str, *, settings: Config | None = None) -> Built:
     from modelcrate.transports.connections import Connections
 
     config, address = as_config(settings), as_text("address", address)
-    return Built(Receipt(address, find_image(address, Connections(config)).read()), config)
+    found = find_image(address, Connections(config))
+    return Built(Receipt(address, found.read()), config, found=found)
 
 
 def run(
@@ -492,11 +577,21 @@ def as_session(config: Config | None, emit: Emit | None) -> Session:
         UserError: One is something else.
     """
     from modelcrate.pipeline.session import Session
+
+    return Session(as_config(config), as_emit(emit))
+
+
+def as_emit(emit: Emit | None) -> Emit:
+    """Returns a receiver of events; without one, that which shows progress in a notebook.
+
+    Raises:
+        UserError: It is something else.
+    """
     from modelcrate.render.notebook import notebook_emit
 
     if emit is not None and not callable(emit):
         raise UserError(f"emit is {emit!r:.80}", hint="expected a function that takes an event")
-    return Session(as_config(config), emit or notebook_emit())
+    return emit or notebook_emit()
 
 
 def _request(

@@ -20,6 +20,7 @@ ORDER = (
                 "azureml",
                 "lifecycle",
                 "api",
+                "reports",
                 "render",
                 "export",
                 "pipeline",

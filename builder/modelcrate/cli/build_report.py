@@ -6,11 +6,11 @@ import argparse
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
-from modelcrate.cli.page_files import write
 from modelcrate.events import ignore_event
 from modelcrate.pipeline.session import Build
 from modelcrate.pipeline.size_limit import ImageSizeError
 from modelcrate.project.byte_sizes import format_size
+from modelcrate.reports.files import write_file
 from modelcrate.reports.pages import Page, page_of_build, page_of_refused, place_in_map
 from modelcrate.reports.timeline import Recorder, chrome_trace
 
@@ -29,14 +29,14 @@ def build_and_report(args: argparse.Namespace, console: Console) -> Build:
             page = page_of_refused(
                 args.project.resolve().name, fault, console.config, ignore_event, recorder.timeline()
             )
-            write(args.report, page.data)
+            write_file(args.report, page.data)
             fault.hint += f"\nsee {args.report}{place_in_map(fault.image, fault.layer)}"
         _write_trace(args, recorder)
         raise
     timeline = recorder.timeline()
     if args.report is not None:
         page = page_of_build(build, console.connections, ignore_event, timeline)
-        write(args.report, page.data)
+        write_file(args.report, page.data)
         console.print_message(_written(args, page))
     _write_trace(args, recorder)
     return build
@@ -44,7 +44,7 @@ def build_and_report(args: argparse.Namespace, console: Console) -> Build:
 
 def _write_trace(args: argparse.Namespace, recorder: Recorder) -> None:
     if args.trace is not None:
-        write(args.trace, chrome_trace(recorder.timeline()))
+        write_file(args.trace, chrome_trace(recorder.timeline()))
 
 
 def _written(args: argparse.Namespace, page: Page) -> str:

@@ -1,9 +1,10 @@
 r"""The map as text for the page's script: small, and cut where a page would be too large.
 
 A line is a box: its depth, how many characters its name shares with the last one of that depth, the rest of the name, a sign for its kind,
-and its bytes. Depths and numbers are in base 36. What a tensor is, such as `F32 [3, 4]`, is the number of a text. A box with others in it has no bytes, for they are the sum of what follows. Layers have
-their stored bytes and their role, too. Boxes whose insides are equal to those of an earlier line, as in a model of many equal blocks,
-name the number of that line instead. Endings that many names have are a backslash and a letter; those for `\\` and `<` are fixed.
+and its bytes. Depths and numbers are in base 36. A box with others in it has no bytes, for they are the sum of what follows; layers have
+their stored bytes and their role, too. What a tensor is, such as `F32 [3, 4]`, is the number of a text. Boxes whose insides are equal to
+those of an earlier line, as in a model of many equal blocks, name the number of that line instead. Endings that many names have are a
+backslash and a letter; those for `\\` and `<` are fixed.
 
     00diabetes!              the image
     10numpy 2.4.6#,a44q8,dependencies

@@ -17,6 +17,9 @@ HEIGHT = 440
 MAX_FILES = 40
 """The largest files that are listed."""
 
+MAX_DRAWN = 250
+"""Boxes of the picture below those of the first level, the largest ones."""
+
 _SMALL = 26.0
 """Pixels below which a box of a picture 1000 wide has no name."""
 
@@ -36,15 +39,16 @@ def picture(root: Node) -> Markup:
     top = _falling(root)
     if not top:
         return tag("p", "Nothing takes any room.")
-    pieces = []
+    pieces, inner = [], []
     for each, box in zip(top, squarify([one.size for one in top], Box(0, 0, 1000, HEIGHT)), strict=True):
         pieces.append(_placed(each, box, "b1", role(each.role)))
         inside = Box(box.x + 3, box.y + 20, box.width - 6, box.height - 23)
         if inside.width > _SMALL and inside.height > _SMALL:
-            inner = _inside(each)
-            for one, its in zip(inner, squarify([that.size for that in inner], inside), strict=True):
-                if its.width > 3 and its.height > 3:
-                    pieces.append(_placed(one, its, "b2", role(each.role)))
+            below = _inside(each)
+            placed = zip(below, squarify([one.size for one in below], inside), strict=True)
+            inner += [(one, its, role(each.role)) for one, its in placed if its.width > 3 and its.height > 3]
+    inner.sort(key=lambda each: (-each[1].width * each[1].height, each[0].name))
+    pieces += [_placed(one, its, "b2", colour) for one, its, colour in inner[:MAX_DRAWN]]
     return tag(
         "svg",
         *pieces,

@@ -38,12 +38,12 @@ class Page:
         return sum(each.descriptor.size for each in self.fetched)
 
 
-def page_of_found(where: str, found: Found, image: Deliverable, config: Config, emit: Emit) -> Page:
+def page_of_found(where: str, found: Found | None, image: Deliverable, config: Config, emit: Emit) -> Page:
     """Returns the page about an image that exists. Layers that are not on this machine are fetched, and not kept.
 
     Args:
         where: Its address; the page has its title, or else the repository in it.
-        found: The image, with what is beside it.
+        found: The image, with what is beside it; None if nobody has looked for that.
         image: The image or index to show: all of what was found, or one platform of it.
         config: The configuration.
         emit: Gets the progress of what is fetched.
@@ -55,8 +55,10 @@ def page_of_found(where: str, found: Found, image: Deliverable, config: Config, 
     layers = [layer for each in image.images for layer in each.layers]
     beside = [Previous(where, each, found=found) for each in image.images]
     gathered = gather(layers, config, emit, earlier=beside, fetch=True)
-    facts = image_facts(image_identity(where), image, gathered, config, artifacts=found.attached())
-    return Page(image_page(facts), gathered.fetched)
+    artifacts = found.attached() if found is not None else None
+    return Page(
+        image_page(image_facts(image_identity(where), image, gathered, config, artifacts=artifacts)), gathered.fetched
+    )
 
 
 def page_of_build(build: Build, connections: Connections, emit: Emit, timeline: Timeline | None = None) -> Page:
