@@ -139,14 +139,15 @@ class Built:
             The file.
 
         Raises:
-            UserError: With `against`: an image is for several platforms.
+            UserError: There is no such folder; or with `against`, an image is for several platforms.
             IntegrityError: A layer is damaged.
             MachineError: The file can't be written.
         """
         from modelcrate.reports import pages
-        from modelcrate.reports.files import write_file
+        from modelcrate.reports.files import check_target, write_file
 
         target = as_path("path", path)
+        check_target(target)
         with as_session(self.settings, emit) as session:
             if against is not None:
                 other = (

@@ -10,7 +10,7 @@ from modelcrate.events import ignore_event
 from modelcrate.pipeline.session import Build
 from modelcrate.pipeline.size_limit import ImageSizeError
 from modelcrate.project.byte_sizes import format_size
-from modelcrate.reports.files import write_file
+from modelcrate.reports.files import check_target, write_file
 from modelcrate.reports.pages import Page, page_of_build, page_of_refused, place_in_map
 from modelcrate.reports.timeline import Recorder, chrome_trace
 
@@ -21,6 +21,8 @@ def build_and_report(args: argparse.Namespace, console: Console) -> Build:
     Raises:
         LimitError: The image is too large. If it was made, the page shows it, and the message names the place in the map.
     """
+    for path in filter(None, (args.report, args.trace)):
+        check_target(path)
     recorder = Recorder(console.emit)
     try:
         build = build_options.build(args, console, recorder.emit)

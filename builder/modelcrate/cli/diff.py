@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from modelcrate.cli.console import Console
 from modelcrate.cli.page_files import write_page
 from modelcrate.render.text import format_table
+from modelcrate.reports.files import check_target
 
 if TYPE_CHECKING:
     from modelcrate.inspect.diff import Difference
@@ -33,6 +34,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
     from modelcrate_layers.content import Platform
 
+    if args.html is not None:
+        check_target(args.html)
     platform = Platform.parse(args.platform) if args.platform else None
     before, after = (find(each, console.connections).image(platform) for each in (args.before, args.after))
     if args.html is not None:

@@ -13,6 +13,7 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.page_files import write_page
 from modelcrate.images.image import Image
 from modelcrate.render.text import image_text
+from modelcrate.reports.files import check_target
 from modelcrate_layers.content import Platform
 
 
@@ -30,6 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
+    if args.html is not None:
+        check_target(args.html)
     found = find(args.image, console.connections)
     image = found.image(Platform.parse(args.platform)) if args.platform else found.read()
     if args.html is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcrate_layers import atomic
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.store import as_machine_error
 
 
@@ -16,3 +17,15 @@ def write_file(path: Path, data: bytes) -> None:
     """
     with as_machine_error(path):
         atomic.write_file(path, data)
+
+
+def check_target(path: Path) -> None:
+    """Checks that a file can be made at a path, before the work whose result it will have.
+
+    Raises:
+        UserError: Its folder is not there, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise UserError("is a folder", where=str(path), hint="name a file in it")
+    if not path.parent.is_dir():
+        raise UserError("can't be written: there is no such folder", where=str(path), hint=f"mkdir -p {path.parent}")

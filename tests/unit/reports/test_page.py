@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import replace
 
 import pytest
 
-from modelcrate.modelfiles.tensor_places import TensorPlace
 from modelcrate.reports.comparison import compare
-from modelcrate.reports.contents_tree import find_owners, layer_node
 from modelcrate.reports.facts import BesideFacts, ImageFacts, LayerFacts, ModelFileFacts, Node, PackageFacts
 from modelcrate.reports.listing import Listing
 from modelcrate.reports.markup import join, tag
 from modelcrate.reports.page import MAX_PAGE, comparison_page, image_page
 from modelcrate.reports.timeline import Span, Timeline
+from support.large_reports import facts, large_facts, large_report, made
 from support.layered import made_image, made_layer
 from support.report_pages import read_page
 from support.rootfs import layer, member
@@ -33,83 +31,11 @@ HOSTILE = [
 ]
 
 
-def facts(top: Node, **more: object) -> ImageFacts:
-    rows = tuple(
-        LayerFacts("linux/amd64", each.role, each.name, each.stored or 0, each.size, inputs=("numpy 2.4.6", "rules 1"))
-        for each in top.children
-    )
-    plain = ImageFacts(top.name, "sha256:" + "0" * 64, (("platform", "linux/amd64"),), top, ({},), rows, (), (), (), 1)
-    return replace(plain, **more)  # type: ignore[arg-type]
-
-
-def made(role: str, name: str, listing: Listing) -> Node:
-    image_layer = made_layer(role, name, repr(name).encode())
-    node = layer_node(image_layer, listing, find_owners([listing]))
-    return replace(node, stored=node.size // 3)
-
-
-def many_files(count: int) -> Listing:
-    """Names as Python packages have them: words, folders, and few endings."""
-    draw = random.Random(count)
-    words = [
-        "array",
-        "core",
-        "linalg",
-        "tests",
-        "sparse",
-        "stats",
-        "signal",
-        "utils",
-        "optimize",
-        "spatial",
-        "special",
-        "tree",
-        "metrics",
-    ]
-    words += [f"{one}_{other}" for one in words for other in words]
-    folders = ["/".join(draw.choice(words) for _ in range(draw.choice((1, 2, 2, 3)))) for _ in range(count // 15)]
-    files: dict[str, int] = {}
-    while len(files) < count:
-        path = f"{draw.choice(folders)}/{draw.choice(words)}"
-        for ending in (".py", "__pycache__/{}.cpython-311.pyc"):
-            folder, _, name = path.rpartition("/")
-            file = f"{path}.py" if ending == ".py" else f"{folder}/{ending.format(name)}"
-            files[f"opt/modelcrate/lib/python3.11/site-packages/{file}"] = draw.randrange(50, 90_000)
-    return Listing(tuple(sorted(files.items())[:count]))
-
-
-def many_tensors(count: int) -> Listing:
-    """A model of blocks of nine tensors, as language models are."""
-    parts = (
-        "self_attn.q_proj",
-        "self_attn.k_proj",
-        "self_attn.v_proj",
-        "self_attn.o_proj",
-        "mlp.gate_proj",
-        "mlp.up_proj",
-        "mlp.down_proj",
-        "input_layernorm",
-        "post_attention_layernorm",
-    )
-    tensors = tuple(
-        TensorPlace(
-            f"model.layers.{at // 9}.{parts[at % 9]}.weight",
-            f"BF16 [4096, {1024 * (at % 9 + 1)}]",
-            8_388_608 * (at % 9 + 1),
-        )
-        for at in range(count)
-    )
-    path = "var/azureml-app/azureml-models/m/1/model.safetensors"
-    return Listing(((path, sum(each.size for each in tensors) + 500),), (), {path: tensors})
-
-
 def test_ten_thousand_files_and_five_thousand_tensors_fit() -> None:
-    nodes = (made("dependencies", "wheels", many_files(10_000)), made("model", "m:1", many_tensors(5_000)))
-    top = Node("large", "image", sum(each.size for each in nodes), nodes)
-    data = image_page(facts(top))
+    data = large_report()
     assert len(data) <= MAX_PAGE
     page = read_page(data)
-    assert page.map.total == top.size
+    assert page.map.total == large_facts().map.size
     assert len(page.map.paths()) == 10_000 + 5_000 + 1  # and the header of the model file
     assert "more file" not in page.scripts["lines"]
 
