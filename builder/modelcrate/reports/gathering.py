@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -23,6 +23,9 @@ from modelcrate_layers.store import FileBlob, as_machine_error
 
 VERSION = 1
 """Part of the name of each record. A new number makes all layers be read again."""
+
+MAX_LISTED = 500_000
+"""Files of all layers that are known one by one; those of further layers are counted."""
 
 FOLDER = "listings"
 """The folder in the cache."""
@@ -73,7 +76,20 @@ def gather(
             with _fetched(each, emit) as here:
                 listings[diff_id] = _listed(config, here)
                 contents |= gather_contents([here], config)
-    return Gathered(listings, contents, tuple(fetched))
+    return Gathered(dict(_bounded(listings)), contents, tuple(fetched))
+
+
+def _bounded(listings: Mapping[Digest, Listing]) -> Iterator[tuple[Digest, Listing]]:
+    """Yields the listings, those beyond the limit without their files."""
+    count = 0
+    for diff_id, each in listings.items():
+        count += len(each.files)
+        if count <= MAX_LISTED:
+            yield diff_id, each
+        else:
+            number, size = each.more
+            more = (number + len(each.files), size + sum(size for _, size in each.files))
+            yield diff_id, replace(each, files=(), tensors={}, more=more)
 
 
 def _listed(config: Config, layer: ImageLayer) -> Listing:

@@ -123,7 +123,11 @@ _WHY_COMPARED = (
     "What decided each layer, held against the earlier image: which layers are the same, and which inputs made the others differ. "
     "Red bars grew, green bars shrank, grey is before."
 )
-_TRUST = "What is known of the contents, and who says so. Signatures are listed here and verified by modelcrate verify IMAGE --key KEY."
+_TRUST = join(
+    "What is known of the contents, and who says so. Signatures are listed here, and verified by ",
+    tag("code", "modelcrate verify IMAGE --key KEY"),
+    ".",
+)
 
 
 _MAP = "What takes the room: image, layer, package, file, tensor. Press a box to go into it, and Escape to come out."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelcrate.project.byte_sizes import format_size
+from modelcrate.reports.map_view import role
 from modelcrate.reports.markup import Markup, clean, join, size, table, tag
 from modelcrate.reports.timeline import Span, Timeline, place_in_lanes
 
@@ -40,7 +41,7 @@ def _picture(timeline: Timeline, steps: list[Span], tasks: list[Span]) -> Markup
     lanes = 1 + max((lane for lane, _ in placed), default=0)
     pieces = [_axis(whole, at, lanes) for at in (0.25, 0.5, 0.75)]
     pieces += [_box(each, 0, whole, f"f-step f-{number % 3}") for number, each in enumerate(steps)]
-    pieces += [_box(each, lane, whole, "f-task") for lane, each in placed]
+    pieces += [_box(each, lane, whole, f"f-task {role(each.label.partition(':')[0])}") for lane, each in placed]
     label = f"{len(steps)} steps in the upper row and {len(tasks)} tasks below, over {seconds(whole)}"
     return tag(
         "svg", *pieces, cls="flame", role="img", width="100%", height=lanes * ROW + 22, aria_label=label

@@ -47,8 +47,7 @@ def _row(each: LayerFacts, number: int, several: bool, compared: bool, most: int
     cells += [
         tag(
             "th",
-            tag("span", cls=f"swatch {role(each.role)}", aria_hidden="true"),
-            tag("span", each.role, cls="role"),
+            tag("span", tag("span", cls=f"swatch {role(each.role)}", aria_hidden="true"), each.role, cls="role"),
             link,
             scope="row",
         )
