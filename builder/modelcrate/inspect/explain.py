@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelcrate.images.image import Image, ImageLayer
+from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
 
 MAX_NAMED = 3
@@ -71,10 +72,32 @@ def grown(old: Image, new: Image) -> Iterator[tuple[ImageLayer, int]]:
     One without a counterpart has grown by all that it has.
     """
     there = {each.layer.diff_id for each in old.layers}
+    pairs = pair_layers(old, new)
     for layer in new.layers:
         if layer.layer.diff_id not in there:
-            other = find_counterpart(layer.role, layer.name, old)
+            other = pairs.get(layer.layer.diff_id)
             yield layer, layer.descriptor.size - (other.descriptor.size if other is not None else 0)
+
+
+def pair_layers(old: Image, new: Image) -> dict[Digest, ImageLayer]:
+    """Returns the layer of `old` that each layer of `new` is measured against, by the diff id of the latter.
+
+    Each layer of `old` belongs to one of `new` at most: the same, else one of the same role and name without versions, else what
+    remains of its role, if one remains on both sides.
+    """
+    left = {each.layer.diff_id: each for each in old.layers}
+    pairs = {each.layer.diff_id: left.pop(each.layer.diff_id) for each in new.layers if each.layer.diff_id in left}
+    rest = [each for each in new.layers if each.layer.diff_id not in pairs]
+    for layer in rest:
+        named = [each for each in left.values() if each.role == layer.role and _stem(each.name) == _stem(layer.name)]
+        if (other := max(named, key=lambda each: _alike(each.name, layer.name), default=None)) is not None:
+            pairs[layer.layer.diff_id] = left.pop(other.layer.diff_id)
+    for role in {each.role for each in rest}:
+        ours = [each for each in rest if each.role == role and each.layer.diff_id not in pairs]
+        theirs = [each for each in left.values() if each.role == role]
+        if len(ours) == len(theirs) == 1:
+            pairs[ours[0].layer.diff_id] = theirs[0]
+    return pairs
 
 
 def describe_changes(before: ImageLayer | None, now: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from modelcrate.images.image import Image, ImageLayer
-from modelcrate.inspect.explain import Explanation, explain, find_counterpart
+from modelcrate.inspect.explain import Explanation, explain, pair_layers
 from modelcrate.reports.facts import LayerFacts
 from modelcrate.reports.listing import Listing
 from modelcrate_layers.content import Digest
@@ -26,8 +26,9 @@ def layer_facts(
         reasons: Whether a layer says why a build made or took it, where no earlier image says more.
     """
     lines = explain(old, new)
+    pairs = pair_layers(old, new) if old is not None else None
     made = [
-        _layer(each, line, old, str(new.platform), listings.get(each.layer.diff_id), reasons)
+        _layer(each, line, pairs, str(new.platform), listings.get(each.layer.diff_id), reasons)
         for each, line in zip(new.layers, lines, strict=False)
     ]
     return (*made, *_gone(lines[len(new.layers) :], old, str(new.platform)))
@@ -43,13 +44,16 @@ def _gone(lines: list[Explanation], old: Image | None, platform: str) -> Iterato
 
 
 def _layer(
-    each: ImageLayer, line: Explanation, old: Image | None, platform: str, listing: Listing | None, reasons: bool
+    each: ImageLayer,
+    line: Explanation,
+    pairs: Mapping[Digest, ImageLayer] | None,
+    platform: str,
+    listing: Listing | None,
+    reasons: bool,
 ) -> LayerFacts:
-    state = line.state if old is not None else ""
-    before = None
-    if old is not None and state != "new":
-        other = each if state == "same" else find_counterpart(each.role, each.name, old)
-        before = other.descriptor.size if other is not None else None
+    state = line.state if pairs is not None else ""
+    other = pairs.get(each.layer.diff_id) if pairs is not None else None
+    before = other.descriptor.size if other is not None else None
     tar = each.layer.tar_size
     unpacked = tar if tar >= 0 else None if listing is None else sum(size for _, size in listing.files)
     return LayerFacts(

@@ -322,7 +322,7 @@
   window.addEventListener("popstate", follow);
   window.addEventListener("resize", draw);
 
-  $("picture")?.remove();
+  if ($("picture")) $("picture").setAttribute("hidden", ""); // it is for paper
   if ($("tables")) $("tables").open = false;
   $("tools").hidden = $("zoom").hidden = false;
   show();

@@ -63,8 +63,6 @@ def _row(each: LayerFacts, number: int, several: bool, compared: bool, most: int
 def _verdict(each: LayerFacts, most: int) -> Markup:
     """Returns the state of a layer in a word, and how much it grew or shrank, with bars for before and after."""
     badge = tag("span", _STATES.get(each.state, each.state), cls=f"badge s-{each.state}")
-    if each.before is None and each.state != "new":
-        return badge
     growth = each.stored - (each.before or 0)
     if each.state == "same" or not growth:
         return join(badge, tag("span", " no growth", cls="faint"))

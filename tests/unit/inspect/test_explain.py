@@ -10,6 +10,7 @@ from modelcrate.inspect.explain import (
     describe_changes,
     explain,
     find_counterpart,
+    grown,
 )
 from support.layered import made_image, made_layer
 
@@ -84,3 +85,37 @@ def test_a_counterpart_has_the_role_and_the_name_without_its_version() -> None:
     assert find_counterpart("dependencies", "scipy 1.0", image) is None
     assert find_counterpart("model", "tulip:9", image) is model, "the only one of its role"
     assert find_counterpart("entry", "score.py", image) is None
+
+
+def test_growth_is_that_of_stored_bytes_and_no_layer_is_the_measure_of_two() -> None:
+    old = made_image(
+        made_layer("server", "server", b"server"),
+        made_layer("dependencies", "joblib 1.5.3", b"j" * 10),
+        made_layer("model", "rose:1", b"m" * 9),
+    )
+    new = made_image(
+        made_layer("server", "server", b"server"),
+        made_layer("dependencies", "joblib 1.6.0", b"j" * 25),
+        made_layer("dependencies", "scipy 1.17", b"s" * 7),
+        made_layer("model", "rose:2", b"n" * 4),
+    )
+    assert [(layer.name, growth) for layer, growth in grown(old, new)] == [
+        ("joblib 1.6.0", 15),
+        ("scipy 1.17", 7),
+        ("rose:2", -5),
+    ]
+
+
+def test_what_remains_of_a_role_alone_is_a_counterpart() -> None:
+    old = made_image(
+        made_layer("base", "debian bookworm", b"d" * 9),
+        made_layer("model", "a:1", b"a"),
+        made_layer("model", "b:1", b"b"),
+    )
+    new = made_image(
+        made_layer("base", "ubuntu noble", b"u" * 12),
+        made_layer("model", "c:1", b"cc"),
+        made_layer("model", "d:1", b"dd"),
+    )
+    assert [growth for _, growth in grown(old, new)] == [3, 2, 2]
+    assert list(grown(new, new)) == []
