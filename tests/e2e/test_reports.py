@@ -121,6 +121,10 @@ def test_growth_is_held_to_a_budget(tmp_path: Path, inside: Inside) -> None:
     assert_valid_layout(tmp_path / "layout")
     inside("build", place, "--against", "nothing:1", "--max-layer-growth", "1GB").failed(3, "nothing:1")
     inside("build", place, "--max-size", "60kB", "--report", report).failed(8, "the image would have")
+    plain = project(tmp_path / "plain")
+    inside("build", plain, "--against", "demo:1").failed(2, "there is nothing to hold against the image of --against")
+    inside("build", plain, "--against", "demo:1", "--report", report).succeeded()
+    assert "no growth" in read_page(report.read_bytes()).text
 
 
 def test_a_size_that_is_known_only_when_it_is_made_has_a_page(tmp_path: Path, inside: Inside) -> None:

@@ -71,7 +71,11 @@ def growth_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="refuse an image with a layer that is larger by more than SIZE, such as 50MB, than in the image that the target has",
     )
-    parser.add_argument("--against", metavar="IMAGE", help="measure growth against this image instead")
+    parser.add_argument(
+        "--against",
+        metavar="IMAGE",
+        help="measure growth against this image instead, and compare with it in the report",
+    )
 
 
 def reuse_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +132,11 @@ def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) 
     _check_streams(_outputs(args), args)
     with console.session(emit) as session:
         request = read_request(args, console, session)
+        if request.against and request.growth_limit is None and args.report is None:
+            raise UserError(
+                "there is nothing to hold against the image of --against",
+                hint="--max-layer-growth SIZE refuses what has grown by more, --report FILE compares",
+            )
         outputs = request.outputs or (StoreOutput(request.project.name),)
         return session.build(replace(request, outputs=outputs))
 

@@ -13,7 +13,7 @@ from modelcrate.images.previous import Previous
 from modelcrate.reports.listing import Listing, list_layer
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.layer_contents import gather_contents
-from modelcrate.security.sbom.layer_scan import is_local
+from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import MAX_JSON, Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
@@ -47,7 +47,13 @@ class Gathered:
 
 
 def gather(
-    layers: Sequence[ImageLayer], config: Config, emit: Emit, *, earlier: Sequence[Previous] = (), fetch: bool = False
+    layers: Sequence[ImageLayer],
+    config: Config,
+    emit: Emit,
+    *,
+    earlier: Sequence[Previous] = (),
+    fetch: bool = False,
+    known_facts: KnownFacts = NO_FACTS,
 ) -> Gathered:
     """Returns what layers have.
 
@@ -57,6 +63,7 @@ def gather(
         emit: Gets the progress of what is fetched.
         earlier: Images that may have the contents of the same layers beside them.
         fetch: Whether layers that are not on this machine are fetched. They are not kept; what was found in them is.
+        known_facts: Facts about models' files that were read already.
 
     Raises:
         IntegrityError: A layer is damaged.
@@ -64,7 +71,7 @@ def gather(
     """
     wanted = {each.layer.diff_id: each for each in layers}
     listings = {diff_id: found for diff_id in wanted if (found := _remembered(config, diff_id)) is not None}
-    contents = gather_contents(tuple(wanted.values()), config, earlier, fetch=False)
+    contents = gather_contents(tuple(wanted.values()), config, earlier, fetch=False, known_facts=known_facts)
     fetched: list[ImageLayer] = []
     for diff_id, each in wanted.items():
         if diff_id in listings and diff_id in contents:

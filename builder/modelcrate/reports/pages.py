@@ -16,6 +16,7 @@ from modelcrate.reports.gathering import gather
 from modelcrate.reports.image_facts import image_facts
 from modelcrate.reports.map_view import address
 from modelcrate.reports.page import comparison_page, image_page
+from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts
 from modelcrate.security.signing.naming import image_identity
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.frozen import dataclass
@@ -73,8 +74,8 @@ def page_of_build(build: Build, connections: Connections, emit: Emit, timeline: 
     request, previous = build.prepared.request, build.prepared.previous
     if request.against:
         previous = (*find_earlier(request, connections).values(), *previous)
-    receipt = build.receipt
-    return _page_of_built(receipt.name, receipt.image, previous, connections.config, emit, timeline)
+    known, receipt = KnownFacts(build.prepared.facts, build.hashes.found), build.receipt
+    return _page_of_built(receipt.name, receipt.image, previous, connections.config, emit, timeline, known=known)
 
 
 def page_of_refused(
@@ -108,9 +109,10 @@ def _page_of_built(
     emit: Emit,
     timeline: Timeline | None,
     refusal: str = "",
+    known: KnownFacts = NO_FACTS,
 ) -> Page:
     layers = [layer for each in image.images for layer in each.layers]
-    gathered = gather(layers, config, emit, earlier=previous)
+    gathered = gather(layers, config, emit, earlier=previous, known_facts=known)
     earlier: dict[str, Image] = {}
     for each in previous:
         earlier.setdefault(str(each.image.platform), each.image)
